@@ -1,0 +1,128 @@
+"""NetSpec -> nn.Module on the meta device: no memory, no initialisation; `initialise` makes it real."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from threading import Lock
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from oracle.cells import cell_role, make_cell
+from oracle.errors import ConfigError, OracleError
+from oracle.spec import CellSpec, NetSpec
+
+__all__ = ["Network", "build", "cell_names", "initialise"]
+
+_Module = TypeVar("_Module", bound=nn.Module)
+
+_RNG_LOCK = Lock()  # torch's default generator is one per process: two seeded initialisations must not mix
+
+
+class Network(nn.Module):
+    """The cells of a NetSpec in a row: its children, in order, named by `cell_names`.
+
+    Attributes:
+        spec: what the network was built from.
+    """
+
+    def __init__(self, spec: NetSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        for name, cell in zip(cell_names(spec), spec.cells, strict=True):
+            self.add_module(name, make_cell(cell))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images (N, *spec.input_shape) -> scores (N, classes)."""
+        for cell in self.children():
+            x = cell(x)
+        return x
+
+
+def build(net: NetSpec) -> Network:
+    """The network as a real module, on the meta device, uninitialised and in training mode.
+
+    `build(net).to_empty(device="cpu")` gives it storage, `initialise(build(net))` values as well.
+
+    Raises:
+        ConfigError: no cells, or one that `oracle.cells.make_cell` refuses.
+    """
+    if not net.cells:
+        raise ConfigError(f"network {net.name!r}: expected at least one cell")
+    return Network(net)
+
+
+def cell_names(net: NetSpec) -> tuple[str, ...]:
+    """A readable, unique attribute name per cell.
+
+    `stem` and `head` (numbered when there are several); blocks that have a stride are `s1_b2`, stage and
+    block, where a stage begins whenever resolution or width change; other blocks are `block1`, `block2`, ...
+    """
+    by_role: dict[str, list[CellSpec]] = {}
+    for cell in net.cells:
+        by_role.setdefault(cell_role(cell.kind), []).append(cell)
+    names = {
+        role: iter(_block_names(cells) if role == "block" else _numbered(role, len(cells)))
+        for role, cells in by_role.items()
+    }
+    return tuple(next(names[cell_role(cell.kind)]) for cell in net.cells)
+
+
+def _numbered(role: str, count: int) -> Iterable[str]:
+    return [role] if count == 1 else [f"{role}{i}" for i in range(1, count + 1)]
+
+
+def _block_names(cells: Iterable[CellSpec]) -> Iterator[str]:
+    stage = place = plain = 0
+    for cell in cells:
+        arguments = cell.kwargs
+        if "stride" not in arguments:
+            plain += 1
+            yield f"block{plain}"
+            continue
+        if not stage or arguments["stride"] != 1 or arguments.get("w_in") != arguments.get("w_out"):
+            stage, place = stage + 1, 0
+        place += 1
+        yield f"s{stage}_b{place}"
+
+
+def initialise(module: _Module, device: str | torch.device = "cpu", seed: int | None = None) -> _Module:
+    """Give a module storage and fresh values: runs the `reset_parameters` of every submodule; returns it.
+
+    All parameters and buffers are replaced, whatever they held. Values are drawn on the CPU and then moved,
+    so that a seed means the same weights on every device.
+
+    Args:
+        device: where the module ends up.
+        seed: draws the same values every time and leaves torch's global random state as it was;
+            None draws from that state, as torch's own constructors do.
+
+    Raises:
+        OracleError: a submodule holds tensors and has no `reset_parameters`, so they would stay garbage.
+    """
+    lost = [name or type(part).__name__ for name, part in module.named_modules() if _is_stuck(part)]
+    if lost:
+        raise OracleError(f"cannot initialise {', '.join(lost)}: expected a method reset_parameters")
+    module.to_empty(device="cpu")
+    if seed is None:
+        _reset(module)
+    else:
+        with _RNG_LOCK, torch.random.fork_rng(devices=()):
+            torch.default_generator.manual_seed(seed)
+            _reset(module)
+    return module.to(device)
+
+
+def _is_stuck(part: nn.Module) -> bool:
+    own = chain(part.parameters(recurse=False), part.buffers(recurse=False))
+    return any(True for _ in own) and not hasattr(part, "reset_parameters")
+
+
+@torch.no_grad()
+def _reset(module: nn.Module) -> None:
+    for part in module.modules():
+        reset: Callable[[], None] | None = getattr(part, "reset_parameters", None)
+        if reset is not None:
+            reset()

@@ -1,0 +1,112 @@
+"""The table of cells: from a kind to its module."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from typing import TypeVar
+
+from torch import nn
+
+from oracle.errors import ConfigError, OracleError
+from oracle.spec import CellSpec
+
+__all__ = ["ROLES", "cell_arguments", "cell_kinds", "cell_role", "make_cell", "register_cell"]
+
+ROLES = ("stem", "block", "head")
+
+_Factory = TypeVar("_Factory", bound=Callable[..., nn.Module])
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    factory: Callable[..., nn.Module]
+    role: str
+
+
+_CELLS: dict[str, _Entry] = {}
+
+
+def register_cell(kind: str, *, role: str = "block") -> Callable[[_Factory], _Factory]:
+    """Decorate the nn.Module class (or the function returning a module) that a `CellSpec` kind stands for.
+
+    The factory's parameters are the parameters of the spec, by name. It must create its tensors on the meta
+    device without initialising them (`oracle.cells.layers` does) and leave integers alone, so that the same
+    code runs on symbols: no `math`, no `int()`, no branch on a width that the block does not define.
+
+    Args:
+        kind: the name used in `CellSpec.kind`.
+        role: stem, block or head; decides how `oracle.build` names the cell.
+
+    Raises:
+        OracleError: the kind is taken, or there is no such role.
+    """
+    if role not in ROLES:
+        raise OracleError(f"role={role!r} of cell kind={kind!r}: expected one of {', '.join(ROLES)}")
+
+    def register(factory: _Factory) -> _Factory:
+        if kind in _CELLS:
+            raise OracleError(f"cell kind={kind!r} is already registered, to {_CELLS[kind].factory!r}")
+        _CELLS[kind] = _Entry(factory, role)
+        return factory
+
+    return register
+
+
+def cell_kinds() -> tuple[str, ...]:
+    """The registered kinds, sorted."""
+    return tuple(sorted(_CELLS))
+
+
+def cell_role(kind: str) -> str:
+    """The role of a kind in a network: stem, block or head. An unknown kind raises ConfigError."""
+    return _entry(kind).role
+
+
+def cell_arguments(kind: str) -> tuple[str, ...]:
+    """The parameter names of a kind, in order. An unknown kind raises ConfigError."""
+    return tuple(_parameters(_entry(kind).factory))
+
+
+def make_cell(spec: CellSpec) -> nn.Module:
+    """The module a cell stands for: on the meta device, uninitialised, in training mode.
+
+    Raises:
+        ConfigError: unknown kind, missing or unexpected parameter, or a value that torch refuses
+            (such as groups that do not divide the width).
+    """
+    entry, kwargs = _entry(spec.kind), spec.kwargs
+    parameters = _parameters(entry.factory)
+    faults = {
+        "missing": [name for name, needed in parameters.items() if needed and name not in kwargs],
+        "unexpected": [name for name in kwargs if name not in parameters],
+    }
+    if any(faults.values()):
+        complaint = "; ".join(f"{what} {', '.join(names)}" for what, names in faults.items() if names)
+        raise ConfigError(
+            f"cell kind={spec.kind!r}: {complaint}; expected the parameters {', '.join(parameters)}"
+        )
+    try:
+        return entry.factory(**kwargs)
+    except OracleError:
+        raise
+    except (ArithmeticError, RuntimeError, TypeError, ValueError) as error:
+        given = ", ".join(f"{name}={value!r}" for name, value in spec.params)
+        raise ConfigError(f"cell {spec.kind}({given}): {error}") from error
+
+
+def _entry(kind: str) -> _Entry:
+    if kind not in _CELLS:
+        close = get_close_matches(kind, _CELLS, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise ConfigError(f"cell kind={kind!r}: expected one of {', '.join(cell_kinds())}{hint}")
+    return _CELLS[kind]
+
+
+@cache
+def _parameters(factory: Callable[..., nn.Module]) -> dict[str, bool]:
+    """Name of every parameter -> whether it has no default."""
+    return {name: p.default is p.empty for name, p in inspect.signature(factory).parameters.items()}

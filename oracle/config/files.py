@@ -1,0 +1,128 @@
+"""Find and read config files: small, UTF-8, YAML only, with `_BASE_` inheritance."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from oracle._resources import closest, find_config, shipped
+from oracle.config.strict_yaml import parse_yaml
+from oracle.errors import ConfigError
+
+__all__ = ["BASE_KEY", "layers", "locate"]
+
+BASE_KEY = "_BASE_"
+_SUFFIXES = (".yaml", ".yml")
+_MAX_BYTES = 1_000_000
+_MAX_FILES = 50
+
+# What pycls calls the networks that we ship under the names of their papers.
+_PYCLS_NAMES = (
+    (r"EN-(B\d)", r"EfficientNet-\1"),
+    (r"R-(\d+)-1x64d", r"ResNet-\1"),
+    (r"X-(\d+-32x4d)", r"ResNeXt-\1"),
+)
+
+
+def locate(source: str | Path, kind: str = "networks") -> Path:
+    """The file that a path or the name of a shipped config means.
+
+    Text with a YAML suffix or a directory in it is a path; anything else is a shipped name first.
+
+    Raises:
+        ConfigError: no such file or name, the nearest names being listed; or a Python file.
+    """
+    try:
+        path = Path(source)
+        is_file, is_dir = path.is_file(), path.is_dir()
+    except (OSError, TypeError, ValueError) as error:
+        raise ConfigError(f"not a usable path: {error}", file=str(source)) from None
+    if path.suffix.lower() == ".py":
+        raise ConfigError(
+            "Python configs are refused, because loading one runs it; write YAML", file=str(source)
+        )
+    name = str(source)
+    by_path = isinstance(source, Path) or path.suffix in _SUFFIXES or name != path.name
+    named = None if by_path else find_config(kind, name) or find_config(kind, _our_name(name))
+    if named:
+        return named
+    if is_file:
+        return path
+    if is_dir:
+        raise ConfigError("is a directory; expected a YAML file", file=str(source))
+    if by_path:
+        raise ConfigError("no such file", file=str(source))
+    hint = closest(name, shipped(kind))
+    raise ConfigError(f"no file and no shipped config called {str(source)!r} among the {kind}{hint}")
+
+
+def _our_name(name: str) -> str:
+    for theirs, ours in _PYCLS_NAMES:
+        name = re.sub(rf"(?i)^{theirs}$", ours, name)
+    return name
+
+
+def layers(path: Path, chain: tuple[Path, ...] = ()) -> list[tuple[Path, dict[str, Any]]]:
+    """The mappings to merge for one file, most basic first, each with the file it stands in.
+
+    `_BASE_` names a file, or a list of files of which a later one wins: a path relative to the file that
+    says it, or a shipped network.
+
+    Raises:
+        ConfigError: an unreadable file, or bases that run in a circle (the message shows it).
+    """
+    here = path.resolve()
+    if here in chain:
+        circle = " -> ".join(link.name for link in (*chain[chain.index(here) :], here))
+        raise ConfigError(f"bases run in a circle: {circle}", key=BASE_KEY, file=str(path))
+    if len(chain) >= _MAX_FILES:
+        raise _too_many(path)
+    values = _read(path)
+    bases = values.pop(BASE_KEY, [])
+    if isinstance(bases, str):
+        bases = [bases]
+    if not isinstance(bases, list) or not all(isinstance(base, str) for base in bases):
+        raise ConfigError(
+            f"value {bases!r}: expected a path or a list of paths", key=BASE_KEY, file=str(path)
+        )
+    found: list[tuple[Path, dict[str, Any]]] = []
+    for base in bases:
+        try:
+            base_path = _base(base, path)
+        except ConfigError as error:
+            raise ConfigError(str(error), key=BASE_KEY, file=str(path)) from None
+        found += layers(base_path, (*chain, here))
+        if len(found) >= _MAX_FILES:
+            raise _too_many(path)
+    return [*found, (path, values)]
+
+
+def _too_many(path: Path) -> ConfigError:
+    return ConfigError(f"expected at most {_MAX_FILES} files to build on", key=BASE_KEY, file=str(path))
+
+
+def _base(base: str, child: Path) -> Path:
+    relative = child.parent / base
+    return locate(base) if base == Path(base).name and not relative.exists() else locate(relative)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file."""
+    if path.suffix not in (*_SUFFIXES, ""):
+        raise ConfigError(f"suffix {path.suffix!r}: expected .yaml or .yml", file=str(path))
+    try:
+        with path.open("rb") as stream:
+            raw = stream.read(_MAX_BYTES + 1)
+        if len(raw) > _MAX_BYTES:
+            raise ConfigError("larger than 1 MB; a config is a few lines", file=str(path))
+        text = raw.decode("utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror or error}", file=str(path)) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"not UTF-8 text (byte {error.start})", file=str(path)) from None
+    values = parse_yaml(text, str(path))
+    if not isinstance(values, dict):
+        shown = "an empty file" if values is None else f"a {type(values).__name__}"
+        raise ConfigError(f"expected a mapping of sections, found {shown}", file=str(path))
+    return values

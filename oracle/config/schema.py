@@ -1,0 +1,160 @@
+"""The keys of a config and their defaults: pycls's names for the network, `COST` for the workload."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from yacs.config import CfgNode
+
+from oracle.spec import DTYPES, LAYOUTS, MODES, RUNTIMES
+
+__all__ = ["CHOICES", "IGNORED", "LIST_ITEMS", "OPEN_SECTIONS", "TRAINING_ONLY", "default_cfg"]
+
+# Training-only keys and sections of pycls: they load in any shape and are kept, but no cost depends on them.
+TRAINING_ONLY = frozenset(
+    "TEST DATA_LOADER CUDNN PREC_TIME LAUNCH FSDP DESC VERBOSE NUM_GPUS MAX_GPUS_PER_NODE OUT_DIR CFG_DEST "
+    "RNG_SEED LOG_DEST LOG_PERIOD DIST_BACKEND HOST PORT_RANGE DOWNLOAD_CACHE".split()
+)
+
+# Keys that pycls itself has retired; they are dropped, so that what we write loads there too.
+IGNORED = frozenset(
+    "MEM PORT OPTIM.GAMMA PREC_TIME.BATCH_SIZE PREC_TIME.ENABLED TRAIN.EVAL_PERIOD "
+    "TRAIN.CHECKPOINT_PERIOD".split()
+)
+
+# Sections of which we read these keys; the others are training's, in any shape.
+OPEN_SECTIONS = {"TRAIN": ("IM_SIZE", "DATASET"), "OPTIM": ("OPTIMIZER",)}
+
+# yacs does not look inside lists; we do.
+LIST_ITEMS: dict[str, type] = {
+    "ANYNET.DEPTHS": int,
+    "ANYNET.WIDTHS": int,
+    "ANYNET.STRIDES": int,
+    "ANYNET.BOT_MULS": float,
+    "ANYNET.GROUP_WS": int,
+    "EN.DEPTHS": int,
+    "EN.WIDTHS": int,
+    "EN.EXP_RATIOS": float,
+    "EN.STRIDES": int,
+    "EN.KERNELS": int,
+    "VIT.C_STEM_KERNELS": int,
+    "VIT.C_STEM_STRIDES": int,
+    "VIT.C_STEM_DIMS": int,
+    "COST.DEVICES": str,
+}
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "COST.DTYPE": DTYPES,
+    "COST.MODE": MODES,
+    "COST.RUNTIME": RUNTIMES,
+    "COST.LAYOUT": LAYOUTS,
+}
+
+
+def default_cfg() -> CfgNode:
+    """A new config holding every key we own at its default; nothing is shared between two calls."""
+    sections: dict[str, dict[str, Any]] = {
+        "MODEL": {
+            "TYPE": "",  # anynet, regnet, resnet, effnet, vit
+            "DEPTH": 0,  # resnet only
+            "NUM_CLASSES": 10,
+            "LOSS_FUN": "cross_entropy",
+            "ACTIVATION_FUN": "relu",  # relu, silu (swish), gelu
+            "ACTIVATION_INPLACE": True,
+            "SCALING_TYPE": "",  # "d1_w8_g8_r1", "dw", ...; see oracle.families.scaling
+            "SCALING_FACTOR": 1.0,
+        },
+        "RESNET": {
+            "TRANS_FUN": "basic_transform",  # or bottleneck_transform
+            "NUM_GROUPS": 1,
+            "WIDTH_PER_GROUP": 64,
+            "STRIDE_1X1": True,  # stride on the first 1x1 of a bottleneck, not on its 3x3
+        },
+        "ANYNET": {
+            "STEM_TYPE": "simple_stem_in",
+            "STEM_W": 32,
+            "BLOCK_TYPE": "res_bottleneck_block",
+            # One entry per stage; empty BOT_MULS and GROUP_WS: the block has neither.
+            "DEPTHS": [],
+            "WIDTHS": [],
+            "STRIDES": [],
+            "BOT_MULS": [],
+            "GROUP_WS": [],
+            "HEAD_W": 0,  # width of a 1x1 convolution before pooling, 0 for none
+            "SE_ON": False,
+            "SE_R": 0.25,
+        },
+        "REGNET": {
+            "STEM_TYPE": "simple_stem_in",
+            "STEM_W": 32,
+            "BLOCK_TYPE": "res_bottleneck_block",
+            "STRIDE": 2,
+            "SE_ON": False,
+            "SE_R": 0.25,
+            "DEPTH": 10,
+            "W0": 32,  # first width
+            "WA": 5.0,  # slope of the widths
+            "WM": 2.5,  # step of their quantisation
+            "GROUP_W": 16,
+            "BOT_MUL": 1.0,
+            "HEAD_W": 0,
+        },
+        "EN": {
+            "STEM_W": 32,
+            "DEPTHS": [],
+            "WIDTHS": [],
+            "EXP_RATIOS": [],
+            "SE_R": 0.25,
+            "STRIDES": [],
+            "KERNELS": [],
+            "HEAD_W": 1280,
+            "DC_RATIO": 0.0,  # drop-connect probability
+            "DROPOUT_RATIO": 0.0,
+        },
+        "VIT": {
+            "PATCH_SIZE": 16,
+            "STEM_TYPE": "patchify",  # or conv
+            "C_STEM_KERNELS": [],
+            "C_STEM_STRIDES": [],
+            "C_STEM_DIMS": [],
+            "NUM_LAYERS": 12,
+            "NUM_HEADS": 12,
+            "HIDDEN_DIM": 768,
+            "MLP_DIM": 3072,
+            "CLASSIFIER_TYPE": "token",  # or pooled
+        },
+        "BN": {
+            "EPS": 1e-5,
+            "MOM": 0.1,
+            "USE_PRECISE_STATS": True,
+            "NUM_SAMPLES_PRECISE": 8192,
+            "ZERO_INIT_FINAL_GAMMA": False,
+            "USE_CUSTOM_WEIGHT_DECAY": False,
+            "CUSTOM_WEIGHT_DECAY": 0.0,
+        },
+        "LN": {
+            "EPS": 1e-5,
+            "USE_CUSTOM_WEIGHT_DECAY": False,
+            "CUSTOM_WEIGHT_DECAY": 0.0,
+        },
+        "TRAIN": {
+            "IM_SIZE": 224,
+            "DATASET": "",  # a resnet is the CIFAR kind when this contains "cifar"
+        },
+        "OPTIM": {
+            "OPTIMIZER": "sgd",  # or adamw; the cost of a training step depends on it
+        },
+        "COST": {
+            "NAME": "",  # label of the network in results; load_cfg fills in the file's stem
+            "BATCH_SIZE": 1,
+            "DTYPE": "float32",
+            "MODE": "inference",
+            "RUNTIME": "eager",
+            "LAYOUT": "nchw",
+            "DEVICES": [],  # names of shipped devices or paths of device files
+        },
+    }
+    cfg = CfgNode(sections)
+    for name in OPEN_SECTIONS:
+        cfg[name].set_new_allowed(True)
+    return cfg

@@ -1,0 +1,154 @@
+"""From an operator table to counts: what every kernel computes and moves, and what the whole needs in memory."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from oracle.counting.flops import Work, work_of
+from oracle.counting.fusion import Kernel, kernels_of
+from oracle.counting.memory import Lifetimes, lifetimes_of
+from oracle.counting.traffic import itemsize, moved_elements
+from oracle.optable import OpTable, Row, Shape, Use, prod
+from oracle.spec import Workload
+
+__all__ = ["MATRIX_CLASSES", "KernelCount", "TableCount", "count"]
+
+Dim = Any  # an int, or a sympy expression
+
+MATRIX_CLASSES = frozenset({"conv", "grouped", "linear", "matmul", "attention"})
+"""Classes whose multiply-adds run on the matrix unit where a device has one; depthwise convolutions never do."""
+
+_PRODUCTS = frozenset({"conv", "depthwise", "grouped", "linear", "matmul"})
+
+
+class KernelCount(NamedTuple):
+    """What one kernel computes and moves.
+
+    Attributes:
+        name: its main operator, and how many more it contains: `aten.convolution +2`.
+        op_class, module, phase, cell: those of the main operator.
+        matrix_dtype, vector_dtype: types it computes in on each unit.
+        macs: multiply-adds of contractions.
+        matrix_flops, vector_flops: operations on the matrix unit (2 per MAC) and on the vector unit.
+        read_bytes, write_bytes: what crosses its border.
+        weight_bytes: the part of `read_bytes` that is weights.
+        rows: its operators, as rows of the table.
+    """
+
+    name: str
+    op_class: str
+    module: str
+    phase: str
+    cell: int
+    matrix_dtype: str
+    vector_dtype: str
+    macs: Dim
+    matrix_flops: Dim
+    vector_flops: Dim
+    read_bytes: Dim
+    write_bytes: Dim
+    weight_bytes: Dim
+    rows: tuple[int, ...]
+
+
+class TableCount(NamedTuple):
+    """Counts of a whole table.
+
+    Attributes:
+        kernels: in order of execution.
+        params: elements of parameters, shared ones once.
+        activations: elements of the outputs of convolutions, linear layers and matrix products (forward).
+        unknown: names of operators nobody registered a formula for, sorted.
+        coverage: how many rows are counted, known to compute nothing, and unknown.
+        lifetimes, sizes: what `oracle.counting.memory.measure` needs; sizes are bytes per storage.
+    """
+
+    kernels: tuple[KernelCount, ...]
+    params: Dim
+    activations: Dim
+    unknown: tuple[str, ...]
+    coverage: tuple[int, int, int]
+    lifetimes: Lifetimes
+    sizes: tuple[Dim, ...]
+
+
+def count(table: OpTable, workload: Workload) -> TableCount:
+    """Count a table under a workload's runtime and dtype."""
+    works = [work_of(row, workload.causal) for row in table.rows]
+    kernels = kernels_of(table, workload.runtime)
+    return TableCount(
+        tuple(_kernel_count(table, kernel, works, workload) for kernel in kernels),
+        sum(storage.elements for storage in table.storages if storage.kind == "parameter"),
+        sum(_activations(row, work) for row, work in zip(table.rows, works, strict=True) if row.phase == "forward"),
+        tuple(sorted({row.name for row, work in zip(table.rows, works, strict=True) if work is None})),
+        _coverage(works),
+        lifetimes_of(table, kernels, workload.runtime),
+        tuple(s.elements * itemsize(s.dtype, workload.is_quantised) for s in table.storages),
+    )
+
+
+def _coverage(works: list[Work | None]) -> tuple[int, int, int]:
+    unknown = sum(work is None for work in works)
+    nothing = sum(work == Work(0, 0) for work in works)
+    return len(works) - unknown - nothing, nothing, unknown
+
+
+def _kernel_count(table: OpTable, kernel: Kernel, works: list[Work | None], workload: Workload) -> KernelCount:
+    main = table.rows[kernel.main]
+    macs: Dim = 0
+    matrix: Dim = 0
+    vector: Dim = 0
+    for index in kernel.rows:
+        row, work = table.rows[index], works[index] or Work(0, 0)
+        if index in kernel.folded:
+            # The scale went into the weights, the shift into the bias: one addition is left, none if there was a bias.
+            work = Work(0, 0 if main.args[2 if main.op_class != "linear" else 0] is not None else prod(row.reads[0].shape))
+        macs = macs + work.macs
+        products = 2 * work.macs if row.op_class in MATRIX_CLASSES else 0
+        matrix = matrix + products
+        vector = vector + work.flops - products
+    reads = [(table.rows[row], use) for row, use in kernel.reads]
+    extra = len(kernel.rows) - 1
+    return KernelCount(
+        main.name + (f" +{extra}" if extra else ""),
+        main.op_class,
+        main.module,
+        main.phase,
+        main.cell,
+        _matrix_dtype(main, workload),
+        _vector_dtype([table.rows[index] for index in kernel.rows], workload),
+        macs,
+        matrix,
+        vector,
+        _bytes(reads, workload, False),
+        _bytes([(table.rows[row], use) for row, use in kernel.writes], workload, True),
+        _bytes([(row, use) for row, use in reads if table.storage_of(use).is_weight], workload, False),
+        kernel.rows,
+    )
+
+
+def _bytes(uses: list[tuple[Row, Use]], workload: Workload, writing: bool) -> Dim:
+    total: Dim = 0
+    for row, use in uses:
+        total = total + moved_elements(row, use, writing) * itemsize(use.dtype, workload.is_quantised)
+    return total
+
+
+def _matrix_dtype(row: Row, workload: Workload) -> str:
+    if workload.is_quantised or (workload.dtype == "tf32" and row.dtype == "float32"):
+        return workload.dtype
+    return row.dtype if "float" in row.dtype else "float32"
+
+
+def _vector_dtype(rows: list[Row], workload: Workload) -> str:
+    dtypes = {row.dtype for row in rows if "float" in row.dtype}
+    return dtypes.pop() if len(dtypes) == 1 and not workload.is_quantised else "float32"
+
+
+def _activations(row: Row, work: Work | None) -> Dim:
+    if row.op_class in _PRODUCTS:
+        return prod(row.out) if isinstance(row.out, Shape) else 0
+    if row.op_class == "attention":
+        q, k = row.args[0], row.args[1]
+        return prod(q[:-1]) * k[-2] + prod(row.out[0])  # scores, and their product with the values
+    return 0

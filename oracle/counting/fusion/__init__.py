@@ -1,0 +1,35 @@
+"""Which operators run as one kernel, in each runtime. Kernels never fuse across cells or phases.
+
+eager     every operator is a kernel.
+compiled  torch.compile, XLA: convolution, matrix product, attention and pooling stay; chains of pointwise, norm,
+          softmax and reduction operators merge into one kernel.
+engine    TensorRT, TFLite, ONNX Runtime, OpenVINO: what depends on weights only is computed beforehand; batch norm
+          folds into its convolution; casts, activations and residual additions run in the epilogue of the
+          convolution or matrix product before them. (In training batch norm needs its statistics and stays.)
+
+A kernel reads what it needs from outside once, and writes what somebody outside still needs. The two deployed
+runtimes drop operators whose result nobody uses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from oracle.counting.fusion.compiled import compiled
+from oracle.counting.fusion.eager import eager
+from oracle.counting.fusion.engine import engine
+from oracle.counting.fusion.kernel import Kernel
+from oracle.optable import OpTable
+
+__all__ = ["FUSIONS", "Kernel", "kernels_of"]
+
+FUSIONS: dict[str, Callable[[OpTable], tuple[Kernel, ...]]] = {
+    "eager": eager,
+    "compiled": compiled,
+    "engine": engine,
+}
+
+
+def kernels_of(table: OpTable, runtime: str) -> tuple[Kernel, ...]:
+    """The kernels of a table, in an order of execution that respects the data flow."""
+    return FUSIONS[runtime](table)

@@ -1,0 +1,101 @@
+"""Engine: constants computed beforehand, batch norm folded, epilogues fused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from oracle.counting.fusion.kernel import ANCHORS, Kernel, assemble, live_rows, producer_rows
+from oracle.counting.traffic import reads_of
+from oracle.optable import OpTable, Row, Shape
+
+__all__ = ["engine", "is_foldable_norm"]
+
+_FOLDED_INTO = frozenset({"conv", "depthwise", "grouped", "linear"})
+_NORMS = frozenset({"aten.native_batch_norm", "aten._native_batch_norm_legit_no_training", "aten._batch_norm_no_update"})
+_ADDITIONS = frozenset({"aten.add", "aten.add_"})
+
+
+def engine(table: OpTable) -> tuple[Kernel, ...]:
+    """Fold, fuse, and leave every other operator a kernel of its own."""
+    live = live_rows(table)
+    ready = _constant_rows(table) & live
+    rows = sorted(live - ready)
+    consumers: dict[int, set[int]] = {}
+    for row in rows:
+        for use in reads_of(table.rows[row]):
+            consumers.setdefault(use.value, set()).add(row)
+    taken: set[int] = set()
+    groups: list[list[int]] = []
+    folded: set[int] = set()
+    dropped: dict[int, set[int]] = {}
+    # From the last: of two convolutions that meet in an addition, the one that runs later can add.
+    for row in reversed(rows):
+        if table.rows[row].op_class in ANCHORS:
+            group = [row]
+            for follower in _epilogue(table, row, consumers, taken):
+                if is_foldable_norm(table.rows[follower]):
+                    folded.add(follower)
+                    dropped[follower] = _gone(table, row, follower)
+                group.append(follower)
+            taken.update(group)
+            groups.append(group)
+    groups.extend([row] for row in rows if row not in taken)
+    return assemble(table, groups, ready=ready, folded=folded, dropped=dropped)
+
+
+def is_foldable_norm(row: Row) -> bool:
+    """A batch norm that uses known statistics."""
+    return row.name in _NORMS and (row.name != "aten.native_batch_norm" or not row.args[5])
+
+
+def _constant_rows(table: OpTable) -> set[int]:
+    """Inference rows that depend on weights only (casts of weights, reparametrisations, position tables)."""
+    constant: set[int] = set()
+    if any(row.phase != "forward" for row in table.rows):
+        return constant  # weights change at every step
+    for index, row in enumerate(table.rows):
+        if all(_is_constant(table, use.value, constant) for use in row.reads) and row.writes:
+            constant.add(index)
+    return constant
+
+
+def _is_constant(table: OpTable, value: int, constant: set[int]) -> bool:
+    storage, producer = table.values[value]
+    return producer in constant if producer >= 0 else table.storages[storage].is_weight
+
+
+def _epilogue(table: OpTable, anchor: int, consumers: dict[int, set[int]], taken: set[int]) -> Iterator[int]:
+    """Rows that can run on the anchor's results before they leave the chip."""
+    tail = anchor
+    while True:
+        readers = set().union(*(consumers.get(use.value, set()) for use in table.rows[tail].writes))
+        written = {use.value for use in table.rows[tail].writes}
+        if len(readers) != 1 or written & table.outputs:
+            return
+        (reader,) = readers
+        row = table.rows[reader]
+        same = (row.cell, row.phase) == (table.rows[anchor].cell, table.rows[anchor].phase)
+        if not same or reader in taken or not _fits(table, tail, anchor, row):
+            return
+        yield reader
+        tail = reader
+
+
+def _fits(table: OpTable, tail: int, anchor: int, row: Row) -> bool:
+    if is_foldable_norm(row):
+        return tail == anchor and table.rows[anchor].op_class in _FOLDED_INTO
+    if row.name in _ADDITIONS:
+        shapes = [argument for argument in row.args[:2] if isinstance(argument, Shape)]
+        return len(shapes) == 2 and shapes[0] == shapes[1]
+    return row.op_class == "activation" and len(row.reads) == 1 or row.name == "aten._to_copy"
+
+
+def _gone(table: OpTable, anchor: int, norm: int) -> set[int]:
+    """Values a folded norm no longer reads: all but its bias, which becomes (or joins) the anchor's."""
+    biased = table.rows[anchor].args[2] is not None if table.rows[anchor].name == "aten.convolution" else True
+    uses = table.rows[norm].reads
+    produced = set(producer_rows(table, norm))
+    weights = [use.value for use in uses if table.values[use.value].producer not in produced]
+    has_bias = table.rows[norm].args[2] is not None
+    position = (1 if table.rows[norm].args[1] is not None else 0) if has_bias else None
+    return {value for index, value in enumerate(weights) if biased or index != position}

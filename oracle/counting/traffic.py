@@ -1,0 +1,45 @@
+"""Bytes an operator moves: it reads its inputs once and writes its outputs once.
+
+A broadcast dimension counts once, an in-place operator reads and writes its tensor, a gather reads the rows it
+picks and not the whole table. That is a lower bound: caches may miss, and a kernel may read twice.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from oracle.optable import ITEMSIZE, Row, Use, prod
+
+__all__ = ["itemsize", "moved_elements", "reads_of"]
+
+Dim = Any
+
+_GATHERS = frozenset(
+    f"aten.{name}" for name in "embedding index index_select gather take _unsafe_index masked_select".split()
+)
+_SCATTERS = frozenset(
+    f"aten.{name}" for name in "index_add_ index_put_ _index_put_impl_ scatter_ scatter_add_ index_copy_".split()
+)
+
+
+def itemsize(dtype: str, quantised: bool = False) -> int:
+    """Bytes per element as stored; quantised: every floating-point tensor takes one byte."""
+    return 1 if quantised and "float" in dtype else ITEMSIZE[dtype]
+
+
+def reads_of(row: Row) -> tuple[Use, ...]:
+    """What a row reads; the backward of a convolution reads only what the wanted gradients need."""
+    if row.name == "aten.convolution_backward" and len(row.reads) == 3:
+        grad, x, weight = row.reads
+        mask = row.args[-1]
+        return (grad, *((x,) if mask[1] else ()), *((weight,) if mask[0] else ()))
+    return row.reads
+
+
+def moved_elements(row: Row, use: Use, writing: bool) -> Dim:
+    """Elements of a use that really move."""
+    if not writing and row.name in _GATHERS and use is row.reads[0]:
+        return prod(row.out)
+    if row.name in _SCATTERS and use.shape == row.args[0]:
+        return row.reads[-1].elements
+    return use.elements

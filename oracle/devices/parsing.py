@@ -1,0 +1,163 @@
+"""The content of a device file, checked, and turned into a `Device`: practical units in keys, SI inside.
+
+Scalars come as text, and the key decides what the text has to be; so nothing in a file is read as a date, an
+octal or a truth value by chance.
+"""
+
+from __future__ import annotations
+
+import math
+import reprlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from oracle._resources import closest
+from oracle.devices.model import KINDS, Device, Figure, Peaks
+from oracle.errors import DeviceError
+
+__all__ = ["in_file_units", "parse_device"]
+
+# key within a section: (dtype word, SI units in one of the key's)
+_PEAKS = {
+    "FP64_TFLOPS": ("float64", 1e12),
+    "FP32_TFLOPS": ("float32", 1e12),
+    "TF32_TFLOPS": ("tf32", 1e12),
+    "FP16_TFLOPS": ("float16", 1e12),
+    "BF16_TFLOPS": ("bfloat16", 1e12),
+    "FP8_TFLOPS": ("float8", 1e12),
+    "INT8_TOPS": ("int8", 1e12),
+}
+# key: (field of Device, SI units in one of the key's)
+_FIGURES = {
+    "BANDWIDTH_GBPS": ("bandwidth", 1e9),
+    "MEMORY_GIB": ("memory", 2.0**30),
+    "LLC_MIB": ("llc", 2.0**20),
+    "LLC_BANDWIDTH_GBPS": ("llc_bandwidth", 1e9),
+    "COMPUTE_UNITS": ("compute_units", 1.0),
+    "CLOCK_MHZ": ("clock", 1e6),
+    "LAUNCH_US": ("launch", 1e-6),
+    "POWER_W": ("power", 1.0),
+}
+_SECTIONS = {"VECTOR": "vector", "MATRIX": "matrix", "MATRIX_FP16_ACCUMULATE": "matrix_fp16_accumulate"}
+_FLAGS = ("true", "false")
+_KEYS = ("TITLE", "KIND", "ALIASES", *_SECTIONS, *_FIGURES, "CALIBRATE_ONLY", "NOTES")
+
+
+def parse_device(content: Mapping[str, Any], name: str, file: str) -> Device:
+    """The device that a file's content describes.
+
+    Args:
+        content: the mapping in the file: texts, lists and mappings.
+        name: what the device shall be called.
+        file: for error messages.
+
+    Raises:
+        DeviceError: an unknown key, a value of the wrong type or range, or a missing key; the message has
+            the file, the dotted key, the value and what was expected.
+    """
+    at = _Place(file)
+    _known_keys(content, _KEYS, at)
+    for key in ("TITLE", "KIND"):
+        if key not in content:
+            raise DeviceError(f"{file}: {key} is missing")
+    fields: dict[str, Any] = {
+        "name": name,
+        "title": _text(content["TITLE"], at / "TITLE"),
+        "kind": _one_of(content["KIND"], KINDS, at / "KIND"),
+        "aliases": _names(content.get("ALIASES", []), at / "ALIASES"),
+        "calibrate_only": _one_of(content.get("CALIBRATE_ONLY", "false"), _FLAGS, at / "CALIBRATE_ONLY")
+        == "true",
+    }
+    if "NOTES" in content:
+        fields["notes"] = _text(content["NOTES"], at / "NOTES")
+    for key, field in _SECTIONS.items():
+        fields[field] = _peaks(content.get(key, {}), at / key)
+    for key, (field, scale) in _FIGURES.items():
+        if key in content:
+            fields[field] = _figure(content[key], scale, at / key)
+    device = Device(**fields)
+    if device.bandwidth is None and not device.calibrate_only:
+        raise DeviceError(f"{file}: BANDWIDTH_GBPS is missing")
+    if not (device.calibrate_only or device.dtypes):
+        raise DeviceError(f"{file}: expected a peak in VECTOR or MATRIX, or CALIBRATE_ONLY: true")
+    return device
+
+
+def in_file_units(device: Device) -> dict[str, Figure]:
+    """Every figure of a device by its dotted key in a device file, in the unit that the key names."""
+    figures: dict[str, Figure] = {}
+    for section, field in _SECTIONS.items():
+        peaks: Peaks = getattr(device, field)
+        for key, (dtype, scale) in _PEAKS.items():
+            if dtype in peaks:
+                figures[f"{section}.{key}"] = _rescaled(peaks[dtype], scale)
+    for key, (field, scale) in _FIGURES.items():
+        figure: Figure | None = getattr(device, field)
+        if figure is not None:
+            figures[key] = _rescaled(figure, scale)
+    return figures
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where in a file we are, for messages."""
+
+    file: str
+    key: str = ""
+
+    def __truediv__(self, key: str) -> _Place:
+        return _Place(self.file, f"{self.key}.{key}" if self.key else key)
+
+    def error(self, value: object, expected: str) -> DeviceError:
+        return DeviceError(f"{self.file}: {self.key}={reprlib.repr(value)}: expected {expected}")
+
+
+def _known_keys(content: Mapping[str, Any], known: Iterable[str], at: _Place) -> None:
+    for key in content:
+        if key not in known:
+            shown = " ".join(key[:80].split())
+            near = closest(shown, list(known), 1) or f"; expected one of {', '.join(known)}"
+            raise DeviceError(f"{at.file}: {(at / shown).key}: unknown key{near}")
+
+
+def _text(value: object, at: _Place) -> str:
+    if not (isinstance(value, str) and value.strip()):
+        raise at.error(value, "a text")
+    return " ".join(value.split())
+
+
+def _one_of(value: object, words: tuple[str, ...], at: _Place) -> str:
+    if not (isinstance(value, str) and value in words):
+        raise at.error(value, f"one of {', '.join(words)}")
+    return value
+
+
+def _names(value: object, at: _Place) -> tuple[str, ...]:
+    if not (isinstance(value, list) and all(isinstance(name, str) and name for name in value)):
+        raise at.error(value, "a list of names")
+    return tuple(value)
+
+
+def _peaks(section: object, at: _Place) -> Peaks:
+    if not isinstance(section, dict):
+        raise at.error(section, "a mapping of figures")
+    _known_keys(section, _PEAKS, at)
+    stated = ((key, *_PEAKS[key]) for key in _PEAKS if key in section)
+    return Peaks(tuple((dtype, _figure(section[key], scale, at / key)) for key, dtype, scale in stated))
+
+
+def _figure(entry: object, scale: float, at: _Place) -> Figure:
+    value, source = entry if isinstance(entry, list) and len(entry) == 2 else (entry, "unsourced")
+    try:
+        si = float(value) * scale if isinstance(value, str) else math.nan
+    except ValueError:
+        si = math.nan
+    if not (0 < si < math.inf and isinstance(source, str) and source.strip()):
+        raise at.error(entry, 'a positive number, or [number, "source"]')
+    return Figure(si, " ".join(source.split()))
+
+
+def _rescaled(figure: Figure, scale: float) -> Figure:
+    # the division leaves noise in the last digits of a double; no figure is known to twelve
+    return Figure(float(f"{figure.value / scale:.12g}"), figure.source)

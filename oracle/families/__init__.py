@@ -1,0 +1,32 @@
+"""Families of networks: a config in, a `NetSpec` of final integers out.
+
+One file per family; each has `to_spec(cfg)`. A family checks everything that could make its network
+impossible, so that building and tracing meet sound specs only.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from oracle.families import anynet, effnet, regnet, resnet, vit
+from oracle.families._checks import choice
+from oracle.spec import NetSpec
+
+__all__ = ["FAMILIES", "to_spec"]
+
+FAMILIES = {
+    "anynet": anynet.to_spec,
+    "effnet": effnet.to_spec,
+    "regnet": regnet.to_spec,
+    "resnet": resnet.to_spec,
+    "vit": vit.to_spec,
+}
+
+
+def to_spec(cfg: Any) -> NetSpec:
+    """The network that a loaded config describes, of the family that MODEL.TYPE names.
+
+    Raises:
+        ConfigError: no such network can exist; the error carries the dotted key.
+    """
+    return FAMILIES[choice("MODEL.TYPE", cfg.MODEL.TYPE, tuple(FAMILIES))](cfg)

@@ -1,0 +1,43 @@
+"""Pieces that families share: the arguments every cell ends with, the head, the finished spec."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from oracle.families._checks import choice, integer
+from oracle.spec import CellSpec, NetSpec, Scalar
+
+__all__ = ["IMAGE_CHANNELS", "classes", "head", "network", "tail"]
+
+IMAGE_CHANNELS = 3
+_ACTIVATIONS = {"relu": "relu", "silu": "silu", "swish": "silu", "gelu": "gelu"}
+
+
+def tail(cfg: Any, activation: str | None = None) -> dict[str, Scalar]:
+    """The common last arguments of convolutional cells: activation and batch norm."""
+    key = "MODEL.ACTIVATION_FUN"
+    word = choice(key, (activation or cfg.MODEL.ACTIVATION_FUN).lower(), _ACTIVATIONS)
+    return {
+        "activation": _ACTIVATIONS[word],
+        "inplace": cfg.MODEL.ACTIVATION_INPLACE,
+        "bn_eps": cfg.BN.EPS,
+        "bn_momentum": cfg.BN.MOM,
+    }
+
+
+def classes(cfg: Any) -> int:
+    """How many classes the last linear layer has."""
+    return integer("MODEL.NUM_CLASSES", cfg.MODEL.NUM_CLASSES)
+
+
+def head(cfg: Any, w_in: int, head_w: int = 0, dropout: float = 0.0) -> CellSpec:
+    """Optional 1x1 to head_w, global average pool, linear with bias."""
+    return CellSpec.make(
+        "head", w_in=w_in, head_w=head_w, num_classes=classes(cfg), dropout=dropout, **tail(cfg)
+    )
+
+
+def network(cfg: Any, cells: Iterable[CellSpec], image: int) -> NetSpec:
+    """The finished spec, named as the config is."""
+    return NetSpec(tuple(cells), (IMAGE_CHANNELS, image, image), cfg.COST.NAME)

@@ -1,0 +1,71 @@
+"""ResNet and ResNeXt (arXiv 1512.03385, 1611.05431): ImageNet bottlenecks, or CIFAR basic blocks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from oracle.families._cells import IMAGE_CHANNELS, head, network, tail
+from oracle.families._checks import MAX_BLOCKS, choice, image_fits, integer, require
+from oracle.families.scaling import refuse_scaling
+from oracle.spec import CellSpec, NetSpec
+
+__all__ = ["IMAGENET_DEPTHS", "to_spec"]
+
+# Layers -> blocks per stage.
+IMAGENET_DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+
+
+def to_spec(cfg: Any) -> NetSpec:
+    """The network of MODEL.DEPTH and the RESNET section; TRAIN.DATASET says which kind.
+
+    Raises:
+        ConfigError: a depth that does not exist, or the other kind's block.
+    """
+    refuse_scaling(cfg)
+    cifar = "cifar" in cfg.TRAIN.DATASET.lower()
+    kind, block = ("CIFAR", "basic_transform") if cifar else ("ImageNet", "bottleneck_transform")
+    key, value = "RESNET.TRANS_FUN", cfg.RESNET.TRANS_FUN
+    choice(key, value, ("basic_transform", "bottleneck_transform"))
+    require(
+        value == block,
+        key,
+        value,
+        f"{block}, because TRAIN.DATASET={cfg.TRAIN.DATASET!r} means the {kind} kind",
+    )
+    return _cifar(cfg) if cifar else _imagenet(cfg)
+
+
+def _imagenet(cfg: Any) -> NetSpec:
+    key, depth = "MODEL.DEPTH", cfg.MODEL.DEPTH
+    require(depth in IMAGENET_DEPTHS, key, depth, "50, 101 or 152, the depths of an ImageNet ResNet")
+    groups = integer("RESNET.NUM_GROUPS", cfg.RESNET.NUM_GROUPS)
+    w_b = groups * integer("RESNET.WIDTH_PER_GROUP", cfg.RESNET.WIDTH_PER_GROUP)
+    integer("RESNET.WIDTH_PER_GROUP", 8 * w_b)
+    strides = (1, 2, 2, 2)
+    image_fits(cfg.TRAIN.IM_SIZE, (4, *strides))
+    w_in, end, cells = 64, tail(cfg), []
+    cells.append(CellSpec.make("res_stem_in", w_in=IMAGE_CHANNELS, w_out=w_in, **end))
+    for stage, (count, stride) in enumerate(zip(IMAGENET_DEPTHS[depth], strides, strict=True)):
+        for i in range(count):
+            block = {"w_in": w_in, "w_out": 256 << stage, "stride": 1 if i else stride}
+            inner = {"w_b": w_b << stage, "groups": groups, "w_se": 0, "stride_1x1": cfg.RESNET.STRIDE_1X1}
+            cells.append(CellSpec.make("res_bottleneck_block", **block, **inner, **end))
+            w_in = 256 << stage
+    return network(cfg, [*cells, head(cfg, w_in)], cfg.TRAIN.IM_SIZE)
+
+
+def _cifar(cfg: Any) -> NetSpec:
+    depth = cfg.MODEL.DEPTH
+    fits = depth >= 8 and (depth - 2) % 6 == 0 and depth <= 2 * MAX_BLOCKS
+    require(fits, "MODEL.DEPTH", depth, f"6n + 2 with n >= 1 and at most {2 * MAX_BLOCKS} (CIFAR ResNet)")
+    strides = (1, 2, 2)
+    image_fits(cfg.TRAIN.IM_SIZE, strides)
+    w_in, end, cells = 16, tail(cfg), []
+    cells.append(CellSpec.make("res_stem_cifar", w_in=IMAGE_CHANNELS, w_out=w_in, **end))
+    for w_out, stride in zip((16, 32, 64), strides, strict=True):
+        for i in range((depth - 2) // 6):
+            cells.append(
+                CellSpec.make("res_basic_block", w_in=w_in, w_out=w_out, stride=1 if i else stride, **end)
+            )
+            w_in = w_out
+    return network(cfg, [*cells, head(cfg, w_in)], cfg.TRAIN.IM_SIZE)

@@ -1,0 +1,221 @@
+"""The operator table: what a trace saw, one row per executed operator.
+
+A *use* is a tensor as one operator saw it; a *value* is what a storage holds between two writes, so that an
+in-place operator reads one value and writes the next; a *storage* is memory. Views make no rows: they are
+uses of their base's value. All dimensions are Python ints, or sympy expressions when the trace was symbolic.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+__all__ = [
+    "ITEMSIZE",
+    "OP_CLASSES",
+    "ModuleCall",
+    "OpTable",
+    "Row",
+    "Shape",
+    "Storage",
+    "Use",
+    "Value",
+    "prod",
+]
+
+Dim = Any  # an int, or a sympy expression of a cell's integers
+
+OP_CLASSES = (
+    "conv",
+    "depthwise",
+    "grouped",
+    "linear",
+    "matmul",
+    "attention",
+    "norm",
+    "activation",
+    "elementwise",
+    "pool",
+    "softmax",
+    "reduction",
+    "copy",
+    "embedding",
+    "other",
+)
+
+ITEMSIZE = {
+    "bool": 1,
+    "uint8": 1,
+    "int8": 1,
+    "int16": 2,
+    "int32": 4,
+    "int64": 8,
+    "float8_e4m3fn": 1,
+    "float8_e5m2": 1,
+    "float16": 2,
+    "bfloat16": 2,
+    "float32": 4,
+    "float64": 8,
+    "complex64": 8,
+    "complex128": 16,
+}
+"""Bytes per element of each torch dtype, by its name without `torch.`."""
+
+
+def prod(dims: Iterable[Dim]) -> Dim:
+    """Product of dimensions; 1 for none."""
+    result: Dim = 1
+    for dim in dims:
+        result = result * dim
+    return result
+
+
+class Shape(tuple[Dim, ...]):
+    """The shape of a tensor argument; a type of its own, so that a formula can tell it from a list of ints."""
+
+    __slots__ = ()
+
+
+class Use(NamedTuple):
+    """One tensor as one operator saw it."""
+
+    value: int
+    shape: tuple[Dim, ...]
+    stride: tuple[Dim, ...]
+    offset: Dim
+    dtype: str
+
+    @property
+    def elements(self) -> Dim:
+        """Elements it touches: a broadcast (stride 0) dimension counts once."""
+        return prod(size for size, step in zip(self.shape, self.stride, strict=True) if step != 0)
+
+
+class Value(NamedTuple):
+    """The content of a storage between two writes; `producer` is a row index, -1 where it was given."""
+
+    storage: int
+    producer: int
+
+
+class Storage(NamedTuple):
+    """A piece of memory.
+
+    `kind` says why it exists: input, parameter, buffer, state (of the optimiser), constant (a tensor
+    the module holds but did not register), gradient (of a parameter) or activation.
+    """
+
+    elements: Dim
+    dtype: str
+    kind: str
+
+    @property
+    def is_weight(self) -> bool:
+        """Whether it is there before the call and stays after it."""
+        return self.kind in ("parameter", "buffer", "constant")
+
+
+class Row(NamedTuple):
+    """One executed operator.
+
+    Attributes:
+        name: overload packet, such as `aten.convolution`.
+        op_class: one of `OP_CLASSES`.
+        module: dotted path of the module that ran it ("" is the root).
+        phase: forward, backward or optimizer.
+        cell: index of the cell it belongs to; kernels never fuse across cells.
+        call: number of the framework call it came from; one `F.linear` may run several operators.
+        function: name of that call, such as `linear` (what a tracer above the dispatcher sees).
+        args, kwargs: the arguments, tensors replaced by their `Shape`.
+        out: `Shape` of the result, or a tuple of them.
+        reads, writes: the tensors moved, each once.
+        pointwise: whether torch tags it so.
+    """
+
+    name: str
+    op_class: str
+    module: str
+    phase: str
+    cell: int
+    call: int
+    function: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    out: Any
+    reads: tuple[Use, ...]
+    writes: tuple[Use, ...]
+    pointwise: bool
+
+    @property
+    def dtype(self) -> str:
+        """The dtype it computes in: of its first floating-point result, else of its first result or input."""
+        uses = self.writes or self.reads
+        for use in uses:
+            if "float" in use.dtype:
+                return use.dtype
+        return uses[0].dtype if uses else "float32"
+
+
+class ModuleCall(NamedTuple):
+    """One forward call of a module, as hook-based counters see it.
+
+    `config` holds the integers of the module that counters look at (kernel_size, groups, ...); `params` the
+    shapes of its own parameters by name.
+    """
+
+    path: str
+    type_name: str
+    cell: int
+    config: dict[str, Any]
+    params: dict[str, tuple[int, ...]]
+    inputs: tuple[Shape, ...]
+    output: Shape | None
+    leaf: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OpTable:
+    """All rows of one trace with the memory they move.
+
+    Attributes:
+        rows: operators in the order of execution.
+        values, storages: what `Use.value` and `Value.storage` index.
+        outputs: values that the caller holds after the call.
+        calls: module calls in the order in which they returned.
+        boundary_in, boundary_out: storages at the ends of the forward pass (first input, first output).
+        grad_in, grad_out: storages of the gradients that leave and enter the backward pass.
+        All four are -1 where there is none.
+    """
+
+    rows: tuple[Row, ...]
+    values: tuple[Value, ...]
+    storages: tuple[Storage, ...]
+    outputs: frozenset[int]
+    calls: tuple[ModuleCall, ...]
+    boundary_in: int = -1
+    boundary_out: int = -1
+    grad_in: int = -1
+    grad_out: int = -1
+
+    def consumers(self) -> list[list[int]]:
+        """Rows that read each value, ascending."""
+        readers: list[list[int]] = [[] for _ in self.values]
+        for index, row in enumerate(self.rows):
+            for value in dict.fromkeys(use.value for use in row.reads):
+                readers[value].append(index)
+        return readers
+
+    def producers(self, index: int) -> list[int]:
+        """Rows that produced what row `index` reads: the data-flow edges into it."""
+        found = (self.values[use.value].producer for use in self.rows[index].reads)
+        return sorted({producer for producer in found if producer >= 0})
+
+    def by_class(self) -> Counter[str]:
+        """How many rows each class has."""
+        return Counter(row.op_class for row in self.rows)
+
+    def storage_of(self, use: Use) -> Storage:
+        """The memory behind a use."""
+        return self.storages[self.values[use.value].storage]

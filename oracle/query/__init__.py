@@ -1,0 +1,201 @@
+"""The facade: score a network, profile any module, rank candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from oracle.config import load_cfg, workload_of
+from oracle.counting.chain import count_table
+from oracle.devices import Device, load_device
+from oracle.errors import OracleError, WorkloadError
+from oracle.families import to_spec
+from oracle.query.cost import Cost, DeviceTime, KernelCost
+from oracle.query.rank import Ranking, ranking_of
+from oracle.query.timing import cost_of, network_columns, table_columns
+from oracle.spec import NetSpec, Workload
+from oracle.trace import trace_module
+
+if TYPE_CHECKING:
+    from torch import nn
+    from yacs.config import CfgNode
+
+__all__ = ["Cost", "DeviceTime", "KernelCost", "Ranking", "profile", "rank", "resolve", "score"]
+
+
+def score(
+    network: CfgNode | NetSpec | str | Path,
+    devices: Iterable[str | Path | Device] | None = None,
+    *,
+    batch_size: int | None = None,
+    dtype: str | None = None,
+    mode: str | None = None,
+    runtime: str | None = None,
+    layout: str | None = None,
+    optimizer: str | None = None,
+    causal: str | None = None,
+    convention: str | None = None,
+    strict: bool = False,
+) -> Cost:
+    """What a network costs, from its config alone: no weights, no memory, no device.
+
+    Args:
+        network: a config, a spec, the name of a shipped network, or the path of a YAML file.
+        devices: names of shipped devices, paths of device files, or devices; the config's COST.DEVICES if None.
+        batch_size, dtype, mode, runtime, layout, optimizer, causal: see `oracle.Workload`; each replaces the
+            config's COST key where it is given.
+        convention: count as fvcore, thop, ptflops, torch, pycls or note would.
+        strict: an operator without a FLOP formula is an error.
+
+    Raises:
+        OracleError: with a message that names the key, the value and what was expected.
+
+    Example:
+        >>> cost = score("RegNetX-400MF", ["rtx-4090"], batch_size=64, dtype="float16")
+        >>> cost.macs, cost.latency_ms["rtx-4090"], cost.times["rtx-4090"].bound
+    """
+    net, workload, asked = resolve(network)
+    workload = workload.with_(
+        batch_size=batch_size,
+        dtype=dtype,
+        mode=mode,
+        runtime=runtime,
+        layout=layout,
+        optimizer=optimizer,
+        causal=causal,
+    )
+    columns = network_columns(net, workload)
+    return cost_of(columns, net.name, _devices(asked if devices is None else devices), workload, convention, strict)
+
+
+def profile(
+    module: nn.Module,
+    *inputs: Any,
+    devices: Iterable[str | Path | Device] = (),
+    dtype: str | None = None,
+    mode: str | None = None,
+    runtime: str | None = None,
+    layout: str | None = None,
+    optimizer: str | None = None,
+    causal: str | None = None,
+    convention: str | None = None,
+    strict: bool = False,
+    kwargs: Mapping[str, Any] | None = None,
+    name: str | None = None,
+) -> Cost:
+    """What any module costs on given inputs. The module is left untouched; nothing is computed.
+
+    Args:
+        module: on any device, in any mode; its own `training` flag does not matter, `mode` does.
+        inputs: tensors (only their shapes and dtypes count), or nested lists, tuples and dicts of them.
+        kwargs: keyword inputs of its forward.
+        name: for the report; the class name if None.
+        devices, dtype, mode, runtime, layout, optimizer, causal, convention, strict: as in `score`. The batch size is
+            what the inputs have.
+
+    Raises:
+        OracleError: as `score`; TraceError where the forward fails, or depends on data.
+    """
+    workload = Workload(batch_size=_batch_of(inputs)).with_(
+        dtype=dtype, mode=mode, runtime=runtime, layout=layout, optimizer=optimizer, causal=causal
+    )
+    table = trace_module(module, inputs, kwargs or {}, workload)
+    columns = table_columns(count_table(table, workload))
+    return cost_of(columns, name or type(module).__name__, _devices(devices), workload, convention, strict)
+
+
+def rank(
+    networks: Iterable[CfgNode | NetSpec | str | Path],
+    devices: Iterable[str | Path | Device],
+    *,
+    quality: Mapping[str, float] | Sequence[float] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    **workload: Any,
+) -> Ranking:
+    """Order candidates on every device, say how far the devices agree, and mark the dominated.
+
+    Args:
+        networks: as in `score`.
+        devices: at least one.
+        quality: accuracy (or any value, more is better) per network, in their order or by name; without it MACs
+            stand for it.
+        progress: called with (done, total) after each network.
+        workload: keywords of `score`.
+
+    Raises:
+        OracleError: as `score`; also no network, no device, or a network without a quality.
+    """
+    candidates, places = list(networks), _devices(devices)
+    if not candidates or not places:
+        raise WorkloadError(f"rank needs networks and devices, got {len(candidates)} and {len(places)}")
+    costs = []
+    for done, network in enumerate(candidates, start=1):
+        costs.append(score(network, places, **workload))
+        if progress is not None:
+            progress(done, len(candidates))
+    values = None if quality is None else _qualities(costs, quality)
+    return ranking_of(costs, [device.name for device in places], values)
+
+
+def resolve(network: CfgNode | NetSpec | str | Path) -> tuple[NetSpec, Workload, Sequence[str]]:
+    """The spec, workload and devices that a network, however it was named, stands for."""
+    if isinstance(network, NetSpec):
+        return network, Workload(), ()
+    if isinstance(network, str):
+        return _resolve_name(network)
+    cfg = load_cfg(network) if isinstance(network, Path) else network
+    if not hasattr(cfg, "COST"):
+        raise OracleError(
+            f"network={type(network).__name__}: expected a config, a NetSpec, a name or a path; "
+            "any other module goes to oracle.profile"
+        )
+    return to_spec(cfg), workload_of(cfg), tuple(cfg.COST.DEVICES)
+
+
+def _resolve_name(name: str) -> tuple[NetSpec, Workload, Sequence[str]]:
+    path = Path(name)
+    if path.exists():
+        return _resolve_file(str(path), path.stat().st_mtime_ns)
+    return _resolve_file(name, 0)
+
+
+@lru_cache(maxsize=4096)
+def _resolve_file(name: str, modified_ns: int) -> tuple[NetSpec, Workload, Sequence[str]]:
+    """Parsing YAML costs more than scoring: files are parsed once, until they change."""
+    cfg = load_cfg(name)
+    return to_spec(cfg), workload_of(cfg), tuple(cfg.COST.DEVICES)
+
+
+def _devices(devices: Iterable[str | Path | Device]) -> list[Device]:
+    if isinstance(devices, (str, Path, Device)):
+        devices = [devices]
+    found: dict[str, Device] = {}
+    for device in devices:
+        loaded = device if isinstance(device, Device) else load_device(device)
+        found.setdefault(loaded.name, loaded)
+    return list(found.values())
+
+
+def _qualities(costs: Sequence[Cost], quality: Mapping[str, float] | Sequence[float]) -> list[float]:
+    if isinstance(quality, Mapping):
+        missing = [cost.name for cost in costs if cost.name not in quality]
+        if missing:
+            raise WorkloadError(f"quality={', '.join(missing)}: expected a number for every network")
+        return [float(quality[cost.name]) for cost in costs]
+    if len(quality) != len(costs):
+        raise WorkloadError(f"quality has {len(quality)} numbers: expected {len(costs)}, one per network")
+    return [float(value) for value in quality]
+
+
+def _batch_of(inputs: Any) -> int:
+    """The leading dimension of the first tensor; 1 where there is none."""
+    for item in inputs:
+        if isinstance(item, (list, tuple)):
+            return _batch_of(item)
+        if isinstance(item, dict):
+            return _batch_of(tuple(item.values()))
+        if hasattr(item, "shape"):
+            return max(1, int(item.shape[0])) if len(item.shape) else 1
+    return 1

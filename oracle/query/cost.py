@@ -1,0 +1,184 @@
+"""The answer: what a network costs, for one workload, on the devices asked about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from oracle.counting.memory import PeakMemory
+from oracle.errors import DeviceError
+from oracle.spec import Workload
+
+__all__ = ["Cost", "DeviceTime", "KernelCost"]
+
+
+@dataclass(frozen=True, slots=True)
+class KernelCost:
+    """One kernel on one device.
+
+    Attributes:
+        name, op_class, module, phase, cell: what it runs and where.
+        dtype: the type it computes in.
+        macs, flops: multiply-adds of contractions; all floating-point operations.
+        traffic_bytes, weight_bytes: bytes moved, and the part of them that is weights.
+        intensity: FLOP/byte.
+        time_ms: predicted time.
+        compute_ms, memory_ms: time at each roof.
+        bound: compute, memory or launch.
+        share: of the latency, 0 to 1.
+        achieved_flops_per_s, achieved_bytes_per_s: rates at the predicted time.
+    """
+
+    name: str
+    op_class: str
+    module: str
+    phase: str
+    cell: int
+    dtype: str
+    macs: int
+    flops: int
+    traffic_bytes: int
+    weight_bytes: int
+    intensity: float
+    time_ms: float
+    compute_ms: float
+    memory_ms: float
+    bound: str
+    share: float
+
+    @property
+    def achieved_flops_per_s(self) -> float:
+        """FLOP/s at the predicted time."""
+        return self.flops / self.time_ms * 1e3 if self.time_ms else 0.0
+
+    @property
+    def achieved_bytes_per_s(self) -> float:
+        """byte/s at the predicted time."""
+        return self.traffic_bytes / self.time_ms * 1e3 if self.time_ms else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceTime:
+    """A network's time on one device.
+
+    Attributes:
+        device: its name.
+        latency_ms: per call, i.e. per batch.
+        bound: what bounds the largest share of the time: compute, memory or launch.
+        bound_share: share of the time that each bound has.
+        ridge: FLOP/byte from which on the network's main dtype is compute-bound.
+        model: "roofline" (textbook: a lower bound), or "calibrated".
+        expected_error: mean relative error of `model` where it was validated; None where nobody measured it.
+        source: on what the expected error was found.
+        interval_ms: where the latency lies in 80 % of cases, as far as residuals tell; None without them.
+        fits: whether the peak memory fits the device's; None where its size is not stated.
+    """
+
+    device: str
+    latency_ms: float
+    bound: str
+    bound_share: Mapping[str, float]
+    ridge: float
+    model: str = "roofline"
+    expected_error: float | None = None
+    source: str = "lower bound: every peak reached, launches free"
+    interval_ms: tuple[float, float] | None = None
+    fits: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a network costs. Counts are per call, i.e. for the whole batch.
+
+    Attributes:
+        name: of the network.
+        workload: batch size, dtype, mode, runtime, layout, ...; every number below depends on it.
+        convention: whose counting rules `macs`, `flops`, `params` and `activations` follow; "oracle" is ours. A
+            field that another tool does not report is None.
+        macs: multiply-adds of convolutions, linear layers, matrix products and attention.
+        flops: all floating-point operations that the kernels execute (2 per MAC, and the rest).
+        params: elements of parameters.
+        activations: elements of the outputs of convolutions, linear layers and matrix products.
+        traffic_bytes: bytes that cross the borders of kernels.
+        peak_memory_bytes: weights, live tensors, and in training gradients and optimiser state; no workspace.
+        memory: the same by phase.
+        times: device name -> `DeviceTime`, in the order asked.
+        unknown: operators without a FLOP formula: they cost their bytes and count 0 FLOPs.
+        coverage: rows counted, rows known to compute nothing, rows unknown.
+    """
+
+    name: str
+    workload: Workload
+    convention: str
+    macs: int | None
+    flops: int | None
+    params: int | None
+    activations: int | None
+    traffic_bytes: int
+    peak_memory_bytes: int
+    memory: PeakMemory
+    times: Mapping[str, DeviceTime]
+    unknown: tuple[str, ...]
+    coverage: tuple[int, int, int]
+    executed_flops: int
+    _kernels: Mapping[str, Any] = field(repr=False, compare=False)
+
+    @property
+    def intensity(self) -> float:
+        """Arithmetic intensity of the whole network in FLOP/byte, by the oracle's own count."""
+        return self.executed_flops / self.traffic_bytes if self.traffic_bytes else 0.0
+
+    @property
+    def latency_ms(self) -> Mapping[str, float]:
+        """Device name -> milliseconds per call."""
+        return MappingProxyType({name: time.latency_ms for name, time in self.times.items()})
+
+    @property
+    def throughput_per_s(self) -> Mapping[str, float]:
+        """Device name -> images per second."""
+        batch = self.workload.batch_size
+        return MappingProxyType({name: batch / t.latency_ms * 1e3 for name, t in self.times.items()})
+
+    def kernels(self, device: str) -> tuple[KernelCost, ...]:
+        """Every kernel on a device, in order of execution.
+
+        Raises:
+            DeviceError: a device that the score was not asked about.
+        """
+        if device not in self._kernels:
+            raise DeviceError(f"device={device!r} was not scored; there are {', '.join(self._kernels) or 'none'}")
+        found: tuple[KernelCost, ...] = self._kernels[device]()
+        return found
+
+    def to_dict(self, kernels: bool = False) -> dict[str, Any]:
+        """Plain data for JSON; `kernels` adds every kernel on every device."""
+        workload = {name: getattr(self.workload, name) for name in Workload.__dataclass_fields__}
+        memory = {name: getattr(self.memory, name) for name in PeakMemory.__dataclass_fields__}
+        result: dict[str, Any] = {
+            "name": self.name,
+            "workload": workload,
+            "convention": self.convention,
+            "macs": self.macs,
+            "flops": self.flops,
+            "params": self.params,
+            "activations": self.activations,
+            "traffic_bytes": self.traffic_bytes,
+            "intensity_flop_per_byte": self.intensity,
+            "peak_memory_bytes": self.peak_memory_bytes,
+            "memory": memory,
+            "unknown": list(self.unknown),
+            "coverage": dict(zip(("counted", "zero", "unknown"), self.coverage, strict=True)),
+            "devices": {name: _plain(time) for name, time in self.times.items()},
+        }
+        if kernels:
+            result["kernels"] = {
+                device: [_plain(kernel) for kernel in self.kernels(device)] for device in self._kernels
+            }
+        return result
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    plain = {name: getattr(value, name) for name in value.__dataclass_fields__}
+    return {name: dict(item) if isinstance(item, Mapping) else item for name, item in plain.items()}

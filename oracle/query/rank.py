@@ -1,0 +1,110 @@
+"""Ranking candidates per device, and how far devices agree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oracle.query.cost import Cost
+
+__all__ = ["Ranking", "kendall_tau_b", "ranking_of", "spearman_rho"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Candidates ordered on every device.
+
+    Attributes:
+        costs: as they were given.
+        devices: names, in the order asked.
+        order: device -> candidates' positions in `costs`, fastest first.
+        kendall_tau, spearman_rho: (device, device) -> agreement of the two orders, -1 to 1; nan for one candidate.
+        dominated: device -> for each candidate, whether another one has at least its value at no more latency, and
+            is better in one of the two.
+        value: what a candidate is worth: the qualities given, or its MACs, the usual proxy before training.
+        value_name: "quality" or "macs".
+    """
+
+    costs: tuple[Cost, ...]
+    devices: tuple[str, ...]
+    order: Mapping[str, tuple[int, ...]]
+    kendall_tau: Mapping[tuple[str, str], float]
+    spearman_rho: Mapping[tuple[str, str], float]
+    dominated: Mapping[str, tuple[bool, ...]]
+    value: tuple[float, ...]
+    value_name: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "networks": [cost.to_dict() for cost in self.costs],
+            "value": self.value_name,
+            "order": {device: [self.costs[i].name for i in self.order[device]] for device in self.devices},
+            "dominated": {device: list(self.dominated[device]) for device in self.devices},
+            "agreement": [
+                {"devices": list(pair), "kendall_tau": tau, "spearman_rho": self.spearman_rho[pair]}
+                for pair, tau in self.kendall_tau.items()
+            ],
+        }
+
+
+def ranking_of(costs: Sequence[Cost], devices: Sequence[str], quality: Sequence[float] | None = None) -> Ranking:
+    """Order costs on devices they were scored for."""
+    latency = {device: np.array([cost.latency_ms[device] for cost in costs]) for device in devices}
+    macs = np.array([cost.macs or 0 for cost in costs], dtype=float)
+    value = macs if quality is None else np.array(quality, dtype=float)
+    pairs = [(a, b) for i, a in enumerate(devices) for b in devices[i + 1 :]]
+    return Ranking(
+        tuple(costs),
+        tuple(devices),
+        {device: tuple(int(i) for i in np.argsort(latency[device], kind="stable")) for device in devices},
+        {(a, b): kendall_tau_b(latency[a], latency[b]) for a, b in pairs},
+        {(a, b): spearman_rho(latency[a], latency[b]) for a, b in pairs},
+        {device: tuple(bool(flag) for flag in _dominated(latency[device], value)) for device in devices},
+        tuple(float(v) for v in value),
+        "macs" if quality is None else "quality",
+    )
+
+
+def kendall_tau_b(a: NDArray[Any], b: NDArray[Any]) -> float:
+    """Kendall's tau-b (Biometrika 1945), which corrects for ties; nan where either has one value only.
+
+    Quadratic in time, linear in memory: meant for up to some ten thousand candidates.
+    """
+    concordance = ties_a = ties_b = 0
+    for i in range(len(a) - 1):
+        da, db = np.sign(a[i + 1 :] - a[i]), np.sign(b[i + 1 :] - b[i])
+        concordance += int((da * db).sum())
+        ties_a += int((da == 0).sum())
+        ties_b += int((db == 0).sum())
+    pairs = len(a) * (len(a) - 1) // 2
+    scale = float(np.sqrt(float(pairs - ties_a) * float(pairs - ties_b)))
+    return concordance / scale if scale else float("nan")
+
+
+def spearman_rho(a: NDArray[Any], b: NDArray[Any]) -> float:
+    """Spearman's rho: Pearson correlation of ranks, ties sharing their mean rank; nan where either is constant."""
+    ra, rb = _mean_ranks(a), _mean_ranks(b)
+    ra, rb = ra - ra.mean(), rb - rb.mean()
+    scale = float(np.sqrt((ra**2).sum() * (rb**2).sum()))
+    return float((ra * rb).sum() / scale) if scale else float("nan")
+
+
+def _mean_ranks(values: NDArray[Any]) -> NDArray[Any]:
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return np.asarray((last - (counts - 1) / 2)[inverse])
+
+
+def _dominated(latency: NDArray[Any], value: NDArray[Any]) -> NDArray[Any]:
+    """Whether another candidate is no slower and worth no less, and better in one."""
+    found = np.zeros(len(latency), dtype=bool)
+    for i in range(len(latency)):
+        no_worse = (latency <= latency[i]) & (value >= value[i])
+        better = (latency < latency[i]) | (value > value[i])
+        found[i] = bool((no_worse & better).any())
+    return found

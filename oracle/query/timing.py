@@ -1,0 +1,178 @@
+"""Counts -> `Cost`: columns per network once, times per device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from oracle.counting.chain import NetCount, count_net
+from oracle.counting.conventions import recount
+from oracle.devices import Device
+from oracle.errors import OracleError, UnknownOperatorError
+from oracle.query.cost import Cost, DeviceTime, KernelCost
+from oracle.roofline import BOUNDS, TEXTBOOK, KernelKinds, Timing, time_kernels
+from oracle.spec import NetSpec, Workload
+
+__all__ = ["cost_of", "network_columns", "table_columns"]
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """A network's kernels as arrays, and its sums as ints."""
+
+    count: NetCount
+    kinds: KernelKinds
+    matrix_flops: Any
+    vector_flops: Any
+    traffic_bytes: Any
+    macs: int
+    flops: int
+    total_bytes: int
+
+
+def table_columns(count: NetCount) -> Columns:
+    """Columns of counted kernels.
+
+    Raises:
+        OracleError: a kernel whose numbers exceed 64 bits.
+    """
+    kernels = count.kernels
+    traffic = [kernel.read_bytes + kernel.write_bytes for kernel in kernels]
+    try:
+        columns = [
+            np.array(column, dtype=np.int64)
+            for column in ([k.matrix_flops for k in kernels], [k.vector_flops for k in kernels], traffic)
+        ]
+    except OverflowError as error:
+        raise OracleError("a kernel's FLOPs or bytes exceed 64 bits: the network or the batch is too large") from error
+    kinds = KernelKinds(
+        tuple(kernel.op_class for kernel in kernels),
+        tuple(kernel.matrix_dtype for kernel in kernels),
+        tuple(kernel.vector_dtype for kernel in kernels),
+    )
+    macs = sum(kernel.macs for kernel in kernels)
+    flops = sum(kernel.matrix_flops + kernel.vector_flops for kernel in kernels)
+    return Columns(count, kinds, *columns, macs, flops, sum(traffic))
+
+
+@lru_cache(maxsize=1024)
+def network_columns(net: NetSpec, workload: Workload) -> Columns:
+    """Columns of a network, cell by cell."""
+    return table_columns(count_net(net, workload))
+
+
+def cost_of(
+    columns: Columns,
+    name: str,
+    devices: Sequence[Device],
+    workload: Workload,
+    convention: str | None = None,
+    strict: bool = False,
+) -> Cost:
+    """Put columns to devices.
+
+    Raises:
+        UnknownOperatorError: under `strict`, if any operator has no formula.
+        DeviceError: a device without a peak for a dtype.
+        WorkloadError: an unknown convention.
+    """
+    count = columns.count
+    if strict and count.unknown:
+        raise UnknownOperatorError(count.unknown)
+    times: dict[str, DeviceTime] = {}
+    kernels: dict[str, Callable[[], tuple[KernelCost, ...]]] = {}
+    for device in devices:
+        timing = time_kernels(
+            columns.kinds, columns.matrix_flops, columns.vector_flops, columns.traffic_bytes, device, TEXTBOOK
+        )
+        times[device.name] = _device_time(timing, device, workload, count.memory.peak_bytes)
+        kernels[device.name] = partial(_kernel_costs, columns, timing)
+    macs: int | None = columns.macs
+    flops: int | None = columns.flops
+    params: int | None = count.params
+    activations: int | None = count.activations
+    if convention not in (None, "oracle"):
+        macs, flops, params, activations = _recounted(count, str(convention))
+    return Cost(
+        name=name,
+        workload=workload,
+        convention=convention or "oracle",
+        macs=macs,
+        flops=flops,
+        params=params,
+        activations=activations,
+        traffic_bytes=columns.total_bytes,
+        peak_memory_bytes=count.memory.peak_bytes,
+        memory=count.memory,
+        times=MappingProxyType(times),
+        unknown=count.unknown,
+        coverage=count.coverage,
+        executed_flops=columns.flops,
+        _kernels=MappingProxyType(kernels),
+    )
+
+
+def _recounted(count: NetCount, convention: str) -> tuple[int | None, ...]:
+    total = None
+    for table in count.tables:
+        found = recount(table, convention)
+        total = found if total is None else total + found
+    if total is None:
+        raise OracleError("a network without cells cannot be counted")
+    return total.macs, total.flops, total.params, total.activations
+
+
+def _device_time(timing: Timing, device: Device, workload: Workload, peak_bytes: int) -> DeviceTime:
+    total = float(timing.latency_s)
+    by_bound = np.bincount(timing.bound, weights=timing.total_s, minlength=len(BOUNDS))
+    shares = {bound: float(by_bound[index] / total) if total else 0.0 for index, bound in enumerate(BOUNDS)}
+    return DeviceTime(
+        device=device.name,
+        latency_ms=total * 1e3,
+        bound=max(shares, key=lambda bound: shares[bound]),
+        bound_share=MappingProxyType(shares),
+        ridge=device.ridge("matrix", workload.dtype),
+        fits=None if device.memory is None else bool(peak_bytes <= device.memory.value),
+    )
+
+
+def _kernel_costs(columns: Columns, timing: Timing) -> tuple[KernelCost, ...]:
+    total = float(timing.latency_s)
+    rows = zip(
+        columns.count.kernels,
+        timing.total_s.tolist(),
+        timing.compute_s.tolist(),
+        timing.memory_s.tolist(),
+        timing.bound.tolist(),
+        strict=True,
+    )
+    found = []
+    for kernel, time_s, compute_s, memory_s, bound in rows:
+        flops = kernel.matrix_flops + kernel.vector_flops
+        traffic = kernel.read_bytes + kernel.write_bytes
+        found.append(
+            KernelCost(
+                name=kernel.name,
+                op_class=kernel.op_class,
+                module=kernel.module,
+                phase=kernel.phase,
+                cell=kernel.cell,
+                dtype=kernel.matrix_dtype if kernel.matrix_flops else kernel.vector_dtype,
+                macs=kernel.macs,
+                flops=flops,
+                traffic_bytes=traffic,
+                weight_bytes=kernel.weight_bytes,
+                intensity=flops / traffic if traffic else 0.0,
+                time_ms=time_s * 1e3,
+                compute_ms=compute_s * 1e3,
+                memory_ms=memory_s * 1e3,
+                bound=BOUNDS[bound],
+                share=time_s / total if total else 0.0,
+            )
+        )
+    return tuple(found)

@@ -1,0 +1,129 @@
+"""What a network and its workload are, as frozen, hashable values.
+
+A network is a chain of cells: stem, blocks, head. A cell is a kind (the name of an nn.Module in
+`oracle.cells`) and that module's arguments; families do all arithmetic on config values, so that a cell
+sees final integers only. Two candidates that are equal as specs are the same network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from oracle.errors import WorkloadError
+
+__all__ = ["DTYPES", "LAYOUTS", "MODES", "OPTIMIZERS", "RUNTIMES", "CellSpec", "NetSpec", "Scalar", "Workload"]
+
+Scalar = int | float | bool | str
+
+DTYPES = ("float32", "tf32", "float16", "bfloat16", "float8", "int8")
+MODES = ("inference", "training")
+RUNTIMES = ("eager", "compiled", "engine")
+LAYOUTS = ("nchw", "nhwc")
+OPTIMIZERS = ("sgd", "adamw")
+
+
+@dataclass(frozen=True, slots=True)
+class CellSpec:
+    """One cell: a kind and the keyword arguments of its module, in the order the family gave them."""
+
+    kind: str
+    params: tuple[tuple[str, Scalar], ...]
+
+    @classmethod
+    def make(cls, kind: str, **params: Scalar) -> CellSpec:
+        """`CellSpec.make("simple_stem_in", w_in=3, w_out=32)`."""
+        return cls(kind, tuple(params.items()))
+
+    @property
+    def kwargs(self) -> dict[str, Scalar]:
+        """The arguments as a new dict."""
+        return dict(self.params)
+
+    def __getitem__(self, name: str) -> Scalar:
+        for key, value in self.params:
+            if key == name:
+                return value
+        raise KeyError(name)
+
+
+@dataclass(frozen=True, slots=True)
+class NetSpec:
+    """A chain of cells and the shape of one input.
+
+    Attributes:
+        cells: stem, blocks and head, in the order of execution.
+        input_shape: (channels, height, width) of one image.
+        name: for people; two specs that differ in name only are equal.
+    """
+
+    cells: tuple[CellSpec, ...]
+    input_shape: tuple[int, ...]
+    name: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """Who runs the network and how; every cost is stated for one workload.
+
+    Attributes:
+        batch_size: images per call, >= 1.
+        dtype: float32; tf32 (float32 storage, TF32 matrix units); float16 or bfloat16 (autocast: float32
+            weights and the operators autocast keeps in float32); float8 or int8 (every tensor quantised to
+            one byte; `engine` inference only).
+        mode: inference (forward), or training (forward, backward and optimiser step).
+        runtime: eager, compiled or engine, see `oracle.counting.fusion`.
+        layout: memory order of images, nchw or nhwc (channels last).
+        optimizer: sgd (momentum) or adamw; only training looks at it.
+        causal: how causal attention counts: full (all scores, as torch's FlopCounterMode), or half (those under
+            the diagonal, which is what kernels that skip masked blocks compute).
+    """
+
+    batch_size: int = 1
+    dtype: str = "float32"
+    mode: str = "inference"
+    runtime: str = "eager"
+    layout: str = "nchw"
+    optimizer: str = "sgd"
+    causal: str = "full"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.batch_size, bool) or not isinstance(self.batch_size, int) or self.batch_size < 1:
+            raise WorkloadError(f"batch_size={self.batch_size!r}: expected an integer of at least 1")
+        domains: Mapping[str, tuple[str, ...]] = {
+            "dtype": DTYPES,
+            "mode": MODES,
+            "runtime": RUNTIMES,
+            "layout": LAYOUTS,
+            "optimizer": OPTIMIZERS,
+            "causal": ("full", "half"),
+        }
+        for name, domain in domains.items():
+            value = getattr(self, name)
+            if value not in domain:
+                raise WorkloadError(f"{name}={value!r}: expected one of {', '.join(domain)}")
+        if self.is_quantised and (self.runtime, self.mode) != ("engine", "inference"):
+            raise WorkloadError(
+                f"dtype={self.dtype!r} needs runtime='engine' and mode='inference', "
+                f"got runtime={self.runtime!r} and mode={self.mode!r}"
+            )
+
+    @property
+    def is_quantised(self) -> bool:
+        """Whether every tensor is stored in one byte."""
+        return self.dtype in ("float8", "int8")
+
+    @property
+    def autocast_dtype(self) -> str | None:
+        """The half precision that autocast chooses, or None."""
+        return self.dtype if self.dtype in ("float16", "bfloat16") else None
+
+    @property
+    def training(self) -> bool:
+        """Whether a backward pass and an optimiser step are part of a call."""
+        return self.mode == "training"
+
+    def with_(self, **changes: Any) -> Workload:
+        """A copy with some fields changed; None means unchanged."""
+        return replace(self, **{name: value for name, value in changes.items() if value is not None})

@@ -1,0 +1,239 @@
+"""From a module and its inputs to the table of operators it runs, on meta: no weights, no memory, no device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from oracle.errors import OracleError, TraceError
+from oracle.optable import ModuleCall, OpTable, Shape
+from oracle.spec import Workload
+from oracle.trace.functions import CallRecorder
+from oracle.trace.meta import to_meta, twin_on_meta
+from oracle.trace.optimizers import STATES_PER_PARAMETER, step
+from oracle.trace.recorder import Recorder
+
+__all__ = ["Trace", "trace", "trace_module"]
+
+
+class Trace(NamedTuple):
+    """The table of a traced call, its output, and the gradient of its first input (None in inference)."""
+
+    table: OpTable
+    output: Any
+    input_gradient: Any
+
+
+def trace_module(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], workload: Workload) -> OpTable:
+    """Trace any module on any inputs, leaving both untouched.
+
+    In training mode the backward pass starts from a gradient for every floating-point tensor of the output.
+
+    Args:
+        module: runs on its own device or none; only its structure and shapes are used.
+        args, kwargs: its inputs; tensors may live anywhere, only their shapes and dtypes are used.
+        workload: its `batch_size` is not used, for the inputs say it.
+
+    Raises:
+        TraceError: the module cannot be copied, its forward fails, or it looks at data.
+    """
+    twin = twin_on_meta(module)
+    twin.train(workload.training)
+    memo: dict[int, Any] = {}
+    return trace(twin, to_meta(args, memo), to_meta(dict(kwargs), memo), workload).table
+
+
+def trace(
+    module: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    workload: Workload,
+    *,
+    loss: Callable[[Any], Any] | None = None,
+    grad_output: Any = None,
+    cell_of: Mapping[str, int] | None = None,
+) -> Trace:
+    """Trace a module that is on meta already and may be hooked (a fresh one, or a twin).
+
+    Args:
+        module, args, kwargs: the call; the first input gets a gradient in training if it requires one.
+        workload: mode, dtype, layout and optimiser.
+        loss: maps the output to a scalar to start the backward pass from; its operators are a cell of their own.
+        grad_output: the gradient to start from instead; empty tensors like the output where there is neither.
+        cell_of: index of the cell for each direct child's name; operators elsewhere belong to cell 0.
+    """
+    calls = CallRecorder(workload.autocast_dtype)
+    recorder = Recorder(calls, workload.autocast_dtype)
+    if workload.layout == "nhwc":
+        args = _channels_last(module, args)
+    for tensor in module.parameters():
+        recorder.give(tensor, "parameter")
+    for tensor in module.buffers():
+        recorder.give(tensor, "buffer")
+    inputs = list(_tensors([args, dict(kwargs)]))
+    for tensor in inputs:
+        recorder.give(tensor, "input")
+    first = inputs[0] if inputs else None
+    grad_in = None
+    try:
+        with torch.device("meta"), torch.set_grad_enabled(workload.training), _hooked(module, recorder, cell_of or {}):
+            with recorder, calls:
+                output = module(*args, **kwargs)
+            if loss is not None:
+                recorder.module, recorder.cell = "loss", len(cell_of or ())
+                with recorder, calls:
+                    output = loss(output)
+            results = list(_tensors(output))
+            held = list(results)
+            grads_given: list[Any] = []
+            if workload.training:
+                starts = [tensor for tensor in results if tensor.requires_grad]
+                if loss is None:
+                    grads_given = [grad_output] if grad_output is not None else [torch.empty_like(t) for t in starts]
+                grads, grad_in = _backward(module, recorder, calls, starts, grads_given, first)
+                _optimise(module, recorder, calls, workload.optimizer, grads, cell_of or {})
+                held += [grad for grad in grads.values() if grad is not None]
+                held += [grad_in] if grad_in is not None else []
+    except OracleError:
+        raise
+    except Exception as error:
+        raise _explained(error, module, recorder) from error
+    table = recorder.table(
+        held,
+        boundary_in=first,
+        boundary_out=results[0] if results else None,
+        grad_in=grad_in,
+        grad_out=grads_given[0] if grads_given else None,
+    )
+    return Trace(table, output, grad_in)
+
+
+def _backward(
+    module: nn.Module, recorder: Recorder, calls: CallRecorder, starts: list[Any], given: list[Any], first: Any
+) -> tuple[dict[Any, Any], Any]:
+    """Run the backward pass from `starts`; returns the gradients of the parameters and that of the first input."""
+    if not starts:
+        raise TraceError(f"module={type(module).__name__}: nothing in its output requires a gradient, so it cannot train")
+    for tensor in given:
+        recorder.give(tensor, "input")
+    params = [tensor for tensor in module.parameters() if tensor.requires_grad]
+    wanted = [first, *params] if first is not None and first.requires_grad else params
+    recorder.phase = "backward"
+    with recorder, calls:
+        found = torch.autograd.grad(starts, wanted, given or None, allow_unused=True)
+    grad_in = found[0] if len(wanted) > len(params) else None
+    grads = dict(zip(params, found[len(wanted) - len(params) :], strict=True))
+    for grad in grads.values():
+        if grad is not None:
+            recorder.mark_gradient(grad)
+    return grads, grad_in
+
+
+def _optimise(
+    module: nn.Module,
+    recorder: Recorder,
+    calls: CallRecorder,
+    optimizer: str,
+    grads: dict[Any, Any],
+    cell_of: Mapping[str, int],
+) -> None:
+    """Step the optimiser, one group of parameters per cell, so that the step of a chain is the sum of its cells'."""
+    groups: dict[tuple[int, str], list[Any]] = {}
+    for name, param in module.named_parameters():
+        if grads.get(param) is not None:
+            top = name.split(".")[0]
+            groups.setdefault((cell_of[top], top) if top in cell_of else (0, ""), []).append(param)
+    recorder.phase = "optimizer"
+    for (cell, path), params in groups.items():
+        recorder.cell, recorder.module = cell, path
+        states = [[torch.empty_like(param) for param in params] for _ in range(STATES_PER_PARAMETER[optimizer])]
+        for state in states:
+            for tensor in state:
+                recorder.give(tensor, "state")
+        with torch.no_grad(), recorder, calls:
+            step(optimizer, params, [grads[param] for param in params], states)
+
+
+@contextmanager
+def _hooked(module: nn.Module, recorder: Recorder, cell_of: Mapping[str, int]) -> Iterator[None]:
+    """Keep the recorder's path and cell current while the module runs."""
+    handles = []
+    for path, child in module.named_modules():
+        cell = cell_of.get(path.split(".")[0], 0)
+        enter, leave = _hooks(path, cell, recorder)
+        handles.append(child.register_forward_pre_hook(enter))
+        handles.append(child.register_forward_hook(leave, always_call=True))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _hooks(path: str, cell: int, recorder: Recorder) -> tuple[Callable[..., None], Callable[..., None]]:
+    outer: list[tuple[str, int]] = []
+
+    def enter(module: nn.Module, args: Any) -> None:
+        outer.append((recorder.module, recorder.cell))
+        recorder.module, recorder.cell = path, cell
+
+    def leave(module: nn.Module, args: Any, output: Any) -> None:
+        recorder.module, recorder.cell = outer.pop()
+        recorder.module_calls.append(_module_call(path, cell, module, args, output))
+
+    return enter, leave
+
+
+def _module_call(path: str, cell: int, module: nn.Module, args: Any, output: Any) -> ModuleCall:
+    kind = type(module)
+    outputs = [Shape(tensor.shape) for tensor in _tensors(output)]
+    return ModuleCall(
+        path,
+        f"{kind.__module__}.{kind.__qualname__}",
+        cell,
+        {
+            key: value
+            for key, value in vars(module).items()
+            if key[0] != "_" and isinstance(value, (bool, int, float, str, tuple))
+        },
+        {name: tuple(param.shape) for name, param in module._parameters.items() if param is not None},
+        tuple(Shape(tensor.shape) for tensor in _tensors(args)),
+        outputs[0] if outputs else None,
+        not module._modules,
+    )
+
+
+def _channels_last(module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Weights and images in NHWC order, as `.to(memory_format=torch.channels_last)` lays them out."""
+    module.to(memory_format=torch.channels_last)
+    return tuple(
+        arg.contiguous(memory_format=torch.channels_last) if isinstance(arg, torch.Tensor) and arg.dim() == 4 else arg
+        for arg in args
+    )
+
+
+def _tensors(tree: Any) -> Iterator[Any]:
+    """Tensors in nested outputs, also those of dataclasses and mappings that models return."""
+    if isinstance(tree, torch.Tensor):
+        yield tree
+    elif isinstance(tree, Mapping):
+        for item in tree.values():
+            yield from _tensors(item)
+    elif isinstance(tree, (list, tuple, set)):
+        for item in tree:
+            yield from _tensors(item)
+    elif hasattr(tree, "__dataclass_fields__"):
+        for name in tree.__dataclass_fields__:
+            yield from _tensors(getattr(tree, name))
+
+
+def _explained(error: Exception, module: nn.Module, recorder: Recorder) -> TraceError:
+    text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    where = f"module={type(module).__name__}" + (f" at {recorder.module!r}" if recorder.module else "")
+    if any(word in text for word in ("item()", "meta tensor", "_local_scalar_dense", "data-dependent", "is_nonzero")):
+        return TraceError(f"{where}: its forward depends on the data, which a cost from shapes cannot follow: {text}")
+    return TraceError(f"{where}: {recorder.phase} failed: {type(error).__name__}: {text}")

@@ -1,0 +1,288 @@
+"""The recorder: a dispatch mode that turns what reaches the dispatcher into rows of an `OpTable`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from oracle.optable import ModuleCall, OpTable, Row, Shape, Storage, Use, Value
+from oracle.trace.autocast import Autocast
+from oracle.trace.classify import (
+    ALLOCATIONS,
+    VIEWS_IN_PLACE,
+    WRITE_ONLY,
+    class_of,
+    is_pointwise,
+    packet_name,
+    written_results,
+)
+from oracle.trace.functions import CallRecorder
+from oracle.trace.shapes import SHORTCUTS
+
+__all__ = ["Recorder"]
+
+_TO_COPY = torch.ops.aten._to_copy.default
+
+
+class Recorder(TorchDispatchMode):
+    """Records operators, and the memory they read and write, while it is entered.
+
+    Attributes:
+        phase, module, cell: what the next rows are labelled with; hooks keep `module` and `cell` current.
+    """
+
+    def __init__(self, calls: CallRecorder, autocast_dtype: str | None = None) -> None:
+        super().__init__()
+        self.phase = "forward"
+        self.module = ""
+        self.cell = 0
+        self.module_calls: list[ModuleCall] = []
+        self._calls = calls
+        self._autocast = Autocast(autocast_dtype) if autocast_dtype else None
+        self._rows: list[Row] = []
+        self._values: list[Value] = []
+        self._storages: list[Storage] = []
+        self._index: dict[int, int] = {}  # storage address -> index
+        self._current: list[int] = []  # storage index -> its latest value
+        self._alive: list[Any] = []  # storages, kept so that no address is used twice
+        self._origin: dict[int, _Origin] = {}  # autograd sequence number -> who made the node
+        self._seen = torch.autograd._get_sequence_nr()
+        self._latest = ""  # class of the latest row
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # True, the default, imports all of torch._dynamo at the first operator: 1.6 s
+
+    # -- memory --------------------------------------------------------------------------------------------
+
+    def give(self, tensor: Any, kind: str) -> int:
+        """Register memory that exists before the call; returns the index of its storage."""
+        storage = tensor.untyped_storage()
+        index = self._index.get(storage._cdata)
+        if index is None:
+            index = len(self._storages)
+            self._index[storage._cdata] = index
+            self._alive.append(storage)
+            shape, stride = _dims(tensor.shape), _dims(tensor.stride())
+            elements = Use(-1, shape, stride, 0, "").elements
+            self._storages.append(Storage(elements, _dtype(tensor), kind))
+            self._current.append(len(self._values))
+            self._values.append(Value(index, -1))
+        return index
+
+    def mark_gradient(self, tensor: Any) -> None:
+        """Say that a tensor is the gradient of a parameter."""
+        index = self.give(tensor, "gradient")
+        self._storages[index] = self._storages[index]._replace(kind="gradient")
+
+    def value_of(self, tensor: Any) -> int:
+        """The value a tensor holds now."""
+        return self._current[self.give(tensor, "constant")]
+
+    def is_parameter(self, tensor: Any) -> bool:
+        """Whether a tensor is (a view of) a parameter."""
+        index = self._index.get(tensor.untyped_storage()._cdata)
+        return index is not None and self._storages[index].kind == "parameter"
+
+    def _use(self, tensor: Any) -> Use:
+        value = self.value_of(tensor)
+        return Use(value, _dims(tensor.shape), _dims(tensor.stride()), _dim(tensor.storage_offset()), _dtype(tensor))
+
+    # -- operators -----------------------------------------------------------------------------------------
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        name = packet_name(func)
+        if func is _TO_COPY and kwargs.get("device") is not None:
+            # The network already is where it runs: moving a tensor there costs nothing.
+            kwargs = {**kwargs, "device": args[0].device}
+            if kwargs.get("dtype") in (None, args[0].dtype) and kwargs.get("memory_format") is None:
+                return torch.ops.aten.alias.default(args[0])
+        if self._autocast and self.phase != "optimizer":
+            args = self._autocast.apply(name, args, self.phase == "forward", self._cast, self._casts_once)
+        self._latest = ""
+        out = self._run(func, name, args, kwargs)
+        if self.phase == "forward":
+            # Autograd made these nodes since the last operator, so they are this one's; views make nodes, too.
+            number = torch.autograd._get_sequence_nr()
+            for node in range(self._seen, number):
+                self._origin[node] = _Origin(self.module, self.cell, self._latest)
+            self._seen = number
+        return out
+
+    def _cast(self, tensor: Any, dtype: Any) -> Any:
+        return self._run(_TO_COPY, "aten._to_copy", (tensor,), {"dtype": dtype})
+
+    def _casts_once(self, tensor: Any) -> bool:
+        return self.is_parameter(tensor)
+
+    def _run(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        facts = _facts(func)
+        before = [self._use(tensor) for tensor in _tensors((args, kwargs))]
+        op_class = class_of(name, args, facts.pointwise)
+        out = SHORTCUTS.get(name, func)(*args, **kwargs)
+        results = written_results(name, args, list(_tensors(out)))
+        if name in VIEWS_IN_PLACE:
+            return out
+        if name in ALLOCATIONS:
+            for tensor in results:
+                self.give(tensor, "activation")
+            return out
+        mutated = [tensor for tensor in _tensors(facts.pick_mutated(args, kwargs)) if tensor is not None]
+        fresh = [tensor for tensor in results if tensor.untyped_storage()._cdata not in self._index]
+        if not mutated and not fresh:
+            return out  # a view, or a question about shapes
+        self._append(name, op_class, facts, args, kwargs, out, before, mutated, fresh)
+        return out
+
+    def _append(
+        self,
+        name: str,
+        op_class: str,
+        facts: _Facts,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        out: Any,
+        before: list[Use],
+        mutated: list[Any],
+        fresh: list[Any],
+    ) -> None:
+        index = len(self._rows)
+        overwritten = {self.value_of(tensor) for tensor in mutated} if name in WRITE_ONLY else set()
+        reads = tuple(dict.fromkeys(use for use in before if use.value not in overwritten))
+        writes = []
+        for tensor in mutated:
+            storage = self.give(tensor, "constant")
+            self._current[storage] = len(self._values)
+            self._values.append(Value(storage, index))
+            writes.append(self._use(tensor))
+        for tensor in fresh:
+            storage = self.give(tensor, "activation")
+            self._values[self._current[storage]] = Value(storage, index)
+            use = self._use(tensor)
+            if 0 not in use.shape:
+                writes.append(use)
+        module, cell, linear = self.module, self.cell, False
+        if self.phase == "forward":
+            origin = None
+        else:
+            node = torch._C._current_autograd_node()
+            origin = self._origin.get(node._sequence_nr()) if node is not None else None
+        if origin is not None:
+            module, cell, linear = origin.module, origin.cell, origin.op_class == "linear"
+            self.module, self.cell = module, cell  # accumulation has no origin: it belongs to what ran last
+        elif op_class == "linear":
+            linear = any(self._weights(use) for use in reads)
+        if op_class == "linear" and not linear:
+            op_class = "matmul"
+        row = Row(
+            name,
+            op_class,
+            module,
+            self.phase,
+            cell,
+            self._calls.call,
+            self._calls.function,
+            _shapes(args),
+            {key: _shapes(value) for key, value in kwargs.items()},
+            _shapes(out),
+            reads,
+            tuple(writes),
+            facts.pointwise,
+        )
+        self._rows.append(row)
+        self._latest = op_class
+    def _weights(self, use: Use) -> bool:
+        """Whether a use is a parameter, or a parameter that a cast has copied."""
+        value = self._values[use.value]
+        if value.producer >= 0 and self._rows[value.producer].name == "aten._to_copy":
+            return self._weights(self._rows[value.producer].reads[0])
+        return self._storages[value.storage].kind == "parameter"
+
+    def table(self, outputs: list[Any], **ends: Any) -> OpTable:
+        """Freeze what was recorded.
+
+        Args:
+            outputs: tensors that the caller holds after the call.
+            ends: tensors (or None) for `boundary_in`, `boundary_out`, `grad_in` and `grad_out`.
+        """
+        held = frozenset(self.value_of(tensor) for tensor in outputs)
+        storages = {name: -1 if end is None else self.give(end, "activation") for name, end in ends.items()}
+        return OpTable(
+            tuple(self._rows), tuple(self._values), tuple(self._storages), held, tuple(self.module_calls), **storages
+        )
+
+
+class _Origin(NamedTuple):
+    """The forward operator that an autograd node belongs to."""
+
+    module: str
+    cell: int
+    op_class: str
+
+
+class _Facts:
+    """What an operator's schema says, read once."""
+
+    __slots__ = ("mutated_names", "mutated_positions", "pointwise")
+
+    def __init__(self, func: Any) -> None:
+        written = [
+            (position, argument.name)
+            for position, argument in enumerate(func._schema.arguments)
+            if argument.alias_info is not None and argument.alias_info.is_write
+        ]
+        self.mutated_positions = tuple(position for position, _ in written)
+        self.mutated_names = tuple(name for _, name in written)
+        self.pointwise = is_pointwise(func)
+
+    def pick_mutated(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+        picked = [args[position] for position in self.mutated_positions if position < len(args)]
+        return picked + [kwargs[name] for name in self.mutated_names if name in kwargs]
+
+
+@lru_cache(maxsize=4096)
+def _facts(func: Any) -> _Facts:
+    return _Facts(func)
+
+
+def _tensors(tree: Any) -> Iterator[Any]:
+    """All tensors in nested tuples, lists and dicts."""
+    if isinstance(tree, torch.Tensor):
+        yield tree
+    elif isinstance(tree, (list, tuple)):
+        for item in tree:
+            yield from _tensors(item)
+    elif isinstance(tree, dict):
+        for item in tree.values():
+            yield from _tensors(item)
+
+
+def _shapes(tree: Any) -> Any:
+    """The same tree with tensors replaced by their shapes, and symbolic integers by their expressions."""
+    if isinstance(tree, torch.Tensor):
+        return Shape(_dims(tree.shape))
+    if isinstance(tree, (list, tuple)):
+        return tuple(_shapes(item) for item in tree)
+    return _dim(tree) if isinstance(tree, torch.SymInt) else tree
+
+
+def _dim(size: Any) -> Any:
+    if isinstance(size, int):
+        return size
+    expression = size.node.expr
+    return int(expression) if expression.is_number else expression
+
+
+def _dims(sizes: Any) -> tuple[Any, ...]:
+    return tuple(_dim(size) for size in sizes)
+
+
+def _dtype(tensor: Any) -> str:
+    return str(tensor.dtype)[6:]  # "torch.float32" -> "float32"

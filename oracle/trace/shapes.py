@@ -1,0 +1,133 @@
+"""Shapes of the results of the commonest operators, without torch's own meta functions.
+
+Those of convolution and batch norm are written in Python and cost as much as all the rest of a trace (and import
+sympy and torch._dynamo, more than a second). Tests hold these twins equal to torch's in shape, stride and dtype.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import MappingProxyType
+from typing import Any
+
+import torch
+
+__all__ = ["SHORTCUTS"]
+
+
+def _convolution(
+    x: Any,
+    weight: Any,
+    bias: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    transposed: bool,
+    output_padding: Any,
+    groups: Any,
+) -> Any:
+    batched = x.dim() == weight.dim()
+    spatial = x.shape[2:] if batched else x.shape[1:]
+    kernel = weight.shape[2:]
+    count = len(kernel)
+    stride, padding, dilation, extra = (_each(value, count) for value in (stride, padding, dilation, output_padding))
+    if transposed:
+        sizes = [
+            (n - 1) * s - 2 * p + d * (k - 1) + e + 1
+            for n, k, s, p, d, e in zip(spatial, kernel, stride, padding, dilation, extra, strict=True)
+        ]
+        channels = weight.shape[1] * groups
+    else:
+        sizes = [
+            (n + 2 * p - d * (k - 1) - 1) // s + 1
+            for n, k, s, p, d in zip(spatial, kernel, stride, padding, dilation, strict=True)
+        ]
+        channels = weight.shape[0]
+    shape = (x.shape[0], channels, *sizes) if batched else (channels, *sizes)
+    return _empty(x, shape, _channels_last(x))
+
+
+def _convolution_checked(*args: Any) -> Any:
+    x, weight, groups, transposed = args[0], args[1], args[8], args[6]
+    channels = x.shape[1 if x.dim() == weight.dim() else 0]
+    expected = weight.shape[0] if transposed else weight.shape[1] * groups
+    if channels != expected:
+        raise RuntimeError(f"expected input with {expected} channels for weight of size {tuple(weight.shape)}, got {channels}")
+    out = _convolution(*args)
+    if any(size <= 0 for size in out.shape[2:]):
+        raise RuntimeError(f"the kernel {tuple(weight.shape[2:])} does not fit the input {tuple(x.shape)}")
+    return out
+
+
+def _convolution_backward(
+    grad: Any, x: Any, weight: Any, bias_sizes: Any, *options: Any
+) -> tuple[Any, Any, Any]:
+    mask = options[-1]
+    layout = _channels_last(x)
+    dx = _empty(grad, x.shape, layout) if mask[0] else None
+    dw = _empty(grad, weight.shape, layout) if mask[1] else None
+    return dx, dw, grad.new_empty(bias_sizes) if mask[2] else None
+
+
+def _native_batch_norm(
+    x: Any, weight: Any, bias: Any, mean: Any, var: Any, training: bool, momentum: float, eps: float
+) -> tuple[Any, Any, Any]:
+    saved = x.shape[1] if training else 0
+    dtype = torch.float32 if x.dtype in (torch.float16, torch.bfloat16) else x.dtype
+    return _like(x), x.new_empty(saved, dtype=dtype), x.new_empty(saved, dtype=dtype)
+
+
+def _native_batch_norm_backward(
+    grad: Any, x: Any, weight: Any, mean: Any, var: Any, saved: Any, saved_inv: Any, train: bool, eps: float, mask: Any
+) -> tuple[Any, Any, Any]:
+    dtype = weight.dtype if weight is not None else x.dtype
+    channels = x.shape[1]
+    return (
+        _like(x) if mask[0] else None,
+        x.new_empty(channels, dtype=dtype) if mask[1] else None,
+        x.new_empty(channels, dtype=dtype) if mask[2] else None,
+    )
+
+
+def _like_first(x: Any, *_: Any, **__: Any) -> Any:
+    return _like(x)
+
+
+def _first(x: Any, *_: Any, **__: Any) -> Any:
+    return x
+
+
+def _like(x: Any) -> Any:
+    """`torch.empty_like`, whose Python twin on meta is slow, for the tensors that have the usual orders."""
+    if x.is_contiguous() or x.is_contiguous(memory_format=torch.channels_last):
+        return torch.empty_strided(x.shape, x.stride(), dtype=x.dtype, device=x.device)
+    return torch.empty_like(x)
+
+
+def _empty(x: Any, shape: Any, channels_last: bool) -> Any:
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    return torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=layout)
+
+
+def _channels_last(x: Any) -> bool:
+    """Whether a convolution answers in channels last: where its image is so, and not contiguous as well."""
+    return x.dim() == 4 and not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)
+
+
+def _each(value: Any, count: int) -> Any:
+    return value if len(value) == count else list(value) * count
+
+
+_UNARY = ("relu", "sigmoid", "silu", "gelu", "hardswish", "hardsigmoid")
+
+SHORTCUTS: MappingProxyType[str, Callable[..., Any]] = MappingProxyType(
+    {
+        "aten.convolution": _convolution_checked,
+        "aten.convolution_backward": _convolution_backward,
+        "aten.native_batch_norm": _native_batch_norm,
+        "aten.native_batch_norm_backward": _native_batch_norm_backward,
+        **{f"aten.{name}": _like_first for name in _UNARY},
+        **{f"aten.{name}_": _first for name in _UNARY},
+    }
+)
+"""Operator -> a function of its arguments that returns empty results."""

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import oracle._resources as resources
+from oracle.errors import ConfigError
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The module pretends to be installed at <tmp>/oracle/_resources.py."""
+    (tmp_path / "oracle").mkdir()
+    monkeypatch.setattr(resources, "__file__", str(tmp_path / "oracle" / "_resources.py"))
+    return tmp_path
+
+
+def test_a_wheel_has_its_configs_inside(elsewhere: Path) -> None:
+    (elsewhere / "oracle" / "configs" / "networks" / "deep").mkdir(parents=True)
+    (elsewhere / "oracle" / "configs" / "networks" / "deep" / "Tiny-1.5GF.yaml").touch()
+    (elsewhere / "configs").mkdir()  # somebody else's package of that name
+
+    assert resources.shipped_dir() == elsewhere / "oracle" / "configs"
+    assert list(resources.shipped("networks")) == ["Tiny-1.5GF"]
+
+
+def test_a_checkout_has_its_configs_beside_the_package(elsewhere: Path) -> None:
+    (elsewhere / "configs").mkdir()
+    (elsewhere / "pyproject.toml").touch()
+
+    assert resources.shipped_dir() == elsewhere / "configs"
+
+
+def test_without_configs_the_installation_is_broken(elsewhere: Path) -> None:
+    (elsewhere / "configs").mkdir()  # no checkout, hence not ours
+
+    with pytest.raises(ConfigError, match="reinstall"):
+        resources.shipped_dir()
+
+
+def test_a_kind_without_configs_is_empty(elsewhere: Path) -> None:
+    (elsewhere / "oracle" / "configs").mkdir()
+
+    assert resources.shipped("spaces") == {}
+
+
+@pytest.mark.parametrize("name", ["ResNet-50", "resnet-50", "RESNET-50"])
+def test_names_are_found_in_any_case(name: str) -> None:
+    path = resources.find_config("networks", name)
+
+    assert path is not None
+    assert path.name == "ResNet-50.yaml"
+
+
+def test_an_unknown_name_is_not_found() -> None:
+    assert resources.find_config("networks", "ResNet-51") is None
+
+
+def test_closest_names_the_likely_ones_only() -> None:
+    assert resources.closest("resnet50", ["ResNet-50", "ViT-B-16"]) == "; did you mean ResNet-50?"
+    assert resources.closest("zzz", ["ResNet-50"]) == ""
