@@ -56,8 +56,8 @@ def score(
         >>> cost = score("RegNetX-400MF", ["rtx-4090"], batch_size=64, dtype="float16")
         >>> cost.macs, cost.latency_ms["rtx-4090"], cost.times["rtx-4090"].bound
     """
-    net, workload, asked = resolve(network)
-    workload = workload.with_(
+    net, workload, asked = resolve(
+        network,
         batch_size=batch_size,
         dtype=dtype,
         mode=mode,
@@ -139,33 +139,38 @@ def rank(
     return ranking_of(costs, [device.name for device in places], values)
 
 
-def resolve(network: CfgNode | NetSpec | str | Path) -> tuple[NetSpec, Workload, Sequence[str]]:
-    """The spec, workload and devices that a network, however it was named, stands for."""
+def resolve(network: CfgNode | NetSpec | str | Path, **changes: Any) -> tuple[NetSpec, Workload, Sequence[str]]:
+    """The spec, workload and devices that a network, however it was named, stands for.
+
+    Args:
+        network: as in `score`.
+        changes: fields of `Workload` that overrule the config's; None leaves a field alone.
+    """
     if isinstance(network, NetSpec):
-        return network, Workload(), ()
-    if isinstance(network, str):
-        return _resolve_name(network)
-    cfg = load_cfg(network) if isinstance(network, Path) else network
-    if not hasattr(cfg, "COST"):
+        return network, Workload().with_(**changes), ()
+    if isinstance(network, (str, Path)):
+        path = Path(network)
+        net, cfg = _parse(str(network), path.stat().st_mtime_ns if path.is_file() else 0)
+    elif hasattr(network, "COST"):
+        net, cfg = to_spec(network), network
+    else:
         raise OracleError(
             f"network={type(network).__name__}: expected a config, a NetSpec, a name or a path; "
-            "any other module goes to oracle.profile"
+            "any nn.Module goes to oracle.profile"
         )
-    return to_spec(cfg), workload_of(cfg), tuple(cfg.COST.DEVICES)
-
-
-def _resolve_name(name: str) -> tuple[NetSpec, Workload, Sequence[str]]:
-    path = Path(name)
-    if path.exists():
-        return _resolve_file(str(path), path.stat().st_mtime_ns)
-    return _resolve_file(name, 0)
+    return net, workload_of(cfg, **changes), tuple(cfg.COST.DEVICES)
 
 
 @lru_cache(maxsize=4096)
-def _resolve_file(name: str, modified_ns: int) -> tuple[NetSpec, Workload, Sequence[str]]:
-    """Parsing YAML costs more than scoring: files are parsed once, until they change."""
-    cfg = load_cfg(name)
-    return to_spec(cfg), workload_of(cfg), tuple(cfg.COST.DEVICES)
+def _parse(source: str, modified_ns: int) -> tuple[NetSpec, CfgNode]:
+    """Parsing YAML costs more than scoring: a file is parsed once, until it changes."""
+    cfg = load_cfg(source)
+    return to_spec(cfg), cfg
+
+
+@lru_cache(maxsize=1024)
+def _load_device(source: str, modified_ns: int) -> Device:
+    return load_device(source)
 
 
 def _devices(devices: Iterable[str | Path | Device]) -> list[Device]:
@@ -173,9 +178,14 @@ def _devices(devices: Iterable[str | Path | Device]) -> list[Device]:
         devices = [devices]
     found: dict[str, Device] = {}
     for device in devices:
-        loaded = device if isinstance(device, Device) else load_device(device)
+        loaded = device if isinstance(device, Device) else _device(device)
         found.setdefault(loaded.name, loaded)
     return list(found.values())
+
+
+def _device(source: str | Path) -> Device:
+    path = Path(source)
+    return _load_device(str(source), path.stat().st_mtime_ns if path.is_file() else 0)
 
 
 def _qualities(costs: Sequence[Cost], quality: Mapping[str, float] | Sequence[float]) -> list[float]:

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from oracle.counting.chain import NetCount, count_net
-from oracle.counting.conventions import recount
 from oracle.devices import Device
 from oracle.errors import OracleError, UnknownOperatorError
 from oracle.query.cost import Cost, DeviceTime, KernelCost
@@ -118,6 +117,8 @@ def cost_of(
 
 
 def _recounted(count: NetCount, convention: str) -> tuple[int | None, ...]:
+    from oracle.counting.conventions import recount  # only who asks for another tool's count needs it
+
     total = None
     for table in count.tables:
         found = recount(table, convention)

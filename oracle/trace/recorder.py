@@ -126,7 +126,9 @@ class Recorder(TorchDispatchMode):
         facts = _facts(func)
         before = [self._use(tensor) for tensor in _tensors((args, kwargs))]
         op_class = class_of(name, args, facts.pointwise)
-        out = SHORTCUTS.get(name, func)(*args, **kwargs)
+        out = SHORTCUTS[name](*args, **kwargs) if name in SHORTCUTS else NotImplemented
+        if out is NotImplemented:
+            out = func(*args, **kwargs)
         results = written_results(name, args, list(_tensors(out)))
         if name in VIEWS_IN_PLACE:
             return out

@@ -89,6 +89,56 @@ def _native_batch_norm_backward(
     )
 
 
+def _binary(x: Any, other: Any, *_: Any, **__: Any) -> Any:
+    """Result of a pointwise operator of two tensors of one dtype, one of them of the result's shape."""
+    if not isinstance(x, torch.Tensor):
+        return NotImplemented
+    if not isinstance(other, torch.Tensor):
+        return _like(x) if x.is_floating_point() and not isinstance(other, complex) else NotImplemented
+    if x.dtype != other.dtype or x.dim() != other.dim():
+        return NotImplemented
+    if x.shape == other.shape:
+        return _like(x) if x.stride() == other.stride() else NotImplemented
+    if all(b in (1, a) for a, b in zip(x.shape, other.shape, strict=True)):
+        return _like(x)
+    return NotImplemented
+
+
+def _max_pool(
+    x: Any, kernel: Any, stride: Any = (), padding: Any = (0,), dilation: Any = (1,), ceil_mode: bool = False
+) -> Any:
+    if ceil_mode or x.dim() != 4:
+        return NotImplemented
+    options = (_each(value, 2) for value in (kernel, stride or kernel, padding, dilation))
+    sizes = [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in zip(x.shape[2:], *options, strict=True)]
+    if any(size <= 0 for size in sizes):
+        return NotImplemented  # torch says what is wrong
+    out = _empty(x, (*x.shape[:2], *sizes), _channels_last(x))
+    return out, torch.empty_strided(out.shape, out.stride(), dtype=torch.int64, device=out.device)
+
+
+def _addmm(bias: Any, a: Any, b: Any, **__: Any) -> Any:
+    if a.shape[1] != b.shape[0] or a.dtype != b.dtype or a.dtype != bias.dtype:
+        return NotImplemented  # torch says what is wrong
+    return torch.empty((a.shape[0], b.shape[1]), dtype=a.dtype, device=a.device)
+
+
+def _each_like(tensors: Any, *_: Any, **__: Any) -> Any:
+    return [_like(tensor) for tensor in tensors]
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    return None
+
+
+def _mean(x: Any, dims: Any, keepdim: bool = False, *, dtype: Any = None) -> Any:
+    if not dims:
+        return NotImplemented
+    gone = {dim % x.dim() for dim in dims}
+    shape = [1 if index in gone else size for index, size in enumerate(x.shape) if keepdim or index not in gone]
+    return torch.empty(shape, dtype=dtype or x.dtype, device=x.device)
+
+
 def _like_first(x: Any, *_: Any, **__: Any) -> Any:
     return _like(x)
 
@@ -126,8 +176,16 @@ SHORTCUTS: MappingProxyType[str, Callable[..., Any]] = MappingProxyType(
         "aten.convolution_backward": _convolution_backward,
         "aten.native_batch_norm": _native_batch_norm,
         "aten.native_batch_norm_backward": _native_batch_norm_backward,
+        "aten.max_pool2d_with_indices": _max_pool,
+        "aten.mean": _mean,
+        **{f"aten._foreach_{name}": _each_like for name in ("add", "sqrt")},
+        **{f"aten._foreach_{name}_": _nothing for name in ("add", "mul", "div", "lerp", "addcmul", "addcdiv")},
+        "aten.addmm": _addmm,
+        **{f"aten.{name}": _binary for name in ("add", "sub", "mul", "div")},
+        **{f"aten.{name}_": _first for name in ("add", "sub", "mul", "div")},
+        **{f"aten.{name}_backward": _binary for name in ("threshold", "sigmoid", "silu", "gelu")},
         **{f"aten.{name}": _like_first for name in _UNARY},
         **{f"aten.{name}_": _first for name in _UNARY},
     }
 )
-"""Operator -> a function of its arguments that returns empty results."""
+"""Operator -> a function of its arguments that returns empty results, or NotImplemented to ask torch."""
