@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 __all__ = [
     "ITEMSIZE",
     "OP_CLASSES",
+    "FunctionCall",
     "ModuleCall",
     "OpTable",
     "Row",
@@ -104,12 +105,14 @@ class Storage(NamedTuple):
     """A piece of memory.
 
     `kind` says why it exists: input, parameter, buffer, state (of the optimiser), constant (a tensor
-    the module holds but did not register), gradient (of a parameter) or activation.
+    the module holds but did not register), gradient (of a parameter) or activation; `requires_grad` tells
+    parameters that training changes from frozen ones.
     """
 
     elements: Dim
     dtype: str
     kind: str
+    requires_grad: bool = False
 
     @property
     def is_weight(self) -> bool:
@@ -162,7 +165,8 @@ class ModuleCall(NamedTuple):
     """One forward call of a module, as hook-based counters see it.
 
     `config` holds the integers of the module that counters look at (kernel_size, groups, ...); `params` the
-    shapes of its own parameters by name.
+    shapes of its own parameters by name; `places` how often a walk through the children of every module
+    meets it (once, unless several modules share it).
     """
 
     path: str
@@ -173,6 +177,28 @@ class ModuleCall(NamedTuple):
     inputs: tuple[Shape, ...]
     output: Shape | None
     leaf: bool
+    places: int = 1
+
+
+class FunctionCall(NamedTuple):
+    """One call of a framework function, as counters above the dispatcher see it.
+
+    Attributes:
+        call: its number, which its rows carry too; of a Python function, that of the first call inside.
+        name: such as `linear`; `oracle.trace.callers.RECORDED` lists them.
+        python: whether torch writes it in Python (most of torch.nn.functional); the calls inside come first.
+        by_name: whether the caller found it as an attribute of that name (`F.relu(x)`, `x.add(y)`), not
+            through an operator (`x + y`) or a reference of its own; counters that patch torch see no others.
+        args, kwargs, out: the arguments and the result, tensors replaced by their `Shape`.
+    """
+
+    call: int
+    name: str
+    python: bool
+    by_name: bool
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    out: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +210,7 @@ class OpTable:
         values, storages: what `Use.value` and `Value.storage` index.
         outputs: values that the caller holds after the call.
         calls: module calls in the order in which they returned.
+        functions: framework calls of the forward pass in the order in which they returned.
         boundary_in, boundary_out: storages at the ends of the forward pass (first input, first output).
         grad_in, grad_out: storages of the gradients that leave and enter the backward pass.
         All four are -1 where there is none.
@@ -194,6 +221,7 @@ class OpTable:
     storages: tuple[Storage, ...]
     outputs: frozenset[int]
     calls: tuple[ModuleCall, ...]
+    functions: tuple[FunctionCall, ...] = ()
     boundary_in: int = -1
     boundary_out: int = -1
     grad_in: int = -1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -162,9 +163,10 @@ def _optimise(
 def _hooked(module: nn.Module, recorder: Recorder, cell_of: Mapping[str, int]) -> Iterator[None]:
     """Keep the recorder's path and cell current while the module runs."""
     handles = []
+    places = Counter(_family(module))
     for path, child in module.named_modules():
         cell = cell_of.get(path.split(".")[0], 0)
-        enter, leave = _hooks(path, cell, recorder)
+        enter, leave = _hooks(path, cell, places[child], recorder)
         handles.append(child.register_forward_pre_hook(enter))
         handles.append(child.register_forward_hook(leave, always_call=True))
     try:
@@ -174,7 +176,14 @@ def _hooked(module: nn.Module, recorder: Recorder, cell_of: Mapping[str, int]) -
             handle.remove()
 
 
-def _hooks(path: str, cell: int, recorder: Recorder) -> tuple[Callable[..., None], Callable[..., None]]:
+def _family(module: nn.Module) -> Iterator[nn.Module]:
+    """A module and all below it; one that several share comes once for each."""
+    yield module
+    for child in module.children():
+        yield from _family(child)
+
+
+def _hooks(path: str, cell: int, places: int, recorder: Recorder) -> tuple[Callable[..., None], Callable[..., None]]:
     outer: list[tuple[str, int]] = []
 
     def enter(module: nn.Module, args: Any) -> None:
@@ -183,12 +192,12 @@ def _hooks(path: str, cell: int, recorder: Recorder) -> tuple[Callable[..., None
 
     def leave(module: nn.Module, args: Any, output: Any) -> None:
         recorder.module, recorder.cell = outer.pop()
-        recorder.module_calls.append(_module_call(path, cell, module, args, output))
+        recorder.module_calls.append(_module_call(path, cell, places, module, args, output))
 
     return enter, leave
 
 
-def _module_call(path: str, cell: int, module: nn.Module, args: Any, output: Any) -> ModuleCall:
+def _module_call(path: str, cell: int, places: int, module: nn.Module, args: Any, output: Any) -> ModuleCall:
     kind = type(module)
     outputs = [Shape(tensor.shape) for tensor in _tensors(output)]
     return ModuleCall(
@@ -204,6 +213,7 @@ def _module_call(path: str, cell: int, module: nn.Module, args: Any, output: Any
         tuple(Shape(tensor.shape) for tensor in _tensors(args)),
         outputs[0] if outputs else None,
         not module._modules,
+        places,
     )
 
 

@@ -6,6 +6,7 @@ scores, which a fused kernel never does. So the call is caught here and becomes 
 
 from __future__ import annotations
 
+import sys
 import types
 from collections.abc import Callable
 from functools import cache
@@ -14,6 +15,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
+
+from oracle.optable import FunctionCall
+from oracle.trace.callers import RECORDED, found_by_name
+from oracle.trace.dims import shapes_of
 
 __all__ = ["CallRecorder"]
 
@@ -24,6 +29,7 @@ class CallRecorder(TorchFunctionMode):
     Attributes:
         call: number of the running call (the last one, between calls).
         function: its name, such as `linear` or `adaptive_avg_pool2d`.
+        functions: the calls of the forward pass that some counter has a rule for.
     """
 
     def __init__(self, autocast_dtype: str | None = None) -> None:
@@ -31,6 +37,7 @@ class CallRecorder(TorchFunctionMode):
         self._half = getattr(torch, autocast_dtype) if autocast_dtype else None
         self.call = 0
         self.function = ""
+        self.functions: list[FunctionCall] = []
         self._pending: Any = None
 
     def __torch_function__(
@@ -43,15 +50,30 @@ class CallRecorder(TorchFunctionMode):
         if isinstance(func, types.FunctionType) and func is not self._pending:
             # A function written in Python: look inside it, for what it calls is what the dispatcher is asked for.
             before, self._pending = self._pending, func
+            call = self.call + 1
             try:
                 with self:
-                    return _without_overrides(func)(*args, **kwargs)
+                    out = _without_overrides(func)(*args, **kwargs)
             finally:
                 self._pending = before
+            if func.__name__ in RECORDED:
+                self._record(call, func, True, args, kwargs, out)
+            return out
         self.call, self.function = self.call + 1, getattr(func, "__name__", str(func))
         if self._half is not None:
             args, kwargs = _agreeing(self.function, args, kwargs, self._half)
-        return func(*args, **kwargs)
+        call, out = self.call, func(*args, **kwargs)
+        if self.function in RECORDED:
+            self._record(call, func, False, args, kwargs, out)
+        return out
+
+    def _record(self, call: int, func: Any, python: bool, args: Any, kwargs: Any, out: Any) -> None:
+        if torch._C._current_autograd_node() is not None:
+            return  # a backward pass written in Python
+        name = func.__name__.removesuffix("_with_indices")
+        by_name = found_by_name(func, name, sys._getframe(2))
+        shapes = {key: shapes_of(value) for key, value in kwargs.items()}
+        self.functions.append(FunctionCall(call, name, python, by_name, shapes_of(args), shapes, shapes_of(out)))
 
 
 _CONVOLUTIONS = frozenset(f"conv{kind}{n}d" for kind in ("", "_transpose") for n in (1, 2, 3))

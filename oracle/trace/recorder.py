@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from oracle.optable import ModuleCall, OpTable, Row, Shape, Storage, Use, Value
+from oracle.optable import ModuleCall, OpTable, Row, Storage, Use, Value
 from oracle.trace.autocast import Autocast
 from oracle.trace.classify import (
     ALLOCATIONS,
@@ -20,6 +20,7 @@ from oracle.trace.classify import (
     packet_name,
     written_results,
 )
+from oracle.trace.dims import dim_of, dims_of, shapes_of
 from oracle.trace.functions import CallRecorder
 from oracle.trace.shapes import SHORTCUTS
 
@@ -67,9 +68,9 @@ class Recorder(TorchDispatchMode):
             index = len(self._storages)
             self._index[storage._cdata] = index
             self._alive.append(storage)
-            shape, stride = _dims(tensor.shape), _dims(tensor.stride())
+            shape, stride = dims_of(tensor.shape), dims_of(tensor.stride())
             elements = Use(-1, shape, stride, 0, "").elements
-            self._storages.append(Storage(elements, _dtype(tensor), kind))
+            self._storages.append(Storage(elements, _dtype(tensor), kind, tensor.requires_grad))
             self._current.append(len(self._values))
             self._values.append(Value(index, -1))
         return index
@@ -90,7 +91,7 @@ class Recorder(TorchDispatchMode):
 
     def _use(self, tensor: Any) -> Use:
         value = self.value_of(tensor)
-        return Use(value, _dims(tensor.shape), _dims(tensor.stride()), _dim(tensor.storage_offset()), _dtype(tensor))
+        return Use(value, dims_of(tensor.shape), dims_of(tensor.stride()), dim_of(tensor.storage_offset()), _dtype(tensor))
 
     # -- operators -----------------------------------------------------------------------------------------
 
@@ -191,9 +192,9 @@ class Recorder(TorchDispatchMode):
             cell,
             self._calls.call,
             self._calls.function,
-            _shapes(args),
-            {key: _shapes(value) for key, value in kwargs.items()},
-            _shapes(out),
+            shapes_of(args),
+            {key: shapes_of(value) for key, value in kwargs.items()},
+            shapes_of(out),
             reads,
             tuple(writes),
             facts.pointwise,
@@ -217,7 +218,13 @@ class Recorder(TorchDispatchMode):
         held = frozenset(self.value_of(tensor) for tensor in outputs)
         storages = {name: -1 if end is None else self.give(end, "activation") for name, end in ends.items()}
         return OpTable(
-            tuple(self._rows), tuple(self._values), tuple(self._storages), held, tuple(self.module_calls), **storages
+            tuple(self._rows),
+            tuple(self._values),
+            tuple(self._storages),
+            held,
+            tuple(self.module_calls),
+            tuple(self._calls.functions),
+            **storages,
         )
 
 
@@ -264,26 +271,6 @@ def _tensors(tree: Any) -> Iterator[Any]:
     elif isinstance(tree, dict):
         for item in tree.values():
             yield from _tensors(item)
-
-
-def _shapes(tree: Any) -> Any:
-    """The same tree with tensors replaced by their shapes, and symbolic integers by their expressions."""
-    if isinstance(tree, torch.Tensor):
-        return Shape(_dims(tree.shape))
-    if isinstance(tree, (list, tuple)):
-        return tuple(_shapes(item) for item in tree)
-    return _dim(tree) if isinstance(tree, torch.SymInt) else tree
-
-
-def _dim(size: Any) -> Any:
-    if isinstance(size, int):
-        return size
-    expression = size.node.expr
-    return int(expression) if expression.is_number else expression
-
-
-def _dims(sizes: Any) -> tuple[Any, ...]:
-    return tuple(_dim(size) for size in sizes)
 
 
 def _dtype(tensor: Any) -> str:

@@ -1,0 +1,140 @@
+"""Many networks at once: the cells of a whole population as arrays, without an object per candidate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oracle.spec import CellSpec, NetSpec, Scalar
+
+__all__ = ["CellArray", "Population"]
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CellArray:
+    """Cells of one kind that stand at the same place in many chains.
+
+    Attributes:
+        kind: of all of them.
+        params: in the order of the cell's `CellSpec`: a value that all share, or an array with one per row.
+        rows: (m,) which candidates they belong to, ascending, each once.
+        counts: (m,) how often the cell is repeated there, at least once; a repeated cell keeps its input's shape.
+    """
+
+    kind: str
+    params: tuple[tuple[str, Scalar | Ints], ...]
+    rows: Ints
+    counts: Ints
+
+    def spec(self, position: int) -> CellSpec:
+        """The spec of the cell at one position of `rows`."""
+        values = [
+            (name, int(value[position]) if isinstance(value, np.ndarray) else value) for name, value in self.params
+        ]
+        return CellSpec(self.kind, tuple(values))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Population:
+    """Networks as places: every candidate has at most one cell (or a run of equal ones) at each place, in order.
+
+    Attributes:
+        size: how many candidates.
+        input_shape: of one input; a dimension may be an array with one entry per candidate.
+        places: the cells at each place, kinds apart, from the stem to the head.
+        names: one per candidate, or none.
+    """
+
+    size: int
+    input_shape: tuple[int | Ints, ...]
+    places: tuple[tuple[CellArray, ...], ...]
+    names: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, specs: Iterable[NetSpec]) -> Population:
+        """The population of some specs, runs of equal cells folded."""
+        nets = list(specs)
+        runs = [_runs(net.cells) for net in nets]
+        dims = [tuple(net.input_shape for net in nets)] if nets else []
+        shape = tuple(_shared(column) for column in zip(*dims[0], strict=True)) if dims else ()
+        places = []
+        for place in range(max(map(len, runs), default=0)):
+            groups: dict[Any, list[tuple[int, CellSpec, int]]] = {}
+            for row, cells in enumerate(runs):
+                if place < len(cells):
+                    cell, count = cells[place]
+                    shared = tuple((k, v) if not _varies(v) else (k, None) for k, v in cell.params)
+                    groups.setdefault((cell.kind, shared), []).append((row, cell, count))
+            places.append(tuple(_cell_array(members) for members in groups.values()))
+        return cls(len(nets), shape, tuple(places), tuple(net.name for net in nets))
+
+    def spec(self, row: int) -> NetSpec:
+        """One candidate as a spec."""
+        cells: list[CellSpec] = []
+        for place in self.places:
+            for group in place:
+                position = int(np.searchsorted(group.rows, row))
+                if position < len(group.rows) and group.rows[position] == row:
+                    cells.extend([group.spec(position)] * int(group.counts[position]))
+        shape = tuple(int(dim[row]) if isinstance(dim, np.ndarray) else dim for dim in self.input_shape)
+        return NetSpec(tuple(cells), shape, self.names[row] if self.names else "")
+
+    def specs(self) -> Iterator[NetSpec]:
+        """All candidates as specs, one after the other."""
+        return (self.spec(row) for row in range(self.size))
+
+    def take(self, rows: Ints) -> Population:
+        """The candidates at some positions (ascending, each once), as a smaller population."""
+        kept = np.full(self.size, -1, dtype=np.int64)
+        kept[rows] = np.arange(len(rows))
+        places = tuple(tuple(_taken(group, kept) for group in place) for place in self.places)
+        shape = tuple(dim[rows] if isinstance(dim, np.ndarray) else dim for dim in self.input_shape)
+        names = tuple(self.names[int(row)] for row in rows) if self.names else ()
+        return Population(len(rows), shape, places, names)
+
+
+def _taken(group: CellArray, kept: Ints) -> CellArray:
+    inside = kept[group.rows] >= 0
+    params = tuple((name, v[inside] if isinstance(v, np.ndarray) else v) for name, v in group.params)
+    return CellArray(group.kind, params, kept[group.rows[inside]], group.counts[inside])
+
+
+def _varies(value: Scalar) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _runs(cells: Sequence[CellSpec]) -> list[tuple[CellSpec, int]]:
+    """Cells with how often each is repeated; only a cell that keeps its width can be the repetition of another."""
+    runs: list[tuple[CellSpec, int]] = []
+    for cell in cells:
+        if runs and runs[-1][0] == cell:
+            runs[-1] = (cell, runs[-1][1] + 1)
+        else:
+            runs.append((cell, 1))
+    return runs
+
+
+def _cell_array(members: list[tuple[int, CellSpec, int]]) -> CellArray:
+    first = members[0][1]
+    params: list[tuple[str, Scalar | Ints]] = []
+    for index, (name, value) in enumerate(first.params):
+        if _varies(value):
+            params.append((name, np.array([cell.params[index][1] for _, cell, _ in members], dtype=np.int64)))
+        else:
+            params.append((name, value))
+    return CellArray(
+        first.kind,
+        tuple(params),
+        np.array([row for row, _, _ in members], dtype=np.int64),
+        np.array([count for _, _, count in members], dtype=np.int64),
+    )
+
+
+def _shared(column: Sequence[int]) -> int | Ints:
+    return column[0] if len(set(column)) == 1 else np.array(column, dtype=np.int64)

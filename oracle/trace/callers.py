@@ -1,0 +1,57 @@
+"""Which calls of framework functions are kept for other counters, and how the caller wrote them.
+
+A counter that patches `torch.nn.functional.relu` or `torch.Tensor.add` sees `F.relu(x)` and `x.add(y)`, but neither
+`x + y` nor a function that somebody took hold of before. The dispatcher cannot tell these apart: the operator and
+the method reach it as the same function. The caller's bytecode can.
+"""
+
+from __future__ import annotations
+
+import dis
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+__all__ = ["RECORDED", "found_by_name"]
+
+RECORDED = frozenset(
+    "linear addmm mm bmm baddbmm matmul einsum add mul"
+    " conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d"
+    " batch_norm layer_norm group_norm instance_norm"
+    " relu relu6 elu prelu gelu silu softmax"
+    " avg_pool1d avg_pool2d avg_pool3d max_pool1d max_pool2d max_pool3d"
+    " max_pool1d_with_indices max_pool2d_with_indices max_pool3d_with_indices"
+    " adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d"
+    " adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d"
+    " adaptive_max_pool1d_with_indices adaptive_max_pool2d_with_indices adaptive_max_pool3d_with_indices"
+    " upsample interpolate upsample_nearest2d upsample_bilinear2d grid_sampler".split()
+)
+"""Names of the functions that some counter has a rule for."""
+
+_FUNCTIONAL = "torch.nn.functional"
+_BETWEEN = (
+    "torch.overrides",
+    "torch._jit_internal",
+)  # torch's own frames between a Python function and its mode
+
+
+def found_by_name(func: Callable[..., Any], name: str, frame: FrameType | None) -> bool:
+    """Whether the caller found `func` as an attribute called `name`.
+
+    Args:
+        func: the function called.
+        name: its name without a suffix such as `_with_indices`, which callers do not write.
+        frame: whence it was called; frames of the function itself are skipped.
+    """
+    own = getattr(func, "__name__", name)
+    while frame is not None and (
+        frame.f_globals.get("__name__") in _BETWEEN
+        or (frame.f_globals.get("__name__") == _FUNCTIONAL and frame.f_code.co_name in (own, f"_{own}"))
+    ):
+        frame = frame.f_back
+    if frame is None or name not in frame.f_code.co_names:
+        return False
+    if dis.opname[frame.f_code.co_code[frame.f_lasti]].startswith("BINARY_"):
+        return False
+    # What a module imported by name before anybody patched it stays as it was; torch's own functions look up anew.
+    return frame.f_globals.get(name) is not func or frame.f_globals.get("__name__") == _FUNCTIONAL
