@@ -186,7 +186,8 @@ class FunctionCall(NamedTuple):
     Attributes:
         call: its number, which its rows carry too; of a Python function, that of the first call inside.
         name: such as `linear`; `oracle.trace.callers.RECORDED` lists them.
-        python: whether torch writes it in Python (most of torch.nn.functional); the calls inside come first.
+        kind: function (`torch.add`), method (`Tensor.add`), or python: a function that torch writes in Python,
+            as most of torch.nn.functional; the calls inside it come first.
         by_name: whether the caller found it as an attribute of that name (`F.relu(x)`, `x.add(y)`), not
             through an operator (`x + y`) or a reference of its own; counters that patch torch see no others.
         args, kwargs, out: the arguments and the result, tensors replaced by their `Shape`.
@@ -194,7 +195,7 @@ class FunctionCall(NamedTuple):
 
     call: int
     name: str
-    python: bool
+    kind: str
     by_name: bool
     args: tuple[Any, ...]
     kwargs: dict[str, Any]

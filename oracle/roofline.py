@@ -8,7 +8,7 @@ efficiencies 1 and no launch time, the default, it is a lower bound: peaks are d
 the least a kernel can move, and the two units work at the same time. Where the kernel's working set fits the
 last-level cache and the device states that cache's bandwidth, B is the cache's.
 
-Everything works on arrays of any leading shape, the last axis being kernels.
+Everything works on arrays whose first axis is kernels; further axes are networks (or cells) side by side.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ class Timing:
 
     @property
     def latency_s(self) -> Array:
-        """Seconds per call: summed over the last axis."""
-        return self.total_s.sum(axis=-1) + self.call_s
+        """Seconds per call: summed over kernels."""
+        return self.total_s.sum(axis=0) + self.call_s
 
     @property
     def bound(self) -> Array:
@@ -101,37 +101,36 @@ def time_kernels(
 
     Args:
         kinds: class and dtypes of each kernel.
-        matrix_flops, vector_flops, traffic_bytes: shape (..., kernels).
+        matrix_flops, vector_flops, traffic_bytes: shape (kernels, ...).
         device: whose roofs count.
         efficiency: shares of the roofs that are reached.
 
     Raises:
         DeviceError: the device states no peak for a dtype that kernels compute in.
     """
+    share = _shares(kinds.op_classes, efficiency.compute, np.ndim(matrix_flops))
     matrix = _peaks(device, "matrix", kinds.matrix_dtypes, matrix_flops)
     vector = _peaks(device, "vector", kinds.vector_dtypes, vector_flops)
-    share = _shares(kinds.op_classes, efficiency.compute)
     compute_s = np.maximum(matrix_flops / (matrix * share), vector_flops / (vector * share))
-    bandwidth = np.full(np.shape(traffic_bytes), device.peak_bandwidth())
+    bandwidth: Array | float = device.peak_bandwidth()
     if device.llc is not None and device.llc_bandwidth is not None:
         bandwidth = np.where(traffic_bytes <= device.llc.value, device.llc_bandwidth.value, bandwidth)
-    memory_s = traffic_bytes / (bandwidth * _shares(kinds.op_classes, efficiency.memory))
+    memory_s = traffic_bytes / (bandwidth * _shares(kinds.op_classes, efficiency.memory, np.ndim(traffic_bytes)))
     total_s = np.maximum(compute_s, memory_s) + efficiency.launch_s
     return Timing(total_s, compute_s, memory_s, efficiency.launch_s, efficiency.call_s)
 
 
 def _peaks(device: Device, unit: str, dtypes: Sequence[str], flops: Array) -> Array:
     """Peak per kernel; a kernel that does not use the unit needs no peak of it."""
-    used = np.any(flops != 0, axis=tuple(range(np.ndim(flops) - 1)))
-    known: dict[str, float] = {}
-    peaks = np.ones(len(dtypes))
-    for index, dtype in enumerate(dtypes):
-        if used[index]:
-            if dtype not in known:
-                known[dtype] = device.peak_flops(unit, dtype)
-            peaks[index] = known[dtype]
-    return peaks
+    used = np.any(flops != 0, axis=tuple(range(1, np.ndim(flops))))
+    known = {dtype: device.peak_flops(unit, dtype) for dtype, uses in zip(dtypes, used, strict=True) if uses}
+    return _column([known.get(dtype, 1.0) if uses else 1.0 for dtype, uses in zip(dtypes, used, strict=True)], flops.ndim)
 
 
-def _shares(op_classes: Sequence[str], shares: Mapping[str, float]) -> Array | float:
-    return np.array([shares.get(op_class, 1.0) for op_class in op_classes]) if shares else 1.0
+def _shares(op_classes: Sequence[str], shares: Mapping[str, float], ndim: int) -> Array | float:
+    return _column([shares.get(op_class, 1.0) for op_class in op_classes], ndim) if shares else 1.0
+
+
+def _column(values: Sequence[float], ndim: int) -> Array:
+    """One number per kernel, ready to broadcast over the further axes."""
+    return np.array(values).reshape(-1, *(1,) * (ndim - 1))

@@ -21,11 +21,24 @@ from oracle.counting import KernelCount, TableCount, count
 from oracle.counting.memory import CellMemory, PeakMemory, chain_peak, measure
 from oracle.optable import OpTable
 from oracle.spec import CellSpec, NetSpec, Workload
-from oracle.trace import trace
+from oracle.trace import Trace, trace
 
-__all__ = ["CellCount", "NetCount", "TensorSpec", "count_cell", "count_net", "count_table", "trace_whole"]
+__all__ = [
+    "LOSS",
+    "CellCount",
+    "NetCount",
+    "TensorSpec",
+    "count_cell",
+    "count_net",
+    "count_table",
+    "run_cell",
+    "trace_cell",
+    "trace_whole",
+    "tracing_part",
+]
 
-_LOSS = CellSpec("cross_entropy", ())
+LOSS = CellSpec("cross_entropy", ())
+"""The cell that training appends to every network."""
 
 
 class TensorSpec(NamedTuple):
@@ -120,7 +133,7 @@ def trace_whole(net: NetSpec, workload: Workload) -> OpTable:
 def count_cell(
     cell: CellSpec, x: TensorSpec, gradient: TensorSpec | None, first: bool, workload: Workload
 ) -> CellCount:
-    """Count one cell; see `_trace_cell` for the arguments."""
+    """Count one cell; see `trace_cell` for the arguments."""
     return _count_cell(cell, x, gradient, first, workload.with_(batch_size=1))
 
 
@@ -128,52 +141,55 @@ def count_cell(
 def _count_cell(
     cell: CellSpec, x: TensorSpec, gradient: TensorSpec | None, first: bool, workload: Workload
 ) -> CellCount:
-    table = _trace_cell(cell, x, gradient, first, _tracing(workload)).table
+    table = trace_cell(cell, x, gradient, first, workload).table
     counts = count(table, workload)
     return CellCount(counts, measure(counts.lifetimes, counts.sizes), table)
 
 
-@lru_cache(maxsize=8192)
-def _trace_cell(
+def trace_cell(
     cell: CellSpec, x: TensorSpec, gradient: TensorSpec | None, first: bool, workload: Workload
 ) -> TracedCell:
-    """Trace one cell.
+    """Trace one cell, once ever.
 
     Args:
         cell: what to build.
         x: what enters it.
         gradient: what enters it from behind in training; None means like its output.
         first: whether it is the first cell, whose input needs no gradient.
-        workload: reduced by `_tracing` to what a trace depends on.
+        workload: only what `tracing_part` leaves of it matters.
     """
-    loss = cell == _LOSS
-    module: nn.Module = nn.Identity() if loss else make_cell(cell)
-    module.train(workload.training)
+    return _trace_cell(cell, x, gradient, first, tracing_part(workload))
+
+
+@lru_cache(maxsize=8192)
+def _trace_cell(
+    cell: CellSpec, x: TensorSpec, gradient: TensorSpec | None, first: bool, workload: Workload
+) -> TracedCell:
     leaf = x.empty(requires_grad=workload.training and not first)
-    traced = trace(
-        module,
-        (leaf,),
-        {},
-        workload,
-        loss=_cross_entropy if loss else None,
-        grad_output=None if gradient is None else gradient.empty(),
-    )
+    traced = run_cell(cell, leaf, None if gradient is None else gradient.empty(), workload)
     grad = traced.input_gradient
     return TracedCell(traced.table, TensorSpec.of(traced.output), None if grad is None else TensorSpec.of(grad))
 
 
+def run_cell(cell: CellSpec, x: Any, gradient: Any, workload: Workload) -> Trace:
+    """Build a cell and trace it on a tensor; its parameters and the tensor's sizes may be symbolic."""
+    loss = cell.kind == LOSS.kind
+    module: nn.Module = nn.Identity() if loss else make_cell(cell)
+    module.train(workload.training)
+    return trace(module, (x,), {}, workload, loss=_cross_entropy if loss else None, grad_output=gradient)
+
+
 def _count_cells(net: NetSpec, workload: Workload) -> Iterator[CellCount]:
-    tracing = _tracing(workload)
-    cells = [*net.cells, _LOSS] if workload.training else list(net.cells)
+    cells = [*net.cells, LOSS] if workload.training else list(net.cells)
     inputs = [_input_of(net, workload)]
     for index, cell in enumerate(cells[:-1]):
-        inputs.append(_trace_cell(cell, inputs[index], None, index == 0, tracing).output)
+        inputs.append(trace_cell(cell, inputs[index], None, index == 0, workload).output)
     gradients: list[TensorSpec | None] = [None] * len(cells)
     if workload.training:
         # A cell is traced with a gradient laid out like its output; where the next cell hands back another
         # layout, it is traced again with that one.
         for index in range(len(cells) - 1, 0, -1):
-            found = _trace_cell(cells[index], inputs[index], gradients[index], False, tracing).input_gradient
+            found = trace_cell(cells[index], inputs[index], gradients[index], False, workload).input_gradient
             gradients[index - 1] = None if found == inputs[index] else found
     for index, cell in enumerate(cells):
         yield count_cell(cell, inputs[index], gradients[index], index == 0, workload)
@@ -187,7 +203,7 @@ def _input_of(net: NetSpec, workload: Workload) -> TensorSpec:
 
 
 @lru_cache(maxsize=256)
-def _tracing(workload: Workload) -> Workload:
+def tracing_part(workload: Workload) -> Workload:
     """The workload without what a trace does not depend on, so that traces are shared."""
     return Workload(
         dtype=workload.autocast_dtype or "float32",

@@ -1,8 +1,8 @@
 """Which calls of framework functions are kept for other counters, and how the caller wrote them.
 
-A counter that patches `torch.nn.functional.relu` or `torch.Tensor.add` sees `F.relu(x)` and `x.add(y)`, but neither
-`x + y` nor a function that somebody took hold of before. The dispatcher cannot tell these apart: the operator and
-the method reach it as the same function. The caller's bytecode can.
+A counter that patches `torch.nn.functional.relu` or `torch.Tensor.add` sees `F.relu(x)` and `x.add(y)`,
+but neither `x + y` nor a function that somebody took hold of before. To a torch function mode the operator
+and the method are the same function; only the caller's bytecode tells them apart.
 """
 
 from __future__ import annotations
@@ -24,15 +24,12 @@ RECORDED = frozenset(
     " adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d"
     " adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d"
     " adaptive_max_pool1d_with_indices adaptive_max_pool2d_with_indices adaptive_max_pool3d_with_indices"
-    " upsample interpolate upsample_nearest2d upsample_bilinear2d grid_sampler".split()
+    " interpolate upsample_nearest2d upsample_bilinear2d grid_sampler".split()
 )
 """Names of the functions that some counter has a rule for."""
 
 _FUNCTIONAL = "torch.nn.functional"
-_BETWEEN = (
-    "torch.overrides",
-    "torch._jit_internal",
-)  # torch's own frames between a Python function and its mode
+_BETWEEN = ("torch.overrides", "torch._jit_internal")  # frames between a Python function and a mode
 
 
 def found_by_name(func: Callable[..., Any], name: str, frame: FrameType | None) -> bool:
@@ -53,5 +50,5 @@ def found_by_name(func: Callable[..., Any], name: str, frame: FrameType | None) 
         return False
     if dis.opname[frame.f_code.co_code[frame.f_lasti]].startswith("BINARY_"):
         return False
-    # What a module imported by name before anybody patched it stays as it was; torch's own functions look up anew.
+    # A name that a module imported stays what it was whatever is patched; torch's own functions look it up.
     return frame.f_globals.get(name) is not func or frame.f_globals.get("__name__") == _FUNCTIONAL

@@ -57,23 +57,26 @@ class CallRecorder(TorchFunctionMode):
             finally:
                 self._pending = before
             if func.__name__ in RECORDED:
-                self._record(call, func, True, args, kwargs, out)
+                self._record(call, func, "python", args, kwargs, out)
             return out
         self.call, self.function = self.call + 1, getattr(func, "__name__", str(func))
         if self._half is not None:
             args, kwargs = _agreeing(self.function, args, kwargs, self._half)
         call, out = self.call, func(*args, **kwargs)
         if self.function in RECORDED:
-            self._record(call, func, False, args, kwargs, out)
+            kind = "method" if isinstance(func, types.MethodDescriptorType) else "function"
+            self._record(call, func, kind, args, kwargs, out)
         return out
 
-    def _record(self, call: int, func: Any, python: bool, args: Any, kwargs: Any, out: Any) -> None:
+    def _record(self, call: int, func: Any, kind: str, args: Any, kwargs: Any, out: Any) -> None:
         if torch._C._current_autograd_node() is not None:
             return  # a backward pass written in Python
         name = func.__name__.removesuffix("_with_indices")
         by_name = found_by_name(func, name, sys._getframe(2))
         shapes = {key: shapes_of(value) for key, value in kwargs.items()}
-        self.functions.append(FunctionCall(call, name, python, by_name, shapes_of(args), shapes, shapes_of(out)))
+        self.functions.append(
+            FunctionCall(call, name, kind, by_name, shapes_of(args), shapes, shapes_of(out))
+        )
 
 
 _CONVOLUTIONS = frozenset(f"conv{kind}{n}d" for kind in ("", "_transpose") for n in (1, 2, 3))
@@ -133,7 +136,7 @@ def _library() -> torch.library.Library:
     )
     library.define(
         "attention_backward(Tensor grad, Tensor q, Tensor k, Tensor v, Tensor out, Tensor logsumexp, Tensor? mask,"
-        " float dropout_p, bool is_causal, bool mask_grad) -> (Tensor, Tensor, Tensor, Tensor)"
+        " float dropout_p, bool is_causal, bool[4] wanted) -> (Tensor, Tensor, Tensor, Tensor)"
     )
     library.impl("attention", _attention_meta, "Meta")
     library.impl("attention_backward", _attention_backward_meta, "Meta")
@@ -157,10 +160,10 @@ def _attention_backward_meta(
     mask: Any,
     dropout_p: float,
     is_causal: bool,
-    mask_grad: bool,
+    wanted: list[bool],
 ) -> Any:
-    d_mask = torch.empty_like(mask) if mask_grad else q.new_empty(0)
-    return torch.empty_like(q), torch.empty_like(k), torch.empty_like(v), d_mask
+    pairs = zip((q, k, v, mask), wanted, strict=True)
+    return tuple(torch.empty_like(tensor) if asked else q.new_empty(0) for tensor, asked in pairs)
 
 
 class _Attention(torch.autograd.Function):
@@ -176,10 +179,9 @@ class _Attention(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         q, k, v, out, logsumexp, mask = ctx.saved_tensors
-        dq, dk, dv, d_mask = torch.ops.oracle.attention_backward(
-            grads[0], q, k, v, out, logsumexp, mask, *ctx.options, ctx.needs_input_grad[3]
-        )
-        return dq, dk, dv, d_mask if ctx.needs_input_grad[3] else None, None, None
+        wanted = ctx.needs_input_grad[:4]
+        found = torch.ops.oracle.attention_backward(grads[0], q, k, v, out, logsumexp, mask, *ctx.options, wanted)
+        return *(grad if asked else None for grad, asked in zip(found, wanted, strict=True)), None, None
 
 
 def _attend(

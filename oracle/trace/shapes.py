@@ -131,9 +131,9 @@ def _nothing(*_: Any, **__: Any) -> None:
     return None
 
 
-def _mean(x: Any, dims: Any, keepdim: bool = False, *, dtype: Any = None) -> Any:
-    if not dims:
-        return NotImplemented
+def _mean(x: Any, dims: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
+    if not dims or not (dtype or x.dtype).is_floating_point:
+        return NotImplemented  # the mean of everything, or of integers, which torch refuses
     gone = {dim % x.dim() for dim in dims}
     shape = [1 if index in gone else size for index, size in enumerate(x.shape) if keepdim or index not in gone]
     return torch.empty(shape, dtype=dtype or x.dtype, device=x.device)

@@ -1,0 +1,8 @@
+"""Closed forms: a cell traced once with symbols answers for a million candidates, with the trace's very integers."""
+
+from __future__ import annotations
+
+from oracle.closedform.population import PopulationCosts, cost_population
+from oracle.closedform.store import TemplateStore, default_cache_file
+
+__all__ = ["PopulationCosts", "TemplateStore", "cost_population", "default_cache_file"]

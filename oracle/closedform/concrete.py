@@ -1,0 +1,72 @@
+"""The fallback: a concrete trace of one cell, in the shape of a template's answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from oracle.closedform.template import Answer, Format
+from oracle.counting.chain import TensorSpec, count_cell, trace_cell
+from oracle.roofline import KernelKinds
+from oracle.spec import CellSpec, Workload
+
+if TYPE_CHECKING:
+    from oracle.closedform.cells import CellInputs
+
+__all__ = ["ConcreteCell", "concrete_cell", "format_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class ConcreteCell:
+    """Costs of one cell, and what leaves it."""
+
+    answer: Answer
+    kinds: KernelKinds
+    output_format: Format
+    input_gradient: Format | None
+    unknown: tuple[str, ...]
+
+
+def concrete_cell(cell: CellSpec, dims: Sequence[int], inputs: CellInputs, workload: Workload) -> ConcreteCell:
+    """Trace one cell with integers."""
+    x = _spec(dims, inputs.input)
+    traced = trace_cell(cell, x, None, inputs.first, workload)
+    gradient = None if inputs.gradient is None else _spec(traced.output.shape, inputs.gradient)
+    counted = count_cell(cell, x, gradient, inputs.first, workload)
+    traced = trace_cell(cell, x, gradient, inputs.first, workload)
+    kernels = counted.counts.kernels
+    answer = Answer(
+        macs=sum(kernel.macs for kernel in kernels),
+        flops=sum(kernel.matrix_flops + kernel.vector_flops for kernel in kernels),
+        traffic_bytes=sum(kernel.read_bytes + kernel.write_bytes for kernel in kernels),
+        params=counted.counts.params,
+        activations=counted.counts.activations,
+        matrix_flops=tuple(kernel.matrix_flops for kernel in kernels),
+        vector_flops=tuple(kernel.vector_flops for kernel in kernels),
+        kernel_bytes=tuple(kernel.read_bytes + kernel.write_bytes for kernel in kernels),
+        memory=counted.memory,
+        output=traced.output.shape,
+    )
+    kinds = KernelKinds(
+        tuple(kernel.op_class for kernel in kernels),
+        tuple(kernel.matrix_dtype for kernel in kernels),
+        tuple(kernel.vector_dtype for kernel in kernels),
+    )
+    grad = traced.input_gradient
+    return ConcreteCell(
+        answer, kinds, format_of(traced.output), None if grad is None else format_of(grad), counted.counts.unknown
+    )
+
+
+def format_of(spec: TensorSpec) -> Format:
+    """The format of a tensor that is contiguous or channels last (both, where sizes of 1 make them one)."""
+    return Format(spec.dtype, "contiguous" if spec.empty().is_contiguous() else "channels_last")
+
+
+def _spec(dims: Sequence[int], form: Format) -> TensorSpec:
+    layout = torch.channels_last if form.layout == "channels_last" else torch.contiguous_format
+    dtype = getattr(torch, form.dtype)
+    return TensorSpec.of(torch.empty(tuple(dims), dtype=dtype, device="meta", memory_format=layout))

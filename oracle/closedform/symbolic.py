@@ -1,0 +1,141 @@
+"""Trace a cell with symbolic integers and turn what was counted into a template.
+
+The same trace, FLOP formulas, traffic rules and kernel grouping as for integers run on torch's SymInts; what
+they assumed on the way (the guards of torch's ShapeEnv) becomes the template's condition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
+
+from oracle.closedform.compile import ProgramBuilder, UnsupportedExpressionError
+from oracle.closedform.template import Format, KernelMeta, KernelNumbers, Template, TemplateKey
+from oracle.counting import TableCount, count
+from oracle.counting.chain import run_cell, tracing_part
+from oracle.spec import CellSpec, Workload
+
+__all__ = ["make_template"]
+
+
+def make_template(
+    key: TemplateKey, order: Sequence[str], hints: Mapping[str, int], dims: Sequence[int], workload: Workload
+) -> Template:
+    """Trace the cell of a key, with symbols for all integers that are neither static nor pinned.
+
+    Args:
+        key: what the template is for.
+        order: names of all parameters of the cell, in order.
+        hints: value of each integer parameter in the row that asks for the template.
+        dims: dimensions of the input in that row.
+        workload: the key's, complete.
+
+    Raises:
+        UnsupportedExpressionError: a result that has no closed form here.
+        TraceError: the cell cannot be traced with symbols.
+    """
+    environment = ShapeEnv(duck_shape=False)  # equal hints need not stay equal
+    symbols: list[tuple[str, Any]] = []
+
+    def symbol(name: str, hint: int) -> Any:
+        if hint in (0, 1):
+            return hint
+        source = _source(name)
+        expression = environment.create_symbol(hint, source, dynamic_dim=DimDynamic.DYNAMIC, constraint_dim=None)
+        symbols.append((name, expression))
+        return environment.create_symintnode(expression, hint=hint, source=source)
+
+    static = dict(key.static)
+    with FakeTensorMode(shape_env=environment, allow_non_fake_inputs=False):
+        params = [(name, static[name] if name in static else symbol(name, hints[name])) for name in order]
+        sizes = [symbol(f"d{axis}", size) for axis, size in enumerate(dims)]
+        x = _empty(sizes, key.input, requires_grad=workload.training and not key.first)
+        traced = run_cell(CellSpec(key.kind, tuple(params)), x, None, tracing_part(workload))
+        if key.gradient is not None:
+            gradient = _empty(traced.output.shape, key.gradient)
+            x = _empty(sizes, key.input, requires_grad=workload.training and not key.first)
+            traced = run_cell(CellSpec(key.kind, tuple(params)), x, gradient, tracing_part(workload))
+        counts = count(traced.table, workload)
+        output_format = _format(traced.output)
+        gradient_format = None if traced.input_gradient is None else _format(traced.input_gradient)
+    return _assemble(key, symbols, environment, counts, traced.output, output_format, gradient_format)
+
+
+def _assemble(
+    key: TemplateKey,
+    symbols: Sequence[tuple[str, Any]],
+    environment: ShapeEnv,
+    counts: TableCount,
+    output: Any,
+    output_format: Format,
+    gradient_format: Format | None,
+) -> Template:
+    builder = ProgramBuilder(symbols)
+    numbers = KernelNumbers(
+        *(tuple(builder.add(getattr(k, name)) for k in counts.kernels) for name in KernelNumbers._fields)
+    )
+    traffic = tuple(builder.total(pair) for pair in zip(numbers.read_bytes, numbers.write_bytes, strict=True))
+    guards = []
+    for guard in environment.guards:
+        expression = guard.expr
+        if expression != True:  # noqa: E712 (a sympy boolean)
+            guards += builder.relation(expression)
+    steps = {
+        "macs": builder.total(numbers.macs),
+        "flops": builder.total([*numbers.matrix_flops, *numbers.vector_flops]),
+        "total_bytes": builder.total(traffic),
+        "params": builder.add(counts.params),
+        "activations": builder.add(counts.activations),
+    }
+    storages = tuple(builder.add(size) for size in counts.sizes)
+    dims = tuple(builder.add(_expression(size)) for size in output.shape)
+    return Template(
+        key=key,
+        program=builder.program(),
+        guards=tuple(dict.fromkeys(guards)),
+        kernels=tuple(
+            KernelMeta(k.name, k.op_class, k.module, k.phase, k.matrix_dtype, k.vector_dtype) for k in counts.kernels
+        ),
+        numbers=numbers,
+        traffic=traffic,
+        **steps,
+        sizes=storages,
+        lifetimes=counts.lifetimes,
+        output=dims,
+        output_format=output_format,
+        input_gradient=gradient_format,
+        unknown=counts.unknown,
+        coverage=counts.coverage,
+    )
+
+
+def _source(name: str) -> Any:
+    from torch._dynamo.source import ConstantSource  # imports all of torch._dynamo: only where symbols are traced
+
+    return ConstantSource(name)
+
+
+def _empty(shape: Sequence[Any], form: Format, requires_grad: bool = False) -> Any:
+    layout = torch.channels_last if form.layout == "channels_last" else torch.contiguous_format
+    dtype = getattr(torch, form.dtype)
+    return torch.empty(tuple(shape), dtype=dtype, device="meta", memory_format=layout, requires_grad=requires_grad)
+
+
+def _format(tensor: Any) -> Format:
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    if tensor.is_contiguous():
+        return Format(dtype, "contiguous")
+    if tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last):
+        return Format(dtype, "channels_last")
+    raise UnsupportedExpressionError("a cell's result is neither contiguous nor channels last")
+
+
+def _expression(size: Any) -> Any:
+    if isinstance(size, int):
+        return size
+    expression = size.node.expr
+    return int(expression) if expression.is_number else expression

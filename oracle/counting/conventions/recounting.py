@@ -1,0 +1,79 @@
+"""What a convention reports, and how reports add up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from oracle.errors import WorkloadError
+from oracle.optable import FunctionCall, OpTable
+
+__all__ = ["Recount", "argument", "by_type", "combine", "parameters_of", "refuse"]
+
+_Rule = TypeVar("_Rule")
+
+
+@dataclass(frozen=True, slots=True)
+class Recount:
+    """A tool's figures under our names; None where it reports no such thing.
+
+    Attributes:
+        macs: multiply-adds, and whatever else the tool adds to them.
+        flops: operations, where the tool does not count in MACs.
+        params: elements of parameters.
+        activations: elements of the outputs it looks at.
+    """
+
+    macs: int | None = None
+    flops: int | None = None
+    params: int | None = None
+    activations: int | None = None
+
+    def __add__(self, other: Recount) -> Recount:
+        return Recount(
+            _sum(self.macs, other.macs),
+            _sum(self.flops, other.flops),
+            _sum(self.params, other.params),
+            _sum(self.activations, other.activations),
+        )
+
+
+def combine(recounts: Iterable[Recount]) -> Recount:
+    """The recount of a chain from those of its cells, of which there is at least one."""
+    return reduce(add, recounts)
+
+
+def parameters_of(table: OpTable, *, training_only: bool = False) -> int:
+    """Elements of all parameters of the module, shared ones once."""
+    return sum(
+        storage.elements
+        for storage in table.storages
+        if storage.kind == "parameter" and (storage.requires_grad or not training_only)
+    )
+
+
+def argument(call: FunctionCall, position: int, *names: str) -> Any:
+    """An argument by its position, or by one of the names it goes by; None where it was not given."""
+    if position < len(call.args):
+        return call.args[position]
+    return next((call.kwargs[name] for name in names if name in call.kwargs), None)
+
+
+def by_type(rules: Mapping[tuple[type, ...], _Rule]) -> Mapping[str, _Rule]:
+    """Rules of module types by the name that a `ModuleCall` gives the type."""
+    return MappingProxyType(
+        {f"{kind.__module__}.{kind.__qualname__}": rule for kinds, rule in rules.items() for kind in kinds}
+    )
+
+
+def refuse(convention: str, what: str) -> WorkloadError:
+    """The error for a module that the tool itself fails on."""
+    return WorkloadError(f"convention={convention!r}: the tool fails on {what}")
+
+
+def _sum(a: int | None, b: int | None) -> int | None:
+    return None if a is None or b is None else a + b

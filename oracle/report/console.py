@@ -1,0 +1,65 @@
+"""Where output goes: results to standard output, progress and warnings to standard error."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+from rich.console import Console, RenderableType
+
+from oracle.report.grid import WIDTH
+from oracle.report.units import one_line
+
+__all__ = ["show", "text_of", "tracked", "warn", "write"]
+
+_Item = TypeVar("_Item")
+
+
+def text_of(renderables: Sequence[RenderableType]) -> str:
+    """Plain text of at most `WIDTH` columns: no colours, ASCII rules, no blanks at line ends."""
+    text = io.StringIO()
+    # what the environment says of terminals does not concern a text
+    console = Console(
+        file=text, width=WIDTH, color_system=None, force_terminal=False, highlight=False, _environ={}
+    )
+    _print(console, renderables)
+    return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
+
+
+def show(renderables: Sequence[RenderableType]) -> None:
+    """Print, with colours and drawn rules on a terminal, as plain text anywhere else."""
+    console = Console(highlight=False)
+    if console.is_terminal:
+        _print(console, renderables)
+    else:
+        write(text_of(renderables))
+
+
+def _print(console: Console, renderables: Sequence[RenderableType]) -> None:
+    for index, renderable in enumerate(renderables):
+        if index:
+            console.line()
+        console.print(renderable)
+
+
+def write(text: str) -> None:
+    """Text to standard output as it is; a character that its encoding lacks becomes a question mark."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
+
+
+def warn(message: str) -> None:
+    """One line to standard error."""
+    sys.stderr.write(f"oracle: warning: {one_line(message)}\n")
+
+
+def tracked(items: Sequence[_Item], label: str) -> Iterator[_Item]:
+    """The items, with a bar on standard error while they last, if that is a terminal and there are several."""
+    if len(items) < 2 or not sys.stderr.isatty():
+        yield from items
+        return
+    from rich.progress import track
+
+    yield from track(items, label, console=Console(stderr=True), transient=True)

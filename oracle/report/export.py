@@ -1,0 +1,81 @@
+"""Results as JSON and CSV, and files that are either whole or not there."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+import secrets
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from oracle.errors import OracleError
+
+__all__ = ["to_csv", "to_json", "write_text"]
+
+
+def to_json(data: Mapping[str, Any]) -> str:
+    """JSON text of plain data, the oracle's version first; what is not a finite number is null."""
+    import oracle
+
+    return json.dumps(_finite({"oracle": oracle.__version__, **data}), indent=2, allow_nan=False) + "\n"
+
+
+def to_csv(rows: Iterable[Mapping[str, Any]]) -> str:
+    """CSV text with a header; every row has the keys of the first. Nothing known is an empty field."""
+    table = [_finite(row) for row in rows]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(table[0]) if table else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(table)
+    return text.getvalue()
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a UTF-8 file through a temporary one beside it, so that no reader ever sees half of it.
+
+    A link is followed; a device such as /dev/stdout is written to as it is.
+
+    Raises:
+        OracleError: it cannot be written; an existing file keeps its content.
+    """
+    try:
+        target = Path(path).resolve()
+        if target.exists() and not target.is_file() and not target.is_dir():
+            with target.open("w", encoding="utf-8", newline="") as stream:
+                stream.write(text)
+        else:
+            _replace(target, text.encode("utf-8"))
+    except BrokenPipeError:
+        raise
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OracleError(f"output={str(path)!r} cannot be written: {reason}") from None
+
+
+def _replace(target: Path, content: bytes) -> None:
+    if target.is_dir():
+        raise IsADirectoryError(None, "it is a directory")
+    exists = target.exists()
+    if exists and not os.access(target, os.W_OK):  # renaming onto it would not ask
+        raise PermissionError(None, "it is write-protected")
+    temporary = target.with_name(f".{target.name[:80]}.{secrets.token_hex(4)}.tmp")
+    try:
+        with temporary.open("xb") as stream:
+            stream.write(content)
+        if exists:
+            temporary.chmod(target.stat().st_mode & 0o777)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)

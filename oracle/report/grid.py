@@ -1,0 +1,87 @@
+"""A table as data, which draws itself: in colour with a rule on a terminal, as plain ASCII anywhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rich import box
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+from oracle.report.units import one_line
+
+__all__ = ["WIDTH", "Column", "Grid"]
+
+WIDTH = 100
+"""Columns of text that every table fits in; what does not fit is folded, never cut."""
+
+# top, head, rule below it, middle, rule between sections, and three that a table without footer does not use
+_RULES = "    \n    \n {0}{0} \n    \n {0}{0} \n    \n    \n    \n"
+_PLAIN = box.Box(_RULES.format("-"), ascii=True)
+_DRAWN = box.Box(_RULES.format("\N{BOX DRAWINGS LIGHT HORIZONTAL}"))
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a grid.
+
+    Attributes:
+        title, unit: its header, the unit on a line of its own.
+        cells: text, one per row.
+        number: right-aligned and never folded.
+        styles: how rich shows each cell on a terminal; empty for plain.
+    """
+
+    title: str
+    cells: Sequence[str]
+    unit: str = ""
+    number: bool = False
+    styles: Sequence[str] = ()
+
+    def style(self, row: int) -> str:
+        """The style of one cell."""
+        return self.styles[row] if self.styles else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Columns of equal length.
+
+    Attributes:
+        columns: left to right.
+        title: one line above.
+        totals: how many rows at the end are sums, set off by a rule.
+        row_styles: style of each row on a terminal; empty for plain.
+    """
+
+    columns: tuple[Column, ...]
+    title: str = ""
+    totals: int = 0
+    row_styles: Sequence[str] = field(default=())
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if self.title:
+            yield Text(one_line(self.title), style="bold")
+        table = Table(
+            box=_DRAWN if console.is_terminal and not options.ascii_only else _PLAIN,
+            pad_edge=False,
+            show_edge=False,
+            padding=(0, 1),
+            header_style="bold",
+            safe_box=False,
+        )
+        for column in self.columns:
+            side = "right" if column.number else "left"
+            header = Text(column.title)
+            if any(c.unit for c in self.columns):
+                header.append(f"\n{column.unit}", style="dim not bold")
+            table.add_column(header, justify=side, no_wrap=column.number, overflow="fold")
+        length = len(self.columns[0].cells)
+        for row in range(length):
+            if self.totals and row == length - self.totals:
+                table.add_section()
+            cells = [Text(one_line(column.cells[row]), style=column.style(row)) for column in self.columns]
+            table.add_row(*cells, style=self.row_styles[row] if self.row_styles else "")
+        yield table

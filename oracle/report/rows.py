@@ -1,0 +1,89 @@
+"""Results as flat rows, one dict of scalars each: for CSV, for data frames, for tables elsewhere.
+
+Keys carry their unit (`_ms`, `_bytes`, `_flop_per_byte`, ...); macs, flops, params and activations are counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from oracle.devices import Device, in_file_units
+from oracle.report.breakdown import Group
+
+if TYPE_CHECKING:
+    from oracle.query import Cost, KernelCost, Ranking
+
+__all__ = ["cost_rows", "device_rows", "kernel_rows", "ranking_rows"]
+
+
+def cost_rows(cost: Cost) -> list[dict[str, Any]]:
+    """One row per device; a single one without times where there is no device."""
+    return [_row(cost, device) for device in (*cost.times,) or (None,)]
+
+
+def ranking_rows(ranking: Ranking) -> list[dict[str, Any]]:
+    """One row per device and network, in the order of the device."""
+    return [
+        {
+            "rank": place,
+            "dominated": ranking.dominated[device][index],
+            **({} if ranking.value_name == "macs" else {ranking.value_name: ranking.value[index]}),
+            **_row(ranking.costs[index], device),
+        }
+        for device in ranking.devices
+        for place, index in enumerate(ranking.order[device], start=1)
+    ]
+
+
+def kernel_rows(lines: Sequence[KernelCost] | Sequence[Group], device: str | None) -> list[dict[str, Any]]:
+    """One row per kernel or group of kernels."""
+    return [
+        {
+            "device": device,
+            **asdict(line),
+            "intensity_flop_per_byte": line.intensity,
+            "achieved_flops_per_s": line.achieved_flops_per_s,
+        }
+        for line in lines
+    ]
+
+
+def device_rows(device: Device) -> list[dict[str, Any]]:
+    """One row per figure of a device, in the unit that its key names."""
+    return [
+        {"device": device.name, "figure": key, "value": figure.value, "source": figure.source}
+        for key, figure in in_file_units(device).items()
+    ]
+
+
+def _row(cost: Cost, device: str | None) -> dict[str, Any]:
+    workload = asdict(cost.workload)
+    time = cost.times[device] if device else None
+    low, high = (time and time.interval_ms) or (None, None)
+    shares = time.bound_share if time else {}
+    return {
+        "network": cost.name,
+        "device": device,
+        **workload,
+        "convention": cost.convention,
+        "macs": cost.macs,
+        "flops": cost.flops,
+        "params": cost.params,
+        "activations": cost.activations,
+        "traffic_bytes": cost.traffic_bytes,
+        "intensity_flop_per_byte": cost.intensity,
+        "peak_memory_bytes": cost.peak_memory_bytes,
+        "latency_ms": time and time.latency_ms,
+        "latency_low_ms": low,
+        "latency_high_ms": high,
+        "throughput_images_per_s": cost.throughput_per_s[device] if device else None,
+        "bound": time and time.bound,
+        **{f"{bound}_share": shares.get(bound) for bound in ("compute", "memory", "launch")},
+        "ridge_flop_per_byte": time and time.ridge,
+        "fits_memory": time and time.fits,
+        "model": time and time.model,
+        "expected_error": time and time.expected_error,
+        "unknown_operators": " ".join(cost.unknown),
+    }

@@ -1,0 +1,18 @@
+"""Results as tables that fit 100 columns. Every function returns what rich can print, and prints nothing."""
+
+from __future__ import annotations
+
+from oracle.report.table.costs import cost_tables
+from oracle.report.table.devices import device_tables, devices_tables
+from oracle.report.table.kernels import kernel_tables
+from oracle.report.table.networks import networks_tables
+from oracle.report.table.ranking import ranking_tables
+
+__all__ = [
+    "cost_tables",
+    "device_tables",
+    "devices_tables",
+    "kernel_tables",
+    "networks_tables",
+    "ranking_tables",
+]

@@ -1,0 +1,102 @@
+"""Costs of networks: what they count, and their time on every device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from oracle.report.captions import count_caption, time_caption, workload_caption
+from oracle.report.grid import Column, Grid
+from oracle.report.units import aligned, percent
+
+if TYPE_CHECKING:
+    from oracle.query import Cost, DeviceTime
+
+__all__ = ["BOUND_STYLES", "bound_column", "cost_tables", "footer", "latency_columns", "size_columns"]
+
+BOUND_STYLES = {"compute": "cyan", "memory": "magenta", "launch": "yellow"}
+_FITS = {True: "yes", False: "NO", None: "?"}
+
+
+def cost_tables(costs: Sequence[Cost]) -> list[RenderableType]:
+    """Per workload: counts of every network, then its times if there are devices; last what they mean."""
+    found: list[RenderableType] = []
+    for workload in dict.fromkeys(cost.workload for cost in costs):
+        alike = [cost for cost in costs if cost.workload == workload]
+        found.append(_counts(alike, workload_caption(workload)))
+        if any(cost.times for cost in alike):
+            found.append(_times(alike))
+    return [*found, footer(costs)]
+
+
+def footer(costs: Sequence[Cost]) -> Text:
+    """How the numbers of a table were counted and predicted."""
+    times = [time for cost in costs for time in cost.times.values()]
+    lines = [count_caption(costs), time_caption(times)] if times else [count_caption(costs)]
+    return Text("\n".join(lines), style="dim")
+
+
+def size_columns(costs: Sequence[Cost]) -> tuple[Column, ...]:
+    """MACs, FLOPs, traffic and intensity."""
+    return (
+        Column("MACs", aligned([cost.macs for cost in costs], 1e9), "G", number=True),
+        Column("FLOPs", aligned([cost.flops for cost in costs], 1e9), "G", number=True),
+        Column("Traffic", aligned([cost.traffic_bytes for cost in costs], 1e6), "MB", number=True),
+        Column("Intensity", aligned([cost.intensity for cost in costs], most=2), "FLOP/byte", number=True),
+    )
+
+
+def latency_columns(costs: Sequence[Cost], devices: Sequence[str]) -> tuple[Column, ...]:
+    """Latency per call and images per second of each cost on the device beside it."""
+    pairs = list(zip(costs, devices, strict=True))
+    latency = [cost.times[device].latency_ms for cost, device in pairs]
+    speed = [cost.throughput_per_s[device] for cost, device in pairs]
+    return (
+        Column("Latency", aligned(latency), "ms", number=True, styles=["bold"] * len(pairs)),
+        Column("Throughput", aligned(speed), "images/s", number=True),
+    )
+
+
+def bound_column(times: Sequence[DeviceTime]) -> Column:
+    """What bounds most of the time, and how much of it."""
+    shares = percent([time.bound_share[time.bound] for time in times], most=0)
+    cells = [f"{time.bound} {share}%" for time, share in zip(times, shares, strict=True)]
+    return Column("Bound by", cells, "share of time", styles=[BOUND_STYLES[time.bound] for time in times])
+
+
+def _counts(costs: Sequence[Cost], title: str) -> Grid:
+    macs, flops, traffic, intensity = size_columns(costs)
+    return Grid(
+        (
+            Column("Network", [cost.name for cost in costs]),
+            Column("Params", aligned([cost.params for cost in costs], 1e6), "M", number=True),
+            macs,
+            flops,
+            Column("Activations", aligned([cost.activations for cost in costs], 1e6), "M", number=True),
+            traffic,
+            intensity,
+            Column(
+                "Peak memory", aligned([cost.peak_memory_bytes for cost in costs], 1e6), "MB", number=True
+            ),
+        ),
+        title,
+    )
+
+
+def _times(costs: Sequence[Cost]) -> Grid:
+    rows = [(cost, device) for cost in costs for device in cost.times]
+    times = [cost.times[device] for cost, device in rows]
+    fits = [_FITS[time.fits] for time in times]
+    return Grid(
+        (
+            Column("Network", [cost.name for cost, _ in rows]),
+            Column("Device", [device for _, device in rows]),
+            *latency_columns([cost for cost, _ in rows], [device for _, device in rows]),
+            bound_column(times),
+            Column("Ridge point", aligned([time.ridge for time in times], most=1), "FLOP/byte", number=True),
+            Column("Fits", fits, "memory", styles=["bold red" if cell == "NO" else "" for cell in fits]),
+        )
+    )

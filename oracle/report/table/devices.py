@@ -1,0 +1,138 @@
+"""Devices: all of them at a glance, and one with every figure, its unit and its source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from oracle.devices import UNITS, Device, Figure, in_file_units
+from oracle.errors import DeviceError
+from oracle.report.grid import Column, Grid
+from oracle.report.units import MISSING, aligned
+
+__all__ = ["device_tables", "devices_tables"]
+
+_PEAKS = {"FP32": ("float32",), "TF32": ("tf32",), "FP16/BF16": ("float16", "bfloat16"), "INT8": ("int8",)}
+_UNITS = {
+    "TFLOPS": "TFLOP/s",
+    "TOPS": "TOP/s",
+    "GBPS": "GB/s",
+    "GIB": "GiB",
+    "MIB": "MiB",
+    "MHZ": "MHz",
+    "US": "us",
+    "W": "W",
+}
+"""Last word of a key in a device file -> the unit as people write it."""
+
+
+def devices_tables(devices: Sequence[Device]) -> list[RenderableType]:
+    """One line per device, and what its marks mean."""
+    columns = [
+        Column("Device", [device.name for device in devices]),
+        Column("Kind", [device.kind for device in devices]),
+    ]
+    for title, dtypes in _PEAKS.items():
+        figures = [next(filter(None, (_peak(d, dtype) for dtype in dtypes)), None) for d in devices]
+        unit = "TOP/s" if title == "INT8" else "TFLOP/s"
+        columns.append(Column(title, _marked(figures, 1e12), unit, number=True))
+    columns += [
+        Column("Bandwidth", _marked([device.bandwidth for device in devices], 1e9), "GB/s", number=True),
+        Column("Memory", _marked([device.memory for device in devices], 2.0**30), "GiB", number=True),
+    ]
+    styles = ["dim" if device.calibrate_only else "" for device in devices]
+    return [Grid(tuple(columns), row_styles=styles), Text(_legend(devices), style="dim")]
+
+
+def _legend(devices: Sequence[Device]) -> str:
+    lines = [
+        "Peaks are dense, of the unit that runs convolutions and matrix products.",
+        f"{MISSING} nobody states it; * unsourced, nobody checked it. `oracle devices NAME` has all figures and sources.",
+    ]
+    measured = [device.name for device in devices if device.calibrate_only]
+    if measured:
+        lines.append(
+            f"Calibrate only, since no trustworthy peaks are public (dim, never predicted): {', '.join(measured)}."
+        )
+    return "\n".join(lines)
+
+
+def _peak(device: Device, dtype: str) -> Figure | None:
+    """The peak for matrix-class work, with the source of the figure it is."""
+    if dtype not in device.dtypes:
+        return None
+    value = device.peak_flops("matrix", dtype)
+    stated = (peaks.get(word) for peaks in (device.matrix, device.vector) for word in (dtype, "float32"))
+    return next(figure for figure in stated if figure is not None and figure.value == value)
+
+
+def _marked(figures: Sequence[Figure | None], scale: float) -> list[str]:
+    """A column of figures, the unsourced with a star."""
+    numbers = aligned([None if figure is None else figure.value for figure in figures], scale, most=1)
+    return [
+        f"{number}{'*' if figure is not None and figure.unsourced else ' '}"
+        for number, figure in zip(numbers, figures, strict=True)
+    ]
+
+
+def device_tables(device: Device) -> list[RenderableType]:
+    """Every figure of a device with unit and source, its ridge points, and what else to know of it."""
+    names = f" (also {', '.join(device.aliases)})" if device.aliases else ""
+    found: list[RenderableType] = [_figures(device, f"{device.name}{names}: {device.title}, {device.kind}")]
+    found.append(
+        Text("Calibrate only: no trustworthy peaks are public, so measure it before predicting.", style="yellow")
+        if device.calibrate_only
+        else _ridges(device)
+    )
+    if device.notes:
+        found.append(Text(f"Notes: {device.notes}"))
+    return found
+
+
+def _figures(device: Device, title: str) -> Grid:
+    figures = in_file_units(device)
+    names, units = zip(*map(_named, figures), strict=True) if figures else ((), ())
+    return Grid(
+        (
+            Column("Figure", names),
+            Column("Value", [f"{figure.value:.12g}" for figure in figures.values()], number=True),
+            Column("Unit", units),
+            Column(
+                "Source",
+                [figure.source for figure in figures.values()],
+                styles=["yellow" if figure.unsourced else "" for figure in figures.values()],
+            ),
+        ),
+        title,
+    )
+
+
+def _named(key: str) -> tuple[str, str]:
+    """`MATRIX.FP16_TFLOPS` -> `matrix FP16`, `TFLOP/s`."""
+    section, _, figure = key.rpartition(".")
+    name, _, unit = figure.rpartition("_")
+    if unit not in _UNITS:
+        return figure.replace("_", " ").lower(), ""
+    name = name if section else name.lower().replace("llc", "last-level cache")
+    return f"{section.replace('_', ' ').lower()} {name}".replace("_", " ").strip(), _UNITS[unit]
+
+
+def _ridges(device: Device) -> Grid:
+    columns = [Column("Dtype", device.dtypes)]
+    for unit in UNITS:
+        peaks = [_at(device, unit, dtype) for dtype in device.dtypes]
+        ridges = [None if peak is None else peak / device.peak_bandwidth() for peak in peaks]
+        columns += [
+            Column(f"{unit.capitalize()} peak", aligned(peaks, 1e12, most=2), "TFLOP/s", number=True),
+            Column("Ridge point", aligned(ridges, most=1), "FLOP/byte", number=True),
+        ]
+    return Grid(tuple(columns), "Roofs, and the intensity from which on compute is the bound")
+
+
+def _at(device: Device, unit: str, dtype: str) -> float | None:
+    try:
+        return device.peak_flops(unit, dtype)
+    except DeviceError:
+        return None

@@ -1,0 +1,100 @@
+"""Kernels of one network, one by one or in groups."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+from rich.console import RenderableType
+
+from oracle.report.breakdown import Group, total
+from oracle.report.captions import workload_caption
+from oracle.report.grid import Column, Grid
+from oracle.report.table.costs import BOUND_STYLES, footer
+from oracle.report.units import aligned, percent, prefix
+
+if TYPE_CHECKING:
+    from oracle.query import Cost, KernelCost
+
+__all__ = ["kernel_tables"]
+
+_Lines: TypeAlias = "Sequence[KernelCost] | Sequence[Group]"
+
+
+def kernel_tables(
+    cost: Cost, device: str, lines: _Lines, by: str = "", top: int | None = None
+) -> list[RenderableType]:
+    """Lines of a breakdown, the sum of those left out, and the whole.
+
+    Args:
+        cost: the network's.
+        device: whose times the lines have; "" for none, and then no column about time.
+        lines: kernels or groups, in the order to show.
+        by: what a group is; "" for kernels.
+        top: how many lines to show; all if None.
+    """
+    shown, hidden = lines[:top], lines[len(lines) if top is None else top :]
+    sums = [total(f"{len(hidden)} more", hidden)] if hidden else []
+    sums.append(total("total", lines))
+    rows = [*shown, *sums]
+    whole = sums[-1]
+    columns = _labels(shown, sums, by)
+    columns += _timed(rows, len(sums)) if device else _shares(rows, whole)
+    where = f" on {device}" if device else ""
+    title = f"{cost.name}{where}. {workload_caption(cost.workload)}"
+    return [Grid(columns, title, totals=len(sums)), footer([cost])]
+
+
+def _labels(shown: _Lines, sums: Sequence[Group], by: str) -> tuple[Column, ...]:
+    """What each line is."""
+    names = [group.name for group in sums]
+    if by:
+        groups = [group for group in shown if isinstance(group, Group)]
+        counts = aligned([group.kernels for group in (*groups, *sums)])
+        return (
+            Column(by.capitalize(), [*(group.name for group in groups), *names]),
+            Column("Kernels", counts, number=True),
+        )
+    kernels = [kernel for kernel in shown if not isinstance(kernel, Group)]
+    operators = [kernel.name.removeprefix("aten.") for kernel in kernels]
+    return (
+        Column("Module", [*(kernel.module or "(network)" for kernel in kernels), *names]),
+        Column("Operator", [*operators, *(f"{group.kernels} kernels" for group in sums)]),
+    )
+
+
+def _work(rows: Sequence[KernelCost | Group]) -> tuple[Column, ...]:
+    flops, traffic = [row.flops for row in rows], [row.traffic_bytes for row in rows]
+    flop_unit, flop_size = prefix(flops[:-1], "FLOP")
+    byte_unit, byte_size = prefix(traffic[:-1], "B")
+    return (
+        Column("FLOPs", aligned(flops, flop_size, 2), flop_unit, number=True),
+        Column("Traffic", aligned(traffic, byte_size, 2), byte_unit, number=True),
+        Column("Intensity", aligned([row.intensity for row in rows], most=2), "FLOP/byte", number=True),
+    )
+
+
+def _timed(rows: Sequence[KernelCost | Group], sums: int) -> tuple[Column, ...]:
+    seconds = [row.time_ms * 1e-3 for row in rows]
+    time_unit, time_size = prefix(seconds[:-1], "s")
+    rates = [row.achieved_flops_per_s for row in rows]
+    rate_unit, rate_size = prefix(rates, "FLOP/s")
+    bounds = [row.bound for row in rows[:-sums]] + [""] * sums
+    return (
+        *_work(rows),
+        Column("Time", aligned(seconds, time_size, 2), time_unit, number=True),
+        Column("Share", percent([row.share for row in rows]), "%", number=True),
+        Column("Bound", bounds, styles=[BOUND_STYLES.get(bound, "") for bound in bounds]),
+        Column("Achieved", aligned(rates, rate_size, 2), rate_unit, number=True),
+    )
+
+
+def _shares(rows: Sequence[KernelCost | Group], whole: Group) -> tuple[Column, ...]:
+    """Without a device: shares of the work in place of times."""
+    flops = [row.flops / whole.flops if whole.flops else 0.0 for row in rows]
+    traffic = [row.traffic_bytes / whole.traffic_bytes if whole.traffic_bytes else 0.0 for row in rows]
+    return (
+        *_work(rows),
+        Column("of FLOPs", percent(flops), "%", number=True),
+        Column("of traffic", percent(traffic), "%", number=True),
+    )

@@ -1,0 +1,28 @@
+"""Networks that ship with the oracle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import RenderableType
+
+from oracle.report.grid import Column, Grid
+
+__all__ = ["networks_tables"]
+
+
+def networks_tables(rows: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
+    """One line per network; rows as `oracle.report.rows.network_row` makes them."""
+    return [
+        Grid(
+            (
+                Column("Network", [row["network"] for row in rows]),
+                Column("Directory", [row["directory"] for row in rows]),
+                Column("Type", [row["type"] for row in rows]),
+                Column("Input", [row["input"] for row in rows], "C x H x W", number=True),
+                Column("Classes", [str(row["classes"]) for row in rows], number=True),
+                Column("Cells", [str(row["cells"]) for row in rows], number=True),
+            )
+        )
+    ]
