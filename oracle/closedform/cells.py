@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from oracle.closedform.distinct import distinct, members
 from oracle.closedform.store import TemplateStore
 from oracle.closedform.template import Answer, Format, Template, TemplateKey
 from oracle.counting.memory import CellMemory
 from oracle.devices import Device
 from oracle.errors import OracleError
-from oracle.roofline import TEXTBOOK, KernelKinds, time_kernels
+from oracle.roofline import TEXTBOOK, KernelKinds, total_latency
 from oracle.spec import CellSpec, Scalar, Workload
 
 __all__ = ["CellCosts", "CellInputs", "Piece", "cost_cells"]
@@ -53,6 +54,16 @@ class CellCosts(NamedTuple):
     memory: CellMemory
     output: tuple[Ints, ...]
     latency_s: tuple[NDArray[np.float64], ...]
+
+    def taken(self, take: Ints) -> CellCosts:
+        """The costs at some positions, in that order."""
+        fields = CellMemory.__dataclass_fields__
+        return CellCosts(
+            *(array[take] for array in self[:5]),
+            CellMemory(**{name: getattr(self.memory, name)[take] for name in fields}),
+            tuple(array[take] for array in self.output),
+            tuple(array[take] for array in self.latency_s),
+        )
 
 
 class Piece(NamedTuple):
@@ -105,40 +116,31 @@ def _statically_equal(inputs: CellInputs, count: int) -> Iterator[_Group]:
 def _cost_group(
     store: TemplateStore, group: _Group, workload: Workload, devices: Sequence[Device]
 ) -> Iterator[Piece]:
-    distinct, inverse = _distinct(group.columns)
-    columns = [column[distinct] for column in group.columns]
-    order = np.argsort(inverse, kind="stable")
-    starts = np.searchsorted(inverse[order], np.arange(len(distinct) + 1))
+    found = distinct(group.columns)
+    columns = group.columns if found is None else tuple(column[found.first] for column in group.columns)
+    answers: list[tuple[Ints, Piece]] = []
     for template, rows in _covered(store, group, columns, workload):
-        values = [column[rows] for column in columns]
+        whole = len(rows) == len(columns[0])
+        values = {n: c if whole else c[rows] for n, c in zip(group.names, columns, strict=True)}
         if template is None:
-            yield from _concrete(group, values, rows, order, starts, workload, devices)
-            continue
-        used = dict(zip(group.names, values, strict=True))
-        costs = _costs(template, used, len(rows), devices)
-        index, take = _members(rows, order, starts)
-        found = CellCosts(
-            *(array[take] for array in costs[:5]),
-            _taken(costs.memory, take),
-            tuple(array[take] for array in costs.output),
-            tuple(array[take] for array in costs.latency_s),
-        )
-        yield Piece(
-            group.index[index], found, template.output_format, template.input_gradient, template.unknown
-        )
+            answers += [(rows[[i]], piece) for i, piece in enumerate(_concrete(group, values, len(rows), workload, devices))]
+        else:
+            costs = _costs(template, values, len(rows), devices)
+            piece = Piece(rows, costs, template.output_format, template.input_gradient, template.unknown)
+            answers.append((rows, piece))
+    for rows, piece in answers:
+        index, take = members(found, rows, len(columns[0]))
+        costs = piece.costs if take is None else piece.costs.taken(take)
+        yield piece._replace(index=group.index if index is None else group.index[index], costs=costs)
 
 
 def _covered(
     store: TemplateStore, group: _Group, columns: Sequence[Ints], workload: Workload
 ) -> Iterator[tuple[Template | None, Ints]]:
     """Templates with the distinct cells that they cover; None with those that none can."""
-    pinned = np.stack(columns) < 2 if columns else np.zeros((0, 1), dtype=bool)
-    pattern = (np.stack(columns) * pinned + pinned * 2).T  # 0 free, 2 pinned to 0, 3 pinned to 1
-    patterns, membership = np.unique(pattern, axis=0, return_inverse=True)
-    for number, flags in enumerate(patterns):
-        rows = np.flatnonzero(membership.reshape(-1) == number)
-        names = [name for name, flag in zip(group.names, flags, strict=True) if not flag]
-        pins = tuple((name, int(flag) - 2) for name, flag in zip(group.names, flags, strict=True) if flag)
+    for rows, flags in _pinned_patterns(columns):
+        names = [name for name, flag in zip(group.names, flags, strict=True) if flag is None]
+        pins = tuple((name, flag) for name, flag in zip(group.names, flags, strict=True) if flag is not None)
         inputs = group.inputs
         key = TemplateKey(
             inputs.kind,
@@ -156,8 +158,13 @@ def _covered(
             if template is None:
                 yield None, rows
                 break
-            values = [columns[group.names.index(name)][rows] for name in names]
+            whole = len(rows) == len(columns[0])
+            chosen = [columns[group.names.index(name)] for name in names]
+            values = chosen if whole else [column[rows] for column in chosen]
             inside = np.broadcast_to(np.asarray(template.covers(*values), dtype=bool), rows.shape)
+            if inside.all():
+                yield template, rows
+                break
             if inside.any():
                 yield template, rows[inside]
             elif not known:
@@ -179,9 +186,10 @@ def _costs(template: Template, values: Mapping[str, Ints], count: int, devices: 
     symbols = template.program.symbols
     arguments = [values[name] for name in symbols]
     if count:
-        largest = {name: int(values[name].max()) for name in symbols}
-        smallest = {name: int(values[name].min()) for name in symbols}
-        if template.largest(largest, smallest) >= _LIMIT:
+        # Rounded to powers of two, so that the bound of one chunk serves the next.
+        highs = tuple(1 << int(values[name].max()).bit_length() for name in symbols)
+        lows = tuple(1 << (int(values[name].min()).bit_length() - 1) for name in symbols)
+        if template.largest(highs, lows) >= _LIMIT:
             raise OracleError(f"cell={template.key.kind}: its FLOPs or bytes exceed 62 bits; the cells are too large")
     answer = template.answer(arguments)
     return CellCosts(
@@ -193,72 +201,46 @@ def _costs(template: Template, values: Mapping[str, Ints], count: int, devices: 
 
 
 def _latency(kinds: KernelKinds, answer: Answer, count: int, device: Device) -> NDArray[np.float64]:
-    if not kinds.op_classes:
-        return np.zeros(count)
-    stacked = [
-        np.stack([_column(value, count) for value in column])
-        for column in (answer.matrix_flops, answer.vector_flops, answer.kernel_bytes)
-    ]
-    timing = time_kernels(kinds, *stacked, device, TEXTBOOK)
-    latency: NDArray[np.float64] = timing.latency_s
-    return latency
+    latency = total_latency(
+        kinds, answer.matrix_flops, answer.vector_flops, answer.kernel_bytes, device, TEXTBOOK
+    )
+    return np.broadcast_to(np.asarray(latency, dtype=np.float64), (count,))
 
 
 def _concrete(
-    group: _Group,
-    values: Sequence[Ints],
-    rows: Ints,
-    order: Ints,
-    starts: Ints,
-    workload: Workload,
-    devices: Sequence[Device],
+    group: _Group, values: Mapping[str, Ints], count: int, workload: Workload, devices: Sequence[Device]
 ) -> Iterator[Piece]:
     """One concrete trace per distinct cell, for what symbols cannot express."""
     from oracle.closedform.concrete import concrete_cell  # needs torch
 
-    for position, row in enumerate(rows):
-        here = {name: int(column[position]) for name, column in zip(group.names, values, strict=True)}
+    static = dict(group.static)
+    for position in range(count):
+        here = {name: int(column[position]) for name, column in values.items()}
         dims = [here.pop(f"d{axis}") for axis in range(len(group.inputs.dims))]
-        static = dict(group.static)
-        params = tuple(
-            (name, static[name] if name in static else here[name]) for name, _ in group.inputs.params
-        )
+        params = tuple((name, static[name] if name in static else here[name]) for name, _ in group.inputs.params)
         cell = concrete_cell(CellSpec(group.inputs.kind, params), dims, group.inputs, workload)
-        members = order[starts[row] : starts[row + 1]]
-        count = len(members)
-        answer = cell.answer
         costs = CellCosts(
-            *(_column(value, count) for value in answer[:5]),
-            _broadcast(answer.memory, count),
-            tuple(_column(value, count) for value in answer.output),
-            tuple(np.full(count, _latency(cell.kinds, answer, 1, device)[0]) for device in devices),
+            *(_column(value, 1) for value in cell.answer[:5]),
+            _broadcast(cell.answer.memory, 1),
+            tuple(_column(value, 1) for value in cell.answer.output),
+            tuple(_latency(cell.kinds, cell.answer, 1, device) for device in devices),
         )
-        yield Piece(group.index[members], costs, cell.output_format, cell.input_gradient, cell.unknown)
+        yield Piece(np.zeros(1, dtype=np.int64), costs, cell.output_format, cell.input_gradient, cell.unknown)
 
 
-def _distinct(columns: Sequence[Ints]) -> tuple[Ints, Ints]:
-    """Positions of the first of each distinct row, and for each row the number of its distinct one."""
-    key = np.zeros(len(columns[0]), dtype=np.int64)
-    span = 1
-    for column in columns:
-        low, high = int(column.min()), int(column.max())
-        width = high - low + 1
-        if span * width >= _LIMIT:
-            _, index, inverse = np.unique(np.stack(columns), axis=1, return_index=True, return_inverse=True)
-            return index, inverse.reshape(-1)
-        if width > 1:
-            key = key * width + (column - low)
-            span *= width
-    _, index, inverse = np.unique(key, return_index=True, return_inverse=True)
-    return index, inverse
-
-
-def _members(rows: Ints, order: Ints, starts: Ints) -> tuple[Ints, Ints]:
-    """All cells of some distinct rows, and for each its place among those rows."""
-    counts = starts[rows + 1] - starts[rows]
-    take = np.repeat(np.arange(len(rows)), counts)
-    offsets = np.arange(len(take)) - np.repeat(np.cumsum(counts) - counts, counts)
-    return order[np.repeat(starts[rows], counts) + offsets], take
+def _pinned_patterns(columns: Sequence[Ints]) -> Iterator[tuple[Ints, tuple[int | None, ...]]]:
+    """Rows by which of their values are 0 or 1, and those values (None: free)."""
+    rows = np.arange(len(columns[0]))
+    free = [int(column.min()) >= 2 for column in columns]
+    if all(free):
+        yield rows, (None,) * len(columns)
+        return
+    code = np.zeros(len(rows), dtype=np.int64)
+    for column, is_free in zip(columns, free, strict=True):
+        code = code * 3 + (0 if is_free else np.where(column < 2, column + 1, 0))
+    for number in np.unique(code):
+        chosen = rows if (code == number).all() else np.flatnonzero(code == number)
+        yield chosen, tuple(None if column[chosen[0]] >= 2 else int(column[chosen[0]]) for column in columns)
 
 
 def _combinations(columns: Sequence[Ints]) -> list[tuple[tuple[int, ...], Ints]]:
@@ -291,7 +273,3 @@ def _broadcast(memory: CellMemory, count: int) -> CellMemory:
             for name, value in ((n, getattr(memory, n)) for n in CellMemory.__dataclass_fields__)
         }
     )
-
-
-def _taken(memory: CellMemory, take: Ints) -> CellMemory:
-    return CellMemory(**{name: getattr(memory, name)[take] for name in CellMemory.__dataclass_fields__})

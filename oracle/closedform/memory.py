@@ -19,7 +19,7 @@ Ints = NDArray[np.int64]
 
 
 class _Run(NamedTuple):
-    rows: Ints
+    rows: Ints | slice
     counts: Ints
     memory: CellMemory
 
@@ -35,7 +35,7 @@ class ChainMemory:
         self._gradients = np.zeros(size, dtype=np.int64)
         self._forward = np.zeros(size, dtype=np.int64)
 
-    def add(self, rows: Ints, counts: Ints, memory: CellMemory) -> None:
+    def add(self, rows: Ints | slice, counts: Ints, memory: CellMemory) -> None:
         """Add a run of equal cells to some chains."""
         self._resident[rows] += counts * (memory.weights + memory.states)
         if self._training:
@@ -76,5 +76,5 @@ class ChainMemory:
         return forward, backward, optimizer
 
 
-def _raise(peaks: Ints, rows: Ints, values: Ints, present: NDArray[np.bool_]) -> None:
+def _raise(peaks: Ints, rows: Ints | slice, values: Ints, present: NDArray[np.bool_]) -> None:
     peaks[rows] = np.maximum(peaks[rows], np.where(present, values, 0))

@@ -90,9 +90,11 @@ def _walk(
     for place, groups in enumerate(_places(population, workload)):
         for group in groups:
             here = form_of[group.rows]
-            for number in np.unique(here):
-                form, rank = forms[number]
+            for number in range(len(forms)):
                 chosen = np.flatnonzero(here == number)
+                if not len(chosen):
+                    continue
+                form, rank = forms[number]
                 rows = group.rows[chosen]
                 entering = tuple(dims[axis, rows] for axis in range(rank))
                 inputs = _inputs(group, chosen, entering, form, place == 0)
@@ -116,9 +118,10 @@ def _backwards(
     given = np.zeros(size, dtype=np.int64)  # index into forms: what comes from behind; None: like the output
     for situation in reversed(situations):
         members = situation.group.rows[situation.positions]
-        for number in np.unique(given[members]):
+        entering = given[members]
+        for number in np.unique(entering):
             gradient = forms[number]
-            inside = np.flatnonzero(given[members] == number)
+            inside = np.flatnonzero(entering == number)
             left, segments = _part(situation, inside), []
             counts = situation.group.counts[left.positions]
             # The last of a run gets the foreign gradient; what it hands on may be the usual one.
@@ -150,7 +153,7 @@ def _recost(
 
 
 def _part(situation: _Situation, inside: Ints) -> _Situation:
-    costs = _selected(situation.piece.costs, inside)
+    costs = situation.piece.costs.taken(inside)
     piece = situation.piece._replace(index=np.arange(len(inside)), costs=costs)
     dims = tuple(dim[inside] for dim in situation.dims)
     return situation._replace(positions=situation.positions[inside], dims=dims, piece=piece)
@@ -169,6 +172,8 @@ def _inputs(
     first: bool,
     gradient: Format | None = None,
 ) -> CellInputs:
+    if len(positions) == len(group.rows):  # ascending, so all of them: no copies, and equal columns stay one array
+        return CellInputs(group.kind, group.params, dims, form, gradient, first)
     params = tuple((name, v[positions] if isinstance(v, np.ndarray) else v) for name, v in group.params)
     return CellInputs(group.kind, params, dims, form, gradient, first)
 
@@ -191,29 +196,18 @@ class _Totals:
     def add(self, segment: _Segment) -> None:
         """Add a segment; segments come from the first cell to the last."""
         rows, counts, costs = segment
+        everyone = slice(None) if len(rows) == self._latency.shape[1] else rows
         for name, total in self._sums.items():
-            total[rows] += counts * getattr(costs, name)
+            total[everyone] += counts * getattr(costs, name)
         for device, latency in enumerate(costs.latency_s):
-            self._latency[device, rows] += counts * latency
-        self._memory.add(rows, counts, costs.memory)
+            self._latency[device, everyone] += counts * latency
+        self._memory.add(everyone, counts, costs.memory)
 
     def result(self) -> PopulationCosts:
         """The costs."""
         return PopulationCosts(
             **self._sums, peak_memory_bytes=self._memory.peak_bytes(), latency_s=self._latency, unknown=()
         )
-
-
-def _selected(costs: CellCosts, index: Ints) -> CellCosts:
-    memory = type(costs.memory)(
-        **{name: getattr(costs.memory, name)[index] for name in type(costs.memory).__dataclass_fields__}
-    )
-    return CellCosts(
-        *(array[index] for array in costs[:5]),
-        memory,
-        tuple(array[index] for array in costs.output),
-        tuple(array[index] for array in costs.latency_s),
-    )
 
 
 def _concatenated(parts: list[CellCosts]) -> CellCosts:

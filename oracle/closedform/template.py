@@ -5,9 +5,9 @@ Free of torch and sympy, so that templates from the cache file answer without ei
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -196,9 +196,16 @@ class Template:
         count = len(self.kernels)
         return KernelNumbers(*(found[i * count : (i + 1) * count] for i in range(6)))
 
-    def largest(self, largest: Mapping[str, int], smallest: Mapping[str, int]) -> int:
-        """An upper bound of every integer this template can answer in a box of symbol values."""
-        return max(self.program.bounds(largest, smallest, [self.flops, self.total_bytes, *self.sizes]), default=0)
+    @cached_property
+    def largest(self) -> Callable[[tuple[int, ...], tuple[int, ...]], int]:
+        """A function of the largest and smallest value of each symbol: a bound of every integer in between."""
+
+        @lru_cache(maxsize=256)
+        def bound(highs: tuple[int, ...], lows: tuple[int, ...]) -> int:
+            largest, smallest = (dict(zip(self.program.symbols, box, strict=True)) for box in (highs, lows))
+            return max(self.program.bounds(largest, smallest, [self.flops, self.total_bytes, *self.sizes]))
+
+        return bound
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for the cache file."""

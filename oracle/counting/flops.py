@@ -308,12 +308,12 @@ def _group_norm_backward(grad: Shape, x: Shape, mean: Any, rstd: Any, weight: An
     return Work(0, prod(x) * (9 + (3 if weight is not None else 0)))
 
 
-@register_flops("aten._fused_rms_norm")
+@register_flops("aten._fused_rms_norm", "oracle.rms_norm")
 def _rms_norm(x: Shape, shape: Any, weight: Any, *rest: Any, out: Any) -> Work:
     return Work(0, prod(x) * (3 + (weight is not None)))
 
 
-@register_flops("aten._fused_rms_norm_backward")
+@register_flops("aten._fused_rms_norm_backward", "oracle.rms_norm_backward")
 def _rms_norm_backward(grad: Shape, x: Shape, *rest: Any, out: Any) -> Work:
     return Work(0, 8 * prod(x))
 

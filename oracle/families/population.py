@@ -89,6 +89,14 @@ class Population:
         """All candidates as specs, one after the other."""
         return (self.spec(row) for row in range(self.size))
 
+    def part(self, start: int, stop: int) -> Population:
+        """The candidates from `start` up to `stop`, without copying their arrays."""
+        places = tuple(
+            tuple(part for group in place if len((part := _slice(group, start, stop)).rows)) for place in self.places
+        )
+        shape = tuple(dim[start:stop] if isinstance(dim, np.ndarray) else dim for dim in self.input_shape)
+        return Population(min(stop, self.size) - start, shape, places, self.names[start:stop])
+
     def take(self, rows: Ints) -> Population:
         """The candidates at some positions (ascending, each once), as a smaller population."""
         kept = np.full(self.size, -1, dtype=np.int64)
@@ -97,6 +105,12 @@ class Population:
         shape = tuple(dim[rows] if isinstance(dim, np.ndarray) else dim for dim in self.input_shape)
         names = tuple(self.names[int(row)] for row in rows) if self.names else ()
         return Population(len(rows), shape, places, names)
+
+
+def _slice(group: CellArray, start: int, stop: int) -> CellArray:
+    inside = slice(*(int(bound) for bound in np.searchsorted(group.rows, (start, stop))))
+    params = tuple((name, v[inside] if isinstance(v, np.ndarray) else v) for name, v in group.params)
+    return CellArray(group.kind, params, group.rows[inside] - start, group.counts[inside])
 
 
 def _taken(group: CellArray, kept: Ints) -> CellArray:

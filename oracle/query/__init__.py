@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from oracle.config import load_cfg, workload_of
 from oracle.counting.chain import count_table
-from oracle.devices import Device, load_device
+from oracle.devices import Device
 from oracle.errors import OracleError, WorkloadError
 from oracle.families import to_spec
 from oracle.query.cost import Cost, DeviceTime, KernelCost
+from oracle.query.devices import find_devices
+from oracle.query.many import Scores, score_many
 from oracle.query.rank import Ranking, ranking_of
 from oracle.query.timing import cost_of, network_columns, table_columns
 from oracle.spec import NetSpec, Workload
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from torch import nn
     from yacs.config import CfgNode
 
-__all__ = ["Cost", "DeviceTime", "KernelCost", "Ranking", "profile", "rank", "resolve", "score"]
+__all__ = ["Cost", "DeviceTime", "KernelCost", "Ranking", "Scores", "profile", "rank", "resolve", "score", "score_many"]
 
 
 def score(
@@ -67,7 +69,7 @@ def score(
         causal=causal,
     )
     columns = network_columns(net, workload)
-    return cost_of(columns, net.name, _devices(asked if devices is None else devices), workload, convention, strict)
+    return cost_of(columns, net.name, find_devices(asked if devices is None else devices), workload, convention, strict)
 
 
 def profile(
@@ -103,7 +105,7 @@ def profile(
     )
     table = trace_module(module, inputs, kwargs or {}, workload)
     columns = table_columns(count_table(table, workload))
-    return cost_of(columns, name or type(module).__name__, _devices(devices), workload, convention, strict)
+    return cost_of(columns, name or type(module).__name__, find_devices(devices), workload, convention, strict)
 
 
 def rank(
@@ -127,7 +129,7 @@ def rank(
     Raises:
         OracleError: as `score`; also no network, no device, or a network without a quality.
     """
-    candidates, places = list(networks), _devices(devices)
+    candidates, places = list(networks), find_devices(devices)
     if not candidates or not places:
         raise WorkloadError(f"rank needs networks and devices, got {len(candidates)} and {len(places)}")
     costs = []
@@ -166,26 +168,6 @@ def _parse(source: str, modified_ns: int) -> tuple[NetSpec, CfgNode]:
     """Parsing YAML costs more than scoring: a file is parsed once, until it changes."""
     cfg = load_cfg(source)
     return to_spec(cfg), cfg
-
-
-@lru_cache(maxsize=1024)
-def _load_device(source: str, modified_ns: int) -> Device:
-    return load_device(source)
-
-
-def _devices(devices: Iterable[str | Path | Device]) -> list[Device]:
-    if isinstance(devices, (str, Path, Device)):
-        devices = [devices]
-    found: dict[str, Device] = {}
-    for device in devices:
-        loaded = device if isinstance(device, Device) else _device(device)
-        found.setdefault(loaded.name, loaded)
-    return list(found.values())
-
-
-def _device(source: str | Path) -> Device:
-    path = Path(source)
-    return _load_device(str(source), path.stat().st_mtime_ns if path.is_file() else 0)
 
 
 def _qualities(costs: Sequence[Cost], quality: Mapping[str, float] | Sequence[float]) -> list[float]:

@@ -1,4 +1,4 @@
-"""Where output goes: results to standard output, progress and warnings to standard error."""
+"""Where output goes: results to standard output, progress to standard error."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from typing import TypeVar
 from rich.console import Console, RenderableType
 
 from oracle.report.grid import WIDTH
-from oracle.report.units import one_line
 
-__all__ = ["show", "text_of", "tracked", "warn", "write"]
+__all__ = ["show", "text_of", "tracked", "write"]
 
 _Item = TypeVar("_Item")
 
@@ -48,11 +47,6 @@ def write(text: str) -> None:
     """Text to standard output as it is; a character that its encoding lacks becomes a question mark."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
-
-
-def warn(message: str) -> None:
-    """One line to standard error."""
-    sys.stderr.write(f"oracle: warning: {one_line(message)}\n")
 
 
 def tracked(items: Sequence[_Item], label: str) -> Iterator[_Item]:

@@ -30,7 +30,7 @@ class Column:
     Attributes:
         title, unit: its header, the unit on a line of its own.
         cells: text, one per row.
-        number: right-aligned and never folded.
+        number: never folded; the header goes to the right, the cells are aligned among themselves.
         styles: how rich shows each cell on a terminal; empty for plain.
     """
 
@@ -39,6 +39,15 @@ class Column:
     unit: str = ""
     number: bool = False
     styles: Sequence[str] = ()
+
+    @property
+    def width(self) -> int:
+        """Columns of text that header and cells need."""
+        return max(map(len, (self.title, self.unit, *self.cells)))
+
+    def cell(self, row: int) -> str:
+        """The text of one cell."""
+        return self.cells[row].rjust(self.width) if self.number else one_line(self.cells[row])
 
     def style(self, row: int) -> str:
         """The style of one cell."""
@@ -69,19 +78,24 @@ class Grid:
             pad_edge=False,
             show_edge=False,
             padding=(0, 1),
+            collapse_padding=True,
             header_style="bold",
             safe_box=False,
         )
         for column in self.columns:
-            side = "right" if column.number else "left"
-            header = Text(column.title)
-            if any(c.unit for c in self.columns):
-                header.append(f"\n{column.unit}", style="dim not bold")
-            table.add_column(header, justify=side, no_wrap=column.number, overflow="fold")
+            table.add_column(
+                self._header(column), no_wrap=column.number, overflow="fold", min_width=column.width if column.number else None
+            )
         length = len(self.columns[0].cells)
         for row in range(length):
             if self.totals and row == length - self.totals:
                 table.add_section()
-            cells = [Text(one_line(column.cells[row]), style=column.style(row)) for column in self.columns]
+            cells = [Text(column.cell(row), style=column.style(row)) for column in self.columns]
             table.add_row(*cells, style=self.row_styles[row] if self.row_styles else "")
         yield table
+
+    def _header(self, column: Column) -> Text:
+        header = Text(column.title, justify="right" if column.number else "left")
+        if any(other.unit for other in self.columns):
+            header.append(f"\n{column.unit}", style="dim not bold")
+        return header

@@ -15,7 +15,7 @@ from oracle.report.breakdown import Group
 if TYPE_CHECKING:
     from oracle.query import Cost, KernelCost, Ranking
 
-__all__ = ["cost_rows", "device_rows", "kernel_rows", "ranking_rows"]
+__all__ = ["cost_rows", "device_data", "device_rows", "kernel_rows", "ranking_rows"]
 
 
 def cost_rows(cost: Cost) -> list[dict[str, Any]]:
@@ -42,7 +42,7 @@ def kernel_rows(lines: Sequence[KernelCost] | Sequence[Group], device: str | Non
     return [
         {
             "device": device,
-            **asdict(line),
+            **{name: value for name, value in asdict(line).items() if name != "intensity"},
             "intensity_flop_per_byte": line.intensity,
             "achieved_flops_per_s": line.achieved_flops_per_s,
         }
@@ -56,6 +56,20 @@ def device_rows(device: Device) -> list[dict[str, Any]]:
         {"device": device.name, "figure": key, "value": figure.value, "source": figure.source}
         for key, figure in in_file_units(device).items()
     ]
+
+
+def device_data(device: Device) -> dict[str, Any]:
+    """A device for JSON: what it is, its figures by their key in a device file, and its ridge points."""
+    return {
+        "name": device.name,
+        "title": device.title,
+        "kind": device.kind,
+        "aliases": list(device.aliases),
+        "calibrate_only": device.calibrate_only,
+        "figures": {key: asdict(figure) for key, figure in in_file_units(device).items()},
+        "matrix_ridge_flop_per_byte": {dtype: device.ridge("matrix", dtype) for dtype in device.dtypes},
+        "notes": device.notes,
+    }
 
 
 def _row(cost: Cost, device: str | None) -> dict[str, Any]:

@@ -22,33 +22,42 @@ def known(values: Iterable[Number]) -> list[float]:
     return [float(value) for value in values if value is not None and not math.isnan(value)]
 
 
-def aligned(values: Sequence[Number], scale: float = 1.0, most: int = 4) -> tuple[str, ...]:
-    """A column of numbers with equally many decimals, so that their points stand below one another.
+def aligned(
+    values: Sequence[Number], scale: float = 1.0, digits: int = 4, most: int = 4, marks: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """A column of numbers of equal length, their decimal points below one another.
 
-    The smallest number shows at least three digits and the largest four, as far as `most` decimals allow. What
-    is not zero never looks like zero: it is `<0.01` where there are two decimals.
+    Each number shows as many significant digits as asked for, all digits before its point, and no more decimals
+    than `most`. What is not zero never looks like zero: it becomes `<0.01` where two decimals are the most.
 
     Args:
         values: None and nan are shown as `MISSING`.
         scale: what one of the column's unit is in the values' unit.
-        most: decimals at most.
+        marks: a text to stand right behind each number.
     """
-    scaled = [None if value is None or math.isnan(value) else value / scale for value in values]
-    sizes = [math.floor(math.log10(abs(value))) for value in scaled if value]
-    decimals = min(most, max(0, 3 - max(sizes), 2 - min(sizes))) if sizes else 0
-    return tuple(_fixed(value, decimals) for value in scaled)
+    texts = [_text(value, scale, digits, most) for value in values]
+    if marks:
+        texts = [text + mark for text, mark in zip(texts, marks, strict=True)]
+    tails = [len(text) - len(text.partition(".")[0]) for text in texts]
+    padded = [text + " " * (max(tails) - tail) for text, tail in zip(texts, tails, strict=True)]
+    width = max(map(len, padded), default=0)
+    return tuple(text.rjust(width) for text in padded)
 
 
-def _fixed(value: float | None, decimals: int) -> str:
-    if value is None:
+def _text(value: Number, scale: float, digits: int, most: int) -> str:
+    if value is None or math.isnan(value):
         return MISSING
-    text = f"{value:.{decimals}f}"
-    return f"<{10**-decimals:.{decimals}f}" if value > 0 and not float(text) else text
+    scaled = value / scale
+    if not scaled:
+        return "0"
+    decimals = min(most, max(0, digits - 1 - math.floor(math.log10(abs(scaled)))))
+    text = f"{scaled:.{decimals}f}"
+    return text if float(text) else f"<{10**-decimals:.{decimals}f}"
 
 
 def percent(shares: Sequence[Number], most: int = 1) -> tuple[str, ...]:
     """A column of shares from 0 to 1 in per cent."""
-    return aligned(shares, 0.01, most)
+    return aligned(shares, 0.01, 3, most)
 
 
 def prefix(values: Iterable[Number], unit: str) -> tuple[str, float]:

@@ -68,7 +68,7 @@ def trace(
         cell_of: index of the cell for each direct child's name; operators elsewhere belong to cell 0.
     """
     calls = CallRecorder(workload.autocast_dtype)
-    recorder = Recorder(calls, workload.autocast_dtype)
+    recorder = Recorder(calls)
     if workload.layout == "nhwc":
         args = _channels_last(module, args)
     for tensor in module.parameters():

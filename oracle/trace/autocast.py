@@ -1,9 +1,9 @@
-"""Autocast for tensors on meta: which operators run in half precision, which in float32, and the casts between.
+"""Autocast for tensors on meta: which functions run in half precision, which in float32, and the casts between.
 
-torch's own autocast looks at real devices only, so its rule is applied one level lower, to the operators that
-reach the dispatcher. The lists are those of CUDA autocast (PyTorch documentation, "CUDA Op-Specific Behavior"),
-in terms of the core operators that the listed functions decompose into. Operators on neither list run in the
-type of their inputs.
+torch's own autocast looks at real devices only, so its rule is applied here, to the functions that the lists of
+CUDA autocast name (PyTorch documentation, "CUDA Op-Specific Behavior"; ATen/autocast_mode.h). Like torch's, it sits
+above autograd: a cast is an operator with a backward of its own, and the backward pass itself is not autocast.
+Functions on no list run in the type of their inputs.
 """
 
 from __future__ import annotations
@@ -12,89 +12,114 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import nn
 
-__all__ = ["FLOAT32_OPS", "HALF_OPS", "Autocast"]
+from oracle.errors import TraceError
 
-HALF_OPS = frozenset(
-    f"aten.{name}"
-    for name in "convolution _convolution mm addmm bmm baddbmm addbmm mv addmv _prelu_kernel"
-    " convolution_backward _prelu_kernel_backward".split()
-) | {"oracle.attention", "oracle.attention_backward"}
-"""Run in half precision: their float32 arguments are cast."""
+__all__ = ["FLOAT32", "FLOAT32_INSIDE", "HALF", "REFUSED", "WIDEST", "Autocast"]
 
-FLOAT32_OPS = frozenset(
-    f"aten.{name}"
-    for name in "acos asin cosh sinh tan exp exp_ expm1 log log10 log1p log2 reciprocal rsqrt pow erfinv"
-    " _softmax _log_softmax _safe_softmax softplus native_layer_norm native_group_norm _fused_rms_norm"
-    " norm linalg_vector_norm sum prod cumsum cumprod dist renorm nll_loss_forward nll_loss2d_forward mse_loss"
-    " smooth_l1_loss huber_loss binary_cross_entropy_with_logits _cdist_forward _pdist_forward".split()
+HALF = frozenset(
+    "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d conv_tbc convolution _convolution prelu"
+    " linear matmul __matmul__ __rmatmul__ mm addmm bmm baddbmm addbmm mv addmv addr einsum chain_matmul"
+    " linalg_vecdot linalg_multi_dot scaled_dot_product_attention lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell"
+    # not on the lists, but their cuDNN kernels cast all the same
+    " lstm gru rnn_tanh rnn_relu".split()
 )
-"""Run in float32: their half-precision arguments are cast."""
+"""Run in half precision."""
 
-_FLOAT32_BACKWARD = frozenset(
-    f"aten.{name}"
-    for name in "_softmax_backward_data _log_softmax_backward_data softplus_backward native_layer_norm_backward"
-    " native_group_norm_backward _fused_rms_norm_backward nll_loss_backward nll_loss2d_backward mse_loss_backward"
-    " smooth_l1_loss_backward huber_loss_backward".split()
+FLOAT32 = frozenset(
+    "acos asin cosh erfinv exp expm1 log log10 log1p log2 pow __rpow__ reciprocal rsqrt sinh tan softplus"
+    " layer_norm native_layer_norm rms_norm group_norm frobenius_norm nuclear_norm cosine_similarity logsumexp"
+    " nll_loss nll_loss2d nll_loss_nd l1_loss smooth_l1_loss huber_loss mse_loss kl_div poisson_nll_loss"
+    " cosine_embedding_loss hinge_embedding_loss margin_ranking_loss multilabel_margin_loss multi_margin_loss"
+    " soft_margin_loss triplet_margin_loss binary_cross_entropy_with_logits dist pdist cdist renorm"
+    " upsample_nearest1d upsample_nearest2d upsample_nearest3d upsample_linear1d upsample_bilinear2d"
+    " upsample_trilinear3d upsample_bicubic2d _upsample_nearest_exact1d _upsample_nearest_exact2d"
+    " _upsample_nearest_exact3d _upsample_bilinear2d_aa _upsample_bicubic2d_aa".split()
 )
-_STAYS_FLOAT32 = {"oracle.attention_backward": 5}  # the log-sum-exp
-# These take the type of the forward input, which autograd saw before our cast.
-_INPUT_DTYPE_LAST = frozenset({"aten._softmax_backward_data", "aten._log_softmax_backward_data"})
+"""Run in float32: arguments in half precision are cast."""
+
+FLOAT32_INSIDE = frozenset("sum prod softmax log_softmax cumsum cumprod norm linalg_vector_norm linalg_matrix_norm".split())
+"""Compute and answer in float32, which they take as their `dtype`; nothing is cast beforehand."""
+
+WIDEST = frozenset("addcdiv addcmul atan2 bilinear cross dot vdot grid_sampler index_put tensordot scatter_add".split())
+"""Run in the widest type of their arguments, where these differ."""
+
+REFUSED = frozenset({"binary_cross_entropy"})
+"""torch refuses to autocast these."""
+
+_AUTOCAST_TYPES = (torch.float16, torch.bfloat16, torch.float32)
 
 
 class Autocast:
-    """The casts of one forward and backward pass.
-
-    A parameter is cast once per pass, as torch's autocast caches it. What the forward pass cast is what its
-    backward uses again: autograd, above us, saved the tensor from before the cast, so it is looked up here.
-    """
+    """The casts of one pass; a parameter that wants a gradient is cast once, for torch's autocast keeps the copy."""
 
     def __init__(self, dtype: str) -> None:
-        self.dtype = getattr(torch, dtype)
-        self._twins: dict[tuple[int, Any], tuple[Any, Any]] = {}
-        self._halves = (torch.float16, torch.bfloat16)
+        self._half: torch.dtype = getattr(torch, dtype)
+        self._kept: dict[int, Any] = {}
 
-    def apply(
-        self, name: str, args: Any, forward: bool, cast: Callable[[Any, Any], Any], is_parameter: Callable[[Any], bool]
-    ) -> Any:
-        """The arguments `name` runs with; `cast(tensor, dtype)` makes (and records) a copy."""
-        if name in HALF_OPS:
-            source: tuple[Any, ...] = (torch.float32,)
-            target = self.dtype
-        elif (forward and name in FLOAT32_OPS) or (not forward and name in _FLOAT32_BACKWARD):
-            source, target = self._halves, torch.float32
-        else:
-            return args
+    def call(self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call the function of that name as autocast does.
 
-        def convert(value: Any) -> Any:
-            if isinstance(value, torch.Tensor):
-                return self._twin(value, target, forward, cast, is_parameter) if value.dtype in source else value
-            if isinstance(value, (list, tuple)):
-                return type(value)(convert(item) for item in value)
-            return value
+        Raises:
+            TraceError: a function that torch refuses to autocast.
+        """
+        if name in REFUSED:
+            raise TraceError(f"{name} is unsafe in {self._half}: torch's autocast refuses it; use the one with logits")
+        if kwargs.get("out") is None:  # autocast leaves variants with an out= argument alone
+            if name in HALF:
+                args, kwargs = self._cast((args, kwargs), self._half)
+            elif name in FLOAT32:
+                args, kwargs = self._cast((args, kwargs), torch.float32)
+            elif name in WIDEST:
+                args, kwargs = self._cast((args, kwargs), _widest((args, kwargs)))
+            elif name in FLOAT32_INSIDE and kwargs.get("dtype") is None and _first(args, kwargs).dtype in _AUTOCAST_TYPES:
+                kwargs = {**kwargs, "dtype": torch.float32}
+            elif name == "cross_entropy_loss":
+                return self._cross_entropy(func, *args, **kwargs)
+        return func(*args, **kwargs)
 
-        kept = _STAYS_FLOAT32.get(name)
-        args = tuple(value if position == kept else convert(value) for position, value in enumerate(args))
-        if name in _INPUT_DTYPE_LAST:
-            args = (*args[:-1], torch.float32)
-        return args
+    def _cast(self, tree: Any, dtype: torch.dtype) -> Any:
+        if isinstance(tree, torch.Tensor):
+            return self._cast_tensor(tree, dtype) if tree.dtype in _AUTOCAST_TYPES and tree.dtype != dtype else tree
+        if isinstance(tree, (list, tuple)):
+            return type(tree)(self._cast(item, dtype) for item in tree)
+        if isinstance(tree, dict):
+            return {key: self._cast(item, dtype) for key, item in tree.items()}
+        return tree
 
-    def _twin(
-        self, tensor: Any, target: Any, forward: bool, cast: Callable[[Any, Any], Any], is_parameter: Callable[[Any], bool]
-    ) -> Any:
-        key = (tensor.untyped_storage()._cdata, target)
-        parameter = is_parameter(tensor)
-        if key in self._twins and (parameter or not forward):
-            source, twin = self._twins[key]
-            return _same_view(tensor, source, twin)
-        source = tensor._base if parameter and tensor._base is not None else tensor
-        twin = cast(source, target)
-        self._twins[key] = (source, twin)
-        return _same_view(tensor, source, twin)
+    def _cast_tensor(self, tensor: Any, dtype: torch.dtype) -> Any:
+        if not (isinstance(tensor, nn.Parameter) and tensor.requires_grad and dtype == self._half):
+            return tensor.to(dtype)
+        if id(tensor) not in self._kept:
+            self._kept[id(tensor)] = tensor.to(dtype)
+        return self._kept[id(tensor)]
+
+    def _cross_entropy(self, func: Callable[..., Any], scores: Any, target: Any, *rest: Any, **options: Any) -> Any:
+        # On no list itself; of the two functions it is made of, log_softmax is told its type and nll_loss is cast.
+        smoothing = rest[3] if len(rest) > 3 else options.get("label_smoothing", 0.0)
+        if smoothing or target.is_floating_point():
+            return func(scores, target, *rest, **options)
+        options = {key: value for key, value in options.items() if key != "label_smoothing"}
+        likely = self._cast(scores.log_softmax(min(scores.dim() - 1, 1)), torch.float32)
+        return torch._C._nn.nll_loss_nd(likely, target, *rest[:3], **options)
 
 
-def _same_view(tensor: Any, source: Any, twin: Any) -> Any:
-    """The view of `twin` that `tensor` is of `source`."""
-    if tensor.shape == source.shape and tensor.stride() == source.stride():
-        return twin
-    return twin.as_strided(tensor.shape, tensor.stride(), tensor.storage_offset() - source.storage_offset())
+def _widest(tree: Any) -> torch.dtype:
+    """The widest autocast type of the tensors in a tree; bfloat16 and float16 together are float32."""
+    found: torch.dtype | None = None
+    for tensor in _tensors(tree):
+        if tensor.dtype in _AUTOCAST_TYPES:
+            found = tensor.dtype if found is None else torch.promote_types(found, tensor.dtype)
+    return torch.float32 if found is None else found
+
+
+def _tensors(tree: Any) -> list[Any]:
+    if isinstance(tree, torch.Tensor):
+        return [tree]
+    items = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, (list, tuple)) else ()
+    return [tensor for item in items for tensor in _tensors(item)]
+
+
+def _first(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return args[0] if args else next(iter(_tensors(kwargs)))

@@ -26,7 +26,7 @@ _MEMBERS = {
     " _native_batch_norm_legit_no_training _batch_norm_with_update _batch_norm_no_update batch_norm_backward"
     " cudnn_batch_norm cudnn_batch_norm_backward miopen_batch_norm miopen_batch_norm_backward"
     " native_layer_norm native_layer_norm_backward native_group_norm native_group_norm_backward"
-    " _fused_rms_norm _fused_rms_norm_backward",
+    " _fused_rms_norm _fused_rms_norm_backward oracle::rms_norm oracle::rms_norm_backward",
     "activation": "relu relu_ relu6 threshold threshold_ threshold_backward hardtanh hardtanh_ hardtanh_backward"
     " sigmoid sigmoid_ sigmoid_backward tanh tanh_ tanh_backward silu silu_ silu_backward gelu gelu_ gelu_backward"
     " hardswish hardswish_ hardswish_backward hardsigmoid hardsigmoid_ hardsigmoid_backward mish mish_ mish_backward"

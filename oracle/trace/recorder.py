@@ -10,7 +10,6 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from oracle.optable import ModuleCall, OpTable, Row, Storage, Use, Value
-from oracle.trace.autocast import Autocast
 from oracle.trace.classify import (
     ALLOCATIONS,
     VIEWS_IN_PLACE,
@@ -36,14 +35,13 @@ class Recorder(TorchDispatchMode):
         phase, module, cell: what the next rows are labelled with; hooks keep `module` and `cell` current.
     """
 
-    def __init__(self, calls: CallRecorder, autocast_dtype: str | None = None) -> None:
+    def __init__(self, calls: CallRecorder) -> None:
         super().__init__()
         self.phase = "forward"
         self.module = ""
         self.cell = 0
         self.module_calls: list[ModuleCall] = []
         self._calls = calls
-        self._autocast = Autocast(autocast_dtype) if autocast_dtype else None
         self._rows: list[Row] = []
         self._values: list[Value] = []
         self._storages: list[Storage] = []
@@ -84,11 +82,6 @@ class Recorder(TorchDispatchMode):
         """The value a tensor holds now."""
         return self._current[self.give(tensor, "constant")]
 
-    def is_parameter(self, tensor: Any) -> bool:
-        """Whether a tensor is (a view of) a parameter."""
-        index = self._index.get(tensor.untyped_storage()._cdata)
-        return index is not None and self._storages[index].kind == "parameter"
-
     def _use(self, tensor: Any) -> Use:
         value = self.value_of(tensor)
         return Use(value, dims_of(tensor.shape), dims_of(tensor.stride()), dim_of(tensor.storage_offset()), _dtype(tensor))
@@ -105,8 +98,6 @@ class Recorder(TorchDispatchMode):
             kwargs = {**kwargs, "device": args[0].device}
             if kwargs.get("dtype") in (None, args[0].dtype) and kwargs.get("memory_format") is None:
                 return torch.ops.aten.alias.default(args[0])
-        if self._autocast and self.phase != "optimizer":
-            args = self._autocast.apply(name, args, self.phase == "forward", self._cast, self._casts_once)
         self._latest = ""
         out = self._run(func, name, args, kwargs)
         if self.phase == "forward":
@@ -116,12 +107,6 @@ class Recorder(TorchDispatchMode):
                 self._origin[node] = _Origin(self.module, self.cell, self._latest)
             self._seen = number
         return out
-
-    def _cast(self, tensor: Any, dtype: Any) -> Any:
-        return self._run(_TO_COPY, "aten._to_copy", (tensor,), {"dtype": dtype})
-
-    def _casts_once(self, tensor: Any) -> bool:
-        return self.is_parameter(tensor)
 
     def _run(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         facts = _facts(func)

@@ -68,13 +68,11 @@ def _peak(device: Device, dtype: str) -> Figure | None:
     return next(figure for figure in stated if figure is not None and figure.value == value)
 
 
-def _marked(figures: Sequence[Figure | None], scale: float) -> list[str]:
+def _marked(figures: Sequence[Figure | None], scale: float) -> tuple[str, ...]:
     """A column of figures, the unsourced with a star."""
-    numbers = aligned([None if figure is None else figure.value for figure in figures], scale, most=1)
-    return [
-        f"{number}{'*' if figure is not None and figure.unsourced else ' '}"
-        for number, figure in zip(numbers, figures, strict=True)
-    ]
+    marks = ["*" if figure is not None and figure.unsourced else "" for figure in figures]
+    values = [None if figure is None else figure.value for figure in figures]
+    return aligned(values, scale, digits=3, marks=marks)
 
 
 def device_tables(device: Device) -> list[RenderableType]:
@@ -97,7 +95,7 @@ def _figures(device: Device, title: str) -> Grid:
     return Grid(
         (
             Column("Figure", names),
-            Column("Value", [f"{figure.value:.12g}" for figure in figures.values()], number=True),
+            Column("Value", aligned([figure.value for figure in figures.values()], digits=12, most=6)
             Column("Unit", units),
             Column(
                 "Source",
@@ -125,8 +123,8 @@ def _ridges(device: Device) -> Grid:
         peaks = [_at(device, unit, dtype) for dtype in device.dtypes]
         ridges = [None if peak is None else peak / device.peak_bandwidth() for peak in peaks]
         columns += [
-            Column(f"{unit.capitalize()} peak", aligned(peaks, 1e12, most=2), "TFLOP/s", number=True),
-            Column("Ridge point", aligned(ridges, most=1), "FLOP/byte", number=True),
+            Column(f"{unit.capitalize()} peak", aligned(peaks, 1e12), "TFLOP/s", number=True),
+            Column("Ridge point", aligned(ridges, digits=3), "FLOP/byte", number=True),
         ]
     return Grid(tuple(columns), "Roofs, and the intensity from which on compute is the bound")
 

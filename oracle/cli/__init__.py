@@ -1,0 +1,63 @@
+"""The command line: `oracle score | ops | rank | devices | networks`.
+
+This package parses arguments, calls the public functions and hands results to `oracle.report`. At the top of its
+modules stands nothing heavier than argparse: `oracle --help`, `oracle devices` and `oracle networks` answer
+without torch.
+
+Exit codes: 0; 2 after one line on standard error that says what to correct; 130 when interrupted; 141 when the
+reader of a pipe has gone.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from oracle.cli._messages import complain
+from oracle.cli._parser import parser
+from oracle.errors import OracleError
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code.
+
+    Args:
+        argv: what stands after `oracle`; that of the process if None.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _run(arguments)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        _abandon_stdout()
+        return 141
+    except OracleError as error:
+        return _fail(str(error))
+    except OSError as error:
+        _abandon_stdout()
+        return _fail(f"standard output: {error.strerror or error}")
+    return code
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        chosen = parser().parse_args(arguments)
+    except SystemExit as done:  # --help and --version
+        return int(done.code or 0)
+    code: int = chosen.run(chosen)
+    return code
+
+
+def _fail(message: str) -> int:
+    complain(message)
+    return 2
+
+
+def _abandon_stdout() -> None:
+    """Nobody takes what is still in the buffer; without this the interpreter would complain when it exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,92 @@
+"""Flags that several commands share: networks, devices, workload, output."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from oracle.spec import DTYPES, LAYOUTS, MODES, OPTIMIZERS, RUNTIMES
+
+__all__ = ["add_devices", "add_networks", "add_output", "add_workload", "natural", "workload_of"]
+
+_WORKLOAD = ("batch_size", "dtype", "mode", "runtime", "layout", "optimizer", "causal")
+
+
+def add_networks(parser: argparse.ArgumentParser) -> None:
+    """Several networks, and what to do when one fails."""
+    parser.add_argument(
+        "networks",
+        nargs="+",
+        metavar="NET",
+        help="name of a shipped network, YAML file, directory (all YAML below it), or shipped directory",
+    )
+    parser.add_argument(
+        "--keep-going",
+        action="store_true",
+        help="when a network fails, name it and go on with the others; the exit code is 2 all the same",
+    )
+
+
+def add_devices(parser: argparse.ArgumentParser) -> None:
+    """Devices to predict for."""
+    parser.add_argument(
+        "-d",
+        "--device",
+        action="append",
+        default=[],
+        metavar="DEVICE",
+        help="name of a shipped device or path of a device file; may be repeated (default: COST.DEVICES)",
+    )
+
+
+def add_workload(parser: argparse.ArgumentParser) -> None:
+    """The workload: each flag replaces a key of the config's COST section."""
+    group = parser.add_argument_group("workload (default: the config's COST section)")
+    group.add_argument(
+        "-b", "--batch", "--batch-size", dest="batch_size", type=int, metavar="N", help="images per call"
+    )
+    group.add_argument("--dtype", choices=DTYPES, help="float16 and bfloat16 mean autocast")
+    group.add_argument("--mode", choices=MODES, help="training: forward, backward and optimiser step")
+    group.add_argument(
+        "--runtime", choices=RUNTIMES, help="who runs it: PyTorch, torch.compile or XLA, or TensorRT and the like"
+    )
+    group.add_argument("--layout", choices=LAYOUTS, help="memory order of images")
+    group.add_argument("--optimizer", choices=OPTIMIZERS, help="of a training step")
+    group.add_argument("--causal", choices=("full", "half"), help="count causal attention in full or the half kept")
+    group = parser.add_argument_group("counting")
+    group.add_argument(
+        "--set",
+        nargs=2,
+        action="append",
+        default=[],
+        dest="overrides",
+        metavar=("KEY", "VALUE"),
+        help="replace a key of the config, such as TRAIN.IM_SIZE 288; may be repeated",
+    )
+    group.add_argument(
+        "--convention", metavar="C", help="count as fvcore, thop, ptflops, torch, pycls or note would"
+    )
+    group.add_argument("--strict", action="store_true", help="an operator without a FLOP formula is an error")
+
+
+def natural(text: str) -> int:
+    """A positive integer, for argparse."""
+    if not (text.isascii() and text.isdigit() and 0 < int(text[:10])):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive integer")
+    return int(text)
+
+
+def workload_of(args: argparse.Namespace) -> dict[str, Any]:
+    """The workload flags as keywords of `oracle.query.resolve`; None where a flag was not given."""
+    return {name: getattr(args, name) for name in _WORKLOAD}
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """Format and file."""
+    group = parser.add_argument_group("output")
+    group.add_argument(
+        "--format",
+        choices=("table", "json", "csv"),
+        help="default: what the suffix of the file says, else table",
+    )
+    group.add_argument("-o", "--output", metavar="FILE", help="write a file instead of standard output")

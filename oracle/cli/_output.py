@@ -1,0 +1,46 @@
+"""Hand a result to the report room: in the format asked for, to the place asked for."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+__all__ = ["deliver"]
+
+_FORMATS = {".json": "json", ".csv": "csv"}
+
+
+def deliver(
+    args: argparse.Namespace,
+    *,
+    table: Callable[[], Sequence[RenderableType]],
+    data: Callable[[], Mapping[str, Any]],
+    rows: Callable[[], Sequence[Mapping[str, Any]]],
+) -> None:
+    """Print or write a result.
+
+    Args:
+        args: parsed, with the flags of `add_output`.
+        table, data, rows: make what the formats table, json and csv need; only the one asked for is called.
+
+    Raises:
+        OracleError: the file cannot be written.
+    """
+    from oracle.report.console import show, text_of, write
+    from oracle.report.export import to_csv, to_json, write_text
+
+    suffix = PurePath(args.output or "").suffix.lower()
+    chosen = args.format or _FORMATS.get(suffix, "table")
+    if chosen == "table" and not args.output:
+        show(table())
+        return
+    text = {"table": lambda: text_of(table()), "json": lambda: to_json(data()), "csv": lambda: to_csv(rows())}[chosen]()
+    if args.output:
+        write_text(args.output, text)
+    else:
+        write(text)

@@ -1,0 +1,65 @@
+"""The parser of all commands."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from oracle.cli import devices, networks, ops, rank, score
+from oracle.errors import OracleError
+
+__all__ = ["parser"]
+
+_DESCRIPTION = """\
+What does a network cost on a device, before it is trained or deployed?
+
+From a config alone: MACs, FLOPs, parameters, memory traffic, peak memory, and roofline latency
+with what bounds it. No weights, no data, no target device."""
+
+_EXAMPLES = """\
+examples:
+  oracle score RegNetX-400MF ResNet-50 --device rtx-4090 --batch 64 --dtype float16
+  oracle ops ResNet-50 --device t4 --by class
+  oracle rank configs/networks/regnetx --device rtx-4090 --device jetson-agx-orin
+  oracle devices jetson-agx-orin
+  oracle networks 'regnet*'
+
+k, M, G and T are powers of ten: 1 GB = 10**9 bytes. One MAC is two FLOPs.
+`oracle COMMAND --help` tells more."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """One line for an error, as for all other errors of a user."""
+
+    def __init__(self, **options: Any) -> None:
+        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(allow_abbrev=False, **options)
+
+    def error(self, message: str) -> NoReturn:
+        raise OracleError(f"{message}; see `{self.prog} --help`")
+
+
+class _Version(argparse.Action):
+    """`--version`, which looks the version up only when asked."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,  # noqa: ARG002 - argparse's signature
+        values: str | Sequence[Any] | None,  # noqa: ARG002
+        option_string: str | None = None,  # noqa: ARG002
+    ) -> NoReturn:
+        import oracle
+
+        parser.exit(message=f"oracle {oracle.__version__}\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """A parser whose result has `run`, a function of the parsed arguments that returns the exit code."""
+    main = _Parser(prog="oracle", description=_DESCRIPTION, epilog=_EXAMPLES)
+    main.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
+    commands = main.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in (score, ops, rank, devices, networks):
+        command.add(commands)
+    return main

@@ -1,0 +1,98 @@
+"""Score the networks of a command, one after the other, and say which one failed."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from oracle.cli._flags import workload_of
+from oracle.cli._messages import complain, warn
+from oracle.cli._sources import devices_of, expand
+from oracle.errors import OracleError
+
+if TYPE_CHECKING:
+    from oracle.devices import Device
+    from oracle.query import Cost
+    from oracle.spec import NetSpec, Workload
+
+__all__ = ["Candidate", "candidate_of", "score_all"]
+
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
+
+
+class Candidate(NamedTuple):
+    """A network to score."""
+
+    net: NetSpec
+    workload: Workload
+    devices: list[Device]
+
+
+def score_all(args: argparse.Namespace) -> tuple[list[Cost], int]:
+    """Costs of all networks that the arguments name, and the exit code.
+
+    Everything is parsed and checked before the first network is counted. A failure ends the command before
+    anything is printed; under `--keep-going` it is named on standard error and the exit code is 2.
+
+    Raises:
+        OracleError: an unknown device, a network that failed, or none that did not.
+    """
+    devices = devices_of(args.device)
+    sources = {source: source for source in expand(args.networks)}
+    candidates = _each(sources, lambda source: candidate_of(source, args, devices), args, "reading")
+    costs = _each(candidates, lambda candidate: _cost(candidate, args), args, "scoring")
+    if not costs:
+        raise OracleError(f"none of {len(sources)} networks could be scored")
+    for operator in sorted({name for cost in costs.values() for name in cost.unknown}):
+        where = ", ".join(cost.name for cost in costs.values() if operator in cost.unknown)
+        warn(f"operator={operator} has no FLOP formula: it counts 0 FLOPs and its bytes (in {where})")
+    return _told_apart(costs), 2 if len(costs) < len(sources) else 0
+
+
+def _each(
+    items: Mapping[str, _In], function: Callable[[_In], _Out], args: argparse.Namespace, label: str
+) -> dict[str, _Out]:
+    """The function of every item by its source; a failure names the source."""
+    from oracle.report.console import tracked
+
+    found: dict[str, _Out] = {}
+    for source in tracked(list(items), label):
+        try:
+            found[source] = function(items[source])
+        except OracleError as error:
+            message = str(error) if source in str(error) else f"{source}: {error}"
+            if not args.keep_going:
+                raise OracleError(message) from error
+            complain(message)
+    return found
+
+
+def candidate_of(source: str, args: argparse.Namespace, devices: list[Device]) -> Candidate:
+    """The network, workload and devices that a source and the flags stand for.
+
+    Raises:
+        OracleError: anything wrong with the config or the flags.
+    """
+    from oracle.config import load_cfg
+    from oracle.query import resolve
+
+    cfg = load_cfg(source, [part for pair in args.overrides for part in pair])
+    net, workload, stated = resolve(cfg, **workload_of(args))
+    return Candidate(net, workload, devices or devices_of(stated))
+
+
+def _cost(candidate: Candidate, args: argparse.Namespace) -> Cost:
+    from oracle.query import score
+
+    workload = {name: getattr(candidate.workload, name) for name in candidate.workload.__dataclass_fields__}
+    return score(candidate.net, candidate.devices, **workload, convention=args.convention, strict=args.strict)
+
+
+def _told_apart(costs: Mapping[str, Cost]) -> list[Cost]:
+    """Networks that share a name go by what the user called them."""
+    names = Counter(cost.name for cost in costs.values())
+    return [replace(cost, name=source) if names[cost.name] > 1 else cost for source, cost in costs.items()]

@@ -1,0 +1,80 @@
+"""Which networks and devices the arguments mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from oracle.errors import ConfigError, DeviceError
+
+if TYPE_CHECKING:
+    from oracle.devices import Device
+
+__all__ = ["devices_of", "expand"]
+
+_SHIPPED = ("configs", "networks")  # where a checkout has what an installed oracle carries inside
+
+
+def expand(names: Iterable[str]) -> list[str]:
+    """Names and files as they are, directories replaced by every YAML file below them, sorted.
+
+    A directory is looked for here first, then among the shipped networks: both `configs/networks/regnetx` and
+    `regnetx` are found from anywhere.
+
+    Raises:
+        ConfigError: a directory without YAML files.
+    """
+    found: list[str] = []
+    for name in names:
+        path = _here(name) or _shipped(name)
+        if path is None or path.is_file():
+            found.append(name if path is None else str(path))
+            continue
+        files = sorted(str(file) for file in path.rglob("*") if file.suffix in (".yaml", ".yml"))
+        if not files:
+            raise ConfigError("no YAML file in this directory", file=name)
+        found += files
+    return found
+
+
+def _here(name: str) -> Path | None:
+    """A directory in the file system."""
+    try:
+        return Path(name) if Path(name).is_dir() else None
+    except OSError:  # a name too long for a file's
+        return None
+
+
+def _shipped(name: str) -> Path | None:
+    """A shipped directory or, by a path as in a checkout, a shipped file."""
+    from oracle._resources import shipped_dir
+
+    parts = Path(name).parts
+    inside = parts[len(_SHIPPED) :] if parts[: len(_SHIPPED)] == _SHIPPED else parts
+    root = shipped_dir() / "networks"
+    try:
+        if Path(name).exists() or ".." in parts or Path(name).is_absolute():
+            return None
+        if root.joinpath(*inside).is_file() and inside != parts:
+            return root.joinpath(*inside)
+        folder = root.joinpath(*(part.lower() for part in inside))
+        return folder if folder.is_dir() else None
+    except OSError:
+        return None
+
+
+def devices_of(names: Iterable[str]) -> list[Device]:
+    """The devices, each once.
+
+    Raises:
+        DeviceError: an unknown or broken one, or two that share a name.
+    """
+    from oracle.devices import load_device
+
+    found: dict[str, Device] = {}
+    for name in names:
+        device = load_device(name)
+        if found.setdefault(device.name, device) != device:
+            raise DeviceError(f"device={name!r}: another device given is called {device.name!r}; rename the file")
+    return list(found.values())

@@ -1,0 +1,138 @@
+"""`oracle ops`: where the cost of one network goes."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from typing import TYPE_CHECKING, Any
+
+from oracle.cli._flags import add_devices, add_output, add_workload, natural
+from oracle.cli._output import deliver
+from oracle.cli._scoring import candidate_of, score_all
+from oracle.errors import OracleError
+from oracle.report.breakdown import GROUPINGS, ORDERS, breakdown, ordered
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from oracle.query import Cost, KernelCost
+    from oracle.report.breakdown import Group
+
+__all__ = ["add"]
+
+_EXAMPLES = """\
+examples:
+  oracle ops ResNet-50 --device t4 --by class             which class of operator takes the time
+  oracle ops ResNet-50 --device t4 --by module --depth 1  which block
+  oracle ops ViT-B-16 --device t4 --runtime compiled --sort time --top 10
+  oracle ops RegNetX-400MF                                counts alone, no device needed
+
+A kernel is named after its main operator; `convolution +2` runs two more in its epilogue. It is
+memory-bound where its intensity (FLOP/byte) is below the device's ridge point, else compute-bound."""
+
+
+def add(commands: Any) -> None:
+    """Add the command to argparse's subparsers."""
+    command = commands.add_parser(
+        "ops",
+        help="every kernel of a network: FLOPs, bytes, intensity, time, bound, share",
+        description="Where the cost of a network goes, kernel by kernel or in groups: FLOPs, traffic, arithmetic\n"
+        "intensity, and on a device the time, its share, what bounds it and the rate achieved.",
+        epilog=_EXAMPLES,
+    )
+    command.add_argument("networks", nargs=1, metavar="NET", help="name of a shipped network, or YAML file")
+    add_devices(command)
+    group = command.add_argument_group("lines")
+    group.add_argument("--by", choices=tuple(GROUPINGS), help="sum kernels by this")
+    group.add_argument(
+        "--depth", type=natural, metavar="N", help="module paths up to N names deep (means --by module)"
+    )
+    group.add_argument(
+        "--sort",
+        choices=tuple(ORDERS),
+        help="largest first, or in order of execution (default: order; with --top, time)",
+    )
+    group.add_argument("--top", type=natural, metavar="N", help="the first N lines, and the sum of the others")
+    add_workload(command)
+    add_output(command)
+    command.set_defaults(run=_run, keep_going=False)
+
+
+def _run(args: argparse.Namespace) -> int:
+    if args.depth and args.by not in (None, "module"):
+        raise OracleError(f"--depth {args.depth} is about module paths, which --by {args.by} does not show")
+    costs, code = score_all(args)
+    if len(costs) != 1:
+        raise OracleError(f"{args.networks[0]}: ops takes one network, here are {len(costs)}")
+    cost = costs[0]
+    lines = {device: _lines(cost.kernels(device), args, timed=True) for device in cost.times}
+    if not lines:
+        lines[""] = _lines(_untimed(args), args, timed=False)
+    _deliver(args, cost, lines)
+    return code
+
+
+def _lines(
+    kernels: Sequence[KernelCost], args: argparse.Namespace, *, timed: bool
+) -> Sequence[KernelCost] | Sequence[Group]:
+    """What to show: kernels, or groups of them, in the order asked for."""
+    by = args.by or ("module" if args.depth else None)
+    order = args.sort or (("time" if timed else "flops") if args.top else "order")
+    if order == "time" and not timed:
+        raise OracleError("--sort time needs a device; say --device NAME")
+    return ordered(breakdown(kernels, by, args.depth), order) if by else ordered(kernels, order)
+
+
+def _deliver(
+    args: argparse.Namespace, cost: Cost, lines: dict[str, Sequence[KernelCost] | Sequence[Group]]
+) -> None:
+    from oracle.report.rows import kernel_rows
+    from oracle.report.table import kernel_tables
+
+    by = args.by or ("module" if args.depth else "")
+    rows = {device: kernel_rows(some[: args.top], device or None) for device, some in lines.items()}
+    deliver(
+        args,
+        table=lambda: [
+            item for device, some in lines.items() for item in kernel_tables(cost, device, some, by, args.top)
+        ],
+        data=lambda: {
+            "network": cost.to_dict(),
+            "by": by or "kernel",
+            "lines": [row for some in rows.values() for row in some],
+        },
+        rows=lambda: [row for some in rows.values() for row in some],
+    )
+
+
+def _untimed(args: argparse.Namespace) -> list[KernelCost]:
+    """The kernels without a device: what they compute and move, and no times."""
+    from oracle.query import KernelCost
+    from oracle.query.timing import network_columns
+
+    candidate = candidate_of(args.networks[0], args, [])
+    found = []
+    for kernel in network_columns(candidate.net, candidate.workload).count.kernels:
+        flops = kernel.matrix_flops + kernel.vector_flops
+        traffic = kernel.read_bytes + kernel.write_bytes
+        found.append(
+            KernelCost(
+                name=kernel.name,
+                op_class=kernel.op_class,
+                module=kernel.module,
+                phase=kernel.phase,
+                cell=kernel.cell,
+                dtype=kernel.matrix_dtype if kernel.matrix_flops else kernel.vector_dtype,
+                macs=kernel.macs,
+                flops=flops,
+                traffic_bytes=traffic,
+                weight_bytes=kernel.weight_bytes,
+                intensity=flops / traffic if traffic else 0.0,
+                time_ms=math.nan,
+                compute_ms=math.nan,
+                memory_ms=math.nan,
+                bound="",
+                share=math.nan,
+            )
+        )
+    return found

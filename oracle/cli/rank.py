@@ -1,0 +1,68 @@
+"""`oracle rank`: which of several networks is fastest, on every device."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from oracle.cli._flags import add_devices, add_networks, add_output, add_workload, natural
+from oracle.cli._output import deliver
+from oracle.cli._scoring import score_all
+from oracle.errors import OracleError
+
+if TYPE_CHECKING:
+    from oracle.query import Cost
+
+__all__ = ["add"]
+
+_EXAMPLES = """\
+examples:
+  oracle rank configs/networks/regnetx --device rtx-4090 --device jetson-agx-orin
+  oracle rank regnetx regnety effnet -d pixel-4 --top 10
+  oracle rank candidates/ -d t4 --dtype int8 --runtime engine --format csv -o ranked.csv
+
+Kendall tau and Spearman rho say how far two devices agree on the order. A network is dominated
+where another has at least as many MACs (the usual stand-in for accuracy before training) and is no
+slower."""
+
+
+def add(commands: Any) -> None:
+    """Add the command to argparse's subparsers."""
+    command = commands.add_parser(
+        "rank",
+        help="order networks per device, and how far devices agree",
+        description="Order networks by predicted latency on every device, mark the dominated ones, and say how\n"
+        "far the devices agree.",
+        epilog=_EXAMPLES,
+    )
+    add_networks(command)
+    add_devices(command)
+    command.add_argument("--top", type=natural, metavar="N", help="show the N fastest on each device")
+    add_workload(command)
+    add_output(command)
+    command.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    costs, code = score_all(args)
+    from oracle.query.rank import ranking_of
+    from oracle.report.rows import ranking_rows
+    from oracle.report.table import ranking_tables
+
+    ranking = ranking_of(costs, _common_devices(costs))
+    deliver(
+        args,
+        table=lambda: ranking_tables(ranking, args.top),
+        data=ranking.to_dict,
+        rows=lambda: [row for row in ranking_rows(ranking) if not args.top or row["rank"] <= args.top],
+    )
+    return code
+
+
+def _common_devices(costs: list[Cost]) -> list[str]:
+    """The devices that every network was scored for."""
+    if len({tuple(sorted(cost.times)) for cost in costs}) > 1:
+        raise OracleError("the networks' COST.DEVICES differ; say --device to rank them on the same ones")
+    if not costs[0].times:
+        raise OracleError("rank needs a device; say --device NAME (`oracle devices` lists them)")
+    return list(costs[0].times)

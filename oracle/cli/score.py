@@ -1,0 +1,52 @@
+"""`oracle score`: what networks cost, on the devices asked about."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from oracle.cli._flags import add_devices, add_networks, add_output, add_workload
+from oracle.cli._output import deliver
+from oracle.cli._scoring import score_all
+
+__all__ = ["add"]
+
+_EXAMPLES = """\
+examples:
+  oracle score ResNet-50                                  counts alone, no device needed
+  oracle score ResNet-50 -d rtx-4090 -d t4 --dtype float16 --batch 64 --runtime engine
+  oracle score my/net.yaml --set TRAIN.IM_SIZE 288 --mode training --optimizer adamw
+  oracle score regnetx --convention fvcore --format csv -o regnetx.csv
+
+All numbers are per call, that is per batch. If one network fails, nothing is printed and the exit
+code is 2; --keep-going prints the others."""
+
+
+def add(commands: Any) -> None:
+    """Add the command to argparse's subparsers."""
+    command = commands.add_parser(
+        "score",
+        help="MACs, FLOPs, bytes, memory; latency and bound per device",
+        description="What networks cost: MACs, FLOPs, parameters, activations, memory traffic, peak memory,\n"
+        "and on every device the latency and what bounds it.",
+        epilog=_EXAMPLES,
+    )
+    add_networks(command)
+    add_devices(command)
+    add_workload(command)
+    add_output(command)
+    command.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    costs, code = score_all(args)
+    from oracle.report.rows import cost_rows
+    from oracle.report.table import cost_tables
+
+    deliver(
+        args,
+        table=lambda: cost_tables(costs),
+        data=lambda: {"networks": [cost.to_dict() for cost in costs]},
+        rows=lambda: [row for cost in costs for row in cost_rows(cost)],
+    )
+    return code

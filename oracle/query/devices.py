@@ -1,0 +1,36 @@
+"""Devices however they were named; files are parsed once, until they change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+
+from oracle.devices import Device, load_device
+
+__all__ = ["find_devices"]
+
+
+def find_devices(devices: Iterable[str | Path | Device]) -> list[Device]:
+    """Load devices by name or path, each once, in the order given.
+
+    Raises:
+        DeviceError: an unknown name, or a broken file.
+    """
+    if isinstance(devices, (str, Path, Device)):
+        devices = [devices]
+    found: dict[str, Device] = {}
+    for device in devices:
+        loaded = device if isinstance(device, Device) else _load(str(device), _modified_ns(device))
+        found.setdefault(loaded.name, loaded)
+    return list(found.values())
+
+
+def _modified_ns(source: str | Path) -> int:
+    path = Path(source)
+    return path.stat().st_mtime_ns if path.is_file() else 0
+
+
+@lru_cache(maxsize=1024)
+def _load(source: str, modified_ns: int) -> Device:
+    return load_device(source)

@@ -1,0 +1,204 @@
+"""Functions that a device runs as one kernel and that meta takes apart.
+
+On meta, `scaled_dot_product_attention` becomes matrix products and a softmax that write the S x S scores, which a
+fused kernel never does; RMS norm becomes six pointwise operators and a mean. Such calls are caught above the
+dispatcher, and each becomes one operator of ours with one backward.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from threading import Lock
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+__all__ = ["fused"]
+
+_DEFINING = Lock()
+_SCHEMAS = {
+    "attention": "(Tensor q, Tensor k, Tensor v, Tensor? mask, float dropout_p, bool is_causal) -> (Tensor, Tensor)",
+    "attention_backward": "(Tensor grad, Tensor q, Tensor k, Tensor v, Tensor out, Tensor logsumexp, Tensor? mask,"
+    " float dropout_p, bool is_causal, bool[4] wanted) -> (Tensor, Tensor, Tensor, Tensor)",
+    "rms_norm": "(Tensor x, SymInt[] shape, Tensor? weight) -> (Tensor, Tensor)",
+    "rms_norm_backward": "(Tensor grad, Tensor x, SymInt[] shape, Tensor rstd, Tensor? weight, bool[2] wanted)"
+    " -> (Tensor, Tensor)",
+}
+
+
+def fused(func: Callable[..., Any]) -> Callable[..., Any]:
+    """What to call in the place of a framework function: mostly the function itself."""
+    return _stand_ins().get(func, func)
+
+
+@cache
+def _stand_ins() -> dict[Callable[..., Any], Callable[..., Any]]:
+    found: dict[Callable[..., Any], Callable[..., Any]] = {F.scaled_dot_product_attention: _attend}
+    if hasattr(torch, "rms_norm"):
+        found[torch.rms_norm] = _rms_norm
+    for name in ("softmax", "log_softmax"):
+        for func in (getattr(torch, name), getattr(torch.Tensor, name)):
+            found[func] = _softmax(func, getattr(torch, f"_{name}"))
+    return found
+
+
+def _operators() -> Any:
+    """Our operators in torch's registry; defined once, when the first is needed."""
+    with _DEFINING:
+        _library()
+    return torch.ops.oracle
+
+
+@cache
+def _library() -> torch.library.Library:
+    library = torch.library.Library("oracle", "DEF")
+    results = (_attention_results, _attention_gradients, _rms_norm_results, _rms_norm_gradients)
+    for (name, schema), result in zip(_SCHEMAS.items(), results, strict=True):
+        library.define(name + schema)
+        library.impl(name, result, "Meta")
+    return library
+
+
+# -- attention -----------------------------------------------------------------------------------------------
+
+
+def _attention_results(q: Any, k: Any, v: Any, mask: Any, dropout_p: float, is_causal: bool) -> Any:
+    # Fused kernels return (N, H, L, E) as a view of (N, L, H, E), so that heads merge without a copy.
+    n, h, length, _ = q.shape
+    out = q.new_empty((n, length, h, v.shape[-1])).transpose(1, 2)
+    return out, q.new_empty((n, h, length), dtype=torch.float32)
+
+
+def _attention_gradients(
+    grad: Any,
+    q: Any,
+    k: Any,
+    v: Any,
+    out: Any,
+    logsumexp: Any,
+    mask: Any,
+    dropout_p: float,
+    is_causal: bool,
+    wanted: list[bool],
+) -> Any:
+    return _like_wanted((q, k, v, mask), wanted, q)
+
+
+def _like_wanted(tensors: Any, wanted: Any, any_tensor: Any) -> Any:
+    pairs = zip(tensors, wanted, strict=True)
+    return tuple(torch.empty_like(tensor) if asked else any_tensor.new_empty(0) for tensor, asked in pairs)
+
+
+def _none_unless(wanted: Any, found: Any) -> tuple[Any, ...]:
+    return tuple(grad if asked else None for grad, asked in zip(found, wanted, strict=True))
+
+
+class _Attention(torch.autograd.Function):
+    """Fused attention: saves its inputs, its output and the log-sum-exp of each row (arXiv 2205.14135)."""
+
+    @staticmethod
+    def forward(ctx: Any, q: Any, k: Any, v: Any, mask: Any, dropout_p: float, is_causal: bool) -> Any:
+        out, logsumexp = _operators().attention(q, k, v, mask, dropout_p, is_causal)
+        ctx.save_for_backward(q, k, v, out, logsumexp, mask)
+        ctx.options = (dropout_p, is_causal)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        q, k, v, out, logsumexp, mask = ctx.saved_tensors
+        wanted = ctx.needs_input_grad[:4]
+        found = _operators().attention_backward(grads[0], q, k, v, out, logsumexp, mask, *ctx.options, wanted)
+        return *_none_unless(wanted, found), None, None
+
+
+def _attend(
+    query: Any,
+    key: Any,
+    value: Any,
+    attn_mask: Any = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Any:
+    """`scaled_dot_product_attention`: (..., L, E), (..., S, E), (..., S, V) -> (..., L, V)."""
+    if query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2] or (is_causal and attn_mask is not None):
+        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in (query, key, value))
+        raise RuntimeError(f"no attention of query, key and value {shapes} with a mask and is_causal={is_causal}")
+    if not enable_gqa and query.shape[:-2] != key.shape[:-2]:
+        lead = torch.broadcast_shapes(query.shape[:-2], key.shape[:-2])
+        query = query.expand(*lead, *query.shape[-2:])
+    if query.dim() == 4:
+        return _Attention.apply(query, key, value, attn_mask, dropout_p, is_causal)
+    # Any number of leading dimensions is allowed; a fused kernel wants (batch, heads, length, width).
+    lead = query.shape[:-2]
+    q, k, v = (_four(tensor) for tensor in (query, key, value))
+    mask = None if attn_mask is None or attn_mask.dim() <= 2 else _four(attn_mask)
+    return _Attention.apply(q, k, v, attn_mask if mask is None else mask, dropout_p, is_causal).reshape(
+        *lead, query.shape[-2], value.shape[-1]
+    )
+
+
+def _four(tensor: Any) -> Any:
+    if tensor.dim() < 4:
+        return tensor.reshape(*(1,) * (4 - tensor.dim()), *tensor.shape)
+    return tensor.flatten(0, tensor.dim() - 4)
+
+
+# -- RMS norm ------------------------------------------------------------------------------------------------
+
+
+def _rms_norm_results(x: Any, shape: Any, weight: Any) -> Any:
+    statistics = (*x.shape[: x.dim() - len(shape)], *(1,) * len(shape))
+    return torch.empty_like(x), x.new_empty(statistics, dtype=torch.float32)
+
+
+def _rms_norm_gradients(grad: Any, x: Any, shape: Any, rstd: Any, weight: Any, wanted: list[bool]) -> Any:
+    return _like_wanted((x, weight), wanted, x)
+
+
+class _RMSNorm(torch.autograd.Function):
+    """RMS norm (arXiv 1910.07467): saves its input, its weight and the reciprocal root of each mean square."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, shape: Any, weight: Any) -> Any:
+        out, rstd = _operators().rms_norm(x, shape, weight)
+        ctx.save_for_backward(x, rstd, weight)
+        ctx.shape = shape
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        x, rstd, weight = ctx.saved_tensors
+        wanted = (ctx.needs_input_grad[0], ctx.needs_input_grad[2])
+        found = _operators().rms_norm_backward(grads[0], x, ctx.shape, rstd, weight, wanted)
+        dx, dweight = _none_unless(wanted, found)
+        return dx, None, dweight
+
+
+def _rms_norm(input: Any, normalized_shape: Any, weight: Any = None, eps: float | None = None) -> Any:  # noqa: A002 torch's name
+    if tuple(input.shape[input.dim() - len(normalized_shape) :]) != tuple(normalized_shape) or (
+        weight is not None and weight.dtype != input.dtype
+    ):
+        return torch.rms_norm(input, normalized_shape, weight, eps)  # takes it apart, or says what is wrong
+    return _RMSNorm.apply(input, normalized_shape, weight)
+
+
+# -- softmax -------------------------------------------------------------------------------------------------
+
+
+def _softmax(func: Callable[..., Any], kernel: Callable[..., Any]) -> Callable[..., Any]:
+    """`func`, but where it is told to answer float16 in float32, `kernel` does both at once, as on CUDA."""
+
+    def stand_in(*args: Any, **kwargs: Any) -> Any:
+        if len(args) == 1 and set(kwargs) == {"dim", "dtype"}:
+            args, kwargs = (args[0], kwargs["dim"]), {"dtype": kwargs["dtype"]}
+        if len(args) == 2 and list(kwargs) == ["dtype"] and isinstance(args[1], int):
+            x, dim = args
+            if x.dtype == torch.float16 and kwargs["dtype"] == torch.float32:
+                return kernel(x, dim, True)
+        return func(*args, **kwargs)
+
+    return stand_in
