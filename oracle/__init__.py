@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from oracle.build import build, initialise
     from oracle.config import default_cfg, list_networks, load_cfg, workload_of
-    from oracle.counting.flops import register_flops
+    from oracle.counting.flops import Work, register_flops
     from oracle.devices import Device, list_devices, load_device
     from oracle.errors import (
         ConfigError,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         WorkloadError,
     )
     from oracle.families import to_spec
-    from oracle.query import Cost, profile, rank, score
+    from oracle.query import Cost, Ranking, Scores, profile, rank, score, score_many
     from oracle.spec import CellSpec, NetSpec, Workload
 
     __version__: str
@@ -40,8 +40,11 @@ __all__ = [
     "MissingDependencyError",
     "NetSpec",
     "OracleError",
+    "Ranking",
+    "Scores",
     "TraceError",
     "UnknownOperatorError",
+    "Work",
     "Workload",
     "WorkloadError",
     "build",
@@ -55,6 +58,7 @@ __all__ = [
     "rank",
     "register_flops",
     "score",
+    "score_many",
     "to_spec",
     "workload_of",
 ]
@@ -63,7 +67,7 @@ __all__ = [
 _ROOMS = {
     "oracle.build": ("build", "initialise"),
     "oracle.config": ("default_cfg", "list_networks", "load_cfg", "workload_of"),
-    "oracle.counting.flops": ("register_flops",),
+    "oracle.counting.flops": ("Work", "register_flops"),
     "oracle.devices": ("Device", "list_devices", "load_device"),
     "oracle.errors": (
         "ConfigError",
@@ -75,7 +79,7 @@ _ROOMS = {
         "WorkloadError",
     ),
     "oracle.families": ("to_spec",),
-    "oracle.query": ("Cost", "profile", "rank", "score"),
+    "oracle.query": ("Cost", "Ranking", "Scores", "profile", "rank", "score", "score_many"),
     "oracle.spec": ("CellSpec", "NetSpec", "Workload"),
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}

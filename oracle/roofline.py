@@ -8,12 +8,12 @@ efficiencies 1 and no launch time, the default, it is a lower bound: peaks are d
 the least a kernel can move, and the two units work at the same time. Where the kernel's working set fits the
 last-level cache and the device states that cache's bandwidth, B is the cache's.
 
-`time_kernels` times the kernels of one network; `total_latency` sums over the kernels of many at once.
+`time_kernels` times the kernels of one network; `total_seconds` sums over the kernels of many at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from oracle.devices import Device
 
-__all__ = ["BOUNDS", "TEXTBOOK", "Efficiency", "KernelKinds", "Timing", "time_kernels", "total_latency"]
+__all__ = ["BOUNDS", "TEXTBOOK", "Efficiency", "KernelKinds", "Roofs", "Timing", "time_kernels", "total_seconds"]
 
 Array = NDArray[Any]
 
@@ -89,6 +89,52 @@ class Timing:
         return np.where(np.maximum(self.compute_s, self.memory_s) <= self.launch_s, 2, longer)
 
 
+@dataclass(frozen=True, slots=True)
+class Roofs:
+    """What each kernel of a network can reach on a device.
+
+    Attributes:
+        matrix, vector: FLOP/s on each unit; None where the kernel does not use the unit.
+        bandwidth: byte/s from memory.
+        cache_bandwidth: byte/s from the last-level cache; None where the device does not state it.
+        cache_bytes: size of that cache.
+        launch_s: seconds per kernel.
+    """
+
+    matrix: tuple[float | None, ...]
+    vector: tuple[float | None, ...]
+    bandwidth: tuple[float, ...]
+    cache_bandwidth: tuple[float, ...] | None
+    cache_bytes: float
+    launch_s: float
+
+    @classmethod
+    def of(
+        cls,
+        kinds: KernelKinds,
+        uses_matrix: Sequence[bool],
+        uses_vector: Sequence[bool],
+        device: Device,
+        efficiency: Efficiency = TEXTBOOK,
+    ) -> Roofs:
+        """Roofs of kernels; `uses_matrix` and `uses_vector` say on which units each has work.
+
+        Raises:
+            DeviceError: the device states no peak for a dtype that a kernel computes in.
+        """
+        compute = [efficiency.compute.get(op_class, 1.0) for op_class in kinds.op_classes]
+        flow = [efficiency.memory.get(op_class, 1.0) for op_class in kinds.op_classes]
+        cached = device.llc is not None and device.llc_bandwidth is not None
+        return cls(
+            _peaks(device, "matrix", kinds.matrix_dtypes, uses_matrix, compute),
+            _peaks(device, "vector", kinds.vector_dtypes, uses_vector, compute),
+            tuple(share * device.peak_bandwidth() for share in flow),
+            tuple(share * device.llc_bandwidth.value for share in flow) if cached and device.llc_bandwidth else None,
+            device.llc.value if cached and device.llc else 0.0,
+            efficiency.launch_s,
+        )
+
+
 def time_kernels(
     kinds: KernelKinds,
     matrix_flops: Array,
@@ -108,80 +154,57 @@ def time_kernels(
     Raises:
         DeviceError: the device states no peak for a dtype that kernels compute in.
     """
-    roofs = _roofs(kinds, matrix_flops != 0, vector_flops != 0, device, efficiency)
-    compute_s = np.maximum(matrix_flops / roofs.matrix, vector_flops / roofs.vector)
-    memory_s = traffic_bytes / _bandwidth(traffic_bytes, roofs.bandwidth, roofs.cache_bandwidth, roofs.cache_bytes)
+    roofs = Roofs.of(kinds, list(matrix_flops != 0), list(vector_flops != 0), device, efficiency)
+    numbers = [column.tolist() for column in (matrix_flops, vector_flops, traffic_bytes)]
+    pairs = [_roof_times(roofs, index, *kernel, max) for index, kernel in enumerate(zip(*numbers, strict=True))]
+    compute_s, memory_s = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
     total_s = np.maximum(compute_s, memory_s) + efficiency.launch_s
     return Timing(total_s, compute_s, memory_s, efficiency.launch_s, efficiency.call_s)
 
 
-def total_latency(
-    kinds: KernelKinds,
-    matrix_flops: Sequence[Array | int],
-    vector_flops: Sequence[Array | int],
-    traffic_bytes: Sequence[Array | int],
-    device: Device,
-    efficiency: Efficiency = TEXTBOOK,
-) -> Array:
-    """Seconds of many networks (or cells) of the same kernels, launches included and calls not.
+def total_seconds(
+    roofs: Roofs,
+    matrix_flops: Sequence[Any],
+    vector_flops: Sequence[Any],
+    traffic_bytes: Sequence[Any],
+    maximum: Callable[[Any, Any], Any] = np.maximum,
+) -> Any:
+    """Seconds of one network, or of many that have the same kernels; launches included, the call's constant not.
 
     Args:
-        kinds: class and dtypes of each kernel.
-        matrix_flops, vector_flops, traffic_bytes: per kernel an array with an entry per network, or one int for all.
-        device, efficiency: as in `time_kernels`.
-
-    Raises:
-        DeviceError: as `time_kernels`.
+        roofs: of the kernels.
+        matrix_flops, vector_flops, traffic_bytes: per kernel a number, or an array with one entry per network.
+        maximum: `max` serves plain numbers better.
     """
-    used = [
-        np.array([isinstance(flops, np.ndarray) or flops != 0 for flops in column])
-        for column in (matrix_flops, vector_flops)
-    ]
-    roofs = _roofs(kinds, used[0], used[1], device, efficiency)
-    total: Array = np.float64(efficiency.launch_s * len(kinds.op_classes))
-    for index, traffic in enumerate(traffic_bytes):
-        cache = None if roofs.cache_bandwidth is None else roofs.cache_bandwidth[index]
-        time_s = traffic / _bandwidth(traffic, roofs.bandwidth[index], cache, roofs.cache_bytes)
-        if used[0][index]:
-            time_s = np.maximum(time_s, matrix_flops[index] * (1 / roofs.matrix[index]))
-        if used[1][index]:
-            time_s = np.maximum(time_s, vector_flops[index] * (1 / roofs.vector[index]))
-        total = total + time_s
+    total: Any = roofs.launch_s * len(traffic_bytes)
+    for index, kernel in enumerate(zip(matrix_flops, vector_flops, traffic_bytes, strict=True)):
+        compute_s, memory_s = _roof_times(roofs, index, *kernel, maximum)
+        total = total + maximum(compute_s, memory_s)
     return total
 
 
-@dataclass(frozen=True, slots=True)
-class _Roofs:
-    """What each kernel can reach: FLOP/s on each unit, byte/s from memory and from the last-level cache."""
-
-    matrix: Array
-    vector: Array
-    bandwidth: Array
-    cache_bandwidth: Array | None
-    cache_bytes: float
-
-
-def _roofs(
-    kinds: KernelKinds, uses_matrix: Array, uses_vector: Array, device: Device, efficiency: Efficiency
-) -> _Roofs:
-    share = np.array([efficiency.compute.get(op_class, 1.0) for op_class in kinds.op_classes])
-    flow = np.array([efficiency.memory.get(op_class, 1.0) for op_class in kinds.op_classes])
-    cached = device.llc is not None and device.llc_bandwidth is not None
-    return _Roofs(
-        share * _peaks(device, "matrix", kinds.matrix_dtypes, uses_matrix),
-        share * _peaks(device, "vector", kinds.vector_dtypes, uses_vector),
-        flow * device.peak_bandwidth(),
-        flow * device.llc_bandwidth.value if cached and device.llc_bandwidth is not None else None,
-        device.llc.value if cached and device.llc is not None else 0.0,
-    )
+def _roof_times(
+    roofs: Roofs, index: int, matrix_flops: Any, vector_flops: Any, traffic: Any, maximum: Callable[[Any, Any], Any]
+) -> tuple[Any, Any]:
+    """Seconds that one kernel needs at the compute roof (0 without work) and at the memory roof."""
+    compute_s: Any = 0.0
+    matrix, vector = roofs.matrix[index], roofs.vector[index]
+    if matrix is not None:
+        compute_s = matrix_flops / matrix
+    if vector is not None:
+        vector_s = vector_flops / vector
+        compute_s = vector_s if matrix is None else maximum(compute_s, vector_s)
+    bandwidth: Any = roofs.bandwidth[index]
+    if roofs.cache_bandwidth is not None:
+        # A working set that fits the last-level cache sees the cache's roof instead of the memory's.
+        fits = traffic <= roofs.cache_bytes
+        cache = roofs.cache_bandwidth[index]
+        bandwidth = np.where(fits, cache, bandwidth) if isinstance(fits, np.ndarray) else cache if fits else bandwidth
+    return compute_s, traffic / bandwidth
 
 
-def _peaks(device: Device, unit: str, dtypes: Sequence[str], used: Array) -> Array:
-    """Peak per kernel; a kernel that does not use the unit needs no peak of it."""
+def _peaks(
+    device: Device, unit: str, dtypes: Sequence[str], used: Sequence[bool], shares: Sequence[float]
+) -> tuple[float | None, ...]:
     known = {dtype: device.peak_flops(unit, dtype) for dtype in {d for d, uses in zip(dtypes, used, strict=True) if uses}}
-    return np.array([known[dtype] if uses else 1.0 for dtype, uses in zip(dtypes, used, strict=True)])
-
-
-def _bandwidth(traffic: Array | int, memory: Any, cache: Any, cache_bytes: float) -> Any:
-    """byte/s that a working set sees: the cache's where it fits and the cache's is known."""
-    return memory if cache is None else np.where(traffic <= cache_bytes, cache, memory)
+    return tuple(known[d] * s if uses else None for d, s, uses in zip(dtypes, shares, used, strict=True))

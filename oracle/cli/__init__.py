@@ -1,11 +1,11 @@
 """The command line: `oracle score | ops | rank | devices | networks`.
 
-This package parses arguments, calls the public functions and hands results to `oracle.report`. At the top of its
-modules stands nothing heavier than argparse: `oracle --help`, `oracle devices` and `oracle networks` answer
-without torch.
+This package parses arguments, calls the public functions and hands results to `oracle.report`. One file per
+command, and at the top of each nothing heavier than argparse: `oracle --help`, `oracle devices` and `oracle
+networks` answer without torch.
 
-Exit codes: 0; 2 after one line on standard error that says what to correct; 130 when interrupted; 141 when the
-reader of a pipe has gone.
+Exit codes: 0; 2 after one line on standard error that says what to correct; 1 after one that says that the
+oracle has a defect; 130 when interrupted; 141 when the reader of a pipe has gone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 
 from oracle.cli._messages import complain
-from oracle.cli._parser import parser
+from oracle.cli._parser import TRACEBACK, parser
 from oracle.errors import OracleError
 
 __all__ = ["main"]
@@ -30,7 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         code = _run(arguments)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -40,7 +41,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(str(error))
     except OSError as error:
         _abandon_stdout()
-        return _fail(f"standard output: {error.strerror or error}")
+        return _fail(f"{error.filename or 'standard output'}: {error.strerror or error}")
+    except Exception as error:
+        if TRACEBACK in arguments:
+            raise
+        return _fail(
+            f"{type(error).__name__}: {error} (a defect of the oracle; `oracle {TRACEBACK} ...` shows where)",
+            1,
+        )
     return code
 
 
@@ -53,9 +61,9 @@ def _run(arguments: list[str]) -> int:
     return code
 
 
-def _fail(message: str) -> int:
+def _fail(message: str, code: int = 2) -> int:
     complain(message)
-    return 2
+    return code
 
 
 def _abandon_stdout() -> None:

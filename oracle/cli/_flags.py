@@ -48,11 +48,15 @@ def add_workload(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--dtype", choices=DTYPES, help="float16 and bfloat16 mean autocast")
     group.add_argument("--mode", choices=MODES, help="training: forward, backward and optimiser step")
     group.add_argument(
-        "--runtime", choices=RUNTIMES, help="who runs it: PyTorch, torch.compile or XLA, or TensorRT and the like"
+        "--runtime",
+        choices=RUNTIMES,
+        help="who runs it: PyTorch, torch.compile or XLA, or TensorRT and the like",
     )
     group.add_argument("--layout", choices=LAYOUTS, help="memory order of images")
     group.add_argument("--optimizer", choices=OPTIMIZERS, help="of a training step")
-    group.add_argument("--causal", choices=("full", "half"), help="count causal attention in full or the half kept")
+    group.add_argument(
+        "--causal", choices=("full", "half"), help="count causal attention in full or the half kept"
+    )
     group = parser.add_argument_group("counting")
     group.add_argument(
         "--set",
@@ -71,7 +75,7 @@ def add_workload(parser: argparse.ArgumentParser) -> None:
 
 def natural(text: str) -> int:
     """A positive integer, for argparse."""
-    if not (text.isascii() and text.isdigit() and 0 < int(text[:10])):
+    if not (text.isascii() and text.isdigit() and int(text[:10]) > 0):
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive integer")
     return int(text)
 

@@ -34,13 +34,13 @@ def deliver(
     from oracle.report.console import show, text_of, write
     from oracle.report.export import to_csv, to_json, write_text
 
-    suffix = PurePath(args.output or "").suffix.lower()
-    chosen = args.format or _FORMATS.get(suffix, "table")
-    if chosen == "table" and not args.output:
+    file = None if args.output == "-" else args.output
+    chosen = args.format or _FORMATS.get(PurePath(file or "").suffix.lower(), "table")
+    if chosen == "table" and file is None:
         show(table())
         return
-    text = {"table": lambda: text_of(table()), "json": lambda: to_json(data()), "csv": lambda: to_csv(rows())}[chosen]()
-    if args.output:
-        write_text(args.output, text)
-    else:
+    text = to_json(data()) if chosen == "json" else to_csv(rows()) if chosen == "csv" else text_of(table())
+    if file is None:
         write(text)
+    else:
+        write_text(file, text)

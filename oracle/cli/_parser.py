@@ -9,7 +9,9 @@ from typing import Any, NoReturn
 from oracle.cli import devices, networks, ops, rank, score
 from oracle.errors import OracleError
 
-__all__ = ["parser"]
+__all__ = ["TRACEBACK", "parser"]
+
+TRACEBACK = "--traceback"
 
 _DESCRIPTION = """\
 What does a network cost on a device, before it is trained or deployed?
@@ -59,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
     """A parser whose result has `run`, a function of the parsed arguments that returns the exit code."""
     main = _Parser(prog="oracle", description=_DESCRIPTION, epilog=_EXAMPLES)
     main.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
+    main.add_argument(TRACEBACK, action="store_true", help="show where a defect of the oracle arose")
     commands = main.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in (score, ops, rank, devices, networks):
         command.add(commands)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Candidate", "candidate_of", "score_all"]
 
-_In = TypeVar("_In")
 _Out = TypeVar("_Out")
 
 
@@ -41,10 +41,13 @@ def score_all(args: argparse.Namespace) -> tuple[list[Cost], int]:
     Raises:
         OracleError: an unknown device, a network that failed, or none that did not.
     """
+    from oracle.report.console import tracked
+
     devices = devices_of(args.device)
-    sources = {source: source for source in expand(args.networks)}
-    candidates = _each(sources, lambda source: candidate_of(source, args, devices), args, "reading")
-    costs = _each(candidates, lambda candidate: _cost(candidate, args), args, "scoring")
+    sources = list(dict.fromkeys(expand(args.networks)))
+    candidates = _each(sources, lambda source: candidate_of(source, args, devices), args)
+    with closing(tracked(list(candidates), "scoring")) as ticking:
+        costs = _each(ticking, lambda source: _cost(candidates[source], args), args)
     if not costs:
         raise OracleError(f"none of {len(sources)} networks could be scored")
     for operator in sorted({name for cost in costs.values() for name in cost.unknown}):
@@ -54,20 +57,22 @@ def score_all(args: argparse.Namespace) -> tuple[list[Cost], int]:
 
 
 def _each(
-    items: Mapping[str, _In], function: Callable[[_In], _Out], args: argparse.Namespace, label: str
+    sources: Iterable[str], function: Callable[[str], _Out], args: argparse.Namespace
 ) -> dict[str, _Out]:
-    """The function of every item by its source; a failure names the source."""
-    from oracle.report.console import tracked
-
+    """The function of every source; a failure names it."""
     found: dict[str, _Out] = {}
-    for source in tracked(list(items), label):
+
+    def attempt(source: str) -> None:
         try:
-            found[source] = function(items[source])
+            found[source] = function(source)
         except OracleError as error:
             message = str(error) if source in str(error) else f"{source}: {error}"
             if not args.keep_going:
                 raise OracleError(message) from error
             complain(message)
+
+    for source in sources:
+        attempt(source)
     return found
 
 

@@ -24,7 +24,7 @@ def add(commands: Any) -> None:
     command = commands.add_parser(
         "devices",
         help="list devices, or show one with its figures, sources and ridge points",
-        description="The shipped devices; or of one device every figure with unit and source, and its ridge points.",
+        description="The shipped devices; or every figure of one with unit and source, and its ridge points.",
         epilog=_EXAMPLES,
     )
     command.add_argument("devices", nargs="*", metavar="NAME", help="name, alias, or path of a device file")
@@ -41,9 +41,11 @@ def _run(args: argparse.Namespace) -> int:
     devices = devices if args.devices else sorted(devices, key=lambda device: (device.kind, device.name))
     deliver(
         args,
-        table=lambda: [item for device in devices for item in device_tables(device)]
-        if args.devices
-        else devices_tables(devices),
+        table=lambda: (
+            [item for device in devices for item in device_tables(device)]
+            if args.devices
+            else devices_tables(devices)
+        ),
         data=lambda: {"devices": [device_data(device) for device in devices]},
         rows=lambda: [row for device in devices for row in device_rows(device)],
     )

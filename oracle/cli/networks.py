@@ -23,10 +23,12 @@ def add(commands: Any) -> None:
     command = commands.add_parser(
         "networks",
         help="list networks",
-        description="The shipped networks. Their names, and the names of their directories, work wherever a NET does.",
+        description="The shipped networks. A name or directory of this list stands for them as a NET.",
         epilog=_EXAMPLES,
     )
-    command.add_argument("pattern", nargs="?", default="", metavar="PATTERN", help="only those that match, in any case")
+    command.add_argument(
+        "pattern", nargs="?", default="", metavar="PATTERN", help="only those that match, in any case"
+    )
     add_output(command)
     command.set_defaults(run=_run)
 

@@ -36,8 +36,8 @@ def add(commands: Any) -> None:
     command = commands.add_parser(
         "ops",
         help="every kernel of a network: FLOPs, bytes, intensity, time, bound, share",
-        description="Where the cost of a network goes, kernel by kernel or in groups: FLOPs, traffic, arithmetic\n"
-        "intensity, and on a device the time, its share, what bounds it and the rate achieved.",
+        description="Where the cost of a network goes, kernel by kernel or in groups: FLOPs, traffic,\n"
+        "arithmetic intensity, and on a device the time, its share, what bounds it and the rate achieved.",
         epilog=_EXAMPLES,
     )
     command.add_argument("networks", nargs=1, metavar="NET", help="name of a shipped network, or YAML file")
@@ -52,7 +52,9 @@ def add(commands: Any) -> None:
         choices=tuple(ORDERS),
         help="largest first, or in order of execution (default: order; with --top, time)",
     )
-    group.add_argument("--top", type=natural, metavar="N", help="the first N lines, and the sum of the others")
+    group.add_argument(
+        "--top", type=natural, metavar="N", help="the first N lines, and the sum of the others"
+    )
     add_workload(command)
     add_output(command)
     command.set_defaults(run=_run, keep_going=False)

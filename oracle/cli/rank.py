@@ -31,8 +31,8 @@ def add(commands: Any) -> None:
     command = commands.add_parser(
         "rank",
         help="order networks per device, and how far devices agree",
-        description="Order networks by predicted latency on every device, mark the dominated ones, and say how\n"
-        "far the devices agree.",
+        description="Order networks by predicted latency on every device, mark those that no other beats,\n"
+        "and say how far the devices agree.",
         epilog=_EXAMPLES,
     )
     add_networks(command)

@@ -15,7 +15,7 @@ from oracle.closedform.template import Answer, Format, Template, TemplateKey
 from oracle.counting.memory import CellMemory
 from oracle.devices import Device
 from oracle.errors import OracleError
-from oracle.roofline import TEXTBOOK, KernelKinds, total_latency
+from oracle.roofline import Roofs, total_seconds
 from oracle.spec import CellSpec, Scalar, Workload
 
 __all__ = ["CellCosts", "CellInputs", "Piece", "cost_cells"]
@@ -196,14 +196,12 @@ def _costs(template: Template, values: Mapping[str, Ints], count: int, devices: 
         *(_column(value, count) for value in answer[:5]),
         _broadcast(answer.memory, count),
         tuple(_column(value, count) for value in answer.output),
-        tuple(_latency(template.kinds, answer, count, device) for device in devices),
+        tuple(_latency(template.roofs(device), answer, count) for device in devices),
     )
 
 
-def _latency(kinds: KernelKinds, answer: Answer, count: int, device: Device) -> NDArray[np.float64]:
-    latency = total_latency(
-        kinds, answer.matrix_flops, answer.vector_flops, answer.kernel_bytes, device, TEXTBOOK
-    )
+def _latency(roofs: Roofs, answer: Answer, count: int) -> NDArray[np.float64]:
+    latency = total_seconds(roofs, answer.matrix_flops, answer.vector_flops, answer.kernel_bytes)
     return np.broadcast_to(np.asarray(latency, dtype=np.float64), (count,))
 
 
@@ -223,7 +221,7 @@ def _concrete(
             *(_column(value, 1) for value in cell.answer[:5]),
             _broadcast(cell.answer.memory, 1),
             tuple(_column(value, 1) for value in cell.answer.output),
-            tuple(_latency(cell.kinds, cell.answer, 1, device) for device in devices),
+            tuple(_latency(cell.roofs(device), cell.answer, 1) for device in devices),
         )
         yield Piece(np.zeros(1, dtype=np.int64), costs, cell.output_format, cell.input_gradient, cell.unknown)
 

@@ -5,7 +5,8 @@ Factors of a product are folded in one fixed order, image size first, so that pr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import reduce
 from typing import Any
 
 import sympy
@@ -14,7 +15,7 @@ from torch.utils._sympy.functions import CleanDiv, FloorDiv, Max, Min, Mod, Pyth
 from oracle.closedform.program import Program, Step
 from oracle.errors import OracleError
 
-__all__ = ["ProgramBuilder", "UnsupportedExpressionError"]
+__all__ = ["ProgramBuilder", "Term", "UnsupportedExpressionError"]
 
 _DIVISIONS = {FloorDiv: "floordiv", CleanDiv: "floordiv", Mod: "mod", PythonMod: "mod", sympy.Mod: "mod"}
 _EXTREMA = {Max: "max", Min: "min", sympy.Max: "max", sympy.Min: "min"}
@@ -30,6 +31,39 @@ _RELATIONS = {
 
 class UnsupportedExpressionError(OracleError):
     """An expression that programs cannot hold; the cell is traced concretely instead."""
+
+
+class Term:
+    """A step that can be added, subtracted, and multiplied by an int: runs counting code on expressions."""
+
+    def __init__(self, builder: ProgramBuilder, step: int) -> None:
+        self.builder = builder
+        self.step = step
+
+    def _with(self, operation: str, other: Any, swapped: bool = False) -> Term:
+        step = other.step if isinstance(other, Term) else self.builder.add(int(other))
+        pair = (step, self.step) if swapped else (self.step, step)
+        return Term(self.builder, self.builder.combine(operation, *pair))
+
+    def __add__(self, other: Any) -> Term:
+        return self._with("add", other)
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Any) -> Term:
+        return self._with("sub", other)
+
+    def __rsub__(self, other: Any) -> Term:
+        return self._with("sub", other, swapped=True)
+
+    def __mul__(self, other: Any) -> Term:
+        return self._with("mul", other)
+
+    __rmul__ = __mul__
+
+    def maximum(self, other: Any) -> Term:
+        """The larger of two sizes."""
+        return self._with("max", other)
 
 
 class ProgramBuilder:
@@ -53,15 +87,28 @@ class ProgramBuilder:
             self._known[expression] = self._convert(expression)
         return self._known[expression]
 
-    def total(self, steps: Sequence[int]) -> int:
+    def term(self, step: int) -> Term:
+        """A number that stands for a step in arithmetic."""
+        return Term(self, step)
+
+    def combine(self, operation: str, a: int, b: int) -> int:
+        """The step that applies an operation to two others; adding or subtracting nothing makes no step."""
+        nothing = self._step("const", 0, 0)
+        if b == nothing and operation in ("add", "sub"):
+            return a
+        if a == nothing and operation == "add":
+            return b
+        if nothing in (a, b) and operation == "mul":
+            return nothing
+        if a == b and operation in ("max", "sub"):
+            return a if operation == "max" else nothing
+        if operation == "max" and nothing in (a, b):  # sizes are never negative
+            return a if b == nothing else b
+        return self._step(operation, a, b)
+
+    def total(self, steps: Iterable[int]) -> int:
         """The step that adds up others."""
-        terms = [step for step in steps if self._steps[step] != ("const", 0, 0)]
-        if not terms:
-            return self.add(0)
-        result = terms[0]
-        for step in terms[1:]:
-            result = self._step("add", result, step)
-        return result
+        return reduce(lambda a, b: self.combine("add", a, b), steps, self.add(0))
 
     def relation(self, expression: Any) -> list[tuple[str, int, int]]:
         """The relations that a boolean expression stands for, all of which must hold."""

@@ -10,7 +10,8 @@ import torch
 
 from oracle.closedform.template import Answer, Format
 from oracle.counting.chain import TensorSpec, count_cell, trace_cell
-from oracle.roofline import KernelKinds
+from oracle.devices import Device
+from oracle.roofline import KernelKinds, Roofs
 from oracle.spec import CellSpec, Workload
 
 if TYPE_CHECKING:
@@ -28,6 +29,11 @@ class ConcreteCell:
     output_format: Format
     input_gradient: Format | None
     unknown: tuple[str, ...]
+
+    def roofs(self, device: Device) -> Roofs:
+        """The roofs of its kernels on a device."""
+        uses = [[flops != 0 for flops in column] for column in (self.answer.matrix_flops, self.answer.vector_flops)]
+        return Roofs.of(self.kinds, *uses, device)
 
 
 def concrete_cell(cell: CellSpec, dims: Sequence[int], inputs: CellInputs, workload: Workload) -> ConcreteCell:

@@ -19,7 +19,7 @@ __all__ = ["RELATIONS", "OPERATIONS", "Program", "Step"]
 Step = tuple[str, int, int]
 """Operation and the numbers of two earlier steps; ("const", value, 0) and ("symbol", index, 0) start."""
 
-OPERATIONS = ("const", "symbol", "add", "mul", "floordiv", "mod", "max", "min")
+OPERATIONS = ("const", "symbol", "add", "sub", "mul", "floordiv", "mod", "max", "min")
 RELATIONS = ("eq", "ne", "lt", "le")
 
 
@@ -87,6 +87,8 @@ class Program:
             return f"v{number} = a{a}"
         if operation == "add":
             return f"v{number} = v{a} + v{b}"
+        if operation == "sub":
+            return f"v{number} = v{a} - v{b}"
         if operation == "mul":
             return f"v{number} = v{a} * v{b}"
         if operation in ("max", "min"):
@@ -119,6 +121,8 @@ class Program:
 def _apply(operation: str, x: int, y: int) -> int:
     if operation == "add":
         return x + y
+    if operation == "sub":
+        return x - y
     if operation == "mul":
         return x * y
     if operation == "floordiv":

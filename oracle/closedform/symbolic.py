@@ -7,16 +7,18 @@ they assumed on the way (the guards of torch's ShapeEnv) becomes the template's 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
 
-from oracle.closedform.compile import ProgramBuilder, UnsupportedExpressionError
-from oracle.closedform.template import Format, KernelMeta, KernelNumbers, Template, TemplateKey
+from oracle.closedform.compile import ProgramBuilder, Term, UnsupportedExpressionError
+from oracle.closedform.template import MEMORY_SIZES, Format, KernelMeta, KernelNumbers, Template, TemplateKey
 from oracle.counting import TableCount, count
 from oracle.counting.chain import run_cell, tracing_part
+from oracle.counting.memory import measure
 from oracle.spec import CellSpec, Workload
 
 __all__ = ["make_template"]
@@ -91,7 +93,8 @@ def _assemble(
         "params": builder.add(counts.params),
         "activations": builder.add(counts.activations),
     }
-    storages = tuple(builder.add(size) for size in counts.sizes)
+    memory = measure(counts.lifetimes, [builder.term(builder.add(size)) for size in counts.sizes], Term.maximum)
+    sizes = {name: _step(builder, getattr(memory, name)) for name in MEMORY_SIZES}
     dims = tuple(builder.add(_expression(size)) for size in output.shape)
     return Template(
         key=key,
@@ -103,14 +106,17 @@ def _assemble(
         numbers=numbers,
         traffic=traffic,
         **steps,
-        sizes=storages,
-        lifetimes=counts.lifetimes,
+        memory=replace(memory, **sizes),
         output=dims,
         output_format=output_format,
         input_gradient=gradient_format,
         unknown=counts.unknown,
         coverage=counts.coverage,
     )
+
+
+def _step(builder: ProgramBuilder, size: Any) -> int:
+    return size.step if isinstance(size, Term) else builder.add(size)
 
 
 def _source(name: str) -> Any:

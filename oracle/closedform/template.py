@@ -6,17 +6,19 @@ Free of torch and sympy, so that templates from the cache file answer without ei
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from oracle.closedform.program import Program
-from oracle.counting.memory import CellMemory, Lifetimes, Span, measure
-from oracle.roofline import KernelKinds
+from oracle.counting.memory import CellMemory
+from oracle.devices import Device
+from oracle.roofline import TEXTBOOK, Efficiency, KernelKinds, Roofs
 
-__all__ = ["Format", "KernelMeta", "KernelNumbers", "Template", "TemplateKey"]
+__all__ = ["MEMORY_SIZES", "Answer", "Format", "KernelMeta", "KernelNumbers", "Template", "TemplateKey"]
+
+MEMORY_SIZES = tuple(name for name in CellMemory.__dataclass_fields__ if not name.endswith("put_retained"))
+"""Fields of a cell's memory that are bytes; the others are flags."""
 
 Array = Any  # an int, or an int64 array of shape (rows,)
 
@@ -107,8 +109,7 @@ class Template:
         numbers: steps of each kernel's integers.
         traffic, macs, flops, total_bytes: steps: bytes per kernel, and sums over kernels.
         params, activations: steps.
-        sizes: steps of the bytes of each storage.
-        lifetimes: when each storage lives.
+        memory: steps of what `oracle.counting.memory.measure` says.
         output: steps of the dimensions that leave the cell, and their format.
         input_gradient: format of the gradient that leaves it; None in inference and for the first cell.
         unknown, coverage: as in `oracle.counting.TableCount`.
@@ -125,8 +126,7 @@ class Template:
     total_bytes: int
     params: int
     activations: int
-    sizes: tuple[int, ...]
-    lifetimes: Lifetimes
+    memory: CellMemory
     output: tuple[int, ...]
     output_format: Format
     input_gradient: Format | None
@@ -149,28 +149,15 @@ class Template:
 
     @cached_property
     def _answers(self) -> Any:
-        return self.program.function(
-            (
-                self.macs,
-                self.flops,
-                self.total_bytes,
-                self.params,
-                self.activations,
-                *self.output,
-                *self.numbers.matrix_flops,
-                *self.numbers.vector_flops,
-                *self.traffic,
-                *(self.sizes[storage] for storage in self._stored),
-            )
-        )
+        steps = (self.macs, self.flops, self.total_bytes, self.params, self.activations, *self.output)
+        columns = (*self.numbers.matrix_flops, *self.numbers.vector_flops, *self.traffic)
+        return self.program.function((*steps, *columns, *(getattr(self.memory, name) for name in self._sizes)))
 
     @cached_property
-    def _stored(self) -> tuple[int, ...]:
-        """Storages whose size matters."""
-        life = self.lifetimes
-        spans = {span.storage for phase in life.spans for span in phase}
-        ends = {end for end in (life.boundary_in, life.boundary_out) if end >= 0}
-        return tuple(sorted(spans | ends | {*life.weights, *life.states, *life.gradients, *life.retained}))
+    def _sizes(self) -> tuple[str, ...]:
+        """Fields of the memory that are sizes and matter: inference has a forward pass only."""
+        names = MEMORY_SIZES if dict(self.key.workload)["mode"] == "training" else ("weights", "forward")
+        return tuple(names)
 
     @cached_property
     def _numbers(self) -> Any:
@@ -180,15 +167,31 @@ class Template:
         """Costs for values of the program's symbols, ints or arrays of one length."""
         found = self._answers(*values)
         rank, count = len(self.output), len(self.kernels)
-        parts, position = [], 5 + rank
-        for _ in range(3):
-            parts.append(found[position : position + count])
-            position += count
-        sizes: list[Array] = [0] * len(self.sizes)
-        for storage, size in zip(self._stored, found[position:], strict=True):
-            sizes[storage] = size
-        maximum = np.maximum if any(isinstance(value, np.ndarray) for value in values) else max
-        return Answer(*found[:5], *parts, measure(self.lifetimes, sizes, maximum), found[5 : 5 + rank])
+        starts = [5 + rank + i * count for i in range(4)]
+        columns = (found[a:b] for a, b in zip(starts, starts[1:], strict=False))
+        memory = replace(self._no_memory, **dict(zip(self._sizes, found[starts[3] :], strict=True)))
+        return Answer(*found[:5], *columns, memory, found[5 : 5 + rank])
+
+    @cached_property
+    def _no_memory(self) -> CellMemory:
+        return replace(self.memory, **dict.fromkeys(MEMORY_SIZES, 0))
+
+    def roofs(self, device: Device, efficiency: Efficiency = TEXTBOOK) -> Roofs:
+        """The roofs of its kernels on a device, worked out once."""
+        key = (id(device), id(efficiency))
+        if key not in self._roofs:
+            steps = self.program.steps
+            uses = [
+                [steps[step] != ("const", 0, 0) for step in column]
+                for column in (self.numbers.matrix_flops, self.numbers.vector_flops)
+            ]
+            # The device is kept as well: its address must not be given to another one.
+            self._roofs[key] = Roofs.of(self.kinds, *uses, device, efficiency), device, efficiency
+        return self._roofs[key][0]
+
+    @cached_property
+    def _roofs(self) -> dict[tuple[int, int], tuple[Roofs, Device, Efficiency]]:
+        return {}
 
     def kernel_numbers(self, values: Sequence[Array]) -> KernelNumbers:
         """The integers of every kernel."""
@@ -203,7 +206,7 @@ class Template:
         @lru_cache(maxsize=256)
         def bound(highs: tuple[int, ...], lows: tuple[int, ...]) -> int:
             largest, smallest = (dict(zip(self.program.symbols, box, strict=True)) for box in (highs, lows))
-            return max(self.program.bounds(largest, smallest, [self.flops, self.total_bytes, *self.sizes]))
+            return max(self.program.bounds(largest, smallest, [self.flops, self.total_bytes, self.memory.forward, self.memory.backward]))
 
         return bound
 
@@ -211,7 +214,7 @@ class Template:
         """Plain data for the cache file."""
         plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
         plain["program"] = {"symbols": self.program.symbols, "steps": self.program.steps}
-        plain["lifetimes"] = {name: getattr(self.lifetimes, name) for name in Lifetimes.__dataclass_fields__}
+        plain["memory"] = {name: getattr(self.memory, name) for name in CellMemory.__dataclass_fields__}
         return plain
 
     @classmethod
@@ -230,9 +233,7 @@ class Template:
         data["program"] = Program(_tuples(program["symbols"]), _tuples(program["steps"]))
         data["kernels"] = tuple(KernelMeta(*kernel) for kernel in data["kernels"])
         data["numbers"] = KernelNumbers(*data["numbers"])
-        life = {name: _tuples(plain["lifetimes"][name]) for name in Lifetimes.__dataclass_fields__}
-        life["spans"] = tuple(tuple(Span(*span) for span in phase) for phase in life["spans"])
-        data["lifetimes"] = Lifetimes(**life)
+        data["memory"] = CellMemory(**{name: plain["memory"][name] for name in CellMemory.__dataclass_fields__})
         data["output_format"] = Format(*data["output_format"])
         data["input_gradient"] = None if data["input_gradient"] is None else Format(*data["input_gradient"])
         return cls(**data)

@@ -11,7 +11,7 @@ from oracle.families._stages import Names, Stage
 from oracle.families.scaling import scale_image, scale_stages, scaling_of
 from oracle.spec import CellSpec, NetSpec
 
-__all__ = ["BLOCKS", "STEM_STRIDES", "assemble", "to_spec"]
+__all__ = ["BLOCKS", "NAMES", "STEM_STRIDES", "assemble", "to_spec"]
 
 STEM_STRIDES = {"res_stem_cifar": 1, "res_stem_in": 4, "simple_stem_in": 2}
 
@@ -23,7 +23,7 @@ BLOCKS = {
     "res_bottleneck_linear_block": True,
 }
 
-_NAMES = Names(
+NAMES = Names(
     "ANYNET", "ANYNET.DEPTHS", "ANYNET.WIDTHS", "ANYNET.STRIDES", "ANYNET.BOT_MULS", "ANYNET.GROUP_WS"
 )
 
@@ -34,7 +34,7 @@ def to_spec(cfg: Any) -> NetSpec:
     Raises:
         ConfigError: lists that differ in length, widths that groups do not divide, and the like.
     """
-    return assemble(cfg, _stages(cfg.ANYNET), _NAMES)
+    return assemble(cfg, _stages(cfg.ANYNET), NAMES)
 
 
 def _stages(section: Any) -> list[Stage]:

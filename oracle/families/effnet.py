@@ -11,9 +11,9 @@ from oracle.families._stages import Names, Stage
 from oracle.families.scaling import scale_image, scale_stages, scaling_of
 from oracle.spec import CellSpec, NetSpec
 
-__all__ = ["to_spec"]
+__all__ = ["NAMES", "to_spec"]
 
-_NAMES = Names("EN", "EN.DEPTHS", "EN.WIDTHS", "EN.STRIDES")
+NAMES = Names("EN", "EN.DEPTHS", "EN.WIDTHS", "EN.STRIDES")
 
 
 def to_spec(cfg: Any) -> NetSpec:
@@ -38,7 +38,7 @@ def to_spec(cfg: Any) -> NetSpec:
     ]
     scaling = scaling_of(cfg)
     if scaling:
-        stages, image = scale_stages(stages, scaling, _NAMES), scale_image(image, scaling)
+        stages, image = scale_stages(stages, scaling, NAMES), scale_image(image, scaling)
     image_fits(image, [2, *section.STRIDES])
     stem_w = integer("EN.STEM_W", section.STEM_W)
     head_w = integer("EN.HEAD_W", section.HEAD_W)

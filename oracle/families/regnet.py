@@ -12,10 +12,10 @@ from oracle.families._stages import Names, Stage, compatible
 from oracle.families.anynet import assemble
 from oracle.spec import NetSpec
 
-__all__ = ["block_levels", "block_widths", "level_widths", "stage_runs", "to_spec"]
+__all__ = ["NAMES", "QUANTUM", "block_levels", "block_widths", "level_widths", "stage_runs", "to_spec"]
 
-_QUANTUM = 8
-_NAMES = Names(
+QUANTUM = 8
+NAMES = Names(
     "REGNET", "REGNET.DEPTH", "REGNET.W0", "REGNET.STRIDE", bot_mul="REGNET.BOT_MUL", group_w="REGNET.GROUP_W"
 )
 
@@ -34,8 +34,8 @@ def block_levels(widths: NDArray[np.float64], w0: Any, wm: Any) -> NDArray[np.fl
 
 def level_widths(levels: NDArray[np.float64], w0: Any, wm: Any) -> NDArray[np.int64]:
     """w_j = w0 * wm ** k_j, rounded to a multiple of 8."""
-    widths: NDArray[np.int64] = np.round(np.divide(w0 * np.power(wm, levels), _QUANTUM)).astype(np.int64)
-    return widths * _QUANTUM
+    widths: NDArray[np.int64] = np.round(np.divide(w0 * np.power(wm, levels), QUANTUM)).astype(np.int64)
+    return widths * QUANTUM
 
 
 def stage_runs(widths: NDArray[np.int64]) -> list[tuple[int, int]]:
@@ -53,10 +53,10 @@ def to_spec(cfg: Any) -> NetSpec:
     section = cfg.REGNET
     depth = integer("REGNET.DEPTH", section.DEPTH, high=MAX_BLOCKS)
     w0 = integer("REGNET.W0", section.W0)
-    require(w0 % _QUANTUM == 0, "REGNET.W0", w0, f"a multiple of {_QUANTUM}")
+    require(w0 % QUANTUM == 0, "REGNET.W0", w0, f"a multiple of {QUANTUM}")
     require(0 <= section.WA <= MAX_WIDTH, "REGNET.WA", section.WA, f"a number from 0 to {MAX_WIDTH}")
     require(1 < section.WM <= MAX_WIDTH, "REGNET.WM", section.WM, f"a number above 1 and at most {MAX_WIDTH}")
     levels = block_levels(block_widths(np.arange(depth), w0, section.WA), w0, section.WM)
     runs = stage_runs(level_widths(levels, w0, section.WM))
     stages = [Stage(count, width, section.STRIDE, section.BOT_MUL, section.GROUP_W) for width, count in runs]
-    return assemble(cfg, compatible(stages, _NAMES), _NAMES)
+    return assemble(cfg, compatible(stages, NAMES), NAMES)

@@ -29,26 +29,25 @@ def count_caption(costs: Sequence[Cost]) -> str:
     total = sum(sum(cost.coverage) for cost in costs)
     unknown = sum(cost.coverage[2] for cost in costs)
     missing = sorted({name for cost in costs for name in cost.unknown})
-    covered = f"all {total} operators have a formula"
+    covered = f"all {total} operators known"
     if unknown:
         covered = f"{unknown} of {total} operators count 0 FLOPs, having no formula ({', '.join(missing)})"
     convention = costs[0].convention
     if convention == "oracle":
         return f"Counts: the oracle's own, 1 MAC = 2 FLOPs; {covered}."
-    return f"Counts: as {convention} counts; traffic, intensity and times are the oracle's own; {covered}."
+    return f"Counts: as {convention} counts; traffic, intensity and times: the oracle's own, {covered}."
 
 
 def time_caption(times: Iterable[DeviceTime]) -> str:
     """Which model predicts, and how far off it was found to be."""
-    sentences = dict.fromkeys(_model(time) for time in times)
-    return " ".join(sentences)
+    return "\n".join(dict.fromkeys(_model(time) for time in times))
 
 
 def _model(time: DeviceTime) -> str:
     if time.model == "roofline":
-        model = "Times: textbook roofline, a lower bound (every peak reached, launches free)"
+        model = "Times: textbook roofline, a lower bound (all peaks reached, launches free)"
     else:
         model = f"Times on {time.device}: {time.model} ({time.source})"
     if time.expected_error is None:
-        return f"{model}; expected error not measured."
-    return f"{model}; expected error {percent([time.expected_error])[0]} %."
+        return f"{model}; error not measured."
+    return f"{model}; mean error {percent([time.expected_error])[0].strip()} %."

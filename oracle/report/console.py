@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import TypeVar
 
 from rich.console import Console, RenderableType
@@ -14,6 +14,8 @@ from oracle.report.grid import WIDTH
 __all__ = ["show", "text_of", "tracked", "write"]
 
 _Item = TypeVar("_Item")
+
+_NARROWEST = 80  # a narrower terminal wraps lines, which reads better than columns of one letter
 
 
 def text_of(renderables: Sequence[RenderableType]) -> str:
@@ -30,10 +32,11 @@ def text_of(renderables: Sequence[RenderableType]) -> str:
 def show(renderables: Sequence[RenderableType]) -> None:
     """Print, with colours and drawn rules on a terminal, as plain text anywhere else."""
     console = Console(highlight=False)
-    if console.is_terminal:
-        _print(console, renderables)
-    else:
+    if not console.is_terminal:
         write(text_of(renderables))
+        return
+    console.width = max(console.width, _NARROWEST)
+    _print(console, renderables)
 
 
 def _print(console: Console, renderables: Sequence[RenderableType]) -> None:
@@ -45,12 +48,14 @@ def _print(console: Console, renderables: Sequence[RenderableType]) -> None:
 
 def write(text: str) -> None:
     """Text to standard output as it is; a character that its encoding lacks becomes a question mark."""
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    if sys.stdout is None:  # closed before we began
+        return
+    encoding = sys.stdout.encoding or "utf-8"
     sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
 
 
-def tracked(items: Sequence[_Item], label: str) -> Iterator[_Item]:
-    """The items, with a bar on standard error while they last, if that is a terminal and there are several."""
+def tracked(items: Sequence[_Item], label: str) -> Generator[_Item, None, None]:
+    """The items; with a bar on standard error meanwhile, if that is a terminal and there are several."""
     if len(items) < 2 or not sys.stderr.isatty():
         yield from items
         return

@@ -51,12 +51,12 @@ def write_text(path: str | Path, text: str) -> None:
         OracleError: it cannot be written; an existing file keeps its content.
     """
     try:
-        target = Path(path).resolve()
+        target = Path(path)
         if target.exists() and not target.is_file() and not target.is_dir():
             with target.open("w", encoding="utf-8", newline="") as stream:
                 stream.write(text)
         else:
-            _replace(target, text.encode("utf-8"))
+            _replace(target.resolve(), text.encode("utf-8"))
     except BrokenPipeError:
         raise
     except (OSError, ValueError) as error:

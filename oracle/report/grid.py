@@ -84,7 +84,10 @@ class Grid:
         )
         for column in self.columns:
             table.add_column(
-                self._header(column), no_wrap=column.number, overflow="fold", min_width=column.width if column.number else None
+                self._header(column),
+                no_wrap=column.number,
+                overflow="fold",
+                min_width=column.width if column.number else None,
             )
         length = len(self.columns[0].cells)
         for row in range(length):

@@ -1,6 +1,6 @@
 """Results as flat rows, one dict of scalars each: for CSV, for data frames, for tables elsewhere.
 
-Keys carry their unit (`_ms`, `_bytes`, `_flop_per_byte`, ...); macs, flops, params and activations are counts.
+Keys carry their unit (`_ms`, `_bytes`, `_flop_per_byte`, ...); macs, flops, params and activations count.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-__all__ = ["MISSING", "aligned", "known", "one_line", "percent", "prefix"]
+__all__ = ["MISSING", "aligned", "known", "lined_up", "one_line", "percent", "prefix", "stated"]
 
 MISSING = "-"
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"))
@@ -22,22 +22,26 @@ def known(values: Iterable[Number]) -> list[float]:
     return [float(value) for value in values if value is not None and not math.isnan(value)]
 
 
-def aligned(
-    values: Sequence[Number], scale: float = 1.0, digits: int = 4, most: int = 4, marks: Sequence[str] = ()
-) -> tuple[str, ...]:
-    """A column of numbers of equal length, their decimal points below one another.
+def aligned(values: Sequence[Number], scale: float = 1.0, digits: int = 4, most: int = 4) -> tuple[str, ...]:
+    """A column of computed numbers, their decimal points below one another.
 
-    Each number shows as many significant digits as asked for, all digits before its point, and no more decimals
-    than `most`. What is not zero never looks like zero: it becomes `<0.01` where two decimals are the most.
+    Each shows as many significant digits as asked for, all digits before its point, and no more decimals than
+    `most`. What is not zero never looks like zero: it becomes `<0.01` where two decimals are the most.
 
     Args:
         values: None and nan are shown as `MISSING`.
         scale: what one of the column's unit is in the values' unit.
-        marks: a text to stand right behind each number.
     """
-    texts = [_text(value, scale, digits, most) for value in values]
-    if marks:
-        texts = [text + mark for text, mark in zip(texts, marks, strict=True)]
+    return lined_up([_text(value, scale, digits, most) for value in values])
+
+
+def stated(value: Number, scale: float = 1.0) -> str:
+    """A number that somebody wrote down, with the digits they wrote."""
+    return MISSING if value is None else f"{value / scale:.12g}"
+
+
+def lined_up(texts: Sequence[str]) -> tuple[str, ...]:
+    """Numbers as texts of equal length, their decimal points below one another."""
     tails = [len(text) - len(text.partition(".")[0]) for text in texts]
     padded = [text + " " * (max(tails) - tail) for text, tail in zip(texts, tails, strict=True)]
     width = max(map(len, padded), default=0)
@@ -63,7 +67,9 @@ def percent(shares: Sequence[Number], most: int = 1) -> tuple[str, ...]:
 def prefix(values: Iterable[Number], unit: str) -> tuple[str, float]:
     """The unit that suits the largest of some numbers, and its size: `("MFLOP", 1e6)`."""
     largest = max((abs(value) for value in known(values)), default=0.0)
-    size, letter = next(((s, p) for s, p in _PREFIXES if s <= largest), _PREFIXES[-1] if largest else (1.0, ""))
+    size, letter = next(
+        ((s, p) for s, p in _PREFIXES if s <= largest), _PREFIXES[-1] if largest else (1.0, "")
+    )
     return letter + unit, size
 
 

@@ -8,25 +8,33 @@ and the method are the same function; only the caller's bytecode tells them apar
 from __future__ import annotations
 
 import dis
-from collections.abc import Callable
-from types import FrameType
+from collections.abc import Callable, Mapping
+from types import FrameType, MappingProxyType
 from typing import Any
 
 __all__ = ["RECORDED", "found_by_name"]
 
-RECORDED = frozenset(
-    "linear addmm mm bmm baddbmm matmul einsum add mul"
-    " conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d"
-    " batch_norm layer_norm group_norm instance_norm"
-    " relu relu6 elu prelu gelu silu softmax"
-    " avg_pool1d avg_pool2d avg_pool3d max_pool1d max_pool2d max_pool3d"
-    " max_pool1d_with_indices max_pool2d_with_indices max_pool3d_with_indices"
-    " adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d"
-    " adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d"
-    " adaptive_max_pool1d_with_indices adaptive_max_pool2d_with_indices adaptive_max_pool3d_with_indices"
-    " interpolate upsample_nearest2d upsample_bilinear2d grid_sampler".split()
+RECORDED: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "python": frozenset(
+            "relu relu6 elu silu softmax interpolate adaptive_avg_pool2d adaptive_avg_pool3d".split()
+            + [
+                f"{adaptive}max_pool{n}d{indices}"
+                for adaptive in ("", "adaptive_")
+                for n in (1, 2, 3)
+                for indices in ("", "_with_indices")
+            ]
+        ),
+        "method": frozenset("addmm mm bmm matmul add mul".split()),
+        "function": frozenset(
+            "linear addmm mm bmm baddbmm matmul einsum add mul"
+            " conv1d conv2d conv3d batch_norm layer_norm group_norm instance_norm gelu prelu"
+            " avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d"
+            " upsample_nearest2d upsample_bilinear2d grid_sampler".split()
+        ),
+    }
 )
-"""Names of the functions that some counter has a rule for."""
+"""Names of the functions that some counter has a rule for, by the `kind` of a `FunctionCall`."""
 
 _FUNCTIONAL = "torch.nn.functional"
 _BETWEEN = ("torch.overrides", "torch._jit_internal")  # frames between a Python function and a mode

@@ -50,13 +50,13 @@ class CallRecorder(TorchFunctionMode):
                     out = _without_overrides(func)(*args, **kwargs)
             finally:
                 self._pending = before
-            if func.__name__ in RECORDED:
+            if func.__name__ in RECORDED["python"]:
                 self._record(call, func, "python", args, kwargs, out)
             return out
         self.call, self.function = self.call + 1, getattr(func, "__name__", str(func))
         call, out = self.call, self._run(func, args, kwargs)
-        if self.function in RECORDED:
-            kind = "method" if isinstance(func, types.MethodDescriptorType) else "function"
+        kind = "method" if isinstance(func, types.MethodDescriptorType) else "function"
+        if self.function in RECORDED[kind]:
             self._record(call, func, kind, args, kwargs, out)
         return out
 

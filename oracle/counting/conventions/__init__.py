@@ -11,16 +11,16 @@ Tools that disagree about a network look at different things and call different 
 | pycls | layers, by formulas of their own | 1 | 1 | 0 | 0 | 0 | 1 per product |
 | note | layers of a textbook's table | 1 | 0 | 0 | ReLU 1, sigmoid 4 | 1 per input | 0 |
 
-Per element, unless it says otherwise; attention is `F.scaled_dot_product_attention`. fvcore, THOP, ptflops and
-pycls all call their figure FLOPs while a multiply-add counts 1 in it; here that is `macs`.
+Per element, unless it says otherwise; attention is `F.scaled_dot_product_attention`. In the figures of fvcore,
+THOP, ptflops and pycls a multiply-add counts 1, whatever they call them; here they are `macs`.
 
-* An addition or product written as an operator (`x + y`, `q @ k`) is no module: THOP and ptflops miss it, fvcore
-  has a rule for `q @ k` only. Nobody but ptflops counts an `x.add(y)`.
+* What a forward writes as an operator is no module: THOP and ptflops miss `x + y` and `q @ k`, fvcore has a
+  rule for `q @ k` only. Nobody but ptflops counts an `x.add(y)`.
 * ptflops counts a layer twice that is both a module it knows and a function it replaces: ReLU, GELU, every
   pool. Its figure is for one image, for it divides what modules count by the batch; the others' is for all.
 * Recurrent layers are nothing to fvcore, their matrix products to torch, and formulas to THOP and ptflops.
-* Parameters: fvcore and pycls count all of them, ptflops those that train, THOP those of modules it has a rule
-  for, which leaves out embeddings, attention's and all that no layer owns, such as class tokens.
+* Parameters: fvcore and pycls count all of them, ptflops those that train, THOP those of modules it has rules
+  for, which leaves out embeddings, group norms, attention's own and all that no layer owns (class tokens).
 
 All figures but `torch`'s are of the forward pass, in training too. They add up over the cells of a chain.
 """

@@ -1,24 +1,24 @@
 """fvcore's FlopCountAnalysis, ActivationCountAnalysis and parameter_count (github facebookresearch/fvcore).
 
-It reads the graph of torch.jit.trace: one node per framework call, dead ones removed, and has a rule for a few
-of them. A multiply-add counts 1. Recurrent cells are the one place where the tracer looks inside a call;
-recurrent layers are one node without a rule, and so is fused attention.
+It reads the graph of torch.jit.trace: one node per framework call, dead ones removed, with a rule for a few of
+them. A multiply-add counts 1. Recurrent cells are the one place where the tracer looks inside a call; recurrent
+layers are one node without a rule, and so is fused attention.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
 from oracle.counting.conventions.recounting import Recount, argument, parameters_of, refuse
-from oracle.optable import FunctionCall, OpTable, Row, Shape, prod
+from oracle.optable import FunctionCall, OpTable, Row, Shape, Use, prod
 
 __all__ = ["recount"]
 
 _INLINED = frozenset({"lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"})
+_GIVEN = frozenset({"input", "parameter", "buffer", "constant"})
 _WITH_ACTIVATIONS = frozenset({"addmm", "bmm", "einsum", "linear", "matmul"})
 
 
@@ -46,25 +46,34 @@ def recount(table: OpTable) -> Recount:
 
 
 def _live_rows(table: OpTable) -> list[Row]:
-    """Forward operators that the outputs depend on."""
+    """Forward operators that the outputs, or tensors that were there before, depend on."""
     wanted = set(table.outputs)
     kept = []
     for row in reversed(table.rows):
-        if any(use.value in wanted for use in row.writes):
+        if any(use.value in wanted for use in row.writes) or _leaves_a_trace(table, row):
             wanted.update(use.value for use in row.reads)
             for use in row.writes:
-                wanted.update(_rest_of(table, use.value, use.elements))
+                wanted.update(_rest_of(table, use))
             if row.phase == "forward":
                 kept.append(row)
     return kept
 
 
-def _rest_of(table: OpTable, value: int, written: int) -> tuple[int, ...]:
+def _leaves_a_trace(table: OpTable, row: Row) -> bool:
+    """Whether it writes into an input or a buffer, as batch norm does in training."""
+    if row.phase != "forward":
+        return False
+    if row.name == "aten.native_batch_norm":
+        return bool(row.args[5] and row.args[3] is not None)
+    return any(table.storage_of(use).kind in _GIVEN for use in row.writes)
+
+
+def _rest_of(table: OpTable, use: Use) -> list[int]:
     """What a storage held before an operator wrote a part of it."""
-    storage = table.values[value].storage
-    if written >= table.storages[storage].elements:
-        return ()
-    return tuple(before for before in range(value) if table.values[before].storage == storage)
+    storage = table.values[use.value].storage
+    if use.elements >= table.storages[storage].elements:
+        return []
+    return [value for value in range(use.value) if table.values[value].storage == storage]
 
 
 # -- rules: a call or a row -> its count ---------------------------------------------------------------------

@@ -9,8 +9,8 @@
 | fully connected, I to J | I J |
 | pooling | H_in W_in C_in |
 
-Everything else is nothing. A multiply-add counts 1 and so does a comparison: the sum is a number of nothing in
-particular, but the one that readers of such a table arrive at.
+Everything else is nothing. A multiply-add counts 1, and so does a comparison: the sum is a number of nothing
+in particular, but the one that readers of such a table arrive at.
 """
 
 from __future__ import annotations

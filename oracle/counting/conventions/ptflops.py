@@ -1,14 +1,14 @@
 """ptflops' get_model_complexity_info, PyTorch backend (github sovrasov/flops-counter.pytorch).
 
-It hooks modules of exactly the types it knows, and replaces functions of torch.nn.functional and a few of torch
-and torch.Tensor. A layer that is both, such as nn.ReLU, counts twice; an operator (`x + y`, `x @ y`) or a
+It hooks modules of exactly the types it knows, and replaces functions of torch.nn.functional, some of torch and
+some of torch.Tensor. A layer that is both, such as nn.ReLU, counts twice; an operator (`x + y`, `x @ y`) or a
 function somebody took hold of before is not seen. What modules count is divided by the batch, what functions
 count is not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import zip_longest
 from math import prod
 from typing import Any
@@ -105,7 +105,7 @@ def _multihead_attention(call: ModuleCall) -> int:
     return q[first] * (length * q[2] + projections + scores + length * v[2] * (v[2] + 1))
 
 
-_MODULES: dict[str, Callable[[ModuleCall], int]] = by_type(
+_MODULES: Mapping[str, Callable[[ModuleCall], int]] = by_type(
     {
         (nn.Conv1d, nn.Conv2d, nn.Conv3d): _convolution,
         (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d): _convolution,

@@ -1,7 +1,7 @@
 """pycls' complexity (github facebookresearch/pycls): MACs of convolutions, linear layers, attention products.
 
-Bias additions of convolutions and linear layers count 1 each. Activations are elements of the outputs of these
-layers, of both attention products, and of max-pools. Its figures are for one image; ours are for the batch.
+Bias additions of convolutions and linear layers count 1 each. Activations are elements of the outputs of
+these layers, of both attention products, and of max-pools. Its figures are for one image; ours for the batch.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from oracle.report.units import aligned, percent
 if TYPE_CHECKING:
     from oracle.query import Cost, DeviceTime
 
-__all__ = ["BOUND_STYLES", "bound_column", "cost_tables", "footer", "latency_columns", "size_columns"]
+__all__ = ["BOUND_STYLES", "bound_column", "cost_tables", "footer", "latency_column", "size_columns"]
 
 BOUND_STYLES = {"compute": "cyan", "memory": "magenta", "launch": "yellow"}
 _FITS = {True: "yes", False: "NO", None: "?"}
@@ -45,26 +45,21 @@ def size_columns(costs: Sequence[Cost]) -> tuple[Column, ...]:
         Column("MACs", aligned([cost.macs for cost in costs], 1e9), "G", number=True),
         Column("FLOPs", aligned([cost.flops for cost in costs], 1e9), "G", number=True),
         Column("Traffic", aligned([cost.traffic_bytes for cost in costs], 1e6), "MB", number=True),
-        Column("Intensity", aligned([cost.intensity for cost in costs], most=2), "FLOP/byte", number=True),
+        Column("Intensity", aligned([cost.intensity for cost in costs], digits=3), "FLOP/byte", number=True),
     )
 
 
-def latency_columns(costs: Sequence[Cost], devices: Sequence[str]) -> tuple[Column, ...]:
-    """Latency per call and images per second of each cost on the device beside it."""
-    pairs = list(zip(costs, devices, strict=True))
-    latency = [cost.times[device].latency_ms for cost, device in pairs]
-    speed = [cost.throughput_per_s[device] for cost, device in pairs]
-    return (
-        Column("Latency", aligned(latency), "ms", number=True, styles=["bold"] * len(pairs)),
-        Column("Throughput", aligned(speed), "images/s", number=True),
-    )
+def latency_column(costs: Sequence[Cost], devices: Sequence[str]) -> Column:
+    """Latency per call of each cost on the device beside it."""
+    latency = [cost.times[device].latency_ms for cost, device in zip(costs, devices, strict=True)]
+    return Column("Latency", aligned(latency), "ms", number=True, styles=["bold"] * len(latency))
 
 
 def bound_column(times: Sequence[DeviceTime]) -> Column:
     """What bounds most of the time, and how much of it."""
     shares = percent([time.bound_share[time.bound] for time in times], most=0)
     cells = [f"{time.bound} {share}%" for time, share in zip(times, shares, strict=True)]
-    return Column("Bound by", cells, "share of time", styles=[BOUND_STYLES[time.bound] for time in times])
+    return Column("Bound by", cells, "of the time", styles=[BOUND_STYLES[time.bound] for time in times])
 
 
 def _counts(costs: Sequence[Cost], title: str) -> Grid:
@@ -89,14 +84,18 @@ def _counts(costs: Sequence[Cost], title: str) -> Grid:
 def _times(costs: Sequence[Cost]) -> Grid:
     rows = [(cost, device) for cost in costs for device in cost.times]
     times = [cost.times[device] for cost, device in rows]
+    speeds = [cost.throughput_per_s[device] for cost, device in rows]
     fits = [_FITS[time.fits] for time in times]
     return Grid(
         (
             Column("Network", [cost.name for cost, _ in rows]),
             Column("Device", [device for _, device in rows]),
-            *latency_columns([cost for cost, _ in rows], [device for _, device in rows]),
+            latency_column([cost for cost, _ in rows], [device for _, device in rows]),
+            Column("Throughput", aligned(speeds), "images/s", number=True),
             bound_column(times),
-            Column("Ridge point", aligned([time.ridge for time in times], most=1), "FLOP/byte", number=True),
+            Column(
+                "Ridge point", aligned([time.ridge for time in times], digits=3), "FLOP/byte", number=True
+            ),
             Column("Fits", fits, "memory", styles=["bold red" if cell == "NO" else "" for cell in fits]),
         )
     )

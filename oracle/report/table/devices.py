@@ -10,7 +10,7 @@ from rich.text import Text
 from oracle.devices import UNITS, Device, Figure, in_file_units
 from oracle.errors import DeviceError
 from oracle.report.grid import Column, Grid
-from oracle.report.units import MISSING, aligned
+from oracle.report.units import MISSING, aligned, lined_up, stated
 
 __all__ = ["device_tables", "devices_tables"]
 
@@ -49,12 +49,12 @@ def devices_tables(devices: Sequence[Device]) -> list[RenderableType]:
 def _legend(devices: Sequence[Device]) -> str:
     lines = [
         "Peaks are dense, of the unit that runs convolutions and matrix products.",
-        f"{MISSING} nobody states it; * unsourced, nobody checked it. `oracle devices NAME` has all figures and sources.",
+        f"{MISSING} nobody states it; * unsourced, nobody checked it. `oracle devices NAME` shows sources.",
     ]
     measured = [device.name for device in devices if device.calibrate_only]
     if measured:
         lines.append(
-            f"Calibrate only, since no trustworthy peaks are public (dim, never predicted): {', '.join(measured)}."
+            f"To be measured and calibrated, as no trustworthy peaks are public: {', '.join(measured)}."
         )
     return "\n".join(lines)
 
@@ -70,9 +70,8 @@ def _peak(device: Device, dtype: str) -> Figure | None:
 
 def _marked(figures: Sequence[Figure | None], scale: float) -> tuple[str, ...]:
     """A column of figures, the unsourced with a star."""
-    marks = ["*" if figure is not None and figure.unsourced else "" for figure in figures]
-    values = [None if figure is None else figure.value for figure in figures]
-    return aligned(values, scale, digits=3, marks=marks)
+    texts = ((stated(figure.value if figure else None, scale), figure) for figure in figures)
+    return lined_up([f"{text}*" if figure and figure.unsourced else f"{text} " for text, figure in texts])
 
 
 def device_tables(device: Device) -> list[RenderableType]:
@@ -80,7 +79,10 @@ def device_tables(device: Device) -> list[RenderableType]:
     names = f" (also {', '.join(device.aliases)})" if device.aliases else ""
     found: list[RenderableType] = [_figures(device, f"{device.name}{names}: {device.title}, {device.kind}")]
     found.append(
-        Text("Calibrate only: no trustworthy peaks are public, so measure it before predicting.", style="yellow")
+        Text(
+            "Calibrate only: no trustworthy peaks are public, so measure it before predicting.",
+            style="yellow",
+        )
         if device.calibrate_only
         else _ridges(device)
     )
@@ -95,7 +97,7 @@ def _figures(device: Device, title: str) -> Grid:
     return Grid(
         (
             Column("Figure", names),
-            Column("Value", aligned([figure.value for figure in figures.values()], digits=12, most=6)
+            Column("Value", lined_up([stated(figure.value) for figure in figures.values()]), number=True),
             Column("Unit", units),
             Column(
                 "Source",
@@ -123,7 +125,12 @@ def _ridges(device: Device) -> Grid:
         peaks = [_at(device, unit, dtype) for dtype in device.dtypes]
         ridges = [None if peak is None else peak / device.peak_bandwidth() for peak in peaks]
         columns += [
-            Column(f"{unit.capitalize()} peak", aligned(peaks, 1e12), "TFLOP/s", number=True),
+            Column(
+                f"{unit.capitalize()} peak",
+                lined_up([stated(peak, 1e12) for peak in peaks]),
+                "TFLOP/s",
+                number=True,
+            ),
             Column("Ridge point", aligned(ridges, digits=3), "FLOP/byte", number=True),
         ]
     return Grid(tuple(columns), "Roofs, and the intensity from which on compute is the bound")

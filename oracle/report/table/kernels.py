@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from rich.console import RenderableType
+from rich.text import Text
 
 from oracle.report.breakdown import Group, total
 from oracle.report.captions import workload_caption
@@ -40,9 +41,11 @@ def kernel_tables(
     whole = sums[-1]
     columns = _labels(shown, sums, by)
     columns += _timed(rows, len(sums)) if device else _shares(rows, whole)
-    where = f" on {device}" if device else ""
-    title = f"{cost.name}{where}. {workload_caption(cost.workload)}"
-    return [Grid(columns, title, totals=len(sums)), footer([cost])]
+    title = cost.name
+    if device:
+        title += f" on {device}; ridge point {aligned([cost.times[device].ridge], digits=3)[0]} FLOP/byte"
+    caption = Text(workload_caption(cost.workload), style="bold")
+    return [caption, Grid(columns, title, totals=len(sums)), footer([cost])]
 
 
 def _labels(shown: _Lines, sums: Sequence[Group], by: str) -> tuple[Column, ...]:
@@ -50,7 +53,7 @@ def _labels(shown: _Lines, sums: Sequence[Group], by: str) -> tuple[Column, ...]
     names = [group.name for group in sums]
     if by:
         groups = [group for group in shown if isinstance(group, Group)]
-        counts = aligned([group.kernels for group in (*groups, *sums)])
+        counts = [str(group.kernels) for group in (*groups, *sums)]
         return (
             Column(by.capitalize(), [*(group.name for group in groups), *names]),
             Column("Kernels", counts, number=True),
@@ -68,9 +71,11 @@ def _work(rows: Sequence[KernelCost | Group]) -> tuple[Column, ...]:
     flop_unit, flop_size = prefix(flops[:-1], "FLOP")
     byte_unit, byte_size = prefix(traffic[:-1], "B")
     return (
-        Column("FLOPs", aligned(flops, flop_size, 2), flop_unit, number=True),
-        Column("Traffic", aligned(traffic, byte_size, 2), byte_unit, number=True),
-        Column("Intensity", aligned([row.intensity for row in rows], most=2), "FLOP/byte", number=True),
+        Column("FLOPs", aligned(flops, flop_size, most=3), flop_unit, number=True),
+        Column("Traffic", aligned(traffic, byte_size, most=3), byte_unit, number=True),
+        Column(
+            "Intensity", aligned([row.intensity for row in rows], digits=3, most=2), "FLOP/byte", number=True
+        ),
     )
 
 
@@ -82,10 +87,10 @@ def _timed(rows: Sequence[KernelCost | Group], sums: int) -> tuple[Column, ...]:
     bounds = [row.bound for row in rows[:-sums]] + [""] * sums
     return (
         *_work(rows),
-        Column("Time", aligned(seconds, time_size, 2), time_unit, number=True),
+        Column("Time", aligned(seconds, time_size, most=3), time_unit, number=True),
         Column("Share", percent([row.share for row in rows]), "%", number=True),
         Column("Bound", bounds, styles=[BOUND_STYLES.get(bound, "") for bound in bounds]),
-        Column("Achieved", aligned(rates, rate_size, 2), rate_unit, number=True),
+        Column("Achieved", aligned(rates, rate_size, digits=3, most=2), rate_unit, number=True),
     )
 
 

@@ -1,0 +1,72 @@
+"""Columns whose values a vectorised family cannot mix: candidates are grouped by them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["groups", "overlaid"]
+
+Ints = NDArray[np.int64]
+Columns = Mapping[str, NDArray[Any]]
+
+
+def groups(
+    columns: Columns, rows: Ints, keys: Collection[str]
+) -> Iterator[tuple[Ints, dict[str, Any], dict[str, NDArray[Any]]]]:
+    """The rows that agree in some columns, with what they agree on and their part of the other columns.
+
+    Args:
+        columns: dotted key -> (n,) values, or (n, length) lists.
+        rows: (n,) what the caller calls the rows; each group gets its share.
+        keys: the columns to agree in.
+    """
+    rest = {key: column for key, column in columns.items() if key not in keys}
+    if len(rest) == len(columns):
+        yield rows, {}, rest
+        return
+    code = np.zeros(len(rows), dtype=np.int64)
+    for key in keys:
+        codes = _codes(columns[key])
+        code = np.unique(code * (codes.max(initial=0) + 1) + codes, return_inverse=True)[1]
+    order = np.argsort(code, kind="stable")
+    starts = np.flatnonzero(np.diff(code[order], prepend=-1))
+    for inside in np.split(order, starts[1:]):
+        values = {key: columns[key][inside[0]] for key in keys}
+        yield rows[inside], _plain(values), {key: column[inside] for key, column in rest.items()}
+
+
+def _codes(column: NDArray[Any]) -> Ints:
+    """Equal numbers for equal entries."""
+    if column.dtype == object:
+        seen: dict[str, int] = {}
+        return np.array([seen.setdefault(repr(value), len(seen)) for value in column], dtype=np.int64)
+    inverse = np.unique(column, axis=0 if column.ndim > 1 else None, return_inverse=True)[1]
+    return inverse.reshape(-1).astype(np.int64)
+
+
+class _Node(dict[str, Any]):
+    """A part of a config that can be read as one."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+def overlaid(cfg: Any, values: Mapping[str, Any]) -> Any:
+    """A view of a config with some dotted keys replaced; the config stays as it is."""
+    view = _Node(cfg)
+    for key, value in _plain(values).items():
+        section, name = key.split(".")
+        view[section] = _Node({**view[section], name: value})
+    return view
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Numpy's scalars and arrays as Python's numbers and lists."""
+    return {key: value.tolist() if hasattr(value, "tolist") else value for key, value in values.items()}

@@ -1,0 +1,98 @@
+"""Columns of config values over one base config: what the vectorised families read, row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oracle.families._checks import MAX_IMAGE, MAX_WIDTH
+
+__all__ = ["Rows", "taken"]
+
+Ints = NDArray[np.int64]
+
+
+class Rows:
+    """Candidates as rows, and the first reason why a row is no network.
+
+    A value is a plain one where all rows share it, an array where they differ. A row that breaks a rule is noted
+    and goes on with a value that obeys it, so that nothing later divides by zero or overflows.
+
+    Attributes:
+        cfg: the base config; columns replace its values.
+        size: how many rows.
+        everyone: (size,) the position of every row.
+        reason: (size,) 0, or the position in `keys` of the dotted key that makes the row impossible.
+        keys: "" and dotted keys.
+    """
+
+    def __init__(self, cfg: Any, columns: Mapping[str, NDArray[Any]], size: int) -> None:
+        self.cfg = cfg
+        self.size = size
+        self.everyone: Ints = np.arange(size)
+        self.reason = np.zeros(size, dtype=np.int16)
+        self.keys = [""]
+        self._columns = columns
+
+    def __getitem__(self, key: str) -> Any:
+        """The column of a dotted key, else the base config's value."""
+        if key in self._columns:
+            return self._columns[key]
+        section, name = key.split(".")
+        return self.cfg[section][name]
+
+    def entries(self, key: str) -> list[Any]:
+        """The entries of a list, each a plain value or an array."""
+        value = self[key]
+        return list(np.ascontiguousarray(value.T)) if isinstance(value, np.ndarray) else list(value)
+
+    def sound(self, key: str, value: Any, holds: Any, safe: Any, at: Ints | None = None) -> Any:
+        """The value, `safe` put where the rule does not hold; those rows are rejected for `key`.
+
+        Args:
+            key: dotted key to blame.
+            value: of the rows `at`, or one for all of them.
+            holds: whether it obeys the rule, likewise.
+            safe: a value that does.
+            at: positions of the rows, all if None.
+        """
+        if np.all(holds):
+            return value
+        rows = self.everyone if at is None else at
+        if isinstance(holds, np.ndarray):
+            self.reject(key, rows[~holds])
+            return np.where(holds, value, safe)
+        self.reject(key, rows)
+        return safe
+
+    def integer(
+        self, key: str, value: Any = None, low: int = 1, high: int = MAX_WIDTH, at: Ints | None = None
+    ) -> Any:
+        """The integers (or whole floats) of a key, within a closed range."""
+        value = self[key] if value is None else value
+        value = self.sound(key, value, (low <= value) & (value <= high), low, at)
+        return value.astype(np.int64, copy=False) if isinstance(value, np.ndarray) else int(value)
+
+    def image(self, strides: Iterable[tuple[Ints, Any]]) -> Any:
+        """The image sizes, of which a pixel must be left after all strides; these come with the rows they are of."""
+        key = "TRAIN.IM_SIZE"
+        image = self.integer(key, high=MAX_IMAGE)
+        total = np.ones(self.size)
+        for at, stride in strides:
+            total[at] = np.minimum(total[at] * stride, 2.0 * MAX_IMAGE)  # beyond any image, far from overflow
+        self.sound(key, total, total <= image, 1)
+        return image
+
+    def reject(self, key: str, rows: Ints) -> None:
+        """Note a reason for some rows; a row keeps its first."""
+        if key not in self.keys:
+            self.keys.append(key)
+        self.reason[rows[self.reason[rows] == 0]] = self.keys.index(key)
+
+
+def taken(value: Any, positions: Ints, size: int) -> Any:
+    """The entries at some ascending positions of a column of `size`; a plain value stays what it is."""
+    return value[positions] if isinstance(value, np.ndarray) and len(positions) < size else value
