@@ -185,9 +185,9 @@ class FunctionCall(NamedTuple):
 
     Attributes:
         call: its number, which its rows carry too; of a Python function, that of the first call inside.
-        name: such as `linear`; `oracle.trace.callers.RECORDED` lists them.
-        kind: function (`torch.add`), method (`Tensor.add`), or python: a function that torch writes in Python,
-            as most of torch.nn.functional; the calls inside it come first.
+        name: such as `linear`; the trace keeps those that a counter has a rule for.
+        kind: function (`torch.add`), method (`Tensor.add`), or python: a function that torch writes in
+            Python, as most of torch.nn.functional; the calls inside it come first.
         by_name: whether the caller found it as an attribute of that name (`F.relu(x)`, `x.add(y)`), not
             through an operator (`x + y`) or a reference of its own; counters that patch torch see no others.
         args, kwargs, out: the arguments and the result, tensors replaced by their `Shape`.

@@ -5,7 +5,16 @@ memory and next to no time, whatever its widths. `module.to_empty(device=...)` g
 `oracle.build.initialise` values. Symbolic integers pass through unharmed.
 """
 
-from oracle.cells import blocks, head, mbconv, stems, vit  # noqa: F401  (importing a file registers its cells)
+from oracle.cells import (  # noqa: F401  (importing a file registers its cells)
+    blocks,
+    fbnet,
+    head,
+    mbconv,
+    nasbench201,
+    ofa,
+    stems,
+    vit,
+)
 from oracle.cells.registry import cell_arguments, cell_kinds, cell_role, make_cell, register_cell
 
 __all__ = ["cell_arguments", "cell_kinds", "cell_role", "make_cell", "register_cell"]

@@ -23,7 +23,7 @@ __all__ = [
     "uninitialised",
 ]
 
-ACTIVATIONS = ("relu", "silu", "gelu")
+ACTIVATIONS = ("relu", "silu", "gelu", "hardswish")
 
 _Layer = TypeVar("_Layer", bound=nn.Module)
 
@@ -93,6 +93,8 @@ class ConvStyle:
             return nn.ReLU(inplace=self.inplace)
         if self.activation == "silu":
             return nn.SiLU(inplace=self.inplace)
+        if self.activation == "hardswish":
+            return nn.Hardswish(inplace=self.inplace)
         if self.activation == "gelu":  # torch has no in-place GELU
             return nn.GELU()
         raise ConfigError(f"activation={self.activation!r}: expected one of {', '.join(ACTIVATIONS)}")

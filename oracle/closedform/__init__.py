@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from oracle.closedform.population import PopulationCosts, cost_population
+from oracle.closedform.single import cost_few
 from oracle.closedform.store import TemplateStore, default_cache_file
 
-__all__ = ["PopulationCosts", "TemplateStore", "cost_population", "default_cache_file"]
+__all__ = ["PopulationCosts", "TemplateStore", "cost_few", "cost_population", "default_cache_file"]

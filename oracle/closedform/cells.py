@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ from oracle.errors import OracleError
 from oracle.roofline import Roofs, total_seconds
 from oracle.spec import CellSpec, Scalar, Workload
 
-__all__ = ["CellCosts", "CellInputs", "Piece", "cost_cells"]
+__all__ = ["CellCosts", "CellInputs", "Piece", "cost_cells", "find_template", "is_static"]
 
 Ints = NDArray[np.int64]
 _LIMIT = 2**62
@@ -100,8 +101,8 @@ class _Group:
 
 
 def _statically_equal(inputs: CellInputs, count: int) -> Iterator[_Group]:
-    fixed = [(name, value) for name, value in inputs.params if _is_static(name, value)]
-    free = [(name, value) for name, value in inputs.params if not _is_static(name, value)]
+    fixed = [(name, value) for name, value in inputs.params if is_static(name, value)]
+    free = [(name, value) for name, value in inputs.params if not is_static(name, value)]
     varying = [(name, value) for name, value in fixed if isinstance(value, np.ndarray)]
     everything = np.arange(count)
     combinations = [((), everything)] if not varying else _combinations([value for _, value in varying])
@@ -141,20 +142,14 @@ def _covered(
     for rows, flags in _pinned_patterns(columns):
         names = [name for name, flag in zip(group.names, flags, strict=True) if flag is None]
         pins = tuple((name, flag) for name, flag in zip(group.names, flags, strict=True) if flag is not None)
-        inputs = group.inputs
-        key = TemplateKey(
-            inputs.kind,
-            group.static,
-            pins,
-            len(inputs.dims),
-            inputs.input,
-            inputs.gradient,
-            inputs.first,
-            _workload_key(workload),
-        )
+        key = _key(group.inputs, group.static, pins, workload)
         known = list(store.known(key))
         while len(rows):
-            template = known.pop(0) if known else _new_template(store, key, group, columns, int(rows[0]), workload)
+            if known:
+                template: Template | None = known.pop(0)
+            else:
+                first = {name: int(c[rows[0]]) for name, c in zip(group.names, columns, strict=True)}
+                template = _new_template(store, key, group.inputs, first, workload)
             if template is None:
                 yield None, rows
                 break
@@ -174,12 +169,46 @@ def _covered(
             rows = rows[~inside]
 
 
-def _new_template(
-    store: TemplateStore, key: TemplateKey, group: _Group, columns: Sequence[Ints], row: int, workload: Workload
+def find_template(
+    store: TemplateStore,
+    inputs: CellInputs,
+    static: tuple[tuple[str, Scalar], ...],
+    values: Mapping[str, int],
+    workload: Workload,
 ) -> Template | None:
-    values = {name: int(column[row]) for name, column in zip(group.names, columns, strict=True)}
-    dims = [values.pop(f"d{axis}") for axis in range(len(group.inputs.dims))]
-    return store.make(key, [name for name, _ in group.inputs.params], values, dims, workload)
+    """The template for one cell, made if need be; None where symbols cannot work.
+
+    Args:
+        store: where templates are.
+        inputs: kind and parameters of the cell, and the formats at its ends.
+        static: those of its parameters that are no symbols.
+        values: its other integers by name, and its input's dimensions as d0, d1, ...
+        workload: what it runs under.
+    """
+    pins = tuple((name, value) for name, value in values.items() if value < 2)
+    key = _key(inputs, static, pins, workload)
+    for template in store.known(key):
+        if template.covers(*(values[name] for name in template.program.symbols)):
+            return template
+    made = _new_template(store, key, inputs, values, workload)
+    return made if made is not None and made.covers(*(values[name] for name in made.program.symbols)) else None
+
+
+def _key(
+    inputs: CellInputs, static: tuple[tuple[str, Scalar], ...], pins: tuple[tuple[str, int], ...], workload: Workload
+) -> TemplateKey:
+    rank = len(inputs.dims)
+    return TemplateKey(
+        inputs.kind, static, pins, rank, inputs.input, inputs.gradient, inputs.first, _workload_key(workload)
+    )
+
+
+def _new_template(
+    store: TemplateStore, key: TemplateKey, inputs: CellInputs, values: Mapping[str, int], workload: Workload
+) -> Template | None:
+    dims = [values[f"d{axis}"] for axis in range(len(inputs.dims))]
+    hints = {name: values[name] for name, _ in inputs.params if name in values}
+    return store.make(key, [name for name, _ in inputs.params], hints, dims, workload)
 
 
 def _costs(template: Template, values: Mapping[str, Ints], count: int, devices: Sequence[Device]) -> CellCosts:
@@ -248,7 +277,8 @@ def _combinations(columns: Sequence[Ints]) -> list[tuple[tuple[int, ...], Ints]]
     ]
 
 
-def _is_static(name: str, value: Any) -> bool:
+def is_static(name: str, value: Any) -> bool:
+    """Whether a parameter decides the structure and is therefore no symbol."""
     if name in _STATIC or isinstance(value, (bool, np.bool_)):
         return True
     return not isinstance(value, (int, np.integer, np.ndarray))
@@ -258,6 +288,7 @@ def _column(value: Any, count: int) -> Any:
     return value if isinstance(value, np.ndarray) and value.ndim else np.full(count, value, dtype=np.int64)
 
 
+@lru_cache(maxsize=256)
 def _workload_key(workload: Workload) -> tuple[tuple[str, str], ...]:
     """All fields but the batch size, which is a dimension of the input."""
     names = ("dtype", "mode", "runtime", "layout", "causal") + (("optimizer",) if workload.training else ())

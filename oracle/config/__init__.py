@@ -17,7 +17,7 @@ from yacs.config import CfgNode
 from oracle._resources import shipped
 from oracle.config.files import BASE_KEY, layers, locate
 from oracle.config.merge import merge
-from oracle.config.schema import default_cfg
+from oracle.config.schema import FAMILY_DEFAULTS, default_cfg
 from oracle.errors import ConfigError
 from oracle.spec import OPTIMIZERS, Workload
 
@@ -37,10 +37,7 @@ def load_cfg(source: str | Path, overrides: Iterable[Any] | None = None) -> CfgN
             was expected.
     """
     path = locate(source)
-    cfg = default_cfg()
-    for file, values in layers(path):
-        merge(cfg, values, str(file))
-    return _finished(cfg, overrides, path.stem)
+    return _finished([(values, str(file)) for file, values in layers(path)], overrides, path.stem)
 
 
 def cfg_from_dict(
@@ -56,24 +53,33 @@ def cfg_from_dict(
     Raises:
         ConfigError: as `load_cfg`.
     """
-    cfg = default_cfg()
     if isinstance(values, Mapping) and BASE_KEY in values:
         raise ConfigError("only a file can have a base; load it with load_cfg", key=BASE_KEY)
-    merge(cfg, values)
-    return _finished(cfg, overrides, name)
+    return _finished([(values, "")], overrides, name)
 
 
-def _finished(cfg: CfgNode, overrides: Iterable[Any] | None, name: str) -> CfgNode:
+def _finished(layered: list[tuple[Any, str]], overrides: Iterable[Any] | None, name: str) -> CfgNode:
+    """Values (with the file they stand in) one over the other, the overrides on top."""
     flat = list(overrides or ())
     if len(flat) % 2:
         raise ConfigError(f"overrides={flat!r}: expected key, value, key, value, ...")
     for key, value in zip(flat[::2], flat[1::2], strict=True):
         if not isinstance(key, str):
             raise ConfigError(f"override key {key!r}: expected a dotted key")
-        merge(cfg, reduce(lambda inner, part: {part: inner}, reversed(key.split(".")), value))
+        layered.append((reduce(lambda inner, part: {part: inner}, reversed(key.split(".")), value), ""))
+    cfg = _merged(layered, "")
+    if cfg.MODEL.TYPE in FAMILY_DEFAULTS:  # known only now, and the family's defaults lie below everything
+        cfg = _merged(layered, cfg.MODEL.TYPE)
     if not cfg.COST.NAME:
         cfg.COST.NAME = name
     cfg.freeze()
+    return cfg
+
+
+def _merged(layered: Iterable[tuple[Any, str]], family: str) -> CfgNode:
+    cfg = default_cfg(family)
+    for values, file in layered:
+        merge(cfg, values, file)
     return cfg
 
 
@@ -110,7 +116,7 @@ def to_yaml(cfg: CfgNode, *, cost: bool = False) -> str:
         cfg: a loaded config.
         cost: include the COST section, which pycls does not know.
     """
-    changed = _changed(cfg, default_cfg())
+    changed = _changed(cfg, default_cfg(cfg.MODEL.TYPE))
     if not cost:
         changed.pop("COST", None)
     return yaml.dump(changed, Dumper=_Dumper, sort_keys=False, default_flow_style=False, width=100)

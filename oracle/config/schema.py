@@ -8,7 +8,7 @@ from yacs.config import CfgNode
 
 from oracle.spec import DTYPES, LAYOUTS, MODES, RUNTIMES
 
-__all__ = ["CHOICES", "IGNORED", "LIST_ITEMS", "OPEN_SECTIONS", "TRAINING_ONLY", "default_cfg"]
+__all__ = ["CHOICES", "FAMILY_DEFAULTS", "IGNORED", "LIST_ITEMS", "OPEN_SECTIONS", "TRAINING_ONLY", "default_cfg"]
 
 # Training-only keys and sections of pycls: they load in any shape and are kept, but no cost depends on them.
 TRAINING_ONLY = frozenset(
@@ -40,6 +40,10 @@ LIST_ITEMS: dict[str, type] = {
     "VIT.C_STEM_KERNELS": int,
     "VIT.C_STEM_STRIDES": int,
     "VIT.C_STEM_DIMS": int,
+    "FBNET.OPS": int,
+    "OFA.KERNELS": int,
+    "OFA.EXPANSIONS": int,
+    "OFA.DEPTHS": int,
     "COST.DEVICES": str,
 }
 
@@ -51,11 +55,23 @@ CHOICES: dict[str, tuple[str, ...]] = {
 }
 
 
-def default_cfg() -> CfgNode:
-    """A new config holding every key we own at its default; nothing is shared between two calls."""
+# Keys whose default depends on MODEL.TYPE: the images and classes that a measured space is defined with.
+FAMILY_DEFAULTS: dict[str, tuple[tuple[str, str, int], ...]] = {
+    "nasbench201": (("TRAIN", "IM_SIZE", 32), ("MODEL", "NUM_CLASSES", 10)),
+    "fbnet": (("TRAIN", "IM_SIZE", 224), ("MODEL", "NUM_CLASSES", 1000)),
+    "ofa_mobilenetv3": (("TRAIN", "IM_SIZE", 224), ("MODEL", "NUM_CLASSES", 1000)),
+}
+
+
+def default_cfg(family: str = "") -> CfgNode:
+    """A new config holding every key we own at its default; nothing is shared between two calls.
+
+    Args:
+        family: the MODEL.TYPE whose defaults are wanted; the key itself stays empty.
+    """
     sections: dict[str, dict[str, Any]] = {
         "MODEL": {
-            "TYPE": "",  # anynet, regnet, resnet, effnet, vit
+            "TYPE": "",  # anynet, regnet, resnet, effnet, vit, nasbench201, fbnet, ofa_mobilenetv3
             "DEPTH": 0,  # resnet only
             "NUM_CLASSES": 10,
             "LOSS_FUN": "cross_entropy",
@@ -123,6 +139,19 @@ def default_cfg() -> CfgNode:
             "MLP_DIM": 3072,
             "CLASSIFIER_TYPE": "token",  # or pooled
         },
+        "NB201": {
+            "ARCH": "",  # |op~0|+|op~0|op~1|+|op~0|op~1|op~2|; see oracle.families.nasbench201
+        },
+        "FBNET": {
+            "OPS": [],  # 22 numbers from 0 to 8; see oracle.families.fbnet
+        },
+        "OFA": {
+            # Four entries per stage (DEPTHS: one), or one for all; see oracle.families.ofa_mobilenetv3.
+            "KERNELS": [],  # 3, 5, 7
+            "EXPANSIONS": [],  # 3, 4, 6
+            "DEPTHS": [],  # 2, 3, 4
+            "RESOLUTION": 0,  # from 128 to 224; 0: TRAIN.IM_SIZE
+        },
         "BN": {
             "EPS": 1e-5,
             "MOM": 0.1,
@@ -154,6 +183,8 @@ def default_cfg() -> CfgNode:
             "DEVICES": [],  # names of shipped devices or paths of device files
         },
     }
+    for section, name, value in FAMILY_DEFAULTS.get(family, ()):
+        sections[section][name] = value
     cfg = CfgNode(sections)
     for name in OPEN_SECTIONS:
         cfg[name].set_new_allowed(True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from oracle.families import anynet, effnet, regnet, resnet, vit
+from oracle.families import anynet, effnet, fbnet, nasbench201, ofa_mobilenetv3, regnet, resnet, vit
 from oracle.families._checks import choice
 from oracle.spec import NetSpec
 
@@ -17,6 +17,9 @@ __all__ = ["FAMILIES", "to_spec"]
 FAMILIES = {
     "anynet": anynet.to_spec,
     "effnet": effnet.to_spec,
+    "fbnet": fbnet.to_spec,
+    "nasbench201": nasbench201.to_spec,
+    "ofa_mobilenetv3": ofa_mobilenetv3.to_spec,
     "regnet": regnet.to_spec,
     "resnet": resnet.to_spec,
     "vit": vit.to_spec,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oracle.closedform import PopulationCosts, TemplateStore, cost_population
+from oracle.closedform import PopulationCosts, TemplateStore, cost_few, cost_population
 from oracle.devices import Device
 from oracle.errors import WorkloadError
 from oracle.families.population import Population
@@ -27,6 +27,8 @@ Floats = NDArray[np.float64]
 CHUNK = 20_000
 """Candidates costed at a time: large enough for arrays to pay, small enough for the processor's cache."""
 
+_FEW = 16  # below this, plain ints beat arrays
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scores:
@@ -35,7 +37,7 @@ class Scores:
     Attributes:
         workload: what every number is for.
         latency_ms: device name -> column.
-        population: the candidates.
+        networks: the candidates, as specs or as a population.
     """
 
     workload: Workload
@@ -46,10 +48,10 @@ class Scores:
     traffic_bytes: Ints
     peak_memory_bytes: Ints
     latency_ms: Mapping[str, Floats]
-    population: Population = field(repr=False)
+    networks: Population | list[NetSpec] = field(repr=False)
 
     def __len__(self) -> int:
-        return self.population.size
+        return len(self.macs)
 
     @property
     def intensity(self) -> Floats:
@@ -58,7 +60,7 @@ class Scores:
 
     def specs(self) -> Iterator[NetSpec]:
         """The candidates, one after the other."""
-        return self.population.specs()
+        return self.networks.specs() if isinstance(self.networks, Population) else iter(self.networks)
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """Every column by a name with its unit: what exports write."""
@@ -102,9 +104,16 @@ def score_many(
     unknown = sorted(set(workload) - set(Workload.__dataclass_fields__))
     if unknown:
         raise WorkloadError(f"{unknown[0]}={workload[unknown[0]]!r}: expected a field of Workload")
-    population = networks if isinstance(networks, Population) else Population.of(networks)
     asked, places = Workload(**workload), find_devices(devices)
     templates = shared_store() if store is None else store
+    if not isinstance(networks, Population):
+        networks = list(networks)
+        if len(networks) <= _FEW and not asked.training:
+            few = cost_few(templates, networks, asked, places)
+            if few is not None:
+                return _scores([few], networks, asked, places)
+        networks = Population.of(networks)
+    population = networks
     parts = []
     for start in range(0, population.size, chunk):
         stop = min(start + chunk, population.size)
@@ -121,9 +130,15 @@ def shared_store() -> TemplateStore:
 
 
 def _scores(
-    parts: Sequence[PopulationCosts], population: Population, workload: Workload, devices: Sequence[Device]
+    parts: Sequence[PopulationCosts],
+    networks: Population | list[NetSpec],
+    workload: Workload,
+    devices: Sequence[Device],
 ) -> Scores:
     def column(name: str) -> Ints:
+        if len(parts) == 1:
+            found: Ints = getattr(parts[0], name)
+            return found
         return np.concatenate([getattr(part, name) for part in parts]) if parts else np.zeros(0, dtype=np.int64)
 
     latency = np.concatenate([part.latency_s for part in parts], axis=1) if parts else np.zeros((len(devices), 0))
@@ -131,5 +146,5 @@ def _scores(
         workload,
         *(column(name) for name in ("macs", "flops", "params", "activations", "traffic_bytes", "peak_memory_bytes")),
         MappingProxyType({device.name: row * 1e3 for device, row in zip(devices, latency, strict=True)}),
-        population,
+        networks,
     )

@@ -11,8 +11,8 @@ Tools that disagree about a network look at different things and call different 
 | pycls | layers, by formulas of their own | 1 | 1 | 0 | 0 | 0 | 1 per product |
 | note | layers of a textbook's table | 1 | 0 | 0 | ReLU 1, sigmoid 4 | 1 per input | 0 |
 
-Per element, unless it says otherwise; attention is `F.scaled_dot_product_attention`. In the figures of fvcore,
-THOP, ptflops and pycls a multiply-add counts 1, whatever they call them; here they are `macs`.
+Per element, unless it says otherwise; attention is `F.scaled_dot_product_attention`. In the figures of
+fvcore, THOP, ptflops and pycls a multiply-add counts 1, whatever they call them; here they are `macs`.
 
 * What a forward writes as an operator is no module: THOP and ptflops miss `x + y` and `q @ k`, fvcore has a
   rule for `q @ k` only. Nobody but ptflops counts an `x.add(y)`.

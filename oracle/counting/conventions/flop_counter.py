@@ -34,17 +34,18 @@ def recount(table: OpTable) -> Recount:
 
 
 def _attention(q: Shape, k: Shape, v: Shape) -> int:
-    scores: int = prod(q[:-1]) * k[-2]
-    return scores * (q[-1] + v[-1])
+    macs: int = prod(q[:-1]) * k[-2] * (q[-1] + v[-1])
+    return macs
 
 
 def _attention_backward(row: Row) -> int:
     """Per score: dV and the score's own gradient over the width of v, dQ and dK over that of q."""
     q, k, v = row.args[1:4]
     wanted_q, wanted_k, wanted_v, wanted_mask = row.args[-1]
-    scores: int = prod(q[:-1]) * k[-2]
     through_scores = wanted_q or wanted_k or wanted_mask
-    return scores * ((wanted_v + through_scores) * v[-1] + (wanted_q + wanted_k) * q[-1])
+    per_score = (wanted_v + through_scores) * v[-1] + (wanted_q + wanted_k) * q[-1]
+    macs: int = prod(q[:-1]) * k[-2] * per_score
+    return macs
 
 
 def _tensors(tree: Any) -> Any:

@@ -1,8 +1,8 @@
 """fvcore's FlopCountAnalysis, ActivationCountAnalysis and parameter_count (github facebookresearch/fvcore).
 
-It reads the graph of torch.jit.trace: one node per framework call, dead ones removed, with a rule for a few of
-them. A multiply-add counts 1. Recurrent cells are the one place where the tracer looks inside a call; recurrent
-layers are one node without a rule, and so is fused attention.
+It reads the graph of torch.jit.trace: one node per framework call, dead ones removed, with a rule for a few
+kinds. A multiply-add counts 1. Recurrent cells are the one place where the tracer looks inside a call;
+recurrent layers are one node without a rule, and so is fused attention.
 """
 
 from __future__ import annotations

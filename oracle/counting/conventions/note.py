@@ -15,8 +15,7 @@ in particular, but the one that readers of such a table arrive at.
 
 from __future__ import annotations
 
-from oracle.counting.conventions.recounting import Recount
-from oracle.counting.flops import Work, work_of
+from oracle.counting.conventions.recounting import Recount, macs_of
 from oracle.optable import OpTable, Row, prod
 
 __all__ = ["recount"]
@@ -34,7 +33,7 @@ def _operations(row: Row) -> int:
     if row.name in _PER_OUTPUT:
         return _PER_OUTPUT[row.name] * int(prod(row.out))
     if row.op_class in _LAYERS:
-        return int((work_of(row) or Work(0, 0)).macs)
+        return macs_of(row)
     # An adaptive pool to one pixel reaches the dispatcher as a mean.
     if row.op_class == "pool" or row.function.startswith("adaptive_avg_pool"):
         return int(prod(row.args[0]))

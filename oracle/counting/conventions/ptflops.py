@@ -1,8 +1,8 @@
 """ptflops' get_model_complexity_info, PyTorch backend (github sovrasov/flops-counter.pytorch).
 
-It hooks modules of exactly the types it knows, and replaces functions of torch.nn.functional, some of torch and
-some of torch.Tensor. A layer that is both, such as nn.ReLU, counts twice; an operator (`x + y`, `x @ y`) or a
-function somebody took hold of before is not seen. What modules count is divided by the batch, what functions
+It hooks modules of exactly the types it knows, and replaces functions of torch.nn.functional, some of torch
+and some of torch.Tensor. A layer that is both, such as nn.ReLU, counts twice; an operator (`x + y`, `x @ y`) or
+a function somebody took hold of before is not seen. What modules count is divided by the batch, what functions
 count is not.
 """
 
@@ -54,7 +54,7 @@ def _convolution(call: ModuleCall) -> int:
     pairs = config["in_channels"] * (config["out_channels"] // config["groups"])
     positions = x[0] * prod((x if config["transposed"] else y)[2:])
     bias = x[0] * prod(y[1:]) if "bias" in call.params else 0
-    return prod(config["kernel_size"]) * pairs * positions + bias
+    return int(prod(config["kernel_size"]) * pairs * positions + bias)
 
 
 def _linear(call: ModuleCall) -> int:
@@ -102,7 +102,7 @@ def _multihead_attention(call: ModuleCall) -> int:
     if "in_proj_bias" in call.params:
         projections += sum(shape[second] for shape in call.inputs) * q[2]
     scores = heads * length * context * (q[2] // heads + 1 + v[2] // heads)
-    return q[first] * (length * q[2] + projections + scores + length * v[2] * (v[2] + 1))
+    return int(q[first] * (length * q[2] + projections + scores + length * v[2] * (v[2] + 1)))
 
 
 _MODULES: Mapping[str, Callable[[ModuleCall], int]] = by_type(
@@ -134,26 +134,31 @@ _IN_PYTHON = frozenset(
 _BUILT_IN = frozenset({"gelu", "prelu", "avg_pool1d", "avg_pool2d", "avg_pool3d", "adaptive_avg_pool1d"})
 
 
-def _function(call: FunctionCall) -> float:
+def _function(call: FunctionCall) -> int | float:
     """What a replaced function counts; `torch.relu` and `x.relu()` are not replaced, `F.relu` is."""
     if call.kind == "python":
         if call.name == "interpolate":
             return _interpolate(call)
-        return prod(argument(call, 0, "input")) if call.name in _IN_PYTHON else 0
+        return _elements(call, 0, "input") if call.name in _IN_PYTHON else 0
     return _built_in(call)
 
 
 def _built_in(call: FunctionCall) -> int:
     if call.name in _BUILT_IN and call.kind == "function":
-        return prod(argument(call, 0, "input"))
+        return _elements(call, 0, "input")
     if call.name in ("add", "mul"):
         return _elementwise(argument(call, 0, "input"), argument(call, 1, "other"))
     if call.name in ("matmul", "mm", "bmm"):
-        return prod(argument(call, 0, "input")) * argument(call, 1, "other", "mat2")[-1]
+        return _elements(call, 0, "input") * int(argument(call, 1, "other", "mat2")[-1])
     if call.name == "addmm" or (call.name == "baddbmm" and call.kind == "function"):
-        added = prod(argument(call, 0, "input")) if call.kwargs.get("beta", 1) != 0 else 0
-        return prod(argument(call, 1, "mat1")) * argument(call, 2, "mat2")[-1] + added
+        added = _elements(call, 0, "input") if call.kwargs.get("beta", 1) != 0 else 0
+        return _elements(call, 1, "mat1") * int(argument(call, 2, "mat2")[-1]) + added
     return 0
+
+
+def _elements(call: FunctionCall, position: int, name: str) -> int:
+    shape: Size = argument(call, position, name)
+    return prod(shape)
 
 
 def _elementwise(a: Any, b: Any) -> int:
@@ -162,12 +167,13 @@ def _elementwise(a: Any, b: Any) -> int:
     return prod(max(sizes) for sizes in zip_longest(*shapes, fillvalue=1))
 
 
-def _interpolate(call: FunctionCall) -> float:
-    x = argument(call, 0, "input")
+def _interpolate(call: FunctionCall) -> int | float:
+    x: Size = argument(call, 0, "input")
     size = argument(call, 1, "size")
     if size is not None:
-        return prod(size if isinstance(size, tuple) else (size,) * (len(x) - 2)) * prod(x[:2])
+        window: Size = size if isinstance(size, tuple) else (size,) * (len(x) - 2)
+        return prod(window) * prod(x[:2])
     scale = argument(call, 2, "scale_factor")
-    if isinstance(scale, tuple):
+    if isinstance(scale, tuple):  # factors of its own are cut to integers, a common one is not
         return prod(x) * prod(int(factor) for factor in scale)
-    return prod(x) * scale ** (len(x) - 2)
+    return prod(x) * float(scale) ** (len(x) - 2)

@@ -6,8 +6,7 @@ these layers, of both attention products, and of max-pools. Its figures are for 
 
 from __future__ import annotations
 
-from oracle.counting.conventions.recounting import Recount, argument, parameters_of
-from oracle.counting.flops import Work, work_of
+from oracle.counting.conventions.recounting import Recount, argument, macs_of, parameters_of
 from oracle.optable import OpTable, Row, prod
 
 __all__ = ["recount"]
@@ -28,11 +27,11 @@ def recount(table: OpTable) -> Recount:
         if row.phase != "forward":
             continue
         if row.op_class in _LAYERS:
-            macs += (work_of(row) or Work(0, 0)).macs
+            macs += macs_of(row)
             activations += prod(row.out)
             macs += prod(row.out) if _adds_bias(row) and row.call not in biases else 0
         elif row.op_class == "attention":
-            macs += (work_of(row) or Work(0, 0)).macs
+            macs += macs_of(row)
             activations += prod(row.args[0][:-1]) * row.args[1][-2] + prod(row.out[0])
         elif row.name in _MAX_POOLS:
             activations += prod(row.out[0])

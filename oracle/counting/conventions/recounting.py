@@ -9,10 +9,11 @@ from operator import add
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from oracle.counting.flops import work_of
 from oracle.errors import WorkloadError
-from oracle.optable import FunctionCall, OpTable
+from oracle.optable import FunctionCall, OpTable, Row
 
-__all__ = ["Recount", "argument", "by_type", "combine", "parameters_of", "refuse"]
+__all__ = ["Recount", "argument", "by_type", "combine", "macs_of", "parameters_of", "refuse"]
 
 _Rule = TypeVar("_Rule")
 
@@ -45,6 +46,12 @@ class Recount:
 def combine(recounts: Iterable[Recount]) -> Recount:
     """The recount of a chain from those of its cells, of which there is at least one."""
     return reduce(add, recounts)
+
+
+def macs_of(row: Row) -> int:
+    """Multiply-adds of an operator, as we count them ourselves."""
+    work = work_of(row)
+    return 0 if work is None else int(work.macs)
 
 
 def parameters_of(table: OpTable, *, training_only: bool = False) -> int:

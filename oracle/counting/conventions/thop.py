@@ -40,7 +40,8 @@ def recount(table: OpTable) -> Recount:
 
 
 def _convolution(call: ModuleCall, x: Size, y: Size) -> int:
-    return prod(y) * (x[1] // call.config["groups"]) * prod(call.config["kernel_size"])
+    kernel: Size = call.config["kernel_size"]
+    return prod(y) * (x[1] // int(call.config["groups"])) * prod(kernel)
 
 
 def _linear(call: ModuleCall, x: Size, y: Size) -> int:
@@ -66,7 +67,7 @@ def _adaptive_average(call: ModuleCall, x: Size, y: Size) -> int:
 
 
 def _softmax(call: ModuleCall, x: Size, y: Size) -> int:
-    dim = call.config.get("dim")
+    dim: int | None = call.config.get("dim")
     if dim is None:
         raise refuse("thop", f"module {call.path!r}: it expects nn.Softmax to have a dim")
     return prod(x) // x[dim] * (3 * x[dim] - 1)
@@ -106,10 +107,9 @@ def _layers(step: Step) -> Rule:
     def count(call: ModuleCall, x: Size, y: Size) -> int:
         width_in, width, bias = _widths(call.config)
         directions = 2 if call.config["bidirectional"] else 1
-        above = step(width * directions, width, bias)
-        return (
-            directions * (step(width_in, width, bias) + (call.config["num_layers"] - 1) * above) * x[0] * x[1]
-        )
+        upper = int(call.config["num_layers"]) - 1
+        steps = step(width_in, width, bias) + upper * step(width * directions, width, bias)
+        return directions * steps * x[0] * x[1]
 
     return count
 

@@ -25,8 +25,10 @@ COLUMNS = frozenset(
     f"REGNET.{name}" for name in "DEPTH W0 WA WM GROUP_W BOT_MUL STRIDE STEM_W HEAD_W SE_R".split()
 )
 
-_FEW_LEVELS = 100  # so that a level fits 8 bits; beyond it WM is nearly 1, and networks are derived one by one
-_CELLS = 2**20  # block levels held at a time
+# Networks beyond these are derived one by one: their levels need not fit 8 bits, nor their blocks memory.
+_FEW_LEVELS = 100
+_FEW_BLOCKS = 500
+_CELLS = 2**16  # numbers worked on at a time, so that they stay in the processor's cache
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,30 +78,25 @@ def level_counts(depth: Any, w0: Any, wa: Any, wm: Any) -> Ints:
 
 def stage_table(depth: Any, w0: Any, wa: Any, wm: Any) -> StageTable:
     """The stages of n RegNets, from columns that obey the rules of `oracle.families.regnet.to_spec`."""
-    deepest = int(depth.max(initial=1))
-    step = max(1, _CELLS // deepest)
-    starts = range(0, len(depth), step)
-    if len(starts) > 1:
-        slices = [slice(start, start + step) for start in starts]
-        return _joined([stage_table(depth[part], w0[part], wa[part], wm[part]) for part in slices])
     levels = level_counts(depth, w0, wa, wm)
-    if levels.max(initial=0) > _FEW_LEVELS:
-        return _with_many_levels(depth, w0, wa, wm, levels > _FEW_LEVELS)
-    return _merged(*_levels(depth, w0, wa, wm, deepest))
-
-
-def _levels(depth: Any, w0: Any, wa: Any, wm: Any, deepest: int) -> tuple[Ints, Ints]:
-    """(levels, n) the width of each level, and how many blocks have it."""
-    block = np.arange(deepest)[:, None]
-    level_of = block_levels(block_widths(block, w0, wa), w0, wm).astype(np.int8)
-    level_of[block >= depth] = -1
+    odd = (levels > _FEW_LEVELS) | (depth > _FEW_BLOCKS)
+    if odd.any():
+        return _one_by_one_if(odd, depth, w0, wa, wm)
+    block = np.arange(depth.max(initial=1))[:, None]
+    level_of = np.empty((len(block), len(depth)), dtype=np.int8)
+    w0 = w0.astype(np.float64)  # as mixed arithmetic would, but once
+    step = max(1, _CELLS // len(block))
+    for part in (slice(start, start + step) for start in range(0, len(depth), step)):
+        widths = block_widths(block.astype(np.float64), w0[part], wa[part])
+        level_of[:, part] = block_levels(widths, w0[part], wm[part])
+    np.copyto(level_of, -1, where=block.astype(np.int16) >= depth.astype(np.int16))
     top = level_of.max(axis=0, initial=0)
-    level = np.arange(int(top.max(initial=0)) + 1)[:, None]
+    level = np.arange(top.max(initial=0) + 1)[:, None]
     depths = np.array([(level_of == number).sum(axis=0, dtype=np.int16) for number in level])
     # No row is raised to more than it needs, which could overflow. That the exponents are an array of their own
     # matters: where all rows share an exponent of 2, numpy squares instead, which may round differently.
     exponents = np.minimum(level, top, dtype=np.float64)
-    return level_widths(exponents, w0, wm), depths.astype(np.int64)
+    return _merged(level_widths(exponents, w0, wm), depths.astype(np.int64))
 
 
 def _merged(widths: Ints, depths: Ints) -> StageTable:
@@ -128,16 +125,16 @@ def _merged(widths: Ints, depths: Ints) -> StageTable:
     return StageTable(counts, widths[:most], depths[:most])
 
 
-def _with_many_levels(depth: Any, w0: Any, wa: Any, wm: Any, many: NDArray[np.bool_]) -> StageTable:
-    """The same where some networks have very many levels; these go one by one, by the scalar functions."""
-    few = np.flatnonzero(~many)
-    parts = [stage_table(depth[few], w0[few], wa[few], wm[few])]
-    for row in np.flatnonzero(many):
+def _one_by_one_if(odd: NDArray[np.bool_], depth: Any, w0: Any, wa: Any, wm: Any) -> StageTable:
+    """`stage_table` where some networks go one by one, by the scalar functions."""
+    others, alone = np.flatnonzero(~odd), np.flatnonzero(odd)
+    parts = [stage_table(depth[others], w0[others], wa[others], wm[others])]
+    for row in alone:
         levels = block_levels(block_widths(np.arange(depth[row]), w0[row], wa[row]), w0[row], wm[row])
         runs = np.array(stage_runs(level_widths(levels, w0[row], wm[row])), dtype=np.int64)
         parts.append(StageTable(np.array([len(runs)]), runs[:, :1], runs[:, 1:]))
     joined = _joined(parts)
-    back = np.argsort(np.concatenate([few, np.flatnonzero(many)]))
+    back = np.argsort(np.concatenate([others, alone]))
     return StageTable(joined.counts[back], joined.widths[:, back], joined.depths[:, back])
 
 

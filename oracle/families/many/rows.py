@@ -73,8 +73,11 @@ class Rows:
     ) -> Any:
         """The integers (or whole floats) of a key, within a closed range."""
         value = self[key] if value is None else value
-        value = self.sound(key, value, (low <= value) & (value <= high), low, at)
-        return value.astype(np.int64, copy=False) if isinstance(value, np.ndarray) else int(value)
+        if not isinstance(value, np.ndarray):
+            return int(self.sound(key, value, low <= value <= high, low, at))
+        if value.size and not low <= value.min() <= value.max() <= high:
+            value = self.sound(key, value, (low <= value) & (value <= high), low, at)
+        return value.astype(np.int64, copy=False)
 
     def image(self, strides: Iterable[tuple[Ints, Any]]) -> Any:
         """The image sizes, of which a pixel must be left after all strides; these come with the rows they are of."""
