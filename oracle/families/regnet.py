@@ -12,7 +12,7 @@ from oracle.families._stages import Names, Stage, compatible
 from oracle.families.anynet import assemble
 from oracle.spec import NetSpec
 
-__all__ = ["NAMES", "QUANTUM", "block_levels", "block_widths", "level_widths", "stage_runs", "to_spec"]
+__all__ = ["NAMES", "QUANTUM", "block_levels", "block_widths", "level_widths", "stage_runs", "stages_of", "to_spec"]
 
 QUANTUM = 8
 NAMES = Names(
@@ -50,6 +50,15 @@ def to_spec(cfg: Any) -> NetSpec:
     Raises:
         ConfigError: numbers outside WA >= 0, W0 > 0 and a multiple of 8, WM > 1, or a network beyond reason.
     """
+    return assemble(cfg, stages_of(cfg), NAMES)
+
+
+def stages_of(cfg: Any) -> list[Stage]:
+    """The stages that the numbers of the REGNET section stand for.
+
+    Raises:
+        ConfigError: as `to_spec`.
+    """
     section = cfg.REGNET
     depth = integer("REGNET.DEPTH", section.DEPTH, high=MAX_BLOCKS)
     w0 = integer("REGNET.W0", section.W0)
@@ -59,4 +68,4 @@ def to_spec(cfg: Any) -> NetSpec:
     levels = block_levels(block_widths(np.arange(depth), w0, section.WA), w0, section.WM)
     runs = stage_runs(level_widths(levels, w0, section.WM))
     stages = [Stage(count, width, section.STRIDE, section.BOT_MUL, section.GROUP_W) for width, count in runs]
-    return assemble(cfg, compatible(stages, NAMES), NAMES)
+    return compatible(stages, NAMES)

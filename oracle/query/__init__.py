@@ -16,6 +16,7 @@ from oracle.query.cost import Cost, DeviceTime, KernelCost
 from oracle.query.devices import find_devices
 from oracle.query.many import Scores, score_many
 from oracle.query.rank import Ranking, ranking_of
+from oracle.query.sensitivity import Effect, Sensitivity, sensitivity_of
 from oracle.query.timing import cost_of, network_columns, table_columns
 from oracle.spec import NetSpec, Workload
 from oracle.trace import trace_module
@@ -24,7 +25,21 @@ if TYPE_CHECKING:
     from torch import nn
     from yacs.config import CfgNode
 
-__all__ = ["Cost", "DeviceTime", "KernelCost", "Ranking", "Scores", "profile", "rank", "resolve", "score", "score_many"]
+__all__ = [
+    "Cost",
+    "DeviceTime",
+    "Effect",
+    "KernelCost",
+    "Ranking",
+    "Scores",
+    "Sensitivity",
+    "knobs",
+    "profile",
+    "rank",
+    "resolve",
+    "score",
+    "score_many",
+]
 
 
 def score(
@@ -141,6 +156,26 @@ def rank(
     return ranking_of(costs, [device.name for device in places], values)
 
 
+def knobs(
+    network: CfgNode | str | Path, devices: Iterable[str | Path | Device] | None = None, **workload: Any
+) -> Sensitivity:
+    """How much latency, bytes and FLOPs change per step of each knob: widths, depths, group widths, resolution.
+
+    Args:
+        network: a config, the name of a shipped network, or the path of a YAML file.
+        devices: as in `score`.
+        workload: fields of `oracle.Workload`, as in `score`.
+
+    Raises:
+        OracleError: as `score`; also a spec (which has no knobs any more), or a family without them.
+    """
+    if isinstance(network, NetSpec):
+        raise OracleError(f"network={network.name or 'NetSpec'}: a spec has no knobs; pass its config, name or path")
+    cfg = _parsed(network)[1] if isinstance(network, (str, Path)) else network
+    _, asked, places = resolve(cfg, **workload)
+    return sensitivity_of(cfg, places if devices is None else devices, asked)
+
+
 def resolve(network: CfgNode | NetSpec | str | Path, **changes: Any) -> tuple[NetSpec, Workload, Sequence[str]]:
     """The spec, workload and devices that a network, however it was named, stands for.
 
@@ -151,8 +186,7 @@ def resolve(network: CfgNode | NetSpec | str | Path, **changes: Any) -> tuple[Ne
     if isinstance(network, NetSpec):
         return network, Workload().with_(**changes), ()
     if isinstance(network, (str, Path)):
-        path = Path(network)
-        net, cfg = _parse(str(network), path.stat().st_mtime_ns if path.is_file() else 0)
+        net, cfg = _parsed(network)
     elif hasattr(network, "COST"):
         net, cfg = to_spec(network), network
     else:
@@ -161,6 +195,11 @@ def resolve(network: CfgNode | NetSpec | str | Path, **changes: Any) -> tuple[Ne
             "any nn.Module goes to oracle.profile"
         )
     return net, workload_of(cfg, **changes), tuple(cfg.COST.DEVICES)
+
+
+def _parsed(source: str | Path) -> tuple[NetSpec, CfgNode]:
+    path = Path(source)
+    return _parse(str(source), path.stat().st_mtime_ns if path.is_file() else 0)
 
 
 @lru_cache(maxsize=4096)

@@ -2,17 +2,17 @@
 
 Tools that disagree about a network look at different things and call different things an operation:
 
-| convention | looks at | a product | bias | norm | activation | pooling | attention |
+| convention | looks at | multiply-add | bias | norm | activation | pooling | attention |
 |---|---|---|---|---|---|---|---|
 | fvcore | framework calls that the output needs | 1 | 0 | batch 2, layer 5 | 0 | adaptive: 1 per input | 0 |
-| thop | modules of types it knows | 1 | 0 | 4 | 0 | average: 1 per output | 0 |
+| thop | modules of types it knows | 1 | 0 | 4 | 0 | average: 1 per output, adaptive 1 per input more | 0 |
 | ptflops | modules, and functions it replaces | 1 | 1 | batch 2, layer 1 | 2 or 1 | 2 per input | 0 |
-| torch | operators, those of the backward pass too | 2 | 0 | 0 | 0 | 0 | 2 per product |
-| pycls | layers, by formulas of their own | 1 | 1 | 0 | 0 | 0 | 1 per product |
+| torch | operators, those of the backward pass too | 2 | 0 | 0 | 0 | 0 | 2 |
+| pycls | layers, by formulas of their own | 1 | 1 | 0 | 0 | 0 | 1 |
 | note | layers of a textbook's table | 1 | 0 | 0 | ReLU 1, sigmoid 4 | 1 per input | 0 |
 
-Per element, unless it says otherwise; attention is `F.scaled_dot_product_attention`. In the figures of
-fvcore, THOP, ptflops and pycls a multiply-add counts 1, whatever they call them; here they are `macs`.
+Per element, unless it says otherwise; attention: per multiply-add of `F.scaled_dot_product_attention`. In the
+figures of fvcore, THOP, ptflops and pycls one counts 1, whatever they call them; here they are `macs`.
 
 * What a forward writes as an operator is no module: THOP and ptflops miss `x + y` and `q @ k`, fvcore has a
   rule for `q @ k` only. Nobody but ptflops counts an `x.add(y)`.

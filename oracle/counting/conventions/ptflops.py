@@ -1,9 +1,9 @@
 """ptflops' get_model_complexity_info, PyTorch backend (github sovrasov/flops-counter.pytorch).
 
 It hooks modules of exactly the types it knows, and replaces functions of torch.nn.functional, some of torch
-and some of torch.Tensor. A layer that is both, such as nn.ReLU, counts twice; an operator (`x + y`, `x @ y`) or
-a function somebody took hold of before is not seen. What modules count is divided by the batch, what functions
-count is not.
+and some of torch.Tensor. A layer that is both, such as nn.ReLU, counts twice; an operator (`x + y`, `x @ y`)
+or a function somebody took hold of before is not seen. What modules count is divided by the batch, what
+functions count is not.
 """
 
 from __future__ import annotations

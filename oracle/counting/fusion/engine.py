@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from oracle.counting.fusion.kernel import ANCHORS, Kernel, assemble, live_rows, producer_rows
+from oracle.counting.fusion.zeros import without_zeros
 from oracle.counting.traffic import reads_of
 from oracle.optable import OpTable, Row, Shape
 
@@ -16,7 +17,8 @@ _ADDITIONS = frozenset({"aten.add", "aten.add_"})
 
 
 def engine(table: OpTable) -> tuple[Kernel, ...]:
-    """Fold, fuse, and leave every other operator a kernel of its own."""
+    """Remove zeros, fold, fuse, and leave every other operator a kernel of its own."""
+    table = without_zeros(table)
     live = live_rows(table)
     ready = _constant_rows(table) & live
     rows = sorted(live - ready)

@@ -28,7 +28,7 @@ COLUMNS = frozenset(
 # Networks beyond these are derived one by one: their levels need not fit 8 bits, nor their blocks memory.
 _FEW_LEVELS = 100
 _FEW_BLOCKS = 500
-_CELLS = 2**16  # numbers worked on at a time, so that they stay in the processor's cache
+_CELLS = 2**14  # numbers worked on at a time, so that they stay in the processor's cache
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -168,19 +168,19 @@ def test_networks_of_one_name_go_by_their_paths(run: Run, tmp_path: Path) -> Non
 
 
 def test_one_failure_prints_nothing_and_names_the_network(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "bad.yaml").write_text("MODEL: {TYPE: resnet, DEPTH: 51}\n", encoding="utf-8")
+    (tmp_path / "bad.yaml").write_text("MODEL: {TYPE: regnet}\nREGNET: {DEPTH: 0}\n", encoding="utf-8")
     done = run("score", "R-56", "bad.yaml", "ResNet-50")
     assert (done.code, done.out) == (2, "")
-    assert done.err.startswith("oracle: error: bad.yaml: MODEL.DEPTH")
+    assert done.err.startswith("oracle: error: bad.yaml: REGNET.DEPTH")
     assert done.err.count("\n") == 1
 
 
 def test_keep_going_prints_the_others_and_still_fails(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "bad.yaml").write_text("MODEL: {TYPE: resnet, DEPTH: 51}\n", encoding="utf-8")
+    (tmp_path / "bad.yaml").write_text("MODEL: {TYPE: regnet}\nREGNET: {DEPTH: 0}\n", encoding="utf-8")
     done = run("score", "R-56", "bad.yaml", "ResNet-50", "--keep-going", "--format", "csv")
     assert done.code == 2
     assert [row["network"] for row in rows_of(done.out)] == ["R-56", "ResNet-50"]
-    assert done.err.startswith("oracle: error: bad.yaml: MODEL.DEPTH")
+    assert done.err.startswith("oracle: error: bad.yaml: REGNET.DEPTH")
     assert done.err.count("\n") == 1
 
 

@@ -1,0 +1,151 @@
+"""Fingerprints of networks: 128 bits per candidate, equal for equal specs and for those only.
+
+A chain is hashed as the sum over its cells of `mixed word of the cell * random word of the position`, modulo 2**64,
+twice with independent words. A run of equal cells needs one product with the difference of two running sums, so
+that a run, its parts and single cells give the same. Words come from BLAKE2 of names and from SplitMix64 (Steele,
+Lea, Flood: Fast splittable pseudorandom number generators, OOPSLA 2014); they are the same in every process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oracle.families.population import CellArray, Ints, Population
+
+__all__ = ["Fingerprints", "Seen", "fingerprints", "first_of_each"]
+
+Fingerprints = NDArray[np.uint64]
+Words = NDArray[np.uint64]
+
+_LANES = (0, 1)
+_MASK = 2**64 - 1
+
+
+def fingerprints(population: Population) -> Fingerprints:
+    """(2, n) two words per candidate; names do not matter."""
+    found = np.empty((2, population.size), dtype=np.uint64)
+    for lane in _LANES:
+        dims = tuple((f"dim {axis}", size) for axis, size in enumerate(population.input_shape))
+        found[lane] = _cell_words("input", dims, population.size, lane)
+    done: Ints = np.zeros(population.size, dtype=np.int64)  # cells so far, of each candidate
+    longest = sum(int(group.counts.max(initial=0)) for place in population.places for group in place)
+    sums = [_running_sums(longest + 1, lane) for lane in _LANES]
+    for group in (group for place in population.places for group in place):
+        everyone = len(group.rows) == population.size
+        before = done if everyone else done[group.rows]
+        after = before + group.counts
+        for lane in _LANES:
+            term = _cell_words(group.kind, group.params, len(group.rows), lane)
+            term *= sums[lane][after] - sums[lane][before]
+            if everyone:
+                found[lane] += term
+            else:
+                found[lane][group.rows] += term
+        if everyone:
+            done = after
+        else:
+            done[group.rows] = after
+    return found
+
+
+def _cell_words(kind: str, params: Sequence[tuple[str, object]], size: int, lane: int) -> Words:
+    """A mixed word for each of `size` cells; an integer that all share counts as an array of it would."""
+    shared = _word(kind, lane)
+    columns = []
+    for name, value in params:
+        if isinstance(value, np.ndarray):
+            columns.append((value, _word(name, lane)))
+        elif isinstance(value, int) and not isinstance(value, bool):
+            shared += value * _word(name, lane)
+        else:
+            shared += _word(f"{name}={value!r}", lane)
+    words = np.full(size, shared & _MASK, dtype=np.uint64)
+    for column, factor in columns:
+        words += column.astype(np.uint64, copy=False) * np.uint64(factor)
+    return _mixed(words)
+
+
+@lru_cache(maxsize=4096)
+def _word(text: str, lane: int) -> int:
+    """An odd 64-bit word for a text."""
+    return int.from_bytes(blake2b(f"{lane} {text}".encode(), digest_size=8).digest(), "little") | 1
+
+
+def _mixed(words: Words) -> Words:
+    """SplitMix64's finaliser, in place."""
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        words ^= words >> np.uint64(shift)
+        words *= np.uint64(factor)
+    words ^= words >> np.uint64(31)
+    return words
+
+
+def _running_sums(count: int, lane: int) -> Words:
+    """Sums of the random words of the first 0, 1, 2, ... positions."""
+    states = np.arange(1, count, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(_word("position", lane))
+    return np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(_mixed(states), dtype=np.uint64)])
+
+
+def first_of_each(prints: Fingerprints) -> Ints:
+    """Ascending positions of candidates that equal none before them."""
+    plain = np.sort(prints[0])
+    if (plain[1:] != plain[:-1]).all():
+        return np.arange(prints.shape[1])
+    order = np.lexsort((prints[1], prints[0]))  # stable, so the first of equals comes first
+    repeated = (prints[:, order[1:]] == prints[:, order[:-1]]).all(axis=0)
+    return np.sort(order[np.concatenate([[True], ~repeated])])
+
+
+class Seen:
+    """Candidates met so far; 16 bytes each."""
+
+    def __init__(self) -> None:
+        # Sorted by the first word; each is more than twice as large as the next, so that there are few.
+        self._parts: list[Fingerprints] = []
+
+    def __len__(self) -> int:
+        return sum(part.shape[1] for part in self._parts)
+
+    def add(self, prints: Fingerprints) -> Ints:
+        """Ascending positions of the candidates that were never met before, nor earlier in this call."""
+        new = first_of_each(prints)
+        new = new[np.argsort(prints[0][new])]
+        for part in self._parts:
+            new = new[~_among(prints[:, new], part)]
+        fresh = prints[:, new]
+        while self._parts and self._parts[-1].shape[1] <= 2 * fresh.shape[1]:
+            fresh = _united(self._parts.pop(), fresh)
+        if fresh.shape[1]:
+            self._parts.append(fresh)
+        return np.sort(new)
+
+
+def _among(asked: Fingerprints, known: Fingerprints) -> NDArray[np.bool_]:
+    """Which are among some known ones; both are sorted by their first words."""
+    found = np.zeros(asked.shape[1], dtype=bool)
+    position = np.searchsorted(known[0], asked[0])
+    left = np.arange(asked.shape[1])
+    while len(left):  # once more only for a first word that two different candidates share
+        left = left[position[left] < known.shape[1]]
+        left = left[known[0][position[left]] == asked[0][left]]
+        found[left] = known[1][position[left]] == asked[1][left]
+        left = left[~found[left]]
+        position[left] += 1
+    return found
+
+
+def _united(first: Fingerprints, second: Fingerprints) -> Fingerprints:
+    """Both, sorted as each of them is."""
+    size = first.shape[1] + second.shape[1]
+    here = np.searchsorted(first[0], second[0]) + np.arange(second.shape[1])
+    others = np.ones(size, dtype=bool)
+    others[here] = False
+    united = np.empty((2, size), dtype=np.uint64)
+    for lane in _LANES:
+        united[lane][here], united[lane][others] = second[lane], first[lane]
+    return united

@@ -1,0 +1,120 @@
+"""Sensitivity: what one step of each knob changes, on every device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from oracle.devices import Device
+from oracle.families import to_spec
+from oracle.families.knobs import turns_of
+from oracle.query.devices import find_devices
+from oracle.query.many import Scores, score_many
+from oracle.spec import Workload
+
+if TYPE_CHECKING:
+    from yacs.config import CfgNode
+
+__all__ = ["Effect", "Sensitivity", "sensitivity_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """One step of one knob; every `delta_` is the turned network minus the network itself.
+
+    Attributes:
+        knob, key, index: what was turned.
+        before, after: its value.
+        delta_latency_ms: per device.
+        ms_per_gmac: per device, latency bought (or paid) per 10^9 MACs; nan where the step changes no MACs.
+    """
+
+    knob: str
+    key: str
+    index: int | None
+    before: Any
+    after: Any
+    delta_macs: int
+    delta_flops: int
+    delta_params: int
+    delta_traffic_bytes: int
+    delta_peak_memory_bytes: int
+    delta_latency_ms: Mapping[str, float]
+
+    def ms_per_gmac(self, device: str) -> float:
+        """Latency change per 10^9 MACs changed."""
+        return self.delta_latency_ms[device] / self.delta_macs * 1e9 if self.delta_macs else float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class Sensitivity:
+    """All effects around one network.
+
+    Attributes:
+        name, workload: of the network.
+        macs, flops, traffic_bytes: of the network itself.
+        latency_ms: of the network itself, per device.
+        effects: knob by knob, a step up before a step down.
+    """
+
+    name: str
+    workload: Workload
+    macs: int
+    flops: int
+    traffic_bytes: int
+    latency_ms: Mapping[str, float]
+    effects: tuple[Effect, ...]
+
+    def best(self, device: str) -> tuple[Effect, ...]:
+        """Steps that make it faster on a device, most latency per MAC given up first."""
+        faster = [effect for effect in self.effects if effect.delta_latency_ms[device] < 0]
+        return tuple(sorted(faster, key=lambda effect: -_worth(effect, device)))
+
+
+def sensitivity_of(
+    cfg: CfgNode, devices: Iterable[str | Path | Device], workload: Workload
+) -> Sensitivity:
+    """Turn every knob of a config one step up and one step down.
+
+    Raises:
+        OracleError: as `score`; also a family without knobs.
+    """
+    turns = list(turns_of(cfg, to_spec))
+    places = find_devices(devices)
+    fields = {name: getattr(workload, name) for name in Workload.__dataclass_fields__}
+    net = to_spec(cfg)
+    scores = score_many([net, *(turn.network for turn in turns)], places, **fields)
+    effects = tuple(
+        Effect(
+            turn.knob.name,
+            turn.knob.key,
+            turn.knob.index,
+            turn.before,
+            turn.after,
+            *(_delta(scores, name, row) for name in ("macs", "flops", "params", "traffic_bytes", "peak_memory_bytes")),
+            MappingProxyType({name: float(column[row] - column[0]) for name, column in scores.latency_ms.items()}),
+        )
+        for row, turn in enumerate(turns, start=1)
+    )
+    return Sensitivity(
+        net.name,
+        workload,
+        int(scores.macs[0]),
+        int(scores.flops[0]),
+        int(scores.traffic_bytes[0]),
+        MappingProxyType({name: float(column[0]) for name, column in scores.latency_ms.items()}),
+        effects,
+    )
+
+
+def _delta(scores: Scores, name: str, row: int) -> int:
+    column = getattr(scores, name)
+    return int(column[row]) - int(column[0])
+
+
+def _worth(effect: Effect, device: str) -> float:
+    """Milliseconds saved per MAC given up; a step that saves time and gives up none is worth most."""
+    return -effect.delta_latency_ms[device] / -effect.delta_macs if effect.delta_macs < 0 else float("inf")
