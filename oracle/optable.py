@@ -8,7 +8,7 @@ uses of their base's value. All dimensions are Python ints, or sympy expressions
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -23,6 +23,7 @@ __all__ = [
     "Storage",
     "Use",
     "Value",
+    "equal",
     "prod",
 ]
 
@@ -73,6 +74,12 @@ def prod(dims: Iterable[Dim]) -> Dim:
     return result
 
 
+def equal(a: Dim, b: Dim) -> bool:
+    """Whether two sizes are equal; expressions are, if they are when multiplied out."""
+    difference = a - b
+    return bool(difference == 0 or (hasattr(difference, "expand") and difference.expand() == 0))
+
+
 class Shape(tuple[Dim, ...]):
     """The shape of a tensor argument; a type of its own, so that a formula can tell it from a list of ints."""
 
@@ -93,12 +100,25 @@ class Use(NamedTuple):
         """Elements it touches: a broadcast (stride 0) dimension counts once."""
         return prod(size for size, step in zip(self.shape, self.stride, strict=True) if step != 0)
 
+    @property
+    def memory(self) -> tuple[Any, ...]:
+        """Which memory it touches: the same for a tensor and its transpose."""
+        pairs = zip(self.shape, self.stride, strict=True)
+        return self.value, self.offset, frozenset((size, step) for size, step in pairs if step != 0 and size != 1)
+
 
 class Value(NamedTuple):
-    """The content of a storage between two writes; `producer` is a row index, -1 where it was given."""
+    """The content of a storage between two writes.
+
+    Attributes:
+        storage: which memory.
+        producer: the row that wrote it, -1 where it was given.
+        base: the value before it, of which that row overwrote only a part; -1 if it left nothing.
+    """
 
     storage: int
     producer: int
+    base: int = -1
 
 
 class Storage(NamedTuple):
@@ -238,8 +258,14 @@ class OpTable:
 
     def producers(self, index: int) -> list[int]:
         """Rows that produced what row `index` reads: the data-flow edges into it."""
-        found = (self.values[use.value].producer for use in self.rows[index].reads)
+        found = (self.values[value].producer for use in self.rows[index].reads for value in self.lineage(use.value))
         return sorted({producer for producer in found if producer >= 0})
+
+    def lineage(self, value: int) -> Iterator[int]:
+        """A value, and those before it that are still in its memory in part."""
+        while value >= 0:
+            yield value
+            value = self.values[value].base
 
     def by_class(self) -> Counter[str]:
         """How many rows each class has."""

@@ -92,7 +92,8 @@ class NASBench201Reduction(nn.Module):
         style = ConvStyle("relu", inplace=False, bn_eps=bn_eps, bn_momentum=bn_momentum)
         self.a = _relu_conv_bn(w_in, w_out, 3, 2, style)
         self.b = _relu_conv_bn(w_out, w_out, 3, 1, style)
-        self.shortcut = chain(pool=nn.AvgPool2d(2, stride=2), conv=conv2d(w_in, w_out, 1))
+        # On even images, the only ones there are, it does not matter how pooling rounds; up is how convolutions do.
+        self.shortcut = chain(pool=nn.AvgPool2d(2, stride=2, ceil_mode=True), conv=conv2d(w_in, w_out, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         main = self.b(self.a(x))

@@ -97,5 +97,5 @@ class ViTHead(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.ln(x)
-        out: Tensor = self.fc(x[:, 0] if self.class_token else x.mean(dim=1))
+        out: Tensor = self.fc(x.select(1, 0) if self.class_token else x.mean(dim=1))
         return out

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from oracle.cli._messages import complain
 from oracle.cli._parser import TRACEBACK, parser
@@ -40,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OracleError as error:
         return _fail(str(error))
     except OSError as error:
-        _abandon_stdout()
+        if error.filename is None:
+            _abandon_stdout()
         return _fail(f"{error.filename or 'standard output'}: {error.strerror or error}")
     except Exception as error:
         if TRACEBACK in arguments:
@@ -68,4 +70,5 @@ def _fail(message: str, code: int = 2) -> int:
 
 def _abandon_stdout() -> None:
     """Nobody takes what is still in the buffer; without this the interpreter would complain when it exits."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -19,4 +19,5 @@ def warn(message: str) -> None:
 
 def _line(kind: str, message: str) -> None:
     text = " ".join("".join(c if c.isprintable() else " " for c in message).split())
-    sys.stderr.write(f"oracle: {kind}: {text}\n")
+    if sys.stderr is not None:  # closed before we began
+        sys.stderr.write(f"oracle: {kind}: {text}\n")

@@ -15,7 +15,7 @@ _EXAMPLES = """\
 examples:
   oracle devices
   oracle devices jetson-agx-orin
-  oracle devices my/board.yaml          checks and shows a device file of your own
+  oracle devices my/board.yaml                  # checks a device file of your own
   oracle devices --format csv -o devices.csv"""
 
 

@@ -14,7 +14,7 @@ __all__ = ["add"]
 _EXAMPLES = """\
 examples:
   oracle networks
-  oracle networks regnet                part of a name or of its directory
+  oracle networks regnet                        # part of a name or of its directory
   oracle networks 'RegNet?-4*'"""
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from oracle.cli._flags import add_devices, add_output, add_workload, natural
 from oracle.cli._output import deliver
 from oracle.cli._scoring import candidate_of, score_all
+from oracle.cli._sources import expand
 from oracle.errors import OracleError
 from oracle.report.breakdown import GROUPINGS, ORDERS, breakdown, ordered
 
@@ -22,10 +23,10 @@ __all__ = ["add"]
 
 _EXAMPLES = """\
 examples:
-  oracle ops ResNet-50 --device t4 --by class             which class of operator takes the time
-  oracle ops ResNet-50 --device t4 --by module --depth 1  which block
-  oracle ops ViT-B-16 --device t4 --runtime compiled --sort time --top 10
-  oracle ops RegNetX-400MF                                counts alone, no device needed
+  oracle ops ResNet-50 --device t4 --by class   # which class of operator takes the time
+  oracle ops ResNet-50 --device t4 --depth 1    # which block
+  oracle ops ViT-B-16 --device t4 --runtime compiled --top 10
+  oracle ops RegNetX-400MF                      # counts alone, no device needed
 
 A kernel is named after its main operator; `convolution +2` runs two more in its epilogue. It is
 memory-bound where its intensity (FLOP/byte) is below the device's ridge point, else compute-bound."""
@@ -63,10 +64,10 @@ def add(commands: Any) -> None:
 def _run(args: argparse.Namespace) -> int:
     if args.depth and args.by not in (None, "module"):
         raise OracleError(f"--depth {args.depth} is about module paths, which --by {args.by} does not show")
-    costs, code = score_all(args)
-    if len(costs) != 1:
-        raise OracleError(f"{args.networks[0]}: ops takes one network, here are {len(costs)}")
-    cost = costs[0]
+    count = len(expand(args.networks))
+    if count != 1:
+        raise OracleError(f"{args.networks[0]}: ops takes one network, here are {count}")
+    (cost,), code = score_all(args)
     lines = {device: _lines(cost.kernels(device), args, timed=True) for device in cost.times}
     if not lines:
         lines[""] = _lines(_untimed(args), args, timed=False)
@@ -112,7 +113,7 @@ def _untimed(args: argparse.Namespace) -> list[KernelCost]:
     from oracle.query import KernelCost
     from oracle.query.timing import network_columns
 
-    candidate = candidate_of(args.networks[0], args, [])
+    candidate = candidate_of(expand(args.networks)[0], args, [])
     found = []
     for kernel in network_columns(candidate.net, candidate.workload).count.kernels:
         flops = kernel.matrix_flops + kernel.vector_flops

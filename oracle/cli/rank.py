@@ -45,7 +45,7 @@ def add(commands: Any) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     costs, code = score_all(args)
-    from oracle.query.rank import ranking_of
+    from oracle.query.ranking import ranking_of
     from oracle.report.rows import ranking_rows
     from oracle.report.table import ranking_tables
 

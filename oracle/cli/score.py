@@ -13,7 +13,7 @@ __all__ = ["add"]
 
 _EXAMPLES = """\
 examples:
-  oracle score ResNet-50                                  counts alone, no device needed
+  oracle score ResNet-50                        # counts alone, no device needed
   oracle score ResNet-50 -d rtx-4090 -d t4 --dtype float16 --batch 64 --runtime engine
   oracle score my/net.yaml --set TRAIN.IM_SIZE 288 --mode training --optimizer adamw
   oracle score regnetx --convention fvcore --format csv -o regnetx.csv

@@ -197,9 +197,8 @@ def find_template(
 def _key(
     inputs: CellInputs, static: tuple[tuple[str, Scalar], ...], pins: tuple[tuple[str, int], ...], workload: Workload
 ) -> TemplateKey:
-    rank = len(inputs.dims)
     return TemplateKey(
-        inputs.kind, static, pins, rank, inputs.input, inputs.gradient, inputs.first, _workload_key(workload)
+        inputs.kind, static, pins, inputs.input, inputs.gradient, inputs.first, _workload_key(workload)
     )
 
 

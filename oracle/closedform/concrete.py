@@ -68,11 +68,10 @@ def concrete_cell(cell: CellSpec, dims: Sequence[int], inputs: CellInputs, workl
 
 
 def format_of(spec: TensorSpec) -> Format:
-    """The format of a tensor that is contiguous or channels last (both, where sizes of 1 make them one)."""
-    return Format(spec.dtype, "contiguous" if spec.empty().is_contiguous() else "channels_last")
+    """The format of a dense tensor."""
+    return Format.of(spec.dtype, spec.shape, spec.stride)
 
 
 def _spec(dims: Sequence[int], form: Format) -> TensorSpec:
-    layout = torch.channels_last if form.layout == "channels_last" else torch.contiguous_format
     dtype = getattr(torch, form.dtype)
-    return TensorSpec.of(torch.empty(tuple(dims), dtype=dtype, device="meta", memory_format=layout))
+    return TensorSpec.of(torch.empty_permuted(tuple(dims), form.order, dtype=dtype, device="meta"))

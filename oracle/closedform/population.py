@@ -84,8 +84,8 @@ def _walk(
     dims = np.ones((4, size), dtype=np.int64)
     for axis, dim in enumerate((workload.batch_size, *population.input_shape)):
         dims[axis] = dim
-    layout = "channels_last" if workload.layout == "nhwc" else "contiguous"
-    forms = [(Format("float32", layout), len(population.input_shape) + 1)]
+    rank = len(population.input_shape) + 1
+    forms = [Format.image("float32", rank, workload.layout)]
     form_of = np.zeros(size, dtype=np.int64)  # index into forms
     for place, groups in enumerate(_places(population, workload)):
         for group in groups:
@@ -94,18 +94,17 @@ def _walk(
                 chosen = np.flatnonzero(here == number)
                 if not len(chosen):
                     continue
-                form, rank = forms[number]
+                form = forms[number]
                 rows = group.rows[chosen]
-                entering = tuple(dims[axis, rows] for axis in range(rank))
+                entering = tuple(dims[axis, rows] for axis in range(len(form.order)))
                 inputs = _inputs(group, chosen, entering, form, place == 0)
                 for piece in cost_cells(store, inputs, len(rows), workload, devices):
                     positions = chosen[piece.index]
                     yield _Situation(group, positions, tuple(d[piece.index] for d in entering), form, place == 0, piece)
-                    after = (piece.output, len(piece.costs.output))
-                    if after not in forms:
-                        forms.append(after)
+                    if piece.output not in forms:
+                        forms.append(piece.output)
                     members = group.rows[positions]
-                    form_of[members] = forms.index(after)
+                    form_of[members] = forms.index(piece.output)
                     for axis, sizes in enumerate(piece.costs.output):
                         dims[axis, members] = sizes
 

@@ -37,9 +37,7 @@ class Program:
 
     def __post_init__(self) -> None:
         for number, (operation, a, b) in enumerate(self.steps):
-            earlier = operation in ("const", "symbol") or (0 <= a < number and 0 <= b < number)
-            known = operation != "symbol" or 0 <= a < len(self.symbols)
-            if operation not in OPERATIONS or not earlier or not known or type(a) is not int or type(b) is not int:
+            if not _sound(operation, a, b, number, len(self.symbols)):
                 raise OracleError(f"step {number} of a closed form is broken: {operation!r}, {a!r}, {b!r}")
 
     def function(self, outputs: Sequence[int]) -> Callable[..., tuple[Any, ...]]:
@@ -116,6 +114,15 @@ class Program:
                 if operation == "mod":
                     low[number], high[number] = 0, max(high[b] - 1, 0)
         return [max(abs(low[step]), abs(high[step])) for step in outputs]
+
+
+def _sound(operation: Any, a: Any, b: Any, number: int, symbols: int) -> bool:
+    """Whether a step is one of ours and uses earlier steps only; nothing else may become source code."""
+    if operation not in OPERATIONS or type(a) is not int or type(b) is not int:
+        return False
+    if operation in ("const", "symbol"):
+        return operation == "const" or 0 <= a < symbols
+    return 0 <= a < number and 0 <= b < number
 
 
 def _apply(operation: str, x: int, y: int) -> int:

@@ -57,8 +57,8 @@ def _cost(
 ) -> tuple[int, int, int, int, int, int, list[float]] | None:
     macs = flops = traffic = params = activations = weights = live = 0
     latency = [0.0] * len(devices)
-    layout = "channels_last" if workload.layout == "nhwc" else "contiguous"
-    entering = (workload.batch_size, *net.input_shape), Format("float32", layout)
+    form = Format.image("float32", len(net.input_shape) + 1, workload.layout)
+    entering = (workload.batch_size, *net.input_shape), form
     previous: CellSpec | None = None
     cell: _Cell | None = None
     for index, spec in enumerate(net.cells):

@@ -15,6 +15,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
 
 from oracle.closedform.compile import ProgramBuilder, Term, UnsupportedExpressionError
+from oracle.closedform.equalities import equalities, rewritten
 from oracle.closedform.template import MEMORY_SIZES, Format, KernelMeta, KernelNumbers, Template, TemplateKey
 from oracle.counting import TableCount, count
 from oracle.counting.chain import run_cell, tracing_part
@@ -61,16 +62,17 @@ def make_template(
             gradient = _empty(traced.output.shape, key.gradient)
             x = _empty(sizes, key.input, requires_grad=workload.training and not key.first)
             traced = run_cell(CellSpec(key.kind, tuple(params)), x, gradient, tracing_part(workload))
-        counts = count(traced.table, workload)
         output_format = _format(traced.output)
         gradient_format = None if traced.input_gradient is None else _format(traced.input_gradient)
-    return _assemble(key, symbols, environment, counts, traced.output, output_format, gradient_format)
+    guards = [guard.expr for guard in environment.guards if guard.expr != True]  # noqa: E712 (a sympy boolean)
+    table = rewritten(traced.table, equalities(guards, environment.replacements))
+    return _assemble(key, symbols, guards, count(table, workload), traced.output, output_format, gradient_format)
 
 
 def _assemble(
     key: TemplateKey,
     symbols: Sequence[tuple[str, Any]],
-    environment: ShapeEnv,
+    guards: Sequence[Any],
     counts: TableCount,
     output: Any,
     output_format: Format,
@@ -81,11 +83,7 @@ def _assemble(
         *(tuple(builder.add(getattr(k, name)) for k in counts.kernels) for name in KernelNumbers._fields)
     )
     traffic = tuple(builder.total(pair) for pair in zip(numbers.read_bytes, numbers.write_bytes, strict=True))
-    guards = []
-    for guard in environment.guards:
-        expression = guard.expr
-        if expression != True:  # noqa: E712 (a sympy boolean)
-            guards += builder.relation(expression)
+    relations = [relation for guard in guards for relation in builder.relation(guard)]
     steps = {
         "macs": builder.total(numbers.macs),
         "flops": builder.total([*numbers.matrix_flops, *numbers.vector_flops]),
@@ -99,7 +97,7 @@ def _assemble(
     return Template(
         key=key,
         program=builder.program(),
-        guards=tuple(dict.fromkeys(guards)),
+        guards=tuple(dict.fromkeys(relations)),
         kernels=tuple(
             KernelMeta(k.name, k.op_class, k.module, k.phase, k.matrix_dtype, k.vector_dtype) for k in counts.kernels
         ),
@@ -126,18 +124,22 @@ def _source(name: str) -> Any:
 
 
 def _empty(shape: Sequence[Any], form: Format, requires_grad: bool = False) -> Any:
-    layout = torch.channels_last if form.layout == "channels_last" else torch.contiguous_format
     dtype = getattr(torch, form.dtype)
-    return torch.empty(tuple(shape), dtype=dtype, device="meta", memory_format=layout, requires_grad=requires_grad)
+    return torch.empty_permuted(
+        tuple(shape), form.order, dtype=dtype, device="meta", requires_grad=requires_grad
+    )
 
 
 def _format(tensor: Any) -> Format:
-    dtype = str(tensor.dtype).removeprefix("torch.")
-    if tensor.is_contiguous():
-        return Format(dtype, "contiguous")
-    if tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last):
-        return Format(dtype, "channels_last")
-    raise UnsupportedExpressionError("a cell's result is neither contiguous nor channels last")
+    """The format of a dense tensor; what it needs of the sizes becomes guards."""
+    hints = [size if isinstance(size, int) else size.node.hint for size in tensor.stride()]
+    sizes = [size if isinstance(size, int) else size.node.hint for size in tensor.shape]
+    form = Format.of(str(tensor.dtype).removeprefix("torch."), sizes, hints)
+    twin = _empty(tensor.shape, form)
+    pairs = zip(tensor.shape, tensor.stride(), twin.stride(), strict=True)
+    if not all(size == 1 or stride == expected for size, stride, expected in pairs):
+        raise UnsupportedExpressionError("a cell's result is not dense")
+    return form
 
 
 def _expression(size: Any) -> Any:

@@ -24,10 +24,27 @@ Array = Any  # an int, or an int64 array of shape (rows,)
 
 
 class Format(NamedTuple):
-    """How a tensor is laid out, without its sizes: dtype, and "contiguous" or "channels_last"."""
+    """How a dense tensor is laid out, without its sizes.
+
+    Attributes:
+        dtype: such as `float32`.
+        order: its dimensions from the outermost to the innermost; (0, 2, 3, 1) is channels last.
+    """
 
     dtype: str
-    layout: str
+    order: tuple[int, ...]
+
+    @classmethod
+    def of(cls, dtype: str, shape: Sequence[int], stride: Sequence[int]) -> Format:
+        """The format of a tensor; dimensions of size 1, whose stride means nothing, stay where they are."""
+        order = sorted((axis for axis in range(len(shape)) if shape[axis] != 1), key=lambda axis: -stride[axis])
+        moving = iter(order)
+        return cls(dtype, tuple(axis if shape[axis] == 1 else next(moving) for axis in range(len(shape))))
+
+    @classmethod
+    def image(cls, dtype: str, rank: int, layout: str) -> Format:
+        """The format of an input of some rank in a workload's layout."""
+        return cls(dtype, (0, 2, 3, 1) if layout == "nhwc" and rank == 4 else tuple(range(rank)))
 
 
 class TemplateKey(NamedTuple):
@@ -37,7 +54,6 @@ class TemplateKey(NamedTuple):
         kind: of the cell.
         static: parameters that are no symbols.
         pinned: symbols that are 0 or 1, with their value (both change what runs).
-        rank: dimensions of the input.
         input, gradient: formats of what enters at both ends; no gradient means like the output.
         first: whether the input needs no gradient.
         workload: the workload's fields but for the batch size.
@@ -46,7 +62,6 @@ class TemplateKey(NamedTuple):
     kind: str
     static: tuple[tuple[str, Any], ...]
     pinned: tuple[tuple[str, int], ...]
-    rank: int
     input: Format
     gradient: Format | None
     first: bool
@@ -226,9 +241,8 @@ class Template:
         """
         data = {name: _tuples(plain[name]) for name in cls.__dataclass_fields__}
         key = data["key"]
-        data["key"] = TemplateKey(
-            key[0], key[1], key[2], key[3], Format(*key[4]), None if key[5] is None else Format(*key[5]), key[6], key[7]
-        )
+        gradient = None if key[4] is None else Format(*key[4])
+        data["key"] = TemplateKey(*key[:3], Format(*key[3]), gradient, *key[5:])
         program = plain["program"]
         data["program"] = Program(_tuples(program["symbols"]), _tuples(program["steps"]))
         data["kernels"] = tuple(KernelMeta(*kernel) for kernel in data["kernels"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from oracle.counting.flops import Work, work_of
-from oracle.counting.fusion import Kernel, kernels_of
+from oracle.counting.fusion import Kernel, has_bias, kernels_of
 from oracle.counting.memory import Lifetimes, lifetimes_of
 from oracle.counting.traffic import itemsize, moved_elements
 from oracle.optable import OpTable, Row, Shape, Use, prod
@@ -76,8 +76,9 @@ def count(table: OpTable, workload: Workload) -> TableCount:
     """Count a table under a workload's runtime and dtype."""
     works = [work_of(row, workload.causal) for row in table.rows]
     kernels = kernels_of(table, workload.runtime)
+    run = {row for kernel in kernels for row in kernel.rows}
     return TableCount(
-        tuple(_kernel_count(table, kernel, works, workload) for kernel in kernels),
+        tuple(_kernel_count(table, kernel, works, run, workload) for kernel in kernels),
         sum(storage.elements for storage in table.storages if storage.kind == "parameter"),
         sum(_activations(row, work) for row, work in zip(table.rows, works, strict=True) if row.phase == "forward"),
         tuple(sorted({row.name for row, work in zip(table.rows, works, strict=True) if work is None})),
@@ -93,7 +94,9 @@ def _coverage(works: list[Work | None]) -> tuple[int, int, int]:
     return len(works) - unknown - nothing, nothing, unknown
 
 
-def _kernel_count(table: OpTable, kernel: Kernel, works: list[Work | None], workload: Workload) -> KernelCount:
+def _kernel_count(
+    table: OpTable, kernel: Kernel, works: list[Work | None], run: set[int], workload: Workload
+) -> KernelCount:
     main = table.rows[kernel.main]
     macs: Dim = 0
     matrix: Dim = 0
@@ -102,7 +105,7 @@ def _kernel_count(table: OpTable, kernel: Kernel, works: list[Work | None], work
         row, work = table.rows[index], works[index] or Work(0, 0)
         if index in kernel.folded:
             # The scale went into the weights, the shift into the bias: one addition is left, none if there was a bias.
-            work = Work(0, 0 if main.args[2 if main.op_class != "linear" else 0] is not None else prod(row.reads[0].shape))
+            work = Work(0, 0 if has_bias(main) else prod(row.args[0]))
         macs = macs + work.macs
         products = 2 * work.macs if row.op_class in MATRIX_CLASSES else 0
         matrix = matrix + products
@@ -122,9 +125,15 @@ def _kernel_count(table: OpTable, kernel: Kernel, works: list[Work | None], work
         vector,
         _bytes(reads, workload, False),
         _bytes([(table.rows[row], use) for row, use in kernel.writes], workload, True),
-        _bytes([(row, use) for row, use in reads if table.storage_of(use).is_weight], workload, False),
+        _bytes([(row, use) for row, use in reads if _is_weight(table, use, run)], workload, False),
         kernel.rows,
     )
+
+
+def _is_weight(table: OpTable, use: Use, run: set[int]) -> bool:
+    """Whether a kernel reads a weight, or what was computed from weights before anything ran."""
+    producer = table.values[use.value].producer
+    return table.storage_of(use).is_weight or (producer >= 0 and producer not in run)
 
 
 def _bytes(uses: list[tuple[Row, Use]], workload: Workload, writing: bool) -> Dim:

@@ -76,7 +76,8 @@ def work_of(row: Row, causal: str = "full") -> Work | None:
         return Work(0, 0)
     short = row.name.split(".")[-1].removeprefix("_foreach_").rstrip("_")
     if row.pointwise or row.op_class == "elementwise" or short in POINTWISE_FLOPS:
-        return Work(0, POINTWISE_FLOPS.get(short, 1) * _elements(row.out if row.out else row.args[0]))
+        # In-place operators on lists of tensors return nothing: what they change, they were given first.
+        return Work(0, POINTWISE_FLOPS.get(short, 1) * _elements(row.args[0] if row.out is None else row.out))
     return None
 
 

@@ -1,8 +1,10 @@
 """Peak memory by liveness: a tensor lives from the kernel that makes it to the last one that uses it.
 
-Weights, and in training gradients and the optimiser's state, stay. Workspace of kernels and the allocator's
-rounding are not included. The code works on sizes that are ints, and as well on numpy arrays of sizes (one entry
-per cell), for which `maximum` is numpy's.
+Weights stay, and in training gradients and the optimiser's state; so do the outputs of a call until it returns,
+and in eager inference the half-precision copies of weights, which autocast keeps. An input lives until its last
+use, although a caller may hold it for longer, as Python frames do with what their variables name. Workspace of
+kernels and the allocator's rounding are not included. The code works on sizes that are ints, and as well on numpy
+arrays of sizes (one entry per cell), for which `maximum` is numpy's.
 """
 
 from __future__ import annotations
@@ -34,9 +36,9 @@ class Lifetimes:
     """Who lives when, in one cell; structure only, sizes come later.
 
     Attributes:
-        steps: kernels in each phase.
+        steps: kernels in each phase; at least one in the forward phase.
         spans: per phase, the storages alive and their steps; without those below.
-        input_forward: last forward step that uses the input; -1 if none.
+        input_forward: last forward step at which the input is alive; -1 if there is none.
         input_backward: last backward step that uses the input; -1 if none.
         weights, states, gradients: storages that stay.
         retained: storages made in the forward pass and used in the backward pass, boundaries apart.
@@ -109,12 +111,13 @@ def lifetimes_of(table: OpTable, kernels: Sequence[Kernel], runtime: str) -> Lif
     weights, states, gradients = _residents(table, touched, set(born), runtime)
     stays = {*weights, *states}
     final = set(gradients)
+    held = {table.values[value].storage for value in table.outputs}
     spans: list[list[Span]] = [[], [], []]
     retained = []
     for storage, steps in used.items():
         if storage in stays or storage == table.boundary_in:
             continue
-        spans_of, kept = _spans_of(table, storage, steps, counters, storage in final)
+        spans_of, kept = _spans_of(table, storage, steps, counters, storage in final, storage in held)
         for phase, span in spans_of:
             spans[phase].append(span)
         if kept and storage != table.boundary_out:
@@ -122,10 +125,12 @@ def lifetimes_of(table: OpTable, kernels: Sequence[Kernel], runtime: str) -> Lif
     x = used.get(table.boundary_in, [[], [], []])
     y = used.get(table.boundary_out, [[], [], []])
     given = table.boundary_in not in stays
+    steps = max(counters[0], 1)  # where nothing runs, such as in a reshape, the input is there all the same
+    returned = [steps - 1] if table.boundary_in in held else [0]
     return Lifetimes(
-        (counters[0], counters[1], counters[2]),
+        (steps, counters[1], counters[2]),
         (tuple(spans[0]), tuple(spans[1]), tuple(spans[2])),
-        max(x[0], default=-1) if given else -1,
+        max(x[0] + returned) if given else -1,
         max(x[1], default=-1) if given else -1,
         tuple(weights),
         tuple(states),
@@ -142,12 +147,14 @@ def _residents(
 ) -> tuple[list[int], list[int], list[int]]:
     """Storages that stay: weights, optimiser state, gradients of parameters."""
     weights, states, gradients = [], [], []
+    inference = all(row.phase == "forward" for row in table.rows)
+    copies = _cast_weights(table) if inference and runtime == "eager" else set()
     for index, storage in enumerate(table.storages):
-        if runtime == "engine" and all(row.phase == "forward" for row in table.rows):
+        if inference and runtime == "engine":
             # What an engine loads is what its kernels read, folded and cast as they read it.
             resident = index in touched and index not in born and storage.kind != "input"
         else:
-            resident = storage.is_weight
+            resident = storage.is_weight or index in copies
         if resident:
             weights.append(index)
         elif storage.kind == "state":
@@ -157,8 +164,17 @@ def _residents(
     return weights, states, gradients
 
 
+def _cast_weights(table: OpTable) -> set[int]:
+    """Copies of weights in another type; autocast keeps them until it ends, should the weight be used again."""
+    return {
+        table.values[row.writes[0].value].storage
+        for row in table.rows
+        if row.name == "aten._to_copy" and row.writes and table.storage_of(row.reads[0]).kind == "parameter"
+    }
+
+
 def _spans_of(
-    table: OpTable, storage: int, steps: list[list[int]], counters: list[int], gradient: bool
+    table: OpTable, storage: int, steps: list[list[int]], counters: list[int], gradient: bool, held: bool
 ) -> tuple[list[tuple[int, Span]], bool]:
     """Where a storage that is no resident and no input lives, and whether the forward pass leaves it to the backward."""
     forward, backward, optimizer = steps
@@ -166,7 +182,7 @@ def _spans_of(
     kept = bool(forward and backward)
     if forward:
         first = 0 if table.storages[storage].kind == "input" else min(forward)
-        last = counters[0] - 1 if kept or storage == table.boundary_out else max(forward)
+        last = counters[0] - 1 if kept or held or storage == table.boundary_out else max(forward)
         found.append((0, Span(storage, first, last)))
     if backward:
         given = kept or storage == table.grad_out

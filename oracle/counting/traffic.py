@@ -20,6 +20,13 @@ _GATHERS = frozenset(
 _SCATTERS = frozenset(
     f"aten.{name}" for name in "index_add_ index_put_ _index_put_impl_ scatter_ scatter_add_ index_copy_".split()
 )
+_KEPT_FOR_ITS_SHAPE = frozenset(
+    f"aten.{name}_backward"
+    for name in "max_pool2d_with_indices max_pool3d_with_indices avg_pool2d avg_pool3d adaptive_max_pool2d"
+    " adaptive_max_pool3d _adaptive_avg_pool2d _adaptive_avg_pool3d reflection_pad1d reflection_pad2d"
+    " replication_pad1d replication_pad2d nll_loss nll_loss2d".split()
+)
+"""Take the forward input as their second tensor; autograd keeps it for them, but they only ask for its shape."""
 
 
 def itemsize(dtype: str, quantised: bool = False) -> int:
@@ -39,7 +46,9 @@ def reads_of(row: Row) -> tuple[Use, ...]:
 def moved_elements(row: Row, use: Use, writing: bool) -> Dim:
     """Elements of a use that really move."""
     if not writing and row.name in _GATHERS and use is row.reads[0]:
-        return prod(row.out)
+        return min(prod(row.out), use.elements)
+    if not writing and row.name in _KEPT_FOR_ITS_SHAPE and use is row.reads[1]:
+        return 0
     if row.name in _SCATTERS and use.shape == row.args[0]:
         return row.reads[-1].elements
     return use.elements

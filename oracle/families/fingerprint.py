@@ -1,9 +1,10 @@
 """Fingerprints of networks: 128 bits per candidate, equal for equal specs and for those only.
 
-A chain is hashed as the sum over its cells of `mixed word of the cell * random word of the position`, modulo 2**64,
-twice with independent words. A run of equal cells needs one product with the difference of two running sums, so
-that a run, its parts and single cells give the same. Words come from BLAKE2 of names and from SplitMix64 (Steele,
-Lea, Flood: Fast splittable pseudorandom number generators, OOPSLA 2014); they are the same in every process.
+A chain is hashed as the sum, over its cells, of a mixed word of the cell times a random word of its position,
+modulo 2**64; twice, with independent words. A run of equal cells needs one product with the difference of two
+running sums, so a run, its parts and single cells give the same. Words come from BLAKE2 of names and from
+SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, OOPSLA 2014), so that every
+process finds the same.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from oracle.families.population import CellArray, Ints, Population
+from oracle.families.population import Ints, Population
 
 __all__ = ["Fingerprints", "Seen", "fingerprints", "first_of_each"]
 
@@ -87,18 +88,26 @@ def _mixed(words: Words) -> Words:
 
 def _running_sums(count: int, lane: int) -> Words:
     """Sums of the random words of the first 0, 1, 2, ... positions."""
-    states = np.arange(1, count, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(_word("position", lane))
+    states = np.arange(1, count, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(
+        _word("position", lane)
+    )
     return np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(_mixed(states), dtype=np.uint64)])
 
 
 def first_of_each(prints: Fingerprints) -> Ints:
     """Ascending positions of candidates that equal none before them."""
-    plain = np.sort(prints[0])
-    if (plain[1:] != plain[:-1]).all():
-        return np.arange(prints.shape[1])
-    order = np.lexsort((prints[1], prints[0]))  # stable, so the first of equals comes first
-    repeated = (prints[:, order[1:]] == prints[:, order[:-1]]).all(axis=0)
-    return np.sort(order[np.concatenate([[True], ~repeated])])
+    order = np.argsort(prints[0])
+    words = prints[0][order]
+    alike = words[1:] == words[:-1]
+    # Few share a first word; among those the second decides, and the position which of equals comes first.
+    some = (
+        order[np.concatenate([alike, [False]]) | np.concatenate([[False], alike])]
+        if alike.any()
+        else order[:0]
+    )
+    some = some[np.lexsort((some, prints[1][some], prints[0][some]))]
+    repeated = some[1:][(prints[:, some[1:]] == prints[:, some[:-1]]).all(axis=0)]
+    return np.delete(np.arange(len(words)), repeated)
 
 
 class Seen:

@@ -114,9 +114,10 @@ def _slice(group: CellArray, start: int, stop: int) -> CellArray:
 
 
 def _taken(group: CellArray, kept: Ints) -> CellArray:
-    inside = kept[group.rows] >= 0
+    rows = kept[group.rows]
+    inside = np.flatnonzero(rows >= 0)
     params = tuple((name, v[inside] if isinstance(v, np.ndarray) else v) for name, v in group.params)
-    return CellArray(group.kind, params, kept[group.rows[inside]], group.counts[inside])
+    return CellArray(group.kind, params, rows[inside], group.counts[inside])
 
 
 def _varies(value: Scalar) -> bool:

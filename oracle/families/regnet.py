@@ -12,7 +12,16 @@ from oracle.families._stages import Names, Stage, compatible
 from oracle.families.anynet import assemble
 from oracle.spec import NetSpec
 
-__all__ = ["NAMES", "QUANTUM", "block_levels", "block_widths", "level_widths", "stage_runs", "stages_of", "to_spec"]
+__all__ = [
+    "NAMES",
+    "QUANTUM",
+    "block_levels",
+    "block_widths",
+    "level_widths",
+    "stage_runs",
+    "stages_of",
+    "to_spec",
+]
 
 QUANTUM = 8
 NAMES = Names(

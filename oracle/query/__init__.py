@@ -15,7 +15,7 @@ from oracle.families import to_spec
 from oracle.query.cost import Cost, DeviceTime, KernelCost
 from oracle.query.devices import find_devices
 from oracle.query.many import Scores, score_many
-from oracle.query.rank import Ranking, ranking_of
+from oracle.query.ranking import Ranking, ranking_of
 from oracle.query.sensitivity import Effect, Sensitivity, sensitivity_of
 from oracle.query.timing import cost_of, network_columns, table_columns
 from oracle.spec import NetSpec, Workload

@@ -45,7 +45,7 @@ def time_caption(times: Iterable[DeviceTime]) -> str:
 
 def _model(time: DeviceTime) -> str:
     if time.model == "roofline":
-        model = "Times: textbook roofline, a lower bound (all peaks reached, launches free)"
+        model = "Times: textbook roofline, a lower bound (full peaks, free launches, cold cache)"
     else:
         model = f"Times on {time.device}: {time.model} ({time.source})"
     if time.expected_error is None:

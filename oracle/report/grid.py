@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -45,13 +45,13 @@ class Column:
         """Columns of text that header and cells need."""
         return max(map(len, (self.title, self.unit, *self.cells)))
 
-    def cell(self, row: int) -> str:
-        """The text of one cell."""
-        return self.cells[row].rjust(self.width) if self.number else one_line(self.cells[row])
-
-    def style(self, row: int) -> str:
-        """The style of one cell."""
-        return self.styles[row] if self.styles else ""
+    def texts(self) -> list[Text]:
+        """The cells; numbers are padded on the left, so that they stay aligned below a wider header."""
+        width = self.width
+        cells = [cell.rjust(width) if self.number else one_line(cell) for cell in self.cells]
+        return [
+            Text(cell, style) for cell, style in zip(cells, self.styles or [""] * len(cells), strict=True)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Grid:
     columns: tuple[Column, ...]
     title: str = ""
     totals: int = 0
-    row_styles: Sequence[str] = field(default=())
+    row_styles: Sequence[str] = ()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         if self.title:
@@ -89,12 +89,12 @@ class Grid:
                 overflow="fold",
                 min_width=column.width if column.number else None,
             )
-        length = len(self.columns[0].cells)
-        for row in range(length):
-            if self.totals and row == length - self.totals:
+        rows = list(zip(*(column.texts() for column in self.columns), strict=True))
+        styles = self.row_styles or [""] * len(rows)
+        for index, (cells, style) in enumerate(zip(rows, styles, strict=True)):
+            if self.totals and index == len(rows) - self.totals:
                 table.add_section()
-            cells = [Text(column.cell(row), style=column.style(row)) for column in self.columns]
-            table.add_row(*cells, style=self.row_styles[row] if self.row_styles else "")
+            table.add_row(*cells, style=style)
         yield table
 
     def _header(self, column: Column) -> Text:

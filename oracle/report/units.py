@@ -35,9 +35,12 @@ def aligned(values: Sequence[Number], scale: float = 1.0, digits: int = 4, most:
     return lined_up([_text(value, scale, digits, most) for value in values])
 
 
-def stated(value: Number, scale: float = 1.0) -> str:
-    """A number that somebody wrote down, with the digits they wrote."""
-    return MISSING if value is None else f"{value / scale:.12g}"
+def stated(value: Number, scale: float = 1.0, digits: int = 12) -> str:
+    """A number that somebody wrote down, with the digits they wrote, as far as `digits` allows."""
+    if value is None:
+        return MISSING
+    text = f"{value / scale:.{digits}g}"
+    return f"{value / scale:.0f}" if "e" in text else text
 
 
 def lined_up(texts: Sequence[str]) -> tuple[str, ...]:

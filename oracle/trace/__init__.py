@@ -45,7 +45,10 @@ def trace_module(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, 
     twin = twin_on_meta(module)
     twin.train(workload.training)
     memo: dict[int, Any] = {}
-    return trace(twin, to_meta(args, memo), to_meta(dict(kwargs), memo), workload).table
+    inputs = to_meta(args, memo)
+    if workload.layout == "nhwc":
+        inputs = tuple(_channels_last(tensor) for tensor in inputs)
+    return trace(twin, inputs, to_meta(dict(kwargs), memo), workload).table
 
 
 def trace(
@@ -62,7 +65,7 @@ def trace(
 
     Args:
         module, args, kwargs: the call; the first input gets a gradient in training if it requires one.
-        workload: mode, dtype, layout and optimiser.
+        workload: mode, dtype, optimiser, and the layout of the weights (that of the inputs is theirs).
         loss: maps the output to a scalar to start the backward pass from; its operators are a cell of their own.
         grad_output: the gradient to start from instead; empty tensors like the output where there is neither.
         cell_of: index of the cell for each direct child's name; operators elsewhere belong to cell 0.
@@ -70,7 +73,7 @@ def trace(
     calls = CallRecorder(workload.autocast_dtype)
     recorder = Recorder(calls)
     if workload.layout == "nhwc":
-        args = _channels_last(module, args)
+        module.to(memory_format=torch.channels_last)
     for tensor in module.parameters():
         recorder.give(tensor, "parameter")
     for tensor in module.buffers():
@@ -217,13 +220,10 @@ def _module_call(path: str, cell: int, places: int, module: nn.Module, args: Any
     )
 
 
-def _channels_last(module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Weights and images in NHWC order, as `.to(memory_format=torch.channels_last)` lays them out."""
-    module.to(memory_format=torch.channels_last)
-    return tuple(
-        arg.contiguous(memory_format=torch.channels_last) if isinstance(arg, torch.Tensor) and arg.dim() == 4 else arg
-        for arg in args
-    )
+def _channels_last(argument: Any) -> Any:
+    """A batch of images in NHWC order; anything else as it is."""
+    is_image = isinstance(argument, torch.Tensor) and argument.dim() == 4
+    return argument.contiguous(memory_format=torch.channels_last) if is_image else argument
 
 
 def _tensors(tree: Any) -> Iterator[Any]:

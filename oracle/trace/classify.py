@@ -10,7 +10,18 @@ import torch
 from oracle.errors import OracleError
 from oracle.optable import OP_CLASSES
 
-__all__ = ["ALLOCATIONS", "VIEWS_IN_PLACE", "WRITE_ONLY", "class_of", "is_pointwise", "packet_name", "register_class", "written_results"]
+__all__ = [
+    "ALLOCATIONS",
+    "SHAPE_ONLY",
+    "VIEWS_IN_PLACE",
+    "WRITE_ONLY",
+    "class_of",
+    "hidden_writes",
+    "is_pointwise",
+    "packet_name",
+    "register_class",
+    "written_results",
+]
 
 _MEMBERS = {
     "linear": "addmm mm addmv mv _scaled_mm _int_mm",
@@ -96,6 +107,13 @@ WRITE_ONLY = frozenset(
 """In-place operators that overwrite their first argument without reading it."""
 
 
+SHAPE_ONLY = frozenset(
+    f"aten.{name}"
+    for name in "zeros_like ones_like full_like rand_like randn_like randint_like new_zeros new_ones new_full".split()
+)
+"""Operators that take a tensor for its shape and type, and do not read it."""
+
+
 def packet_name(func: Any) -> str:
     """`aten.add` for the overload `aten.add.Tensor`; `mylib.op` for a custom operator."""
     return str(func.overloadpacket)
@@ -117,6 +135,11 @@ def is_pointwise(func: Any) -> bool:
 def written_results(name: str, args: tuple[Any, ...], results: list[Any]) -> list[Any]:
     """The results that are really written: batch norm in evaluation leaves its saved statistics empty."""
     return results[:1] if name in ("aten.native_batch_norm", "aten._native_batch_norm_legit") and not args[5] else results
+
+
+def hidden_writes(name: str, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Tensors that an operator changes although its schema does not say so: the running statistics of batch norm."""
+    return args[3:5] if name == "aten.native_batch_norm" and args[5] else ()
 
 
 def class_of(name: str, args: tuple[Any, ...], pointwise: bool) -> str:

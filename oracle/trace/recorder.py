@@ -9,12 +9,14 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from oracle.optable import ModuleCall, OpTable, Row, Storage, Use, Value
+from oracle.optable import ModuleCall, OpTable, Row, Storage, Use, Value, equal
 from oracle.trace.classify import (
     ALLOCATIONS,
+    SHAPE_ONLY,
     VIEWS_IN_PLACE,
     WRITE_ONLY,
     class_of,
+    hidden_writes,
     is_pointwise,
     packet_name,
     written_results,
@@ -48,6 +50,7 @@ class Recorder(TorchDispatchMode):
         self._index: dict[int, int] = {}  # storage address -> index
         self._current: list[int] = []  # storage index -> its latest value
         self._alive: list[Any] = []  # storages, kept so that no address is used twice
+        self._blank: set[int] = set()  # values that nobody has written
         self._origin: dict[int, _Origin] = {}  # autograd sequence number -> who made the node
         self._seen = torch.autograd._get_sequence_nr()
         self._latest = ""  # class of the latest row
@@ -100,7 +103,7 @@ class Recorder(TorchDispatchMode):
                 return torch.ops.aten.alias.default(args[0])
         self._latest = ""
         out = self._run(func, name, args, kwargs)
-        if self.phase == "forward":
+        if self.phase == "forward" and any(True for _ in _tensors(out)):  # questions about sizes come in between
             # Autograd made these nodes since the last operator, so they are this one's; views make nodes, too.
             number = torch.autograd._get_sequence_nr()
             for node in range(self._seen, number):
@@ -121,8 +124,9 @@ class Recorder(TorchDispatchMode):
         if name in ALLOCATIONS:
             for tensor in results:
                 self.give(tensor, "activation")
+                self._blank.add(self.value_of(tensor))
             return out
-        mutated = [tensor for tensor in _tensors(facts.pick_mutated(args, kwargs)) if tensor is not None]
+        mutated = list(_tensors([facts.pick_mutated(args, kwargs), hidden_writes(name, args)]))
         fresh = [tensor for tensor in results if tensor.untyped_storage()._cdata not in self._index]
         if not mutated and not fresh:
             return out  # a view, or a question about shapes
@@ -142,14 +146,17 @@ class Recorder(TorchDispatchMode):
         fresh: list[Any],
     ) -> None:
         index = len(self._rows)
-        overwritten = {self.value_of(tensor) for tensor in mutated} if name in WRITE_ONLY else set()
-        reads = tuple(dict.fromkeys(use for use in before if use.value not in overwritten))
+        untouched = {self._use(tensor) for tensor in mutated} if facts.writes_out or name in WRITE_ONLY else set()
+        reads = _distinct([] if name in SHAPE_ONLY else [use for use in before if use not in untouched])
         writes = []
         for tensor in mutated:
-            storage = self.give(tensor, "constant")
+            storage, before_it = self.give(tensor, "constant"), self.value_of(tensor)
             self._current[storage] = len(self._values)
             self._values.append(Value(storage, index))
-            writes.append(self._use(tensor))
+            use = self._use(tensor)
+            if not equal(use.elements, self._storages[storage].elements) and before_it not in self._blank:
+                self._values[-1] = Value(storage, index, before_it)
+            writes.append(use)
         for tensor in fresh:
             storage = self.give(tensor, "activation")
             self._values[self._current[storage]] = Value(storage, index)
@@ -178,7 +185,7 @@ class Recorder(TorchDispatchMode):
             self._calls.call,
             self._calls.function,
             shapes_of(args),
-            {key: shapes_of(value) for key, value in kwargs.items()},
+            {key: shapes_of(value) for key, value in kwargs.items() if key not in facts.out_names},
             shapes_of(out),
             reads,
             tuple(writes),
@@ -186,6 +193,7 @@ class Recorder(TorchDispatchMode):
         )
         self._rows.append(row)
         self._latest = op_class
+
     def _weights(self, use: Use) -> bool:
         """Whether a use is a parameter, or a parameter that a cast has copied."""
         value = self._values[use.value]
@@ -224,7 +232,7 @@ class _Origin(NamedTuple):
 class _Facts:
     """What an operator's schema says, read once."""
 
-    __slots__ = ("mutated_names", "mutated_positions", "pointwise")
+    __slots__ = ("mutated_names", "mutated_positions", "out_names", "pointwise", "writes_out")
 
     def __init__(self, func: Any) -> None:
         written = [
@@ -234,6 +242,8 @@ class _Facts:
         ]
         self.mutated_positions = tuple(position for position, _ in written)
         self.mutated_names = tuple(name for _, name in written)
+        self.out_names = frozenset(argument.name for argument in func._schema.arguments if argument.is_out)
+        self.writes_out = bool(self.out_names)
         self.pointwise = is_pointwise(func)
 
     def pick_mutated(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
@@ -244,6 +254,13 @@ class _Facts:
 @lru_cache(maxsize=4096)
 def _facts(func: Any) -> _Facts:
     return _Facts(func)
+
+
+def _distinct(uses: list[Use]) -> tuple[Use, ...]:
+    """Each piece of memory once, also where an operator sees it twice, such as `x @ x.T`."""
+    if len({use.value for use in uses}) == len(uses):
+        return tuple(uses)
+    return tuple({use.memory: use for use in reversed(uses)}.values())[::-1]
 
 
 def _tensors(tree: Any) -> Iterator[Any]:

@@ -9,13 +9,22 @@ functions count is not.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import zip_longest
 from math import prod
 from typing import Any
 
 from torch import nn
 
-from oracle.counting.conventions.recounting import Recount, argument, by_type, parameters_of, refuse
+from oracle.counting.conventions.recounting import (
+    Recount,
+    argument,
+    by_type,
+    input_of,
+    output_of,
+    parameters_of,
+    refuse,
+)
 from oracle.optable import FunctionCall, ModuleCall, OpTable, Shape
 
 __all__ = ["recount"]
@@ -34,19 +43,10 @@ def recount(table: OpTable) -> Recount:
     return Recount(macs=int(modules / batch + functions), params=parameters_of(table, training_only=True))
 
 
-def _input(call: ModuleCall) -> Size:
-    if not call.inputs:
-        raise refuse("ptflops", f"module {call.path!r}: it expects a positional tensor")
-    return call.inputs[0]
-
-
-def _output(call: ModuleCall) -> Size:
-    if call.output is None:
-        raise refuse("ptflops", f"module {call.path!r}: it expects a tensor to come out")
-    return call.output
-
-
 # -- modules -------------------------------------------------------------------------------------------------
+
+_input = partial(input_of, "ptflops")
+_output = partial(output_of, "ptflops")
 
 
 def _convolution(call: ModuleCall) -> int:

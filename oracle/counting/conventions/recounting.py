@@ -11,9 +11,19 @@ from typing import Any, TypeVar
 
 from oracle.counting.flops import work_of
 from oracle.errors import WorkloadError
-from oracle.optable import FunctionCall, OpTable, Row
+from oracle.optable import FunctionCall, ModuleCall, OpTable, Row
 
-__all__ = ["Recount", "argument", "by_type", "combine", "macs_of", "parameters_of", "refuse"]
+__all__ = [
+    "Recount",
+    "argument",
+    "by_type",
+    "combine",
+    "input_of",
+    "macs_of",
+    "output_of",
+    "parameters_of",
+    "refuse",
+]
 
 _Rule = TypeVar("_Rule")
 
@@ -75,6 +85,20 @@ def by_type(rules: Mapping[tuple[type, ...], _Rule]) -> Mapping[str, _Rule]:
     return MappingProxyType(
         {f"{kind.__module__}.{kind.__qualname__}": rule for kinds, rule in rules.items() for kind in kinds}
     )
+
+
+def input_of(convention: str, call: ModuleCall) -> tuple[int, ...]:
+    """The first tensor that a module was given by position, which is all that a forward hook is told."""
+    if not call.inputs:
+        raise refuse(convention, f"module {call.path!r}: it expects a positional tensor")
+    return call.inputs[0]
+
+
+def output_of(convention: str, call: ModuleCall) -> tuple[int, ...]:
+    """The first tensor that came out of a module."""
+    if call.output is None:
+        raise refuse(convention, f"module {call.path!r}: it expects a tensor to come out")
+    return call.output
 
 
 def refuse(convention: str, what: str) -> WorkloadError:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from oracle.counting.fusion.kernel import ANCHORS, Kernel, assemble, live_rows, producer_rows
+from oracle.counting.fusion.kernel import ANCHORS, Kernel, assemble, live_rows
 from oracle.counting.fusion.zeros import without_zeros
 from oracle.counting.traffic import reads_of
 from oracle.optable import OpTable, Row, Shape
 
-__all__ = ["engine", "is_foldable_norm"]
+__all__ = ["engine", "has_bias", "is_foldable_norm"]
 
 _FOLDED_INTO = frozenset({"conv", "depthwise", "grouped", "linear"})
 _NORMS = frozenset({"aten.native_batch_norm", "aten._native_batch_norm_legit_no_training", "aten._batch_norm_no_update"})
 _ADDITIONS = frozenset({"aten.add", "aten.add_"})
+_CALLER = -1  # stands among the consumers for whoever called the network
+_RANDOM = frozenset(
+    f"aten.{name}"
+    for name in "bernoulli bernoulli_ uniform_ normal_ exponential_ rand randn rand_like randn_like randint randint_like"
+    " randperm multinomial native_dropout".split()
+)
 
 
 def engine(table: OpTable) -> tuple[Kernel, ...]:
@@ -25,7 +31,11 @@ def engine(table: OpTable) -> tuple[Kernel, ...]:
     consumers: dict[int, set[int]] = {}
     for row in rows:
         for use in reads_of(table.rows[row]):
-            consumers.setdefault(use.value, set()).add(row)
+            for value in table.lineage(use.value):
+                consumers.setdefault(value, set()).add(row)
+    for output in table.outputs:
+        for value in table.lineage(output):
+            consumers.setdefault(value, set()).add(_CALLER)
     taken: set[int] = set()
     groups: list[list[int]] = []
     folded: set[int] = set()
@@ -50,20 +60,31 @@ def is_foldable_norm(row: Row) -> bool:
     return row.name in _NORMS and (row.name != "aten.native_batch_norm" or not row.args[5])
 
 
+def has_bias(anchor: Row) -> bool:
+    """Whether a convolution or linear operator adds a bias of its own, which a folded shift can join."""
+    if anchor.op_class == "linear":
+        return anchor.name in ("aten.addmm", "aten.addmv")
+    return anchor.args[2] is not None
+
+
 def _constant_rows(table: OpTable) -> set[int]:
     """Inference rows that depend on weights only (casts of weights, reparametrisations, position tables)."""
     constant: set[int] = set()
     if any(row.phase != "forward" for row in table.rows):
         return constant  # weights change at every step
     for index, row in enumerate(table.rows):
-        if all(_is_constant(table, use.value, constant) for use in row.reads) and row.writes:
+        parts = [part for use in (*row.reads, *row.writes) for part in table.lineage(use.value)]
+        known = all(_is_constant(table, part, index, constant) for part in parts)
+        if known and row.writes and row.name not in _RANDOM:
             constant.add(index)
     return constant
 
 
-def _is_constant(table: OpTable, value: int, constant: set[int]) -> bool:
-    storage, producer = table.values[value]
-    return producer in constant if producer >= 0 else table.storages[storage].is_weight
+def _is_constant(table: OpTable, value: int, row: int, constant: set[int]) -> bool:
+    made = table.values[value]
+    if made.producer < 0:
+        return table.storages[made.storage].is_weight
+    return made.producer == row or made.producer in constant
 
 
 def _epilogue(table: OpTable, anchor: int, consumers: dict[int, set[int]], taken: set[int]) -> Iterator[int]:
@@ -71,8 +92,7 @@ def _epilogue(table: OpTable, anchor: int, consumers: dict[int, set[int]], taken
     tail = anchor
     while True:
         readers = set().union(*(consumers.get(use.value, set()) for use in table.rows[tail].writes))
-        written = {use.value for use in table.rows[tail].writes}
-        if len(readers) != 1 or written & table.outputs:
+        if len(readers) != 1 or _CALLER in readers:
             return
         (reader,) = readers
         row = table.rows[reader]
@@ -85,7 +105,9 @@ def _epilogue(table: OpTable, anchor: int, consumers: dict[int, set[int]], taken
 
 def _fits(table: OpTable, tail: int, anchor: int, row: Row) -> bool:
     if is_foldable_norm(row):
-        return tail == anchor and table.rows[anchor].op_class in _FOLDED_INTO
+        # Its channels must be those of the anchor: no view between them may have moved the dimensions.
+        before = table.rows[anchor]
+        return tail == anchor and before.op_class in _FOLDED_INTO and row.args[0] == before.out
     if row.name in _ADDITIONS:
         shapes = [argument for argument in row.args[:2] if isinstance(argument, Shape)]
         return len(shapes) == 2 and shapes[0] == shapes[1]
@@ -93,11 +115,9 @@ def _fits(table: OpTable, tail: int, anchor: int, row: Row) -> bool:
 
 
 def _gone(table: OpTable, anchor: int, norm: int) -> set[int]:
-    """Values a folded norm no longer reads: all but its bias, which becomes (or joins) the anchor's."""
-    biased = table.rows[anchor].args[2] is not None if table.rows[anchor].name == "aten.convolution" else True
-    uses = table.rows[norm].reads
-    produced = set(producer_rows(table, norm))
-    weights = [use.value for use in uses if table.values[use.value].producer not in produced]
-    has_bias = table.rows[norm].args[2] is not None
-    position = (1 if table.rows[norm].args[1] is not None else 0) if has_bias else None
-    return {value for index, value in enumerate(weights) if biased or index != position}
+    """Values a folded norm no longer reads: all but one vector, its shift, where the anchor had no bias to join."""
+    row = table.rows[norm]
+    parameters = [use.value for use in row.reads[1:]]
+    if not has_bias(table.rows[anchor]):
+        del parameters[int(row.args[1] is not None)]  # after the scale comes the shift, or else the mean
+    return set(parameters)

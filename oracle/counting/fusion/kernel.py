@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from oracle.counting.traffic import reads_of
-from oracle.optable import OpTable, Use
+from oracle.optable import OpTable, Use, equal
 
 __all__ = ["ANCHORS", "Kernel", "assemble", "live_rows", "producer_rows"]
 
 ANCHORS = frozenset({"conv", "depthwise", "grouped", "linear", "matmul", "attention"})
 """Classes that a fused kernel is built around, and named after."""
+
+_RESIDENT = frozenset({"parameter", "buffer", "constant", "state", "gradient"})
 
 
 class Kernel(NamedTuple):
@@ -34,38 +36,28 @@ class Kernel(NamedTuple):
 
 def producer_rows(table: OpTable, index: int) -> list[int]:
     """Rows that made what a row really reads."""
-    found = (table.values[use.value].producer for use in reads_of(table.rows[index]))
+    uses = reads_of(table.rows[index])
+    found = (table.values[value].producer for use in uses for value in table.lineage(use.value))
     return sorted({producer for producer in found if producer >= 0})
 
 
 def live_rows(table: OpTable) -> set[int]:
     """Rows whose result reaches an output, or memory that outlives the call."""
-    kept = {index for index, value in enumerate(table.values) if value.producer >= 0 and _stays(table, index)}
     live: set[int] = set()
-    stack = [table.values[index].producer for index in kept]
+    stack = [table.values[value].producer for value in _staying(table)]
     while stack:
         row = stack.pop()
-        if row not in live:
+        if row >= 0 and row not in live:
             live.add(row)
             stack.extend(producer_rows(table, row))
-            # An in-place operator continues what its storage held before, whole or in part.
-            stack.extend(
-                earlier
-                for use in table.rows[row].writes
-                for earlier in _earlier_writers(table, use.value)
-                if table.rows[row].name in ("aten.copy_", "aten.index_put_")
-            )
     return live
 
 
-def _earlier_writers(table: OpTable, value: int) -> Iterable[int]:
-    storage = table.values[value].storage
-    return [v.producer for v in table.values[:value] if v.storage == storage and v.producer >= 0]
-
-
-def _stays(table: OpTable, value: int) -> bool:
-    storage = table.storages[table.values[value].storage]
-    return value in table.outputs or storage.kind in ("parameter", "buffer", "constant", "state", "gradient")
+def _staying(table: OpTable) -> set[int]:
+    """Values that are there after the call: its outputs, and what memory that outlives it holds in the end."""
+    last = {value.storage: index for index, value in enumerate(table.values)}
+    resident = {index for storage, index in last.items() if table.storages[storage].kind in _RESIDENT}
+    return {part for value in resident | table.outputs for part in table.lineage(value)}
 
 
 def assemble(
@@ -93,11 +85,14 @@ def assemble(
 
 
 def _outside_readers(table: OpTable, owner: Mapping[int, int]) -> list[set[int]]:
-    """For each value, the kernels that read it."""
+    """For each value, the kernels that read it; -1 stands for the world after the call."""
     readers: list[set[int]] = [set() for _ in table.values]
     for row, number in owner.items():
         for use in reads_of(table.rows[row]):
-            readers[use.value].add(number)
+            for value in table.lineage(use.value):
+                readers[value].add(number)
+    for value in _staying(table):
+        readers[value].add(-1)
     return readers
 
 
@@ -111,24 +106,24 @@ def _kernel(
 ) -> Kernel:
     inside = set(group)
     number = owner[group[0]]
-    reads: dict[Use, int] = {}
-    writes: dict[Use, int] = {}
+    reads: dict[Any, tuple[int, Use]] = {}
+    writes: list[tuple[int, Use]] = []
     for row in group:
         gone = dropped.get(row, ())
         for use in reads_of(table.rows[row]):
-            if table.values[use.value].producer not in inside and use.value not in gone:
-                reads.setdefault(use, row)
-        for use in table.rows[row].writes:
-            if readers[use.value] - {number} or _stays(table, use.value):
-                writes[use] = row
+            for value in table.lineage(use.value):
+                if table.values[value].producer not in inside and value not in gone:
+                    seen = use if value == use.value else use._replace(value=value)
+                    whole = equal(use.elements, table.storage_of(use).elements)  # however a view may shape it
+                    reads.setdefault(value if whole else seen.memory, (row, seen))
+                    break  # what came before it is in the same memory
+        writes.extend((row, use) for use in table.rows[row].writes if readers[use.value] - {number})
     main = next((row for row in group if table.rows[row].op_class in ANCHORS), group[0])
-    if not writes and len(group) == 1:  # eager runs it although nobody looks
-        writes = dict.fromkeys(table.rows[main].writes, main)
     return Kernel(
         tuple(group),
         main,
-        tuple((row, use) for use, row in reads.items()),
-        tuple((row, use) for use, row in writes.items()),
+        tuple(reads.values()),
+        tuple(writes),
         tuple(row for row in group if row in folded),
     )
 

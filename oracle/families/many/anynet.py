@@ -72,9 +72,7 @@ def _checked(rows: Rows, stage: StageRows, names: Names) -> StageRows:
     return StageRows(stage.at, depth, width, stride, stage.bot_mul, stage.group_w)
 
 
-def _add_stage(
-    chain: ChainBuilder, rows: Rows, kind: str, stage: StageRows, names: Names, w_in: Any
-) -> None:
+def _add_stage(chain: ChainBuilder, rows: Rows, kind: str, stage: StageRows, names: Names, w_in: Any) -> None:
     """The first block of a stage, then the others, which are equal."""
     at, width, size = stage.at, stage.width, len(stage.at)
     end = tail(rows.cfg)

@@ -36,7 +36,7 @@ class ChainBuilder:
         self._places: list[tuple[CellArray, ...]] = []
 
     def add(self, kind: str, at: Ints, counts: Any = 1, **params: Scalar | Ints) -> None:
-        """Cells at a new place of the candidates `at`; plain counts and parameters are shared by all of them."""
+        """Cells of the candidates `at` at a new place; all of them share plain counts and parameters."""
         if len(at):
             many = counts if isinstance(counts, np.ndarray) else np.full(len(at), counts, dtype=np.int64)
             self._places.append((CellArray(kind, tuple(params.items()), at, many),))

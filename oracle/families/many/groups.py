@@ -15,28 +15,28 @@ Columns = Mapping[str, NDArray[Any]]
 
 
 def groups(
-    columns: Columns, rows: Ints, keys: Collection[str]
+    columns: Columns, size: int, keys: Collection[str]
 ) -> Iterator[tuple[Ints, dict[str, Any], dict[str, NDArray[Any]]]]:
     """The rows that agree in some columns, with what they agree on and their part of the other columns.
 
     Args:
-        columns: dotted key -> (n,) values, or (n, length) lists.
-        rows: (n,) what the caller calls the rows; each group gets its share.
+        columns: dotted key -> (size,) values, or (size, length) lists.
+        size: how many rows, one at least.
         keys: the columns to agree in.
     """
     rest = {key: column for key, column in columns.items() if key not in keys}
-    if len(rest) == len(columns):
-        yield rows, {}, rest
+    if not keys:
+        yield np.arange(size), {}, rest
         return
-    code = np.zeros(len(rows), dtype=np.int64)
+    code = np.zeros(size, dtype=np.int64)
     for key in keys:
         codes = _codes(columns[key])
-        code = np.unique(code * (codes.max(initial=0) + 1) + codes, return_inverse=True)[1]
+        code = np.unique(code * (codes.max() + 1) + codes, return_inverse=True)[1]
     order = np.argsort(code, kind="stable")
-    starts = np.flatnonzero(np.diff(code[order], prepend=-1))
-    for inside in np.split(order, starts[1:]):
-        values = {key: columns[key][inside[0]] for key in keys}
-        yield rows[inside], _plain(values), {key: column[inside] for key, column in rest.items()}
+    starts = np.flatnonzero(np.diff(code[order])) + 1
+    for rows in np.split(order, starts):
+        values = {key: columns[key][rows[0]] for key in keys}
+        yield rows, _plain(values), {key: column[rows] for key, column in rest.items()}
 
 
 def _codes(column: NDArray[Any]) -> Ints:

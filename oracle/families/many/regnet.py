@@ -51,17 +51,11 @@ def population(rows: Rows) -> Population:
     Raises:
         ConfigError: a value that all rows share and with which there is no network.
     """
-    depth = rows.integer("REGNET.DEPTH", high=MAX_BLOCKS)
-    w0 = rows.integer("REGNET.W0")
-    w0 = rows.sound("REGNET.W0", w0, w0 % QUANTUM == 0, QUANTUM)
-    wa, wm = rows["REGNET.WA"], rows["REGNET.WM"]
-    wa = rows.sound("REGNET.WA", wa, (wa >= 0) & (wa <= MAX_WIDTH), 0.0)
-    wm = rows.sound("REGNET.WM", wm, (wm > 1) & (wm <= MAX_WIDTH), 2.0)
+    table = stages_of(rows)
     b, group_w, stride = rows["REGNET.BOT_MUL"], rows["REGNET.GROUP_W"], rows["REGNET.STRIDE"]
     below, whole = (b >= 1 / MAX_WIDTH) & (b < 1), (b >= 1) & (b <= MAX_WIDTH) & (b % 1 == 0)
     b = rows.sound("REGNET.BOT_MUL", b, below | whole, 1.0)
     group_w = rows.sound("REGNET.GROUP_W", group_w, group_w > 0, 1)
-    table = stage_table(*(np.broadcast_to(value, rows.size) for value in (depth, w0, wa, wm)))
     stages = []
     for number, (widths, depths) in enumerate(zip(table.widths, table.depths, strict=True)):
         at = np.flatnonzero(table.counts > number)
@@ -69,6 +63,24 @@ def population(rows: Rows) -> Population:
         width, group = _fitted(taken(widths, at, rows.size), ratio, group)
         stages.append(StageRows(at, taken(depths, at, rows.size), width, step, ratio, group))
     return assemble(rows, stages, NAMES)
+
+
+def stages_of(rows: Rows) -> StageTable:
+    """The stages of each row, the rules about DEPTH, W0, WA, WM and the number of stages being checked."""
+    depth = rows.integer("REGNET.DEPTH", high=MAX_BLOCKS)
+    w0 = rows.integer("REGNET.W0")
+    w0 = rows.sound("REGNET.W0", w0, w0 % QUANTUM == 0, QUANTUM)
+    wa, wm = rows["REGNET.WA"], rows["REGNET.WM"]
+    wa = rows.sound("REGNET.WA", wa, (wa >= 0) & (wa <= MAX_WIDTH), 0.0)
+    wm = rows.sound("REGNET.WM", wm, (wm > 1) & (wm <= MAX_WIDTH), 2.0)
+    depth, w0, wa, wm = (np.broadcast_to(value, rows.size) for value in (depth, w0, wa, wm))
+    table = stage_table(depth, w0, wa, wm)
+    if rows.num_stages:
+        low, high = rows.num_stages
+        none_skipped = table.counts == level_counts(depth, w0, wa, wm)
+        holds = none_skipped & (table.counts >= low) & (table.counts <= high)
+        rows.sound("REGNET.NUM_STAGES", table.counts, holds, low)
+    return table
 
 
 def level_counts(depth: Any, w0: Any, wa: Any, wm: Any) -> Ints:
@@ -93,15 +105,15 @@ def stage_table(depth: Any, w0: Any, wa: Any, wm: Any) -> StageTable:
     top = level_of.max(axis=0, initial=0)
     level = np.arange(top.max(initial=0) + 1)[:, None]
     depths = np.array([(level_of == number).sum(axis=0, dtype=np.int16) for number in level])
-    # No row is raised to more than it needs, which could overflow. That the exponents are an array of their own
-    # matters: where all rows share an exponent of 2, numpy squares instead, which may round differently.
+    # No row is raised to more than it needs, which could overflow. The exponents must fill an array of their
+    # own: where all rows share an exponent of 2, numpy squares instead, which may round differently.
     exponents = np.minimum(level, top, dtype=np.float64)
     return _merged(level_widths(exponents, w0, wm), depths.astype(np.int64))
 
 
 def _merged(widths: Ints, depths: Ints) -> StageTable:
     """Stages from levels: those without blocks dropped, those of equal width made one."""
-    count, size = widths.shape
+    count = len(widths)
     wider = np.diff(widths, axis=0, prepend=0) > 0
     used = depths > 0
     # The usual network skips no level: its used ones come first, each wider than the one before.

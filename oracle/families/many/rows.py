@@ -18,8 +18,8 @@ Ints = NDArray[np.int64]
 class Rows:
     """Candidates as rows, and the first reason why a row is no network.
 
-    A value is a plain one where all rows share it, an array where they differ. A row that breaks a rule is noted
-    and goes on with a value that obeys it, so that nothing later divides by zero or overflows.
+    A value is a plain one where all rows share it, an array where they differ. A row that breaks a rule is
+    noted and goes on with a value that obeys it, so that nothing later divides by zero or overflows.
 
     Attributes:
         cfg: the base config; columns replace its values.
@@ -27,11 +27,19 @@ class Rows:
         everyone: (size,) the position of every row.
         reason: (size,) 0, or the position in `keys` of the dotted key that makes the row impossible.
         keys: "" and dotted keys.
+        num_stages: how few and how many stages a RegNet may have, None for any number.
     """
 
-    def __init__(self, cfg: Any, columns: Mapping[str, NDArray[Any]], size: int) -> None:
+    def __init__(
+        self,
+        cfg: Any,
+        columns: Mapping[str, NDArray[Any]],
+        size: int,
+        num_stages: tuple[int, int] | None = None,
+    ) -> None:
         self.cfg = cfg
         self.size = size
+        self.num_stages = num_stages
         self.everyone: Ints = np.arange(size)
         self.reason = np.zeros(size, dtype=np.int16)
         self.keys = [""]
@@ -80,7 +88,7 @@ class Rows:
         return value.astype(np.int64, copy=False)
 
     def image(self, strides: Iterable[tuple[Ints, Any]]) -> Any:
-        """The image sizes, of which a pixel must be left after all strides; these come with the rows they are of."""
+        """The image sizes; a pixel must be left after all strides, each given with the rows it is of."""
         key = "TRAIN.IM_SIZE"
         image = self.integer(key, high=MAX_IMAGE)
         total = np.ones(self.size)
@@ -89,11 +97,24 @@ class Rows:
         self.sound(key, total, total <= image, 1)
         return image
 
+    @property
+    def kept(self) -> Ints:
+        """Positions of the rows without a reason against them, ascending."""
+        return np.flatnonzero(self.reason == 0) if self.reason.any() else self.everyone
+
+    @property
+    def rejected(self) -> dict[str, int]:
+        """How many rows each dotted key rejects."""
+        counts = np.bincount(self.reason, minlength=len(self.keys)).tolist()
+        return dict(zip(self.keys[1:], counts[1:], strict=True))
+
     def reject(self, key: str, rows: Ints) -> None:
         """Note a reason for some rows; a row keeps its first."""
-        if key not in self.keys:
-            self.keys.append(key)
-        self.reason[rows[self.reason[rows] == 0]] = self.keys.index(key)
+        rows = rows[self.reason[rows] == 0]
+        if len(rows):
+            if key not in self.keys:
+                self.keys.append(key)
+            self.reason[rows] = self.keys.index(key)
 
 
 def taken(value: Any, positions: Ints, size: int) -> Any:

@@ -14,7 +14,7 @@ from oracle.report.units import MISSING, aligned, lined_up, stated
 
 __all__ = ["device_tables", "devices_tables"]
 
-_PEAKS = {"FP32": ("float32",), "TF32": ("tf32",), "FP16/BF16": ("float16", "bfloat16"), "INT8": ("int8",)}
+_PEAKS = {"FP32": ("float32",), "FP16/BF16": ("float16", "bfloat16"), "INT8": ("int8",)}
 _UNITS = {
     "TFLOPS": "TFLOP/s",
     "TOPS": "TOP/s",
@@ -70,7 +70,7 @@ def _peak(device: Device, dtype: str) -> Figure | None:
 
 def _marked(figures: Sequence[Figure | None], scale: float) -> tuple[str, ...]:
     """A column of figures, the unsourced with a star."""
-    texts = ((stated(figure.value if figure else None, scale), figure) for figure in figures)
+    texts = ((stated(figure.value if figure else None, scale, digits=4), figure) for figure in figures)
     return lined_up([f"{text}*" if figure and figure.unsourced else f"{text} " for text, figure in texts])
 
 

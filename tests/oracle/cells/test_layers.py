@@ -39,7 +39,10 @@ def test_batch_norm_resets_to_its_neutral_state() -> None:
         assert norm.state_dict()[name].dtype == value.dtype
 
 
-@pytest.mark.parametrize(("word", "kind"), [("relu", nn.ReLU), ("silu", nn.SiLU), ("gelu", nn.GELU)])
+@pytest.mark.parametrize(
+    ("word", "kind"),
+    [("relu", nn.ReLU), ("silu", nn.SiLU), ("gelu", nn.GELU), ("hardswish", nn.Hardswish)],
+)
 @pytest.mark.parametrize("inplace", [False, True])
 def test_activations(word: str, kind: type[nn.Module], inplace: bool) -> None:
     act = ConvStyle(word, inplace, 1e-5, 0.1).act()

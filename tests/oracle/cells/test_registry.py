@@ -15,13 +15,22 @@ TAIL: dict[str, Any] = {"activation": "relu", "inplace": True, "bn_eps": 1e-5, "
 BOTTLENECK: dict[str, Any] = {
     "w_in": 8, "w_out": 16, "stride": 2, "w_b": 8, "groups": 2, "w_se": 2, "stride_1x1": False, **TAIL,
 }  # fmt: skip
+ARCH = "|avg_pool_3x3~0|+|skip_connect~0|nor_conv_1x1~1|+|none~0|none~1|nor_conv_3x3~2|"
 # one of every kind, its arguments in the order of the table that families and cells agreed on
 CELLS: dict[str, dict[str, Any]] = {
     "conv_bn_act": {"w_in": 3, "w_out": 8, "kernel": 3, "stride": 2, **TAIL},
+    "fbnet_block": {"w_in": 8, "w_exp": 8, "kernel": 3, "stride": 1, "groups": 2, "w_out": 8, **TAIL},
+    "fbnet_skip": {"w_in": 8, "w_out": 16, "stride": 2, **TAIL},
     "head": {"w_in": 8, "head_w": 16, "num_classes": 10, "dropout": 0.5, **TAIL},
     "mbconv": {
         "w_in": 8, "w_exp": 16, "kernel": 3, "stride": 1, "w_se": 2, "w_out": 8, "drop_connect": 0.5, **TAIL,
     },
+    "nasbench201_cell": {"width": 8, "arch": ARCH, "bn_eps": 1e-5, "bn_momentum": 0.1},
+    "nasbench201_head": {"w_in": 8, "num_classes": 10, "inplace": True, "bn_eps": 1e-5, "bn_momentum": 0.1},
+    "nasbench201_reduction": {"w_in": 8, "w_out": 16, "bn_eps": 1e-5, "bn_momentum": 0.1},
+    "nasbench201_stem": {"w_in": 3, "w_out": 8, "bn_eps": 1e-5, "bn_momentum": 0.1},
+    "ofa_block": {"w_in": 8, "w_exp": 16, "kernel": 3, "stride": 1, "w_se": 8, "w_out": 8, **TAIL},
+    "ofa_head": {"w_in": 8, "w_exp": 16, "head_w": 32, "num_classes": 10, **TAIL},
     "res_basic_block": {"w_in": 8, "w_out": 16, "stride": 2, **TAIL},
     "res_bottleneck_block": BOTTLENECK,
     "res_bottleneck_linear_block": BOTTLENECK,
@@ -65,7 +74,7 @@ def test_layers_are_plain_and_new(kind: str) -> None:
         for leaf in leaves
         if not inspect.getfile(type(leaf)).startswith(torch.__path__[0])
     }
-    assert ours <= {"DropConnect"}  # the one leaf that torch does not have
+    assert ours <= {"DropConnect", "Zero"}  # the leaves that torch does not have
     assert all(
         getattr(nn, type(leaf).__name__) is type(leaf) for leaf in leaves if type(leaf).__name__ not in ours
     )

@@ -18,6 +18,10 @@ IMAGE = {"batch": 4, "height": 56, "width": 48}
 BOTTLENECK = {"w_in": 24, "w_out": 32, "stride": 2, "w_b": 16, "groups": 4, "w_se": 6}
 SAME = {"w_in": 32, "w_out": 32, "w_b": 16, "groups": 4, "w_se": 6}
 MBCONV = {"w_in": 24, "w_exp": 72, "kernel": 5, "stride": 2, "w_se": 6, "w_out": 32}
+ARCH = "|avg_pool_3x3~0|+|skip_connect~0|nor_conv_1x1~1|+|none~0|none~1|nor_conv_3x3~2|"
+NORM = {"bn_eps": 1e-5, "bn_momentum": 0.1}
+FBNET = {"w_in": 24, "w_exp": 72, "kernel": 5, "stride": 2, "groups": 2, "w_out": 32}
+OFA = {"w_in": 24, "w_exp": 72, "kernel": 5, "stride": 2, "w_se": 16, "w_out": 40}
 TOKENIZER = {"w_in": 5, "hidden_dim": 64, "kernel": 8, "stride": 8}
 SEQUENCE = {"batch": 4, "length": 43, "hidden_dim": 64}
 
@@ -38,6 +42,14 @@ CASES: list[tuple[str, dict[str, int], dict[str, Any], dict[str, str]]] = [
     ("res_bottleneck_linear_block", {**BOTTLENECK, **IMAGE}, {"stride_1x1": True, **TAIL}, {}),
     ("mbconv", {**MBCONV, **IMAGE}, {"drop_connect": 0.0, **TAIL}, {}),
     ("head", {"w_in": 24, "head_w": 64, "num_classes": 10, **IMAGE}, {"dropout": 0.3, **TAIL}, {}),
+    ("nasbench201_stem", {"w_in": 5, "w_out": 16, **IMAGE}, NORM, {}),
+    ("nasbench201_cell", {"batch": 4, "height": 56, "width": 16}, {"arch": ARCH, **NORM}, {}),
+    ("nasbench201_reduction", {"w_in": 24, "w_out": 32, **IMAGE}, NORM, {}),
+    ("nasbench201_head", {"w_in": 24, "num_classes": 10, **IMAGE}, {"inplace": True, **NORM}, {}),
+    ("fbnet_block", {**FBNET, **IMAGE}, TAIL, {}),
+    ("fbnet_skip", {"w_in": 24, "w_out": 32, "stride": 2, **IMAGE}, TAIL, {}),
+    ("ofa_block", {**OFA, **IMAGE}, TAIL | {"activation": "hardswish"}, {}),
+    ("ofa_head", {"w_in": 24, "w_exp": 96, "head_w": 64, "num_classes": 10, **IMAGE}, TAIL, {}),
     # an identity shortcut and a missing expansion are the same network only where two widths are one
     ("res_bottleneck_block", SAME | IMAGE, {"stride": 1, "stride_1x1": False, **TAIL}, {"w_in": "w_out"}),
     ("mbconv", MBCONV | IMAGE | {"w_exp": 24}, {"drop_connect": 0.0, **TAIL}, {"w_in": "w_exp"}),
@@ -48,11 +60,13 @@ CASES: list[tuple[str, dict[str, int], dict[str, Any], dict[str, str]]] = [
 
 def _input(values: dict[str, Any]) -> torch.Tensor:
     names = ("batch", "length", "hidden_dim") if "length" in values else ("batch", "w_in", "height", "width")
+    if "arch" in values:  # a cell whose own parameter is called width
+        names = ("batch", "width", "height", "height")
     return torch.empty([values[name] for name in names], device="meta", requires_grad=True)
 
 
 def _cell(kind: str, values: dict[str, Any]) -> torch.nn.Module:
-    sizes = {"batch", "length", "height", "width"}
+    sizes = {"batch", "length", "height", "width"} - ({"width"} if "arch" in values else set())
     return make_cell(CellSpec.make(kind, **{name: v for name, v in values.items() if name not in sizes}))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,9 @@ from typing import Any
 import pytest
 
 from oracle.spec import NetSpec
+
+
+STEMS = {"simple_stem_in": (3, 2), "res_stem_cifar": (3, 1), "res_stem_in": (7, 2)}
 
 
 @dataclass
@@ -52,7 +56,7 @@ class Tally:
             self.h = h
 
     def stem(self, kind: str, c: dict[str, Any]) -> None:
-        kernel, stride = {"simple_stem_in": (3, 2), "res_stem_cifar": (3, 1), "res_stem_in": (7, 2)}[kind]
+        kernel, stride = STEMS[kind]
         self.conv_bn(c["w_in"], c["w_out"], kernel, stride)
         if kind == "res_stem_in":
             self.h = -(-self.h // 2)
@@ -77,6 +81,36 @@ class Tally:
         if c["w_se"]:
             self.squeeze_excite(c["w_exp"], c["w_se"])
         self.conv_bn(c["w_exp"], c["w_out"], 1)
+
+    def nasbench201_stem(self, c: dict[str, Any]) -> None:
+        self.conv_bn(c["w_in"], c["w_out"], 3)
+
+    def nasbench201_cell(self, c: dict[str, Any]) -> None:
+        for kernel in re.findall(r"nor_conv_(\d)x\d~", c["arch"]):
+            self.conv_bn(c["width"], c["width"], int(kernel))
+
+    def nasbench201_reduction(self, c: dict[str, Any]) -> None:
+        self.conv_bn(c["w_in"], c["w_out"], 3, 2)
+        self.conv_bn(c["w_out"], c["w_out"], 3)
+        self.conv(c["w_in"], c["w_out"], 1)  # behind the average pool
+
+    def nasbench201_head(self, c: dict[str, Any]) -> None:
+        self.params += 2 * c["w_in"]
+        self.linear(c["w_in"], c["num_classes"])
+
+    def fbnet_block(self, c: dict[str, Any]) -> None:
+        self.conv_bn(c["w_in"], c["w_exp"], 1, 1, c["groups"])
+        self.conv_bn(c["w_exp"], c["w_exp"], c["kernel"], c["stride"], c["w_exp"])
+        self.conv_bn(c["w_exp"], c["w_out"], 1, 1, c["groups"])
+
+    def fbnet_skip(self, c: dict[str, Any]) -> None:
+        self.conv_bn(c["w_in"], c["w_out"], 1, c["stride"])
+
+    def ofa_head(self, c: dict[str, Any]) -> None:
+        self.conv_bn(c["w_in"], c["w_exp"], 1)
+        self.h = 1
+        self.conv(c["w_exp"], c["head_w"], 1)
+        self.linear(c["head_w"], c["num_classes"])
 
     def head(self, c: dict[str, Any]) -> None:
         if c["head_w"]:
@@ -113,7 +147,7 @@ def count_by_hand(net: NetSpec) -> Tally:
     tally = Tally(h=net.input_shape[-1])
     for cell in net.cells:
         kind, c = cell.kind, dict[str, Any](cell.kwargs)
-        if "stem" in kind:
+        if kind in STEMS:
             tally.stem(kind, c)
         elif kind == "conv_bn_act":
             tally.conv_bn(c["w_in"], c["w_out"], c["kernel"], c["stride"])
@@ -130,6 +164,14 @@ def count_by_hand(net: NetSpec) -> Tally:
                 "res_bottleneck_linear_block": tally.bottleneck,
                 "mbconv": tally.mbconv,
                 "head": tally.head,
+                "nasbench201_stem": tally.nasbench201_stem,
+                "nasbench201_cell": tally.nasbench201_cell,
+                "nasbench201_reduction": tally.nasbench201_reduction,
+                "nasbench201_head": tally.nasbench201_head,
+                "fbnet_block": tally.fbnet_block,
+                "fbnet_skip": tally.fbnet_skip,
+                "ofa_block": tally.mbconv,
+                "ofa_head": tally.ofa_head,
                 "vit_tokenizer": tally.tokenizer,
                 "vit_encoder": tally.encoder,
                 "vit_head": tally.vit_head,

@@ -1,0 +1,163 @@
+"""The time model with its parameters as one vector: seconds of many networks, and how each parameter changes them.
+
+    t = n ((c / e_c)^p + (b / e_m)^p)^(1/p) + n t_launch      per kernel of n equal ones
+    latency = sum over kernels of t + t_call
+
+c and b are the seconds a kernel needs at the textbook's compute and memory roofs, e_c and e_m the shares of the
+roofs that its class reaches, p how well compute and memory overlap (perfectly as p grows). The vector holds the
+logits of all shares, and the logarithms of both constants, so no value of it beats a roof.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oracle.calibration.classes import CLASSES
+from oracle.devices import Device
+from oracle.roofline import TEXTBOOK, Efficiency, KernelKinds, time_kernels
+
+__all__ = ["CALL", "LAUNCH", "NAMES", "OVERLAP", "RoofTimes", "Stack", "efficiency_of", "roof_times", "vector_of"]
+
+Floats = NDArray[np.float64]
+Array = NDArray[Any]
+
+OVERLAP = 3.0
+"""p of all fits: 2 to 6 serve equally well on unseen families, so it is no parameter."""
+
+_COUNT = len(CLASSES)
+LAUNCH, CALL = 2 * _COUNT, 2 * _COUNT + 1
+NAMES = (*(f"compute.{name}" for name in CLASSES), *(f"memory.{name}" for name in CLASSES), "launch", "call")
+"""What each entry of the vector is."""
+
+_LIMIT = 12.0  # logits beyond are 1 to five digits
+_TINY = 1e-15  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class RoofTimes:
+    """A network's kernels at a device's roofs, equal ones once.
+
+    Attributes:
+        classes: index into `CLASSES`.
+        compute_s, memory_s: seconds at each roof; 0 where there is nothing to do.
+        count: how many such kernels the network has.
+    """
+
+    classes: NDArray[np.intp]
+    compute_s: Floats
+    memory_s: Floats
+    count: Floats
+
+    @property
+    def roofline_s(self) -> float:
+        """The textbook's lower bound."""
+        return float((self.count * np.maximum(self.compute_s, self.memory_s)).sum())
+
+
+def roof_times(
+    kinds: KernelKinds, matrix_flops: Array, vector_flops: Array, traffic_bytes: Array, device: Device
+) -> RoofTimes:
+    """Put a network's kernels, one entry each, to a device's roofs.
+
+    Args:
+        kinds: their classes are those of `kernel_class`; unknown ones count as `other`.
+        matrix_flops, vector_flops, traffic_bytes: as in `oracle.roofline.time_kernels`.
+        device: whose roofs count.
+
+    Raises:
+        DeviceError: the device states no peak for a dtype that a kernel computes in.
+    """
+    timing = time_kernels(kinds, matrix_flops, vector_flops, traffic_bytes, device, TEXTBOOK)
+    index = {name: number for number, name in enumerate(CLASSES)}
+    classes = [index.get(name, index["other"]) for name in kinds.op_classes]
+    rows = np.stack([np.array(classes, dtype=np.float64), timing.compute_s, timing.memory_s], axis=1)
+    distinct, count = np.unique(rows.reshape(-1, 3), axis=0, return_counts=True)
+    return RoofTimes(
+        distinct[:, 0].astype(np.intp), distinct[:, 1].copy(), distinct[:, 2].copy(), count.astype(np.float64)
+    )
+
+
+class Stack:
+    """Networks one after the other in flat arrays, ready to be timed for any parameters.
+
+    Args:
+        networks: at least one, each with at least one kernel.
+    """
+
+    def __init__(self, networks: Sequence[RoofTimes]) -> None:
+        sizes = [len(network.count) for network in networks]
+        self._starts = np.cumsum([0, *sizes[:-1]])
+        self._owner = np.repeat(np.arange(len(networks)), sizes)
+        self._classes = np.concatenate([network.classes for network in networks])
+        self._compute_s = np.concatenate([network.compute_s for network in networks])
+        self._memory_s = np.concatenate([network.memory_s for network in networks])
+        self._count = np.concatenate([network.count for network in networks])
+        self._kernels = np.add.reduceat(self._count, self._starts)
+
+    def seconds(self, vector: Floats) -> Floats:
+        """Latency of each network."""
+        return self._total(*self._busy(vector)[:1], vector)
+
+    def slopes(self, vector: Floats) -> tuple[Floats, Floats]:
+        """Latency of each network, and its derivative by each parameter, networks by parameters."""
+        busy, compute_s, memory_s = self._busy(vector)
+        shares = _shares(vector)
+        safe = np.maximum(busy, _TINY)
+        slopes = np.empty((len(self._starts), len(vector)))
+        for first, times, share in (
+            (0, compute_s, shares[:_COUNT]),
+            (_COUNT, memory_s, shares[_COUNT:]),
+        ):
+            # dt/dx = -(time at the roof / t)^p t (1 - share): a logit moves a share the less, the nearer it is to 1.
+            weight = -self._count * (times / safe) ** OVERLAP * busy * (1.0 - share[self._classes])
+            cells = np.bincount(self._owner * _COUNT + self._classes, weight, len(self._starts) * _COUNT)
+            slopes[:, first : first + _COUNT] = cells.reshape(-1, _COUNT)
+        slopes[:, LAUNCH] = self._kernels * np.exp(vector[LAUNCH])
+        slopes[:, CALL] = np.exp(vector[CALL])
+        return self._total(busy, vector), slopes
+
+    def _busy(self, vector: Floats) -> tuple[Floats, Floats, Floats]:
+        """Seconds of each kernel without its launch, and those at the two roofs it reaches."""
+        shares = _shares(vector)
+        compute_s = self._compute_s / shares[:_COUNT][self._classes]
+        memory_s = self._memory_s / shares[_COUNT:][self._classes]
+        longer = np.maximum(np.maximum(compute_s, memory_s), _TINY)
+        return longer * ((compute_s / longer) ** OVERLAP + (memory_s / longer) ** OVERLAP) ** (1 / OVERLAP), compute_s, memory_s
+
+    def _total(self, busy: Floats, vector: Floats) -> Floats:
+        sums = np.add.reduceat(self._count * busy, self._starts)
+        return np.asarray(sums + self._kernels * np.exp(vector[LAUNCH]) + np.exp(vector[CALL]))
+
+
+def efficiency_of(vector: Floats) -> Efficiency:
+    """The parameters as `oracle.roofline` takes them."""
+    shares = [float(share) for share in _shares(vector)]
+    return Efficiency(
+        compute=MappingProxyType(dict(zip(CLASSES, shares[:_COUNT], strict=True))),
+        memory=MappingProxyType(dict(zip(CLASSES, shares[_COUNT:], strict=True))),
+        launch_s=float(np.exp(vector[LAUNCH])),
+        call_s=float(np.exp(vector[CALL])),
+        overlap=OVERLAP,
+    )
+
+
+def vector_of(efficiency: Efficiency) -> Floats:
+    """The inverse of `efficiency_of`; shares of 1 and constants of 0 become the nearest finite numbers."""
+    shares = [_share(mapping, name) for mapping in (efficiency.compute, efficiency.memory) for name in CLASSES]
+    constants = np.maximum([efficiency.launch_s, efficiency.call_s], 1e-12)
+    clipped = np.clip(shares, 1 / (1 + np.exp(_LIMIT)), 1 / (1 + np.exp(-_LIMIT)))
+    return np.concatenate([np.log(clipped / (1 - clipped)), np.log(constants)])
+
+
+def _share(mapping: Mapping[str, float], name: str) -> float:
+    return mapping.get(name, 1.0)
+
+
+def _shares(vector: Floats) -> Floats:
+    return 1.0 / (1.0 + np.exp(-np.clip(vector[:LAUNCH], -_LIMIT, _LIMIT)))

@@ -1,0 +1,96 @@
+"""What is believed before anything is measured: a mean and a covariance of the parameters.
+
+Parameters of one device err together: a power-capped board reaches less of every peak, a slow host launches every
+kernel later. So the covariance has, beside each parameter's own spread, a spread that all compute shares have in
+common and one that all memory shares have. A few measurements settle these two; more settle single classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from oracle.calibration.classes import CLASSES
+from oracle.calibration.model import CALL, LAUNCH, Floats, efficiency_of, vector_of
+from oracle.roofline import Efficiency
+
+__all__ = ["GENERAL", "Prior", "prior_from"]
+
+_COUNT = len(CLASSES)
+
+# Shares of streaming kernels lie close together on every device; those of contractions differ with the library.
+_STREAMING = frozenset(CLASSES) - {"conv", "depthwise", "grouped", "matmul", "attention"}
+
+
+@dataclass(frozen=True)
+class Prior:
+    """A normal distribution of the parameters (logits of shares, logarithms of constants).
+
+    Attributes:
+        efficiency: its mean, in natural units.
+        own: spread of each parameter by itself, by the name `compute.conv`, `memory.pool`, `launch` or `call`;
+            a default where absent.
+        common_compute, common_memory: spread that all shares of a kind have in common.
+        source: what it was learnt from, for people.
+    """
+
+    efficiency: Efficiency
+    own: Mapping[str, float] = field(default_factory=dict)
+    common_compute: float = 0.6
+    common_memory: float = 0.6
+    source: str = "general knowledge"
+
+    @property
+    def mean(self) -> Floats:
+        """The mean as a vector."""
+        return vector_of(self.efficiency)
+
+    @property
+    def precision(self) -> Floats:
+        """The inverse of the covariance."""
+        spread = np.array([self._own(f"compute.{name}", name) for name in CLASSES])
+        spread = np.concatenate(
+            [
+                spread,
+                [self._own(f"memory.{name}", name) for name in CLASSES],
+                [self.own.get("launch", 0.7), self.own.get("call", 1.5)],
+            ]
+        )
+        covariance = np.diag(spread**2)
+        covariance[:_COUNT, :_COUNT] += self.common_compute**2
+        covariance[_COUNT:LAUNCH, _COUNT:LAUNCH] += self.common_memory**2
+        return np.linalg.inv(covariance)
+
+    def _own(self, key: str, name: str) -> float:
+        if key in self.own:
+            return self.own[key]
+        if name == "depthwise":
+            return 1.0
+        return 0.6 if name in _STREAMING and key.startswith("memory") else 0.8
+
+
+def prior_from(devices: Sequence[Efficiency], source: str) -> Prior:
+    """The prior that calibrated devices of one kind teach: the mean of their parameters.
+
+    Raises:
+        ValueError: no device.
+    """
+    mean = np.mean([vector_of(efficiency) for efficiency in devices], axis=0)
+    return Prior(efficiency_of(mean), source=source)
+
+
+def _general() -> Efficiency:
+    """Shares that GPUs and CPUs commonly reach; the spread above says how little that means."""
+    vector = np.empty(CALL + 1)
+    for index, name in enumerate(CLASSES):
+        compute = {"depthwise": 0.06, "grouped": 0.4}.get(name, 0.6)
+        memory = 0.85 if name in _STREAMING else 0.7
+        vector[index], vector[_COUNT + index] = np.log(compute / (1 - compute)), np.log(memory / (1 - memory))
+    vector[LAUNCH], vector[CALL] = np.log(5e-6), np.log(3e-4)
+    return efficiency_of(vector)
+
+
+GENERAL = Prior(_general())
+"""For a device of whose kind nothing was calibrated yet."""

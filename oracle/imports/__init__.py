@@ -1,0 +1,27 @@
+"""Measured kernels from other people's profilers: Nsight Compute CSV and torch.profiler traces.
+
+A counter that is missing stays missing: its quantity is None, with the reason beside it, and `require` raises
+it.
+"""
+
+from __future__ import annotations
+
+from oracle.imports.averages import read_averages
+from oracle.imports.kernels import Imported, MeasuredKernel
+from oracle.imports.kineto import read_trace
+from oracle.imports.matching import Match, Matching, match_operators
+from oracle.imports.ncu import read_ncu
+from oracle.imports.replay import OperatorCall, replay
+
+__all__ = [
+    "Imported",
+    "Match",
+    "Matching",
+    "MeasuredKernel",
+    "OperatorCall",
+    "match_operators",
+    "read_averages",
+    "read_ncu",
+    "read_trace",
+    "replay",
+]

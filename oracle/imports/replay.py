@@ -1,0 +1,173 @@
+"""From an operator call in a profiler's trace to our own count of it: the call is made again, on meta.
+
+FLOPs and bytes then follow from the same formulas as a prediction's. What a profiler does not record (the
+strides of tensors in old traces, the types of tensors in lists) is taken to be contiguous float32.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from oracle.counting import KernelCount, count
+from oracle.errors import OracleError
+from oracle.spec import Workload
+from oracle.trace import trace
+
+__all__ = ["OperatorCall", "replay"]
+
+_DTYPES = {
+    "float": torch.float32,
+    "double": torch.float64,
+    "c10::half": torch.float16,
+    "c10::bfloat16": torch.bfloat16,
+    "long": torch.int64,
+    "long int": torch.int64,
+    "int": torch.int32,
+    "short": torch.int16,
+    "signed char": torch.int8,
+    "unsigned char": torch.uint8,
+    "bool": torch.bool,
+}
+
+
+class OperatorCall(NamedTuple):
+    """An operator that no other operator called, as a profiler saw it.
+
+    Attributes:
+        name: such as `aten::conv2d`.
+        dims, types, strides, values: of each argument: shape, type, strides, and value of what is no tensor
+            (text); empty where the profiler did not record shapes.
+        seconds: time of all its kernels on the device; on a CPU its own time with all it called.
+        source: file and event.
+        kernels: names of the kernels it launched.
+    """
+
+    name: str
+    dims: tuple[Any, ...] = ()
+    types: tuple[str, ...] = ()
+    strides: tuple[Any, ...] = ()
+    values: tuple[str, ...] = ()
+    seconds: float = 0.0
+    source: str = ""
+    kernels: tuple[str, ...] = ()
+
+    def signature(self) -> OperatorCall:
+        """The call without what differs from run to run."""
+        return self._replace(seconds=0.0, source="", kernels=())
+
+
+def replay(call: OperatorCall, workload: Workload | None = None) -> tuple[KernelCount, ...] | None:
+    """What the call computes and moves, one entry per operator it consists of; () for a view.
+
+    Args:
+        call: as read from a trace.
+        workload: whose autocast dtype and causal rule apply; eager float32 if None.
+
+    Returns:
+        None where the trace does not say enough (no shapes, an operator that torch does not know).
+    """
+    return _replayed(
+        call.signature(), (workload or Workload()).with_(batch_size=1, runtime="eager", mode="inference")
+    )
+
+
+@lru_cache(maxsize=4096)
+def _replayed(call: OperatorCall, workload: Workload) -> tuple[KernelCount, ...] | None:
+    name = call.name.removeprefix("aten::")
+    if "::" in name or not (call.dims or call.types):
+        return None
+    for overload in _overloads(name, len(call.types)):
+        try:
+            tensors: list[Any] = []
+            args = [
+                _argument(call, index, str(argument.type), tensors)
+                for index, argument in enumerate(overload._schema.arguments)  # noqa: SLF001 - no public way
+            ]
+            kinds = [argument.kwarg_only for argument in overload._schema.arguments]  # noqa: SLF001
+            named = {
+                argument.name: value
+                for argument, value in zip(overload._schema.arguments, args, strict=True)  # noqa: SLF001
+                if argument.kwarg_only and value is not None
+            }
+            plain = [value for value, keyword in zip(args, kinds, strict=True) if not keyword]
+            table = trace(_Call(name, plain, named), tuple(tensors), {}, workload).table
+        except (OracleError, RuntimeError, TypeError, ValueError):
+            continue  # another overload takes these arguments
+        return count(table, workload).kernels
+    return None
+
+
+class _Call(nn.Module):
+    """Calls a function by name, preferring the one that a network would have called."""
+
+    def __init__(self, name: str, args: list[Any], kwargs: dict[str, Any]) -> None:
+        super().__init__()
+        self._name, self._args, self._kwargs = name, args, kwargs
+
+    def forward(self, *_: Any) -> Any:
+        return _function(self._name)(*self._args, **self._kwargs)
+
+
+def _function(name: str) -> Any:
+    if name == "scaled_dot_product_attention":
+        return F.scaled_dot_product_attention
+    for home in (torch, torch._C._nn, torch.Tensor):  # noqa: SLF001 - where torch keeps linear, gelu, ...
+        found = getattr(home, name, None)
+        if callable(found):
+            return found
+    return getattr(torch.ops.aten, name)
+
+
+def _overloads(name: str, arguments: int) -> Iterator[Any]:
+    packet = getattr(torch.ops.aten, name, None)
+    for overload in packet.overloads() if packet is not None else ():
+        found = getattr(packet, overload)
+        if len(found._schema.arguments) == arguments and not overload.endswith("out"):  # noqa: SLF001
+            yield found
+
+
+def _argument(call: OperatorCall, index: int, wanted: str, tensors: list[Any]) -> Any:
+    dims, kind = call.dims[index], call.types[index]
+    value = call.values[index] if index < len(call.values) else ""
+    if wanted.startswith(("Tensor", "Optional[Tensor")):
+        if not kind:
+            return None
+        tensors.append(_tensor(dims, _strides(call, index), kind))
+        return tensors[-1]
+    if wanted.startswith("List[Tensor"):
+        found = [_tensor(item, (), "float") for item in dims]
+        tensors.extend(found)
+        return found
+    if value == "":
+        if wanted.startswith("Optional") or kind == "":
+            return None
+        raise ValueError("a value that was not recorded")
+    return _literal(value)
+
+
+def _strides(call: OperatorCall, index: int) -> Any:
+    return call.strides[index] if index < len(call.strides) else ()
+
+
+def _tensor(dims: Iterable[int], strides: Iterable[int], kind: str) -> Any:
+    dtype = _DTYPES.get(kind.lower())
+    if dtype is None:
+        raise ValueError(f"a tensor of type {kind!r}")
+    shape, steps = tuple(dims), tuple(strides)
+    if steps and len(steps) == len(shape):
+        return torch.empty_strided(shape, steps, dtype=dtype, device="meta")
+    return torch.empty(shape, dtype=dtype, device="meta")
+
+
+def _literal(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text  # a mode such as gelu's "tanh"

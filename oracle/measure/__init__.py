@@ -1,0 +1,24 @@
+"""Measured on this host: latency of real networks, their operators, and the roofs of the machine itself."""
+
+from __future__ import annotations
+
+from oracle.measure.device_file import device_yaml
+from oracle.measure.latency import measure
+from oracle.measure.measurement import Measurement, measurements_csv, read_measurements, write_measurements
+from oracle.measure.operators import NetworkProfile, OperatorTime, measure_operators
+from oracle.measure.probing import probe
+from oracle.measure.stopwatch import places
+
+__all__ = [
+    "Measurement",
+    "NetworkProfile",
+    "OperatorTime",
+    "device_yaml",
+    "measure",
+    "measure_operators",
+    "measurements_csv",
+    "places",
+    "probe",
+    "read_measurements",
+    "write_measurements",
+]

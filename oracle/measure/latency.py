@@ -1,0 +1,128 @@
+"""Latency of real networks on this host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from oracle.config import load_cfg, workload_of
+from oracle.errors import OracleError, WorkloadError
+from oracle.families import to_spec
+from oracle.measure.host import affinity, ranges
+from oracle.measure.measurement import Measurement
+from oracle.measure.steps import check_memory, check_workload, matmul_precision, step_of
+from oracle.measure.stopwatch import Place, today
+from oracle.spec import NetSpec, Workload
+
+__all__ = ["measure", "resolve"]
+
+
+def measure(
+    networks: Iterable[Any],
+    *,
+    device: str = "cpu",
+    name: str | None = None,
+    repeats: int = 10,
+    block_s: float = 0.1,
+    threads: int | None = None,
+    clock: str = "wall",
+    progress: Callable[[int, int], None] | None = None,
+    **workload: Any,
+) -> list[Measurement]:
+    """Time networks with real weights on this host.
+
+    Every network is built and called once; then, repeat by repeat, one block of calls of each in turn, so
+    that what disturbs the host disturbs all alike. A network's latency is the median over its blocks.
+
+    Args:
+        networks: specs, configs, names of shipped networks or paths of YAML files.
+        device: cpu, cuda, cuda:N or mps, where present.
+        name: what to call the device in the result; its own name if None.
+        repeats: blocks per network.
+        block_s: seconds that a block should take at least; a block is one call or more.
+        threads: CPU threads; torch's choice within the affinity if None.
+        clock: wall; or cpu, for one thread on a busy host.
+        progress: called with (done, total) blocks.
+        workload: fields of `oracle.Workload`, which replace the config's where given.
+
+    Raises:
+        OracleError: a network that does not fit the memory, does not run or does not compile; a workload that
+            torch cannot run here.
+    """
+    place = Place.of(device, threads, clock)
+    if isinstance(repeats, bool) or not isinstance(repeats, int) or repeats < 1:
+        raise WorkloadError(f"repeats={repeats!r}: expected an integer of at least 1")
+    if isinstance(networks, (str, Path, NetSpec)):
+        networks = [networks]
+    jobs = [resolve(network, **workload) for network in networks]
+    for _, job in jobs:
+        check_workload(job, device)
+    check_memory(jobs, device)
+    with place.threaded():
+        steps = [_prepared(net, job, place) for net, job in jobs]
+        samples = _interleaved(steps, [job for _, job in jobs], place, repeats, block_s, progress)
+    facts = {
+        "device": name or place.title,
+        "repeats": repeats,
+        "threads": place.threads,
+        "affinity": ranges(affinity()),
+        "clock": place.clock,
+        "torch": torch.__version__,
+        "date": today(),
+    }
+    return [_measurement(net, job, times, facts) for (net, job), times in zip(jobs, samples, strict=True)]
+
+
+def resolve(network: Any, **changes: Any) -> tuple[NetSpec, Workload]:
+    """The spec and workload that a spec, config, name or path stands for."""
+    if isinstance(network, NetSpec):
+        return network, Workload().with_(**changes)
+    cfg = load_cfg(str(network)) if isinstance(network, (str, Path)) else network
+    if not hasattr(cfg, "COST"):
+        raise OracleError(f"network={type(network).__name__}: expected a config, a NetSpec, a name or a path")
+    return to_spec(cfg), workload_of(cfg, **changes)
+
+
+def _prepared(net: NetSpec, workload: Workload, place: Place) -> Callable[[], Any]:
+    with matmul_precision(workload):
+        step = step_of(net, workload, place.device)
+        step()
+    return step
+
+
+def _interleaved(
+    steps: list[Callable[[], Any]],
+    workloads: list[Workload],
+    place: Place,
+    repeats: int,
+    block_s: float,
+    progress: Callable[[int, int], None] | None,
+) -> list[list[float]]:
+    samples: list[list[float]] = [[] for _ in steps]
+    numbers: list[int] = []
+    total = repeats * len(steps)
+    for repeat in range(repeats):
+        for index, (step, workload) in enumerate(zip(steps, workloads, strict=True)):
+            with matmul_precision(workload):
+                if repeat == 0:
+                    numbers.append(max(1, round(block_s / max(place.seconds(step), 1e-9))))
+                samples[index].append(place.seconds(step, numbers[index]))
+            if progress is not None:
+                progress(repeat * len(steps) + index + 1, total)
+    return samples
+
+
+def _measurement(net: NetSpec, workload: Workload, times: list[float], facts: dict[str, Any]) -> Measurement:
+    low, median, high = np.percentile(np.array(times) * 1e3, (25, 50, 75)).tolist()
+    return Measurement(
+        network=net.name or "unnamed",
+        workload=workload,
+        latency_ms=median,
+        iqr_ms=high - low,
+        min_ms=min(times) * 1e3,
+        **facts,
+    )

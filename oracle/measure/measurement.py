@@ -1,0 +1,216 @@
+"""A measured latency with everything it depends on, and tables of them as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from oracle._resources import closest
+from oracle.errors import OracleError
+from oracle.spec import Workload
+
+__all__ = ["COLUMNS", "Measurement", "measurements_csv", "read_measurements", "write_measurements"]
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What one call of a network took.
+
+    Attributes:
+        network, device: their names.
+        workload: batch size, dtype, mode, runtime, layout (and optimizer in training).
+        latency_ms: median over the repeats, milliseconds per call.
+        iqr_ms: interquartile range of the repeats; None if not known.
+        min_ms: the fastest repeat; None if not known.
+        repeats: how many there were; 0 if not known.
+        threads: CPU threads; 0 if not known.
+        affinity: the CPUs it was allowed to run on, such as "0-3,8"; "" if not known.
+        clock: wall, or cpu: time the process really ran, which leaves out what other processes took.
+        torch, date: version, and day (ISO) of the measurement; "" if not known.
+    """
+
+    network: str
+    device: str
+    workload: Workload
+    latency_ms: float
+    iqr_ms: float | None = None
+    min_ms: float | None = None
+    repeats: int = 0
+    threads: int = 0
+    affinity: str = ""
+    clock: str = "wall"
+    torch: str = ""
+    date: str = ""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.latency_ms < math.inf:
+            raise OracleError(f"latency_ms={self.latency_ms!r}: expected a positive number")
+        if self.clock not in ("wall", "cpu"):
+            raise OracleError(f"clock={self.clock!r}: expected wall or cpu")
+
+    @property
+    def spread(self) -> float | None:
+        """Interquartile range over median."""
+        return None if self.iqr_ms is None else self.iqr_ms / self.latency_ms
+
+
+_T = TypeVar("_T")
+
+_REQUIRED = ("network", "device", "batch_size", "dtype", "runtime", "layout", "mode", "latency_ms")
+_OPTIONAL = ("optimizer", "iqr_ms", "min_ms", "repeats", "threads", "affinity", "clock", "torch", "date")
+COLUMNS = (*_REQUIRED, *_OPTIONAL)
+"""Columns of the CSV; those up to `latency_ms` are required, in any order."""
+
+_WORKLOAD = ("batch_size", "dtype", "runtime", "layout", "mode", "optimizer")
+
+
+def measurements_csv(measurements: Iterable[Measurement]) -> str:
+    """CSV text with a header; what is not known is an empty field."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for item in measurements:
+        writer.writerow([_field(item, name) for name in COLUMNS])
+    return text.getvalue()
+
+
+def _field(item: Measurement, name: str) -> str:
+    if name == "optimizer" and not item.workload.training:
+        return ""
+    value = getattr(item.workload if name in _WORKLOAD else item, name)
+    if value is None or (name in ("repeats", "threads") and not value):
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def write_measurements(path: str | Path, measurements: Iterable[Measurement]) -> None:
+    """Write a CSV file, whole or not at all.
+
+    Raises:
+        OracleError: it cannot be written; an existing file keeps its content.
+    """
+    target = Path(path)
+    temporary = target.with_name(f".{target.name[:80]}.{secrets.token_hex(4)}.tmp")
+    try:
+        temporary.write_text(measurements_csv(measurements), encoding="utf-8")
+        temporary.replace(target)
+    except OSError as error:
+        raise OracleError(f"output={str(path)!r} cannot be written: {error.strerror or error}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_measurements(path: str | Path) -> list[Measurement]:
+    """Read what `write_measurements` wrote, or a table of the same columns from elsewhere.
+
+    Raises:
+        OracleError: an unknown or missing column, or a value that is wrong; with file, line and column.
+    """
+    file = str(path)
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise OracleError(f"{file}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = [name.strip() for name in next(reader, [])]
+        _check_header(header, file)
+        found = []
+        for cells in reader:
+            if not any(cell.strip() for cell in cells):
+                continue
+            place = f"{file}:{reader.line_num}"
+            if len(cells) != len(header):
+                raise OracleError(f"{place}: expected {len(header)} fields, found {len(cells)}")
+            row = dict(zip(header, (cell.strip() for cell in cells), strict=True))
+            found.append(_measurement(row, place))
+    except csv.Error as error:
+        raise OracleError(f"{file}:{reader.line_num}: broken CSV: {error}") from None
+    return found
+
+
+def _check_header(header: list[str], file: str) -> None:
+    for name in header:
+        if name not in COLUMNS:
+            near = closest(name, COLUMNS, 1) or f"; expected {', '.join(COLUMNS)}"
+            raise OracleError(f"{file}:1: column {name!r} is unknown{near}")
+        if header.count(name) > 1:
+            raise OracleError(f"{file}:1: column {name!r} stands twice")
+    missing = [name for name in _REQUIRED if name not in header]
+    if missing:
+        raise OracleError(f"{file}:1: column {missing[0]!r} is missing; expected {', '.join(_REQUIRED)}")
+
+
+def _measurement(row: Mapping[str, str], place: str) -> Measurement:
+    read = _Reader(row, place)
+    workload = {name: read.word(name) for name in _WORKLOAD[1:] if name in _REQUIRED or row.get(name)}
+    try:
+        return Measurement(
+            network=read.word("network"),
+            device=read.word("device"),
+            workload=Workload(batch_size=read.count("batch_size"), **workload),
+            latency_ms=read.number("latency_ms"),
+            iqr_ms=read.optional("iqr_ms", read.size),
+            min_ms=read.optional("min_ms", read.number),
+            repeats=read.optional("repeats", read.count) or 0,
+            threads=read.optional("threads", read.count) or 0,
+            affinity=row.get("affinity", ""),
+            clock=row.get("clock") or "wall",
+            torch=row.get("torch", ""),
+            date=read.optional("date", read.day) or "",
+        )
+    except OracleError as error:
+        text = str(error)
+        raise OracleError(text if text.startswith(place) else f"{place}: {text}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Fields of one row, checked."""
+
+    row: Mapping[str, str]
+    place: str
+
+    def optional(self, name: str, read: Callable[[str], _T]) -> _T | None:
+        return read(name) if self.row.get(name) else None
+
+    def word(self, name: str) -> str:
+        if not self.row[name]:
+            raise self._error(name, "a word")
+        return self.row[name]
+
+    def count(self, name: str) -> int:
+        text = self.row[name]
+        if not re.fullmatch(r"0*[1-9]\d{0,17}", text, re.ASCII):
+            raise self._error(name, "an integer of at least 1")
+        return int(text)
+
+    def number(self, name: str) -> float:
+        value = self.size(name)
+        if value == 0:
+            raise self._error(name, "a positive number")
+        return value
+
+    def size(self, name: str) -> float:
+        try:
+            value = float(self.row[name])
+        except ValueError:
+            value = math.nan
+        if not 0 <= value < math.inf:
+            raise self._error(name, "a positive number")
+        return value
+
+    def day(self, name: str) -> str:
+        if not re.fullmatch(r"\d{4}-\d\d-\d\d", self.row[name], re.ASCII):
+            raise self._error(name, "a date such as 2026-01-31")
+        return self.row[name]
+
+    def _error(self, name: str, expected: str) -> OracleError:
+        return OracleError(f"{self.place}: {name}={self.row[name]!r}: expected {expected}")

@@ -1,0 +1,158 @@
+"""A network made real: weights, input, and the call that is timed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from oracle.build import build, initialise
+from oracle.counting.chain import count_net
+from oracle.counting.memory import PeakMemory
+from oracle.errors import OracleError, WorkloadError
+from oracle.measure.host import available_memory
+from oracle.spec import NetSpec, Workload
+
+__all__ = ["check_memory", "check_workload", "matmul_precision", "step_of"]
+
+_SHARE = 0.9  # workspaces and the allocator's rounding are not part of a predicted peak
+
+
+def check_workload(workload: Workload, device: str) -> None:
+    """Refuse what torch cannot run here.
+
+    Raises:
+        WorkloadError: the engine runtime (and with it int8 and float8), or TF32 off CUDA.
+    """
+    if workload.runtime == "engine":
+        raise WorkloadError("runtime='engine': only eager and compiled can be measured here")
+    if workload.dtype == "tf32" and not device.startswith("cuda"):
+        raise WorkloadError(f"dtype='tf32' needs a CUDA device, got {device!r}")
+
+
+def check_memory(networks: list[tuple[NetSpec, Workload]], device: str, available: int | None = None) -> None:
+    """Refuse networks that do not fit: all their weights (and states) at once, and the largest one's
+    activations.
+
+    Args:
+        networks: to be held together, since their repeats are interleaved.
+        device: whose memory counts.
+        available: bytes; what is free now if None.
+
+    Raises:
+        OracleError: they do not fit; the message names the network and both figures.
+    """
+    free = _free(device) if available is None else available
+    if free is None:
+        return
+    held = 0
+    peaks = [(net, _peak(net, workload)) for net, workload in networks]
+    for net, peak in peaks:
+        if peak.peak_bytes > _SHARE * free:
+            raise OracleError(
+                f"network={net.name!r}: needs {_gib(peak.peak_bytes)} GiB at its peak, and {device} has {_gib(free)} GiB "
+                "free; choose a smaller batch"
+            )
+        held += peak.weights_bytes + peak.states_bytes
+    extra = max((peak.peak_bytes - peak.weights_bytes - peak.states_bytes for _, peak in peaks), default=0)
+    if held + extra > _SHARE * free:
+        raise OracleError(
+            f"{len(networks)} networks need {_gib(held + extra)} GiB together, and {device} has {_gib(free)} GiB free; "
+            "measure fewer at a time"
+        )
+
+
+def step_of(net: NetSpec, workload: Workload, device: str, seed: int = 0) -> Callable[[], Any]:
+    """The call to be timed: a forward pass, or in training forward, backward and optimiser step.
+
+    Raises:
+        OracleError: the network cannot be built, or torch.compile does not work here.
+    """
+    module: Any = initialise(build(net), device, seed=seed)
+    module.train(workload.training)
+    shape = (workload.batch_size, *net.input_shape)
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(device)
+    if workload.layout == "nhwc":
+        module = module.to(memory_format=torch.channels_last)
+        x = x.contiguous(memory_format=torch.channels_last)
+    optimizer = _optimizer(workload.optimizer, module) if workload.training else None
+    called = torch.compile(module) if workload.runtime == "compiled" else module
+    step = _inference(called, x, workload) if optimizer is None else _training(called, x, workload, optimizer)
+    try:
+        step()  # compiles
+    except Exception as error:
+        if workload.runtime != "compiled":
+            raise OracleError(f"network={net.name!r} does not run on {device}: {_first(error)}") from error
+        raise OracleError(
+            f"network={net.name!r}: runtime='compiled': torch.compile fails here: {_first(error)}"
+        ) from error
+    return step
+
+
+@contextmanager
+def matmul_precision(workload: Workload) -> Iterator[None]:
+    """On CUDA, TF32 if and only if the workload says so: torch's own default allows it in convolutions."""
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matmul.allow_tf32, cudnn.allow_tf32
+    matmul.allow_tf32 = cudnn.allow_tf32 = workload.dtype == "tf32"
+    try:
+        yield
+    finally:
+        matmul.allow_tf32, cudnn.allow_tf32 = before
+
+
+def _inference(module: Any, x: Any, workload: Workload) -> Callable[[], Any]:
+    def step() -> Any:
+        with torch.inference_mode(), _autocast(x, workload):
+            return module(x)
+
+    return step
+
+
+def _training(module: Any, x: Any, workload: Workload, optimizer: Any) -> Callable[[], Any]:
+    target = torch.zeros(x.shape[0], dtype=torch.int64, device=x.device)
+
+    def step() -> Any:
+        optimizer.zero_grad(set_to_none=True)
+        with _autocast(x, workload):
+            loss = F.cross_entropy(module(x), target)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
+
+
+def _optimizer(name: str, module: Any) -> Any:
+    # a rate so small that the weights stay what they are: the arithmetic costs the same
+    if name == "adamw":
+        return torch.optim.AdamW(module.parameters(), lr=1e-8)
+    return torch.optim.SGD(module.parameters(), lr=1e-8, momentum=0.9)
+
+
+def _autocast(x: Any, workload: Workload) -> AbstractContextManager[Any]:
+    if workload.autocast_dtype is None:
+        return nullcontext()
+    return torch.autocast(x.device.type, dtype=getattr(torch, workload.autocast_dtype))
+
+
+def _peak(net: NetSpec, workload: Workload) -> PeakMemory:
+    return count_net(net, workload).memory
+
+
+def _free(device: str) -> int | None:
+    if device.startswith("cuda"):
+        return int(torch.cuda.mem_get_info(device)[0])
+    return available_memory()
+
+
+def _gib(size: float) -> str:
+    return f"{size / 2**30:.3g}"
+
+
+def _first(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:300] if lines else type(error).__name__

@@ -1,0 +1,131 @@
+"""Space files: found by path or shipped name, read, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from yacs.config import CfgNode
+
+from oracle.config import cfg_from_dict, load_cfg, to_yaml
+from oracle.config.files import layers, locate
+from oracle.errors import ConfigError
+from oracle.families import FAMILIES
+from oracle.families._checks import choice
+from oracle.families.many import SECTIONS, depends
+from search.space.checks import count, fields
+from search.space.parse_limits import limits_of, num_stages_of
+from search.space.parse_samplers import samplers_of
+from search.space.samplers import Sampler
+from search.space.space import Space
+
+__all__ = ["load_space", "space_of"]
+
+_SECTIONS = ("SETUP", "LAUNCH", "COLLECT", "ANALYZE", "ROOT_DIR", "NAME", "DESC", "NUM_PROC")
+_SETUP = {
+    "NUM_CONFIGS": 0,
+    "NUM_SAMPLES": 1_000_000,
+    "CHUNK_SIZE": 5_000,
+    "RNG_SEED": 0,
+    "BASE_CFG": {},
+    "SAMPLERS": {},
+    "CONSTRAINTS": {},
+}
+_MAX_CHUNK = 10_000_000
+
+
+def load_space(source: str | Path) -> Space:
+    """The space of a YAML file, or of a shipped name (`configs/spaces`).
+
+    Raises:
+        ConfigError: anything wrong with it, naming file, dotted key, value and what was expected.
+    """
+    path = locate(source, "spaces")
+    values: dict[str, Any] = {}
+    for _, layer in layers(path):
+        values = _united(values, layer)
+    try:
+        return space_of(values, path.stem, path.parent)
+    except ConfigError as error:
+        raise ConfigError(str(error).removeprefix(f"{error.key}: "), key=error.key, file=str(path)) from None
+
+
+def space_of(values: Mapping[str, Any], name: str = "", directory: Path | None = None) -> Space:
+    """The space that nested mappings describe, as a file's would.
+
+    Args:
+        values: with a section SETUP.
+        name: for people.
+        directory: where a relative path in BASE_CFG starts; the working directory if None.
+
+    Raises:
+        ConfigError: as `load_space`.
+    """
+    if not isinstance(values, Mapping) or "SETUP" not in values:
+        raise ConfigError("expected a section SETUP")
+    fields(dict.fromkeys(values), "", _SECTIONS)
+    setup = _SETUP | fields(values["SETUP"], "SETUP", _SETUP)
+    base = _base(setup["BASE_CFG"], directory or Path())
+    samplers = samplers_of(setup["SAMPLERS"])
+    _check_keys(_family(base), samplers)
+    constraints = fields(setup["CONSTRAINTS"], "SETUP.CONSTRAINTS", ("CX", "REGNET"))
+    stages = num_stages_of(constraints.get("REGNET", {}))
+    plain = {key: value for key, value in setup.items() if key != "BASE_CFG"}
+    plain["BASE_CFG"] = yaml.safe_load(to_yaml(base, cost=True)) or {}
+    return Space(
+        name=name,
+        base=base,
+        samplers=tuple(samplers.items()),
+        limits=limits_of(constraints.get("CX", {})),
+        num_stages=stages if base.MODEL.TYPE == "regnet" else None,
+        num_configs=count(setup["NUM_CONFIGS"], "SETUP.NUM_CONFIGS", 0),
+        num_samples=count(setup["NUM_SAMPLES"], "SETUP.NUM_SAMPLES", 1),
+        chunk_size=min(count(setup["CHUNK_SIZE"], "SETUP.CHUNK_SIZE", 1), _MAX_CHUNK),
+        seed=count(setup["RNG_SEED"], "SETUP.RNG_SEED", 0),
+        setup=plain,
+    )
+
+
+def _united(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested mappings as one, the new values winning; samplers are replaced whole."""
+    united = dict(old)
+    for key, value in new.items():
+        before = united.get(key)
+        join = isinstance(before, Mapping) and isinstance(value, Mapping) and "TYPE" not in value
+        united[key] = _united(before, value) if join else value  # type: ignore[arg-type]
+    return united
+
+
+def _base(value: Any, directory: Path) -> CfgNode:
+    key = "SETUP.BASE_CFG"
+    if not isinstance(value, (Mapping, str)):
+        raise ConfigError(f"value {value!r}: expected a network config, a path, or a shipped name", key=key)
+    try:
+        if isinstance(value, Mapping):
+            return cfg_from_dict(value)
+        beside = directory / value
+        return load_cfg(beside if beside.is_file() else value)
+    except ConfigError as error:
+        raise ConfigError(str(error), key=key) from None
+
+
+def _family(base: CfgNode) -> str:
+    try:
+        return choice("MODEL.TYPE", base.MODEL.TYPE, tuple(FAMILIES))
+    except ConfigError as error:
+        raise ConfigError(str(error), key="SETUP.BASE_CFG") from None
+
+
+def _check_keys(family: str, samplers: Mapping[str, Sampler]) -> None:
+    """Refuse keys of other families and of the workload; a space has one family."""
+    for key in samplers:
+        section = key.split(".", 1)[0]
+        foreign = section in SECTIONS.values() and not depends(family, key)
+        if foreign or section == "COST" or key == "MODEL.TYPE":
+            raise ConfigError(
+                f"does not tell one {family} network from another; "
+                f"expected a key of {SECTIONS[family]}, MODEL or TRAIN",
+                key=f"SETUP.SAMPLERS.{key}",
+            )

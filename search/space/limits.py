@@ -1,0 +1,166 @@
+"""Limits on what a candidate may cost, and an account of the candidates that broke which."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["COLUMNS", "Limit", "Miss", "Tally", "judge"]
+
+# Name in a space file -> column of `oracle.score_many`. FLOPS and ACTS are counted as pycls does: MACs with
+# bias adds, and activations with those of max-pools.
+COLUMNS = {
+    "FLOPS": "pycls_flops",
+    "PARAMS": "params",
+    "ACTS": "pycls_acts",
+    "BYTES": "traffic_bytes",
+    "PEAK_MEMORY": "peak_memory_bytes",
+    "INTENSITY": "intensity",
+    "LATENCY_MS": "latency_ms",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A closed range for one score.
+
+    Attributes:
+        score: one of `COLUMNS`.
+        low, high: the range; 0 leaves that side open.
+        device: what LATENCY_MS is on, else "".
+    """
+
+    score: str
+    low: float
+    high: float
+    device: str = ""
+
+    @property
+    def name(self) -> str:
+        """As it stands in a space file: CX.FLOPS, CX.LATENCY_MS.t4."""
+        return ".".join(part for part in ("CX", self.score, self.device) if part)
+
+    def column(self, scores: Any) -> NDArray[np.float64]:
+        """The scores that it limits."""
+        column = getattr(scores, COLUMNS[self.score])
+        return np.asarray(column[self.device] if self.device else column, dtype=np.float64)
+
+    def excess(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """How far values are outside, relative to the side they are beyond: 0 inside, 0.1 for 10 %."""
+        below = (self.low - values) / self.low if self.low else np.zeros(len(values))
+        above = (values - self.high) / self.high if self.high else np.zeros(len(values))
+        return np.where(np.isnan(values), np.inf, np.maximum(np.maximum(below, above), 0.0))
+
+    def __str__(self) -> str:
+        if self.low and self.high:
+            return f"{self.low:,.10g} to {self.high:,.10g}"
+        return f"at most {self.high:,.10g}" if self.high else f"at least {self.low:,.10g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """A value outside its range.
+
+    Attributes:
+        excess: how far, relative to the side it is beyond.
+        value: the value.
+        expected: the range, in words.
+    """
+
+    excess: float
+    value: float
+    expected: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What became of some candidates; tallies of disjoint candidates add up.
+
+    Attributes:
+        drawn: how many candidates there were.
+        feasible: how many obey everything.
+        rejected: reason -> how many it rejects: a dotted key that makes a network impossible,
+            REGNET.NUM_STAGES, `repeated`, or a limit. A candidate counts for each limit that it breaks.
+        nearest: limit -> the value nearest to it among those that break it.
+        closest: limit -> value, of the candidate with the smallest worst excess of those that break limits.
+    """
+
+    drawn: int = 0
+    feasible: int = 0
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    nearest: Mapping[str, Miss] = field(default_factory=dict)
+    closest: Mapping[str, Miss] = field(default_factory=dict)
+
+    def __add__(self, other: Tally) -> Tally:
+        names = [*self.rejected, *(name for name in other.rejected if name not in self.rejected)]
+        misses = [*self.nearest.items(), *other.nearest.items()]
+        nearest: dict[str, Miss] = {}
+        for name, miss in misses:
+            if name not in nearest or miss.excess < nearest[name].excess:
+                nearest[name] = miss
+        candidates = [tally.closest for tally in (self, other) if tally.closest]
+        return Tally(
+            self.drawn + other.drawn,
+            self.feasible + other.feasible,
+            {name: self.rejected.get(name, 0) + other.rejected.get(name, 0) for name in names},
+            nearest,
+            min(candidates, key=_worst, default={}),
+        )
+
+    def explain(self) -> str:
+        """A line on the whole, and one on each reason, the most frequent first."""
+        lines = [f"{self.feasible:,} of {self.drawn:,} candidates are feasible"]
+        for name, count in sorted(self.rejected.items(), key=lambda item: -item[1]):
+            line = f"{name} rejects {count:,}"
+            if name in self.nearest:
+                line += f"; nearest is {_shown(self.nearest[name])}"
+            lines.append(line)
+        if self.closest and not self.feasible:
+            misses = ", ".join(f"{name} {_shown(miss)}" for name, miss in self.closest.items())
+            lines.append(f"closest candidate: {misses}")
+        return "\n".join(lines)
+
+
+def _worst(misses: Mapping[str, Miss]) -> float:
+    return max(miss.excess for miss in misses.values())
+
+
+def _shown(miss: Miss) -> str:
+    return f"{miss.value:,.6g} ({miss.excess:.2%} off; expected {miss.expected})"
+
+
+def judge(limits: Sequence[Limit], scores: Any, count: int) -> tuple[NDArray[np.bool_], Tally]:
+    """Which of `count` scored candidates obey all limits, and what became of them; `drawn` stays 0.
+
+    Args:
+        limits: to obey.
+        scores: columns as `oracle.score_many` returns them, for the devices of the limits.
+        count: how many candidates the columns hold.
+    """
+    worst = np.zeros(count)
+    excesses = []
+    rejected, nearest = {}, {}
+    for limit in limits:
+        values = limit.column(scores)
+        excess = limit.excess(values)
+        excesses.append((limit, values, excess))
+        worst = np.maximum(worst, excess)
+        outside = np.flatnonzero(excess)
+        if len(outside):
+            row = outside[excess[outside].argmin()]
+            rejected[limit.name] = len(outside)
+            nearest[limit.name] = Miss(float(excess[row]), float(values[row]), str(limit))
+    feasible = worst == 0
+    closest: dict[str, Miss] = {}
+    if not feasible.all():
+        row = np.where(feasible, np.inf, worst).argmin()
+        closest = {
+            limit.name: Miss(float(excess[row]), float(values[row]), str(limit))
+            for limit, values, excess in excesses
+            if excess[row]
+        }
+    return feasible, Tally(0, int(feasible.sum()), rejected, nearest, closest)

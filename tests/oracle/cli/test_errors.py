@@ -1,0 +1,142 @@
+"""Whatever a user gets wrong: exit code 2, nothing on standard output, one line that says what to correct."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oracle.errors import OracleError
+
+Run = Callable[..., Any]
+
+FILES = {
+    "empty.yaml": ("", "expected a mapping of sections, found an empty file"),
+    "list.yaml": ("- 1\n- 2\n", "expected a mapping of sections, found a list"),
+    "section.yaml": ("MODLE: {TYPE: regnet}\n", "MODLE: unknown section; did you mean MODEL"),
+    "key.yaml": ("MODEL: {TYP: regnet}\n", "MODEL.TYP: unknown key; did you mean MODEL.TYPE"),
+    "type.yaml": ("REGNET: {DEPTH: ten}\n", "REGNET.DEPTH: value 'ten' of type str: expected an integer"),
+    "twice.yaml": ("MODEL:\n  TYPE: vit\n  TYPE: regnet\n", "line 3: the key TYPE stands twice"),
+    "nan.yaml": ("REGNET: {WA: .nan}\n", "REGNET.WA: value nan: expected a finite number"),
+    "negative.yaml": ("REGNET: {DEPTH: -1}\n", "REGNET.DEPTH: value -1: expected a finite number"),
+    "broken.yaml": ("MODEL: [\n", "line"),
+    "dtype.yaml": ("COST: {DTYPE: half}\n", "COST.DTYPE: value 'half': expected one of float32"),
+    "circle.yaml": ("_BASE_: circle.yaml\n", "bases run in a circle"),
+    "group.yaml": (
+        "MODEL: {TYPE: anynet}\nANYNET: {DEPTHS: [1], WIDTHS: [30], STRIDES: [2], GROUP_WS: [16]}\n",
+        "ANYNET",
+    ),
+    "code.py": ("import os\n", "Python configs are refused"),
+    "board.yaml": ("TITLE: T\n", "TITLE: unknown section"),
+}
+
+ARGUMENTS = [
+    ([], "the following arguments are required: COMMAND"),
+    (["scoer"], "invalid choice: 'scoer'"),
+    (["score"], "the following arguments are required: NET"),
+    (["score", "none.yaml"], "none.yaml: no such file"),
+    (["score", "RegNetX-40MF"], "did you mean RegNetX-400MF"),
+    (["score", "x" * 5000], "not a usable path"),
+    (["score", "R-56", "-d", "rtx-409"], "device='rtx-409' is unknown; did you mean rtx-4090"),
+    (["score", "R-56", "-d", "gone.yaml"], "gone.yaml: no such file"),
+    (["score", "R-56", "-d", "eyeriss"], "device='eyeriss' is calibrate-only"),
+    (["score", "R-56", "--dtype", "fp16"], "argument --dtype: invalid choice: 'fp16'"),
+    (["score", "R-56", "-d", "p4", "--dtype", "bfloat16"], "no matrix peak for dtype='bfloat16', only for"),
+    (["score", "R-56", "--dtype", "int8"], "dtype='int8' needs runtime='engine'"),
+    (["score", "R-56", "--convention", "mine"], "convention='mine': expected one of fvcore"),
+    (["score", "R-56", "--batch", "0"], "batch_size=0: expected an integer of at least 1"),
+    (["score", "R-56", "--batch", "-1"], "batch_size=-1"),
+    (["score", "R-56", "--batch", "many"], "invalid int value: 'many'"),
+    (["score", "R-56", "--bat", "2"], "unrecognized arguments: --bat 2"),
+    (["score", "R-56", "--set", "MODEL.DEPTH"], "argument --set: expected 2 arguments"),
+    (["score", "R-56", "--set", "MODEL.DEPHT", "56"], "MODEL.DEPHT: unknown key; did you mean MODEL.DEPTH"),
+    (["score", "R-56", "--set", "MODEL.DEPTH", "nan"], "MODEL.DEPTH: value 'nan'"),
+    (["score", "R-56", "--format", "xml"], "argument --format: invalid choice: 'xml'"),
+    (["score", "R-56", "-o", "no/such/folder.csv"], "output='no/such/folder.csv' cannot be written"),
+    (["score", "R-56", "-o", "."], "output='.' cannot be written: it is a directory"),
+    (["score", "."], ".: no YAML file in this directory"),
+    (["ops", "R-56", "R-110"], "unrecognized arguments: R-110"),
+]
+
+
+def complaint_of(run: Run, *arguments: str) -> str:
+    done = run(*arguments)
+    assert done.code == 2
+    assert done.out == ""
+    assert done.err.startswith("oracle: error: ")
+    assert done.err.endswith("\n")
+    assert done.err.count("\n") == 1
+    return str(done.err)
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("command", ["score", "ops", "rank"])
+def test_a_file_that_is_no_network(run: Run, tmp_path: Path, name: str, command: str) -> None:
+    text, complaint = FILES[name]
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    said = complaint_of(run, command, name, "-d", "t4")
+    assert said.startswith(f"oracle: error: {name}: ")
+    assert complaint in said
+
+
+@pytest.mark.parametrize(("arguments", "complaint"), ARGUMENTS)
+def test_arguments_that_make_no_sense(run: Run, arguments: list[str], complaint: str) -> None:
+    assert complaint in complaint_of(run, *arguments)
+
+
+def test_control_characters_do_not_reach_the_terminal(run: Run) -> None:
+    assert "\x1b" not in complaint_of(run, "score", "\x1b[31mred\nline")
+
+
+def test_a_file_that_cannot_be_replaced_keeps_its_content(run: Run, tmp_path: Path) -> None:
+    kept = tmp_path / "kept.csv"
+    kept.write_text("old", encoding="utf-8")
+    kept.chmod(stat.S_IRUSR)
+    done = run("score", "R-56", "-o", "kept.csv")
+    if done.code == 0:
+        pytest.skip("the superuser may write anything")
+    assert "write-protected" in done.err
+    assert kept.read_text(encoding="utf-8") == "old"
+
+
+def test_a_failed_score_leaves_the_file_alone(run: Run, tmp_path: Path) -> None:
+    kept = tmp_path / "kept.csv"
+    kept.write_text("old", encoding="utf-8")
+    complaint_of(run, "score", "R-56", "gone.yaml", "-o", "kept.csv")
+    assert kept.read_text(encoding="utf-8") == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["kept.csv"]
+
+
+def test_an_interrupt_is_quiet(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("oracle.query.resolve", interrupted)
+    done = run("score", "R-56")
+    assert (done.code, done.out, done.err) == (130, "", "")
+
+
+def test_a_defect_is_one_line_too_unless_its_traceback_is_wanted(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def defective(*_: object, **__: object) -> None:
+        raise TypeError("two\nlines")
+
+    monkeypatch.setattr("oracle.query.resolve", defective)
+    done = run("score", "R-56")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("oracle: error: TypeError: two lines (a defect of the oracle")
+    assert done.err.count("\n") == 1
+    with pytest.raises(TypeError):
+        run("--traceback", "score", "R-56")
+
+
+def test_an_error_of_several_lines_becomes_one(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object, **__: object) -> None:
+        raise OracleError("first\n  second\tthird")
+
+    monkeypatch.setattr("oracle.query.resolve", failing)
+    assert complaint_of(run, "score", "R-56") == "oracle: error: R-56: first second third\n"

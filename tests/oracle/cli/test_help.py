@@ -1,0 +1,45 @@
+"""The examples of the help texts work."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from oracle.cli import _parser, devices, networks, ops, rank, score
+from oracle.spec import DTYPES, LAYOUTS, MODES, OPTIMIZERS, RUNTIMES
+
+Run = Callable[..., Any]
+
+# paths of a user's own, which no test has
+OWN = ("my/net.yaml", "my/board.yaml", "candidates/")
+EXAMPLES = sorted(
+    {
+        line.partition("#")[0].strip()
+        for module in (_parser, score, ops, rank, devices, networks)
+        for line in module._EXAMPLES.splitlines()
+        if line.startswith("  oracle ")
+    }
+)
+
+
+@pytest.mark.parametrize("example", [line for line in EXAMPLES if not any(path in line for path in OWN)])
+def test_every_example_runs(run: Run, example: str) -> None:
+    done = run(*shlex.split(example)[1:])
+    assert (done.code, done.err) == (0, "")
+    assert done.out or " -o " in example
+
+
+def test_there_are_examples_for_every_command(run: Run) -> None:
+    said = {shlex.split(line)[1] for line in EXAMPLES}
+    assert said == {"score", "ops", "rank", "devices", "networks"}
+    for command in said:
+        assert "examples:" in run(command, "--help").out
+
+
+def test_every_word_of_a_workload_is_in_the_help(run: Run) -> None:
+    said = run("score", "--help").out
+    for word in (*DTYPES, *MODES, *RUNTIMES, *LAYOUTS, *OPTIMIZERS):
+        assert word in said

@@ -1,0 +1,121 @@
+"""Templates against concrete traces, per kernel and per field."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from oracle.closedform.cells import CellInputs, find_template, is_static
+from oracle.closedform.store import TemplateStore
+from oracle.closedform.template import Format, KernelNumbers, Template
+from oracle.counting.chain import TensorSpec, count_cell
+from oracle.counting.memory import CellMemory
+from oracle.spec import CellSpec, Workload
+
+_BN = {"activation": "relu", "inplace": True, "bn_eps": 1e-5, "bn_momentum": 0.1}
+_BLOCK = CellSpec.make(
+    "res_bottleneck_block", w_in=24, w_out=40, stride=2, w_b=40, groups=5, w_se=6, stride_1x1=False, **_BN
+)
+_MBCONV = CellSpec.make(
+    "mbconv", w_in=16, w_exp=96, kernel=5, stride=1, w_se=4, w_out=16, drop_connect=0.0, **_BN
+)
+_ENCODER = CellSpec.make("vit_encoder", hidden_dim=48, num_heads=3, mlp_dim=96, ln_eps=1e-6)
+
+_CASES = [
+    (_BLOCK, (4, 24, 15, 17), {"w_in": 32, "w_out": 56, "w_b": 56, "groups": 7, "w_se": 3}, (3, 32, 9, 9)),
+    (_MBCONV, (2, 16, 8, 8), {"w_in": 24, "w_exp": 72, "w_se": 6, "w_out": 24}, (5, 24, 7, 9)),
+    (_ENCODER, (2, 17, 48), {"hidden_dim": 64, "num_heads": 4, "mlp_dim": 40}, (3, 50, 64)),
+]
+_WORKLOADS = [
+    Workload(),
+    Workload(runtime="compiled", dtype="float16"),
+    Workload(runtime="engine", dtype="int8"),
+    Workload(mode="training", optimizer="adamw"),
+    Workload(mode="training", runtime="compiled", dtype="bfloat16"),
+]
+
+
+def template_of(cell: CellSpec, dims: tuple[int, ...], workload: Workload) -> Template:
+    found = find_template(
+        TemplateStore(),
+        CellInputs(cell.kind, cell.params, dims, Format.image("float32", len(dims), "nchw")),
+        tuple((name, value) for name, value in cell.params if is_static(name, value)),
+        integers(cell, dims),
+        workload,
+    )
+    assert found is not None
+    return found
+
+
+def integers(cell: CellSpec, dims: tuple[int, ...]) -> dict[str, int]:
+    values = {name: int(value) for name, value in cell.params if not is_static(name, value)}
+    return values | {f"d{axis}": size for axis, size in enumerate(dims)}
+
+
+def tensor(dims: tuple[int, ...]) -> TensorSpec:
+    stride = [1]
+    for size in reversed(dims[1:]):
+        stride.insert(0, stride[0] * size)
+    return TensorSpec(dims, tuple(stride), "float32")
+
+
+@pytest.mark.parametrize("workload", _WORKLOADS, ids=lambda w: f"{w.mode}-{w.runtime}-{w.dtype}")
+@pytest.mark.parametrize(("cell", "dims", "changes", "other"), _CASES, ids=["bottleneck", "mbconv", "encoder"])
+def test_other_integers_give_the_concrete_trace(
+    cell: CellSpec, dims: tuple[int, ...], changes: dict[str, int], other: tuple[int, ...], workload: Workload
+) -> None:
+    template = template_of(cell, dims, workload)
+    changed = CellSpec(cell.kind, tuple((name, changes.get(name, value)) for name, value in cell.params))
+    values = integers(changed, other)
+    arguments = [values[name] for name in template.program.symbols]
+    assert template.covers(*arguments)
+
+    counted = count_cell(changed, tensor(other), None, False, workload)
+    numbers = template.kernel_numbers(arguments)
+    for name in KernelNumbers._fields:
+        assert list(getattr(numbers, name)) == [getattr(k, name) for k in counted.counts.kernels], name
+    expected = [(k.name, k.op_class, k.module, k.phase, k.matrix_dtype, k.vector_dtype) for k in counted.counts.kernels]
+    assert [tuple(kernel) for kernel in template.kernels] == expected
+
+    answer = template.answer(arguments)
+    assert answer.params == counted.counts.params
+    assert answer.activations == counted.counts.activations
+    assert answer.macs == sum(k.macs for k in counted.counts.kernels)
+    fields = CellMemory.__dataclass_fields__ if workload.training else ("weights", "forward")
+    assert {n: getattr(answer.memory, n) for n in fields} == {n: getattr(counted.memory, n) for n in fields}
+
+
+def test_arrays_give_what_ints_give() -> None:
+    template = template_of(_BLOCK, (4, 24, 15, 17), Workload())
+    rows = [integers(_BLOCK, (4, 24, 15, 17)), integers(_BLOCK, (2, 24, 8, 30)) | {"w_se": 9}]
+    arrays = [np.array([row[name] for row in rows]) for name in template.program.symbols]
+    together = template.answer(arrays)
+    for position, row in enumerate(rows):
+        alone = template.answer([row[name] for name in template.program.symbols])
+        assert [int(np.broadcast_to(column, 2)[position]) for column in together[:5]] == list(alone[:5])
+        assert np.broadcast_to(together.memory.forward, 2)[position] == alone.memory.forward
+
+
+def test_guards_reject_what_runs_otherwise() -> None:
+    template = template_of(_BLOCK, (4, 24, 15, 17), Workload())
+    good = integers(_BLOCK, (4, 24, 15, 17))
+    depthwise = good | {"groups": good["w_b"]}
+    without_projection = good | {"w_in": good["w_out"], "d1": good["w_out"]}
+    foreign_input = good | {"d1": 25}
+    for values, covered in ((good, True), (depthwise, False), (foreign_input, False)):
+        assert bool(template.covers(*(values[name] for name in template.program.symbols))) is covered
+    # Stride 2 projects whether or not the widths are equal, but the trace had asked: it needs another template.
+    assert not template.covers(*(without_projection[name] for name in template.program.symbols))
+
+
+def test_a_template_survives_json() -> None:
+    for workload in _WORKLOADS:
+        template = template_of(_BLOCK, (4, 24, 15, 17), workload)
+        again = Template.from_dict(json.loads(json.dumps(template.to_dict())))
+        assert again.key == template.key
+        values = [integers(_BLOCK, (4, 24, 15, 17))[name] for name in template.program.symbols]
+        assert again.answer(values) == template.answer(values)
+        assert again.covers(*values)
+        assert again.to_dict() == template.to_dict()

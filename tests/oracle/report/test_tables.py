@@ -1,0 +1,109 @@
+"""Captions and tables of results that no shipped network or device gives."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import MappingProxyType
+
+import pytest
+
+import oracle
+from oracle.query import Cost
+from oracle.report.captions import count_caption, time_caption, workload_caption
+from oracle.report.console import text_of
+from oracle.report.rows import cost_rows, ranking_rows
+from oracle.report.table import cost_tables, ranking_tables
+
+
+@pytest.fixture(scope="module")
+def cost() -> Cost:
+    return oracle.score("R-56", ["t4", "pixel-4"])
+
+
+def calibrated(cost: Cost) -> Cost:
+    times = {
+        name: replace(
+            time,
+            model="calibrated",
+            expected_error=0.123,
+            source="240 networks, PyTorch 2.13",
+            interval_ms=(time.latency_ms * 0.9, time.latency_ms * 1.1),
+        )
+        for name, time in cost.times.items()
+    }
+    return replace(cost, times=MappingProxyType(times))
+
+
+@pytest.mark.parametrize(
+    ("workload", "caption"),
+    [
+        (oracle.Workload(), "Per call of 1 image: float32, inference, eager, nchw."),
+        (
+            oracle.Workload(64, "bfloat16", "training", "compiled", "nhwc", "adamw"),
+            "Per call of 64 images: bfloat16, training (adamw), compiled, nhwc.",
+        ),
+        (
+            oracle.Workload(causal="half"),
+            "Per call of 1 image: float32, inference, eager, nchw, causal attention half.",
+        ),
+    ],
+)
+def test_a_caption_names_the_workload(workload: oracle.Workload, caption: str) -> None:
+    assert workload_caption(workload) == caption
+
+
+def test_a_caption_names_the_convention_and_the_coverage(cost: Cost) -> None:
+    assert count_caption([cost]) == (
+        f"Counts: the oracle's own, 1 MAC = 2 FLOPs; all {sum(cost.coverage)} operators known."
+    )
+    other = replace(cost, convention="thop")
+    assert "as thop counts; traffic, intensity and times: the oracle's own" in count_caption([other])
+    unknown = replace(cost, unknown=("a.b",), coverage=(10, 2, 3))
+    assert "3 of 15 operators count 0 FLOPs, having no formula (a.b)" in count_caption([unknown])
+
+
+def test_a_caption_names_the_model_and_its_error(cost: Cost) -> None:
+    assert time_caption(cost.times.values()) == (
+        "Times: textbook roofline, a lower bound (full peaks, free launches, cold cache); error not measured."
+    )
+    assert time_caption(calibrated(cost).times.values()).splitlines() == [
+        "Times on t4: calibrated (240 networks, PyTorch 2.13); mean error 12.3 %.",
+        "Times on pixel-4: calibrated (240 networks, PyTorch 2.13); mean error 12.3 %.",
+    ]
+
+
+def test_rows_have_the_interval_and_the_error(cost: Cost) -> None:
+    row = cost_rows(calibrated(cost))[0]
+    assert row["expected_error"] == 0.123
+    assert row["model"] == "calibrated"
+    assert row["latency_low_ms"] < row["latency_ms"] < row["latency_high_ms"]
+    assert list(row) == list(cost_rows(cost)[0])
+    assert cost_rows(cost)[0]["latency_low_ms"] is None
+
+
+def test_a_count_that_a_convention_does_not_have_is_a_dash(cost: Cost) -> None:
+    text = text_of(cost_tables([replace(cost, flops=None, params=None, convention="x")]))
+    counts = next(line.split() for line in text.splitlines() if line.startswith("R-56"))
+    assert (counts[1], counts[3]) == ("-", "-")
+
+
+def test_whether_the_memory_suffices(cost: Cost) -> None:
+    def column(some: Cost) -> list[str]:
+        lines = text_of(cost_tables([some])).splitlines()
+        return [line.split()[-1] for line in lines if " t4 " in line or " pixel-4 " in line]
+
+    assert cost.times["pixel-4"].fits is None
+    assert column(cost) == ["yes", "?"]
+    small = {name: replace(time, fits=False) for name, time in cost.times.items()}
+    assert column(replace(cost, times=MappingProxyType(small))) == ["NO", "NO"]
+
+
+def test_a_ranking_by_quality_says_so() -> None:
+    ranking = oracle.rank(["R-56", "R-110"], ["t4"], quality={"R-56": 0.94, "R-110": 0.93})
+    text = text_of(ranking_tables(ranking))
+    assert "Pareto front: no other network has more quality in no more time, or as much in less time." in text
+    assert [line.split()[1] for line in text.splitlines() if line.endswith("yes")] == ["R-56"]
+    assert [(row["network"], row["quality"], row["dominated"]) for row in ranking_rows(ranking)] == [
+        ("R-56", 0.94, False),
+        ("R-110", 0.93, True),
+    ]

@@ -1,0 +1,340 @@
+from __future__ import annotations
+
+import copy
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oracle._resources import shipped
+from oracle.errors import ConfigError, OracleError
+from oracle.families import to_spec
+from search.space import Choice, Entries, Limit, Number, Space, load_space, space_of
+
+# A sweep file in pycls's form, with the sections of its other tools.
+PYCLS = """
+DESC: a sweep
+NUM_PROC: 80
+ROOT_DIR: somewhere
+SETUP:
+  NUM_CONFIGS: 32
+  NUM_SAMPLES: 1.0e+5
+  RNG_SEED: 7
+  SAMPLERS:
+    OPTIM.BASE_LR:
+      TYPE: float_sampler
+      RAND_TYPE: log_uniform
+      RANGE: [0.25, 5.0]
+      QUANTIZE: 1.0e-10
+    REGNET:
+      TYPE: regnet_sampler
+      DEPTH: [6, 16]
+      GROUP_W: [1, 32]
+    REGNET.SE_ON:
+      TYPE: value_sampler
+      VALUES: [True, False]
+  CONSTRAINTS:
+    CX:
+      FLOPS: [0.18e+9, 0.22e+9]
+      PARAMS: [0, 2e6]
+      ACTS: [0, 0]
+    REGNET:
+      NUM_STAGES: [2, 2]
+  BASE_CFG:
+    MODEL:
+      TYPE: regnet
+      NUM_CLASSES: 10
+    REGNET:
+      STEM_TYPE: res_stem_cifar
+      STEM_W: 16
+    OPTIM:
+      LR_POLICY: cos
+      MAX_EPOCH: 10
+      MOMENTUM: 0.9
+    TRAIN:
+      DATASET: cifar10
+      IM_SIZE: 32
+      BATCH_SIZE: 128
+    TEST:
+      DATASET: cifar10
+    NUM_GPUS: 1
+    DATA_LOADER:
+      NUM_WORKERS: 4
+LAUNCH:
+  PARTITION: devlab
+  NUM_GPUS: 1
+COLLECT: {}
+ANALYZE:
+  METRICS: [lr, wd]
+"""
+
+
+def test_a_pycls_sweep_file_loads_unchanged(tmp_path: Path) -> None:
+    path = tmp_path / "cifar.yaml"
+    path.write_text(PYCLS)
+    space = load_space(path)
+
+    assert (space.name, space.num_configs, space.num_samples, space.chunk_size, space.seed) == (
+        "cifar", 32, 100_000, 5_000, 7
+    )  # fmt: skip
+    assert dict(space.samplers) == {
+        "OPTIM.BASE_LR": Number("log_uniform", 0.25, 5.0, 1e-10, integer=False),
+        "REGNET.DEPTH": Number("uniform", 6, 16, 1, integer=True),
+        "REGNET.W0": Number("log_uniform", 8, 256, 8, integer=True),
+        "REGNET.WA": Number("log_uniform", 8, 256, 0.1, integer=False),
+        "REGNET.WM": Number("log_uniform", 2, 3, 0.001, integer=False),
+        "REGNET.GROUP_W": Number("power2_or_log_uniform", 1, 32, 8, integer=True),
+        "REGNET.BOT_MUL": Number("power2_uniform", 1, 1, 1 / 128, integer=False),
+        "REGNET.SE_ON": Choice((True, False)),
+    }
+    assert space.limits == (Limit("FLOPS", 0.18e9, 0.22e9), Limit("PARAMS", 0, 2e6))
+    assert space.num_stages == (2, 2)
+    assert (space.size, space.enumerated, space.length, space.chunks) == (None, False, 100_000, 20)
+    assert (space.base.REGNET.STEM_TYPE, space.base.OPTIM.MAX_EPOCH) == ("res_stem_cifar", 10)
+
+
+@pytest.mark.parametrize("name", sorted(shipped("spaces")))
+def test_a_shipped_space_holds_networks(name: str) -> None:
+    space = load_space(name)
+    chunk = space.chunk(space.chunks - 1)
+
+    assert space.name == name
+    assert chunk.population.size > 0
+    for row in range(0, chunk.population.size, max(1, chunk.population.size // 5)):
+        assert to_spec(space.cfg(chunk.columns, row)) == chunk.population.spec(row)
+    assert space_of({"SETUP": space.setup}, name) == space
+    assert pickle.loads(pickle.dumps(space)) == space
+    assert hash(space) == hash(load_space(name))
+
+
+def test_shipped_spaces_are_those_that_we_document() -> None:
+    sizes = {name: load_space(name).size for name in shipped("spaces")}
+
+    assert sizes == {
+        "anynet-grid": 5**4 * 3**4,
+        "cifar-regnet": None,
+        "effnet-grid": 4 * 2 * 2 * 2**15,
+        "regnetx": None,
+        "regnety": None,
+    }
+
+
+def setup(**changes: Any) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "SAMPLERS": {"REGNET.DEPTH": {"TYPE": "int_sampler", "RANGE": [4, 8]}},
+        "BASE_CFG": {"MODEL": {"TYPE": "regnet"}},
+    }
+    return {"SETUP": values | changes}
+
+
+def sampled(key: str, family: str = "regnet", **sampler: Any) -> dict[str, Any]:
+    return setup(SAMPLERS={key: sampler}, BASE_CFG={"MODEL": {"TYPE": family}})
+
+
+@pytest.mark.parametrize(
+    ("sampler", "expected"),
+    [
+        ({"TYPE": "value_sampler", "VALUES": [1, 2.5]}, Choice((1.0, 2.5))),
+        ({"TYPE": "grid_sampler", "VALUES": [0.25, 1]}, Choice((0.25, 1.0))),
+        ({"TYPE": "grid_sampler", "RANGE": [0.1, 0.5], "STEP": 0.2}, Choice((0.1, 0.3, 0.5))),
+        ({"TYPE": "int_sampler", "RANGE": [1, 4], "RAND_TYPE": "power2_uniform"},
+         Number("power2_uniform", 1, 4, 1, integer=False)),
+        ({"TYPE": "float_sampler", "RANGE": [0, 1]}, Number("uniform", 0, 1, 1e-5, integer=False)),
+    ],
+)  # fmt: skip
+def test_a_key_of_numbers_takes_every_sampler(sampler: dict[str, Any], expected: Any) -> None:
+    assert dict(space_of(sampled("REGNET.SE_R", **sampler)).samplers) == {"REGNET.SE_R": expected}
+
+
+@pytest.mark.parametrize(
+    ("sampler", "expected"),
+    [
+        ({"TYPE": "list_sampler", "LENGTH": 3, "ITEM_SAMPLER": {"TYPE": "value_sampler", "VALUES": [1, 2]}},
+         Entries((Choice((1, 2)),) * 3)),
+        ({"TYPE": "list_sampler",
+          "ITEM_SAMPLERS": [{"TYPE": "grid_sampler", "RANGE": [8, 24], "STEP": 8},
+                            {"TYPE": "int_sampler", "RANGE": [8, 64], "QUANTIZE": 8}]},
+         Entries((Choice((8, 16, 24)), Number("uniform", 8, 64, 8, integer=True)))),
+        ({"TYPE": "value_sampler", "VALUES": [[1, 2], [3]]}, Choice(((1, 2), (3,)))),
+    ],
+)  # fmt: skip
+def test_a_key_of_lists(sampler: dict[str, Any], expected: Any) -> None:
+    assert dict(space_of(sampled("ANYNET.DEPTHS", "anynet", **sampler)).samplers) == {
+        "ANYNET.DEPTHS": expected
+    }
+
+
+def test_words_and_switches_are_values() -> None:
+    words = ["res_stem_in", "simple_stem_in"]
+    samplers = {
+        "REGNET.STEM_TYPE": {"TYPE": "value_sampler", "VALUES": words},
+        "REGNET.SE_ON": {"TYPE": "grid_sampler", "VALUES": [True, False]},
+    }
+    space = space_of(setup(SAMPLERS=samplers, BASE_CFG="RegNetX-200MF"))
+
+    nets = list(space.chunk(0).population.specs())
+    assert space.size == 4
+    assert [net.cells[0].kind for net in nets] == [words[0], words[0], words[1], words[1]]
+    assert [net.cells[1]["w_se"] for net in nets] == [8, 0, 8, 0]  # a quarter of the stem's 32
+
+
+def test_limits_of_every_kind() -> None:
+    cx = {
+        "BYTES": [1, 2],
+        "PEAK_MEMORY": [0, 320e3],
+        "INTENSITY": [10, 0],
+        "ACTS": [0, 0],
+        "LATENCY_MS": {"rtx-4090": [0, 5], "t4": [0, 0], "tesla-p4": [1, 3]},
+    }
+    space = space_of(setup(CONSTRAINTS={"CX": cx}))
+
+    assert space.limits == (
+        Limit("BYTES", 1, 2),
+        Limit("PEAK_MEMORY", 0, 320e3),
+        Limit("INTENSITY", 10, 0),
+        Limit("LATENCY_MS", 0, 5, "rtx-4090"),
+        Limit("LATENCY_MS", 1, 3, "p4"),
+    )
+    assert space.devices == ("rtx-4090", "p4")
+
+
+def test_the_rule_about_stages_is_for_regnets_and_can_be_dropped() -> None:
+    def stages(family: str, **regnet: Any) -> Any:
+        values = sampled("TRAIN.IM_SIZE", family, TYPE="value_sampler", VALUES=[32])
+        values["SETUP"]["CONSTRAINTS"] = {"REGNET": regnet} if regnet else {}
+        return space_of(values).num_stages
+
+    assert stages("regnet") == (4, 4)
+    assert stages("regnet", NUM_STAGES=[2, 0]) == (2, 10_000)
+    assert stages("regnet", NUM_STAGES=[0, 3]) == (0, 3)
+    assert stages("regnet", NUM_STAGES=[0, 0]) is None
+    assert stages("vit", NUM_STAGES=[2, 2]) is None
+
+
+def test_a_base_may_be_a_file_or_a_shipped_network(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("MODEL: {TYPE: regnet}\nREGNET: {W0: 80}\n")
+    text = "SETUP:\n  BASE_CFG: {}\n  SAMPLERS: {{REGNET.DEPTH: {{TYPE: grid_sampler, VALUES: [2]}}}}\n"
+    (tmp_path / "a.yaml").write_text(text.format("mine.yaml"))
+    (tmp_path / "b.yaml").write_text(text.format("RegNetY-400MF"))
+
+    assert load_space(tmp_path / "a.yaml").base.REGNET.W0 == 80
+    space = load_space(tmp_path / "b.yaml")
+    assert (space.base.REGNET.W0, space.base.REGNET.SE_ON) == (48, True)
+    assert space_of({"SETUP": space.setup}) == space  # without the file that the base came from
+
+
+def test_a_space_may_build_on_another(tmp_path: Path) -> None:
+    (tmp_path / "cifar.yaml").write_text(PYCLS)
+    (tmp_path / "mine.yaml").write_text(
+        "_BASE_: cifar.yaml\nSETUP:\n  RNG_SEED: 8\n  SAMPLERS:\n"
+        "    REGNET: {TYPE: regnet_sampler, W0: [16, 32]}\n  CONSTRAINTS: {CX: {PARAMS: [0, 1e6]}}\n"
+    )
+    space = load_space(tmp_path / "mine.yaml")
+
+    assert (space.seed, space.num_configs) == (8, 32)
+    assert dict(space.samplers)["REGNET.W0"] == Number("log_uniform", 16, 32, 8, integer=True)
+    assert dict(space.samplers)["REGNET.DEPTH"] == Number("uniform", 12, 28, 1, integer=True)
+    assert space.limits == (Limit("FLOPS", 0.18e9, 0.22e9), Limit("PARAMS", 0, 1e6))
+
+
+AT = "SETUP.SAMPLERS.REGNET.DEPTH"
+INT = {"TYPE": "int_sampler"}
+
+
+@pytest.mark.parametrize(
+    ("values", "key", "words"),
+    [
+        ({}, "", "section SETUP"),
+        ({"SETUP": 3}, "SETUP", "mapping"),
+        (setup() | {"LUANCH": {}}, "LUANCH", "did you mean LAUNCH"),
+        (setup(NUM_SAMPELS=3), "SETUP.NUM_SAMPELS", "did you mean NUM_SAMPLES"),
+        (setup(NUM_SAMPLES=0), "SETUP.NUM_SAMPLES", "at least 1"),
+        (setup(NUM_SAMPLES=1.5), "SETUP.NUM_SAMPLES", "integer"),
+        (setup(NUM_SAMPLES=True), "SETUP.NUM_SAMPLES", "integer"),
+        (setup(CHUNK_SIZE=-1), "SETUP.CHUNK_SIZE", "-1"),
+        (setup(RNG_SEED="a"), "SETUP.RNG_SEED", "'a'"),
+        (setup(NUM_CONFIGS=float("inf")), "SETUP.NUM_CONFIGS", "inf"),
+        (setup(SAMPLERS={}), "SETUP.SAMPLERS", "mapping of keys"),
+        (setup(SAMPLERS=[1]), "SETUP.SAMPLERS", "mapping of keys"),
+        (setup(BASE_CFG=[]), "SETUP.BASE_CFG", "shipped name"),
+        (setup(BASE_CFG={}), "SETUP.BASE_CFG", "regnet"),
+        (setup(BASE_CFG={"MODEL": {"TYPE": "regnot"}}), "SETUP.BASE_CFG", "did you mean regnet"),
+        (setup(BASE_CFG={"REGNET": {"DETPH": 3}}), "SETUP.BASE_CFG", "REGNET.DETPH.*REGNET.DEPTH"),
+        (setup(BASE_CFG="RegNetX-401MF"), "SETUP.BASE_CFG", "RegNetX-400MF"),
+        (sampled("REGNET.DEPHT", **INT, RANGE=[1, 2]), "SETUP.SAMPLERS.REGNET.DEPHT.RANGE", "REGNET.DEPTH"),
+        (sampled("RGNET.DEPTH", **INT, RANGE=[1, 2]), "SETUP.SAMPLERS.RGNET.DEPTH.RANGE", "did you mean REGNET"),
+        (sampled("ANYNET.STEM_W", **INT, RANGE=[1, 2]), "SETUP.SAMPLERS.ANYNET.STEM_W", "no|not"),
+        (sampled("COST.BATCH_SIZE", **INT, RANGE=[1, 2]), "SETUP.SAMPLERS.COST.BATCH_SIZE", "not tell"),
+        (sampled("MODEL.TYPE", TYPE="value_sampler", VALUES=["vit"]), "SETUP.SAMPLERS.MODEL.TYPE", "not tell"),
+        (sampled("REGNET.DEPTH", TYPE="int_sampel"), f"{AT}.TYPE", "did you mean int_sampler"),
+        (sampled("REGNET.DEPTH", RANGE=[1, 2]), f"{AT}.TYPE", "None"),
+        (setup(SAMPLERS={"REGNET.DEPTH": 5}), AT, "TYPE"),
+        (sampled("REGNET.DEPTH", **INT), f"{AT}.RANGE", "two finite numbers"),
+        (sampled("REGNET.DEPTH", **INT, RANGE=[1, 2, 3]), f"{AT}.RANGE", "two finite numbers"),
+        (sampled("REGNET.DEPTH", **INT, RANGE=[1, float("nan")]), f"{AT}.RANGE", "two finite numbers"),
+        (sampled("REGNET.DEPTH", **INT, RANGE=[5, 2]), f"{AT}.RANGE", "low <= high"),
+        (sampled("REGNET.DEPTH", **INT, RANGE=[-5, 2]), f"{AT}.RANGE", "0 to"),
+        (sampled("REGNET.DEPTH", **INT, RANGE=[1.5, 2]), f"{AT}.RANGE", "integers"),
+        (sampled("REGNET.DEPTH", **INT, RANGE=[9, 15], QUANTIZE=8, RAND_TYPE="uniform"), f"{AT}.RANGE", "multiple"),
+        (sampled("REGNET.DEPTH", **INT, RANGE=[9, 15], RAND_TYPE="power2_uniform"), f"{AT}.RANGE", "power of two"),
+        (sampled("REGNET.DEPTH", **INT, RANGE=[0, 15], RAND_TYPE="log_uniform"), f"{AT}.RANGE", "above 0"),
+        (sampled("REGNET.DEPTH", **INT, RANGE=[1, 2], QUANTIZE=0.5), f"{AT}.QUANTIZE", "integer"),
+        (sampled("REGNET.DEPTH", **INT, RANGE=[1, 2], QUANTIZE=0), f"{AT}.QUANTIZE", "at least 1"),
+        (sampled("REGNET.WM", TYPE="float_sampler", RANGE=[1, 2], QUANTIZE=-1), "SETUP.SAMPLERS.REGNET.WM.QUANTIZE", "-1"),
+        (sampled("REGNET.DEPTH", **INT, RANGE=[1, 2], RAND_TYPE="uniforn"), f"{AT}.RAND_TYPE", "did you mean uniform"),
+        (sampled("REGNET.DEPTH", **INT, RANGE=[1, 2], STEP=1), f"{AT}.STEP", "unknown key"),
+        (sampled("REGNET.DEPTH", TYPE="float_sampler", RANGE=[1, 2]), f"{AT}.TYPE", "int_sampler"),
+        (sampled("REGNET.SE_ON", **INT, RANGE=[0, 1]), "SETUP.SAMPLERS.REGNET.SE_ON.RANGE", "true or false"),
+        (sampled("REGNET.DEPTH", TYPE="value_sampler", VALUES=[]), f"{AT}.VALUES", "1 to"),
+        (sampled("REGNET.DEPTH", TYPE="value_sampler"), f"{AT}.VALUES", "None"),
+        (sampled("REGNET.DEPTH", TYPE="value_sampler", VALUES=[1, "x"]), f"{AT}.VALUES", "'x'.*integer"),
+        (sampled("REGNET.DEPTH", TYPE="grid_sampler", VALUES=[1], STEP=1), AT, "either"),
+        (sampled("REGNET.DEPTH", TYPE="grid_sampler", RANGE=[1, 5], STEP=0), f"{AT}.STEP", "above 0"),
+        (sampled("REGNET.DEPTH", TYPE="grid_sampler", RANGE=[1, 5], STEP=1e-9), f"{AT}.STEP", "at most"),
+        (sampled("REGNET.DEPTH", TYPE="grid_sampler", RANGE=[1, 5], STEP=0.5), f"{AT}.RANGE", "integer"),
+        (sampled("REGNET.DEPTH", TYPE="list_sampler", LENGTH=2, ITEM_SAMPLER=INT | {"RANGE": [1, 2]}), AT, "integer"),
+        (sampled("ANYNET.DEPTHS", "anynet", TYPE="list_sampler", LENGTH=0), "SETUP.SAMPLERS.ANYNET.DEPTHS.LENGTH", "at least 1"),
+        (sampled("ANYNET.DEPTHS", "anynet", TYPE="list_sampler", LENGTH=2), "SETUP.SAMPLERS.ANYNET.DEPTHS.ITEM_SAMPLER", "TYPE"),
+        (sampled("ANYNET.DEPTHS", "anynet", TYPE="list_sampler", ITEM_SAMPLERS=[]), "SETUP.SAMPLERS.ANYNET.DEPTHS.ITEM_SAMPLERS", "1 to"),
+        (sampled("ANYNET.DEPTHS", "anynet", TYPE="list_sampler", LENGTH=1, ITEM_SAMPLER={"TYPE": "list_sampler"}),
+         "SETUP.SAMPLERS.ANYNET.DEPTHS.ITEM_SAMPLER.TYPE", "single values"),
+        (sampled("ANYNET.DEPTHS", "anynet", **INT, RANGE=[1, 2]), "SETUP.SAMPLERS.ANYNET.DEPTHS.RANGE", "list"),
+        (sampled("REGNET.DEPTH", TYPE="regnet_sampler"), f"{AT}.TYPE", "go together"),
+        (sampled("REGNET", TYPE="value_sampler", VALUES=[1]), "SETUP.SAMPLERS.REGNET.TYPE", "go together"),
+        (sampled("REGNET", TYPE="regnet_sampler", DETPH=[1, 2]), "SETUP.SAMPLERS.REGNET.DETPH", "did you mean DEPTH"),
+        (sampled("REGNET", TYPE="regnet_sampler", W0=[1, 7]), "SETUP.SAMPLERS.REGNET.W0", "multiple of QUANTIZE, 8"),
+        (setup(SAMPLERS={"REGNET": {"TYPE": "regnet_sampler"}, "REGNET.W0": INT | {"RANGE": [8, 16]}}), "SETUP.SAMPLERS.REGNET.W0", "twice"),
+        (setup(CONSTRAINTS={"CY": {}}), "SETUP.CONSTRAINTS.CY", "did you mean CX"),
+        (setup(CONSTRAINTS={"CX": {"FLOP": [0, 1]}}), "SETUP.CONSTRAINTS.CX.FLOP", "did you mean FLOPS"),
+        (setup(CONSTRAINTS={"CX": {"FLOPS": [3, 1]}}), "SETUP.CONSTRAINTS.CX.FLOPS", "low <= high"),
+        (setup(CONSTRAINTS={"CX": {"FLOPS": [-3, 1]}}), "SETUP.CONSTRAINTS.CX.FLOPS", "at least 0"),
+        (setup(CONSTRAINTS={"CX": {"FLOPS": 5}}), "SETUP.CONSTRAINTS.CX.FLOPS", "two finite"),
+        (setup(CONSTRAINTS={"CX": {"LATENCY_MS": [0, 5]}}), "SETUP.CONSTRAINTS.CX.LATENCY_MS", "mapping of devices"),
+        (setup(CONSTRAINTS={"CX": {"LATENCY_MS": {"rtx-409": [0, 5]}}}), "SETUP.CONSTRAINTS.CX.LATENCY_MS.rtx-409", "rtx-4090"),
+        (setup(CONSTRAINTS={"REGNET": {"NUM_STAGES": [5, 4]}}), "SETUP.CONSTRAINTS.REGNET.NUM_STAGES", "low <= high"),
+        (setup(CONSTRAINTS={"REGNET": {"NUM_STAGES": [1.5, 4]}}), "SETUP.CONSTRAINTS.REGNET.NUM_STAGES", "integer"),
+    ],
+)  # fmt: skip
+def test_a_bad_space_names_its_key(values: dict[str, Any], key: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words) as caught:
+        space_of(copy.deepcopy(values))
+    assert caught.value.key == key
+    assert str(caught.value).count(key) == 1 or not key
+
+
+def test_a_bad_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text("SETUP: {SAMPLERS: {REGNET: {TYPE: regnet_sampler}}, NUM_SAMPLES: no}\n")
+    with pytest.raises(ConfigError, match=r"bad\.yaml: SETUP\.") as caught:
+        load_space(path)
+    assert caught.value.file == str(path)
+
+    with pytest.raises(OracleError, match="did you mean regnet"):
+        load_space("regnetz")
+
+
+def test_a_space_is_a_value() -> None:
+    assert space_of(setup()) == space_of(setup())
+    assert space_of(setup()) != space_of(setup(RNG_SEED=1))
+    assert isinstance(space_of(setup()), Space)
