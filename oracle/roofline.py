@@ -13,7 +13,6 @@ last-level cache and the device states that cache's bandwidth, B is the cache's.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -40,15 +39,12 @@ class Efficiency:
         memory: class -> share of the bandwidth, in (0, 1]; 1 where absent.
         launch_s: seconds per kernel.
         call_s: seconds per call of the network.
-        overlap: how well a kernel computes while it moves bytes: its time is the p-norm of the two, which is their
-            maximum for infinite p and their sum for 1.
     """
 
     compute: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     memory: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     launch_s: float = 0.0
     call_s: float = 0.0
-    overlap: float = math.inf
 
 
 TEXTBOOK = Efficiency()
@@ -69,7 +65,7 @@ class Timing:
     """Seconds per kernel.
 
     Attributes:
-        total_s: compute and memory together, plus the launch.
+        total_s: compute or memory, whichever is longer, plus the launch.
         compute_s, memory_s: time at the roof of each.
         launch_s: seconds per launch.
         call_s: seconds per call, to be added once to the sum over kernels.
@@ -103,7 +99,6 @@ class Roofs:
         cache_bandwidth: byte/s from the last-level cache; None where the device does not state it.
         cache_bytes: size of that cache.
         launch_s: seconds per kernel.
-        overlap: of compute and memory, see `Efficiency`.
     """
 
     matrix: tuple[float | None, ...]
@@ -112,7 +107,6 @@ class Roofs:
     cache_bandwidth: tuple[float, ...] | None
     cache_bytes: float
     launch_s: float
-    overlap: float
 
     @classmethod
     def of(
@@ -138,7 +132,6 @@ class Roofs:
             tuple(share * device.llc_bandwidth.value for share in flow) if cached and device.llc_bandwidth else None,
             device.llc.value if cached and device.llc else 0.0,
             efficiency.launch_s,
-            efficiency.overlap,
         )
 
 
@@ -165,7 +158,7 @@ def time_kernels(
     numbers = [column.tolist() for column in (matrix_flops, vector_flops, traffic_bytes)]
     pairs = [_roof_times(roofs, index, *kernel, max) for index, kernel in enumerate(zip(*numbers, strict=True))]
     compute_s, memory_s = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
-    total_s = _together(compute_s, memory_s, efficiency.overlap, np.maximum) + efficiency.launch_s
+    total_s = np.maximum(compute_s, memory_s) + efficiency.launch_s
     return Timing(total_s, compute_s, memory_s, efficiency.launch_s, efficiency.call_s)
 
 
@@ -186,17 +179,8 @@ def total_seconds(
     total: Any = roofs.launch_s * len(traffic_bytes)
     for index, kernel in enumerate(zip(matrix_flops, vector_flops, traffic_bytes, strict=True)):
         compute_s, memory_s = _roof_times(roofs, index, *kernel, maximum)
-        total = total + _together(compute_s, memory_s, roofs.overlap, maximum)
+        total = total + maximum(compute_s, memory_s)
     return total
-
-
-def _together(compute_s: Any, memory_s: Any, overlap: float, maximum: Callable[[Any, Any], Any]) -> Any:
-    """Seconds of both at once: their p-norm, scaled by the longer so that no power overflows or vanishes."""
-    longer = maximum(compute_s, memory_s)
-    if math.isinf(overlap):
-        return longer
-    scale = maximum(longer, 1e-30)
-    return longer * ((compute_s / scale) ** overlap + (memory_s / scale) ** overlap) ** (1 / overlap)
 
 
 def _roof_times(

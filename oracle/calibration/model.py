@@ -1,11 +1,10 @@
 """The time model with its parameters as one vector: seconds of many networks, and how each parameter changes them.
 
-    t = n ((c / e_c)^p + (b / e_m)^p)^(1/p) + n t_launch      per kernel of n equal ones
-    latency = sum over kernels of t + t_call
+    latency = sum over kernels of (max(c / e_c, b / e_m) + t_launch) + t_call
 
 c and b are the seconds a kernel needs at the textbook's compute and memory roofs, e_c and e_m the shares of the
-roofs that its class reaches, p how well compute and memory overlap (perfectly as p grows). The vector holds the
-logits of all shares, and the logarithms of both constants, so no value of it beats a roof.
+roofs that its class reaches. The vector holds the logits of all shares and the logarithms of both constants, so no
+value of it beats a roof. It is the formula of `oracle.roofline`, for many networks and with derivatives.
 """
 
 from __future__ import annotations
@@ -22,13 +21,10 @@ from oracle.calibration.classes import CLASSES
 from oracle.devices import Device
 from oracle.roofline import TEXTBOOK, Efficiency, KernelKinds, time_kernels
 
-__all__ = ["CALL", "LAUNCH", "NAMES", "OVERLAP", "RoofTimes", "Stack", "efficiency_of", "roof_times", "vector_of"]
+__all__ = ["CALL", "LAUNCH", "NAMES", "RoofTimes", "Stack", "efficiency_of", "roof_times", "vector_of"]
 
 Floats = NDArray[np.float64]
 Array = NDArray[Any]
-
-OVERLAP = 3.0
-"""p of all fits: 2 to 6 serve equally well on unseen families, so it is no parameter."""
 
 _COUNT = len(CLASSES)
 LAUNCH, CALL = 2 * _COUNT, 2 * _COUNT + 1
@@ -36,7 +32,6 @@ NAMES = (*(f"compute.{name}" for name in CLASSES), *(f"memory.{name}" for name i
 """What each entry of the vector is."""
 
 _LIMIT = 12.0  # logits beyond are 1 to five digits
-_TINY = 1e-15  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,36 +97,36 @@ class Stack:
 
     def seconds(self, vector: Floats) -> Floats:
         """Latency of each network."""
-        return self._total(*self._busy(vector)[:1], vector)
+        compute_s, memory_s = self._at_shares(_shares(vector))
+        return self._total(np.maximum(compute_s, memory_s), vector)
 
     def slopes(self, vector: Floats) -> tuple[Floats, Floats]:
         """Latency of each network, and its derivative by each parameter, networks by parameters."""
-        busy, compute_s, memory_s = self._busy(vector)
         shares = _shares(vector)
-        safe = np.maximum(busy, _TINY)
-        slopes = np.empty((len(self._starts), len(vector)))
-        for first, times, share in (
-            (0, compute_s, shares[:_COUNT]),
-            (_COUNT, memory_s, shares[_COUNT:]),
+        compute_s, memory_s = self._at_shares(shares)
+        computes = compute_s >= memory_s
+        networks = len(self._starts)
+        slopes = np.empty((networks, len(vector)))
+        for first, bound_s in (
+            (0, np.where(computes, compute_s, 0.0)),
+            (_COUNT, np.where(computes, 0.0, memory_s)),
         ):
-            # dt/dx = -(time at the roof / t)^p t (1 - share): a logit moves a share the less, the nearer it is to 1.
-            weight = -self._count * (times / safe) ** OVERLAP * busy * (1.0 - share[self._classes])
-            cells = np.bincount(self._owner * _COUNT + self._classes, weight, len(self._starts) * _COUNT)
+            # d(c / e)/dx = -(c / e) (1 - e): a logit moves a share the less, the nearer it is to 1.
+            weights = -self._count * bound_s * (1.0 - shares[first : first + _COUNT][self._classes])
+            cells = np.bincount(self._owner * _COUNT + self._classes, weights, networks * _COUNT)
             slopes[:, first : first + _COUNT] = cells.reshape(-1, _COUNT)
         slopes[:, LAUNCH] = self._kernels * np.exp(vector[LAUNCH])
         slopes[:, CALL] = np.exp(vector[CALL])
-        return self._total(busy, vector), slopes
+        return self._total(np.maximum(compute_s, memory_s), vector), slopes
 
-    def _busy(self, vector: Floats) -> tuple[Floats, Floats, Floats]:
-        """Seconds of each kernel without its launch, and those at the two roofs it reaches."""
-        shares = _shares(vector)
-        compute_s = self._compute_s / shares[:_COUNT][self._classes]
-        memory_s = self._memory_s / shares[_COUNT:][self._classes]
-        longer = np.maximum(np.maximum(compute_s, memory_s), _TINY)
-        return longer * ((compute_s / longer) ** OVERLAP + (memory_s / longer) ** OVERLAP) ** (1 / OVERLAP), compute_s, memory_s
+    def _at_shares(self, shares: Floats) -> tuple[Floats, Floats]:
+        """Seconds of each kernel at the share of each roof that its class reaches."""
+        return self._compute_s / shares[:_COUNT][self._classes], self._memory_s / shares[_COUNT:][
+            self._classes
+        ]
 
-    def _total(self, busy: Floats, vector: Floats) -> Floats:
-        sums = np.add.reduceat(self._count * busy, self._starts)
+    def _total(self, busy_s: Floats, vector: Floats) -> Floats:
+        sums = np.add.reduceat(self._count * busy_s, self._starts)
         return np.asarray(sums + self._kernels * np.exp(vector[LAUNCH]) + np.exp(vector[CALL]))
 
 
@@ -143,13 +138,14 @@ def efficiency_of(vector: Floats) -> Efficiency:
         memory=MappingProxyType(dict(zip(CLASSES, shares[_COUNT:], strict=True))),
         launch_s=float(np.exp(vector[LAUNCH])),
         call_s=float(np.exp(vector[CALL])),
-        overlap=OVERLAP,
     )
 
 
 def vector_of(efficiency: Efficiency) -> Floats:
     """The inverse of `efficiency_of`; shares of 1 and constants of 0 become the nearest finite numbers."""
-    shares = [_share(mapping, name) for mapping in (efficiency.compute, efficiency.memory) for name in CLASSES]
+    shares = [
+        _share(mapping, name) for mapping in (efficiency.compute, efficiency.memory) for name in CLASSES
+    ]
     constants = np.maximum([efficiency.launch_s, efficiency.call_s], 1e-12)
     clipped = np.clip(shares, 1 / (1 + np.exp(_LIMIT)), 1 / (1 + np.exp(-_LIMIT)))
     return np.concatenate([np.log(clipped / (1 - clipped)), np.log(constants)])

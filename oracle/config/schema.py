@@ -40,6 +40,7 @@ LIST_ITEMS: dict[str, type] = {
     "VIT.C_STEM_KERNELS": int,
     "VIT.C_STEM_STRIDES": int,
     "VIT.C_STEM_DIMS": int,
+    "NB201.OPS": str,
     "FBNET.OPS": int,
     "OFA.KERNELS": int,
     "OFA.EXPANSIONS": int,
@@ -141,6 +142,7 @@ def default_cfg(family: str = "") -> CfgNode:
         },
         "NB201": {
             "ARCH": "",  # |op~0|+|op~0|op~1|+|op~0|op~1|op~2|; see oracle.families.nasbench201
+            "OPS": [],  # instead of ARCH: its six operations in order, which a space can sample
         },
         "FBNET": {
             "OPS": [],  # 22 numbers from 0 to 8; see oracle.families.fbnet

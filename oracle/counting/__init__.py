@@ -144,13 +144,19 @@ def _bytes(uses: list[tuple[Row, Use]], workload: Workload, writing: bool) -> Di
 
 
 def _matrix_dtype(row: Row, workload: Workload) -> str:
-    if workload.is_quantised or (workload.dtype == "tf32" and row.dtype == "float32"):
+    """The type of the operands, in the words of device files."""
+    dtype = row.reads[0].dtype if row.reads else row.dtype
+    if workload.is_quantised or (workload.dtype == "tf32" and dtype == "float32"):
         return workload.dtype
-    return row.dtype if "float" in row.dtype else "float32"
+    if dtype.startswith("float8"):
+        return "float8"
+    if dtype in ("int8", "uint8"):
+        return "int8"
+    return dtype if "float" in dtype else "float32"
 
 
 def _vector_dtype(rows: list[Row], workload: Workload) -> str:
-    dtypes = {row.dtype for row in rows if "float" in row.dtype}
+    dtypes = {row.dtype for row in rows if "float" in row.dtype and not row.dtype.startswith("float8")}
     return dtypes.pop() if len(dtypes) == 1 and not workload.is_quantised else "float32"
 
 

@@ -21,7 +21,7 @@ from oracle.counting import KernelCount, TableCount, count
 from oracle.counting.memory import CellMemory, PeakMemory, chain_peak, measure
 from oracle.optable import OpTable
 from oracle.spec import CellSpec, NetSpec, Workload
-from oracle.trace import Trace, trace
+from oracle.trace import Trace, isolated, trace
 
 __all__ = [
     "LOSS",
@@ -124,10 +124,11 @@ def count_table(table: OpTable, workload: Workload) -> NetCount:
 
 def trace_whole(net: NetSpec, workload: Workload) -> OpTable:
     """Trace the whole module at once, with the cells marked: what the sum over cells must equal."""
-    module = build(net).train(workload.training)
     cell_of = {name: index for index, name in enumerate(cell_names(net))}
     loss = _cross_entropy if workload.training else None
-    return trace(module, (_input_of(net, workload).empty(),), {}, workload, loss=loss, cell_of=cell_of).table
+    with isolated():
+        module = _float32(build(net)).train(workload.training)
+        return trace(module, (_input_of(net, workload).empty(),), {}, workload, loss=loss, cell_of=cell_of).table
 
 
 def count_cell(
@@ -165,8 +166,9 @@ def trace_cell(
 def _trace_cell(
     cell: CellSpec, x: TensorSpec, gradient: TensorSpec | None, first: bool, workload: Workload
 ) -> TracedCell:
-    leaf = x.empty(requires_grad=workload.training and not first)
-    traced = run_cell(cell, leaf, None if gradient is None else gradient.empty(), workload)
+    with isolated():
+        leaf = x.empty(requires_grad=workload.training and not first)
+        traced = run_cell(cell, leaf, None if gradient is None else gradient.empty(), workload)
     grad = traced.input_gradient
     return TracedCell(traced.table, TensorSpec.of(traced.output), None if grad is None else TensorSpec.of(grad))
 
@@ -174,7 +176,7 @@ def _trace_cell(
 def run_cell(cell: CellSpec, x: Any, gradient: Any, workload: Workload) -> Trace:
     """Build a cell and trace it on a tensor; its parameters and the tensor's sizes may be symbolic."""
     loss = cell.kind == LOSS.kind
-    module: nn.Module = nn.Identity() if loss else make_cell(cell)
+    module: nn.Module = nn.Identity() if loss else _float32(make_cell(cell))
     module.train(workload.training)
     return trace(module, (x,), {}, workload, loss=_cross_entropy if loss else None, grad_output=gradient)
 
@@ -196,10 +198,16 @@ def _count_cells(net: NetSpec, workload: Workload) -> Iterator[CellCount]:
 
 
 def _input_of(net: NetSpec, workload: Workload) -> TensorSpec:
-    image = torch.empty((workload.batch_size, *net.input_shape), device="meta")
-    if workload.layout == "nhwc":
-        image = image.contiguous(memory_format=torch.channels_last)
-    return TensorSpec.of(image)
+    with isolated():
+        image = torch.empty((workload.batch_size, *net.input_shape), dtype=torch.float32, device="meta")
+        if workload.layout == "nhwc":
+            image = image.contiguous(memory_format=torch.channels_last)
+        return TensorSpec.of(image)
+
+
+def _float32(module: nn.Module) -> nn.Module:
+    """A module as it is, unless the caller changed the type that torch gives new parameters."""
+    return module if torch.get_default_dtype() is torch.float32 else module.float()
 
 
 @lru_cache(maxsize=256)

@@ -72,9 +72,9 @@ def work_of(row: Row, causal: str = "full") -> Work | None:
         if causal == "half" and row.op_class == "attention":
             return formula(*row.args, out=row.out, causal_half=True, **row.kwargs)
         return formula(*row.args, out=row.out, **row.kwargs)
-    if row.op_class in ("copy", "embedding"):
-        return Work(0, 0)
     short = row.name.split(".")[-1].removeprefix("_foreach_").rstrip("_")
+    if row.op_class in ("copy", "embedding") and short not in POINTWISE_FLOPS:
+        return Work(0, 0)
     if row.pointwise or row.op_class == "elementwise" or short in POINTWISE_FLOPS:
         # In-place operators on lists of tensors return nothing: what they change, they were given first.
         return Work(0, POINTWISE_FLOPS.get(short, 1) * _elements(row.args[0] if row.out is None else row.out))
@@ -261,6 +261,31 @@ def _attention_backward(
     return Work(macs, 2 * macs + scores * (6 + (mask is not None)) + 2 * prod(o))
 
 
+@register_flops(*(
+    f"aten._scaled_dot_product_{name}_attention" for name in ("flash", "efficient", "cudnn")
+))  # fmt: skip
+def _chosen_attention(q: Shape, k: Shape, v: Shape, *rest: Any, out: Any, causal_half: bool = False, **kwargs: Any) -> Work:
+    return _attention(q, k, v, None, 0.0, False, out)
+
+
+@register_flops("aten._trilinear")
+def _trilinear(
+    a: Shape, b: Shape, c: Shape, expand_a: Any, expand_b: Any, expand_c: Any, *rest: Any, out: Shape
+) -> Work:  # fmt: skip
+    # The three meet in one space of dimensions, where each lacks some; per point two products and a sum.
+    sizes: dict[int, Dim] = {}
+    for shape, expanded in ((a, expand_a), (b, expand_b), (c, expand_c)):
+        own = [dim for dim in range(len(shape) + len(expanded)) if dim not in expanded]
+        sizes.update(zip(own, shape, strict=True))
+    points = prod(sizes.values())
+    return Work(points, 3 * points)
+
+
+@register_flops("aten._grouped_mm")
+def _grouped_mm(a: Shape, b: Shape, *rest: Any, out: Shape, **kwargs: Any) -> Work:
+    return _matmul(a[0] if len(a) == len(b) == 3 else 1, a[-2], a[-1], b[-1])
+
+
 # -- normalisation -------------------------------------------------------------------------------------------
 # Per element: mean 1, centre 1, square 1, sum 1, scale 1; weight and bias 1 each.
 
@@ -439,19 +464,61 @@ def _embedding_bag(weight: Shape, indices: Shape, *rest: Any, out: Any) -> Work:
     return Work(0, prod(indices) * weight[-1])
 
 
-@register_flops(*(
-    f"aten.{name}" for name in ("upsample_linear1d", "upsample_bilinear2d", "upsample_bilinear2d_backward",
-    "_upsample_bilinear2d_aa", "grid_sampler_2d")
-))  # fmt: skip
-def _bilinear(x: Shape, *rest: Any, out: Any, **kwargs: Any) -> Work:
-    return Work(0, 7 * _elements(out if isinstance(out, Shape) else out[:1]))  # 4 products, 3 sums
+# Neighbours whose weighted sum a sample is, in interpolation. An antialiased filter has as many or more.
+_TAPS = {
+    "upsample_linear1d": 2,
+    "upsample_bilinear2d": 4,
+    "_upsample_bilinear2d_aa": 4,
+    "grid_sampler_2d": 4,
+    "upsample_trilinear3d": 8,
+    "grid_sampler_3d": 8,
+    "upsample_bicubic2d": 16,
+    "_upsample_bicubic2d_aa": 16,
+}
 
 
-@register_flops("aten.upsample_bicubic2d", "aten.upsample_bicubic2d_backward", "aten._upsample_bicubic2d_aa")
-def _bicubic(x: Shape, *rest: Any, out: Shape, **kwargs: Any) -> Work:
-    return Work(0, 31 * prod(out))  # 16 products, 15 sums
+def _register_interpolation(name: str, taps: int) -> None:
+    @register_flops(f"aten.{name}")
+    def forward(x: Shape, *rest: Any, out: Shape, **kwargs: Any) -> Work:
+        return Work(0, (2 * taps - 1) * prod(out))  # a product each, and the sums between them
+
+    @register_flops(f"aten.{name}_backward")
+    def backward(grad: Shape, *rest: Any, out: Any, **kwargs: Any) -> Work:
+        return Work(0, 2 * taps * prod(grad))  # a product each, and a sum where it belongs
 
 
-@register_flops("aten.upsample_trilinear3d", "aten.grid_sampler_3d")
-def _trilinear(x: Shape, *rest: Any, out: Shape, **kwargs: Any) -> Work:
-    return Work(0, 15 * prod(out))
+for _name, _taps in _TAPS.items():
+    _register_interpolation(_name, _taps)
+
+
+@register_flops(
+    *(
+        f"aten.{name}_backward"
+        for name in "upsample_nearest1d upsample_nearest2d upsample_nearest3d _upsample_nearest_exact1d"
+        " _upsample_nearest_exact2d _upsample_nearest_exact3d reflection_pad1d reflection_pad2d reflection_pad3d"
+        " replication_pad1d replication_pad2d replication_pad3d unfold index_select".split()
+    ),
+    "aten.col2im",
+)
+def _summed_back(grad: Shape, *rest: Any, out: Shape, **kwargs: Any) -> Work:
+    return Work(0, prod(grad))  # each entry is added where it came from
+
+
+@register_flops("aten.index_put", "aten.index_put_", "aten._index_put_impl_", "aten._unsafe_index_put")
+def _index_put(x: Shape, indices: Any, values: Shape, accumulate: bool = False, *rest: Any, out: Shape) -> Work:
+    return Work(0, prod(values) if accumulate else 0)
+
+
+@register_flops("aten._weight_norm_interface")
+def _weight_norm(v: Shape, g: Shape, *rest: Any, out: Any) -> Work:
+    return Work(0, 3 * prod(v))  # square, sum, scale
+
+
+@register_flops("aten._weight_norm_interface_backward")
+def _weight_norm_backward(grad: Shape, v: Shape, *rest: Any, out: Any) -> Work:
+    return Work(0, 5 * prod(v))  # product and sum; dv = scale * (grad - v * share)
+
+
+@register_flops("aten._foreach_norm")
+def _foreach_norm(tensors: Any, *rest: Any, out: Any, **kwargs: Any) -> Work:
+    return Work(0, 2 * _elements(tensors))

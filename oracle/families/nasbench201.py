@@ -15,19 +15,22 @@ OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_
 
 _WIDTHS = (16, 32, 64)
 _REPEATS = 5
-_KEY = "NB201.ARCH"
-_FORM = f"|op~0|+|op~0|op~1|+|op~0|op~1|op~2| with op one of {', '.join(OPERATIONS)}"
+_STRING = "|{}~0|+|{}~0|{}~1|+|{}~0|{}~1|{}~2|"
+_EDGES = 6
+_FORM = f"{_STRING.replace('{}', 'op')} with op one of {', '.join(OPERATIONS)}"
 
 
 def to_spec(cfg: Any) -> NetSpec:
-    """The network of NB201.ARCH; a config of this type has images of 32 x 32 and 10 classes unless it says otherwise.
+    """The network of NB201.ARCH, or of NB201.OPS, the six operations of such a string as a list.
+
+    A config of this type has images of 32 x 32 and 10 classes unless it says otherwise.
 
     Raises:
         ConfigError: a string of another form, an unknown operation, an image that cannot be halved twice.
     """
     refuse_scaling(cfg)
     choice("MODEL.ACTIVATION_FUN", cfg.MODEL.ACTIVATION_FUN.lower(), ("relu",))  # the benchmark's own
-    arch, image = _checked(cfg.NB201.ARCH), integer("TRAIN.IM_SIZE", cfg.TRAIN.IM_SIZE, high=MAX_IMAGE)
+    arch, image = _architecture(cfg.NB201), integer("TRAIN.IM_SIZE", cfg.TRAIN.IM_SIZE, high=MAX_IMAGE)
     # Pooling rounds odd sizes down, convolutions up.
     require(image % 4 == 0, "TRAIN.IM_SIZE", image, "a multiple of 4, as two reductions halve it")
     norm: dict[str, Scalar] = {"bn_eps": cfg.BN.EPS, "bn_momentum": cfg.BN.MOM}
@@ -45,14 +48,18 @@ def to_spec(cfg: Any) -> NetSpec:
     return network(cfg, cells, image)
 
 
-def _checked(arch: str) -> str:
-    """The string itself, if it is of the benchmark's form; there is one way to write each architecture."""
-    nodes = [node.split("|") for node in arch.split("+")]
-    pairs = [[edge.rpartition("~") for edge in node[1:-1]] for node in nodes]
-    sources = [[source for _, _, source in edges] for edges in pairs]
-    framed = all(node[0] == node[-1] == "" for node in nodes)
-    require(framed and sources == [["0"], ["0", "1"], ["0", "1", "2"]], _KEY, arch, _FORM)
-    for edges in pairs:
-        for operation, _, _ in edges:
-            choice(_KEY, operation, OPERATIONS)
-    return arch
+def _architecture(section: Any) -> str:
+    """The string of an architecture; there is one way to write each."""
+    key, arch, ops = "NB201.ARCH", section.ARCH, section.OPS
+    if ops:
+        key = "NB201.OPS"
+        require(not arch, key, ops, "nothing beside NB201.ARCH, which says the same")
+        require(len(ops) == _EDGES, key, ops[:40], f"{_EDGES} operations, one per edge, found {len(ops)}")
+    else:
+        edges = arch.replace("+", "").split("|")
+        ops = [edge.rpartition("~")[0] for edge in edges if edge]
+        written = len(ops) == _EDGES and arch == _STRING.format(*ops)
+        require(written, key, arch, _FORM)
+    for operation in ops:
+        choice(key, operation, OPERATIONS)
+    return _STRING.format(*ops)

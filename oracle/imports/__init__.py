@@ -7,6 +7,7 @@ it.
 from __future__ import annotations
 
 from oracle.imports.averages import read_averages
+from oracle.imports.counted import counted_operators
 from oracle.imports.kernels import Imported, MeasuredKernel
 from oracle.imports.kineto import read_trace
 from oracle.imports.matching import Match, Matching, match_operators
@@ -19,6 +20,7 @@ __all__ = [
     "Matching",
     "MeasuredKernel",
     "OperatorCall",
+    "counted_operators",
     "match_operators",
     "read_averages",
     "read_ncu",

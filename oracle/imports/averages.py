@@ -43,7 +43,7 @@ def read_averages(rows: Iterable[Any]) -> Imported:
 
 
 def _measured(row: Any, total_us: float, source: str) -> MeasuredKernel:
-    flops = row.flops / row.count if row.key in _LEAVES and getattr(row, "flops", 0) else None
+    flops = row.flops / row.count if row.key in _LEAVES and getattr(row, "flops", 0) > 0 else None
     missing = [(name, "a profile counts none") for name in ("dram_bytes", "l2_bytes", "l1_bytes")]
     if flops is None:
         missing.append(("flops", "torch has no formula, or it counts them in another row than the time"))
@@ -60,4 +60,4 @@ def _measured(row: Any, total_us: float, source: str) -> MeasuredKernel:
 
 def _device_time(row: Any) -> float:
     names = ("self_device_time_total", "self_cuda_time_total")  # the second in old versions
-    return float(next((getattr(row, name) for name in names if hasattr(row, name)), 0))
+    return next((float(getattr(row, name)) for name in names if hasattr(row, name)), 0.0)

@@ -62,7 +62,7 @@ class MeasuredKernel:
 
     @property
     def flops_at_least(self) -> float | None:
-        """The operations that were counted: a lower bound where `flops` is None; None if nothing was counted."""
+        """The operations that were counted, a lower bound where `flops` is None; None if there are none."""
         return sum(value for _, value in self.flops_by_kind) if self.flops_by_kind else self.flops
 
     @property

@@ -92,4 +92,4 @@ def _key(kernel: KernelCount) -> tuple[str, int, int]:
     """What two counts of one operator agree in: fused neighbours and who owns the weight left aside."""
     if kernel.op_class in _PRODUCTS:
         return ("matmul" if kernel.op_class == "linear" else kernel.op_class, kernel.macs, -1)
-    return (kernel.name, 0, kernel.matrix_flops + kernel.vector_flops)
+    return (kernel.name.rstrip("_"), 0, kernel.matrix_flops + kernel.vector_flops)

@@ -22,6 +22,20 @@ from oracle.trace import trace
 
 __all__ = ["OperatorCall", "replay"]
 
+_SCALAR_TYPES = {
+    # c10::ScalarType, as which a trace has an argument that is a dtype
+    0: torch.uint8,
+    1: torch.int8,
+    2: torch.int16,
+    3: torch.int32,
+    4: torch.int64,
+    5: torch.float16,
+    6: torch.float32,
+    7: torch.float64,
+    11: torch.bool,
+    15: torch.bfloat16,
+}
+_PLACEMENT = frozenset({"layout", "device", "pin_memory", "memory_format"})
 _DTYPES = {
     "float": torch.float32,
     "double": torch.float64,
@@ -83,20 +97,15 @@ def _replayed(call: OperatorCall, workload: Workload) -> tuple[KernelCount, ...]
     name = call.name.removeprefix("aten::")
     if "::" in name or not (call.dims or call.types):
         return None
-    for overload in _overloads(name, len(call.types)):
+    for schema in _schemas(name, len(call.types)):
         try:
             tensors: list[Any] = []
-            args = [
-                _argument(call, index, str(argument.type), tensors)
-                for index, argument in enumerate(overload._schema.arguments)  # noqa: SLF001 - no public way
-            ]
-            kinds = [argument.kwarg_only for argument in overload._schema.arguments]  # noqa: SLF001
+            args = [_argument(call, index, argument, tensors) for index, argument in enumerate(schema)]
+            pairs = list(zip(schema, args, strict=True))
+            plain = [value for argument, value in pairs if not argument.kwarg_only]
             named = {
-                argument.name: value
-                for argument, value in zip(overload._schema.arguments, args, strict=True)  # noqa: SLF001
-                if argument.kwarg_only and value is not None
+                argument.name: value for argument, value in pairs if argument.kwarg_only and value is not None
             }
-            plain = [value for value, keyword in zip(args, kinds, strict=True) if not keyword]
             table = trace(_Call(name, plain, named), tuple(tensors), {}, workload).table
         except (OracleError, RuntimeError, TypeError, ValueError):
             continue  # another overload takes these arguments
@@ -125,30 +134,31 @@ def _function(name: str) -> Any:
     return getattr(torch.ops.aten, name)
 
 
-def _overloads(name: str, arguments: int) -> Iterator[Any]:
+def _schemas(name: str, arguments: int) -> Iterator[Any]:
+    """The arguments of every overload that takes so many."""
     packet = getattr(torch.ops.aten, name, None)
     for overload in packet.overloads() if packet is not None else ():
-        found = getattr(packet, overload)
-        if len(found._schema.arguments) == arguments and not overload.endswith("out"):  # noqa: SLF001
-            yield found
+        schema = getattr(packet, overload)._schema.arguments  # noqa: SLF001 - torch has no public way
+        if len(schema) == arguments and not overload.endswith("out"):
+            yield schema
 
 
-def _argument(call: OperatorCall, index: int, wanted: str, tensors: list[Any]) -> Any:
-    dims, kind = call.dims[index], call.types[index]
+def _argument(call: OperatorCall, index: int, argument: Any, tensors: list[Any]) -> Any:
+    dims, kind, wanted = call.dims[index], call.types[index], str(argument.type)
     value = call.values[index] if index < len(call.values) else ""
-    if wanted.startswith(("Tensor", "Optional[Tensor")):
-        if not kind:
-            return None
-        tensors.append(_tensor(dims, _strides(call, index), kind))
-        return tensors[-1]
     if wanted.startswith("List[Tensor"):
         found = [_tensor(item, (), "float") for item in dims]
         tensors.extend(found)
         return found
+    if not kind or argument.name in _PLACEMENT or (value == "" and wanted.startswith("Optional[int")):
+        return None
+    if wanted.startswith(("Tensor", "Optional[Tensor")):
+        tensors.append(_tensor(dims, _strides(call, index), kind))
+        return tensors[-1]
     if value == "":
-        if wanted.startswith("Optional") or kind == "":
-            return None
         raise ValueError("a value that was not recorded")
+    if argument.name.endswith("dtype"):
+        return _SCALAR_TYPES.get(int(value)) if value.isdigit() else None
     return _literal(value)
 
 

@@ -27,7 +27,7 @@ _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
 
 @dataclass(frozen=True, slots=True)
 class Caches:
-    """Bytes per core of the level before the last, and of the last level, which cores share; 0 if not known."""
+    """Bytes of a core's private level before the last, and of the shared last level; 0 if not known."""
 
     inner: int
     last: int
@@ -43,7 +43,7 @@ def cpu_name() -> str:
 
 
 def cpu_kind(name: str) -> str:
-    """The kind of device (see `oracle.devices.KINDS`) that a processor's name suggests; a desktop's if none."""
+    """The kind of device (see `oracle.devices.KINDS`) that a processor's name suggests."""
     if re.search(r"xeon|epyc|neoverse|graviton|ampere|opteron|power\d", name, re.IGNORECASE):
         return "server-cpu"
     return "mobile-cpu" if re.search(r"raspberry|cortex|snapdragon", name, re.IGNORECASE) else "desktop-cpu"
@@ -79,7 +79,7 @@ def memory_bytes() -> int | None:
 
 
 def available_memory() -> int | None:
-    """Memory that a new process can take without swapping, control group limits included; None if not known."""
+    """Memory to be had without swapping, the control group's limit included; None if not known."""
     free = _meminfo("MemAvailable") or _sysconf("SC_AVPHYS_PAGES")
     limit, used = (_read(Path("/sys/fs/cgroup") / name).strip() for name in ("memory.max", "memory.current"))
     if free is not None and limit.isdigit() and used.isdigit():

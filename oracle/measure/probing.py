@@ -50,9 +50,8 @@ def probe(
     if not 0.1 <= seconds <= 600:
         raise WorkloadError(f"seconds={seconds!r}: expected 0.1 to 600")
     on_cpu = place.device == "cpu"
-    how = f"{place.threads} threads, {place.clock} clock, torch {torch.__version__}, {today()}"
-    if on_cpu:
-        how = f"{place.threads} threads on CPUs {ranges(affinity())}, {place.clock} clock, torch {torch.__version__}, {today()}"
+    where = f" on CPUs {ranges(affinity())}" if on_cpu else ""
+    how = f"threads: {place.threads}{where}, {place.clock} clock, torch {torch.__version__}, {today()}"
     with place.threaded():
         matrix = _matrix(place, 0.5 * seconds, how)
         vector = vector_roof(place, 0.1 * seconds)

@@ -1,4 +1,4 @@
-"""The real roofs of a device, by small benchmarks: each is the best of many short runs, for a roof is what can be reached.
+"""The real roofs of a device, by small benchmarks; each is the best of many short runs.
 
 matrix     torch.mm of square matrices, per dtype
 vector     pointwise operators on tensors that fit a cache, and depthwise convolutions
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -50,9 +51,7 @@ def matrix_roof(place: Place, dtype: str, sizes: tuple[int, ...], budget_s: floa
         try:
             a, b = (torch.rand(size, size, device=place.device).to(getattr(torch, dtype)) for _ in range(2))
             out = torch.empty_like(a)
-            seconds = min(
-                place.samples(lambda a=a, b=b, out=out: torch.mm(a, b, out=out), budget_s / len(sizes))
-            )  # type: ignore[misc]
+            seconds = min(place.samples(partial(torch.mm, a, b, out=out), budget_s / len(sizes)))
         except RuntimeError:  # not implemented for this type
             return roof
         roof = _better(roof, Roof(flops / seconds, f"torch.mm {size}"))
@@ -71,22 +70,20 @@ def vector_roof(place: Place, budget_s: float) -> Roof:
 def _vector_steps(device: str) -> Iterator[tuple[str, float, Callable[[], Any]]]:
     elements = 1 << (16 if device == "cpu" else 22)
     x, y, z, out = (torch.rand(elements, device=device) for _ in range(4))
-    yield "addcmul", POINTWISE_FLOPS["addcmul"] * elements, lambda: torch.addcmul(x, y, z, out=out)
-    yield "tanh", POINTWISE_FLOPS["tanh"] * elements, lambda: torch.tanh(x, out=out)
-    yield "gelu", POINTWISE_FLOPS["gelu"] * elements, lambda: F.gelu(x)
+    pointwise: dict[str, Callable[[], Any]] = {
+        "addcmul": partial(torch.addcmul, x, y, z, out=out),
+        "tanh": partial(torch.tanh, x, out=out),
+        "gelu": partial(F.gelu, x),
+    }
+    for name, step in pointwise.items():
+        yield name, POINTWISE_FLOPS[name] * elements, step
     for kernel in (3, 7):
         image = torch.rand(1, 64, 28, 28, device=device).contiguous(memory_format=torch.channels_last)
         weight = torch.rand(64, 1, kernel, kernel, device=device).contiguous(
             memory_format=torch.channels_last
         )
-        flops = 2 * image.numel() * kernel**2
-        yield (
-            f"a depthwise convolution {kernel}x{kernel}",
-            flops,
-            lambda image=image, weight=weight, kernel=kernel: F.conv2d(  # type: ignore[misc]
-                image, weight, padding=kernel // 2, groups=64
-            ),
-        )
+        step = partial(F.conv2d, image, weight, padding=kernel // 2, groups=64)
+        yield f"a depthwise convolution {kernel}x{kernel}", 2 * image.numel() * kernel**2, step
 
 
 def triad_ladder(place: Place, smallest: int, largest: int, budget_s: float) -> list[tuple[int, float]]:
@@ -96,9 +93,7 @@ def triad_ladder(place: Place, smallest: int, largest: int, budget_s: float) -> 
     for exponent in range(steps + 1):
         elements = (smallest << exponent) // 12
         a, b, c = (torch.ones(elements, device=place.device) for _ in range(3))
-        seconds = min(
-            place.samples(lambda a=a, b=b, c=c: torch.add(b, c, alpha=3.0, out=a), budget_s / (steps + 1))  # type: ignore[misc]
-        )
+        seconds = min(place.samples(partial(torch.add, b, c, alpha=3.0, out=a), budget_s / (steps + 1)))
         found.append((12 * elements, 12 * elements / seconds))
     return found
 

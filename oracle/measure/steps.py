@@ -11,7 +11,6 @@ import torch.nn.functional as F
 
 from oracle.build import build, initialise
 from oracle.counting.chain import count_net
-from oracle.counting.memory import PeakMemory
 from oracle.errors import OracleError, WorkloadError
 from oracle.measure.host import available_memory
 from oracle.spec import NetSpec, Workload
@@ -34,8 +33,7 @@ def check_workload(workload: Workload, device: str) -> None:
 
 
 def check_memory(networks: list[tuple[NetSpec, Workload]], device: str, available: int | None = None) -> None:
-    """Refuse networks that do not fit: all their weights (and states) at once, and the largest one's
-    activations.
+    """Refuse networks that do not fit: what stays of all of them, and the activations of the largest.
 
     Args:
         networks: to be held together, since their repeats are interleaved.
@@ -48,20 +46,20 @@ def check_memory(networks: list[tuple[NetSpec, Workload]], device: str, availabl
     free = _free(device) if available is None else available
     if free is None:
         return
-    held = 0
-    peaks = [(net, _peak(net, workload)) for net, workload in networks]
-    for net, peak in peaks:
+    held = extra = 0
+    for net, workload in networks:
+        peak = count_net(net, workload).memory
         if peak.peak_bytes > _SHARE * free:
             raise OracleError(
-                f"network={net.name!r}: needs {_gib(peak.peak_bytes)} GiB at its peak, and {device} has {_gib(free)} GiB "
-                "free; choose a smaller batch"
+                f"network={net.name!r}: needs {_gib(peak.peak_bytes)} GiB at its peak, and {device} has "
+                f"{_gib(free)} GiB free; choose a smaller batch"
             )
-        held += peak.weights_bytes + peak.states_bytes
-    extra = max((peak.peak_bytes - peak.weights_bytes - peak.states_bytes for _, peak in peaks), default=0)
+        stays = peak.weights_bytes + peak.states_bytes + peak.gradients_bytes
+        held, extra = held + stays, max(extra, peak.peak_bytes - stays)
     if held + extra > _SHARE * free:
         raise OracleError(
-            f"{len(networks)} networks need {_gib(held + extra)} GiB together, and {device} has {_gib(free)} GiB free; "
-            "measure fewer at a time"
+            f"{len(networks)} networks need {_gib(held + extra)} GiB together, and {device} has "
+            f"{_gib(free)} GiB free; measure fewer at a time"
         )
 
 
@@ -119,7 +117,7 @@ def _training(module: Any, x: Any, workload: Workload, optimizer: Any) -> Callab
         optimizer.zero_grad(set_to_none=True)
         with _autocast(x, workload):
             loss = F.cross_entropy(module(x), target)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         return loss
 
@@ -137,10 +135,6 @@ def _autocast(x: Any, workload: Workload) -> AbstractContextManager[Any]:
     if workload.autocast_dtype is None:
         return nullcontext()
     return torch.autocast(x.device.type, dtype=getattr(torch, workload.autocast_dtype))
-
-
-def _peak(net: NetSpec, workload: Workload) -> PeakMemory:
-    return count_net(net, workload).memory
 
 
 def _free(device: str) -> int | None:

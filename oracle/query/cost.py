@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -137,9 +138,11 @@ class Cost:
 
     @property
     def throughput_per_s(self) -> Mapping[str, float]:
-        """Device name -> images per second."""
+        """Device name -> images per second; infinite where nothing runs."""
         batch = self.workload.batch_size
-        return MappingProxyType({name: batch / t.latency_ms * 1e3 for name, t in self.times.items()})
+        return MappingProxyType(
+            {name: batch / t.latency_ms * 1e3 if t.latency_ms else math.inf for name, t in self.times.items()}
+        )
 
     def kernels(self, device: str) -> tuple[KernelCost, ...]:
         """Every kernel on a device, in order of execution.

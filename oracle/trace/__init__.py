@@ -14,11 +14,12 @@ from oracle.errors import OracleError, TraceError
 from oracle.optable import ModuleCall, OpTable, Shape
 from oracle.spec import Workload
 from oracle.trace.functions import CallRecorder
+from oracle.trace.isolation import isolated
 from oracle.trace.meta import to_meta, twin_on_meta
 from oracle.trace.optimizers import STATES_PER_PARAMETER, step
 from oracle.trace.recorder import Recorder
 
-__all__ = ["Trace", "trace", "trace_module"]
+__all__ = ["Trace", "isolated", "trace", "trace_module"]
 
 
 class Trace(NamedTuple):
@@ -42,13 +43,14 @@ def trace_module(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, 
     Raises:
         TraceError: the module cannot be copied, its forward fails, or it looks at data.
     """
-    twin = twin_on_meta(module)
-    twin.train(workload.training)
-    memo: dict[int, Any] = {}
-    inputs = to_meta(args, memo)
-    if workload.layout == "nhwc":
-        inputs = tuple(_channels_last(tensor) for tensor in inputs)
-    return trace(twin, inputs, to_meta(dict(kwargs), memo), workload).table
+    with isolated():
+        twin = twin_on_meta(module)
+        twin.train(workload.training)
+        memo: dict[int, Any] = {}
+        inputs = to_meta(args, memo)
+        if workload.layout == "nhwc":
+            inputs = tuple(_channels_last(tensor) for tensor in inputs)
+        return trace(twin, inputs, to_meta(dict(kwargs), memo), workload).table
 
 
 def trace(
@@ -73,7 +75,7 @@ def trace(
     calls = CallRecorder(workload.autocast_dtype)
     recorder = Recorder(calls)
     if workload.layout == "nhwc":
-        module.to(memory_format=torch.channels_last)
+        _filters_last(module)
     for tensor in module.parameters():
         recorder.give(tensor, "parameter")
     for tensor in module.buffers():
@@ -127,6 +129,7 @@ def _backward(
     params = [tensor for tensor in module.parameters() if tensor.requires_grad]
     wanted = [first, *params] if first is not None and first.requires_grad else params
     recorder.phase = "backward"
+    calls.call, calls.function = calls.call + 1, "grad"
     with recorder, calls:
         found = torch.autograd.grad(starts, wanted, given or None, allow_unused=True)
     grad_in = found[0] if len(wanted) > len(params) else None
@@ -171,7 +174,7 @@ def _hooked(module: nn.Module, recorder: Recorder, cell_of: Mapping[str, int]) -
         cell = cell_of.get(path.split(".")[0], 0)
         enter, leave = _hooks(path, cell, places[child], recorder)
         handles.append(child.register_forward_pre_hook(enter))
-        handles.append(child.register_forward_hook(leave, always_call=True))
+        handles.append(child.register_forward_hook(leave))
     try:
         yield
     finally:
@@ -187,14 +190,11 @@ def _family(module: nn.Module) -> Iterator[nn.Module]:
 
 
 def _hooks(path: str, cell: int, places: int, recorder: Recorder) -> tuple[Callable[..., None], Callable[..., None]]:
-    outer: list[tuple[str, int]] = []
-
     def enter(module: nn.Module, args: Any) -> None:
-        outer.append((recorder.module, recorder.cell))
-        recorder.module, recorder.cell = path, cell
+        recorder.enter(path, cell)
 
     def leave(module: nn.Module, args: Any, output: Any) -> None:
-        recorder.module, recorder.cell = outer.pop()
+        recorder.leave(path)
         recorder.module_calls.append(_module_call(path, cell, places, module, args, output))
 
     return enter, leave
@@ -220,6 +220,21 @@ def _module_call(path: str, cell: int, places: int, module: nn.Module, args: Any
     )
 
 
+def _filters_last(module: nn.Module) -> None:
+    """Filters in NHWC order, as `.to(memory_format=torch.channels_last)` lays them out.
+
+    They are replaced rather than converted: `Module.to` cannot swap the data of symbolic parameters.
+    """
+    known: dict[int, nn.Parameter] = {}  # shared filters stay shared
+    for child in module.modules():
+        for name, param in child._parameters.items():
+            if param is not None and param.dim() == 4:
+                if id(param) not in known:
+                    data = torch.empty_like(param, memory_format=torch.channels_last, requires_grad=False)
+                    known[id(param)] = nn.Parameter(data, requires_grad=param.requires_grad)
+                child._parameters[name] = known[id(param)]
+
+
 def _channels_last(argument: Any) -> Any:
     """A batch of images in NHWC order; anything else as it is."""
     is_image = isinstance(argument, torch.Tensor) and argument.dim() == 4
@@ -241,9 +256,23 @@ def _tensors(tree: Any) -> Iterator[Any]:
             yield from _tensors(getattr(tree, name))
 
 
+_DATA_WORDS = (
+    "item()",
+    "meta tensor",
+    "meta device type tensor to numpy",
+    "unallocated storage",
+    "_local_scalar_dense",
+    "data-dependent",
+    "data-independent",
+    "is_nonzero",
+    "aten::_unique",
+    "aten::unique",
+)  # what torch says when somebody looks at the data of a tensor that has none
+
+
 def _explained(error: Exception, module: nn.Module, recorder: Recorder) -> TraceError:
     text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     where = f"module={type(module).__name__}" + (f" at {recorder.module!r}" if recorder.module else "")
-    if any(word in text for word in ("item()", "meta tensor", "_local_scalar_dense", "data-dependent", "is_nonzero")):
+    if any(word in text for word in _DATA_WORDS):
         return TraceError(f"{where}: its forward depends on the data, which a cost from shapes cannot follow: {text}")
     return TraceError(f"{where}: {recorder.phase} failed: {type(error).__name__}: {text}")

@@ -25,7 +25,7 @@ __all__ = [
 
 _MEMBERS = {
     "linear": "addmm mm addmv mv _scaled_mm _int_mm",
-    "matmul": "bmm baddbmm addbmm dot vdot _trilinear _grouped_mm _efficientzerotensor",
+    "matmul": "bmm baddbmm addbmm dot vdot _trilinear _grouped_mm",
     "attention": "oracle::attention oracle::attention_backward"
     " _scaled_dot_product_flash_attention _scaled_dot_product_flash_attention_backward"
     " _scaled_dot_product_flash_attention_for_cpu _scaled_dot_product_flash_attention_for_cpu_backward"
@@ -37,7 +37,7 @@ _MEMBERS = {
     " _native_batch_norm_legit_no_training _batch_norm_with_update _batch_norm_no_update batch_norm_backward"
     " cudnn_batch_norm cudnn_batch_norm_backward miopen_batch_norm miopen_batch_norm_backward"
     " native_layer_norm native_layer_norm_backward native_group_norm native_group_norm_backward"
-    " _fused_rms_norm _fused_rms_norm_backward oracle::rms_norm oracle::rms_norm_backward",
+    " _fused_rms_norm _fused_rms_norm_backward _weight_norm_interface _weight_norm_interface_backward oracle::rms_norm oracle::rms_norm_backward",
     "activation": "relu relu_ relu6 threshold threshold_ threshold_backward hardtanh hardtanh_ hardtanh_backward"
     " sigmoid sigmoid_ sigmoid_backward tanh tanh_ tanh_backward silu silu_ silu_backward gelu gelu_ gelu_backward"
     " hardswish hardswish_ hardswish_backward hardsigmoid hardsigmoid_ hardsigmoid_backward mish mish_ mish_backward"
@@ -58,7 +58,9 @@ _MEMBERS = {
     " count_nonzero cummax cummin _cdist_forward",
     "copy": "clone copy_ copy _to_copy cat stack fill_ fill zero_ zeros zeros_like ones ones_like full full_like"
     " new_zeros new_ones new_full arange linspace eye tril triu scalar_tensor roll flip repeat constant_pad_nd"
-    " reflection_pad1d reflection_pad2d replication_pad2d slice_backward select_backward slice_scatter"
+    " reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d replication_pad3d"
+    " reflection_pad1d_backward reflection_pad2d_backward reflection_pad3d_backward replication_pad1d_backward"
+    " replication_pad2d_backward replication_pad3d_backward slice_backward select_backward slice_scatter"
     " select_scatter as_strided_scatter unfold_backward pixel_shuffle pixel_unshuffle channel_shuffle"
     " native_channel_shuffle im2col col2im _foreach_copy_ _foreach_zero_ split_with_sizes_copy repeat_interleave"
     " bernoulli bernoulli_ uniform_ normal_ rand randn rand_like randn_like randint randperm randint_like"
@@ -67,10 +69,13 @@ _MEMBERS = {
     "embedding": "embedding embedding_dense_backward _embedding_bag _embedding_bag_forward_only index index_select"
     " index_add index_add_ index_put index_put_ _index_put_impl_ _unsafe_index _unsafe_index_put gather"
     " gather_backward scatter scatter_ scatter_add scatter_add_ scatter_reduce index_select_backward take"
-    " grid_sampler_2d grid_sampler_2d_backward grid_sampler_3d upsample_nearest1d upsample_nearest2d"
-    " upsample_nearest2d_backward upsample_bilinear2d upsample_bilinear2d_backward upsample_bicubic2d"
-    " upsample_bicubic2d_backward _upsample_bilinear2d_aa _upsample_bicubic2d_aa upsample_linear1d"
-    " upsample_trilinear3d masked_select",
+    " masked_select grid_sampler_2d grid_sampler_2d_backward grid_sampler_3d grid_sampler_3d_backward"
+    + "".join(
+        f" {name} {name}_backward"
+        for name in "upsample_nearest1d upsample_nearest2d upsample_nearest3d _upsample_nearest_exact1d"
+        " _upsample_nearest_exact2d _upsample_nearest_exact3d upsample_linear1d upsample_bilinear2d"
+        " upsample_trilinear3d upsample_bicubic2d _upsample_bilinear2d_aa _upsample_bicubic2d_aa".split()
+    ),
 }
 
 _CLASSES: dict[str, str] = {
@@ -92,7 +97,8 @@ _CONVOLUTIONS = MappingProxyType(
 )
 
 ALLOCATIONS = frozenset(
-    f"aten.{name}" for name in "empty empty_like empty_strided new_empty new_empty_strided empty_permuted".split()
+    f"aten.{name}"
+    for name in "empty empty_like empty_strided new_empty new_empty_strided empty_permuted _efficientzerotensor".split()
 )
 """Operators that reserve memory and touch none of it."""
 

@@ -16,6 +16,7 @@ from oracle.trace.autocast import Autocast
 from oracle.trace.callers import RECORDED, found_by_name
 from oracle.trace.dims import shapes_of
 from oracle.trace.fused import fused
+from oracle.trace.placement import placed
 
 __all__ = ["CallRecorder"]
 
@@ -61,12 +62,13 @@ class CallRecorder(TorchFunctionMode):
         return out
 
     def _run(self, func: Any, args: Any, kwargs: Any) -> Any:
-        if self._autocast is None or torch._C._current_autograd_node() is not None:
-            return fused(func)(*args, **kwargs)
-        return self._autocast.call(self.function, fused(func), args, kwargs)
+        func, args, kwargs = placed(fused(func), self.function, args, kwargs)
+        if self._autocast is None or (in_backward() and not torch.is_grad_enabled()):
+            return func(*args, **kwargs)  # a checkpoint that runs its forward once more is autocast again
+        return self._autocast.call(self.function, func, args, kwargs)
 
     def _record(self, call: int, func: Any, kind: str, args: Any, kwargs: Any, out: Any) -> None:
-        if torch._C._current_autograd_node() is not None:
+        if in_backward():
             return  # a backward pass written in Python
         name = func.__name__.removesuffix("_with_indices")
         by_name = found_by_name(func, name, sys._getframe(2))
@@ -74,6 +76,11 @@ class CallRecorder(TorchFunctionMode):
         self.functions.append(
             FunctionCall(call, name, kind, by_name, shapes_of(args), shapes, shapes_of(out))
         )
+
+
+def in_backward() -> bool:
+    """Whether autograd has called us."""
+    return torch._C._current_autograd_node() is not None
 
 
 @cache
@@ -88,7 +95,7 @@ def _globals_without_overrides(module: str) -> dict[str, Any]:
 @cache
 def _without_overrides(func: types.FunctionType) -> Callable[..., Any]:
     """The same function, but its own check for overrides is off; otherwise it would call us again for ever."""
-    if not (func.__module__ or "").startswith("torch.nn.functional"):
+    if not (func.__module__ or "").startswith(("torch.nn.functional", "torch.autograd")):
         return func
     twin = types.FunctionType(
         func.__code__, _globals_without_overrides(func.__module__), func.__name__, func.__defaults__, func.__closure__

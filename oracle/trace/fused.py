@@ -7,6 +7,7 @@ dispatcher, and each becomes one operator of ours with one backward.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import cache
 from threading import Lock
@@ -38,6 +39,8 @@ def _stand_ins() -> dict[Callable[..., Any], Callable[..., Any]]:
     found: dict[Callable[..., Any], Callable[..., Any]] = {F.scaled_dot_product_attention: _attend}
     if hasattr(torch, "rms_norm"):
         found[torch.rms_norm] = _rms_norm
+    found[torch._nested_tensor_from_mask_left_aligned] = _no
+    found[torch.Tensor.__bool__] = _truth
     for name in ("softmax", "log_softmax"):
         for func in (getattr(torch, name), getattr(torch.Tensor, name)):
             found[func] = _softmax(func, getattr(torch, f"_{name}"))
@@ -184,6 +187,22 @@ def _rms_norm(input: Any, normalized_shape: Any, weight: Any = None, eps: float 
     ):
         return torch.rms_norm(input, normalized_shape, weight, eps)  # takes it apart, or says what is wrong
     return _RMSNorm.apply(input, normalized_shape, weight)
+
+
+# -- questions about data that only decide between equal ways ------------------------------------------------
+
+
+def _no(*_: Any) -> bool:
+    """To nn.TransformerEncoder, whether padding may be left out: the cost of every token is counted."""
+    return False
+
+
+def _truth(tensor: Any) -> bool:
+    """To torch's own transformer layers, whether a mask is the causal one: it is counted as any other mask."""
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(("oracle.", "torch.utils", "torch.overr")):
+        frame = frame.f_back
+    return False if frame is not None and frame.f_code.co_name == "_detect_is_causal_mask" else bool(tensor)
 
 
 # -- softmax -------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from oracle.optable import ModuleCall, OpTable, Row, Storage, Use, Value, equal
+from oracle.optable import ModuleCall, OpTable, Row, Storage, Use, Value
 from oracle.trace.classify import (
     ALLOCATIONS,
     SHAPE_ONLY,
@@ -23,12 +23,12 @@ from oracle.trace.classify import (
 )
 from oracle.trace.dims import dim_of, dims_of, shapes_of
 from oracle.trace.functions import CallRecorder
+from oracle.trace.placement import META
 from oracle.trace.shapes import SHORTCUTS
 
 __all__ = ["Recorder"]
 
 _TO_COPY = torch.ops.aten._to_copy.default
-
 
 class Recorder(TorchDispatchMode):
     """Records operators, and the memory they read and write, while it is entered.
@@ -44,13 +44,17 @@ class Recorder(TorchDispatchMode):
         self.cell = 0
         self.module_calls: list[ModuleCall] = []
         self._calls = calls
+        self._entered: list[str] = []  # modules that have not ended
+        self._around: list[tuple[str, int]] = []  # module and cell around each
         self._rows: list[Row] = []
         self._values: list[Value] = []
         self._storages: list[Storage] = []
         self._index: dict[int, int] = {}  # storage address -> index
         self._current: list[int] = []  # storage index -> its latest value
+        self._numels: list[Any] = []  # elements of each storage, as torch has them
         self._alive: list[Any] = []  # storages, kept so that no address is used twice
         self._blank: set[int] = set()  # values that nobody has written
+        self._twins: dict[Any, tuple[Any, Any]] = {}  # of real tensors, on meta
         self._origin: dict[int, _Origin] = {}  # autograd sequence number -> who made the node
         self._seen = torch.autograd._get_sequence_nr()
         self._latest = ""  # class of the latest row
@@ -58,6 +62,21 @@ class Recorder(TorchDispatchMode):
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
         return False  # True, the default, imports all of torch._dynamo at the first operator: 1.6 s
+
+    # -- modules -------------------------------------------------------------------------------------------
+
+    def enter(self, path: str, cell: int) -> None:
+        """A module begins."""
+        self._around.append((self.module, self.cell))
+        self._entered.append(path)
+        self.module, self.cell = path, cell
+
+    def leave(self, path: str) -> None:
+        """The module that began last under this path ends, and with it those inside that failed and were caught."""
+        while self._entered:
+            self.module, self.cell = self._around.pop()
+            if self._entered.pop() == path:
+                return
 
     # -- memory --------------------------------------------------------------------------------------------
 
@@ -69,6 +88,7 @@ class Recorder(TorchDispatchMode):
             index = len(self._storages)
             self._index[storage._cdata] = index
             self._alive.append(storage)
+            self._numels.append(tensor.numel())
             shape, stride = dims_of(tensor.shape), dims_of(tensor.stride())
             elements = Use(-1, shape, stride, 0, "").elements
             self._storages.append(Storage(elements, _dtype(tensor), kind, tensor.requires_grad))
@@ -96,11 +116,12 @@ class Recorder(TorchDispatchMode):
     ) -> Any:
         kwargs = kwargs or {}
         name = packet_name(func)
-        if func is _TO_COPY and kwargs.get("device") is not None:
-            # The network already is where it runs: moving a tensor there costs nothing.
-            kwargs = {**kwargs, "device": args[0].device}
-            if kwargs.get("dtype") in (None, args[0].dtype) and kwargs.get("memory_format") is None:
-                return torch.ops.aten.alias.default(args[0])
+        if kwargs.get("device") is not None and kwargs["device"] != META:
+            kwargs = {**kwargs, "device": META}
+        if not all(tensor.is_meta for tensor in _tensors((args, kwargs))):
+            args, kwargs = self._moved(args), self._moved(kwargs)
+            if func is _TO_COPY and kwargs.get("dtype") in (None, args[0].dtype):
+                return args[0]  # moved to where the network runs
         self._latest = ""
         out = self._run(func, name, args, kwargs)
         if self.phase == "forward" and any(True for _ in _tensors(out)):  # questions about sizes come in between
@@ -110,6 +131,20 @@ class Recorder(TorchDispatchMode):
                 self._origin[node] = _Origin(self.module, self.cell, self._latest)
             self._seen = number
         return out
+
+    def _moved(self, tree: Any) -> Any:
+        """Real tensors, which the forward holds or makes, replaced by constants on meta."""
+        if isinstance(tree, torch.Tensor):
+            if tree.is_meta:
+                return tree
+            key = tree.untyped_storage()._cdata, tree.shape, tree.stride(), tree.storage_offset(), tree.dtype
+            if key not in self._twins:
+                twin = torch.empty_strided(tree.shape, tree.stride(), dtype=tree.dtype, device=META)
+                self._twins[key] = twin, tree  # kept, so that no address is used twice
+            return self._twins[key][0]
+        if isinstance(tree, (list, tuple)):
+            return type(tree)(self._moved(item) for item in tree)
+        return {key: self._moved(item) for key, item in tree.items()} if isinstance(tree, dict) else tree
 
     def _run(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         facts = _facts(func)
@@ -154,7 +189,8 @@ class Recorder(TorchDispatchMode):
             self._current[storage] = len(self._values)
             self._values.append(Value(storage, index))
             use = self._use(tensor)
-            if not equal(use.elements, self._storages[storage].elements) and before_it not in self._blank:
+            # Compared as torch has them: of two symbols, it knows by now whether they are equal.
+            if tensor.numel() != self._numels[storage] and before_it not in self._blank:
                 self._values[-1] = Value(storage, index, before_it)
             writes.append(use)
         for tensor in fresh:

@@ -2,7 +2,7 @@
 
     python tests/benchmarks/space_speed.py [SPACE ...]
 
-Times are of this process alone (thread time), the best of a few chunks; a busy machine still slows its caches.
+Times are of this process alone (thread time), the best of a few; a busy machine still slows its caches.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def best(work: Callable[[], object], repeat: int = 5) -> float:
 
 
 def space_rates(name: str) -> None:
-    """Candidates per second: drawn, as columns; kept, as cells; in all, from the file to distinct networks."""
+    """Candidates per second: drawn as columns, kept as cells, and in all, up to networks never met before."""
     space = load_space(name)
     chunk, seen = space.chunk(0), Seen()
     drawn, kept = chunk.tally.drawn, chunk.population.size
@@ -73,9 +73,8 @@ def front_times() -> None:
 
 def main(names: list[str]) -> None:
     """Print both tables."""
-    print(
-        f"{'per second':14s} {'kept':>6s} {'drawn':>13s} {'as cells':>13s} {'fingerprints':>13s} {'in all':>13s}     us"
-    )
+    heads = ("drawn", "as cells", "fingerprints", "in all")
+    print(f"{'per second':14s} {'kept':>6s}", *(f"{head:>13s}" for head in heads), "    us")
     for name in names or sorted(shipped("spaces")):
         space_rates(name)
     if not names:

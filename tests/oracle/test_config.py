@@ -90,6 +90,30 @@ def test_defaults_are_those_of_pycls() -> None:
     assert (cfg.TRAIN.IM_SIZE, cfg.TRAIN.DATASET, cfg.OPTIM.OPTIMIZER) == (224, "", "sgd")
 
 
+SPACES = {"nasbench201": (32, 10), "fbnet": (224, 1000), "ofa_mobilenetv3": (224, 1000)}
+
+
+@pytest.mark.parametrize("family", SPACES)
+def test_a_measured_space_has_images_and_classes_of_its_own(family: str) -> None:
+    named = cfg_from_dict({"MODEL": {"TYPE": family}})
+    told = cfg_from_dict({}, ["MODEL.TYPE", family])
+
+    assert (named.TRAIN.IM_SIZE, named.MODEL.NUM_CLASSES) == SPACES[family]
+    assert told == named
+    assert default_cfg(family).TRAIN == named.TRAIN
+    assert to_yaml(named) == f"MODEL:\n  TYPE: {family}\n"
+
+
+def test_what_a_config_says_overrules_the_defaults_of_its_family(tmp_path: Path) -> None:
+    base = write(tmp_path, "MODEL: {NUM_CLASSES: 100}\nTRAIN: {IM_SIZE: 224}", "base.yaml")
+    cfg = load_cfg(write(tmp_path, f"_BASE_: {base.name}\nMODEL: {{TYPE: nasbench201}}"))
+    back = cfg_from_dict(yaml.safe_load(to_yaml(cfg)))
+
+    assert (cfg.TRAIN.IM_SIZE, cfg.MODEL.NUM_CLASSES) == (224, 100)
+    assert (back.TRAIN.IM_SIZE, back.MODEL.NUM_CLASSES) == (224, 100)
+    assert load_cfg(base).MODEL.TYPE == ""
+
+
 def test_no_two_calls_share_anything() -> None:
     first = default_cfg()
     first.ANYNET.DEPTHS.append(1)
@@ -132,7 +156,7 @@ def test_training_sections_load_in_any_shape(tmp_path: Path, content: str) -> No
 def test_every_shipped_network_loads_frozen_and_named() -> None:
     names = list_networks()
 
-    assert len(names) == 12 + 12 + 3 + 3 + 6 + 4 + 2
+    assert len(names) == 12 + 12 + 3 + 3 + 6 + 4 + 2 + 3 + 3 + 3
     for name in names:
         cfg = load_cfg(name)
         assert cfg.is_frozen()

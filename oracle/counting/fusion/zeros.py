@@ -70,7 +70,8 @@ def _is_zero_product(row: Row) -> bool:
 def _is_sum(row: Row) -> bool:
     """Of two tensors of one shape, unscaled."""
     shapes = [term for term in row.args if isinstance(term, Shape)]
-    return row.name == "aten.add" and not row.kwargs and len(shapes) == len(row.args) == 2 and shapes[0] == shapes[1]
+    unscaled = row.kwargs.get("alpha", 1) == 1
+    return row.name == "aten.add" and unscaled and len(shapes) == len(row.args) == 2 and shapes[0] == shapes[1]
 
 
 def _made_in(table: OpTable, use: Use, cell: int) -> bool:

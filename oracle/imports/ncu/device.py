@@ -23,7 +23,7 @@ _PER_CYCLE = ("inst/cycle", "thread/cycle", "op/cycle", "byte/cycle", "inst", "b
 
 
 def device_of(counters: Counters) -> Device | None:
-    """The device that a launch ran on, as far as its attributes and peaks tell; None if they tell nothing.
+    """The device that a launch ran on, as far as attributes and peaks tell; None if they tell nothing.
 
     A device without both a peak and a bandwidth is calibrate-only.
     """
@@ -46,7 +46,7 @@ def device_of(counters: Counters) -> Device | None:
         compute_units=units,
         clock=clock,
         calibrate_only=bandwidth is None or not (vector or matrix),
-        notes="Read from a Nsight Compute report; counter peaks are at the profiled clock, by default the base clock.",
+        notes="Read from a Nsight Compute report; its peaks hold at the profiled clock.",
     )
 
 

@@ -20,11 +20,9 @@ from oracle.imports.ncu.numbers import Cell
 __all__ = ["Launch", "Listing", "read_listing"]
 
 _LAUNCH_COLUMNS = frozenset(
-    "ID|Process ID|Process Name|Host Name|Kernel Name|Context|Stream|Block Size|Grid Size|Device|CC|Section
-    Name" "|Metric Name|Metric Unit|Metric Value|Rule Name|Rule Type|Rule Description|Estimated Speedup Type"
-    "|Estimated Speedup|Invocations|Minimum|Maximum|Average|Kernel Time|Thread Domain|Push/Pop_Range".split(
-        "|"
-    )
+    "ID|Process ID|Process Name|Host Name|Kernel Name|Context|Stream|Block Size|Grid Size|Device|CC"
+    "|Section Name|Metric Name|Metric Unit|Metric Value|Rule Name|Rule Type|Rule Description"
+    "|Estimated Speedup Type|Estimated Speedup|Invocations|Minimum|Maximum|Average".split("|")
 )
 _IDENTITY = (
     "Process ID",

@@ -40,7 +40,7 @@ class Cell(NamedTuple):
 
 
 class Quantity(NamedTuple):
-    """A number in SI units and its dimension, such as `second`, `byte`, `byte/second`, `cycle/second`, `%` or `""`."""
+    """A number in SI units and its dimension: `second`, `byte`, `byte/second`, `cycle/second`, `%`, `""`."""
 
     value: float
     dimension: str
@@ -80,8 +80,8 @@ class Marks:
         if len(seen) == 2:
             dot, comma = seen["."], seen[","]
             raise OracleError(
-                f"{file}:{dot.line}: {dot.text!r} has a decimal point, and line {comma.line}'s {comma.text!r} a decimal "
-                f"comma; say which with locale, one of {', '.join(LOCALES)}"
+                f"{file}:{dot.line}: {dot.text!r} has a decimal point, and in line {comma.line} "
+                f"{comma.text!r} a decimal comma; say which with locale, one of {', '.join(LOCALES)}"
             )
         return cls(next(iter(seen), None))
 

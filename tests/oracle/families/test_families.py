@@ -20,7 +20,8 @@ from oracle.spec import NetSpec
 ROOT = Path(__file__).resolve().parents[3]
 
 # What each kind of cell is made from: the contract with oracle.cells.
-TAIL = ["activation", "inplace", "bn_eps", "bn_momentum"]
+NORM = ["bn_eps", "bn_momentum"]
+TAIL = ["activation", "inplace", *NORM]
 STEM = ["w_in", "w_out", *TAIL]
 PLAIN = ["w_in", "w_out", "stride", *TAIL]
 BOTTLENECK = ["w_in", "w_out", "stride", "w_b", "groups", "w_se", "stride_1x1", *TAIL]
@@ -38,7 +39,16 @@ PARAMETERS = {
     "res_bottleneck_linear_block": BOTTLENECK,
     "mbconv": ["w_in", "w_exp", "kernel", "stride", "w_se", "w_out", "drop_connect", *TAIL],
     "head": ["w_in", "head_w", "num_classes", "dropout", *TAIL],
+    "nasbench201_stem": ["w_in", "w_out", *NORM],
+    "nasbench201_cell": ["width", "arch", *NORM],
+    "nasbench201_reduction": ["w_in", "w_out", *NORM],
+    "nasbench201_head": ["w_in", "num_classes", "inplace", *NORM],
+    "fbnet_block": ["w_in", "w_exp", "kernel", "stride", "groups", "w_out", *TAIL],
+    "fbnet_skip": ["w_in", "w_out", "stride", *TAIL],
+    "ofa_block": ["w_in", "w_exp", "kernel", "stride", "w_se", "w_out", *TAIL],
+    "ofa_head": ["w_in", "w_exp", "head_w", "num_classes", *TAIL],
 }
+ARCH = "|avg_pool_3x3~0|+|skip_connect~0|nor_conv_1x1~1|+|none~0|none~1|nor_conv_3x3~2|"
 FLAGS = {"inplace", "stride_1x1", "class_token"}
 FLOATS = {"bn_eps", "bn_momentum", "ln_eps", "drop_connect", "dropout"}
 MAY_BE_ZERO = {"w_se", "head_w", "padding"}
@@ -53,7 +63,9 @@ def check(net: NetSpec) -> None:
         assert list(cell.kwargs) == PARAMETERS[cell.kind]
         for name, value in cell.params:
             if name == "activation":
-                assert value in ("relu", "silu", "gelu")
+                assert value in ("relu", "silu", "gelu", "hardswish")
+            elif name == "arch":
+                assert value == ARCH or net.name.startswith("NB201")
             elif name in FLAGS:
                 assert type(value) is bool
             elif name in FLOATS:
@@ -73,7 +85,8 @@ def test_a_shipped_network_keeps_the_contract(name: str) -> None:
 
 @pytest.mark.parametrize("kind", ["", "resnext", "ViT", "transformer"])
 def test_an_unknown_family_lists_the_known(kind: str) -> None:
-    with pytest.raises(ConfigError, match="anynet, effnet, regnet, resnet, vit") as caught:
+    known = "anynet, effnet, fbnet, nasbench201, ofa_mobilenetv3, regnet, resnet, vit"
+    with pytest.raises(ConfigError, match=known) as caught:
         to_spec(cfg_from_dict({"MODEL": {"TYPE": kind}}))
     assert caught.value.key == "MODEL.TYPE"
 
@@ -114,6 +127,9 @@ def test_families_need_neither_torch_nor_yacs() -> None:
 BASES: dict[str, dict[str, Any]] = {
     "anynet": {},
     "effnet": {},
+    "fbnet": {},
+    "nasbench201": {"NB201.ARCH": ARCH},
+    "ofa_mobilenetv3": {},
     "regnet": {},
     "resnet": {"MODEL.DEPTH": 50, "RESNET.TRANS_FUN": "bottleneck_transform"},
     "vit": {},
@@ -130,6 +146,15 @@ ITEMS: dict[str, list[Any]] = {
     "C_STEM_STRIDES": [1, 2, 2, 4],
     "C_STEM_DIMS": [24, 48, 768],
 }
+# Lists of a length of their own.
+CHOSEN: dict[str, st.SearchStrategy[Any]] = {
+    "NB201.OPS": st.just([]) | st.lists(st.sampled_from(["none", "skip_connect", "conv"]), min_size=5, max_size=6),
+    "FBNET.OPS": st.lists(st.integers(0, 9), min_size=21, max_size=22) | st.lists(st.integers(0, 8), min_size=22, max_size=22),
+    "OFA.KERNELS": st.lists(st.sampled_from([3, 5, 7]), min_size=1, max_size=1) | st.just([5] * 20),
+    "OFA.EXPANSIONS": st.lists(st.sampled_from([3, 4, 6, 5]), min_size=1, max_size=1),
+    "OFA.DEPTHS": st.lists(st.sampled_from([2, 3, 4]), min_size=5, max_size=5) | st.just([2]),
+}
+SECTIONS = {"effnet": "EN", "nasbench201": "NB201", "ofa_mobilenetv3": "OFA"}
 SIZES = [0, 1, 2, 3, 4, 8, 12, 16, 32, 48, 50, 64, 110, 224, 1000, 2**20, 2**31, 2**53]
 RATIOS = [0.0, 1e-300, 0.1, 0.25, 0.5, 0.99, 1.0, 1.5, 2.0, 2.5, 6.0, 100.0, 1e15]
 WORDS = (
@@ -141,6 +166,8 @@ STAGES = st.shared(st.integers(0, 4), key="stages")  # one length, so that lists
 
 
 def values(key: str, default: Any) -> st.SearchStrategy[Any]:
+    if key in CHOSEN:
+        return CHOSEN[key]
     if isinstance(default, list):
         items = st.sampled_from(ITEMS[key.split(".")[1]])
         return STAGES.flatmap(lambda n: st.lists(items, min_size=n, max_size=n))
@@ -153,7 +180,7 @@ def values(key: str, default: Any) -> st.SearchStrategy[Any]:
 
 def overrides(family: str) -> st.SearchStrategy[dict[str, Any]]:
     """All lists, and a few more keys of the family: few, so that errors do not hide one another."""
-    sections = ("EN" if family == "effnet" else family.upper(), "MODEL", "TRAIN", "BN", "LN")
+    sections = (SECTIONS.get(family, family.upper()), "MODEL", "TRAIN", "BN", "LN")
     keys = {
         f"{section}.{name}": default
         for section in sections

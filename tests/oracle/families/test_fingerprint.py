@@ -61,7 +61,7 @@ def test_the_order_of_cells_matters() -> None:
 def test_long_chains_that_swap_two_patterns_differ() -> None:
     # Thue and Morse's sequence and its complement, which polynomial hashes modulo 2**64 cannot tell apart.
     cells = [CellSpec.make("a", w_in=8), CellSpec.make("a", w_in=16)]
-    bits = [bin(position).count("1") % 2 for position in range(2048)]
+    bits = [position.bit_count() % 2 for position in range(2048)]
     pair = [tuple(cells[bit ^ flip] for bit in bits) for flip in (0, 1)]
 
     assert len(set(printed([NetSpec(chain, (3, 8, 8)) for chain in pair]))) == 2
@@ -91,7 +91,8 @@ def test_shipped_networks_all_differ() -> None:
 def test_every_process_finds_the_same() -> None:
     code = (
         "from oracle.config import load_cfg; from oracle.families import to_spec;"
-        "from oracle.families.fingerprint import fingerprints; from oracle.families.population import Population;"
+        "from oracle.families.fingerprint import fingerprints;"
+        "from oracle.families.population import Population;"
         "print(fingerprints(Population.of([to_spec(load_cfg('ResNet-50'))])).tolist())"
     )
     answers = {
@@ -114,7 +115,7 @@ WORDS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4)), max_size=40)
 
 
 def as_prints(pairs: list[tuple[int, int]]) -> Fingerprints:
-    return np.array(pairs, dtype=np.uint64).reshape(-1, 2).T
+    return np.asarray(np.array(pairs, dtype=np.uint64).reshape(-1, 2).T)
 
 
 @given(WORDS)

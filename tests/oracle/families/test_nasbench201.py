@@ -41,6 +41,25 @@ def test_an_architecture_alone_is_the_cifar_network() -> None:
     )
 
 
+def test_six_operations_say_what_their_string_says() -> None:
+    ops = [CONV, NONE, SKIP, "avg_pool_3x3", NONE, "nor_conv_1x1"]
+    assert to_spec(cfg_from_dict({"MODEL": {"TYPE": "nasbench201"}, "NB201": {"OPS": ops}})) == nasbench(arch(*ops))
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"OPS": [NONE] * 5},
+        {"OPS": [NONE] * 5 + ["conv"]},
+        {"OPS": [NONE] * 6, "ARCH": "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"},
+    ],
+)
+def test_other_operations_name_their_key(section: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        to_spec(cfg_from_dict({"MODEL": {"TYPE": "nasbench201"}, "NB201": section}))
+    assert caught.value.key == "NB201.OPS"
+
+
 def test_images_and_classes_of_the_other_two_data_sets() -> None:
     """ImageNet-16-120: 16 x 16 images of 120 classes."""
     net = nasbench(

@@ -61,7 +61,7 @@ def test_choices_become_cells() -> None:
     [
         ({"KERNELS": [7], "EXPANSIONS": [6], "DEPTHS": [4]}, 7_664_760, 359_243_472),
         (SMALL, 3_410_792, 78_054_120),
-        (DRAWN, DRAWN_PARAMS, DRAWN_MACS),
+        (DRAWN, 4_287_352, 163_087_040),
     ],
 )
 def test_subnets_are_those_of_the_released_code(

@@ -20,7 +20,8 @@ ByHand = Callable[[NetSpec], Any]
 
 # Millions of parameters and of MACs of networks that the table beside the checkout leaves out: RegNet and
 # EfficientNet from pycls's model zoo, ResNeXt and ViT from timm's results, the CIFAR networks from
-# github.com/akamaster/pytorch_resnet_cifar10 (whose shortcuts have no weights, hence a little less).
+# github.com/akamaster/pytorch_resnet_cifar10 (whose shortcuts have no weights, hence a little less), NAS-Bench-201
+# from its own interface, FBNet-C from timm's results.
 PUBLISHED = {
     "RegNetX-1.6GF": (9.2, 1600),
     "RegNetX-12GF": (46.1, 12100),
@@ -33,6 +34,9 @@ PUBLISHED = {
     "ViT-L-16": (304.33, 61600),
     "R-56": (0.86, 126),
     "R-110": (1.73, 253),
+    "NB201-AllConv3x3": (1.531, 220.12),
+    "NB201-AllSkip": (0.0733, 7.783),
+    "FBNet-C": (5.57, 385),
 }
 
 
@@ -78,7 +82,11 @@ def test_counts_equal_those_of_pycls(shared_data: Path, by_hand: ByHand) -> None
 @pytest.mark.parametrize("name", shipped("networks"))
 def test_a_shipped_network_chains(name: str) -> None:
     net = to_spec(load_cfg(name))
-    widths = [(cell.kwargs.get("w_in"), cell.kwargs.get("w_out")) for cell in net.cells]
+    keeps = [cell.kwargs.get("width") for cell in net.cells]
+    widths = [
+        (cell.kwargs.get("w_in", width), cell.kwargs.get("w_out", width))
+        for cell, width in zip(net.cells, keeps, strict=True)
+    ]
 
     assert net.name == name
     assert hash(net) == hash(to_spec(load_cfg(name)))

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import copy
 import pickle
 from pathlib import Path
 from typing import Any
@@ -104,7 +103,7 @@ def test_a_shipped_space_holds_networks(name: str) -> None:
     for row in range(0, chunk.population.size, max(1, chunk.population.size // 5)):
         assert to_spec(space.cfg(chunk.columns, row)) == chunk.population.spec(row)
     assert space_of({"SETUP": space.setup}, name) == space
-    assert pickle.loads(pickle.dumps(space)) == space
+    assert pickle.loads(pickle.dumps(space)) == space  # noqa: S301 - our own bytes
     assert hash(space) == hash(load_space(name))
 
 
@@ -238,10 +237,6 @@ def test_a_space_may_build_on_another(tmp_path: Path) -> None:
     assert space.limits == (Limit("FLOPS", 0.18e9, 0.22e9), Limit("PARAMS", 0, 1e6))
 
 
-AT = "SETUP.SAMPLERS.REGNET.DEPTH"
-INT = {"TYPE": "int_sampler"}
-
-
 @pytest.mark.parametrize(
     ("values", "key", "words"),
     [
@@ -262,65 +257,139 @@ INT = {"TYPE": "int_sampler"}
         (setup(BASE_CFG={"MODEL": {"TYPE": "regnot"}}), "SETUP.BASE_CFG", "did you mean regnet"),
         (setup(BASE_CFG={"REGNET": {"DETPH": 3}}), "SETUP.BASE_CFG", "REGNET.DETPH.*REGNET.DEPTH"),
         (setup(BASE_CFG="RegNetX-401MF"), "SETUP.BASE_CFG", "RegNetX-400MF"),
-        (sampled("REGNET.DEPHT", **INT, RANGE=[1, 2]), "SETUP.SAMPLERS.REGNET.DEPHT.RANGE", "REGNET.DEPTH"),
-        (sampled("RGNET.DEPTH", **INT, RANGE=[1, 2]), "SETUP.SAMPLERS.RGNET.DEPTH.RANGE", "did you mean REGNET"),
-        (sampled("ANYNET.STEM_W", **INT, RANGE=[1, 2]), "SETUP.SAMPLERS.ANYNET.STEM_W", "no|not"),
-        (sampled("COST.BATCH_SIZE", **INT, RANGE=[1, 2]), "SETUP.SAMPLERS.COST.BATCH_SIZE", "not tell"),
-        (sampled("MODEL.TYPE", TYPE="value_sampler", VALUES=["vit"]), "SETUP.SAMPLERS.MODEL.TYPE", "not tell"),
-        (sampled("REGNET.DEPTH", TYPE="int_sampel"), f"{AT}.TYPE", "did you mean int_sampler"),
-        (sampled("REGNET.DEPTH", RANGE=[1, 2]), f"{AT}.TYPE", "None"),
-        (setup(SAMPLERS={"REGNET.DEPTH": 5}), AT, "TYPE"),
-        (sampled("REGNET.DEPTH", **INT), f"{AT}.RANGE", "two finite numbers"),
-        (sampled("REGNET.DEPTH", **INT, RANGE=[1, 2, 3]), f"{AT}.RANGE", "two finite numbers"),
-        (sampled("REGNET.DEPTH", **INT, RANGE=[1, float("nan")]), f"{AT}.RANGE", "two finite numbers"),
-        (sampled("REGNET.DEPTH", **INT, RANGE=[5, 2]), f"{AT}.RANGE", "low <= high"),
-        (sampled("REGNET.DEPTH", **INT, RANGE=[-5, 2]), f"{AT}.RANGE", "0 to"),
-        (sampled("REGNET.DEPTH", **INT, RANGE=[1.5, 2]), f"{AT}.RANGE", "integers"),
-        (sampled("REGNET.DEPTH", **INT, RANGE=[9, 15], QUANTIZE=8, RAND_TYPE="uniform"), f"{AT}.RANGE", "multiple"),
-        (sampled("REGNET.DEPTH", **INT, RANGE=[9, 15], RAND_TYPE="power2_uniform"), f"{AT}.RANGE", "power of two"),
-        (sampled("REGNET.DEPTH", **INT, RANGE=[0, 15], RAND_TYPE="log_uniform"), f"{AT}.RANGE", "above 0"),
-        (sampled("REGNET.DEPTH", **INT, RANGE=[1, 2], QUANTIZE=0.5), f"{AT}.QUANTIZE", "integer"),
-        (sampled("REGNET.DEPTH", **INT, RANGE=[1, 2], QUANTIZE=0), f"{AT}.QUANTIZE", "at least 1"),
-        (sampled("REGNET.WM", TYPE="float_sampler", RANGE=[1, 2], QUANTIZE=-1), "SETUP.SAMPLERS.REGNET.WM.QUANTIZE", "-1"),
-        (sampled("REGNET.DEPTH", **INT, RANGE=[1, 2], RAND_TYPE="uniforn"), f"{AT}.RAND_TYPE", "did you mean uniform"),
-        (sampled("REGNET.DEPTH", **INT, RANGE=[1, 2], STEP=1), f"{AT}.STEP", "unknown key"),
-        (sampled("REGNET.DEPTH", TYPE="float_sampler", RANGE=[1, 2]), f"{AT}.TYPE", "int_sampler"),
-        (sampled("REGNET.SE_ON", **INT, RANGE=[0, 1]), "SETUP.SAMPLERS.REGNET.SE_ON.RANGE", "true or false"),
-        (sampled("REGNET.DEPTH", TYPE="value_sampler", VALUES=[]), f"{AT}.VALUES", "1 to"),
-        (sampled("REGNET.DEPTH", TYPE="value_sampler"), f"{AT}.VALUES", "None"),
-        (sampled("REGNET.DEPTH", TYPE="value_sampler", VALUES=[1, "x"]), f"{AT}.VALUES", "'x'.*integer"),
-        (sampled("REGNET.DEPTH", TYPE="grid_sampler", VALUES=[1], STEP=1), AT, "either"),
-        (sampled("REGNET.DEPTH", TYPE="grid_sampler", RANGE=[1, 5], STEP=0), f"{AT}.STEP", "above 0"),
-        (sampled("REGNET.DEPTH", TYPE="grid_sampler", RANGE=[1, 5], STEP=1e-9), f"{AT}.STEP", "at most"),
-        (sampled("REGNET.DEPTH", TYPE="grid_sampler", RANGE=[1, 5], STEP=0.5), f"{AT}.RANGE", "integer"),
-        (sampled("REGNET.DEPTH", TYPE="list_sampler", LENGTH=2, ITEM_SAMPLER=INT | {"RANGE": [1, 2]}), AT, "integer"),
-        (sampled("ANYNET.DEPTHS", "anynet", TYPE="list_sampler", LENGTH=0), "SETUP.SAMPLERS.ANYNET.DEPTHS.LENGTH", "at least 1"),
-        (sampled("ANYNET.DEPTHS", "anynet", TYPE="list_sampler", LENGTH=2), "SETUP.SAMPLERS.ANYNET.DEPTHS.ITEM_SAMPLER", "TYPE"),
-        (sampled("ANYNET.DEPTHS", "anynet", TYPE="list_sampler", ITEM_SAMPLERS=[]), "SETUP.SAMPLERS.ANYNET.DEPTHS.ITEM_SAMPLERS", "1 to"),
-        (sampled("ANYNET.DEPTHS", "anynet", TYPE="list_sampler", LENGTH=1, ITEM_SAMPLER={"TYPE": "list_sampler"}),
-         "SETUP.SAMPLERS.ANYNET.DEPTHS.ITEM_SAMPLER.TYPE", "single values"),
-        (sampled("ANYNET.DEPTHS", "anynet", **INT, RANGE=[1, 2]), "SETUP.SAMPLERS.ANYNET.DEPTHS.RANGE", "list"),
-        (sampled("REGNET.DEPTH", TYPE="regnet_sampler"), f"{AT}.TYPE", "go together"),
-        (sampled("REGNET", TYPE="value_sampler", VALUES=[1]), "SETUP.SAMPLERS.REGNET.TYPE", "go together"),
-        (sampled("REGNET", TYPE="regnet_sampler", DETPH=[1, 2]), "SETUP.SAMPLERS.REGNET.DETPH", "did you mean DEPTH"),
-        (sampled("REGNET", TYPE="regnet_sampler", W0=[1, 7]), "SETUP.SAMPLERS.REGNET.W0", "multiple of QUANTIZE, 8"),
-        (setup(SAMPLERS={"REGNET": {"TYPE": "regnet_sampler"}, "REGNET.W0": INT | {"RANGE": [8, 16]}}), "SETUP.SAMPLERS.REGNET.W0", "twice"),
-        (setup(CONSTRAINTS={"CY": {}}), "SETUP.CONSTRAINTS.CY", "did you mean CX"),
-        (setup(CONSTRAINTS={"CX": {"FLOP": [0, 1]}}), "SETUP.CONSTRAINTS.CX.FLOP", "did you mean FLOPS"),
-        (setup(CONSTRAINTS={"CX": {"FLOPS": [3, 1]}}), "SETUP.CONSTRAINTS.CX.FLOPS", "low <= high"),
-        (setup(CONSTRAINTS={"CX": {"FLOPS": [-3, 1]}}), "SETUP.CONSTRAINTS.CX.FLOPS", "at least 0"),
-        (setup(CONSTRAINTS={"CX": {"FLOPS": 5}}), "SETUP.CONSTRAINTS.CX.FLOPS", "two finite"),
-        (setup(CONSTRAINTS={"CX": {"LATENCY_MS": [0, 5]}}), "SETUP.CONSTRAINTS.CX.LATENCY_MS", "mapping of devices"),
-        (setup(CONSTRAINTS={"CX": {"LATENCY_MS": {"rtx-409": [0, 5]}}}), "SETUP.CONSTRAINTS.CX.LATENCY_MS.rtx-409", "rtx-4090"),
-        (setup(CONSTRAINTS={"REGNET": {"NUM_STAGES": [5, 4]}}), "SETUP.CONSTRAINTS.REGNET.NUM_STAGES", "low <= high"),
-        (setup(CONSTRAINTS={"REGNET": {"NUM_STAGES": [1.5, 4]}}), "SETUP.CONSTRAINTS.REGNET.NUM_STAGES", "integer"),
     ],
-)  # fmt: skip
-def test_a_bad_space_names_its_key(values: dict[str, Any], key: str, words: str) -> None:
+)
+def test_a_bad_setup_names_its_key(values: dict[str, Any], key: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words) as caught:
-        space_of(copy.deepcopy(values))
+        space_of(values)
     assert caught.value.key == key
     assert str(caught.value).count(key) == 1 or not key
+
+
+@pytest.mark.parametrize(
+    ("key", "sampler", "where", "words"),
+    [
+        ("DEPHT", {"RANGE": [1, 2]}, ".RANGE", "REGNET.DEPTH"),
+        ("DEPTH", {"TYPE": "int_sampel"}, ".TYPE", "did you mean int_sampler"),
+        ("DEPTH", {"TYPE": None}, ".TYPE", "None"),
+        ("DEPTH", 5, "", "TYPE"),
+        ("DEPTH", {}, ".RANGE", "two finite numbers"),
+        ("DEPTH", {"RANGE": [1, 2, 3]}, ".RANGE", "two finite numbers"),
+        ("DEPTH", {"RANGE": [1, float("nan")]}, ".RANGE", "two finite numbers"),
+        ("DEPTH", {"RANGE": [5, 2]}, ".RANGE", "low <= high"),
+        ("DEPTH", {"RANGE": [-5, 2]}, ".RANGE", "0 to"),
+        ("DEPTH", {"RANGE": [1.5, 2]}, ".RANGE", "integers"),
+        ("DEPTH", {"RANGE": [9, 15], "QUANTIZE": 8}, ".RANGE", "multiple of QUANTIZE, 8"),
+        ("DEPTH", {"RANGE": [9, 15], "RAND_TYPE": "power2_uniform"}, ".RANGE", "power of two"),
+        ("DEPTH", {"RANGE": [0, 15], "RAND_TYPE": "log_uniform"}, ".RANGE", "above 0"),
+        ("DEPTH", {"RANGE": [1, 2], "RAND_TYPE": "uniforn"}, ".RAND_TYPE", "did you mean uniform"),
+        ("DEPTH", {"RANGE": [1, 2], "QUANTIZE": 0.5}, ".QUANTIZE", "integer"),
+        ("DEPTH", {"RANGE": [1, 2], "QUANTIZE": 0}, ".QUANTIZE", "at least 1"),
+        ("DEPTH", {"RANGE": [1, 2], "STEP": 1}, ".STEP", "unknown key"),
+        ("DEPTH", {"TYPE": "float_sampler", "RANGE": [1, 2]}, ".TYPE", "int_sampler"),
+        ("WM", {"TYPE": "float_sampler", "RANGE": [1, 2], "QUANTIZE": -1}, ".QUANTIZE", "-1"),
+        ("SE_ON", {"RANGE": [0, 1]}, ".RANGE", "true or false"),
+        ("DEPTH", {"TYPE": "value_sampler", "VALUES": []}, ".VALUES", "1 to"),
+        ("DEPTH", {"TYPE": "value_sampler"}, ".VALUES", "None"),
+        ("DEPTH", {"TYPE": "value_sampler", "VALUES": [1, "x"]}, ".VALUES", "'x'.*integer"),
+        ("DEPTH", {"TYPE": "grid_sampler", "VALUES": [1], "STEP": 1}, "", "either"),
+        ("DEPTH", {"TYPE": "grid_sampler", "RANGE": [1, 5], "STEP": 0}, ".STEP", "above 0"),
+        ("DEPTH", {"TYPE": "grid_sampler", "RANGE": [1, 5], "STEP": 1e-9}, ".STEP", "at most"),
+        ("DEPTH", {"TYPE": "grid_sampler", "RANGE": [1, 5], "STEP": 0.5}, ".RANGE", "integer"),
+        ("DEPTH", {"TYPE": "list_sampler", "LENGTH": 2}, "", "integer"),
+        ("DEPTH", {"TYPE": "regnet_sampler"}, ".TYPE", "go together"),
+    ],
+)
+def test_a_bad_sampler_names_its_key(key: str, sampler: Any, where: str, words: str) -> None:
+    values = sampler if sampler == 5 else {"TYPE": "int_sampler"} | sampler
+    check_sampler("regnet", f"REGNET.{key}", values, where, words)
+
+
+def check_sampler(family: str, key: str, sampler: Any, where: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words) as caught:
+        space_of(setup(SAMPLERS={key: sampler}, BASE_CFG={"MODEL": {"TYPE": family}}))
+    assert caught.value.key == f"SETUP.SAMPLERS.{key}{where}"
+
+
+VALUES: dict[str, Any] = {"TYPE": "value_sampler", "VALUES": [1]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "where", "words"),
+    [
+        ({"LENGTH": 0}, ".LENGTH", "at least 1"),
+        ({"LENGTH": 10**9}, ".LENGTH", "at most"),
+        ({"LENGTH": 2}, ".ITEM_SAMPLER", "TYPE"),
+        ({"LENGTH": 2, "ITEM_SAMPLER": {"TYPE": "list_sampler"}}, ".ITEM_SAMPLER.TYPE", "single values"),
+        ({"LENGTH": 2, "ITEM_SAMPLER": VALUES | {"VALUES": [0.5]}}, ".ITEM_SAMPLER.VALUES", "integer"),
+        ({"LENGTH": 2, "ITEM_SAMPLERS": [VALUES]}, "", "either"),
+        ({"ITEM_SAMPLERS": []}, ".ITEM_SAMPLERS", "1 to"),
+        ({"ITEM_SAMPLERS": [VALUES, 3]}, ".ITEM_SAMPLERS[1]", "TYPE"),
+        ({"TYPE": "int_sampler", "RANGE": [1, 2]}, ".RANGE", "list"),
+    ],
+)
+def test_a_bad_sampler_of_lists_names_its_key(changes: dict[str, Any], where: str, words: str) -> None:
+    check_sampler("anynet", "ANYNET.DEPTHS", {"TYPE": "list_sampler"} | changes, where, words)
+
+
+@pytest.mark.parametrize(
+    ("changes", "where", "words"),
+    [
+        ({"DETPH": [1, 2]}, ".DETPH", "did you mean DEPTH"),
+        ({"W0": [1, 7]}, ".W0", "multiple of QUANTIZE, 8"),
+        ({"WA": [0, 7]}, ".WA", "above 0"),
+        ({"GROUP_W": 8}, ".GROUP_W", "two finite numbers"),
+        ({"TYPE": "value_sampler", "VALUES": [1]}, ".TYPE", "go together"),
+    ],
+)
+def test_a_bad_regnet_sampler_names_its_key(changes: dict[str, Any], where: str, words: str) -> None:
+    check_sampler("regnet", "REGNET", {"TYPE": "regnet_sampler"} | changes, where, words)
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("RGNET.STEM_W", "did you mean REGNET"),
+        ("ANYNET.STEM_W", "one regnet network from another"),
+        ("COST.BATCH_SIZE", "one regnet network from another"),
+        ("MODEL.TYPE", "one regnet network from another"),
+    ],
+)
+def test_keys_that_make_no_regnet_are_refused(key: str, words: str) -> None:
+    values = {"TYPE": "value_sampler", "VALUES": ["vit"] if key == "MODEL.TYPE" else [1]}
+    check_sampler("regnet", key, values, ".VALUES" if key.startswith("RGNET") else "", words)
+
+
+def test_a_key_is_sampled_once() -> None:
+    samplers = {
+        "REGNET": {"TYPE": "regnet_sampler"},
+        "REGNET.W0": {"TYPE": "int_sampler", "RANGE": [8, 16]},
+    }
+    with pytest.raises(ConfigError, match="twice") as caught:
+        space_of(setup(SAMPLERS=samplers))
+    assert caught.value.key == "SETUP.SAMPLERS.REGNET.W0"
+
+
+@pytest.mark.parametrize(
+    ("constraints", "where", "words"),
+    [
+        ({"CY": {}}, "CY", "did you mean CX"),
+        ({"CX": {"FLOP": [0, 1]}}, "CX.FLOP", "did you mean FLOPS"),
+        ({"CX": {"FLOPS": [3, 1]}}, "CX.FLOPS", "low <= high"),
+        ({"CX": {"FLOPS": [-3, 1]}}, "CX.FLOPS", "at least 0"),
+        ({"CX": {"FLOPS": 5}}, "CX.FLOPS", "two finite"),
+        ({"CX": {"LATENCY_MS": [0, 5]}}, "CX.LATENCY_MS", "mapping of devices"),
+        ({"CX": {"LATENCY_MS": {"rtx-409": [0, 5]}}}, "CX.LATENCY_MS.rtx-409", "rtx-4090"),
+        ({"CX": {"LATENCY_MS": {"t4": [9, 5]}}}, "CX.LATENCY_MS.t4", "low <= high"),
+        ({"REGNET": {"NUM_STAGES": [5, 4]}}, "REGNET.NUM_STAGES", "low <= high"),
+        ({"REGNET": {"NUM_STAGES": [1.5, 4]}}, "REGNET.NUM_STAGES", "integer"),
+        ({"REGNET": {"STAGES": [1, 4]}}, "REGNET.STAGES", "did you mean NUM_STAGES"),
+    ],
+)
+def test_a_bad_constraint_names_its_key(constraints: dict[str, Any], where: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words) as caught:
+        space_of(setup(CONSTRAINTS=constraints))
+    assert caught.value.key == f"SETUP.CONSTRAINTS.{where}"
 
 
 def test_a_bad_file_is_named(tmp_path: Path) -> None:

@@ -118,12 +118,13 @@ def test_a_grid_too_large_to_count_in_64_bits_can_be_drawn_from() -> None:
     assert space.chunk(3).population.size == 7
 
 
-def pycls_keeps(depth: int, w0: int, wa: float, wm: float, low: int, high: int) -> bool:
+def pycls_keeps(numbers: tuple[Any, ...], allowed: tuple[int, int]) -> bool:
     """The rule about stages as pycls's sweeps have it, one network at a time."""
+    depth, w0, wa, wm = numbers
     levels = np.round(np.log((np.arange(depth) * wa + w0) / w0) / np.log(wm))
     widths = (np.round(w0 * np.power(wm, levels) / 8) * 8).astype(int)
     stages, total = len(np.unique(widths)), int(levels.max()) + 1
-    return stages == total and low <= stages <= high
+    return stages == total and allowed[0] <= stages <= allowed[1]
 
 
 @pytest.mark.parametrize(("low", "high"), [(4, 4), (2, 3), (0, 0), (3, 0)])
@@ -137,7 +138,7 @@ def test_a_chunk_holds_every_network_that_may_be_once(low: int, high: int) -> No
     numbers = [columns[f"REGNET.{name}"].tolist() for name in ("DEPTH", "W0", "WA", "WM")]
     wanted, met, repeated, staged = [], set(), 0, 0
     for row, values in enumerate(zip(*numbers, strict=True)):
-        if (low or high) and not pycls_keeps(*values, low, high or 100):
+        if (low or high) and not pycls_keeps(values, (low, high or 100)):
             staged += 1
             continue
         net = to_spec(space.cfg(columns, row))
@@ -198,7 +199,7 @@ def test_training_keys_are_columns_that_make_no_other_network() -> None:
     assert chunk.tally.rejected == {"repeated": 299}
     cfg = space.cfg(chunk.columns, 0)
     assert 0.1 <= cfg.OPTIM.BASE_LR <= 1.0
-    assert cfg.NUM_GPUS == chunk.columns["NUM_GPUS"][0]
+    assert chunk.columns["NUM_GPUS"].tolist() == [cfg.NUM_GPUS]
 
 
 def test_a_candidates_config_is_a_whole_one() -> None:

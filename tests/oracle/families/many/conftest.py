@@ -15,22 +15,27 @@ from oracle.families import to_spec
 from oracle.families.many import population_of
 from oracle.families.many.groups import overlaid
 from oracle.families.population import Population
+from oracle.spec import NetSpec
 
 Rows = Sequence[Mapping[str, Any]]
+
+
+def network_or_key(cfg: Any) -> NetSpec | str:
+    """The network, or the key of the complaint about it."""
+    try:
+        return to_spec(cfg)
+    except ConfigError as error:
+        return error.key
 
 
 def compare(base: dict[str, Any], rows: Rows, num_stages: tuple[int, int] | None = None) -> Population:
     """Every network and every reason for having none is what `to_spec` says; returns the networks."""
     cfg = cfg_from_dict(base)
     columns = {key: np.array([row[key] for row in rows]) for key in rows[0]}
-    specs, kept, reasons = [], [], Counter[str]()
-    for number, row in enumerate(rows):
-        try:
-            specs.append(to_spec(overlaid(cfg, row)))
-        except ConfigError as error:
-            reasons[error.key] += 1
-        else:
-            kept.append(number)
+    alone = [network_or_key(overlaid(cfg, row)) for row in rows]
+    specs = [net for net in alone if isinstance(net, NetSpec)]
+    kept = [number for number, net in enumerate(alone) if isinstance(net, NetSpec)]
+    reasons = Counter(key for key in alone if isinstance(key, str))
 
     population, found, rejected = population_of(cfg, columns, num_stages)
 

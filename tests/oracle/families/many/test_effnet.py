@@ -29,7 +29,7 @@ SCALARS: dict[str, list[Any]] = {
 @st.composite
 def candidates(draw: st.DrawFn) -> list[dict[str, Any]]:
     """Rows over all lists and a few other keys; whether an example holds impossible numbers is drawn once."""
-    values = {key: list if draw(st.booleans()) else list[:5] for key, list in LISTS.items()}
+    values = {key: some if draw(st.booleans()) else some[:5] for key, some in LISTS.items()}
     lists = {
         key: st.lists(st.sampled_from(some), min_size=STAGES, max_size=STAGES) for key, some in values.items()
     }

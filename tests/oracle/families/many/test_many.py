@@ -160,7 +160,10 @@ def test_a_view_leaves_the_config_alone() -> None:
 
 
 def test_columns_need_neither_torch_nor_yacs() -> None:
-    code = "import sys, oracle.families.many, oracle.families.fingerprint; print({'torch', 'yacs'} & set(sys.modules))"
+    code = (
+        "import sys, oracle.families.many, oracle.families.fingerprint;"
+        "print({'torch', 'yacs'} & set(sys.modules))"
+    )
     answer = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )

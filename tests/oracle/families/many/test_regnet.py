@@ -33,7 +33,7 @@ NEEDED = {"REGNET.DEPTH", "REGNET.W0", "REGNET.WA", "REGNET.WM"}
 
 @st.composite
 def candidates(draw: st.DrawFn) -> list[dict[str, Any]]:
-    """Rows over the four numbers of a RegNet and a few of the others, few rows being impossible for many reasons."""
+    """Rows over the four numbers of a RegNet and a few of the others."""
     others = draw(st.sets(st.sampled_from(sorted(VALUES.keys() - NEEDED)), max_size=3))
     row = st.fixed_dictionaries({key: VALUES[key] for key in sorted(NEEDED | others)})
     return draw(st.lists(row, min_size=1, max_size=12))
@@ -84,8 +84,8 @@ def test_a_few_extreme_networks_do_not_spoil_the_others() -> None:
 
 @pytest.mark.parametrize("size", [1, 2, 1000])
 def test_squares_round_as_powers_do(size: int) -> None:
-    # numpy squares where one exponent of 2 serves all rows; SIMD powers may differ from that in the last bit, and
-    # w0 / 8 * wm**2 is exactly a half here for many.
+    # numpy squares where one exponent of 2 serves all rows; SIMD powers may differ from that in the last bit,
+    # which decides where a width is half-way between two multiples of 8, as 16 * 2.5 ** 2 / 8 = 12.5 is.
     wm = np.tile(np.array([2.5, 2.1, 2.3, 2.7, 1.5]), -(-size // 5))[:size]
     w0, depth, wa = np.full(size, 16), np.full(size, 30), np.full(size, 8.0)
     table = stage_table(depth, w0, wa, wm)

@@ -1,0 +1,141 @@
+"""What calibrating a device gives: the shares of its roofs that it reaches, and how far to trust them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import numpy as np
+
+from oracle.calibration.fitting import fit_vector
+from oracle.calibration.model import Floats, RoofTimes, Stack, efficiency_of, vector_of
+from oracle.calibration.prior import Prior
+from oracle.calibration.validation import cross_validate
+from oracle.errors import WorkloadError
+from oracle.roofline import Efficiency
+from oracle.spec import Workload
+
+__all__ = ["Calibration", "Origin", "fit", "predict"]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where measurements are from.
+
+    Attributes:
+        source: who measured what, and with which software.
+        licence: of the data, an SPDX identifier where there is one.
+        date: of the fit, YYYY-MM-DD.
+    """
+
+    source: str = "unsourced"
+    licence: str = "unknown"
+    date: str = ""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A device under one runtime and mode, fitted.
+
+    Attributes:
+        device: its name; the kind of device for a prior.
+        runtime, mode, dtype, layout: what was measured; another dtype is predicted with the same shares of its own peaks.
+        efficiency: shares in (0, 1), so that no prediction beats the textbook's roofline.
+        measurements: how many latencies were fitted; 0 for a prior.
+        error: mean relative error of predictions for networks that the fit had not seen; None if nobody checked.
+        protocol: how the error was found.
+        error_by_family: the same per family of networks.
+        interval: what `measured / predicted` lies between in 80 % of such cases; None if nobody checked.
+        origin: of the measurements.
+    """
+
+    device: str
+    runtime: str
+    mode: str
+    dtype: str
+    layout: str
+    efficiency: Efficiency
+    measurements: int = 0
+    error: float | None = None
+    protocol: str = ""
+    error_by_family: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    interval: tuple[float, float] | None = None
+    origin: Origin = Origin()
+
+    @property
+    def source(self) -> str:
+        """One line for people: on what, and on how many measurements, the error was found."""
+        if not self.measurements:
+            return f"prior of {self.device}: {self.origin.source}"
+        return (
+            f"{self.measurements} measurements, {self.protocol}: {self.origin.source} ({self.origin.licence})"
+        )
+
+    def interval_ms(self, latency_ms: float) -> tuple[float, float] | None:
+        """Where a latency lies in 80 % of cases, given its prediction."""
+        return (
+            None if self.interval is None else (latency_ms * self.interval[0], latency_ms * self.interval[1])
+        )
+
+
+def fit(
+    device: str,
+    networks: Sequence[RoofTimes],
+    measured_s: Sequence[float] | Floats,
+    prior: Prior,
+    workload: Workload,
+    *,
+    families: Sequence[str] | None = None,
+    origin: Origin = Origin(),
+) -> Calibration:
+    """Calibrate a device; any number of measurements, from none, gives the best answer it can.
+
+    Args:
+        device: its name.
+        networks: what each measured network is at the device's roofs, see `roof_times`.
+        measured_s: seconds per call of each.
+        prior: what its kind teaches.
+        workload: what was measured; all but its batch size is kept.
+        families: of each network, to leave whole families out when the error is estimated; without them single
+            networks are.
+        origin: of the measurements.
+
+    Raises:
+        WorkloadError: lengths that differ, or a latency that is not a positive number.
+    """
+    measured = _checked(measured_s, len(networks), families)
+    vector = fit_vector(networks, measured, prior)
+    found = cross_validate(networks, measured, prior, families)
+    return Calibration(
+        device=device,
+        runtime=workload.runtime,
+        mode=workload.mode,
+        dtype=workload.dtype,
+        layout=workload.layout,
+        efficiency=efficiency_of(vector),
+        measurements=len(networks),
+        error=prior.error if found is None else found.error,
+        protocol="of its kind" if found is None else found.protocol,
+        error_by_family={} if found is None else found.by_family,
+        interval=prior.interval if found is None or found.interval is None else found.interval,
+        origin=origin,
+    )
+
+
+def predict(calibration: Calibration, networks: Sequence[RoofTimes]) -> Floats:
+    """Seconds per call of networks on a calibrated device."""
+    return Stack(networks).seconds(vector_of(calibration.efficiency))
+
+
+def _checked(measured_s: Sequence[float] | Floats, count: int, families: Sequence[str] | None) -> Floats:
+    measured = np.asarray(measured_s, dtype=np.float64)
+    if len(measured) != count or (families is not None and len(families) != count):
+        raise WorkloadError(
+            f"measurements={len(measured)}: expected one latency, and one family, per network ({count})"
+        )
+    for value in measured.tolist():
+        if not (math.isfinite(value) and value > 0):
+            raise WorkloadError(f"latency={value!r} s: expected a positive number")
+    return measured

@@ -1,0 +1,247 @@
+"""Calibrations as small YAML files, and where the shipped ones are: `configs/calibrations/`.
+
+DEVICE: rtx-3090                 # or a kind of device, of which the file is the prior
+RUNTIME: eager
+MODE: inference
+DTYPE: float16
+SOURCE: who measured what
+LICENCE: Apache-2.0              # of the measurements
+DATE: 2026-11-22                 # of the fit
+MEASUREMENTS: 726
+ERROR: 0.078                     # mean relative error on networks that the fit had not seen
+PROTOCOL: leave-family-out
+INTERVAL: [0.91, 1.14]           # of measured / predicted, 80 % of cases
+ERROR_BY_FAMILY: {resnet: 0.05}
+LAUNCH_US: 18.8                  # per kernel
+CALL_US: 220                     # per call
+COMPUTE: {conv: 0.83}            # shares of the peaks, by class of kernel
+MEMORY: {conv: 0.49}             # shares of the bandwidth
+"""
+
+from __future__ import annotations
+
+import math
+import reprlib
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from oracle._resources import closest, shipped
+from oracle.calibration.calibration import Calibration, Origin
+from oracle.calibration.classes import CLASSES
+from oracle.devices import Device
+from oracle.errors import DeviceError
+from oracle.roofline import Efficiency
+from oracle.spec import DTYPES, LAYOUTS, MODES, RUNTIMES, Workload
+
+__all__ = ["calibration_of", "file_name", "load_calibration", "prior_calibration", "save_calibration", "to_yaml"]
+
+_REQUIRED = ("DEVICE", "RUNTIME", "MODE", "DTYPE", "LAYOUT", "LAUNCH_US", "CALL_US", "COMPUTE", "MEMORY")
+_OPTIONAL = ("SOURCE", "LICENCE", "DATE", "MEASUREMENTS", "ERROR", "PROTOCOL", "INTERVAL", "ERROR_BY_FAMILY")
+_MICRO = 1e-6
+
+_NEXT_OF_KIN = MappingProxyType(
+    {
+        "workstation-gpu": "consumer-gpu",
+        "embedded-gpu": "consumer-gpu",
+        "mobile-gpu": "mobile-cpu",
+        "datacenter-gpu": "consumer-gpu",
+        "tpu": "datacenter-gpu",
+        "server-cpu": "desktop-cpu",
+        "desktop-cpu": "server-cpu",
+    }
+)
+"""Whose prior serves a kind that has none of its own."""
+
+
+def load_calibration(path: Path | str) -> Calibration:
+    """The calibration in a file.
+
+    Raises:
+        DeviceError: no such file, or one that breaks a rule told above; it names the key.
+        ConfigError: broken YAML.
+    """
+    from oracle.config.strict_yaml import parse_yaml
+
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DeviceError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    return _parsed(parse_yaml(text, str(path)), str(path))
+
+
+def save_calibration(calibration: Calibration, path: Path | str) -> None:
+    """Write a calibration so that `load_calibration` gives it back, figures rounded to four digits.
+
+    Raises:
+        DeviceError: the file cannot be written.
+    """
+    try:
+        Path(path).write_text(to_yaml(calibration), encoding="utf-8")
+    except OSError as error:
+        raise DeviceError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def file_name(device: str, workload: Workload) -> str:
+    """What the shipped file of a device (or kind) under a workload is called, without its suffix."""
+    return ".".join((device, workload.runtime, workload.mode, workload.dtype, workload.layout))
+
+
+def calibration_of(device: Device, workload: Workload) -> Calibration | None:
+    """The shipped calibration of a device under the workload's runtime and mode; None if there is none.
+
+    The workload's dtype and layout are preferred; shares of another dtype are shares of other peaks, and still
+    tell more than the kind's prior.
+    """
+    return _shipped(device.name, workload)
+
+
+def prior_calibration(kind: str, workload: Workload) -> Calibration | None:
+    """The shipped prior of a kind of device, or of its next of kin, under a runtime and mode."""
+    asked: str | None = kind
+    seen: set[str] = set()
+    while asked is not None and asked not in seen:
+        found = _shipped(asked, workload)
+        if found is not None:
+            return found
+        seen.add(asked)
+        asked = _NEXT_OF_KIN.get(asked)
+    return None
+
+
+def _shipped(name: str, workload: Workload) -> Calibration | None:
+    known = shipped("calibrations")
+    dtypes = (workload.dtype, *(word for word in DTYPES if word != workload.dtype))
+    layouts = (workload.layout, *(word for word in LAYOUTS if word != workload.layout))
+    for dtype in dtypes:
+        for layout in layouts:
+            path = known.get(file_name(name, workload.with_(dtype=_plain(dtype, workload), layout=layout)))
+            if path is not None:
+                return load_calibration(path)
+    return None
+
+
+def _plain(dtype: str, workload: Workload) -> str:
+    """Quantised dtypes exist under the engine only; elsewhere nothing was measured in them."""
+    return "float32" if dtype in ("float8", "int8") and (workload.runtime, workload.mode) != ("engine", "inference") else dtype
+
+
+def to_yaml(calibration: Calibration) -> str:
+    """The content of a file."""
+    import yaml
+
+    efficiency, origin = calibration.efficiency, calibration.origin
+    content: dict[str, Any] = {
+        "DEVICE": calibration.device,
+        "RUNTIME": calibration.runtime,
+        "MODE": calibration.mode,
+        "DTYPE": calibration.dtype,
+        "LAYOUT": calibration.layout,
+        "SOURCE": origin.source,
+        "LICENCE": origin.licence,
+        "DATE": origin.date,
+        "MEASUREMENTS": calibration.measurements,
+        "ERROR": None if calibration.error is None else _rounded(calibration.error),
+        "PROTOCOL": calibration.protocol,
+        "INTERVAL": None
+        if calibration.interval is None
+        else [_rounded(bound) for bound in calibration.interval],
+        "ERROR_BY_FAMILY": {name: _rounded(error) for name, error in calibration.error_by_family.items()},
+        "LAUNCH_US": _rounded(efficiency.launch_s / _MICRO),
+        "CALL_US": _rounded(efficiency.call_s / _MICRO),
+        "COMPUTE": {name: _rounded(efficiency.compute.get(name, 1.0)) for name in CLASSES},
+        "MEMORY": {name: _rounded(efficiency.memory.get(name, 1.0)) for name in CLASSES},
+    }
+    kept = {key: value for key, value in content.items() if key in _REQUIRED or value not in (None, "", {})}
+    return yaml.safe_dump(kept, sort_keys=False, width=110, default_flow_style=None, allow_unicode=True)
+
+
+def _parsed(content: Any, file: str) -> Calibration:
+    if not isinstance(content, dict):
+        raise DeviceError(f"{file}: expected a mapping of keys, found {reprlib.repr(content)}")
+    known = (*_REQUIRED, *_OPTIONAL)
+    for key in content:
+        if key not in known:
+            near = closest(str(key), known, 1) or f"; expected one of {', '.join(known)}"
+            raise DeviceError(f"{file}: {key}: unknown key{near}")
+    for key in _REQUIRED:
+        if key not in content:
+            raise DeviceError(f"{file}: {key} is missing")
+    interval = content.get("INTERVAL")
+    if interval is not None:
+        if not (isinstance(interval, list) and len(interval) == 2):
+            raise _error(file, "INTERVAL", interval, "two positive numbers")
+        low, high = (_number(bound, file, "INTERVAL") for bound in interval)
+        if not 0 < low <= high:
+            raise _error(file, "INTERVAL", interval, "two positive numbers, the lower first")
+        interval = (low, high)
+    return Calibration(
+        device=_text(content["DEVICE"], file, "DEVICE"),
+        runtime=_one_of(content["RUNTIME"], RUNTIMES, file, "RUNTIME"),
+        mode=_one_of(content["MODE"], MODES, file, "MODE"),
+        dtype=_one_of(content["DTYPE"], DTYPES, file, "DTYPE"),
+        layout=_one_of(content["LAYOUT"], LAYOUTS, file, "LAYOUT"),
+        efficiency=Efficiency(
+            _shares(content["COMPUTE"], file, "COMPUTE"),
+            _shares(content["MEMORY"], file, "MEMORY"),
+            _number(content["LAUNCH_US"], file, "LAUNCH_US") * _MICRO,
+            _number(content["CALL_US"], file, "CALL_US") * _MICRO,
+        ),
+        measurements=int(_number(content.get("MEASUREMENTS", 0), file, "MEASUREMENTS")),
+        error=None if content.get("ERROR") is None else _number(content["ERROR"], file, "ERROR"),
+        protocol=_text(content.get("PROTOCOL", "unstated"), file, "PROTOCOL"),
+        error_by_family=_numbers(content.get("ERROR_BY_FAMILY", {}), file, "ERROR_BY_FAMILY"),
+        interval=interval,
+        origin=Origin(
+            _text(content.get("SOURCE", "unsourced"), file, "SOURCE"),
+            _text(content.get("LICENCE", "unknown"), file, "LICENCE"),
+            str(content.get("DATE", "")),
+        ),
+    )
+
+
+def _shares(section: Any, file: str, key: str) -> Mapping[str, float]:
+    shares = _numbers(section, file, key)
+    for name, share in shares.items():
+        if name not in CLASSES:
+            raise DeviceError(
+                f"{file}: {key}.{name}: unknown class{closest(name, CLASSES, 1)}; one of {', '.join(CLASSES)}"
+            )
+        if not 0 < share <= 1:
+            raise _error(file, f"{key}.{name}", share, "a share of the roof, above 0 and at most 1")
+    return MappingProxyType(shares)
+
+
+def _numbers(section: Any, file: str, key: str) -> dict[str, float]:
+    if not isinstance(section, dict):
+        raise _error(file, key, section, "a mapping of numbers")
+    return {str(name): _number(value, file, f"{key}.{name}") for name, value in section.items()}
+
+
+def _number(value: Any, file: str, key: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not (0 <= value < math.inf):
+        raise _error(file, key, value, "a number of at least 0")
+    return float(value)
+
+
+def _text(value: Any, file: str, key: str) -> str:
+    if not (isinstance(value, str) and value.strip()):
+        raise _error(file, key, value, "a text")
+    return value
+
+
+def _one_of(value: Any, words: tuple[str, ...], file: str, key: str) -> str:
+    if value not in words:
+        raise _error(file, key, value, f"one of {', '.join(words)}")
+    return str(value)
+
+
+def _error(file: str, key: str, value: Any, expected: str) -> DeviceError:
+    return DeviceError(f"{file}: {key}={reprlib.repr(value)}: expected {expected}")
+
+
+def _rounded(value: float) -> float:
+    """Four significant digits, and never up to a share of 1 that was none."""
+    short = float(f"{value:.4g}")
+    return short if short < 1 or value >= 1 else 0.9999

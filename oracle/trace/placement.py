@@ -1,0 +1,38 @@
+"""Where tensors live while a module is traced: on meta, whatever device its forward asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+__all__ = ["META", "placed"]
+
+META = torch.device("meta")
+
+_MOVES = frozenset({"cuda", "cpu", "xpu", "npu", "hpu", "mps", "mtia", "ipu", "pin_memory"})
+
+
+def placed(
+    func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
+    """The call with every device replaced by meta; moving a tensor leaves it where it is.
+
+    The network already is where it runs, and this machine may not have the device that its forward names.
+    """
+    if kwargs.get("device") is not None:
+        kwargs = {**kwargs, "device": META}
+    if name in _MOVES and args and isinstance(args[0], torch.Tensor):
+        return _itself, args[:1], {}
+    if name == "to" and len(args) > 1 and _is_device(args[1]):
+        args = (args[0], META, *args[2:])
+    return func, args, kwargs
+
+
+def _itself(tensor: Any) -> Any:
+    return tensor
+
+
+def _is_device(value: Any) -> bool:
+    return isinstance(value, (str, torch.device)) or (isinstance(value, int) and not isinstance(value, bool))

@@ -1,0 +1,274 @@
+"""Measured networks from the data folder, as kernels: what calibrate.py and validate.py work on.
+
+timm's models are traced here, so that part needs timm beside torch (see the data's README); traces are kept in
+a cache folder, for a thousand of them take half an hour.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import oracle
+from oracle.calibration import RoofTimes, kernel_class, roof_times
+from oracle.counting import count
+from oracle.counting.chain import count_net
+from oracle.devices import Device
+from oracle.roofline import KernelKinds
+from oracle.spec import Workload
+
+TIMM = "huggingface/pytorch-image-models results, {0}"
+NEUSIGHT = "sitar-lab/NeuSight single kernels, torch 2.1, event-timed"
+HELP = "HayeonLee/HELP, {0}"
+
+# The published runs name no switches, but their figures do: GMACs of the 4090's table are those of
+# reparameterised models, and models with layer or group norm are twice as fast as float32 norms would allow.
+_REPARAMETERISED = "rtx-4090"
+_NORMS = frozenset({"layer_norm", "native_layer_norm", "rms_norm", "group_norm"})
+
+
+class Kernels(NamedTuple):
+    """A network's kernels, free of any device."""
+
+    kinds: KernelKinds
+    matrix_flops: Any
+    vector_flops: Any
+    traffic_bytes: Any
+
+    def at(self, device: Device) -> RoofTimes:
+        """The same on a device."""
+        return roof_times(self.kinds, self.matrix_flops, self.vector_flops, self.traffic_bytes, device)
+
+
+class Group(NamedTuple):
+    """Measurements of one device under one workload (but for the batch size)."""
+
+    device: Device
+    workload: Workload
+    source: str
+    licence: str
+    names: list[str]
+    families: list[str]
+    batches: list[int]
+    networks: list[RoofTimes]
+    seconds: np.ndarray[Any, np.dtype[np.float64]]
+
+
+def timm_groups(data: Path, cache: Path, file: str = "timm_inference.csv") -> Iterator[Group]:
+    """The inference or training table, by device, dtype, layout and runtime."""
+    column = "step_ms" if "training" in file else "latency_ms"
+    tables: dict[tuple[str, str, str, str], list[dict[str, str]]] = {}
+    for row in _rows(data / file):
+        tables.setdefault((row["device"], row["dtype"], row["layout"], row.get("compiled", "0")), []).append(row)
+    for (device_name, dtype, layout, compiled), rows in tables.items():
+        device = oracle.load_device(device_name)
+        workload = Workload(
+            dtype=dtype,
+            layout=layout,
+            runtime="compiled" if compiled == "1" else "eager",
+            mode="training" if "training" in file else "inference",
+        )
+        found = [(row, _timm(row, workload, cache)) for row in rows]
+        kept = [(row, kernels) for row, kernels in found if kernels is not None]
+        yield Group(
+            device,
+            workload,
+            TIMM.format(f"{device_name} {'AMP' if workload.autocast_dtype else dtype}"),
+            "Apache-2.0",
+            [f"{row['model']}@{row['image_size']}" for row, _ in kept],
+            [timm_family(row["model"]) for row, _ in kept],
+            [int(row["batch_size"]) for row, _ in kept],
+            [kernels.at(device) for _, kernels in kept],
+            np.array([float(row[column]) for row, _ in kept]) * 1e-3,
+        )
+
+
+def timm_family(model: str) -> str:
+    """The letters a model's name begins with, those of a port left out: resnetv, convnext, efficientnet."""
+    found = re.match("[a-z]+", re.sub("^(tf|legacy)_", "", model.lower()))
+    return found.group(0) if found else model
+
+
+def _timm(row: dict[str, str], workload: Workload, cache: Path) -> Kernels | None:
+    """A model's kernels, from the cache or by tracing; None for one that this timm does not have or we cannot trace."""
+    asked = workload.with_(batch_size=int(row["batch_size"]))
+    variant = "reparam" if row["device"] == _REPARAMETERISED else "plain"
+    words = (row["model"], row["image_size"], row["batch_size"], asked.dtype, asked.runtime, asked.mode, variant)
+    file = cache / ("_".join(words) + ".npz")
+    if file.exists():
+        with np.load(file) as stored:
+            kinds = KernelKinds(*(tuple(stored[name].tolist()) for name in ("classes", "matrix", "vector")))
+            return Kernels(kinds, *stored["numbers"])
+    kernels = _traced(row["model"], int(row["image_size"]), asked, variant == "reparam")
+    if kernels is not None:
+        cache.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(
+            file,
+            classes=np.array(kernels.kinds.op_classes),
+            matrix=np.array(kernels.kinds.matrix_dtypes),
+            vector=np.array(kernels.kinds.vector_dtypes),
+            numbers=np.stack([kernels.matrix_flops, kernels.vector_flops, kernels.traffic_bytes]),
+        )
+    return kernels
+
+
+def _traced(model: str, image: int, workload: Workload, reparameterised: bool) -> Kernels | None:
+    import timm
+    import torch
+
+    from oracle.errors import OracleError
+    from oracle.trace import autocast, trace
+
+    if workload.autocast_dtype:  # timm's fast norms, which ask the device's autocast state and find none on meta
+        autocast.FLOAT32, autocast.HALF = autocast.FLOAT32 - _NORMS, autocast.HALF | _NORMS
+    try:
+        with torch.device("meta"):
+            try:
+                net = timm.create_model(model, pretrained=False, img_size=image)
+            except TypeError:
+                net = timm.create_model(model, pretrained=False)
+            net = net.train(workload.training)
+            if reparameterised:
+                net = timm.utils.reparameterize_model(net)
+        x = torch.empty(workload.batch_size, 3, image, image, device="meta")
+        table = trace(net, (x,), {}, workload, loss=_cross_entropy if workload.training else None).table
+    except (OracleError, RuntimeError) as error:
+        print(f"{model}: left out: {str(error)[:100]}")
+        return None
+    return _kernels(count(table, workload).kernels)
+
+
+def _cross_entropy(output: Any) -> Any:
+    import torch
+
+    scores = output[0] if isinstance(output, (tuple, list)) else output
+    target = torch.empty(scores.shape[0], dtype=torch.int64, device=scores.device)
+    return torch.nn.functional.cross_entropy(scores, target)
+
+
+def _kernels(counted: Sequence[Any]) -> Kernels:
+    return Kernels(
+        KernelKinds(
+            tuple(kernel_class(kernel.op_class, kernel.name) for kernel in counted),
+            tuple(kernel.matrix_dtype for kernel in counted),
+            tuple(kernel.vector_dtype for kernel in counted),
+        ),
+        np.array([kernel.matrix_flops for kernel in counted], dtype=np.float64),
+        np.array([kernel.vector_flops for kernel in counted], dtype=np.float64),
+        np.array([kernel.read_bytes + kernel.write_bytes for kernel in counted], dtype=np.float64),
+    )
+
+
+# -- design spaces -----------------------------------------------------------------------------------------------
+
+# column of the table: device, batch size, runtime
+_SPACES: dict[str, tuple[str, int, str]] = {
+    "1080ti": ("gtx-1080-ti", 0, "eager"),
+    "2080ti": ("rtx-2080-ti", 0, "eager"),
+    "gold_6226": ("gold-6226", 1, "eager"),
+    "pixel2": ("pixel-2", 1, "engine"),
+    "raspi4": ("raspberry-pi-4", 1, "engine"),
+    "samsung_a50": ("samsung-a50", 1, "engine"),
+}
+
+
+def space_groups(data: Path, space: str, limit: int, seed: int = 0) -> Iterator[tuple[str, Group]]:
+    """(column, group) for every column of nasbench201 or fbnet, for a random part of its rows."""
+    rows = _rows(data / f"{space}_latency_ms.csv")
+    chosen = [rows[index] for index in np.random.default_rng(seed).permutation(len(rows))[:limit]]
+    specs = [_spec(space, row["arch"]) for row in chosen]
+    for column in (name for name in chosen[0] if name != "arch"):
+        key = column if column in _SPACES else column.rpartition("_")[0]
+        name, batch, runtime = _SPACES[key]
+        workload = Workload(batch_size=batch or int(column.rpartition("_")[2]), runtime=runtime)
+        device = oracle.load_device(name)
+        yield (
+            column,
+            Group(
+                device,
+                workload,
+                HELP.format(f"{space} {column}"),
+                "MIT",
+                [row["arch"] for row in chosen],
+                [space] * len(chosen),
+                [workload.batch_size] * len(chosen),
+                [_kernels(count_net(spec, workload).kernels).at(device) for spec in specs],
+                np.array([float(row[column]) for row in chosen]) * 1e-3,
+            ),
+        )
+
+
+def _spec(space: str, arch: str) -> Any:
+    if space == "nasbench201":
+        return oracle.to_spec(oracle.load_cfg("NB201-ResNet", ["NB201.ARCH", arch]))
+    return oracle.to_spec(oracle.load_cfg("FBNet-C", ["FBNET.OPS", [int(word) for word in arch.split()]]))
+
+
+# -- single kernels ----------------------------------------------------------------------------------------------
+
+KERNELS = ("conv", "linear", "bmm", "add", "gelu", "softmax", "ln")
+_DEVICES = {"t4": "t4", "p4": "p4", "v100-pcie-32gb": "v100-pcie"}
+
+
+def kernel_groups(data: Path) -> Iterator[tuple[str, Group]]:
+    """(operator, group) for every table of single kernels and device; all float32."""
+    for operator in KERNELS:
+        rows = _rows(data / "kernels" / f"{operator}.csv")
+        for word, name in _DEVICES.items():
+            device, own = oracle.load_device(name), [row for row in rows if row["device"] == word]
+            singles = [_single(operator, row) for row in own]
+            yield (
+                operator,
+                Group(
+                    device,
+                    Workload(),
+                    NEUSIGHT,
+                    "MIT",
+                    [operator] * len(own),
+                    [operator] * len(own),
+                    [1] * len(own),
+                    [kernels.at(device) for kernels in singles],
+                    np.array([float(row["Latency"]) for row in own]) * 1e-3,
+                ),
+            )
+
+
+def _single(operator: str, row: dict[str, str]) -> Kernels:
+    def size(name: str) -> int:
+        return int(float(row[name]))
+
+    matrix = vector = 0
+    if operator == "conv":
+        batch, w_in, w_out, kernel = (size(n) for n in ("B", "Input_Channel", "Output_Channel", "Kernel_Szie"))
+        side = size("Input_Size")
+        out = (side + 2 * size("Padding") - kernel) // size("Stride") + 1
+        matrix = 2 * batch * w_out * out * out * w_in * kernel * kernel
+        elements = batch * w_in * side * side + w_out * w_in * kernel * kernel + batch * w_out * out * out
+        return _one("conv", matrix, 0, 4 * elements)
+    if operator in ("linear", "bmm"):
+        b, m, n, k = (size(name) for name in "BMNK")
+        weights = k * n + n if operator == "linear" else b * k * n
+        return _one("matmul", 2 * b * m * n * k, 0, 4 * (b * m * k + weights + b * m * n))
+    elements = size("B") * size("H")
+    kind, vector, tensors = {
+        "add": ("elementwise", 1, 3),
+        "gelu": ("activation", 8, 2),
+        "softmax": ("softmax", 5, 2),
+        "ln": ("layer_norm", 8, 2),
+    }[operator]
+    return _one(kind, 0, vector * elements, 4 * tensors * elements)
+
+
+def _one(kind: str, matrix: int, vector: int, traffic: int) -> Kernels:
+    kinds = KernelKinds((kind,), ("float32",), ("float32",))
+    return Kernels(kinds, *(np.array([float(number)]) for number in (matrix, vector, traffic)))
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))

@@ -1,0 +1,78 @@
+"""The measured NAS spaces: one answer from closed forms, from cells, and from a trace of the whole network."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import pytest
+
+from oracle.closedform import TemplateStore
+from oracle.config import cfg_from_dict
+from oracle.counting.chain import NetCount, count_net, count_table, trace_whole
+from oracle.families import to_spec
+from oracle.query import score, score_many
+from oracle.spec import NetSpec, Workload
+
+# Runs of equal cells, dead branches, outputs of zeros or of the input itself; groups with a shuffle, skips of both
+# kinds; choices of every kernel, expansion and depth.
+NASBENCH = (
+    "|nor_conv_3x3~0|+|none~0|avg_pool_3x3~1|+|skip_connect~0|none~1|nor_conv_1x1~2|",
+    "|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|",
+    "|nor_conv_1x1~0|+|skip_connect~0|none~1|+|none~0|none~1|none~2|",
+)
+FBNET = ([0, 1, 8, 2, 3, 8, 4, 5, 6, 7, 8, 1, 1, 8, 8, 5, 3, 1, 8, 2, 8, 5], [8] * 22)
+OFA = (
+    {"KERNELS": [3, 5, 7, 3] * 5, "EXPANSIONS": [6, 4, 3, 6] * 5, "DEPTHS": [2, 3, 4, 2, 3], "RESOLUTION": 160},
+    {"KERNELS": [7], "EXPANSIONS": [3], "DEPTHS": [2], "RESOLUTION": 144},
+)
+
+
+def _net(family: str, section: str, keys: dict[str, Any]) -> NetSpec:
+    return to_spec(cfg_from_dict({"MODEL": {"TYPE": family}, section: keys}))
+
+
+NETS: dict[str, list[NetSpec]] = {
+    "nasbench201": [_net("nasbench201", "NB201", {"ARCH": arch}) for arch in NASBENCH],
+    "fbnet": [_net("fbnet", "FBNET", {"OPS": ops}) for ops in FBNET],
+    "ofa_mobilenetv3": [_net("ofa_mobilenetv3", "OFA", keys) for keys in OFA],
+}
+LAYOUTS = (("float32", "nchw"), ("float16", "nhwc"))
+WORKLOADS = [
+    {"mode": mode, "runtime": runtime, "dtype": dtype, "layout": layout, "batch_size": 3}
+    for mode, runtime, (dtype, layout) in product(
+        ("inference", "training"), ("eager", "compiled", "engine"), LAYOUTS
+    )
+]
+
+
+def _summary(counted: NetCount) -> Any:
+    kernels = sorted(kernel._replace(cell=0, rows=()) for kernel in counted.kernels)
+    return kernels, counted.params, counted.activations, counted.unknown, counted.memory
+
+
+@pytest.mark.parametrize("family", NETS)
+@pytest.mark.parametrize("workload", WORKLOADS, ids=lambda w: "-".join(map(str, w.values())))
+def test_cells_add_up_to_the_whole_network(family: str, workload: dict[str, Any]) -> None:
+    asked = Workload(**workload)
+    for net in NETS[family]:
+        assert _summary(count_net(net, asked)) == _summary(count_table(trace_whole(net, asked), asked))
+
+
+@pytest.mark.parametrize("family", NETS)
+@pytest.mark.parametrize(
+    "workload", [WORKLOADS[0], WORKLOADS[5], WORKLOADS[6]], ids=("inference", "engine", "training")
+)
+def test_closed_forms_equal_the_trace(family: str, workload: dict[str, Any]) -> None:
+    found = score_many(NETS[family], ["t4"], store=TemplateStore(), **workload)
+    for row, net in enumerate(NETS[family]):
+        one = score(net, ["t4"], **workload)
+        for name in ("macs", "flops", "params", "activations", "traffic_bytes", "peak_memory_bytes"):
+            assert getattr(found, name)[row] == getattr(one, name)
+        assert found.latency_ms["t4"][row] == pytest.approx(one.latency_ms["t4"], rel=1e-12)
+
+
+@pytest.mark.parametrize("family", NETS)
+def test_nothing_is_unknown(family: str) -> None:
+    for net, workload in product(NETS[family], WORKLOADS):
+        assert score(net, [], strict=True, **workload).unknown == ()
