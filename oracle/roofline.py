@@ -1,6 +1,6 @@
 """The roofline: time per kernel on a device, and what bounds it.
 
-    t = max(matrix FLOPs / (e_c P_matrix), vector FLOPs / (e_c P_vector), bytes / (m_c B)) + t_launch
+    t = max(matrix FLOPs / (e_c P_matrix), vector FLOPs / (e_c P_vector), bytes / (m_c B), t_floor) + t_launch
     latency = sum over kernels of t + t_call
 
 after Williams, Waterman and Patterson, "Roofline: an insightful visual performance model" (CACM 2009). With all
@@ -39,12 +39,15 @@ class Efficiency:
         memory: class -> share of the bandwidth, in (0, 1]; 1 where absent.
         launch_s: seconds per kernel.
         call_s: seconds per call of the network.
+        floor_s: seconds below which no kernel comes, however small: where launches are asynchronous, their cost
+            hides behind kernels that take longer.
     """
 
     compute: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     memory: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     launch_s: float = 0.0
     call_s: float = 0.0
+    floor_s: float = 0.0
 
 
 TEXTBOOK = Efficiency()
@@ -65,10 +68,11 @@ class Timing:
     """Seconds per kernel.
 
     Attributes:
-        total_s: compute or memory, whichever is longer, plus the launch.
+        total_s: compute, memory or the floor, whichever is longest, plus the launch.
         compute_s, memory_s: time at the roof of each.
         launch_s: seconds per launch.
         call_s: seconds per call, to be added once to the sum over kernels.
+        floor_s: seconds below which no kernel comes.
     """
 
     total_s: Array
@@ -76,6 +80,7 @@ class Timing:
     memory_s: Array
     launch_s: float
     call_s: float
+    floor_s: float = 0.0
 
     @property
     def latency_s(self) -> float:
@@ -84,9 +89,10 @@ class Timing:
 
     @property
     def bound(self) -> Array:
-        """Index into `BOUNDS`: the largest of compute, memory and launch."""
+        """Index into `BOUNDS`: the largest of compute, memory and launch (or floor)."""
         longer = np.where(self.compute_s >= self.memory_s, 0, 1)
-        return np.where(np.maximum(self.compute_s, self.memory_s) <= self.launch_s, 2, longer)
+        least = max(self.launch_s, self.floor_s)
+        return np.where(np.maximum(self.compute_s, self.memory_s) <= least, 2, longer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +105,7 @@ class Roofs:
         cache_bandwidth: byte/s from the last-level cache; None where the device does not state it.
         cache_bytes: size of that cache.
         launch_s: seconds per kernel.
+        floor_s: seconds below which no kernel comes.
     """
 
     matrix: tuple[float | None, ...]
@@ -107,6 +114,7 @@ class Roofs:
     cache_bandwidth: tuple[float, ...] | None
     cache_bytes: float
     launch_s: float
+    floor_s: float
 
     @classmethod
     def of(
@@ -132,6 +140,7 @@ class Roofs:
             tuple(share * device.llc_bandwidth.value for share in flow) if cached and device.llc_bandwidth else None,
             device.llc.value if cached and device.llc else 0.0,
             efficiency.launch_s,
+            efficiency.floor_s,
         )
 
 
@@ -158,8 +167,8 @@ def time_kernels(
     numbers = [column.tolist() for column in (matrix_flops, vector_flops, traffic_bytes)]
     pairs = [_roof_times(roofs, index, *kernel, max) for index, kernel in enumerate(zip(*numbers, strict=True))]
     compute_s, memory_s = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
-    total_s = np.maximum(compute_s, memory_s) + efficiency.launch_s
-    return Timing(total_s, compute_s, memory_s, efficiency.launch_s, efficiency.call_s)
+    total_s = np.maximum(np.maximum(compute_s, memory_s), efficiency.floor_s) + efficiency.launch_s
+    return Timing(total_s, compute_s, memory_s, efficiency.launch_s, efficiency.call_s, efficiency.floor_s)
 
 
 def total_seconds(
@@ -179,7 +188,8 @@ def total_seconds(
     total: Any = roofs.launch_s * len(traffic_bytes)
     for index, kernel in enumerate(zip(matrix_flops, vector_flops, traffic_bytes, strict=True)):
         compute_s, memory_s = _roof_times(roofs, index, *kernel, maximum)
-        total = total + maximum(compute_s, memory_s)
+        busy_s = maximum(compute_s, memory_s)
+        total = total + (maximum(busy_s, roofs.floor_s) if roofs.floor_s else busy_s)
     return total
 
 

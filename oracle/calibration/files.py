@@ -37,7 +37,7 @@ from oracle.spec import DTYPES, LAYOUTS, MODES, RUNTIMES, Workload
 
 __all__ = ["calibration_of", "file_name", "load_calibration", "prior_calibration", "save_calibration", "to_yaml"]
 
-_REQUIRED = ("DEVICE", "RUNTIME", "MODE", "DTYPE", "LAYOUT", "LAUNCH_US", "CALL_US", "COMPUTE", "MEMORY")
+_REQUIRED = ("DEVICE", "RUNTIME", "MODE", "DTYPE", "LAYOUT", "LAUNCH_US", "CALL_US", "FLOOR_US", "COMPUTE", "MEMORY")
 _OPTIONAL = ("SOURCE", "LICENCE", "DATE", "MEASUREMENTS", "ERROR", "PROTOCOL", "INTERVAL", "ERROR_BY_FAMILY")
 _MICRO = 1e-6
 
@@ -150,6 +150,7 @@ def to_yaml(calibration: Calibration) -> str:
         "ERROR_BY_FAMILY": {name: _rounded(error) for name, error in calibration.error_by_family.items()},
         "LAUNCH_US": _rounded(efficiency.launch_s / _MICRO),
         "CALL_US": _rounded(efficiency.call_s / _MICRO),
+        "FLOOR_US": _rounded(efficiency.floor_s / _MICRO),
         "COMPUTE": {name: _rounded(efficiency.compute.get(name, 1.0)) for name in CLASSES},
         "MEMORY": {name: _rounded(efficiency.memory.get(name, 1.0)) for name in CLASSES},
     }
@@ -187,6 +188,7 @@ def _parsed(content: Any, file: str) -> Calibration:
             _shares(content["MEMORY"], file, "MEMORY"),
             _number(content["LAUNCH_US"], file, "LAUNCH_US") * _MICRO,
             _number(content["CALL_US"], file, "CALL_US") * _MICRO,
+            _number(content["FLOOR_US"], file, "FLOOR_US") * _MICRO,
         ),
         measurements=int(_number(content.get("MEASUREMENTS", 0), file, "MEASUREMENTS")),
         error=None if content.get("ERROR") is None else _number(content["ERROR"], file, "ERROR"),

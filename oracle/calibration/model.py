@@ -1,9 +1,9 @@
 """The time model with its parameters as one vector: seconds of many networks, and how each parameter changes them.
 
-    latency = sum over kernels of (max(c / e_c, b / e_m) + t_launch) + t_call
+    latency = sum over kernels of (max(c / e_c, b / e_m, t_floor) + t_launch) + t_call
 
 c and b are the seconds a kernel needs at the textbook's compute and memory roofs, e_c and e_m the shares of the
-roofs that its class reaches. The vector holds the logits of all shares and the logarithms of both constants, so no
+roofs that its class reaches. The vector holds the logits of all shares and the logarithms of the constants, so no
 value of it beats a roof. It is the formula of `oracle.roofline`, for many networks and with derivatives.
 """
 
@@ -21,14 +21,14 @@ from oracle.calibration.classes import CLASSES
 from oracle.devices import Device
 from oracle.roofline import TEXTBOOK, Efficiency, KernelKinds, time_kernels
 
-__all__ = ["CALL", "LAUNCH", "NAMES", "RoofTimes", "Stack", "efficiency_of", "roof_times", "vector_of"]
+__all__ = ["CALL", "FLOOR", "LAUNCH", "NAMES", "RoofTimes", "Stack", "efficiency_of", "roof_times", "vector_of"]
 
 Floats = NDArray[np.float64]
 Array = NDArray[Any]
 
 _COUNT = len(CLASSES)
-LAUNCH, CALL = 2 * _COUNT, 2 * _COUNT + 1
-NAMES = (*(f"compute.{name}" for name in CLASSES), *(f"memory.{name}" for name in CLASSES), "launch", "call")
+LAUNCH, CALL, FLOOR = 2 * _COUNT, 2 * _COUNT + 1, 2 * _COUNT + 2
+NAMES = (*(f"compute.{name}" for name in CLASSES), *(f"memory.{name}" for name in CLASSES), "launch", "call", "floor")
 """What each entry of the vector is."""
 
 _LIMIT = 12.0  # logits beyond are 1 to five digits
@@ -102,31 +102,30 @@ class Stack:
 
     def slopes(self, vector: Floats) -> tuple[Floats, Floats]:
         """Latency of each network, and its derivative by each parameter, networks by parameters."""
-        shares = _shares(vector)
+        shares, networks = _shares(vector), len(self._starts)
         compute_s, memory_s = self._at_shares(shares)
-        computes = compute_s >= memory_s
-        networks = len(self._starts)
+        busy_s = np.maximum(compute_s, memory_s)
+        tiny = busy_s < np.exp(vector[FLOOR])
+        by_compute = np.where(tiny | (compute_s < memory_s), 0.0, compute_s)
+        by_memory = np.where(tiny | (compute_s >= memory_s), 0.0, memory_s)
         slopes = np.empty((networks, len(vector)))
-        for first, bound_s in (
-            (0, np.where(computes, compute_s, 0.0)),
-            (_COUNT, np.where(computes, 0.0, memory_s)),
-        ):
+        for first, bound_s in ((0, by_compute), (_COUNT, by_memory)):
             # d(c / e)/dx = -(c / e) (1 - e): a logit moves a share the less, the nearer it is to 1.
             weights = -self._count * bound_s * (1.0 - shares[first : first + _COUNT][self._classes])
             cells = np.bincount(self._owner * _COUNT + self._classes, weights, networks * _COUNT)
             slopes[:, first : first + _COUNT] = cells.reshape(-1, _COUNT)
         slopes[:, LAUNCH] = self._kernels * np.exp(vector[LAUNCH])
         slopes[:, CALL] = np.exp(vector[CALL])
-        return self._total(np.maximum(compute_s, memory_s), vector), slopes
+        slopes[:, FLOOR] = np.add.reduceat(self._count * tiny, self._starts) * np.exp(vector[FLOOR])
+        return self._total(busy_s, vector), slopes
 
     def _at_shares(self, shares: Floats) -> tuple[Floats, Floats]:
         """Seconds of each kernel at the share of each roof that its class reaches."""
-        return self._compute_s / shares[:_COUNT][self._classes], self._memory_s / shares[_COUNT:][
-            self._classes
-        ]
+        compute, memory = shares[:_COUNT], shares[_COUNT:]
+        return self._compute_s / compute[self._classes], self._memory_s / memory[self._classes]
 
     def _total(self, busy_s: Floats, vector: Floats) -> Floats:
-        sums = np.add.reduceat(self._count * busy_s, self._starts)
+        sums = np.add.reduceat(self._count * np.maximum(busy_s, np.exp(vector[FLOOR])), self._starts)
         return np.asarray(sums + self._kernels * np.exp(vector[LAUNCH]) + np.exp(vector[CALL]))
 
 
@@ -138,6 +137,7 @@ def efficiency_of(vector: Floats) -> Efficiency:
         memory=MappingProxyType(dict(zip(CLASSES, shares[_COUNT:], strict=True))),
         launch_s=float(np.exp(vector[LAUNCH])),
         call_s=float(np.exp(vector[CALL])),
+        floor_s=float(np.exp(vector[FLOOR])),
     )
 
 
@@ -146,7 +146,7 @@ def vector_of(efficiency: Efficiency) -> Floats:
     shares = [
         _share(mapping, name) for mapping in (efficiency.compute, efficiency.memory) for name in CLASSES
     ]
-    constants = np.maximum([efficiency.launch_s, efficiency.call_s], 1e-12)
+    constants = np.maximum([efficiency.launch_s, efficiency.call_s, efficiency.floor_s], 1e-12)
     clipped = np.clip(shares, 1 / (1 + np.exp(_LIMIT)), 1 / (1 + np.exp(-_LIMIT)))
     return np.concatenate([np.log(clipped / (1 - clipped)), np.log(constants)])
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from oracle.calibration.classes import CLASSES
-from oracle.calibration.model import CALL, LAUNCH, Floats, efficiency_of, vector_of
+from oracle.calibration.model import CALL, FLOOR, LAUNCH, Floats, efficiency_of, vector_of
 from oracle.roofline import Efficiency
 
 __all__ = ["GENERAL", "Prior", "prior_from"]
@@ -30,7 +30,7 @@ class Prior:
 
     Attributes:
         efficiency: its mean, in natural units.
-        own: spread of each parameter by itself, by the name `compute.conv`, `memory.pool`, `launch` or `call`;
+        own: spread of each parameter by itself, by the name `compute.conv`, `memory.pool`, `launch`, `call` or `floor`;
             a default where absent.
         common_compute, common_memory: spread that all shares of a kind have in common.
         source: what it was learnt from, for people.
@@ -59,7 +59,7 @@ class Prior:
             [
                 spread,
                 [self._own(f"memory.{name}", name) for name in CLASSES],
-                [self.own.get("launch", 0.7), self.own.get("call", 1.5)],
+                [self.own.get("launch", 1.0), self.own.get("call", 1.5), self.own.get("floor", 1.0)],
             ]
         )
         covariance = np.diag(spread**2)
@@ -87,12 +87,12 @@ def prior_from(devices: Sequence[Efficiency], source: str) -> Prior:
 
 def _general() -> Efficiency:
     """Shares that GPUs and CPUs commonly reach; the spread above says how little that means."""
-    vector = np.empty(CALL + 1)
+    vector = np.empty(FLOOR + 1)
     for index, name in enumerate(CLASSES):
         compute = {"depthwise": 0.06, "grouped": 0.4}.get(name, 0.6)
         memory = 0.85 if name in _STREAMING else 0.7
         vector[index], vector[_COUNT + index] = np.log(compute / (1 - compute)), np.log(memory / (1 - memory))
-    vector[LAUNCH], vector[CALL] = np.log(5e-6), np.log(3e-4)
+    vector[LAUNCH], vector[CALL], vector[FLOOR] = np.log(3e-6), np.log(3e-4), np.log(5e-6)
     return efficiency_of(vector)
 
 

@@ -45,13 +45,9 @@ class CellInputs:
 
 
 class CellCosts(NamedTuple):
-    """Costs of some cells: arrays with one entry each. `latency_s` is per device, in their order."""
+    """Costs of some cells: arrays with one entry each; `sums` are what `SUMS` names, `latency_s` is per device."""
 
-    macs: Ints
-    flops: Ints
-    traffic_bytes: Ints
-    params: Ints
-    activations: Ints
+    sums: tuple[Ints, ...]
     memory: CellMemory
     output: tuple[Ints, ...]
     latency_s: tuple[NDArray[np.float64], ...]
@@ -60,7 +56,7 @@ class CellCosts(NamedTuple):
         """The costs at some positions, in that order."""
         fields = CellMemory.__dataclass_fields__
         return CellCosts(
-            *(array[take] for array in self[:5]),
+            tuple(array[take] for array in self.sums),
             CellMemory(**{name: getattr(self.memory, name)[take] for name in fields}),
             tuple(array[take] for array in self.output),
             tuple(array[take] for array in self.latency_s),
@@ -221,7 +217,7 @@ def _costs(template: Template, values: Mapping[str, Ints], count: int, devices: 
             raise OracleError(f"cell={template.key.kind}: its FLOPs or bytes exceed 62 bits; the cells are too large")
     answer = template.answer(arguments)
     return CellCosts(
-        *(_column(value, count) for value in answer[:5]),
+        tuple(_column(value, count) for value in answer.sums),
         _broadcast(answer.memory, count),
         tuple(_column(value, count) for value in answer.output),
         tuple(_latency(template.roofs(device), answer, count) for device in devices),
@@ -246,7 +242,7 @@ def _concrete(
         params = tuple((name, static[name] if name in static else here[name]) for name, _ in group.inputs.params)
         cell = concrete_cell(CellSpec(group.inputs.kind, params), dims, group.inputs, workload)
         costs = CellCosts(
-            *(_column(value, 1) for value in cell.answer[:5]),
+            tuple(_column(value, 1) for value in cell.answer.sums),
             _broadcast(cell.answer.memory, 1),
             tuple(_column(value, 1) for value in cell.answer.output),
             tuple(_latency(cell.roofs(device), cell.answer, 1) for device in devices),

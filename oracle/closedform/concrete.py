@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from oracle.closedform.template import Answer, Format
+from oracle.closedform.template import SUMS, Answer, Format
+from oracle.counting.conventions import recount
 from oracle.counting.chain import TensorSpec, count_cell, trace_cell
 from oracle.devices import Device
 from oracle.roofline import KernelKinds, Roofs
@@ -44,12 +45,18 @@ def concrete_cell(cell: CellSpec, dims: Sequence[int], inputs: CellInputs, workl
     counted = count_cell(cell, x, gradient, inputs.first, workload)
     traced = trace_cell(cell, x, gradient, inputs.first, workload)
     kernels = counted.counts.kernels
+    pycls = recount(counted.table, "pycls")
+    sums = {
+        "macs": sum(kernel.macs for kernel in kernels),
+        "flops": sum(kernel.matrix_flops + kernel.vector_flops for kernel in kernels),
+        "traffic_bytes": sum(kernel.read_bytes + kernel.write_bytes for kernel in kernels),
+        "params": counted.counts.params,
+        "activations": counted.counts.activations,
+        "pycls_macs": pycls.macs,
+        "pycls_activations": pycls.activations,
+    }
     answer = Answer(
-        macs=sum(kernel.macs for kernel in kernels),
-        flops=sum(kernel.matrix_flops + kernel.vector_flops for kernel in kernels),
-        traffic_bytes=sum(kernel.read_bytes + kernel.write_bytes for kernel in kernels),
-        params=counted.counts.params,
-        activations=counted.counts.activations,
+        sums=tuple(sums[name] for name in SUMS),
         matrix_flops=tuple(kernel.matrix_flops for kernel in kernels),
         vector_flops=tuple(kernel.vector_flops for kernel in kernels),
         kernel_bytes=tuple(kernel.read_bytes + kernel.write_bytes for kernel in kernels),

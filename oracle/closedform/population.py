@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from oracle.closedform.cells import CellCosts, CellInputs, Piece, cost_cells
 from oracle.closedform.memory import ChainMemory
 from oracle.closedform.store import TemplateStore
-from oracle.closedform.template import Format
+from oracle.closedform.template import SUMS, Format
 from oracle.devices import Device
 from oracle.families.population import CellArray, Population
 from oracle.spec import Workload
@@ -33,6 +33,8 @@ class PopulationCosts:
     traffic_bytes: Ints
     params: Ints
     activations: Ints
+    pycls_macs: Ints
+    pycls_activations: Ints
     peak_memory_bytes: Ints
     latency_s: NDArray[np.float64]
     unknown: tuple[str, ...]
@@ -188,7 +190,7 @@ class _Totals:
     """Sums over the cells of each candidate, and the peak of their chain."""
 
     def __init__(self, size: int, devices: int, training: bool) -> None:
-        self._sums = {name: np.zeros(size, dtype=np.int64) for name in CellCosts._fields[:5]}
+        self._sums = [np.zeros(size, dtype=np.int64) for _ in SUMS]
         self._latency = np.zeros((devices, size))
         self._memory = ChainMemory(size, training)
 
@@ -196,8 +198,8 @@ class _Totals:
         """Add a segment; segments come from the first cell to the last."""
         rows, counts, costs = segment
         everyone = slice(None) if len(rows) == self._latency.shape[1] else rows
-        for name, total in self._sums.items():
-            total[everyone] += counts * getattr(costs, name)
+        for total, found in zip(self._sums, costs.sums, strict=True):
+            total[everyone] += counts * found
         for device, latency in enumerate(costs.latency_s):
             self._latency[device, everyone] += counts * latency
         self._memory.add(everyone, counts, costs.memory)
@@ -205,7 +207,7 @@ class _Totals:
     def result(self) -> PopulationCosts:
         """The costs."""
         return PopulationCosts(
-            **self._sums, peak_memory_bytes=self._memory.peak_bytes(), latency_s=self._latency, unknown=()
+            *self._sums, peak_memory_bytes=self._memory.peak_bytes(), latency_s=self._latency, unknown=()
         )
 
 
@@ -217,7 +219,7 @@ def _concatenated(parts: list[CellCosts]) -> CellCosts:
         **{name: np.concatenate([getattr(part.memory, name) for part in parts]) for name in fields}
     )
     return CellCosts(
-        *(np.concatenate(columns) for columns in zip(*(part[:5] for part in parts), strict=True)),
+        tuple(np.concatenate(columns) for columns in zip(*(part.sums for part in parts), strict=True)),
         memory,
         tuple(np.concatenate(c) for c in zip(*(part.output for part in parts), strict=True)),
         tuple(np.concatenate(c) for c in zip(*(part.latency_s for part in parts), strict=True)),

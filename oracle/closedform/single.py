@@ -47,16 +47,16 @@ def cost_few(
         if row is None:
             return None
         rows.append(row)
-    integers = np.array([row[:6] for row in rows], dtype=np.int64).T
-    latency = np.array([row[6] for row in rows], dtype=np.float64).reshape(len(rows), len(devices)).T
+    integers = np.array([row[0] for row in rows], dtype=np.int64).T
+    latency = np.array([row[1] for row in rows], dtype=np.float64).reshape(len(rows), len(devices)).T
     return PopulationCosts(*integers, latency_s=latency, unknown=())
 
 
 def _cost(
     store: TemplateStore, net: NetSpec, workload: Workload, devices: Sequence[Device]
-) -> tuple[int, int, int, int, int, int, list[float]] | None:
-    macs = flops = traffic = params = activations = weights = live = 0
-    latency = [0.0] * len(devices)
+) -> tuple[list[int], list[float]] | None:
+    """What `SUMS` names and the peak memory; the latency on each device."""
+    cells: list[_Cell] = []
     form = Format.image("float32", len(net.input_shape) + 1, workload.layout)
     entering = (workload.batch_size, *net.input_shape), form
     previous: CellSpec | None = None
@@ -66,18 +66,14 @@ def _cost(
             cell = _lookup(store, spec, *entering, index == 0, workload)
         if cell is None:
             return None
-        answer = cell.answer
-        macs += answer.macs
-        flops += answer.flops
-        traffic += answer.traffic_bytes
-        params += answer.params
-        activations += answer.activations
-        weights += answer.memory.weights
-        live = max(live, answer.memory.forward)
-        for number, device in enumerate(devices):
-            latency[number] += cell.latency_s(device)
-        previous, entering = spec, (answer.output, cell.template.output_format)
-    return macs, flops, traffic, params, activations, weights + live, latency
+        cells.append(cell)
+        previous, entering = spec, (cell.answer.output, cell.template.output_format)
+    answers = [cell.answer for cell in cells]
+    weights = sum(answer.memory.weights for answer in answers)
+    live = max(answer.memory.forward for answer in answers)
+    sums = [sum(column) for column in zip(*(answer.sums for answer in answers), strict=True)]
+    latency = [sum(cell.latency_s(device) for cell in cells) for device in devices]
+    return [*sums, weights + live], latency
 
 
 @lru_cache(maxsize=65536)

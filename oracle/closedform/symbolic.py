@@ -16,8 +16,9 @@ from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
 
 from oracle.closedform.compile import ProgramBuilder, Term, UnsupportedExpressionError
 from oracle.closedform.equalities import equalities, rewritten
-from oracle.closedform.template import MEMORY_SIZES, Format, KernelMeta, KernelNumbers, Template, TemplateKey
+from oracle.closedform.template import MEMORY_SIZES, SUMS, Format, KernelMeta, KernelNumbers, Template, TemplateKey
 from oracle.counting import TableCount, count
+from oracle.counting.conventions import Recount, recount
 from oracle.counting.chain import run_cell, tracing_part
 from oracle.counting.memory import measure
 from oracle.spec import CellSpec, Workload
@@ -66,7 +67,8 @@ def make_template(
         gradient_format = None if traced.input_gradient is None else _format(traced.input_gradient)
     guards = [guard.expr for guard in environment.guards if guard.expr != True]  # noqa: E712 (a sympy boolean)
     table = rewritten(traced.table, equalities(guards, environment.replacements))
-    return _assemble(key, symbols, guards, count(table, workload), traced.output, output_format, gradient_format)
+    counts, pycls = count(table, workload), recount(table, "pycls")
+    return _assemble(key, symbols, guards, counts, pycls, traced.output, output_format, gradient_format)
 
 
 def _assemble(
@@ -74,6 +76,7 @@ def _assemble(
     symbols: Sequence[tuple[str, Any]],
     guards: Sequence[Any],
     counts: TableCount,
+    pycls: Recount,
     output: Any,
     output_format: Format,
     gradient_format: Format | None,
@@ -84,12 +87,14 @@ def _assemble(
     )
     traffic = tuple(builder.total(pair) for pair in zip(numbers.read_bytes, numbers.write_bytes, strict=True))
     relations = [relation for guard in guards for relation in builder.relation(guard)]
-    steps = {
+    sums = {
         "macs": builder.total(numbers.macs),
         "flops": builder.total([*numbers.matrix_flops, *numbers.vector_flops]),
-        "total_bytes": builder.total(traffic),
+        "traffic_bytes": builder.total(traffic),
         "params": builder.add(counts.params),
         "activations": builder.add(counts.activations),
+        "pycls_macs": builder.add(pycls.macs),
+        "pycls_activations": builder.add(pycls.activations),
     }
     memory = measure(counts.lifetimes, [builder.term(builder.add(size)) for size in counts.sizes], Term.maximum)
     sizes = {name: _step(builder, getattr(memory, name)) for name in MEMORY_SIZES}
@@ -103,7 +108,7 @@ def _assemble(
         ),
         numbers=numbers,
         traffic=traffic,
-        **steps,
+        sums=tuple(sums[name] for name in SUMS),
         memory=replace(memory, **sizes),
         output=dims,
         output_format=output_format,

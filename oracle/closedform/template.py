@@ -15,10 +15,13 @@ from oracle.counting.memory import CellMemory
 from oracle.devices import Device
 from oracle.roofline import TEXTBOOK, Efficiency, KernelKinds, Roofs
 
-__all__ = ["MEMORY_SIZES", "Answer", "Format", "KernelMeta", "KernelNumbers", "Template", "TemplateKey"]
+__all__ = ["MEMORY_SIZES", "SUMS", "Answer", "Format", "KernelMeta", "KernelNumbers", "Template", "TemplateKey"]
 
 MEMORY_SIZES = tuple(name for name in CellMemory.__dataclass_fields__ if not name.endswith("put_retained"))
 """Fields of a cell's memory that are bytes; the others are flags."""
+
+SUMS = ("macs", "flops", "traffic_bytes", "params", "activations", "pycls_macs", "pycls_activations")
+"""What is added up over the kernels of a cell, and over the cells of a network; the last two as pycls counts."""
 
 Array = Any  # an int, or an int64 array of shape (rows,)
 
@@ -94,17 +97,13 @@ class Answer(NamedTuple):
     """What the cells of some rows cost, summed over their kernels.
 
     Attributes:
-        macs, flops, traffic_bytes, params, activations: ints or arrays.
+        sums: what `SUMS` names, ints or arrays.
         matrix_flops, vector_flops, kernel_bytes: one entry per kernel, each an int or an array.
         memory: as `oracle.counting.memory` has it.
         output: dimensions of what leaves the cell.
     """
 
-    macs: Array
-    flops: Array
-    traffic_bytes: Array
-    params: Array
-    activations: Array
+    sums: tuple[Array, ...]
     matrix_flops: tuple[Array, ...]
     vector_flops: tuple[Array, ...]
     kernel_bytes: tuple[Array, ...]
@@ -122,8 +121,8 @@ class Template:
         guards: relations (name, step, step) that the trace relied on.
         kernels: what is known of each kernel.
         numbers: steps of each kernel's integers.
-        traffic, macs, flops, total_bytes: steps: bytes per kernel, and sums over kernels.
-        params, activations: steps.
+        traffic: steps of the bytes that each kernel moves.
+        sums: steps of what `SUMS` names.
         memory: steps of what `oracle.counting.memory.measure` says.
         output: steps of the dimensions that leave the cell, and their format.
         input_gradient: format of the gradient that leaves it; None in inference and for the first cell.
@@ -136,11 +135,7 @@ class Template:
     kernels: tuple[KernelMeta, ...]
     numbers: KernelNumbers
     traffic: tuple[int, ...]
-    macs: int
-    flops: int
-    total_bytes: int
-    params: int
-    activations: int
+    sums: tuple[int, ...]
     memory: CellMemory
     output: tuple[int, ...]
     output_format: Format
@@ -164,7 +159,7 @@ class Template:
 
     @cached_property
     def _answers(self) -> Any:
-        steps = (self.macs, self.flops, self.total_bytes, self.params, self.activations, *self.output)
+        steps = (*self.sums, *self.output)
         columns = (*self.numbers.matrix_flops, *self.numbers.vector_flops, *self.traffic)
         return self.program.function((*steps, *columns, *(getattr(self.memory, name) for name in self._sizes)))
 
@@ -182,10 +177,11 @@ class Template:
         """Costs for values of the program's symbols, ints or arrays of one length."""
         found = self._answers(*values)
         rank, count = len(self.output), len(self.kernels)
-        starts = [5 + rank + i * count for i in range(4)]
+        sums = len(SUMS)
+        starts = [sums + rank + i * count for i in range(4)]
         columns = (found[a:b] for a, b in zip(starts, starts[1:], strict=False))
         memory = replace(self._no_memory, **dict(zip(self._sizes, found[starts[3] :], strict=True)))
-        return Answer(*found[:5], *columns, memory, found[5 : 5 + rank])
+        return Answer(found[:sums], *columns, memory, found[sums : sums + rank])
 
     @cached_property
     def _no_memory(self) -> CellMemory:
@@ -221,7 +217,7 @@ class Template:
         @lru_cache(maxsize=256)
         def bound(highs: tuple[int, ...], lows: tuple[int, ...]) -> int:
             largest, smallest = (dict(zip(self.program.symbols, box, strict=True)) for box in (highs, lows))
-            return max(self.program.bounds(largest, smallest, [self.flops, self.total_bytes, self.memory.forward, self.memory.backward]))
+            return max(self.program.bounds(largest, smallest, [*self.sums, self.memory.forward, self.memory.backward]))
 
         return bound
 

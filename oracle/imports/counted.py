@@ -1,4 +1,4 @@
-"""A trace's operators on the roofline: measured time, and the FLOPs our formulas find in their input shapes."""
+"""A trace's operators on the roofline: measured time, and the FLOPs that follow from their input shapes."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Which measured operator is which predicted kernel: the longest common order of equal work.
 
-Both sides are sequences of (operator, MACs, FLOPs): the measured calls replayed on meta, the prediction
+Both sides are sequences of operators with their work: the measured calls replayed on meta, the prediction
 counted from the network. Nothing is matched by position or by name alone, so that an iteration that began in
 the middle, a view, or a kernel of another network stays unmatched.
 """
@@ -17,6 +17,7 @@ from oracle.spec import Workload
 
 __all__ = ["Match", "Matching", "match_operators"]
 
+_Key = tuple[str, int, int]
 _PRODUCTS = frozenset({"conv", "depthwise", "grouped", "linear", "matmul", "attention"})
 
 
@@ -66,14 +67,15 @@ def match_operators(
     done = [(call, replay(call, workload)) for call in calls]
     views_s = sum(call.seconds for call, found in done if found == ())
     active = [(call, found) for call, found in done if found != ()]
-    tokens: list[tuple[str, int, int]] = []
+    exact = all(len(kernel.rows) == 1 for kernel in kernels)
+    tokens: list[_Key] = []
     places: list[range] = []
     for call, found in active:
-        keys = [_key(kernel) for kernel in found] if found is not None else [(call.name, -1, -1)]
+        keys = [_key(kernel, exact) for kernel in found] if found is not None else [(call.name, -1, -1)]
         places.append(range(len(tokens), len(tokens) + len(keys)))
         tokens.extend(keys)
     partner: dict[int, int] = {}
-    matcher = SequenceMatcher(None, tokens, [_key(kernel) for kernel in kernels], autojunk=False)
+    matcher = SequenceMatcher(None, tokens, [_key(kernel, exact) for kernel in kernels], autojunk=False)
     for block in matcher.get_matching_blocks():
         partner |= {block.a + step: block.b + step for step in range(block.size)}
     matches, unmatched = [], []
@@ -88,8 +90,9 @@ def match_operators(
     return Matching(tuple(matches), tuple(unmatched), views_s, left)
 
 
-def _key(kernel: KernelCount) -> tuple[str, int, int]:
-    """What two counts of one operator agree in: fused neighbours and who owns the weight left aside."""
+def _key(kernel: KernelCount, exact: bool) -> _Key:
+    """What two counts of one operator agree in; unless exact, without what fused neighbours change."""
     if kernel.op_class in _PRODUCTS:
-        return ("matmul" if kernel.op_class == "linear" else kernel.op_class, kernel.macs, -1)
+        op_class = "matmul" if kernel.op_class == "linear" else kernel.op_class
+        return (op_class, kernel.macs, kernel.write_bytes if exact else -1)
     return (kernel.name.rstrip("_"), 0, kernel.matrix_flops + kernel.vector_flops)

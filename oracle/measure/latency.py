@@ -22,7 +22,7 @@ __all__ = ["measure", "resolve"]
 
 
 def measure(
-    networks: Iterable[Any],
+    networks: NetSpec | str | Path | Iterable[Any],
     *,
     device: str = "cpu",
     name: str | None = None,
@@ -39,7 +39,7 @@ def measure(
     that what disturbs the host disturbs all alike. A network's latency is the median over its blocks.
 
     Args:
-        networks: specs, configs, names of shipped networks or paths of YAML files.
+        networks: specs, configs, names of shipped networks or paths of YAML files; or one of them.
         device: cpu, cuda, cuda:N or mps, where present.
         name: what to call the device in the result; its own name if None.
         repeats: blocks per network.

@@ -37,6 +37,8 @@ class Scores:
     Attributes:
         workload: what every number is for.
         latency_ms: device name -> column.
+        pycls_flops, pycls_acts: FLOPs and activations per image as pycls counts them: MACs of convolutions and
+            linear layers with bias additions; outputs of max-pools included.
         networks: the candidates, as specs or as a population.
     """
 
@@ -46,6 +48,8 @@ class Scores:
     params: Ints
     activations: Ints
     traffic_bytes: Ints
+    pycls_flops: Ints
+    pycls_acts: Ints
     peak_memory_bytes: Ints
     latency_ms: Mapping[str, Floats]
     networks: Population | list[NetSpec] = field(repr=False)
@@ -144,7 +148,10 @@ def _scores(
     latency = np.concatenate([part.latency_s for part in parts], axis=1) if parts else np.zeros((len(devices), 0))
     return Scores(
         workload,
-        *(column(name) for name in ("macs", "flops", "params", "activations", "traffic_bytes", "peak_memory_bytes")),
+        *(column(name) for name in ("macs", "flops", "params", "activations", "traffic_bytes")),
+        column("pycls_macs") // workload.batch_size,
+        column("pycls_activations") // workload.batch_size,
+        column("peak_memory_bytes"),
         MappingProxyType({device.name: row * 1e3 for device, row in zip(devices, latency, strict=True)}),
         networks,
     )

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from oracle._ranks import kendall_tau_b, spearman_rho
 from oracle.query.cost import Cost
 
-__all__ = ["Ranking", "kendall_tau_b", "ranking_of", "spearman_rho"]
+__all__ = ["Ranking", "ranking_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,36 +69,6 @@ def ranking_of(costs: Sequence[Cost], devices: Sequence[str], quality: Sequence[
         tuple(float(v) for v in value),
         "macs" if quality is None else "quality",
     )
-
-
-def kendall_tau_b(a: NDArray[Any], b: NDArray[Any]) -> float:
-    """Kendall's tau-b (Biometrika 1945), which corrects for ties; nan where either has one value only.
-
-    Quadratic in time, linear in memory: meant for up to some ten thousand candidates.
-    """
-    concordance = ties_a = ties_b = 0
-    for i in range(len(a) - 1):
-        da, db = np.sign(a[i + 1 :] - a[i]), np.sign(b[i + 1 :] - b[i])
-        concordance += int((da * db).sum())
-        ties_a += int((da == 0).sum())
-        ties_b += int((db == 0).sum())
-    pairs = len(a) * (len(a) - 1) // 2
-    scale = float(np.sqrt(float(pairs - ties_a) * float(pairs - ties_b)))
-    return concordance / scale if scale else float("nan")
-
-
-def spearman_rho(a: NDArray[Any], b: NDArray[Any]) -> float:
-    """Spearman's rho: Pearson correlation of ranks, ties sharing their mean rank; nan where either is constant."""
-    ra, rb = _mean_ranks(a), _mean_ranks(b)
-    ra, rb = ra - ra.mean(), rb - rb.mean()
-    scale = float(np.sqrt((ra**2).sum() * (rb**2).sum()))
-    return float((ra * rb).sum() / scale) if scale else float("nan")
-
-
-def _mean_ranks(values: NDArray[Any]) -> NDArray[Any]:
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    return np.asarray((last - (counts - 1) / 2)[inverse])
 
 
 def _dominated(latency: NDArray[Any], value: NDArray[Any]) -> NDArray[Any]:

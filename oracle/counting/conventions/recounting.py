@@ -58,10 +58,10 @@ def combine(recounts: Iterable[Recount]) -> Recount:
     return reduce(add, recounts)
 
 
-def macs_of(row: Row) -> int:
-    """Multiply-adds of an operator, as we count them ourselves."""
+def macs_of(row: Row) -> Any:
+    """Multiply-adds of an operator, as we count them ourselves; an expression where the trace was symbolic."""
     work = work_of(row)
-    return 0 if work is None else int(work.macs)
+    return 0 if work is None else work.macs
 
 
 def parameters_of(table: OpTable, *, training_only: bool = False) -> int:

@@ -1,7 +1,7 @@
 """Zeros and sums with zeros, which the graph optimisers of engines remove.
 
-A search space writes an absent edge as a product with 0. What computed the other factor is then needed by nobody,
-and a sum that the zeros enter is its other operand. (Compilers keep both, since 0 times infinity is no zero.)
+A search space writes an absent edge as a product with 0. What computed the other factor is then needed by
+nobody, and a sum that the zeros enter is its other operand. (Compilers keep both: infinity times 0 is not 0.)
 """
 
 from __future__ import annotations
@@ -16,64 +16,76 @@ __all__ = ["without_zeros"]
 def without_zeros(table: OpTable) -> OpTable:
     """The same rows, reading around products with 0 and sums with them; so those are dead unless still read.
 
-    Only in inference, where no gradient flows through them, and within a cell: a cell keeps a sum that would leave
-    nothing but its input. Zeros that are still read are made once per cell and form, from the earliest tensor there.
+    Only in inference, where no gradient flows through them, and within a cell: a cell keeps a sum that would
+    leave nothing but its input. Zeros that are still read are made once per cell and form, from the earliest
+    tensor of that form there.
     """
     if any(row.phase != "forward" for row in table.rows):
         return table
-    instead: dict[int, int] = {}  # value -> the value that is read in its place
-    earliest: dict[tuple[object, ...], Use] = {}  # cell and form -> what was read first
-    zeros: dict[tuple[object, ...], int] = {}  # cell and form -> the first zeros
-    rows = []
-    for before in table.rows:
-        row = _redirected(before, instead)
-        for use in row.reads:
-            earliest.setdefault((row.cell, *_form(use)), use)
-        if _is_zero_product(row):
-            row = row._replace(reads=tuple(earliest[row.cell, *_form(use)] for use in row.reads))
-        rows.append(row)
-        if len(row.writes) != 1:
-            continue
-        (result,) = row.writes
-        form = (row.cell, *_form(result))
-        if _is_zero_product(row):
-            first = zeros.setdefault(form, result.value)
-            if first != result.value:
-                instead[result.value] = first
-        elif form in zeros and _is_sum(row) and any(use.value == zeros[form] for use in row.reads):
-            others = [use for use in row.reads if use.value != zeros[form]]
-            if not others:
-                instead[result.value] = zeros[form]
-            elif _form(others[0]) == _form(result) and _made_in(table, others[0], row.cell):
-                instead[result.value] = others[0].value
-    if not instead:
-        return replace(table, rows=tuple(rows))
-    outputs = frozenset(instead.get(value, value) for value in table.outputs)
-    return replace(table, rows=tuple(rows), outputs=outputs)
+    scan = _Scan(table)
+    rows = tuple(scan.row(row) for row in table.rows)
+    outputs = frozenset(scan.instead.get(value, value) for value in table.outputs)
+    return replace(table, rows=rows, outputs=outputs)
 
 
-def _redirected(row: Row, instead: dict[int, int]) -> Row:
-    if not any(use.value in instead for use in row.reads):
+class _Scan:
+    """Goes through the rows in order.
+
+    Attributes:
+        instead: value -> the value to read in its place.
+    """
+
+    def __init__(self, table: OpTable) -> None:
+        self.instead: dict[int, int] = {}
+        self._table = table
+        # By cell and form: what was read first, and the first zeros.
+        self._earliest: dict[tuple[object, ...], Use] = {}
+        self._zeros: dict[tuple[object, ...], int] = {}
+
+    def row(self, before: Row) -> Row:
+        """The row with its reads redirected; notes what to read in place of its own result."""
+        reads = [use._replace(value=self.instead.get(use.value, use.value)) for use in before.reads]
+        for use in reads:
+            self._earliest.setdefault(_key(before, use), use)
+        if _is_zero_product(before):
+            reads = [self._earliest[_key(before, use)] for use in reads]
+        row = before if reads == list(before.reads) else before._replace(reads=tuple(dict.fromkeys(reads)))
+        if len(row.writes) == 1:
+            result = row.writes[0].value
+            self.instead[result] = self._equal(row, row.writes[0])
         return row
-    reads = (use._replace(value=instead.get(use.value, use.value)) for use in row.reads)
-    return row._replace(reads=tuple(dict.fromkeys(reads)))
+
+    def _equal(self, row: Row, result: Use) -> int:
+        """The earliest value that equals the result of a row, maybe the result itself."""
+        key = _key(row, result)
+        if _is_zero_product(row):
+            return self._zeros.setdefault(key, result.value)
+        zeros = self._zeros.get(key)
+        if not _is_sum(row) or all(use.value != zeros for use in row.reads):
+            return result.value
+        others = [use for use in row.reads if use.value != zeros]
+        if not others:
+            return self._zeros[key]
+        (other,) = others
+        kept = _key(row, other) != key or not self._is_made_in(row.cell, other)
+        return result.value if kept else other.value
+
+    def _is_made_in(self, cell: int, use: Use) -> bool:
+        producer = self._table.values[use.value].producer
+        return producer >= 0 and self._table.rows[producer].cell == cell
 
 
-def _form(use: Use) -> tuple[object, ...]:
-    return use.shape, use.stride, use.offset, use.dtype
+def _key(row: Row, use: Use) -> tuple[object, ...]:
+    """The cell of a row and the form of a tensor: two of one key can stand for each other."""
+    return row.cell, use.shape, use.stride, use.offset, use.dtype
 
 
 def _is_zero_product(row: Row) -> bool:
-    return row.name == "aten.mul" and any(isinstance(factor, (int, float)) and factor == 0 for factor in row.args)
+    factors = [factor for factor in row.args if isinstance(factor, (int, float))]
+    return row.name == "aten.mul" and 0 in factors
 
 
 def _is_sum(row: Row) -> bool:
     """Of two tensors of one shape, unscaled."""
-    shapes = [term for term in row.args if isinstance(term, Shape)]
-    unscaled = row.kwargs.get("alpha", 1) == 1
-    return row.name == "aten.add" and unscaled and len(shapes) == len(row.args) == 2 and shapes[0] == shapes[1]
-
-
-def _made_in(table: OpTable, use: Use, cell: int) -> bool:
-    producer = table.values[use.value].producer
-    return producer >= 0 and table.rows[producer].cell == cell
+    plain = row.name == "aten.add" and row.kwargs.get("alpha", 1) == 1
+    return plain and all(isinstance(term, Shape) for term in row.args) and row.args[0] == row.args[1]

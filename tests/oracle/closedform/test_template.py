@@ -9,8 +9,9 @@ import pytest
 
 from oracle.closedform.cells import CellInputs, find_template, is_static
 from oracle.closedform.store import TemplateStore
-from oracle.closedform.template import Format, KernelNumbers, Template
+from oracle.closedform.template import SUMS, Format, KernelNumbers, Template
 from oracle.counting.chain import TensorSpec, count_cell
+from oracle.counting.conventions import recount
 from oracle.counting.memory import CellMemory
 from oracle.spec import CellSpec, Workload
 
@@ -80,9 +81,16 @@ def test_other_integers_give_the_concrete_trace(
     assert [tuple(kernel) for kernel in template.kernels] == expected
 
     answer = template.answer(arguments)
-    assert answer.params == counted.counts.params
-    assert answer.activations == counted.counts.activations
-    assert answer.macs == sum(k.macs for k in counted.counts.kernels)
+    pycls = recount(counted.table, "pycls")
+    assert dict(zip(SUMS, answer.sums, strict=True)) == {
+        "macs": sum(k.macs for k in counted.counts.kernels),
+        "flops": sum(k.matrix_flops + k.vector_flops for k in counted.counts.kernels),
+        "traffic_bytes": sum(k.read_bytes + k.write_bytes for k in counted.counts.kernels),
+        "params": counted.counts.params,
+        "activations": counted.counts.activations,
+        "pycls_macs": pycls.macs,
+        "pycls_activations": pycls.activations,
+    }
     fields = CellMemory.__dataclass_fields__ if workload.training else ("weights", "forward")
     assert {n: getattr(answer.memory, n) for n in fields} == {n: getattr(counted.memory, n) for n in fields}
 
@@ -94,7 +102,7 @@ def test_arrays_give_what_ints_give() -> None:
     together = template.answer(arrays)
     for position, row in enumerate(rows):
         alone = template.answer([row[name] for name in template.program.symbols])
-        assert [int(np.broadcast_to(column, 2)[position]) for column in together[:5]] == list(alone[:5])
+        assert [int(np.broadcast_to(column, 2)[position]) for column in together.sums] == list(alone.sums)
         assert np.broadcast_to(together.memory.forward, 2)[position] == alone.memory.forward
 
 

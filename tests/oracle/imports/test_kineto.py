@@ -28,14 +28,13 @@ def test_kernels_find_the_outermost_operator() -> None:
     )
     assert conv.time_s == pytest.approx(400.5e-6)
     assert conv.device == "NVIDIA A100-SXM4-40GB"
-    assert (triton.operator, triton.flops, triton.dram_bytes) == ("", 1000.0, pytest.approx(4e6))
+    assert (triton.operator, triton.flops) == ("", 1000.0)
+    assert triton.dram_bytes == pytest.approx(4e6)
     assert copy.dram_bytes == 1_204_224
     assert (conv.flops, conv.dram_bytes) == (None, None)
     assert found.notes == ("2 of 5 kernels belong to no operator",)
-    assert [(call.name, call.seconds) for call in found.operators] == [
-        ("aten::conv2d", pytest.approx(500e-6)),
-        ("aten::addmm", pytest.approx(12e-6)),
-    ]
+    assert [call.name for call in found.operators] == ["aten::conv2d", "aten::addmm"]
+    assert [call.seconds for call in found.operators] == pytest.approx([500e-6, 12e-6])
 
 
 def test_flops_come_from_input_shapes() -> None:
@@ -48,7 +47,8 @@ def test_flops_come_from_input_shapes() -> None:
 def test_old_category_names_and_the_join_by_correlation() -> None:
     found = read_trace(FIXTURES / "old_trace.json")
     (kernel,) = found.kernels
-    assert (kernel.operator, kernel.time_s) == ("aten::addmm", pytest.approx(21e-6))
+    assert kernel.operator == "aten::addmm"
+    assert kernel.time_s == pytest.approx(21e-6)
     (operator,) = counted_operators(found)
     assert operator.flops is None  # no shapes were recorded
     with pytest.raises(OracleError, match="shapes"):
@@ -74,8 +74,8 @@ def test_gzip(tmp_path: Path) -> None:
         ('{"traceEvents": []}', "expected events of category cpu_op or kernel"),
         ('{"traceEvents": [{"ph": "X", "cat": "kernel", "ts": 1}]}', r"traceEvents\[0\]: ts=1, dur=None"),
         ('[{"ph": "X", "cat": "kernel", "ts": 1, "dur": -1}]', r"traceEvents\[0\]: .*expected microseconds"),
-        ('[{"ph": "X", "cat": "kernel", "ts": 1, "dur": 1, "args": {"correlation": "x"}}]', "expected an integer"),
-        ('[{"ph": "X", "cat": "kernel", "ts": 1, "dur": 1, "args": {"kernel_flop": "x"}}]', "expected a number"),
+        ('[{"ph": "X", "cat": "kernel", "ts": 1, "dur": 1, "args": {"correlation": "x"}}]', "integer"),
+        ('[{"ph": "X", "cat": "kernel", "ts": 1, "dur": 1, "args": {"kernel_flop": "x"}}]', "a number"),
     ],
 )  # fmt: skip
 def test_broken_traces(tmp_path: Path, content: str, complaint: str) -> None:
@@ -137,15 +137,15 @@ def test_key_averages_give_self_times(tmp_path: Path) -> None:
     profiler, found = traced(nn.Linear(64, 32), torch.rand(16, 64), tmp_path)
     averages = profiler.key_averages()
     rows = {kernel.name: kernel for kernel in read_averages(averages).kernels}
-    assert sum(kernel.time_s * kernel.invocations for kernel in rows.values()) == pytest.approx(
+    assert sum(kernel.require("time_s") * kernel.invocations for kernel in rows.values()) == pytest.approx(
         sum(row.self_cpu_time_total for row in averages) * 1e-6
     )
     assert rows["aten::linear"].flops is None  # its work is addmm's
     total = sum(call.seconds for call in found.operators)
-    assert rows["aten::addmm"].time_s <= total
+    assert rows["aten::addmm"].require("time_s") <= total
 
 
-def test_key_averages_count_flops_where_the_time_is(tmp_path: Path) -> None:
+def test_key_averages_count_flops_where_the_time_is() -> None:
     class Row:
         def __init__(self, key: str, flops: int) -> None:
             self.key, self.flops, self.count = key, flops, 2
@@ -153,6 +153,7 @@ def test_key_averages_count_flops_where_the_time_is(tmp_path: Path) -> None:
 
     conv, gemm = read_averages([Row("aten::conv2d", 100), Row("aten::mm", 100)]).kernels
     assert conv.flops is None
-    assert (gemm.flops, gemm.time_s, gemm.invocations) == (50.0, pytest.approx(15e-6), 2)
+    assert (gemm.flops, gemm.invocations) == (50.0, 2)
+    assert gemm.time_s == pytest.approx(15e-6)
     with pytest.raises(OracleError, match="row=dict"):
         read_averages([json.loads("{}")])

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+import oracle
+from oracle.errors import OracleError
+from oracle.measure import latency, measure, places, steps
+from oracle.spec import NetSpec, Workload
+
+
+def small(name: str, image: int = 32) -> NetSpec:
+    return oracle.to_spec(oracle.load_cfg(name, ["TRAIN.IM_SIZE", image]))
+
+
+def test_measurements_say_what_was_run() -> None:
+    networks = [small("R-56"), small("ViT-S-16")]
+    done: list[tuple[int, int]] = []
+    found = measure(
+        networks,
+        name="bench",
+        repeats=2,
+        block_s=0,
+        threads=1,
+        batch_size=2,
+        progress=lambda *at: done.append(at),
+    )
+    assert [item.network for item in found] == ["R-56", "ViT-S-16"]
+    assert done == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    for item in found:
+        assert (item.device, item.threads, item.repeats, item.clock) == ("bench", 1, 2, "wall")
+        assert item.workload == Workload(batch_size=2)
+        assert item.torch == torch.__version__
+        assert item.affinity
+        assert item.min_ms is not None
+        assert 0 < item.min_ms <= item.latency_ms
+        assert item.iqr_ms is not None
+        assert item.iqr_ms >= 0
+
+
+@pytest.mark.parametrize(
+    "workload",
+    [
+        {"mode": "training", "optimizer": "adamw", "batch_size": 2},
+        {"mode": "training", "dtype": "bfloat16", "batch_size": 2},
+        {"dtype": "bfloat16", "layout": "nhwc"},
+    ],
+)
+def test_workloads(workload: dict[str, Any]) -> None:
+    (found,) = measure(small("R-56"), repeats=1, block_s=0, threads=1, clock="cpu", **workload)
+    assert found.workload == Workload(**workload)
+    assert found.clock == "cpu"
+    assert found.latency_ms > 0
+
+
+def test_networks_by_name_keep_their_config() -> None:
+    net, workload = latency.resolve("R-56", batch_size=3)
+    assert (net.input_shape, workload.batch_size) == ((3, 32, 32), 3)
+    with pytest.raises(OracleError, match="network=int"):
+        latency.resolve(3)
+
+
+def test_the_order_is_interleaved(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+
+    def step_of(net: NetSpec, *_: Any) -> Any:
+        return lambda: ran.append(net.name)
+
+    monkeypatch.setattr(latency, "step_of", step_of)
+    measure([small("R-56"), small("R-110")], repeats=3, block_s=0, threads=1)
+    turns = [name for name, before in zip(ran, ["", *ran], strict=False) if name != before]
+    assert turns[-4:] == ["R-56", "R-110", "R-56", "R-110"]
+
+
+def test_threads_and_torch_settings_are_as_before() -> None:
+    before = torch.get_num_threads(), torch.backends.cudnn.allow_tf32, torch.is_grad_enabled()
+    measure(small("R-56"), repeats=1, block_s=0, threads=1)
+    assert (torch.get_num_threads(), torch.backends.cudnn.allow_tf32, torch.is_grad_enabled()) == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"runtime": "engine"}, "runtime='engine'"),
+        ({"dtype": "tf32"}, "dtype='tf32' needs a CUDA device"),
+        ({"device": "abacus"}, "device='abacus' is not on this host; there are cpu"),
+        ({"threads": 0}, "threads=0"),
+        ({"threads": 2, "clock": "cpu"}, "clock='cpu' needs"),
+        ({"clock": "sand"}, "clock='sand'"),
+        ({"repeats": 0}, "repeats=0"),
+    ],
+)
+def test_what_cannot_be_measured(changes: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(OracleError, match=complaint):
+        measure(small("R-56"), **{"repeats": 1, **changes})
+
+
+def test_memory_is_checked_before_anything_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = (small("R-56"), Workload())
+    peak = oracle.score(job[0]).peak_memory_bytes
+    weights = oracle.score(job[0]).memory.weights_bytes
+    steps.check_memory([job] * 2, "cpu", available=3 * peak)
+    with pytest.raises(OracleError, match=r"network='R-56': needs .* GiB at its peak, and cpu has"):
+        steps.check_memory([job], "cpu", available=peak)
+    with pytest.raises(OracleError, match=r"9 networks need .*measure fewer at a time"):
+        steps.check_memory([job] * 9, "cpu", available=peak + 7 * weights)
+    monkeypatch.setattr(steps, "available_memory", lambda: 1000)
+    monkeypatch.setattr(latency, "step_of", lambda *_: pytest.fail("built"))
+    with pytest.raises(OracleError, match="GiB"):
+        measure(job[0])
+
+
+def test_a_compiler_that_fails_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def call(*_: Any) -> Any:
+        raise RuntimeError("no C++ compiler\nand more")
+
+    monkeypatch.setattr(torch, "compile", lambda _: call)
+    with pytest.raises(
+        OracleError, match=r"network='R-56': runtime='compiled': torch\.compile fails here: no C"
+    ):
+        measure(small("R-56"), runtime="compiled")
+
+
+def test_a_network_that_does_not_run_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "build", lambda _: torch.nn.Linear(7, 7))
+    with pytest.raises(OracleError, match=r"network='R-56' does not run on cpu: mat1 and mat2"):
+        measure(small("R-56"), repeats=1)
+
+
+def test_a_network_that_cannot_train_is_refused_unbuilt() -> None:
+    with pytest.raises(OracleError, match="Expected more than 1 value per channel"):
+        measure(small("ResNet-50"), mode="training", batch_size=1, repeats=1)
+
+
+def test_compiled_runs_through_torch_compile(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[Any] = []
+
+    def compile_(module: Any) -> Any:
+        compiled.append(module)
+        return module
+
+    monkeypatch.setattr(torch, "compile", compile_)
+    (found,) = measure(small("R-56"), runtime="compiled", repeats=1, block_s=0, threads=1)
+    assert len(compiled) == 1
+    assert found.workload.runtime == "compiled"
+
+
+def test_the_cpu_is_always_there() -> None:
+    assert places()[0] == "cpu"

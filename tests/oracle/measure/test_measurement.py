@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from oracle.errors import OracleError
+from oracle.measure import Measurement, measurements_csv, read_measurements, write_measurements
+from oracle.spec import Workload
+
+ONE = Measurement(
+    "ResNet-50",
+    "my, board",
+    Workload(8, "bfloat16", "training", "compiled", "nhwc", "adamw"),
+    12.5,
+    iqr_ms=0.25,
+    min_ms=12.25,
+    repeats=10,
+    threads=4,
+    affinity="0-3,8",
+    clock="wall",
+    torch="2.13.0+cpu",
+    date="2026-01-31",
+)
+HEADER = "network,device,batch_size,dtype,runtime,layout,mode,latency_ms"
+
+
+def test_written_and_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    bare = Measurement("net", "dev", Workload(), 0.0125)
+    write_measurements(path, [ONE, bare])
+    assert read_measurements(path) == [ONE, bare]
+    assert [file.name for file in tmp_path.iterdir()] == ["m.csv"]
+    assert ONE.spread == pytest.approx(0.02)
+    assert bare.spread is None
+
+
+def test_what_is_not_known_is_empty() -> None:
+    line = measurements_csv([Measurement("net", "dev", Workload(), 1.0)]).splitlines()[1]
+    assert line == "net,dev,1,float32,eager,nchw,inference,1,,,,,,,wall,,"
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+    with pytest.raises(OracleError, match=r"output=.*cannot be written"):
+        write_measurements(tmp_path / "nowhere" / "m.csv", [ONE])
+    (tmp_path / "m.csv").mkdir()
+    with pytest.raises(OracleError, match=r"output=.*cannot be written"):
+        write_measurements(tmp_path / "m.csv", [ONE])
+    assert [file.name for file in tmp_path.iterdir()] == ["m.csv"]
+
+
+def test_columns_in_any_order_blank_lines_and_a_bom(tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text(
+        "\ufefflatency_ms, mode,layout,runtime,dtype,batch_size,device,network\n\n"
+        "2.5,inference,nchw,eager,float16,4,t4,a\n",
+        encoding="utf-8",
+    )
+    assert read_measurements(path) == [Measurement("a", "t4", Workload(4, "float16"), 2.5)]
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "complaint"),
+    [
+        (HEADER, "a,b,1,float32,eager,nchw,inference,fast", "m.csv:2: latency_ms='fast': expected"),
+        (HEADER, "a,b,1,float32,eager,nchw,inference,0", "m.csv:2: latency_ms='0': expected a positive"),
+        (HEADER, "a,b,1,float32,eager,nchw,inference,nan", "m.csv:2: latency_ms='nan'"),
+        (HEADER, "a,b,1.5,float32,eager,nchw,inference,1", "m.csv:2: batch_size='1.5': expected an integer"),
+        (HEADER, "a,b,1,fp32,eager,nchw,inference,1", "m.csv:2: dtype='fp32': expected one of float32"),
+        (HEADER, "a,b,1,,eager,nchw,inference,1", "m.csv:2: dtype='': expected a word"),
+        (HEADER, ",b,1,float32,eager,nchw,inference,1", "m.csv:2: network='': expected a word"),
+        (HEADER, "a,b,1,float32,eager,nchw,inference", "m.csv:2: expected 8 fields, found 7"),
+        (HEADER, 'a,"b,1,float32', "broken CSV"),
+        (HEADER + ",threads", "a,b,1,float32,eager,nchw,inference,1,0", "m.csv:2: threads='0'"),
+        (HEADER + ",date", "a,b,1,float32,eager,nchw,inference,1,today", "m.csv:2: date='today'"),
+        (HEADER + ",clock", "a,b,1,float32,eager,nchw,inference,1,sun", "m.csv:2: clock='sun'"),
+        (HEADER + ",batchsize", "", "m.csv:1: column 'batchsize' is unknown; did you mean batch_size?"),
+        (HEADER + ",mode", "", "m.csv:1: column 'mode' stands twice"),
+        (HEADER.replace("layout,", ""), "", "m.csv:1: column 'layout' is missing"),
+        ("", "", "m.csv:1: column 'network' is missing"),
+    ],
+)  # fmt: skip
+def test_errors_name_line_and_column(tmp_path: Path, header: str, row: str, complaint: str) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text(f"{header}\n{row}\n", encoding="utf-8")
+    with pytest.raises(OracleError) as caught:
+        read_measurements(path)
+    assert complaint in str(caught.value)
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(OracleError, match="cannot be read"):
+        read_measurements(tmp_path / "m.csv")
+
+
+@pytest.mark.parametrize(("latency", "clock"), [(0.0, "wall"), (float("inf"), "wall"), (1.0, "moon")])
+def test_impossible_measurements(latency: float, clock: str) -> None:
+    with pytest.raises(OracleError, match="expected"):
+        Measurement("a", "b", Workload(), latency, clock=clock)
