@@ -216,5 +216,7 @@ def _roof_times(
 def _peaks(
     device: Device, unit: str, dtypes: Sequence[str], used: Sequence[bool], shares: Sequence[float]
 ) -> tuple[float | None, ...]:
-    known = {dtype: device.peak_flops(unit, dtype) for dtype in {d for d, uses in zip(dtypes, used, strict=True) if uses}}
+    known = {
+        dtype: device.peak_flops(unit, dtype) for dtype in {d for d, uses in zip(dtypes, used, strict=True) if uses}
+    }
     return tuple(known[d] * s if uses else None for d, s, uses in zip(dtypes, shares, used, strict=True))

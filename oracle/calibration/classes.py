@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-__all__ = ["CLASSES", "kernel_class"]
+from collections.abc import Sequence
+
+from oracle.optable import OpTable, Row, Shape
+
+__all__ = ["CLASSES", "CONTRACTIONS", "kernel_class"]
+
+CONTRACTIONS = ("conv", "pointwise_conv", "depthwise", "grouped", "matmul", "attention")
+"""Classes of kernels built around a convolution or a matrix product."""
 
 CLASSES = (
-    "conv",
-    "depthwise",
-    "grouped",
-    "matmul",
-    "attention",
+    *CONTRACTIONS,
     "batch_norm",
+    "squeeze",
     "layer_norm",
     "group_norm",
     "activation",
@@ -25,30 +29,38 @@ CLASSES = (
     "other",
 )
 
-_FINER = {
-    "aten._to_copy": "cast",
-    "aten.cat": "concat",
-    "aten.stack": "concat",
-}
+_ANCHORS = frozenset({"conv", "depthwise", "grouped", "linear", "matmul", "attention"})
+_COPIES = {"aten._to_copy": "cast", "aten.cat": "concat", "aten.stack": "concat"}
 
 
-def kernel_class(op_class: str, name: str) -> str:
-    """The class of a kernel, one of `CLASSES`.
+def kernel_class(table: OpTable, rows: Sequence[int]) -> str:
+    """The class of a kernel, one of `CLASSES`; it depends on no size but the convolution's window.
 
-    Linear layers and matrix products run the same kernels, so they are one class; the norms differ in how often
-    they pass over their input; casts, concatenations and the other copies differ in the order they read in.
+    - Convolutions with a 1 x 1 window are a class of their own, which libraries run as matrix products.
+    - Linear layers and matrix products run the same kernels, so they are one class.
+    - Norms differ in how often they pass over their input; where a batch norm's result is also reduced in the same
+      kernel, as compilers do for squeeze and excitation, that is `squeeze`.
+    - Casts and concatenations are told from copies that reorder.
 
     Args:
-        op_class: class of the main operator, one of `oracle.optable.OP_CLASSES`.
-        name: of the kernel, as `oracle.counting.KernelCount` has it: its main operator, and how many more.
+        table: the operators.
+        rows: those of the kernel.
     """
-    operator = name.partition(" ")[0]
-    if op_class in ("linear", "matmul"):
+    main = next((table.rows[row] for row in rows if table.rows[row].op_class in _ANCHORS), table.rows[rows[0]])
+    if main.op_class == "conv":
+        return "pointwise_conv" if _is_pointwise(main) else "conv"
+    if main.op_class in ("linear", "matmul"):
         return "matmul"
-    if op_class == "norm":
-        if "batch_norm" in operator:
-            return "batch_norm"
-        return "group_norm" if "group_norm" in operator else "layer_norm"
-    if op_class == "copy":
-        return _FINER.get(operator, "copy")
-    return op_class if op_class in CLASSES else "other"
+    if main.op_class == "norm":
+        if "batch_norm" in main.name:
+            return "squeeze" if any(table.rows[row].op_class == "reduction" for row in rows) else "batch_norm"
+        return "group_norm" if "group_norm" in main.name else "layer_norm"
+    if main.op_class == "copy":
+        return _COPIES.get(main.name, "copy")
+    return main.op_class if main.op_class in CLASSES else "other"
+
+
+def _is_pointwise(row: Row) -> bool:
+    """Whether the window of a convolution (or of its backward pass) is 1 in every direction."""
+    weight = row.args[1 if row.name != "aten.convolution_backward" else 2]
+    return isinstance(weight, Shape) and len(weight) > 2 and all(bool(size == 1) for size in weight[2:])

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from oracle.calibration.classes import CLASSES
+from oracle.calibration.classes import CLASSES, CONTRACTIONS
 from oracle.calibration.model import CALL, FLOOR, LAUNCH, Floats, efficiency_of, vector_of
 from oracle.roofline import Efficiency
 
@@ -21,7 +21,7 @@ __all__ = ["GENERAL", "Prior", "prior_from"]
 _COUNT = len(CLASSES)
 
 # Shares of streaming kernels lie close together on every device; those of contractions differ with the library.
-_STREAMING = frozenset(CLASSES) - {"conv", "depthwise", "grouped", "matmul", "attention"}
+_STREAMING = frozenset(CLASSES) - frozenset(CONTRACTIONS)
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,6 @@ Every convolution is preceded by its ReLU, which is never in place: other edges 
 
 from __future__ import annotations
 
-from functools import reduce
-from operator import add
-
 from torch import Tensor, nn
 
 from oracle.cells.layers import ConvStyle, chain, conv2d, linear
@@ -18,7 +15,7 @@ __all__ = ["NASBench201Cell", "NASBench201Reduction", "Zero", "nasbench201_head"
 
 
 class Zero(nn.Module):
-    """The operation `none`: zeros of its input's shape, computed as the product that the benchmark computes."""
+    """The operation `none`: zeros of its input's shape, as the product that the benchmark computes."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.mul(0.0)
@@ -40,9 +37,7 @@ def _operation(name: str, width: int, style: ConvStyle) -> nn.Module:
         return _relu_conv_bn(width, width, 3, 1, style)
     if name == "avg_pool_3x3":
         return nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
-    raise ConfigError(
-        f"operation={name!r}: expected none, skip_connect, nor_conv_1x1, nor_conv_3x3 or avg_pool_3x3"
-    )
+    raise ConfigError(f"operation={name!r}: expected none, skip_connect, nor_conv_1x1, nor_conv_3x3 or avg_pool_3x3")
 
 
 @register_cell("nasbench201_stem", role="stem")
@@ -55,8 +50,8 @@ def nasbench201_stem(w_in: int, w_out: int, bn_eps: float, bn_momentum: float) -
 class NASBench201Cell(nn.Module):
     """A graph whose nodes each sum one edge from every node before them; (N, width, H, W) keeps its shape.
 
-    Executed as written: an edge whose result only `none` edges read runs all the same. (The benchmark's own sums
-    start from the number 0, one addition more per node in every architecture; ours start from their first edge.)
+    Executed as written: an edge whose result only `none` edges read runs all the same. (The benchmark's own
+    sums start from the number 0, one addition more per node of any architecture; ours from their first edge.)
 
     Args:
         arch: `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`: node by node, the operations and the nodes they read.
@@ -78,8 +73,10 @@ class NASBench201Cell(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         states = [x]
         for target in range(1, self.nodes + 1):
-            edges = (self.edges[f"{source}to{target}"](state) for source, state in enumerate(states))
-            states.append(reduce(add, edges))
+            node = self.edges[f"0to{target}"](x)
+            for source in range(1, target):
+                node = node + self.edges[f"{source}to{target}"](states[source])
+            states.append(node)
         return states[-1]
 
 
@@ -92,7 +89,7 @@ class NASBench201Reduction(nn.Module):
         style = ConvStyle("relu", inplace=False, bn_eps=bn_eps, bn_momentum=bn_momentum)
         self.a = _relu_conv_bn(w_in, w_out, 3, 2, style)
         self.b = _relu_conv_bn(w_out, w_out, 3, 1, style)
-        # On even images, the only ones there are, it does not matter how pooling rounds; up is how convolutions do.
+        # Images are even, so that rounding does not matter; up is how the convolutions round.
         self.shortcut = chain(pool=nn.AvgPool2d(2, stride=2, ceil_mode=True), conv=conv2d(w_in, w_out, 1))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -102,9 +99,7 @@ class NASBench201Reduction(nn.Module):
 
 
 @register_cell("nasbench201_head", role="head")
-def nasbench201_head(
-    w_in: int, num_classes: int, inplace: bool, bn_eps: float, bn_momentum: float
-) -> nn.Sequential:
+def nasbench201_head(w_in: int, num_classes: int, inplace: bool, bn_eps: float, bn_momentum: float) -> nn.Sequential:
     """Batch norm, ReLU, global average pool, linear with bias: (N, w_in, H, W) -> (N, num_classes)."""
     style = ConvStyle("relu", inplace, bn_eps, bn_momentum)
     return chain(

@@ -7,17 +7,17 @@ import sys
 __all__ = ["complain", "warn"]
 
 
-def complain(message: str) -> None:
+def complain(message: str, program: str = "oracle") -> None:
     """What the user has to correct, in one line."""
-    _line("error", message)
+    _line(program, "error", message)
 
 
-def warn(message: str) -> None:
+def warn(message: str, program: str = "oracle") -> None:
     """What the user should know of a result, in one line."""
-    _line("warning", message)
+    _line(program, "warning", message)
 
 
-def _line(kind: str, message: str) -> None:
+def _line(program: str, kind: str, message: str) -> None:
     text = " ".join("".join(c if c.isprintable() else " " for c in message).split())
     if sys.stderr is not None:  # closed before we began
-        sys.stderr.write(f"oracle: {kind}: {text}\n")
+        sys.stderr.write(f"{program}: {kind}: {text}\n")

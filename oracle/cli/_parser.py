@@ -6,10 +6,10 @@ import argparse
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from oracle.cli import devices, networks, ops, rank, score
+from oracle.cli import devices, knobs, networks, ops, rank, score
 from oracle.errors import OracleError
 
-__all__ = ["TRACEBACK", "parser"]
+__all__ = ["TRACEBACK", "Parser", "Version", "parser"]
 
 TRACEBACK = "--traceback"
 
@@ -24,6 +24,7 @@ examples:
   oracle score RegNetX-400MF ResNet-50 --device rtx-4090 --batch 64 --dtype float16
   oracle ops ResNet-50 --device t4 --by class
   oracle rank configs/networks/regnetx --device rtx-4090 --device jetson-agx-orin
+  oracle knobs RegNetX-400MF --device t4
   oracle devices jetson-agx-orin
   oracle networks 'regnet*'
 
@@ -31,7 +32,7 @@ k, M, G and T are powers of ten: 1 GB = 10**9 bytes. One MAC is two FLOPs.
 `oracle COMMAND --help` tells more."""
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """One line for an error, as for all other errors of a user."""
 
     def __init__(self, **options: Any) -> None:
@@ -42,7 +43,7 @@ class _Parser(argparse.ArgumentParser):
         raise OracleError(f"{message}; see `{self.prog} --help`")
 
 
-class _Version(argparse.Action):
+class Version(argparse.Action):
     """`--version`, which looks the version up only when asked."""
 
     def __call__(
@@ -54,15 +55,15 @@ class _Version(argparse.Action):
     ) -> NoReturn:
         import oracle
 
-        parser.exit(message=f"oracle {oracle.__version__}\n")
+        parser.exit(message=f"{parser.prog} {oracle.__version__}\n")
 
 
 def parser() -> argparse.ArgumentParser:
     """A parser whose result has `run`, a function of the parsed arguments that returns the exit code."""
-    main = _Parser(prog="oracle", description=_DESCRIPTION, epilog=_EXAMPLES)
-    main.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
+    main = Parser(prog="oracle", description=_DESCRIPTION, epilog=_EXAMPLES)
+    main.add_argument("--version", action=Version, nargs=0, help="show the version and exit")
     main.add_argument(TRACEBACK, action="store_true", help="show where a defect of the oracle arose")
     commands = main.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (score, ops, rank, devices, networks):
+    for command in (score, ops, rank, knobs, devices, networks):
         command.add(commands)
     return main

@@ -66,7 +66,7 @@ class CellCosts(NamedTuple):
 class Piece(NamedTuple):
     """The cells that one template (or one concrete trace) answered for: which, what, and what leaves them."""
 
-    index: Ints
+    where: Ints
     costs: CellCosts
     output: Format
     input_gradient: Format | None
@@ -104,15 +104,13 @@ def _statically_equal(inputs: CellInputs, count: int) -> Iterator[_Group]:
     combinations = [((), everything)] if not varying else _combinations([value for _, value in varying])
     for values, index in combinations:
         chosen = dict(zip((name for name, _ in varying), values, strict=True))
-        static = tuple((name, chosen.get(name, value)) for name, value in fixed)
+        static: Any = tuple((name, chosen.get(name, value)) for name, value in fixed)
         columns = [_column(value, count)[index] for value in (*(value for _, value in free), *inputs.dims)]
         names = (*(name for name, _ in free), *(f"d{axis}" for axis in range(len(inputs.dims))))
         yield _Group(inputs, static, names, index, tuple(columns))
 
 
-def _cost_group(
-    store: TemplateStore, group: _Group, workload: Workload, devices: Sequence[Device]
-) -> Iterator[Piece]:
+def _cost_group(store: TemplateStore, group: _Group, workload: Workload, devices: Sequence[Device]) -> Iterator[Piece]:
     found = distinct(group.columns)
     columns = group.columns if found is None else tuple(column[found.first] for column in group.columns)
     answers: list[tuple[Ints, Piece]] = []
@@ -120,7 +118,9 @@ def _cost_group(
         whole = len(rows) == len(columns[0])
         values = {n: c if whole else c[rows] for n, c in zip(group.names, columns, strict=True)}
         if template is None:
-            answers += [(rows[[i]], piece) for i, piece in enumerate(_concrete(group, values, len(rows), workload, devices))]
+            answers += [
+                (rows[[i]], piece) for i, piece in enumerate(_concrete(group, values, len(rows), workload, devices))
+            ]
         else:
             costs = _costs(template, values, len(rows), devices)
             piece = Piece(rows, costs, template.output_format, template.input_gradient, template.unknown)
@@ -128,19 +128,21 @@ def _cost_group(
     for rows, piece in answers:
         index, take = members(found, rows, len(columns[0]))
         costs = piece.costs if take is None else piece.costs.taken(take)
-        yield piece._replace(index=group.index if index is None else group.index[index], costs=costs)
+        yield piece._replace(where=group.index if index is None else group.index[index], costs=costs)
 
 
 def _covered(
     store: TemplateStore, group: _Group, columns: Sequence[Ints], workload: Workload
 ) -> Iterator[tuple[Template | None, Ints]]:
     """Templates with the distinct cells that they cover; None with those that none can."""
-    for rows, flags in _pinned_patterns(columns):
+    for alike, flags in _pinned_patterns(columns):
+        rows = alike
         names = [name for name, flag in zip(group.names, flags, strict=True) if flag is None]
         pins = tuple((name, flag) for name, flag in zip(group.names, flags, strict=True) if flag is not None)
         key = _key(group.inputs, group.static, pins, workload)
         known = list(store.known(key))
         while len(rows):
+            fresh = not known
             if known:
                 template: Template | None = known.pop(0)
             else:
@@ -158,7 +160,7 @@ def _covered(
                 break
             if inside.any():
                 yield template, rows[inside]
-            elif not known:
+            elif fresh:
                 # Made for the first row, and does not hold there: a guard that symbols cannot express.
                 yield None, rows[:1]
                 inside = np.arange(len(rows)) == 0
@@ -193,9 +195,7 @@ def find_template(
 def _key(
     inputs: CellInputs, static: tuple[tuple[str, Scalar], ...], pins: tuple[tuple[str, int], ...], workload: Workload
 ) -> TemplateKey:
-    return TemplateKey(
-        inputs.kind, static, pins, inputs.input, inputs.gradient, inputs.first, _workload_key(workload)
-    )
+    return TemplateKey(inputs.kind, static, pins, inputs.input, inputs.gradient, inputs.first, _workload_key(workload))
 
 
 def _new_template(

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from oracle.closedform.template import SUMS, Answer, Format
-from oracle.counting.conventions import recount
 from oracle.counting.chain import TensorSpec, count_cell, trace_cell
+from oracle.counting.conventions import recount
 from oracle.devices import Device
 from oracle.roofline import KernelKinds, Roofs
 from oracle.spec import CellSpec, Workload
@@ -33,8 +33,10 @@ class ConcreteCell:
 
     def roofs(self, device: Device) -> Roofs:
         """The roofs of its kernels on a device."""
-        uses = [[flops != 0 for flops in column] for column in (self.answer.matrix_flops, self.answer.vector_flops)]
-        return Roofs.of(self.kinds, *uses, device)
+        matrix, vector = (
+            [flops != 0 for flops in column] for column in (self.answer.matrix_flops, self.answer.vector_flops)
+        )
+        return Roofs.of(self.kinds, matrix, vector, device)
 
 
 def concrete_cell(cell: CellSpec, dims: Sequence[int], inputs: CellInputs, workload: Workload) -> ConcreteCell:

@@ -56,7 +56,7 @@ def distinct(columns: Sequence[Ints]) -> Distinct | None:
 
 
 def members(found: Distinct | None, rows: Ints, count: int) -> tuple[Ints | None, Ints | None]:
-    """All rows whose kind is among `rows` of `count` kinds, and for each its place in `rows`; None means all, in order."""
+    """All rows whose kind is among `rows` of `count`, and for each its place in `rows`; None means all, in order."""
     if found is None:
         return (None, None) if len(rows) == count else (rows, None)
     if len(rows) == count:

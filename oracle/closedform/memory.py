@@ -47,10 +47,10 @@ class ChainMemory:
     def peak_bytes(self) -> Ints:
         """The peak of every chain."""
         if not self._training:
-            return self._resident + self._forward
+            return np.asarray(self._resident + self._forward)
         forward, backward, optimizer = self._phases()
         top = np.maximum(np.maximum(forward, backward), self._gradients + optimizer)
-        return self._resident + top
+        return np.asarray(self._resident + top)
 
     def _phases(self) -> tuple[Ints, Ints, Ints]:
         forward, backward, optimizer = (np.zeros(self._size, dtype=np.int64) for _ in range(3))

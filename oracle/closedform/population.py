@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,8 +101,8 @@ def _walk(
                 entering = tuple(dims[axis, rows] for axis in range(len(form.order)))
                 inputs = _inputs(group, chosen, entering, form, place == 0)
                 for piece in cost_cells(store, inputs, len(rows), workload, devices):
-                    positions = chosen[piece.index]
-                    yield _Situation(group, positions, tuple(d[piece.index] for d in entering), form, place == 0, piece)
+                    positions = chosen[piece.where]
+                    yield _Situation(group, positions, tuple(d[piece.where] for d in entering), form, place == 0, piece)
                     if piece.output not in forms:
                         forms.append(piece.output)
                     members = group.rows[positions]
@@ -133,10 +133,9 @@ def _backwards(
                 gradient = recosted.input_gradient
             segments.append((left, counts, left.piece))
             for part, repeated, piece in segments:
-                rows = part.group.rows[part.positions][piece.index] if piece is not part.piece else members[inside]
-                repeated = repeated[piece.index] if piece is not part.piece else repeated
-                if repeated.any():
-                    yield _Segment(rows, repeated, piece.costs)
+                times = repeated[piece.where]
+                if times.any():
+                    yield _Segment(part.group.rows[part.positions][piece.where], times, piece.costs)
             leaving = left.piece.input_gradient if (counts > 0).all() else gradient
             if leaving not in forms:
                 forms.append(leaving)
@@ -148,14 +147,14 @@ def _recost(
 ) -> Piece:
     inputs = _inputs(situation.group, situation.positions, situation.dims, situation.form, situation.first, gradient)
     pieces = list(cost_cells(store, inputs, len(situation.positions), workload, devices))
-    index = np.concatenate([piece.index for piece in pieces])
+    index = np.concatenate([piece.where for piece in pieces])
     costs = _concatenated([piece.costs for piece in pieces])
     return Piece(index, costs, pieces[0].output, pieces[0].input_gradient, pieces[0].unknown)
 
 
 def _part(situation: _Situation, inside: Ints) -> _Situation:
     costs = situation.piece.costs.taken(inside)
-    piece = situation.piece._replace(index=np.arange(len(inside)), costs=costs)
+    piece = situation.piece._replace(where=np.arange(len(inside)), costs=costs)
     dims = tuple(dim[inside] for dim in situation.dims)
     return situation._replace(positions=situation.positions[inside], dims=dims, piece=piece)
 
@@ -206,8 +205,9 @@ class _Totals:
 
     def result(self) -> PopulationCosts:
         """The costs."""
+        fields: dict[str, Any] = dict(zip(SUMS, self._sums, strict=True))
         return PopulationCosts(
-            *self._sums, peak_memory_bytes=self._memory.peak_bytes(), latency_s=self._latency, unknown=()
+            **fields, peak_memory_bytes=self._memory.peak_bytes(), latency_s=self._latency, unknown=()
         )
 
 

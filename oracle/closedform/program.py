@@ -14,12 +14,13 @@ import numpy as np
 
 from oracle.errors import OracleError
 
-__all__ = ["RELATIONS", "OPERATIONS", "Program", "Step"]
+__all__ = ["OPERATIONS", "RELATIONS", "Program", "Step"]
 
 Step = tuple[str, int, int]
 """Operation and the numbers of two earlier steps; ("const", value, 0) and ("symbol", index, 0) start."""
 
 OPERATIONS = ("const", "symbol", "add", "sub", "mul", "floordiv", "mod", "max", "min")
+_SIGNS = {"add": "+", "sub": "-", "mul": "*"}
 RELATIONS = ("eq", "ne", "lt", "le")
 
 
@@ -83,12 +84,8 @@ class Program:
             return f"v{number} = {a}"
         if operation == "symbol":
             return f"v{number} = a{a}"
-        if operation == "add":
-            return f"v{number} = v{a} + v{b}"
-        if operation == "sub":
-            return f"v{number} = v{a} - v{b}"
-        if operation == "mul":
-            return f"v{number} = v{a} * v{b}"
+        if operation in _SIGNS:
+            return f"v{number} = v{a} {_SIGNS[operation]} v{b}"
         if operation in ("max", "min"):
             return f"v{number} = {operation}imum(v{a}, v{b})"
         divisor = self.steps[b]
@@ -140,8 +137,8 @@ def _apply(operation: str, x: int, y: int) -> int:
 
 
 def _maximum(a: Any, b: Any) -> Any:
-    return np.maximum(a, b) if isinstance(a, np.ndarray) or isinstance(b, np.ndarray) else (a if a >= b else b)
+    return np.maximum(a, b) if isinstance(a, np.ndarray) or isinstance(b, np.ndarray) else (max(a, b))
 
 
 def _minimum(a: Any, b: Any) -> Any:
-    return np.minimum(a, b) if isinstance(a, np.ndarray) or isinstance(b, np.ndarray) else (a if a <= b else b)
+    return np.minimum(a, b) if isinstance(a, np.ndarray) or isinstance(b, np.ndarray) else (min(a, b))

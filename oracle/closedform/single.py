@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from oracle.closedform.cells import CellInputs, find_template, is_static
 from oracle.closedform.population import PopulationCosts
 from oracle.closedform.store import TemplateStore
-from oracle.closedform.template import Answer, Format, Template
+from oracle.closedform.template import SUMS, Answer, Format, Template
 from oracle.devices import Device
 from oracle.roofline import Roofs, total_seconds
 from oracle.spec import CellSpec, NetSpec, Workload
@@ -49,7 +49,8 @@ def cost_few(
         rows.append(row)
     integers = np.array([row[0] for row in rows], dtype=np.int64).T
     latency = np.array([row[1] for row in rows], dtype=np.float64).reshape(len(rows), len(devices)).T
-    return PopulationCosts(*integers, latency_s=latency, unknown=())
+    fields: dict[str, Any] = dict(zip((*SUMS, "peak_memory_bytes"), integers, strict=True))
+    return PopulationCosts(**fields, latency_s=latency, unknown=())
 
 
 def _cost(

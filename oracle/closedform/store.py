@@ -15,7 +15,6 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from threading import RLock
-from typing import Any
 
 from oracle.closedform.template import Template, TemplateKey
 from oracle.errors import OracleError
@@ -71,7 +70,7 @@ class TemplateStore:
         try:
             with os.fdopen(handle, "w") as file:
                 file.write(text)
-            os.replace(temporary, path)
+            Path(temporary).replace(path)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
@@ -116,5 +115,3 @@ def _torch_version() -> str:
         return version("torch")
     except PackageNotFoundError:
         return "unknown"
-
-

@@ -18,8 +18,8 @@ from oracle.closedform.compile import ProgramBuilder, Term, UnsupportedExpressio
 from oracle.closedform.equalities import equalities, rewritten
 from oracle.closedform.template import MEMORY_SIZES, SUMS, Format, KernelMeta, KernelNumbers, Template, TemplateKey
 from oracle.counting import TableCount, count
-from oracle.counting.conventions import Recount, recount
 from oracle.counting.chain import run_cell, tracing_part
+from oracle.counting.conventions import Recount, recount
 from oracle.counting.memory import measure
 from oracle.spec import CellSpec, Workload
 
@@ -130,9 +130,7 @@ def _source(name: str) -> Any:
 
 def _empty(shape: Sequence[Any], form: Format, requires_grad: bool = False) -> Any:
     dtype = getattr(torch, form.dtype)
-    return torch.empty_permuted(
-        tuple(shape), form.order, dtype=dtype, device="meta", requires_grad=requires_grad
-    )
+    return torch.empty_permuted(tuple(shape), form.order, dtype=dtype, device="meta", requires_grad=requires_grad)
 
 
 def _format(tensor: Any) -> Format:

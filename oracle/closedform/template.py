@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from oracle.closedform.program import Program
@@ -179,9 +180,9 @@ class Template:
         rank, count = len(self.output), len(self.kernels)
         sums = len(SUMS)
         starts = [sums + rank + i * count for i in range(4)]
-        columns = (found[a:b] for a, b in zip(starts, starts[1:], strict=False))
+        matrix, vector, traffic = (found[a:b] for a, b in pairwise(starts))
         memory = replace(self._no_memory, **dict(zip(self._sizes, found[starts[3] :], strict=True)))
-        return Answer(found[:sums], *columns, memory, found[sums : sums + rank])
+        return Answer(found[:sums], matrix, vector, traffic, memory, found[sums : sums + rank])
 
     @cached_property
     def _no_memory(self) -> CellMemory:
@@ -192,12 +193,12 @@ class Template:
         key = (id(device), id(efficiency))
         if key not in self._roofs:
             steps = self.program.steps
-            uses = [
+            matrix, vector = (
                 [steps[step] != ("const", 0, 0) for step in column]
                 for column in (self.numbers.matrix_flops, self.numbers.vector_flops)
-            ]
+            )
             # The device is kept as well: its address must not be given to another one.
-            self._roofs[key] = Roofs.of(self.kinds, *uses, device, efficiency), device, efficiency
+            self._roofs[key] = Roofs.of(self.kinds, matrix, vector, device, efficiency), device, efficiency
         return self._roofs[key][0]
 
     @cached_property
@@ -238,7 +239,7 @@ class Template:
         data = {name: _tuples(plain[name]) for name in cls.__dataclass_fields__}
         key = data["key"]
         gradient = None if key[4] is None else Format(*key[4])
-        data["key"] = TemplateKey(*key[:3], Format(*key[3]), gradient, *key[5:])
+        data["key"] = TemplateKey(key[0], key[1], key[2], Format(*key[3]), gradient, key[5], key[6])
         program = plain["program"]
         data["program"] = Program(_tuples(program["symbols"]), _tuples(program["steps"]))
         data["kernels"] = tuple(KernelMeta(*kernel) for kernel in data["kernels"])

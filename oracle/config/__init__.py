@@ -21,7 +21,7 @@ from oracle.config.schema import FAMILY_DEFAULTS, default_cfg
 from oracle.errors import ConfigError
 from oracle.spec import OPTIMIZERS, Workload
 
-__all__ = ["cfg_from_dict", "default_cfg", "list_networks", "load_cfg", "to_yaml", "workload_of"]
+__all__ = ["CfgNode", "cfg_from_dict", "default_cfg", "list_networks", "load_cfg", "to_yaml", "workload_of"]
 
 
 def load_cfg(source: str | Path, overrides: Iterable[Any] | None = None) -> CfgNode:

@@ -8,7 +8,15 @@ from yacs.config import CfgNode
 
 from oracle.spec import DTYPES, LAYOUTS, MODES, RUNTIMES
 
-__all__ = ["CHOICES", "FAMILY_DEFAULTS", "IGNORED", "LIST_ITEMS", "OPEN_SECTIONS", "TRAINING_ONLY", "default_cfg"]
+__all__ = [
+    "CHOICES",
+    "FAMILY_DEFAULTS",
+    "IGNORED",
+    "LIST_ITEMS",
+    "OPEN_SECTIONS",
+    "TRAINING_ONLY",
+    "default_cfg",
+]
 
 # Training-only keys and sections of pycls: they load in any shape and are kept, but no cost depends on them.
 TRAINING_ONLY = frozenset(

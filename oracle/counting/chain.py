@@ -98,7 +98,9 @@ def count_net(net: NetSpec, workload: Workload) -> NetCount:
     names = [*cell_names(net), "loss"] if workload.training else list(cell_names(net))
     cells = list(_count_cells(net, workload))
     kernels = [
-        kernel._replace(cell=index, module=".".join(filter(None, (name, kernel.module))) if kernel.module != "loss" else name)
+        kernel._replace(
+            cell=index, module=".".join(filter(None, (name, kernel.module))) if kernel.module != "loss" else name
+        )
         for index, (name, cell) in enumerate(zip(names, cells, strict=True))
         for kernel in cell.counts.kernels
     ]

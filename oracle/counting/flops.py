@@ -18,7 +18,7 @@ from oracle.errors import OracleError
 from oracle.optable import Row, Shape, prod
 from oracle.trace.classify import register_class
 
-__all__ = ["POINTWISE_FLOPS", "Work", "work_of", "register_flops"]
+__all__ = ["POINTWISE_FLOPS", "Work", "register_flops", "work_of"]
 
 Dim = Any
 
@@ -264,7 +264,9 @@ def _attention_backward(
 @register_flops(*(
     f"aten._scaled_dot_product_{name}_attention" for name in ("flash", "efficient", "cudnn")
 ))  # fmt: skip
-def _chosen_attention(q: Shape, k: Shape, v: Shape, *rest: Any, out: Any, causal_half: bool = False, **kwargs: Any) -> Work:
+def _chosen_attention(
+    q: Shape, k: Shape, v: Shape, *rest: Any, out: Any, causal_half: bool = False, **kwargs: Any
+) -> Work:
     return _attention(q, k, v, None, 0.0, False, out)
 
 
@@ -362,9 +364,7 @@ def _logsumexp(x: Shape, *rest: Any, out: Shape) -> Work:
     return Work(0, 4 * prod(x))
 
 
-@register_flops(
-    "aten.max_pool2d_with_indices", "aten.max_pool3d_with_indices", "aten.avg_pool2d", "aten.avg_pool3d"
-)
+@register_flops("aten.max_pool2d_with_indices", "aten.max_pool3d_with_indices", "aten.avg_pool2d", "aten.avg_pool3d")
 def _pool(x: Shape, kernel: Any, *rest: Any, out: Any, **kwargs: Any) -> Work:
     result = out if isinstance(out, Shape) else out[0]
     dims = 3 if len(kernel) == 3 else 2

@@ -74,8 +74,8 @@ class CellMemory:
     retained: Size
     input: Size
     output: Size
-    output_retained: bool
-    input_retained: bool
+    output_retained: Any  # bools, or arrays of them
+    input_retained: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +176,7 @@ def _cast_weights(table: OpTable) -> set[int]:
 def _spans_of(
     table: OpTable, storage: int, steps: list[list[int]], counters: list[int], gradient: bool, held: bool
 ) -> tuple[list[tuple[int, Span]], bool]:
-    """Where a storage that is no resident and no input lives, and whether the forward pass leaves it to the backward."""
+    """Where a storage that is no resident and no input lives, and whether the backward pass uses it again."""
     forward, backward, optimizer = steps
     found = []
     kept = bool(forward and backward)
@@ -193,9 +193,7 @@ def _spans_of(
     return found, kept
 
 
-def measure(
-    lifetimes: Lifetimes, sizes: Sequence[Size], maximum: Callable[[Size, Size], Size] = max
-) -> CellMemory:
+def measure(lifetimes: Lifetimes, sizes: Sequence[Size], maximum: Callable[[Size, Size], Size] = max) -> CellMemory:
     """Put sizes (bytes per storage) to lifetimes."""
 
     def total(storages: Sequence[int]) -> Size:

@@ -31,8 +31,8 @@ def to_spec(cfg: Any) -> NetSpec:
     choice("MODEL.ACTIVATION_FUN", cfg.MODEL.ACTIVATION_FUN.lower(), ("relu",))  # the paper's own
     key, ops, image = "FBNET.OPS", cfg.FBNET.OPS, cfg.TRAIN.IM_SIZE
     require(len(ops) == LAYERS, key, ops[:40], f"{LAYERS} numbers, one per layer, found {len(ops)}")
-    last = len(OPERATIONS) - 1
-    require(all(0 <= op <= last for op in ops), key, ops, f"numbers from 0 to {last} ({last} skips the layer)")
+    skip = len(OPERATIONS) - 1
+    require(all(0 <= op <= skip for op in ops), key, ops, f"numbers from 0 to {skip}, which skips the layer")
     image_fits(image, (2, *(stride for _, _, stride in _STAGES)))
     cells = [
         CellSpec.make("simple_stem_in", w_in=IMAGE_CHANNELS, w_out=_STEM_W, **tail(cfg, "relu")),

@@ -97,7 +97,7 @@ def _vit_knobs(cfg: Any) -> Iterator[Knob]:
     yield _steps("resolution", "TRAIN.IM_SIZE", None, 2 * cfg.VIT.PATCH_SIZE)
 
 
-def _resnet_knobs(cfg: Any) -> Iterator[Knob]:
+def _resnet_knobs(_: Any) -> Iterator[Knob]:
     yield _steps("width per group", "RESNET.WIDTH_PER_GROUP", None, 8)
     yield _steps("resolution", "TRAIN.IM_SIZE", None, 32)
 

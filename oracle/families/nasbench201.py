@@ -42,9 +42,7 @@ def to_spec(cfg: Any) -> NetSpec:
         cells += [CellSpec.make("nasbench201_cell", width=width, arch=arch, **norm)] * _REPEATS
         w_in = width
     inplace = cfg.MODEL.ACTIVATION_INPLACE
-    cells.append(
-        CellSpec.make("nasbench201_head", w_in=w_in, num_classes=classes(cfg), inplace=inplace, **norm)
-    )
+    cells.append(CellSpec.make("nasbench201_head", w_in=w_in, num_classes=classes(cfg), inplace=inplace, **norm))
     return network(cfg, cells, image)
 
 

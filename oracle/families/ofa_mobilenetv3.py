@@ -1,10 +1,11 @@
-"""Once-for-all's MobileNetV3 (arXiv 1908.09791): subnets of one network, chosen by kernel, expansion and depth.
+"""Once-for-all's MobileNetV3 (arXiv 1908.09791): subnets of one network, by kernel, expansion and depth.
 
-The network around the choices is MobileNetV3-Large's (1905.02244) in the form of the released weights of width 1.0:
-a hard-swish stem of 16, a fixed block of 16 (3x3, no expansion, ReLU), five stages, 960 and 1280 wide at the end,
-no bias and no batch norm behind the pool. Squeeze-excite of a quarter of the expanded width stands in stages 2, 4
-and 5, hard swish in 3, 4 and 5. The first blocks of stages 1, 2, 3 and 5 have stride 2. A subnet uses the middle of
-the largest kernel; the small transformations that derive it run once, when the subnet is made, and cost nothing.
+The network around the choices is MobileNetV3-Large's (1905.02244) in the form of the released weights of
+width 1.0: a hard-swish stem of 16, a fixed block of 16 (3x3, no expansion, ReLU), five stages, 960 and
+1280 wide at the end, no bias and no batch norm behind the pool. Squeeze-excite of a quarter of the
+expanded width stands in stages 2, 4 and 5, hard swish in 3, 4 and 5. The first blocks of stages 1, 2, 3
+and 5 have stride 2. A subnet's kernels are the middles of the largest ones, transformed once, when the
+subnet is made: no call pays for that.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ _RESOLUTIONS = (128, 224)
 def to_spec(cfg: Any) -> NetSpec:
     """The subnet of the OFA section; a config of this type has 1000 classes unless it says otherwise.
 
-    OFA.KERNELS and OFA.EXPANSIONS have four entries for each of the five stages, as in the paper's own code, those
-    beyond a stage's depth being ignored; a list of one entry stands for all. OFA.RESOLUTION is the side of the image,
-    0 leaving it to TRAIN.IM_SIZE.
+    OFA.KERNELS and OFA.EXPANSIONS have four entries for each of the five stages, as in the paper's own
+    code, those beyond a stage's depth being ignored; a list of one entry stands for all. OFA.RESOLUTION
+    is the side of the image; 0 leaves it to TRAIN.IM_SIZE.
 
     Raises:
         ConfigError: lists of another length, or choices that the space does not have.
@@ -65,18 +66,17 @@ def to_spec(cfg: Any) -> NetSpec:
 
 def _choices(key: str, values: Sequence[int], options: tuple[int, ...], count: int) -> list[int]:
     """One choice per place, checked."""
-    words = ", ".join(map(str, options))
-    require(len(values) in (1, count), key, values[:40], f"{count} entries, or one for all, found {len(values)}")
+    words, found = ", ".join(map(str, options)), len(values)
+    require(found in (1, count), key, values[:40], f"{count} entries, or one for all, found {found}")
     require(all(value in options for value in values), key, values, f"entries among {words}")
     return list(values) * (count // len(values))
 
 
 def _image(cfg: Any) -> int:
-    image: int = cfg.OFA.RESOLUTION
-    if image:
+    image: int = cfg.OFA.RESOLUTION or cfg.TRAIN.IM_SIZE
+    if cfg.OFA.RESOLUTION:
         return integer("OFA.RESOLUTION", image, *_RESOLUTIONS)
-    image_fits(cfg.TRAIN.IM_SIZE, (2, *(stride for _, stride, _, _ in _STAGES)))
-    image = cfg.TRAIN.IM_SIZE
+    image_fits(image, (2, *(stride for _, stride, _, _ in _STAGES)))
     return image
 
 

@@ -12,6 +12,7 @@ from oracle.imports.kernels import Imported, MeasuredKernel
 from oracle.imports.kineto import read_trace
 from oracle.imports.matching import Match, Matching, match_operators
 from oracle.imports.ncu import read_ncu
+from oracle.imports.points import calibration_points
 from oracle.imports.replay import OperatorCall, replay
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Matching",
     "MeasuredKernel",
     "OperatorCall",
+    "calibration_points",
     "counted_operators",
     "match_operators",
     "read_averages",

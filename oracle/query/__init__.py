@@ -23,7 +23,8 @@ from oracle.trace import trace_module
 
 if TYPE_CHECKING:
     from torch import nn
-    from yacs.config import CfgNode
+
+    from oracle.config import CfgNode
 
 __all__ = [
     "Cost",
@@ -203,8 +204,8 @@ def _parsed(source: str | Path) -> tuple[NetSpec, CfgNode]:
 
 
 @lru_cache(maxsize=4096)
-def _parse(source: str, modified_ns: int) -> tuple[NetSpec, CfgNode]:
-    """Parsing YAML costs more than scoring: a file is parsed once, until it changes."""
+def _parse(source: str, _modified_ns: int) -> tuple[NetSpec, CfgNode]:
+    """Parsing YAML costs more than scoring: a file is parsed once, until it changes (`_modified_ns` is part of the key)."""
     cfg = load_cfg(source)
     return to_spec(cfg), cfg
 

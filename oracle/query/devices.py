@@ -32,5 +32,5 @@ def _modified_ns(source: str | Path) -> int:
 
 
 @lru_cache(maxsize=1024)
-def _load(source: str, modified_ns: int) -> Device:
+def _load(source: str, _modified_ns: int) -> Device:
     return load_device(source)

@@ -146,12 +146,14 @@ def _scores(
         return np.concatenate([getattr(part, name) for part in parts]) if parts else np.zeros(0, dtype=np.int64)
 
     latency = np.concatenate([part.latency_s for part in parts], axis=1) if parts else np.zeros((len(devices), 0))
+    fields: dict[str, Any] = {
+        name: column(name) for name in ("macs", "flops", "params", "activations", "traffic_bytes", "peak_memory_bytes")
+    }
     return Scores(
-        workload,
-        *(column(name) for name in ("macs", "flops", "params", "activations", "traffic_bytes")),
-        column("pycls_macs") // workload.batch_size,
-        column("pycls_activations") // workload.batch_size,
-        column("peak_memory_bytes"),
-        MappingProxyType({device.name: row * 1e3 for device, row in zip(devices, latency, strict=True)}),
-        networks,
+        workload=workload,
+        **fields,
+        pycls_flops=column("pycls_macs") // workload.batch_size,
+        pycls_acts=column("pycls_activations") // workload.batch_size,
+        latency_ms=MappingProxyType({d.name: row * 1e3 for d, row in zip(devices, latency, strict=True)}),
+        networks=networks,
     )

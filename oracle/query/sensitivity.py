@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from oracle.devices import Device
 from oracle.families import to_spec
-from oracle.families.knobs import turns_of
+from oracle.families.knobs import Turn, turns_of
 from oracle.query.devices import find_devices
 from oracle.query.many import Scores, score_many
 from oracle.spec import Workload
 
 if TYPE_CHECKING:
-    from yacs.config import CfgNode
+    from oracle.config import CfgNode
 
 __all__ = ["Effect", "Sensitivity", "sensitivity_of"]
 
@@ -74,9 +74,7 @@ class Sensitivity:
         return tuple(sorted(faster, key=lambda effect: -_worth(effect, device)))
 
 
-def sensitivity_of(
-    cfg: CfgNode, devices: Iterable[str | Path | Device], workload: Workload
-) -> Sensitivity:
+def sensitivity_of(cfg: CfgNode, devices: Iterable[str | Path | Device], workload: Workload) -> Sensitivity:
     """Turn every knob of a config one step up and one step down.
 
     Raises:
@@ -87,18 +85,7 @@ def sensitivity_of(
     fields = {name: getattr(workload, name) for name in Workload.__dataclass_fields__}
     net = to_spec(cfg)
     scores = score_many([net, *(turn.network for turn in turns)], places, **fields)
-    effects = tuple(
-        Effect(
-            turn.knob.name,
-            turn.knob.key,
-            turn.knob.index,
-            turn.before,
-            turn.after,
-            *(_delta(scores, name, row) for name in ("macs", "flops", "params", "traffic_bytes", "peak_memory_bytes")),
-            MappingProxyType({name: float(column[row] - column[0]) for name, column in scores.latency_ms.items()}),
-        )
-        for row, turn in enumerate(turns, start=1)
-    )
+    effects = tuple(_effect(turn, scores, row) for row, turn in enumerate(turns, start=1))
     return Sensitivity(
         net.name,
         workload,
@@ -107,6 +94,23 @@ def sensitivity_of(
         int(scores.traffic_bytes[0]),
         MappingProxyType({name: float(column[0]) for name, column in scores.latency_ms.items()}),
         effects,
+    )
+
+
+def _effect(turn: Turn, scores: Scores, row: int) -> Effect:
+    deltas: dict[str, Any] = {
+        f"delta_{name}": _delta(scores, name, row)
+        for name in ("macs", "flops", "params", "traffic_bytes", "peak_memory_bytes")
+    }
+    latency = {name: float(column[row] - column[0]) for name, column in scores.latency_ms.items()}
+    return Effect(
+        knob=turn.knob.name,
+        key=turn.knob.key,
+        index=turn.knob.index,
+        before=turn.before,
+        after=turn.after,
+        **deltas,
+        delta_latency_ms=MappingProxyType(latency),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from types import MappingProxyType
@@ -43,10 +43,10 @@ def table_columns(count: NetCount) -> Columns:
     kernels = count.kernels
     traffic = [kernel.read_bytes + kernel.write_bytes for kernel in kernels]
     try:
-        columns = [
+        matrix, vector, moved = (
             np.array(column, dtype=np.int64)
             for column in ([k.matrix_flops for k in kernels], [k.vector_flops for k in kernels], traffic)
-        ]
+        )
     except OverflowError as error:
         raise OracleError("a kernel's FLOPs or bytes exceed 64 bits: the network or the batch is too large") from error
     kinds = KernelKinds(
@@ -56,7 +56,7 @@ def table_columns(count: NetCount) -> Columns:
     )
     macs = sum(kernel.macs for kernel in kernels)
     flops = sum(kernel.matrix_flops + kernel.vector_flops for kernel in kernels)
-    return Columns(count, kinds, *columns, macs, flops, sum(traffic))
+    return Columns(count, kinds, matrix, vector, moved, macs, flops, sum(traffic))
 
 
 @lru_cache(maxsize=1024)

@@ -123,7 +123,9 @@ def _backward(
 ) -> tuple[dict[Any, Any], Any]:
     """Run the backward pass from `starts`; returns the gradients of the parameters and that of the first input."""
     if not starts:
-        raise TraceError(f"module={type(module).__name__}: nothing in its output requires a gradient, so it cannot train")
+        raise TraceError(
+            f"module={type(module).__name__}: nothing in its output requires a gradient, so it cannot train"
+        )
     for tensor in given:
         recorder.give(tensor, "input")
     params = [tensor for tensor in module.parameters() if tensor.requires_grad]

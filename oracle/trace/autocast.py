@@ -39,7 +39,9 @@ FLOAT32 = frozenset(
 )
 """Run in float32: arguments in half precision are cast."""
 
-FLOAT32_INSIDE = frozenset("sum prod softmax log_softmax cumsum cumprod norm linalg_vector_norm linalg_matrix_norm".split())
+FLOAT32_INSIDE = frozenset(
+    "sum prod softmax log_softmax cumsum cumprod norm linalg_vector_norm linalg_matrix_norm".split()
+)
 """Compute and answer in float32, which they take as their `dtype`; nothing is cast beforehand."""
 
 WIDEST = frozenset("addcdiv addcmul atan2 bilinear cross dot vdot grid_sampler index_put tensordot scatter_add".split())
@@ -73,7 +75,9 @@ class Autocast:
                 args, kwargs = self._cast((args, kwargs), torch.float32)
             elif name in WIDEST:
                 args, kwargs = self._cast((args, kwargs), _widest((args, kwargs)))
-            elif name in FLOAT32_INSIDE and kwargs.get("dtype") is None and _first(args, kwargs).dtype in _AUTOCAST_TYPES:
+            elif (
+                name in FLOAT32_INSIDE and kwargs.get("dtype") is None and _first(args, kwargs).dtype in _AUTOCAST_TYPES
+            ):
                 kwargs = {**kwargs, "dtype": torch.float32}
             elif name == "cross_entropy_loss":
                 return self._cross_entropy(func, *args, **kwargs)

@@ -37,7 +37,8 @@ _MEMBERS = {
     " _native_batch_norm_legit_no_training _batch_norm_with_update _batch_norm_no_update batch_norm_backward"
     " cudnn_batch_norm cudnn_batch_norm_backward miopen_batch_norm miopen_batch_norm_backward"
     " native_layer_norm native_layer_norm_backward native_group_norm native_group_norm_backward"
-    " _fused_rms_norm _fused_rms_norm_backward _weight_norm_interface _weight_norm_interface_backward oracle::rms_norm oracle::rms_norm_backward",
+    " _fused_rms_norm _fused_rms_norm_backward _weight_norm_interface _weight_norm_interface_backward"
+    " oracle::rms_norm oracle::rms_norm_backward",
     "activation": "relu relu_ relu6 threshold threshold_ threshold_backward hardtanh hardtanh_ hardtanh_backward"
     " sigmoid sigmoid_ sigmoid_backward tanh tanh_ tanh_backward silu silu_ silu_backward gelu gelu_ gelu_backward"
     " hardswish hardswish_ hardswish_backward hardsigmoid hardsigmoid_ hardsigmoid_backward mish mish_ mish_backward"
@@ -130,8 +131,7 @@ def is_pointwise(func: Any) -> bool:
     if torch.Tag.pointwise in func.tags:
         return True
     name: str = func._schema.name.split("::")[-1]
-    if name.startswith("_foreach_"):
-        name = name[len("_foreach_") :]
+    name = name.removeprefix("_foreach_")
     plain = getattr(torch.ops.aten, name.rstrip("_"), None) if func.namespace == "aten" else None
     return plain is not None and any(
         torch.Tag.pointwise in getattr(plain, overload).tags for overload in plain.overloads()
@@ -140,7 +140,9 @@ def is_pointwise(func: Any) -> bool:
 
 def written_results(name: str, args: tuple[Any, ...], results: list[Any]) -> list[Any]:
     """The results that are really written: batch norm in evaluation leaves its saved statistics empty."""
-    return results[:1] if name in ("aten.native_batch_norm", "aten._native_batch_norm_legit") and not args[5] else results
+    return (
+        results[:1] if name in ("aten.native_batch_norm", "aten._native_batch_norm_legit") and not args[5] else results
+    )
 
 
 def hidden_writes(name: str, args: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -73,9 +73,7 @@ class CallRecorder(TorchFunctionMode):
         name = func.__name__.removesuffix("_with_indices")
         by_name = found_by_name(func, name, sys._getframe(2))
         shapes = {key: shapes_of(value) for key, value in kwargs.items()}
-        self.functions.append(
-            FunctionCall(call, name, kind, by_name, shapes_of(args), shapes, shapes_of(out))
-        )
+        self.functions.append(FunctionCall(call, name, kind, by_name, shapes_of(args), shapes, shapes_of(out)))
 
 
 def in_backward() -> bool:

@@ -200,7 +200,9 @@ def _no(*_: Any) -> bool:
 def _truth(tensor: Any) -> bool:
     """To torch's own transformer layers, whether a mask is the causal one: it is counted as any other mask."""
     frame = sys._getframe(1)
-    while frame is not None and frame.f_globals.get("__name__", "").startswith(("oracle.", "torch.utils", "torch.overr")):
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(
+        ("oracle.", "torch.utils", "torch.overr")
+    ):
         frame = frame.f_back
     return False if frame is not None and frame.f_code.co_name == "_detect_is_causal_mask" else bool(tensor)
 

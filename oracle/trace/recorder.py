@@ -30,6 +30,7 @@ __all__ = ["Recorder"]
 
 _TO_COPY = torch.ops.aten._to_copy.default
 
+
 class Recorder(TorchDispatchMode):
     """Records operators, and the memory they read and write, while it is entered.
 
@@ -107,7 +108,9 @@ class Recorder(TorchDispatchMode):
 
     def _use(self, tensor: Any) -> Use:
         value = self.value_of(tensor)
-        return Use(value, dims_of(tensor.shape), dims_of(tensor.stride()), dim_of(tensor.storage_offset()), _dtype(tensor))
+        return Use(
+            value, dims_of(tensor.shape), dims_of(tensor.stride()), dim_of(tensor.storage_offset()), _dtype(tensor)
+        )
 
     # -- operators -----------------------------------------------------------------------------------------
 

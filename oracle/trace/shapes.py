@@ -52,16 +52,16 @@ def _convolution_checked(*args: Any) -> Any:
     channels = x.shape[1 if x.dim() == weight.dim() else 0]
     expected = weight.shape[0] if transposed else weight.shape[1] * groups
     if channels != expected:
-        raise RuntimeError(f"expected input with {expected} channels for weight of size {tuple(weight.shape)}, got {channels}")
+        raise RuntimeError(
+            f"expected input with {expected} channels for weight of size {tuple(weight.shape)}, got {channels}"
+        )
     out = _convolution(*args)
     if any(size <= 0 for size in out.shape[2:]):
         raise RuntimeError(f"the kernel {tuple(weight.shape[2:])} does not fit the input {tuple(x.shape)}")
     return out
 
 
-def _convolution_backward(
-    grad: Any, x: Any, weight: Any, bias_sizes: Any, *options: Any
-) -> tuple[Any, Any, Any]:
+def _convolution_backward(grad: Any, x: Any, weight: Any, bias_sizes: Any, *options: Any) -> tuple[Any, Any, Any]:
     mask = options[-1]
     layout = _channels_last(x)
     dx = _empty(grad, x.shape, layout) if mask[0] else None

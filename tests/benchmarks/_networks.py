@@ -16,11 +16,12 @@ import numpy as np
 
 import oracle
 from oracle.calibration import RoofTimes, kernel_class, roof_times
-from oracle.counting import count
+from oracle.counting import KernelCount, count
 from oracle.counting.chain import count_net
 from oracle.devices import Device
+from oracle.optable import OpTable
 from oracle.roofline import KernelKinds
-from oracle.spec import Workload
+from oracle.spec import NetSpec, Workload
 
 TIMM = "huggingface/pytorch-image-models results, {0}"
 NEUSIGHT = "sitar-lab/NeuSight single kernels, torch 2.1, event-timed"
@@ -140,7 +141,7 @@ def _traced(model: str, image: int, workload: Workload, reparameterised: bool) -
     except (OracleError, RuntimeError) as error:
         print(f"{model}: left out: {str(error)[:100]}")
         return None
-    return _kernels(count(table, workload).kernels)
+    return _kernels([(table, kernel) for kernel in count(table, workload).kernels])
 
 
 def _cross_entropy(output: Any) -> Any:
@@ -151,16 +152,17 @@ def _cross_entropy(output: Any) -> Any:
     return torch.nn.functional.cross_entropy(scores, target)
 
 
-def _kernels(counted: Sequence[Any]) -> Kernels:
+def _kernels(counted: Sequence[tuple[OpTable, KernelCount]]) -> Kernels:
+    kernels = [kernel for _, kernel in counted]
     return Kernels(
         KernelKinds(
-            tuple(kernel_class(kernel.op_class, kernel.name) for kernel in counted),
-            tuple(kernel.matrix_dtype for kernel in counted),
-            tuple(kernel.vector_dtype for kernel in counted),
+            tuple(kernel_class(table, kernel.rows) for table, kernel in counted),
+            tuple(kernel.matrix_dtype for kernel in kernels),
+            tuple(kernel.vector_dtype for kernel in kernels),
         ),
-        np.array([kernel.matrix_flops for kernel in counted], dtype=np.float64),
-        np.array([kernel.vector_flops for kernel in counted], dtype=np.float64),
-        np.array([kernel.read_bytes + kernel.write_bytes for kernel in counted], dtype=np.float64),
+        np.array([kernel.matrix_flops for kernel in kernels], dtype=np.float64),
+        np.array([kernel.vector_flops for kernel in kernels], dtype=np.float64),
+        np.array([kernel.read_bytes + kernel.write_bytes for kernel in kernels], dtype=np.float64),
     )
 
 
@@ -197,13 +199,18 @@ def space_groups(data: Path, space: str, limit: int, seed: int = 0) -> Iterator[
                 [row["arch"] for row in chosen],
                 [space] * len(chosen),
                 [workload.batch_size] * len(chosen),
-                [_kernels(count_net(spec, workload).kernels).at(device) for spec in specs],
+                [_of_spec(spec, workload).at(device) for spec in specs],
                 np.array([float(row[column]) for row in chosen]) * 1e-3,
             ),
         )
 
 
-def _spec(space: str, arch: str) -> Any:
+def _of_spec(spec: NetSpec, workload: Workload) -> Kernels:
+    counted = count_net(spec, workload)
+    return _kernels([(counted.tables[kernel.cell], kernel) for kernel in counted.kernels])
+
+
+def _spec(space: str, arch: str) -> NetSpec:
     if space == "nasbench201":
         return oracle.to_spec(oracle.load_cfg("NB201-ResNet", ["NB201.ARCH", arch]))
     return oracle.to_spec(oracle.load_cfg("FBNet-C", ["FBNET.OPS", [int(word) for word in arch.split()]]))

@@ -98,8 +98,8 @@ def test_a_measured_space_has_images_and_classes_of_its_own(family: str) -> None
     named = cfg_from_dict({"MODEL": {"TYPE": family}})
     told = cfg_from_dict({}, ["MODEL.TYPE", family])
 
-    assert (named.TRAIN.IM_SIZE, named.MODEL.NUM_CLASSES) == SPACES[family]
-    assert told == named
+    assert SPACES[family] == (named.TRAIN.IM_SIZE, named.MODEL.NUM_CLASSES)
+    assert named == told
     assert default_cfg(family).TRAIN == named.TRAIN
     assert to_yaml(named) == f"MODEL:\n  TYPE: {family}\n"
 

@@ -26,9 +26,7 @@ def recount(table: OpTable) -> Recount:
     """MACs, parameters, and elements of the outputs of convolutions and products (not of `torch.mm`)."""
     rows = _live_rows(table)
     live = {row.call for row in rows}
-    opaque = {
-        call.call for call in table.functions if call.name.startswith("conv") and _padding_is_word(call)
-    }
+    opaque = {call.call for call in table.functions if call.name.startswith("conv") and _padding_is_word(call)}
     macs = activations = 0
     for call in table.functions:
         if call.name in _RULES and call.kind != "python" and call.call in live:

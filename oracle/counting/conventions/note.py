@@ -33,7 +33,7 @@ def _operations(row: Row) -> int:
     if row.name in _PER_OUTPUT:
         return _PER_OUTPUT[row.name] * int(prod(row.out))
     if row.op_class in _LAYERS:
-        return macs_of(row)
+        return int(macs_of(row))
     # An adaptive pool to one pixel reaches the dispatcher as a mean.
     if row.op_class == "pool" or row.function.startswith("adaptive_avg_pool"):
         return int(prod(row.args[0]))

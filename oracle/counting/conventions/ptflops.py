@@ -34,9 +34,7 @@ Size = tuple[int, ...]
 
 def recount(table: OpTable) -> Recount:
     """MACs of one image of the batch, and the parameters that require a gradient."""
-    modules = sum(
-        _MODULES[call.type_name](call) * call.places for call in table.calls if call.type_name in _MODULES
-    )
+    modules = sum(_MODULES[call.type_name](call) * call.places for call in table.calls if call.type_name in _MODULES)
     functions = sum(_function(call) for call in table.functions if call.by_name)
     root = table.calls[-1]
     batch = root.inputs[0][0] if root.inputs else 1
@@ -91,9 +89,7 @@ def _step(call: ModuleCall, width: int, suffix: str) -> int:
 
 def _multihead_attention(call: ModuleCall) -> int:
     if len(call.inputs) != 3 or any(len(shape) != 3 for shape in call.inputs):
-        raise refuse(
-            "ptflops", f"module {call.path!r}: it expects a batch of query, key and value by position"
-        )
+        raise refuse("ptflops", f"module {call.path!r}: it expects a batch of query, key and value by position")
     first, second = (0, 1) if call.config["batch_first"] else (1, 0)
     q, k, v = call.inputs
     heads = call.config["num_heads"]

@@ -12,13 +12,15 @@ from oracle.optable import OpTable, Row, Shape
 __all__ = ["engine", "has_bias", "is_foldable_norm"]
 
 _FOLDED_INTO = frozenset({"conv", "depthwise", "grouped", "linear"})
-_NORMS = frozenset({"aten.native_batch_norm", "aten._native_batch_norm_legit_no_training", "aten._batch_norm_no_update"})
+_NORMS = frozenset(
+    {"aten.native_batch_norm", "aten._native_batch_norm_legit_no_training", "aten._batch_norm_no_update"}
+)
 _ADDITIONS = frozenset({"aten.add", "aten.add_"})
 _CALLER = -1  # stands among the consumers for whoever called the network
 _RANDOM = frozenset(
     f"aten.{name}"
-    for name in "bernoulli bernoulli_ uniform_ normal_ exponential_ rand randn rand_like randn_like randint randint_like"
-    " randperm multinomial native_dropout".split()
+    for name in "bernoulli bernoulli_ uniform_ normal_ exponential_ rand randn rand_like randn_like randint"
+    " randint_like randperm multinomial native_dropout".split()
 )
 
 
@@ -111,7 +113,7 @@ def _fits(table: OpTable, tail: int, anchor: int, row: Row) -> bool:
     if row.name in _ADDITIONS:
         shapes = [argument for argument in row.args[:2] if isinstance(argument, Shape)]
         return len(shapes) == 2 and shapes[0] == shapes[1]
-    return row.op_class == "activation" and len(row.reads) == 1 or row.name == "aten._to_copy"
+    return (row.op_class == "activation" and len(row.reads) == 1) or row.name == "aten._to_copy"
 
 
 def _gone(table: OpTable, anchor: int, norm: int) -> set[int]:

@@ -87,5 +87,7 @@ def _is_zero_product(row: Row) -> bool:
 
 def _is_sum(row: Row) -> bool:
     """Of two tensors of one shape, unscaled."""
-    plain = row.name == "aten.add" and row.kwargs.get("alpha", 1) == 1
-    return plain and all(isinstance(term, Shape) for term in row.args) and row.args[0] == row.args[1]
+    if row.name != "aten.add" or row.kwargs.get("alpha", 1) != 1 or len(row.args) != 2:
+        return False
+    first, second = row.args
+    return isinstance(first, Shape) and isinstance(second, Shape) and first == second

@@ -16,7 +16,8 @@ WIDTH = 4
 
 
 def cell(arch: str) -> NASBench201Cell:
-    made = initialise(make_cell(CellSpec.make("nasbench201_cell", width=WIDTH, arch=arch, **NORM)), seed=0).eval()
+    spec = CellSpec.make("nasbench201_cell", width=WIDTH, arch=arch, **NORM)
+    made = initialise(make_cell(spec), seed=0).eval()
     assert isinstance(made, NASBench201Cell)
     return made
 

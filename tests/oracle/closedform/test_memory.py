@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -40,7 +42,7 @@ def test_runs_peak_where_their_cells_do(training: bool, data: st.DataObject) -> 
     runs = data.draw(st.lists(st.tuples(cells(training), st.integers(0, 4)), min_size=1, max_size=4))
     chain = ChainMemory(1, training)
     for cell, count in runs:
-        fields = {name: np.array([getattr(cell, name)]) for name in CellMemory.__dataclass_fields__}
+        fields: dict[str, Any] = {name: np.array([getattr(cell, name)]) for name in CellMemory.__dataclass_fields__}
         chain.add(np.array([0]), np.array([count]), CellMemory(**fields))
     single = [cell for cell, count in runs for _ in range(count)]
     expected = chain_peak(single).peak_bytes if single else 0

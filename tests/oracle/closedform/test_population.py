@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -22,7 +24,7 @@ from oracle.spec import CellSpec, NetSpec, Workload
 
 _STORE = TemplateStore()
 _DEVICE = load_device("t4")
-_BN = {"activation": "relu", "inplace": True, "bn_eps": 1e-5, "bn_momentum": 0.1}
+_BN: dict[str, Any] = {"activation": "relu", "inplace": True, "bn_eps": 1e-5, "bn_momentum": 0.1}
 
 
 @st.composite
@@ -121,7 +123,7 @@ _WORKLOADS = st.builds(
 
 def assert_equal(nets: list[NetSpec], workload: Workload) -> None:
     costs = cost_population(_STORE, Population.of(nets), workload, [_DEVICE])
-    fields = {name: getattr(workload, name) for name in Workload.__dataclass_fields__}
+    fields: dict[str, Any] = {name: getattr(workload, name) for name in Workload.__dataclass_fields__}
     for row, net in enumerate(nets):
         expected = score(net, [_DEVICE], **fields)
         found = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from oracle.closedform.store import default_cache_file
 from oracle.families.population import Population
 from oracle.spec import CellSpec, NetSpec, Workload
 
-_BN = {"activation": "relu", "inplace": True, "bn_eps": 1e-5, "bn_momentum": 0.1}
+_BN: dict[str, Any] = {"activation": "relu", "inplace": True, "bn_eps": 1e-5, "bn_momentum": 0.1}
 _NET = NetSpec(
     (
         CellSpec.make("simple_stem_in", w_in=3, w_out=16, **_BN),
@@ -69,7 +70,9 @@ def test_a_tampered_file_runs_nothing(filled: TemplateStore, tmp_path: Path) -> 
     assert TemplateStore().load(path) == 0
 
 
-def test_a_full_disk_leaves_the_old_file(filled: TemplateStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_the_old_file(
+    filled: TemplateStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "templates.json"
     filled.save(path)
     before = path.read_bytes()
@@ -77,7 +80,7 @@ def test_a_full_disk_leaves_the_old_file(filled: TemplateStore, tmp_path: Path, 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(store_module.os, "replace", full)
+    monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(OSError, match="No space"):
         filled.save(path)
     assert path.read_bytes() == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,13 +16,11 @@ from oracle.counting.conventions import recount
 from oracle.counting.memory import CellMemory
 from oracle.spec import CellSpec, Workload
 
-_BN = {"activation": "relu", "inplace": True, "bn_eps": 1e-5, "bn_momentum": 0.1}
+_BN: dict[str, Any] = {"activation": "relu", "inplace": True, "bn_eps": 1e-5, "bn_momentum": 0.1}
 _BLOCK = CellSpec.make(
     "res_bottleneck_block", w_in=24, w_out=40, stride=2, w_b=40, groups=5, w_se=6, stride_1x1=False, **_BN
 )
-_MBCONV = CellSpec.make(
-    "mbconv", w_in=16, w_exp=96, kernel=5, stride=1, w_se=4, w_out=16, drop_connect=0.0, **_BN
-)
+_MBCONV = CellSpec.make("mbconv", w_in=16, w_exp=96, kernel=5, stride=1, w_se=4, w_out=16, drop_connect=0.0, **_BN)
 _ENCODER = CellSpec.make("vit_encoder", hidden_dim=48, num_heads=3, mlp_dim=96, ln_eps=1e-6)
 
 _CASES = [

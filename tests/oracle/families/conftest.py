@@ -11,7 +11,6 @@ import pytest
 
 from oracle.spec import NetSpec
 
-
 STEMS = {"simple_stem_in": (3, 2), "res_stem_cifar": (3, 1), "res_stem_in": (7, 2)}
 
 

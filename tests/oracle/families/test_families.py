@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -146,13 +147,19 @@ ITEMS: dict[str, list[Any]] = {
     "C_STEM_STRIDES": [1, 2, 2, 4],
     "C_STEM_DIMS": [24, 48, 768],
 }
+
+
+def lists(items: Sequence[Any], length: int) -> st.SearchStrategy[Any]:
+    return st.lists(st.sampled_from(items), min_size=length, max_size=length)
+
+
 # Lists of a length of their own.
 CHOSEN: dict[str, st.SearchStrategy[Any]] = {
-    "NB201.OPS": st.just([]) | st.lists(st.sampled_from(["none", "skip_connect", "conv"]), min_size=5, max_size=6),
-    "FBNET.OPS": st.lists(st.integers(0, 9), min_size=21, max_size=22) | st.lists(st.integers(0, 8), min_size=22, max_size=22),
-    "OFA.KERNELS": st.lists(st.sampled_from([3, 5, 7]), min_size=1, max_size=1) | st.just([5] * 20),
-    "OFA.EXPANSIONS": st.lists(st.sampled_from([3, 4, 6, 5]), min_size=1, max_size=1),
-    "OFA.DEPTHS": st.lists(st.sampled_from([2, 3, 4]), min_size=5, max_size=5) | st.just([2]),
+    "NB201.OPS": st.just([]) | lists(["none", "skip_connect", "conv"], 6),
+    "FBNET.OPS": lists(range(9), 22) | lists(range(10), 21),
+    "OFA.KERNELS": lists([3, 5, 7], 20) | lists([5], 1),
+    "OFA.EXPANSIONS": lists([3, 4, 6, 5], 1),
+    "OFA.DEPTHS": lists([2, 3, 4], 5) | lists([2, 5], 1),
 }
 SECTIONS = {"effnet": "EN", "nasbench201": "NB201", "ofa_mobilenetv3": "OFA"}
 SIZES = [0, 1, 2, 3, 4, 8, 12, 16, 32, 48, 50, 64, 110, 224, 1000, 2**20, 2**31, 2**53]

@@ -32,16 +32,18 @@ def test_skips_are_cells_only_where_they_change_the_shape() -> None:
 
 @pytest.mark.parametrize(
     ("op", "kernel", "expansion", "groups"),
-    [(0, 3, 1, 1), (1, 3, 1, 2), (2, 3, 3, 1), (3, 3, 6, 1), (4, 5, 1, 1), (5, 5, 1, 2), (6, 5, 3, 1), (7, 5, 6, 1)],
-)
-def test_the_choices_are_those_of_the_measured_space(op: int, kernel: int, expansion: int, groups: int) -> None:
+    [(0, 3, 1, 1), (1, 3, 1, 2), (2, 3, 3, 1), (3, 3, 6, 1),
+     (4, 5, 1, 1), (5, 5, 1, 2), (6, 5, 3, 1), (7, 5, 6, 1)],
+)  # fmt: skip
+def test_the_choices_are_those_of_the_space(op: int, kernel: int, expansion: int, groups: int) -> None:
     blocks = fbnet([op] * 22).cells[1:-1]
 
     assert len(blocks) == LAYERS == 22
     assert {cell.kind for cell in blocks} == {"fbnet_block"}
     assert {(cell["kernel"], cell["groups"]) for cell in blocks} == {(kernel, groups)}
     assert [cell["w_exp"] for cell in blocks] == [expansion * int(cell["w_in"]) for cell in blocks]
-    assert [cell["w_out"] for cell in blocks] == [16, *[24] * 4, *[32] * 4, *[64] * 4, *[112] * 4, *[184] * 4, 352]
+    middle = [width for width in (24, 32, 64, 112, 184) for _ in range(4)]
+    assert [cell["w_out"] for cell in blocks] == [16, *middle, 352]
     strided = [i for i, cell in enumerate(blocks) if cell["stride"] == 2]
     assert strided == [1, 5, 9, 17]
 
@@ -49,7 +51,8 @@ def test_the_choices_are_those_of_the_measured_space(op: int, kernel: int, expan
 def test_layers_are_chosen_one_by_one() -> None:
     ops = [i % 9 for i in range(22)]
     kernels = [cell.kwargs.get("kernel") for cell in fbnet(ops).cells[1:-1]]
-    kept = [op for layer, op in enumerate(ops) if layer != 8]  # which is skipped; so is 17, which has a stride
+    # Layer 8 is skipped; so is layer 17, which has a stride.
+    kept = [op for layer, op in enumerate(ops) if layer != 8]
     assert kernels == [None if op == 8 else 3 if op < 4 else 5 for op in kept]
 
 
@@ -58,7 +61,8 @@ def test_fbnet_c_has_the_size_that_timm_gives(by_hand: Callable[[NetSpec], Any])
     counted = by_hand(fbnet([0, 3, 8, 0, 0, 7, 6, 7, 3, 7, 6, 7, 7, 7, 7, 7, 6, 7, 7, 7, 7, 3]))
     assert counted.params == 5_572_200
     assert round(counted.activations / 1e6, 2) == 6.51
-    assert counted.macs / 1e6 == pytest.approx(375, rel=0.03)  # table 5 of arXiv 1812.03443, whose first layer skips
+    # Table 5 of arXiv 1812.03443, whose first layer is a skip.
+    assert counted.macs / 1e6 == pytest.approx(375, rel=0.03)
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def test_an_architecture_alone_is_the_cifar_network() -> None:
 
 def test_six_operations_say_what_their_string_says() -> None:
     ops = [CONV, NONE, SKIP, "avg_pool_3x3", NONE, "nor_conv_1x1"]
-    assert to_spec(cfg_from_dict({"MODEL": {"TYPE": "nasbench201"}, "NB201": {"OPS": ops}})) == nasbench(arch(*ops))
+    assert nasbench("", NB201={"OPS": ops}) == nasbench(arch(*ops))
 
 
 @pytest.mark.parametrize(
@@ -56,21 +56,19 @@ def test_six_operations_say_what_their_string_says() -> None:
 )
 def test_other_operations_name_their_key(section: dict[str, Any]) -> None:
     with pytest.raises(ConfigError) as caught:
-        to_spec(cfg_from_dict({"MODEL": {"TYPE": "nasbench201"}, "NB201": section}))
+        nasbench("", NB201=section)
     assert caught.value.key == "NB201.OPS"
 
 
 def test_images_and_classes_of_the_other_two_data_sets() -> None:
     """ImageNet-16-120: 16 x 16 images of 120 classes."""
-    net = nasbench(
-        arch(*[CONV] * 6), MODEL={"TYPE": "nasbench201", "NUM_CLASSES": 120}, TRAIN={"IM_SIZE": 16}
-    )
+    net = nasbench(arch(*[CONV] * 6), MODEL={"TYPE": "nasbench201", "NUM_CLASSES": 120}, TRAIN={"IM_SIZE": 16})
     assert net.input_shape == (3, 16, 16)
     assert net.cells[-1]["num_classes"] == 120
 
 
-# Millions of MACs and of parameters that the benchmark's own interface (github.com/D-X-Y/NAS-Bench-201) gives for
-# CIFAR-10: its smallest networks, and its largest.
+# Millions of MACs and of parameters that the benchmark's own interface (github.com/D-X-Y/NAS-Bench-201) gives
+# for CIFAR-10: its smallest networks, and its largest.
 @pytest.mark.parametrize(
     ("ops", "macs_m", "params_m"),
     [([SKIP] * 6, 7.78305, 0.073306), ([NONE] * 6, 7.78305, 0.073306), ([CONV] * 6, 220.11969, 1.531546)],
@@ -83,8 +81,8 @@ def test_networks_have_their_published_size(
 
 
 def test_every_architecture_of_the_space_is_a_network_of_its_own() -> None:
-    cells = [{"MODEL": {"TYPE": "nasbench201"}, "NB201": {"ARCH": arch(*ops)}} for ops in product(OPERATIONS, repeat=6)]
-    assert len({to_spec(cfg_from_dict(cell)) for cell in cells[::25]}) == 15_625 // 25
+    every = [arch(*ops) for ops in product(OPERATIONS, repeat=6)]
+    assert len({nasbench(ops) for ops in every[::25]}) == 15_625 // 25
 
 
 @pytest.mark.parametrize(
@@ -104,7 +102,8 @@ def test_every_architecture_of_the_space_is_a_network_of_its_own() -> None:
     ],
 )
 def test_a_string_of_another_form_is_told_the_form(ops: str) -> None:
-    with pytest.raises(ConfigError, match=r"expected \|op~0\|\+\|op~0\|op~1\|\+.* with op one of none, skip") as caught:
+    form = r"expected \|op~0\|\+\|op~0\|op~1\|\+.* with op one of none, skip"
+    with pytest.raises(ConfigError, match=form) as caught:
         nasbench(ops)
     assert caught.value.key == "NB201.ARCH"
 

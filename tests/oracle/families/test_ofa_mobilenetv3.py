@@ -55,7 +55,8 @@ def test_choices_become_cells() -> None:
     )
 
 
-# Parameters of subnets that the paper's own code (PyPI: ofa 0.1.0) builds, and their MACs at 176 x 176 without bias.
+# Parameters of subnets that the paper's own code (PyPI: ofa 0.1.0) builds, and their MACs at 176 x 176 without
+# bias additions, as fvcore counts them.
 @pytest.mark.parametrize(
     ("section", "params", "macs"),
     [
@@ -90,9 +91,7 @@ def test_the_resolution_is_the_image_unless_it_is_zero() -> None:
     assert ofa(SMALL, TRAIN={"IM_SIZE": 96}).input_shape == (3, 96, 96)
 
 
-@pytest.mark.parametrize(
-    ("width", "divisible"), [(1, 8), (12, 16), (20, 24), (30, 32), (36, 40), (84, 88), (168, 168)]
-)
+@pytest.mark.parametrize(("width", "divisible"), [(1, 8), (12, 16), (20, 24), (30, 32), (36, 40), (84, 88), (168, 168)])
 def test_widths_round_to_multiples_of_eight_and_lose_no_tenth(width: int, divisible: int) -> None:
     assert _divisible(width) == divisible
     assert 10 * _divisible(width) >= 9 * width

@@ -20,8 +20,8 @@ ByHand = Callable[[NetSpec], Any]
 
 # Millions of parameters and of MACs of networks that the table beside the checkout leaves out: RegNet and
 # EfficientNet from pycls's model zoo, ResNeXt and ViT from timm's results, the CIFAR networks from
-# github.com/akamaster/pytorch_resnet_cifar10 (whose shortcuts have no weights, hence a little less), NAS-Bench-201
-# from its own interface, FBNet-C from timm's results.
+# github.com/akamaster/pytorch_resnet_cifar10 (whose shortcuts have no weights, hence a little less),
+# NAS-Bench-201 from its own interface, FBNet-C from timm's results.
 PUBLISHED = {
     "RegNetX-1.6GF": (9.2, 1600),
     "RegNetX-12GF": (46.1, 12100),

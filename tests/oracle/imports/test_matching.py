@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch.profiler import ProfilerActivity, profile
 
 import oracle
 from oracle.counting.chain import count_net
-from oracle.imports import OperatorCall, match_operators, read_trace
+from oracle.imports import OperatorCall, calibration_points, match_operators, read_trace
 from oracle.spec import Workload
 
 
@@ -55,3 +56,14 @@ def test_a_lost_operator_leaves_one_kernel_without_measurement(calls: tuple[Oper
     linear = next(index for index, call in enumerate(calls) if call.name == "aten::linear")
     found = match_operators(calls[:linear] + calls[linear + 1 :], kernels)
     assert [kernel.op_class for kernel in found.left] == ["linear"]
+
+
+def test_matches_are_points_to_calibrate_with(calls: tuple[OperatorCall, ...]) -> None:
+    device = oracle.load_device("i9-10940x")
+    found = match_operators(calls, count_net(oracle.to_spec(oracle.load_cfg("R-56")), Workload()).kernels)
+    rows, seconds = calibration_points(found, device)
+    assert len(rows) == len(seconds) == len(found.matches)
+    assert seconds == [match.seconds for match in found.matches]
+    predicted = oracle.score("R-56", [device]).latency_ms[device.name] * 1e-3
+    bounds = (np.maximum(row.compute_s, row.memory_s) @ row.count for row in rows)
+    assert sum(bounds) == pytest.approx(predicted)

@@ -60,9 +60,9 @@ def test_a_convolution_of_zeros_runs() -> None:
     assert (found["aten.mul"], found["aten.convolution"]) == (1, 1)
 
 
-@pytest.mark.parametrize("ops", ["none none none none none none", "nor_conv_3x3 nor_conv_3x3 none none none none"])
-def test_an_output_of_zeros_is_made_from_the_input(ops: str) -> None:
-    assert kernels(ops, "engine") == Counter({"aten.mul": 1})
+@pytest.mark.parametrize("first", ["none none none", "nor_conv_3x3 nor_conv_3x3 none"])
+def test_an_output_of_zeros_is_made_from_the_input(first: str) -> None:
+    assert kernels(f"{first} none none none", "engine") == Counter({"aten.mul": 1})
 
 
 def test_a_cell_that_only_hands_on_keeps_a_sum() -> None:

@@ -1,0 +1,67 @@
+"""What `oracle` and `oracle-search` do about everything that can end a command."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from oracle.cli._messages import complain
+from oracle.cli._parser import TRACEBACK
+from oracle.errors import OracleError
+
+__all__ = ["guarded"]
+
+
+def guarded(program: str, parser: Callable[[], argparse.ArgumentParser], argv: Sequence[str] | None) -> int:
+    """Run the command that some arguments name and return the exit code.
+
+    Args:
+        program: its name.
+        parser: makes the parser; the result of parsing has `run`.
+        argv: what stands after the program's name; that of the process if None.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _run(parser(), arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        _abandon_stdout()
+        return 141
+    except OracleError as error:
+        return _fail(program, str(error))
+    except OSError as error:
+        if error.filename is None:
+            _abandon_stdout()
+        return _fail(program, f"{error.filename or 'standard output'}: {error.strerror or error}")
+    except Exception as error:
+        if TRACEBACK in arguments:
+            raise
+        where = f"(a defect of the oracle; `{program} {TRACEBACK} ...` shows where)"
+        return _fail(program, f"{type(error).__name__}: {error} {where}", 1)
+    return code
+
+
+def _run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
+    try:
+        chosen = parser.parse_args(arguments)
+    except SystemExit as done:  # --help and --version
+        return int(done.code or 0)
+    code: int = chosen.run(chosen)
+    return code
+
+
+def _fail(program: str, message: str, code: int = 2) -> int:
+    complain(message, program)
+    return code
+
+
+def _abandon_stdout() -> None:
+    """Nobody takes what is still in the buffer; without this the interpreter would complain when it exits."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,44 @@
+"""Matched kernels as points to calibrate a device with: each a network of its own, and its seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from oracle.calibration import RoofTimes, kernel_class, roof_times
+from oracle.counting import KernelCount
+from oracle.devices import Device
+from oracle.imports.matching import Matching
+from oracle.roofline import KernelKinds
+
+__all__ = ["calibration_points", "roof_times_of"]
+
+
+def calibration_points(matching: Matching, device: Device) -> tuple[list[RoofTimes], list[float]]:
+    """What `oracle.calibration.fit` takes: roof times and measured seconds, one entry per match.
+
+    Args:
+        matching: of a trace; matches that took no time are left out.
+        device: the one that was traced; its roofs count.
+
+    Raises:
+        DeviceError: it states no peak for a dtype that was used.
+    """
+    timed = [match for match in matching.matches if match.seconds > 0]
+    return [roof_times_of(match.kernels, device) for match in timed], [match.seconds for match in timed]
+
+
+def roof_times_of(kernels: Sequence[KernelCount], device: Device) -> RoofTimes:
+    """Kernels, counted, at the roofs of a device."""
+    kinds = KernelKinds(
+        tuple(kernel_class(kernel.op_class, kernel.name) for kernel in kernels),
+        tuple(kernel.matrix_dtype for kernel in kernels),
+        tuple(kernel.vector_dtype for kernel in kernels),
+    )
+    columns = (
+        [kernel.matrix_flops for kernel in kernels],
+        [kernel.vector_flops for kernel in kernels],
+        [kernel.read_bytes + kernel.write_bytes for kernel in kernels],
+    )
+    return roof_times(kinds, *(np.array(column, dtype=np.float64) for column in columns), device)

@@ -1,0 +1,27 @@
+"""The command line: `oracle-search sweep | pareto | spaces | ...`.
+
+One file per command, listed in `search.cli._parser`; at the top of each nothing heavier than argparse, so that
+`oracle-search --help` answers without numpy, torch or optuna.
+
+Exit codes are those of `oracle`: 0; 2 after one line on standard error that says what to correct, also where a
+sweep found nothing feasible; 1 after one that says that there is a defect; 130 when interrupted; 141 when the
+reader of a pipe has gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from oracle.cli._guard import guarded
+from search.cli._parser import PROGRAM, parser
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code.
+
+    Args:
+        argv: what stands after `oracle-search`; that of the process if None.
+    """
+    return guarded(PROGRAM, parser, argv)
