@@ -76,13 +76,13 @@ class Prior:
 
 
 def prior_from(devices: Sequence[Efficiency], source: str) -> Prior:
-    """The prior that calibrated devices of one kind teach: the mean of their parameters.
+    """What calibrated devices of one kind teach about another: the mean of their parameters.
 
-    Raises:
-        ValueError: no device.
+    General knowledge counts as one more device: one device alone says little about its kind, and a share that its
+    measurements left open, or that its software spoilt, should not be the next device's.
     """
-    mean = np.mean([vector_of(efficiency) for efficiency in devices], axis=0)
-    return Prior(efficiency_of(mean), source=source)
+    known = [vector_of(efficiency) for efficiency in (*devices, GENERAL.efficiency)]
+    return Prior(efficiency_of(np.mean(known, axis=0)), source=source)
 
 
 def _general() -> Efficiency:

@@ -39,8 +39,13 @@ def add_devices(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_workload(parser: argparse.ArgumentParser) -> None:
-    """The workload: each flag replaces a key of the config's COST section."""
+def add_workload(parser: argparse.ArgumentParser, *, overrides: bool = True, counting: bool = True) -> None:
+    """The workload: each flag replaces a key of the config's COST section.
+
+    Args:
+        overrides: whether other keys can be replaced too.
+        counting: whether a convention can be asked for.
+    """
     group = parser.add_argument_group("workload (default: the config's COST section)")
     group.add_argument(
         "-b", "--batch", "--batch-size", dest="batch_size", type=int, metavar="N", help="images per call"
@@ -54,10 +59,14 @@ def add_workload(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--layout", choices=LAYOUTS, help="memory order of images")
     group.add_argument("--optimizer", choices=OPTIMIZERS, help="of a training step")
-    group.add_argument(
-        "--causal", choices=("full", "half"), help="count causal attention in full or the half kept"
-    )
-    group = parser.add_argument_group("counting")
+    group.add_argument("--causal", choices=("full", "half"), help="count causal attention in full or the half kept")
+    if overrides:
+        _add_overrides(parser.add_argument_group("config"))
+    if counting:
+        _add_counting(parser.add_argument_group("counting"))
+
+
+def _add_overrides(group: Any) -> None:
     group.add_argument(
         "--set",
         nargs=2,
@@ -67,9 +76,10 @@ def add_workload(parser: argparse.ArgumentParser) -> None:
         metavar=("KEY", "VALUE"),
         help="replace a key of the config, such as TRAIN.IM_SIZE 288; may be repeated",
     )
-    group.add_argument(
-        "--convention", metavar="C", help="count as fvcore, thop, ptflops, torch, pycls or note would"
-    )
+
+
+def _add_counting(group: Any) -> None:
+    group.add_argument("--convention", metavar="C", help="count as fvcore, thop, ptflops, torch, pycls or note would")
     group.add_argument("--strict", action="store_true", help="an operator without a FLOP formula is an error")
 
 

@@ -56,9 +56,7 @@ def score_all(args: argparse.Namespace) -> tuple[list[Cost], int]:
     return _told_apart(costs), 2 if len(costs) < len(sources) else 0
 
 
-def _each(
-    sources: Iterable[str], function: Callable[[str], _Out], args: argparse.Namespace
-) -> dict[str, _Out]:
+def _each(sources: Iterable[str], function: Callable[[str], _Out], args: argparse.Namespace) -> dict[str, _Out]:
     """The function of every source; a failure names it."""
     found: dict[str, _Out] = {}
 

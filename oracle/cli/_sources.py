@@ -76,7 +76,5 @@ def devices_of(names: Iterable[str]) -> list[Device]:
     for name in names:
         device = load_device(name)
         if found.setdefault(device.name, device) != device:
-            raise DeviceError(
-                f"device={name!r}: another device given is called {device.name!r}; rename the file"
-            )
+            raise DeviceError(f"device={name!r}: another device given is called {device.name!r}; rename the file")
     return list(found.values())

@@ -42,9 +42,7 @@ def _run(args: argparse.Namespace) -> int:
     deliver(
         args,
         table=lambda: (
-            [item for device in devices for item in device_tables(device)]
-            if args.devices
-            else devices_tables(devices)
+            [item for device in devices for item in device_tables(device)] if args.devices else devices_tables(devices)
         ),
         data=lambda: {"devices": [device_data(device) for device in devices]},
         rows=lambda: [row for device in devices for row in device_rows(device)],

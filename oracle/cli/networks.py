@@ -26,9 +26,7 @@ def add(commands: Any) -> None:
         description="The shipped networks. A name or directory of this list stands for them as a NET.",
         epilog=_EXAMPLES,
     )
-    command.add_argument(
-        "pattern", nargs="?", default="", metavar="PATTERN", help="only those that match, in any case"
-    )
+    command.add_argument("pattern", nargs="?", default="", metavar="PATTERN", help="only those that match, in any case")
     add_output(command)
     command.set_defaults(run=_run)
 

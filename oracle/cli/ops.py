@@ -45,17 +45,13 @@ def add(commands: Any) -> None:
     add_devices(command)
     group = command.add_argument_group("lines")
     group.add_argument("--by", choices=tuple(GROUPINGS), help="sum kernels by this")
-    group.add_argument(
-        "--depth", type=natural, metavar="N", help="module paths up to N names deep (means --by module)"
-    )
+    group.add_argument("--depth", type=natural, metavar="N", help="module paths up to N names deep (means --by module)")
     group.add_argument(
         "--sort",
         choices=tuple(ORDERS),
         help="largest first, or in order of execution (default: order; with --top, time)",
     )
-    group.add_argument(
-        "--top", type=natural, metavar="N", help="the first N lines, and the sum of the others"
-    )
+    group.add_argument("--top", type=natural, metavar="N", help="the first N lines, and the sum of the others")
     add_workload(command)
     add_output(command)
     command.set_defaults(run=_run, keep_going=False)
@@ -86,9 +82,7 @@ def _lines(
     return ordered(breakdown(kernels, by, args.depth), order) if by else ordered(kernels, order)
 
 
-def _deliver(
-    args: argparse.Namespace, cost: Cost, lines: dict[str, Sequence[KernelCost] | Sequence[Group]]
-) -> None:
+def _deliver(args: argparse.Namespace, cost: Cost, lines: dict[str, Sequence[KernelCost] | Sequence[Group]]) -> None:
     from oracle.report.rows import kernel_rows
     from oracle.report.table import kernel_tables
 

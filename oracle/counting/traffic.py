@@ -49,6 +49,8 @@ def moved_elements(row: Row, use: Use, writing: bool) -> Dim:
         return min(prod(row.out), use.elements)
     if not writing and row.name in _KEPT_FOR_ITS_SHAPE and use is row.reads[1]:
         return 0
-    if row.name in _SCATTERS and use.shape == row.args[0]:
-        return row.reads[-1].elements
+    if row.name in _SCATTERS and use.shape == row.args[0] and len(row.reads) > 1:
+        # As many as there are indices (of which an index of rows has one per row), or values.
+        given = row.reads[1:2] if "scatter" in row.name else row.reads[1:]
+        return min(use.elements, max(other.elements for other in given))
     return use.elements

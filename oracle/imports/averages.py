@@ -37,9 +37,7 @@ def read_averages(rows: Iterable[Any]) -> Imported:
         total_us = _device_time(row) if on_device else row.self_cpu_time_total
         if total_us and row.count:
             found.append(_measured(row, total_us, f"key_averages()[{index}]"))
-    return Imported(
-        tuple(found), notes=("self times of the device" if on_device else "self times of the CPU",)
-    )
+    return Imported(tuple(found), notes=("self times of the device" if on_device else "self times of the CPU",))
 
 
 def _measured(row: Any, total_us: float, source: str) -> MeasuredKernel:

@@ -51,9 +51,7 @@ class MeasuredKernel:
             OracleError: it was not measured; the message says which counters it needs.
         """
         if quantity not in ("time_s", "dram_bytes", "l2_bytes", "l1_bytes", "flops"):
-            raise OracleError(
-                f"quantity={quantity!r}: expected time_s, dram_bytes, l2_bytes, l1_bytes or flops"
-            )
+            raise OracleError(f"quantity={quantity!r}: expected time_s, dram_bytes, l2_bytes, l1_bytes or flops")
         value: float | None = getattr(self, quantity)
         if value is None:
             why = dict(self.missing).get(quantity, "not measured")

@@ -142,9 +142,7 @@ def _registered(name: str) -> bool:
     return bool(mark) and space.isidentifier() and operator.isidentifier()
 
 
-def _attach(
-    events: Mapping[str, Sequence[_Event]], outer: Sequence[_Event], owner: Mapping[int, _Event]
-) -> None:
+def _attach(events: Mapping[str, Sequence[_Event]], outer: Sequence[_Event], owner: Mapping[int, _Event]) -> None:
     """Hang every kernel on the outermost operator that launched it."""
     by_id = {_number(event, "External id"): owner.get(id(event)) for event in events["operators"]}
     by_correlation = {_number(event, "correlation"): event for event in events["launches"]}
@@ -195,9 +193,7 @@ def _call(event: _Event, on_device: bool) -> OperatorCall:
 def _measured(kernel: _Event, operator: str, device: str) -> MeasuredKernel:
     args = kernel.args
     flops, gigabytes = (_annotation(kernel, key) for key in ("kernel_flop", "kernel_num_gb"))
-    missing = (
-        [] if flops is not None else [("flops", "a trace counts none; replay the operator's input shapes")]
-    )
+    missing = [] if flops is not None else [("flops", "a trace counts none; replay the operator's input shapes")]
     notes = []
     moved = None if gigabytes is None else gigabytes * 1e9
     if moved is not None:

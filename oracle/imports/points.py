@@ -36,9 +36,7 @@ def roof_times_of(kernels: Sequence[KernelCount], device: Device) -> RoofTimes:
         tuple(kernel.matrix_dtype for kernel in kernels),
         tuple(kernel.vector_dtype for kernel in kernels),
     )
-    columns = (
-        [kernel.matrix_flops for kernel in kernels],
-        [kernel.vector_flops for kernel in kernels],
-        [kernel.read_bytes + kernel.write_bytes for kernel in kernels],
-    )
-    return roof_times(kinds, *(np.array(column, dtype=np.float64) for column in columns), device)
+    matrix = np.array([kernel.matrix_flops for kernel in kernels], dtype=np.float64)
+    vector = np.array([kernel.vector_flops for kernel in kernels], dtype=np.float64)
+    traffic = np.array([kernel.read_bytes + kernel.write_bytes for kernel in kernels], dtype=np.float64)
+    return roof_times(kinds, matrix, vector, traffic, device)

@@ -87,9 +87,7 @@ def replay(call: OperatorCall, workload: Workload | None = None) -> tuple[Kernel
     Returns:
         None where the trace does not say enough (no shapes, an operator that torch does not know).
     """
-    return _replayed(
-        call.signature(), (workload or Workload()).with_(batch_size=1, runtime="eager", mode="inference")
-    )
+    return _replayed(call.signature(), (workload or Workload()).with_(batch_size=1, runtime="eager", mode="inference"))
 
 
 @lru_cache(maxsize=4096)
@@ -103,9 +101,7 @@ def _replayed(call: OperatorCall, workload: Workload) -> tuple[KernelCount, ...]
             args = [_argument(call, index, argument, tensors) for index, argument in enumerate(schema)]
             pairs = list(zip(schema, args, strict=True))
             plain = [value for argument, value in pairs if not argument.kwarg_only]
-            named = {
-                argument.name: value for argument, value in pairs if argument.kwarg_only and value is not None
-            }
+            named = {argument.name: value for argument, value in pairs if argument.kwarg_only and value is not None}
             table = trace(_Call(name, plain, named), tuple(tensors), {}, workload).table
         except (OracleError, RuntimeError, TypeError, ValueError):
             continue  # another overload takes these arguments

@@ -112,7 +112,7 @@ def score_many(
     templates = shared_store() if store is None else store
     if not isinstance(networks, Population):
         networks = list(networks)
-        if len(networks) <= _FEW and not asked.training:
+        if 0 < len(networks) <= _FEW and not asked.training:
             few = cost_few(templates, networks, asked, places)
             if few is not None:
                 return _scores([few], networks, asked, places)

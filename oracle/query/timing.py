@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -83,13 +84,14 @@ def cost_of(
     count = columns.count
     if strict and count.unknown:
         raise UnknownOperatorError(count.unknown)
+    dtype = _main_dtype(columns) or workload.dtype
     times: dict[str, DeviceTime] = {}
     kernels: dict[str, Callable[[], tuple[KernelCost, ...]]] = {}
     for device in devices:
         timing = time_kernels(
             columns.kinds, columns.matrix_flops, columns.vector_flops, columns.traffic_bytes, device, TEXTBOOK
         )
-        times[device.name] = _device_time(timing, device, workload, count.memory.peak_bytes)
+        times[device.name] = _device_time(timing, device, dtype, count.memory.peak_bytes)
         kernels[device.name] = partial(_kernel_costs, columns, timing)
     macs: int | None = columns.macs
     flops: int | None = columns.flops
@@ -128,7 +130,16 @@ def _recounted(count: NetCount, convention: str) -> tuple[int | None, ...]:
     return total.macs, total.flops, total.params, total.activations
 
 
-def _device_time(timing: Timing, device: Device, workload: Workload, peak_bytes: int) -> DeviceTime:
+def _main_dtype(columns: Columns) -> str:
+    """The type of most contractions, "" where there are none; a module may have a type of its own."""
+    flops: Counter[str] = Counter()
+    for dtype, count in zip(columns.kinds.matrix_dtypes, columns.matrix_flops.tolist(), strict=True):
+        flops[dtype] += count
+    ((dtype, total),) = flops.most_common(1) or [("", 0)]
+    return dtype if total else ""
+
+
+def _device_time(timing: Timing, device: Device, dtype: str, peak_bytes: int) -> DeviceTime:
     total = float(timing.latency_s)
     by_bound = np.bincount(timing.bound, weights=timing.total_s, minlength=len(BOUNDS))
     shares = {bound: float(by_bound[index] / total) if total else 0.0 for index, bound in enumerate(BOUNDS)}
@@ -137,7 +148,7 @@ def _device_time(timing: Timing, device: Device, workload: Workload, peak_bytes:
         latency_ms=total * 1e3,
         bound=max(shares, key=lambda bound: shares[bound]),
         bound_share=MappingProxyType(shares),
-        ridge=device.ridge("matrix", workload.dtype),
+        ridge=device.ridge("matrix", dtype),
         fits=None if device.memory is None else bool(peak_bytes <= device.memory.value),
     )
 

@@ -22,9 +22,7 @@ def text_of(renderables: Sequence[RenderableType]) -> str:
     """Plain text of at most `WIDTH` columns: no colours, ASCII rules, no blanks at line ends."""
     text = io.StringIO()
     # what the environment says of terminals does not concern a text
-    console = Console(
-        file=text, width=WIDTH, color_system=None, force_terminal=False, highlight=False, _environ={}
-    )
+    console = Console(file=text, width=WIDTH, color_system=None, force_terminal=False, highlight=False, _environ={})
     _print(console, renderables)
     return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
 

@@ -49,9 +49,7 @@ class Column:
         """The cells; numbers are padded on the left, so that they stay aligned below a wider header."""
         width = self.width
         cells = [cell.rjust(width) if self.number else one_line(cell) for cell in self.cells]
-        return [
-            Text(cell, style) for cell, style in zip(cells, self.styles or [""] * len(cells), strict=True)
-        ]
+        return [Text(cell, style) for cell, style in zip(cells, self.styles or [""] * len(cells), strict=True)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,15 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from oracle.devices import Device, in_file_units
 from oracle.report.breakdown import Group
 
 if TYPE_CHECKING:
-    from oracle.query import Cost, KernelCost, Ranking
+    from oracle.query import Cost, Effect, KernelCost, Ranking, Sensitivity
 
-__all__ = ["cost_rows", "device_data", "device_rows", "kernel_rows", "ranking_rows"]
+__all__ = [
+    "cost_rows",
+    "device_data",
+    "device_rows",
+    "kernel_rows",
+    "knob_data",
+    "knob_orders",
+    "knob_rows",
+    "ranking_rows",
+]
 
 
 def cost_rows(cost: Cost) -> list[dict[str, Any]]:
@@ -70,6 +80,73 @@ def device_data(device: Device) -> dict[str, Any]:
         "matrix_ridge_flop_per_byte": {dtype: device.ridge("matrix", dtype) for dtype in device.dtypes},
         "notes": device.notes,
     }
+
+
+def knob_orders(found: Sensitivity, by: str) -> list[tuple[tuple[str, ...], tuple[Effect, ...]]]:
+    """Devices, and the steps as they are listed for them.
+
+    Args:
+        by: "device" for each alone: steps that save time, most per MAC given up first, then the others, least
+            per MAC gained first; "knob" for all in the order of the network.
+    """
+    if by == "knob":
+        return [(tuple(found.latency_ms), found.effects)]
+    return [((device,), _paying(found, device)) for device in found.latency_ms]
+
+
+def _paying(found: Sensitivity, device: str) -> tuple[Effect, ...]:
+    best = found.best(device)
+    costly = [effect for effect in found.effects if effect.delta_latency_ms[device] >= 0]
+    # a step that costs time and gains no MAC goes last
+    price = {id(e): e.ms_per_gmac(device) if e.delta_macs > 0 else inf for e in costly}
+    return (*best, *sorted(costly, key=lambda effect: price[id(effect)]))
+
+
+def knob_rows(found: Sensitivity, by: str) -> list[dict[str, Any]]:
+    """One row per device and step."""
+    return [
+        {
+            "network": found.name,
+            "device": device,
+            **asdict(found.workload),
+            **_step(effect),
+            "latency_ms": found.latency_ms[device],
+            "delta_latency_ms": effect.delta_latency_ms[device],
+            "ms_per_gmac": effect.ms_per_gmac(device),
+        }
+        for devices, effects in knob_orders(found, by)
+        for device in devices
+        for effect in effects
+    ]
+
+
+def knob_data(found: Sensitivity, by: str) -> dict[str, Any]:
+    """A sensitivity for JSON."""
+    return {
+        "network": found.name,
+        "workload": asdict(found.workload),
+        "macs": found.macs,
+        "flops": found.flops,
+        "traffic_bytes": found.traffic_bytes,
+        "latency_ms": dict(found.latency_ms),
+        "by": by,
+        "steps": [
+            {
+                **({"device": devices[0]} if by == "device" else {}),
+                **_step(effect),
+                "delta_latency_ms": dict(effect.delta_latency_ms),
+                "ms_per_gmac": {device: effect.ms_per_gmac(device) for device in found.latency_ms},
+            }
+            for devices, effects in knob_orders(found, by)
+            for effect in effects
+        ],
+    }
+
+
+def _step(effect: Effect) -> dict[str, Any]:
+    names = ("knob", "key", "index", "before", "after")
+    deltas = ("macs", "flops", "params", "traffic_bytes", "peak_memory_bytes")
+    return {name: getattr(effect, name) for name in (*names, *(f"delta_{delta}" for delta in deltas))}
 
 
 def _row(cost: Cost, device: str | None) -> dict[str, Any]:

@@ -70,9 +70,7 @@ def percent(shares: Sequence[Number], most: int = 1) -> tuple[str, ...]:
 def prefix(values: Iterable[Number], unit: str) -> tuple[str, float]:
     """The unit that suits the largest of some numbers, and its size: `("MFLOP", 1e6)`."""
     largest = max((abs(value) for value in known(values)), default=0.0)
-    size, letter = next(
-        ((s, p) for s, p in _PREFIXES if s <= largest), _PREFIXES[-1] if largest else (1.0, "")
-    )
+    size, letter = next(((s, p) for s, p in _PREFIXES if s <= largest), _PREFIXES[-1] if largest else (1.0, ""))
     return letter + unit, size
 
 

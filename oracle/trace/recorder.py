@@ -164,7 +164,7 @@ class Recorder(TorchDispatchMode):
                 self.give(tensor, "activation")
                 self._blank.add(self.value_of(tensor))
             return out
-        mutated = list(_tensors([facts.pick_mutated(args, kwargs), hidden_writes(name, args)]))
+        mutated = list(_tensors(facts.pick_mutated(args, kwargs)))
         fresh = [tensor for tensor in results if tensor.untyped_storage()._cdata not in self._index]
         if not mutated and not fresh:
             return out  # a view, or a question about shapes
@@ -186,22 +186,14 @@ class Recorder(TorchDispatchMode):
         index = len(self._rows)
         untouched = {self._use(tensor) for tensor in mutated} if facts.writes_out or name in WRITE_ONLY else set()
         reads = _distinct([] if name in SHAPE_ONLY else [use for use in before if use not in untouched])
-        writes = []
-        for tensor in mutated:
-            storage, before_it = self.give(tensor, "constant"), self.value_of(tensor)
-            self._current[storage] = len(self._values)
-            self._values.append(Value(storage, index))
-            use = self._use(tensor)
-            # Compared as torch has them: of two symbols, it knows by now whether they are equal.
-            if tensor.numel() != self._numels[storage] and before_it not in self._blank:
-                self._values[-1] = Value(storage, index, before_it)
-            writes.append(use)
+        writes = [self._overwrite(tensor, index) for tensor in mutated]
         for tensor in fresh:
             storage = self.give(tensor, "activation")
             self._values[self._current[storage]] = Value(storage, index)
             use = self._use(tensor)
             if 0 not in use.shape:
                 writes.append(use)
+        writes += [self._overwrite(tensor, index) for tensor in _tensors(hidden_writes(name, args))]
         module, cell, linear = self.module, self.cell, False
         if self.phase == "forward":
             origin = None
@@ -232,6 +224,17 @@ class Recorder(TorchDispatchMode):
         )
         self._rows.append(row)
         self._latest = op_class
+
+    def _overwrite(self, tensor: Any, row: int) -> Use:
+        """Make a new value for the storage of a tensor that a row changes in place."""
+        storage, before = self.give(tensor, "constant"), self.value_of(tensor)
+        self._current[storage] = len(self._values)
+        self._values.append(Value(storage, row))
+        use = self._use(tensor)
+        # Compared as torch has them: of two symbols, it knows by now whether they are equal.
+        if tensor.numel() != self._numels[storage] and before not in self._blank:
+            self._values[-1] = Value(storage, row, before)
+        return use
 
     def _weights(self, use: Use) -> bool:
         """Whether a use is a parameter, or a parameter that a cast has copied."""

@@ -2,10 +2,10 @@
 
     python tests/benchmarks/host_accuracy.py [--repeats 5] [--threads 1] [--image 160] [--batch 1]
 
-Protocol: `probe` measures the roofs; then 24 networks of six families and five others (one each of five families)
-are timed, interleaved. Three predictions are compared with the medians: the roofs alone, plus a launch per kernel
-(the probe's); the general prior on those roofs; and the prior fitted to the five. With one thread the clock is the
-process's own, so that what other processes take does not count; with more it is the wall's.
+Protocol: `probe` measures the roofs; then 24 networks of six families and five others (one each of five
+families) are timed, interleaved. Three predictions are compared with the medians: the roofs alone, plus the
+probe's launch per kernel; the prior of calibrations on those roofs; and that prior fitted to the five. With one
+thread the clock is the process's own, so that what other processes take does not count; with more, the wall's.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from statistics import median
 import numpy as np
 
 import oracle
-from oracle.calibration import GENERAL, Calibration, fit, predict, prior_calibration
+from oracle.calibration import GENERAL, fit, predict
 from oracle.counting.chain import count_net
 from oracle.devices import Device
 from oracle.imports.points import roof_times_of
@@ -29,19 +29,17 @@ from oracle.spec import NetSpec, Workload
 _TESTED = {
     "resnet": ("R-56", "R-110", "ResNet-50", "ResNet-101"),
     "resnext": ("ResNeXt-50-32x4d", "ResNeXt-101-32x4d"),
-    "regnetx": ("RegNetX-200MF", "RegNetX-600MF", "RegNetX-800MF", "RegNetX-1.6GF", "RegNetX-3.2GF", "RegNetX-4.0GF"),
-    "regnety": ("RegNetY-200MF", "RegNetY-600MF", "RegNetY-800MF", "RegNetY-1.6GF", "RegNetY-3.2GF", "RegNetY-4.0GF"),
+    "regnetx": tuple(f"RegNetX-{size}" for size in ("200MF", "600MF", "800MF", "1.6GF", "3.2GF", "4.0GF")),
+    "regnety": tuple(f"RegNetY-{size}" for size in ("200MF", "600MF", "800MF", "1.6GF", "3.2GF", "4.0GF")),
     "effnet": ("EfficientNet-B0", "EfficientNet-B2", "EfficientNet-B3", "EfficientNet-B4"),
     "vit": ("ViT-S-16", "ViT-L-16"),
-}  # fmt: skip
+}
 _FITTED = ("ResNet-152", "RegNetX-400MF", "RegNetY-400MF", "EfficientNet-B1", "ViT-B-16")
 
 
 def main() -> int:
     """Probe, measure, predict, print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--image", type=int, default=160, help="a multiple of 32; R-56 and R-110 keep 32")
@@ -79,26 +77,19 @@ def _report(
     measured = np.array([item.latency_ms for item in found]) * 1e-3
     tested = len(families)
     launch = device.launch.value if device.launch else 0.0
-    roofs = np.array(
-        [np.maximum(row.compute_s, row.memory_s) @ row.count + launch * row.count.sum() for row in rows]
-    )
+    roofs = np.array([np.maximum(row.compute_s, row.memory_s) @ row.count + launch * row.count.sum() for row in rows])
     calibrated = fit(device.name, rows[tested:], measured[tested:], GENERAL, workload)
-    prior: Calibration = prior_calibration(device.name, GENERAL, workload)
+    prior = fit(device.name, [], [], GENERAL, workload)
     columns = {
         "roofs": roofs[:tested],
         "prior": predict(prior, rows[:tested]),
         "fitted": predict(calibrated, rows[:tested]),
     }
     truth = measured[:tested]
-    print(
-        f"{'network':22}{'measured ms':>12}{'IQR %':>7}"
-        + "".join(f"{name:>10}{'err %':>8}" for name in columns)
-    )
+    print(f"{'network':22}{'measured ms':>12}{'IQR %':>7}" + "".join(f"{name:>10}{'err %':>8}" for name in columns))
     for index, name in enumerate(families):
         item = found[index]
-        cells = "".join(
-            f"{p[index] * 1e3:10.2f}{100 * (p[index] / truth[index] - 1):+8.1f}" for p in columns.values()
-        )
+        cells = "".join(f"{p[index] * 1e3:10.2f}{100 * (p[index] / truth[index] - 1):+8.1f}" for p in columns.values())
         print(f"{name:22}{item.latency_ms:12.2f}{100 * (item.spread or 0):7.1f}{cells}")
     print()
     for name, predicted in columns.items():
@@ -107,9 +98,7 @@ def _report(
         for family, error in zip(families.values(), errors.tolist(), strict=True):
             by_family[family].append(error)
         details = ", ".join(f"{family} {100 * median(values):.0f}" for family, values in by_family.items())
-        print(
-            f"{name}: median error {100 * np.median(errors):.1f} %, mean {100 * errors.mean():.1f} % ({details})"
-        )
+        print(f"{name}: median error {100 * np.median(errors):.1f} %, mean {100 * errors.mean():.1f} % ({details})")
     below = truth < roofs[:tested] - launch * np.array([row.count.sum() for row in rows[:tested]])
     print(f"measured below the bare roofline: {int(below.sum())} of {tested}")
 

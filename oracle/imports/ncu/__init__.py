@@ -44,9 +44,7 @@ def read_ncu(path: str | Path, locale: str | None = None) -> Imported:
         notes.append(f"thousands separators were inferred in {guessed} kernels; say --locale to be sure")
     empty = sum(not _available(launch) for launch in listing.launches)
     if empty:
-        notes.append(
-            f"{empty} kernels have no counter at all: wrong names, or no permission (ERR_NVGPUCTRPERM)"
-        )
+        notes.append(f"{empty} kernels have no counter at all: wrong names, or no permission (ERR_NVGPUCTRPERM)")
     device = device_of(Counters(listing.launches[0], marks, listing.file))
     return Imported(kernels, (), device, tuple(notes))
 

@@ -91,6 +91,4 @@ class Counters:
 
     def asked(self, stem: str) -> bool:
         """Whether a sum, or a rate that would give it, was asked for."""
-        return any(
-            self.has(f"{stem}{tail}") for tail in (".sum", ".sum.per_second", ".sum.per_cycle_elapsed")
-        )
+        return any(self.has(f"{stem}{tail}") for tail in (".sum", ".sum.per_second", ".sum.per_cycle_elapsed"))

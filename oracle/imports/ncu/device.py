@@ -76,9 +76,7 @@ def _vector(counters: Counters, units: Figure | None, clock: Figure | None) -> t
     for unit in ("sm", "smsp"):
         per_cycle = counters.get(f"{unit}__{_FFMA}", _PER_CYCLE)
         if per_cycle and rate:
-            return (
-                ("float32", Figure(2 * per_cycle * rate, f"measured: ncu {unit}__{_FFMA} x 2 x SM clock")),
-            )
+            return (("float32", Figure(2 * per_cycle * rate, f"measured: ncu {unit}__{_FFMA} x 2 x SM clock")),)
     lanes = _LANES.get(counters.launch.columns.get("CC", ""))
     if not (lanes and units and clock):
         return ()

@@ -81,9 +81,7 @@ def read_listing(path: str | Path) -> Listing:
     start = next((number for number, line in enumerate(lines) if _is_header(line)), None)
     if start is None:
         said = f"; it says: {messages[0]}" if messages else ""
-        raise OracleError(
-            f'{file}: no header of `ncu --csv` (a line beginning with "ID" or "Process ID"){said}'
-        )
+        raise OracleError(f'{file}: no header of `ncu --csv` (a line beginning with "ID" or "Process ID"){said}')
     header = next(csv.reader([lines[start]]))
     rows = _rows(lines, start + 1, header, file)
     if "Metric Name" not in header:
@@ -93,9 +91,7 @@ def read_listing(path: str | Path) -> Listing:
     elif "Average" in header:
         layout, launches = "summary", _tall(rows, "Average")
     else:
-        raise OracleError(
-            f'{file}:{start + 1}: neither a column "Metric Value" nor "Average" beside "Metric Name"'
-        )
+        raise OracleError(f'{file}:{start + 1}: neither a column "Metric Value" nor "Average" beside "Metric Name"')
     if not launches:
         said = f"; it says: {messages[0]}" if messages else ""
         raise OracleError(f"{file}:{start + 1}: a header and no kernels below it{said}")

@@ -104,13 +104,9 @@ class Marks:
             mark = grouped.group(1)
             if _is_count(cell.unit):
                 decimal = "," if mark == "." else "."
-                note = (
-                    f"{cell.text!r} {cell.unit} read as a count with thousands separators (no locale given)"
-                )
+                note = f"{cell.text!r} {cell.unit} read as a count with thousands separators (no locale given)"
             elif mark == ",":
-                raise ValueError(
-                    f"its comma may be decimal or not; say so with locale, one of {', '.join(LOCALES)}"
-                )
+                raise ValueError(f"its comma may be decimal or not; say so with locale, one of {', '.join(LOCALES)}")
         elif decimal == "," and grouped and grouped.group(1) == "." and not self.told:
             note = f"{cell.text!r} {cell.unit} read with thousands separators: the file writes decimal commas"
         decimal = decimal or "."

@@ -122,9 +122,7 @@ def _side(counters: Counters, side: str) -> float | None:
     return sectors * _SECTOR
 
 
-def _level(
-    bytes_stem: str, sectors_stem: str, rate_name: str
-) -> Callable[[Counters, float | None], float | None]:
+def _level(bytes_stem: str, sectors_stem: str, rate_name: str) -> Callable[[Counters, float | None], float | None]:
     def level(counters: Counters, time_s: float | None) -> float | None:
         found = counters.total(bytes_stem, ("byte",), time_s)
         if found is not None:
@@ -143,9 +141,7 @@ def _level(
 
 
 _l2 = _level("lts__t_bytes", "lts__t_sectors", "derived__lts__lts2xbar_bytes.sum.per_second")
-_l1 = _level(
-    "l1tex__t_bytes", "l1tex__t_sectors", "derived__l1tex__lsu_writeback_bytes_mem_lg.sum.per_second"
-)
+_l1 = _level("l1tex__t_bytes", "l1tex__t_sectors", "derived__l1tex__lsu_writeback_bytes_mem_lg.sum.per_second")
 
 
 def _invocations(counters: Counters) -> int:

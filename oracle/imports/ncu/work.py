@@ -145,9 +145,7 @@ def _counted(counters: Counters, time_s: float | None) -> dict[str, float] | str
     for name in counters.launch.metrics:
         match = _TENSOR.fullmatch(name)
         if match:
-            paths.setdefault(match["src"], {}).setdefault(match["dst"] or "", set()).add(
-                match["sparse"] or ""
-            )
+            paths.setdefault(match["src"], {}).setdefault(match["dst"] or "", set()).add(match["sparse"] or "")
     if not paths:
         return None
     known: dict[str, float] = {}
@@ -174,9 +172,7 @@ def _estimated(counters: Counters, capability: str, time_s: float | None) -> dic
         if found is not None:
             if capability not in _PER_INSTRUCTION:
                 known = " and ".join(_PER_INSTRUCTION)
-                return (
-                    f"operations per tensor instruction are known for CC {known}, not for {capability or '?'}"
-                )
+                return f"operations per tensor instruction are known for CC {known}, not for {capability or '?'}"
             each = _PER_INSTRUCTION[capability]
             counters.notes.append(f"estimate: {stem} x {each:g} FLOPs, taken as float16")
             return {"matrix float16": found * each}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from oracle.report.table.costs import cost_tables
 from oracle.report.table.devices import device_tables, devices_tables
 from oracle.report.table.kernels import kernel_tables
+from oracle.report.table.knobs import knob_tables
 from oracle.report.table.networks import networks_tables
 from oracle.report.table.ranking import ranking_tables
 
@@ -13,6 +14,7 @@ __all__ = [
     "device_tables",
     "devices_tables",
     "kernel_tables",
+    "knob_tables",
     "networks_tables",
     "ranking_tables",
 ]

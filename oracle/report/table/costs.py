@@ -73,9 +73,7 @@ def _counts(costs: Sequence[Cost], title: str) -> Grid:
             Column("Activations", aligned([cost.activations for cost in costs], 1e6), "M", number=True),
             traffic,
             intensity,
-            Column(
-                "Peak memory", aligned([cost.peak_memory_bytes for cost in costs], 1e6), "MB", number=True
-            ),
+            Column("Peak memory", aligned([cost.peak_memory_bytes for cost in costs], 1e6), "MB", number=True),
         ),
         title,
     )
@@ -93,9 +91,7 @@ def _times(costs: Sequence[Cost]) -> Grid:
             latency_column([cost for cost, _ in rows], [device for _, device in rows]),
             Column("Throughput", aligned(speeds), "images/s", number=True),
             bound_column(times),
-            Column(
-                "Ridge point", aligned([time.ridge for time in times], digits=3), "FLOP/byte", number=True
-            ),
+            Column("Ridge point", aligned([time.ridge for time in times], digits=3), "FLOP/byte", number=True),
             Column("Fits", fits, "memory", styles=["bold red" if cell == "NO" else "" for cell in fits]),
         )
     )

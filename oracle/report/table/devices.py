@@ -53,9 +53,7 @@ def _legend(devices: Sequence[Device]) -> str:
     ]
     measured = [device.name for device in devices if device.calibrate_only]
     if measured:
-        lines.append(
-            f"To be measured and calibrated, as no trustworthy peaks are public: {', '.join(measured)}."
-        )
+        lines.append(f"To be measured and calibrated, as no trustworthy peaks are public: {', '.join(measured)}.")
     return "\n".join(lines)
 
 

@@ -22,9 +22,7 @@ __all__ = ["kernel_tables"]
 _Lines: TypeAlias = "Sequence[KernelCost] | Sequence[Group]"
 
 
-def kernel_tables(
-    cost: Cost, device: str, lines: _Lines, by: str = "", top: int | None = None
-) -> list[RenderableType]:
+def kernel_tables(cost: Cost, device: str, lines: _Lines, by: str = "", top: int | None = None) -> list[RenderableType]:
     """Lines of a breakdown, the sum of those left out, and the whole.
 
     Args:
@@ -73,9 +71,7 @@ def _work(rows: Sequence[KernelCost | Group]) -> tuple[Column, ...]:
     return (
         Column("FLOPs", aligned(flops, flop_size, most=3), flop_unit, number=True),
         Column("Traffic", aligned(traffic, byte_size, most=3), byte_unit, number=True),
-        Column(
-            "Intensity", aligned([row.intensity for row in rows], digits=3, most=2), "FLOP/byte", number=True
-        ),
+        Column("Intensity", aligned([row.intensity for row in rows], digits=3, most=2), "FLOP/byte", number=True),
     )
 
 

@@ -37,11 +37,7 @@ def _order(ranking: Ranking, device: str, top: int | None) -> Grid:
     costs = [ranking.costs[i] for i in order]
     dominated = [ranking.dominated[device][i] for i in order]
     ridges = aligned(sorted({cost.times[device].ridge for cost in ranking.costs}), digits=3)
-    count = (
-        str(len(ranking.costs))
-        if len(order) == len(ranking.costs)
-        else f"{len(order)} of {len(ranking.costs)}"
-    )
+    count = str(len(ranking.costs)) if len(order) == len(ranking.costs) else f"{len(order)} of {len(ranking.costs)}"
     return Grid(
         (
             Column("#", [str(place) for place in range(1, len(order) + 1)], number=True),
@@ -72,11 +68,7 @@ def _agreement(ranking: Ranking) -> Grid:
 
 
 def _notes(ranking: Ranking) -> list[str]:
-    more, same = (
-        ("more MACs", "as many")
-        if ranking.value_name == "macs"
-        else (f"more {ranking.value_name}", "as much")
-    )
+    more, same = ("more MACs", "as many") if ranking.value_name == "macs" else (f"more {ranking.value_name}", "as much")
     lines = [f"Pareto front: no other network has {more} in no more time, or {same} in less time."]
     for device in ranking.devices:
         names = [cost.name for cost in ranking.costs if cost.times[device].fits is False]

@@ -1,0 +1,84 @@
+"""Columns of candidates as lines of CSV, and as Parquet."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oracle.errors import MissingDependencyError
+
+__all__ = ["csv_header", "csv_lines", "flat", "parquet_bytes", "pyarrow", "table_of"]
+
+Column = NDArray[Any]
+
+
+def flat(column: Column) -> Column:
+    """A column whose cells files can hold: lists of one length stay (n, length), other objects become JSON text."""
+    if column.dtype != object:
+        return column
+    return np.array([json.dumps(value) for value in column.tolist()], dtype=np.str_)
+
+
+def csv_header(names: Sequence[str]) -> str:
+    """The first line."""
+    return ",".join(map(_field, names)) + "\n"
+
+
+def csv_lines(columns: Mapping[str, Column]) -> list[str]:
+    """One line per candidate. Numbers have all their digits; a list is JSON text."""
+    return [",".join(cells) + "\n" for cells in zip(*map(_texts, columns.values()), strict=True)]
+
+
+def _texts(column: Column) -> list[str]:
+    values = column.tolist()
+    if column.ndim > 1:
+        return [_field(json.dumps(value)) for value in values]
+    if column.dtype.kind == "f":
+        return list(map(repr, values))
+    return list(map(_field if column.dtype.kind in "US" else str, values))
+
+
+def _field(text: str) -> str:
+    if not any(c in text for c in ',"\r\n'):
+        return text
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow([text])
+    return line.getvalue()
+
+
+def pyarrow() -> Any:
+    """The library.
+
+    Raises:
+        MissingDependencyError: it is not installed.
+    """
+    try:
+        import pyarrow.parquet
+    except ImportError:
+        raise MissingDependencyError(
+            "format='parquet' needs pyarrow; `pip install 'nas-cost-oracle[parquet]'`, or say --format csv"
+        ) from None
+    return pyarrow
+
+
+def table_of(columns: Mapping[str, Column]) -> Any:
+    """A pyarrow.Table."""
+    arrow = pyarrow()
+    arrays = {name: arrow.array(list(c) if c.ndim > 1 else c) for name, c in columns.items() if c.size or c.ndim == 1}
+    for name, column in columns.items():
+        if column.ndim > 1 and not column.size:
+            arrays[name] = arrow.array([], arrow.list_(arrow.from_numpy_dtype(column.dtype)))
+    return arrow.table({name: arrays[name] for name in columns})
+
+
+def parquet_bytes(columns: Mapping[str, Column]) -> bytes:
+    """The content of a Parquet file."""
+    buffer = io.BytesIO()
+    pyarrow().parquet.write_table(table_of(columns), buffer, compression="zstd")
+    return buffer.getvalue()

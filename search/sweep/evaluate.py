@@ -1,0 +1,90 @@
+"""One chunk of a sweep, from drawing to text: what a worker does. Depends on the plan and the chunk alone."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oracle.closedform.store import TemplateStore, default_cache_file
+from oracle.errors import OracleError
+from oracle.families.fingerprint import Fingerprints
+from oracle.query.many import score_many
+from search.space import Tally
+from search.sweep.columns import csv_lines, flat
+from search.sweep.plan import Plan
+
+__all__ = ["Evaluated", "evaluate", "sweep_columns", "template_store"]
+
+Columns = dict[str, NDArray[Any]]
+
+
+class Evaluated(NamedTuple):
+    """The feasible candidates of a chunk.
+
+    Attributes:
+        index: of the chunk.
+        prints: (2, n) their fingerprints.
+        lines: (n,) their lines of the CSV file, if that is wanted.
+        columns: their columns, if something else is wanted.
+        tally: what became of all.
+    """
+
+    index: int
+    prints: Fingerprints
+    lines: list[str]
+    columns: Columns
+    tally: Tally
+
+
+def evaluate(plan: Plan, index: int) -> Evaluated:
+    """Draw a chunk, score it, and keep what the limits allow.
+
+    Raises:
+        OracleError: a candidate that cannot be scored.
+    """
+    columns, prints, tally = _feasible(plan, index)
+    csv, more = "csv" in plan.formats, set(plan.formats) != {"csv"}
+    return Evaluated(index, prints, csv_lines(columns) if csv else [], columns if more else {}, tally)
+
+
+def sweep_columns(plan: Plan) -> Columns:
+    """The columns of a sweep, without candidates: their names, order and dtypes."""
+    return {name: column[:0] for name, column in _feasible(plan, 0)[0].items()}
+
+
+def _feasible(plan: Plan, index: int) -> tuple[Columns, Fingerprints, Tally]:
+    chunk = plan.space.chunk(index)
+    workload = {name: getattr(plan.workload, name) for name in plan.workload.__dataclass_fields__}
+    scores = score_many(chunk.population, plan.devices, store=template_store(), **workload)
+    _save_templates()
+    feasible, judged = plan.space.judge(scores, len(chunk.rows))
+    columns = {"row": chunk.rows, **chunk.columns, **scores.columns()}
+    rows = np.flatnonzero(feasible)
+    kept = {name: flat(column if len(rows) == len(feasible) else column[rows]) for name, column in columns.items()}
+    return kept, chunk.prints[:, rows], chunk.tally + judged
+
+
+@lru_cache(maxsize=1)
+def template_store() -> TemplateStore:
+    """The templates of this process, those of the cache file to begin with."""
+    store = TemplateStore()
+    store.load(default_cache_file())
+    return store
+
+
+@lru_cache(maxsize=1)
+def _saved() -> dict[str, int]:
+    return {"made": 0}
+
+
+def _save_templates() -> None:
+    """Let other processes find what had to be traced here; without a place for the cache they trace it again."""
+    store, saved = template_store(), _saved()
+    if store.made > saved["made"]:
+        saved["made"] = store.made
+        with suppress(OSError, OracleError):
+            store.save(default_cache_file())

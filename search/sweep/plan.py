@@ -1,0 +1,93 @@
+"""What a sweep is: everything its candidates and their numbers depend on, as a value and as plain data."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from oracle.closedform.store import fingerprint
+from oracle.devices import Device
+from oracle.errors import OracleError
+from oracle.spec import Workload
+from search.space import Space
+
+__all__ = ["FORMATS", "Plan", "identity", "refuse_other", "versions"]
+
+FORMATS = ("csv", "parquet")
+_SHOWN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to sweep.
+
+    Attributes:
+        space: candidates, limits, seed, chunk size.
+        devices: to predict for, those of the limits among them.
+        workload: what every number is for.
+        wanted: feasible candidates after which to stop, 0 for the whole stream.
+        formats: of the parts and the result, some of `FORMATS`.
+    """
+
+    space: Space
+    devices: tuple[Device, ...]
+    workload: Workload
+    wanted: int
+    formats: tuple[str, ...]
+
+
+def identity(plan: Plan) -> dict[str, Any]:
+    """What must be equal for two runs to be the same sweep, as JSON would give it back."""
+    sources = {"oracle": _version("nas-cost-oracle"), "torch": _version("torch"), "formulas": fingerprint()[:16]}
+    data = {
+        "space": {"SETUP": plan.space.setup},
+        "workload": asdict(plan.workload),
+        "devices": {device.name: asdict(device) for device in plan.devices},
+        "wanted": plan.wanted,
+        "formats": list(plan.formats),
+        "versions": sources,
+    }
+    plain: dict[str, Any] = json.loads(json.dumps(data))
+    return plain
+
+
+def versions() -> dict[str, str]:
+    """Of what else took part; a sweep may go on under others."""
+    return {"python": platform.python_version(), "numpy": _version("numpy"), "pyarrow": _version("pyarrow")}
+
+
+def refuse_other(place: str, recorded: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    """Complain if a directory holds another sweep.
+
+    Raises:
+        OracleError: naming what differs, key by key.
+    """
+    found = list(_differences(recorded, asked, ()))
+    if found:
+        more = f", and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+        raise OracleError(
+            f"out={place!r} holds another sweep: {'; '.join(found[:_SHOWN])}{more}; choose another directory"
+        )
+
+
+def _differences(old: Any, new: Any, path: Sequence[str]) -> list[str]:
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        names = [*old, *(name for name in new if name not in old)]
+        return [line for name in names for line in _differences(old.get(name), new.get(name), (*path, name))]
+    return [] if old == new else [f"{'.'.join(path)} is {_short(old)} there and {_short(new)} here"]
+
+
+def _short(value: Any) -> str:
+    text = "not set" if value is None else json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"

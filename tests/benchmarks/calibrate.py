@@ -1,0 +1,126 @@
+"""Rebuild the shipped calibrations from a folder of public measurements.
+
+    python tests/benchmarks/calibrate.py DATA --cache CACHE [--out configs/calibrations]
+
+DATA holds timm_inference.csv, timm_training.csv, kernels/*.csv, nasbench201_latency_ms.csv and fbnet_latency_ms.csv.
+The interpreter needs torch, torchvision and timm of one build; CACHE keeps traces between runs. The files written
+hold fitted values with source and licence, and none of the measurements.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+from _networks import HELP, NEUSIGHT, Group, kernel_groups, space_groups, timm_groups
+
+from oracle.calibration import (
+    GENERAL,
+    Calibration,
+    Origin,
+    RoofTimes,
+    conformal,
+    fit,
+    predict,
+    prior_from,
+    save_calibration,
+)
+from oracle.calibration.files import file_name
+from oracle.spec import Workload
+
+ROOT = Path(__file__).resolve().parents[2]
+PER_SPACE = 160  # architectures of each design space: more do not change a fit of forty parameters
+
+
+def main() -> None:
+    """Fit and write everything."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=ROOT / "configs" / "calibrations")
+    asked = parser.parse_args()
+    asked.out.mkdir(parents=True, exist_ok=True)
+    groups = [
+        *timm_groups(asked.data, asked.cache),
+        *timm_groups(asked.data, asked.cache, "timm_training.csv"),
+        *merged((group for _, group in kernel_groups(asked.data)), NEUSIGHT),
+        *merged(
+            (group for space in ("nasbench201", "fbnet") for _, group in space_groups(asked.data, space, PER_SPACE)),
+            HELP.format("nasbench201 and fbnet"),
+        ),
+    ]
+    fitted = [(group, calibrated(group)) for group in groups if len(group.names)]
+    for group, calibration in fitted:
+        write(calibration, group.device.name, group.workload, asked.out)
+    for kind, workload in sorted({(group.device.kind, _workload(group)) for group, _ in fitted}, key=repr):
+        kin = [item for item in fitted if item[0].device.kind == kind and _workload(item[0]) == workload]
+        write(kind_prior(kind, workload, kin), kind, workload, asked.out)
+
+
+def calibrated(group: Group) -> Calibration:
+    """A group fitted, families left out whole where it has several."""
+    return fit(
+        group.device.name,
+        group.networks,
+        group.seconds,
+        GENERAL,
+        group.workload,
+        families=group.families,
+        origin=Origin(group.source, group.licence, date.today().isoformat()),
+    )
+
+
+def kind_prior(kind: str, workload: Workload, kin: Sequence[tuple[Group, Calibration]]) -> Calibration:
+    """What devices of a kind teach, with the error it shows on each of them when learnt from the others."""
+    names = ", ".join(group.device.name for group, _ in kin)
+    prior = prior_from([calibration.efficiency for _, calibration in kin], names)
+    origin = Origin(f"mean of {names} and general knowledge", " and ".join(sorted({g.licence for g, _ in kin})))
+    found = Calibration(kind, workload.runtime, workload.mode, workload.dtype, workload.layout, prior.efficiency)
+    found = replace(found, origin=replace(origin, date=date.today().isoformat()))
+    if len(kin) < 2:
+        return found
+    ratios = []
+    for group, _ in kin:
+        others = [calibration.efficiency for other, calibration in kin if other.device.name != group.device.name]
+        guess = replace(found, efficiency=prior_from(others, names).efficiency)
+        ratios.append(group.seconds / predict(guess, group.networks))
+    ratio = np.concatenate(ratios)
+    error = float(np.abs(1 / ratio - 1).mean())
+    return replace(found, error=error, protocol="leave-device-out", interval=conformal(ratio))
+
+
+def merged(groups: Iterable[Group], source: str) -> Iterable[Group]:
+    """Groups of one device and runtime as one."""
+    by_key: dict[tuple[str, str], list[Group]] = {}
+    for group in groups:
+        by_key.setdefault((group.device.name, group.workload.runtime), []).append(group)
+    for parts in by_key.values():
+        networks: list[RoofTimes] = [network for part in parts for network in part.networks]
+        yield parts[0]._replace(
+            workload=_workload(parts[0]),
+            source=source,
+            names=[name for part in parts for name in part.names],
+            families=[family for part in parts for family in part.families],
+            batches=[batch for part in parts for batch in part.batches],
+            networks=networks,
+            seconds=np.concatenate([part.seconds for part in parts]),
+        )
+
+
+def write(calibration: Calibration, name: str, workload: Workload, out: Path) -> None:
+    """Save, and say what was saved."""
+    save_calibration(calibration, out / f"{file_name(name, workload)}.yaml")
+    error = "unknown" if calibration.error is None else f"{calibration.error:.1%}"
+    print(f"{file_name(name, workload):50s} {calibration.measurements:5d} measurements, error {error}", flush=True)
+
+
+def _workload(group: Group) -> Workload:
+    return group.workload.with_(batch_size=1)
+
+
+if __name__ == "__main__":
+    main()

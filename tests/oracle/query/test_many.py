@@ -1,0 +1,85 @@
+"""score_many against score, chunk by chunk, and against pycls's published figures."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from oracle.closedform import TemplateStore
+from oracle.config import load_cfg
+from oracle.errors import DeviceError, OracleError, WorkloadError
+from oracle.families import to_spec
+from oracle.families.population import Population
+from oracle.query import score, score_many
+
+_NAMES = ("RegNetX-200MF", "RegNetX-400MF", "RegNetX-600MF", "RegNetY-200MF", "EfficientNet-B0")
+_STORE = TemplateStore()
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 100])
+def test_chunks_do_not_show(chunk: int) -> None:
+    nets = [to_spec(load_cfg(name)) for name in _NAMES] * 4
+    seen: list[tuple[int, int]] = []
+    scores = score_many(
+        Population.of(nets),
+        ["t4", "raspberry-pi-4"],
+        chunk=chunk,
+        store=_STORE,
+        progress=lambda done, total: seen.append((done, total)),
+        batch_size=2,
+    )
+    assert len(scores) == len(nets) == 20
+    assert seen[-1] == (20, 20)
+    assert len(seen) == -(-20 // chunk)
+    for row, net in enumerate(nets[:5]):
+        expected = score(net, ["t4", "raspberry-pi-4"], batch_size=2)
+        for name in ("macs", "flops", "params", "activations", "traffic_bytes", "peak_memory_bytes"):
+            assert getattr(scores, name)[row :: len(_NAMES)].tolist() == [getattr(expected, name)] * 4
+        for device, column in scores.latency_ms.items():
+            assert column[row] == pytest.approx(expected.latency_ms[device], rel=1e-12)
+        assert scores.intensity[row] == pytest.approx(expected.intensity)
+    assert list(scores.specs()) == nets
+
+
+def test_a_few_specs_take_the_short_way_to_the_same_columns() -> None:
+    nets = [to_spec(load_cfg(name)) for name in _NAMES]
+    few, many = score_many(nets, ["t4"], store=_STORE), score_many(Population.of(nets), ["t4"], store=_STORE)
+    for name, column in few.columns().items():
+        assert np.allclose(column, many.columns()[name], rtol=1e-12, atol=0)
+    assert set(few.columns()) >= {"macs", "traffic_bytes", "latency_ms@t4", "intensity_flop_per_byte"}
+
+
+def test_pycls_columns_are_pycls_figures(shared_data: Path) -> None:
+    with (shared_data / "pycls_complexity.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    nets = [to_spec(load_cfg(row["network"])) for row in rows]
+    for batch in (1, 3):  # figures are per image
+        scores = score_many(nets, batch_size=batch, store=_STORE)
+        assert scores.pycls_flops.tolist() == [int(row["macs_with_bias"]) for row in rows]
+        assert scores.pycls_acts.tolist() == [int(row["activations"]) for row in rows]
+        assert scores.params.tolist() == [int(row["params"]) for row in rows]
+
+
+def test_no_candidates_are_no_rows() -> None:
+    scores = score_many([], ["t4"])
+    assert len(scores) == 0
+    assert scores.latency_ms["t4"].shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "error"),
+    [
+        ({"chunk": 0}, WorkloadError),
+        ({"batchsize": 2}, WorkloadError),
+        ({"batch_size": -1}, WorkloadError),
+        ({"devices": ["t5"]}, DeviceError),
+        ({"devices": ["t4"], "dtype": "bfloat16"}, DeviceError),
+    ],
+)
+def test_bad_questions_are_oracle_errors(keywords: dict[str, object], error: type[OracleError]) -> None:
+    devices = keywords.pop("devices", [])
+    with pytest.raises(error):
+        score_many([to_spec(load_cfg("R-56"))], devices, store=_STORE, **keywords)  # type: ignore[arg-type]
