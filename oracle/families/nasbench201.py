@@ -31,7 +31,7 @@ def to_spec(cfg: Any) -> NetSpec:
     refuse_scaling(cfg)
     choice("MODEL.ACTIVATION_FUN", cfg.MODEL.ACTIVATION_FUN.lower(), ("relu",))  # the benchmark's own
     arch, image = _architecture(cfg.NB201), integer("TRAIN.IM_SIZE", cfg.TRAIN.IM_SIZE, high=MAX_IMAGE)
-    # Pooling rounds odd sizes down, convolutions up.
+    # The benchmark's pools round odd sizes down and its convolutions up: they would not meet.
     require(image % 4 == 0, "TRAIN.IM_SIZE", image, "a multiple of 4, as two reductions halve it")
     norm: dict[str, Scalar] = {"bn_eps": cfg.BN.EPS, "bn_momentum": cfg.BN.MOM}
     w_in = _WIDTHS[0]
@@ -57,7 +57,7 @@ def _architecture(section: Any) -> str:
         edges = arch.replace("+", "").split("|")
         ops = [edge.rpartition("~")[0] for edge in edges if edge]
         written = len(ops) == _EDGES and arch == _STRING.format(*ops)
-        require(written, key, arch, _FORM)
+        require(written, key, arch[:200], _FORM)
     for operation in ops:
         choice(key, operation, OPERATIONS)
     return _STRING.format(*ops)

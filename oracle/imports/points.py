@@ -8,6 +8,7 @@ import numpy as np
 
 from oracle.calibration import RoofTimes, kernel_class, roof_times
 from oracle.counting import KernelCount
+from oracle.counting.chain import NetCount
 from oracle.devices import Device
 from oracle.imports.matching import Matching
 from oracle.roofline import KernelKinds
@@ -15,24 +16,26 @@ from oracle.roofline import KernelKinds
 __all__ = ["calibration_points", "roof_times_of"]
 
 
-def calibration_points(matching: Matching, device: Device) -> tuple[list[RoofTimes], list[float]]:
+def calibration_points(matching: Matching, count: NetCount, device: Device) -> tuple[list[RoofTimes], list[float]]:
     """What `oracle.calibration.fit` takes: roof times and measured seconds, one entry per match.
 
     Args:
-        matching: of a trace; matches that took no time are left out.
+        matching: of a trace with the kernels of `count`; matches that took no time are left out.
+        count: of the network that was traced.
         device: the one that was traced; its roofs count.
 
     Raises:
         DeviceError: it states no peak for a dtype that was used.
     """
     timed = [match for match in matching.matches if match.seconds > 0]
-    return [roof_times_of(match.kernels, device) for match in timed], [match.seconds for match in timed]
+    rows = [roof_times_of(match.kernels, count, device) for match in timed]
+    return rows, [match.seconds for match in timed]
 
 
-def roof_times_of(kernels: Sequence[KernelCount], device: Device) -> RoofTimes:
-    """Kernels, counted, at the roofs of a device."""
+def roof_times_of(kernels: Sequence[KernelCount], count: NetCount, device: Device) -> RoofTimes:
+    """Kernels of a counted network at the roofs of a device."""
     kinds = KernelKinds(
-        tuple(kernel_class(kernel.op_class, kernel.name) for kernel in kernels),
+        tuple(kernel_class(count.tables[kernel.cell], kernel.rows) for kernel in kernels),
         tuple(kernel.matrix_dtype for kernel in kernels),
         tuple(kernel.vector_dtype for kernel in kernels),
     )

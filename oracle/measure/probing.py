@@ -33,7 +33,7 @@ def probe(
     name: str = "host",
     threads: int | None = None,
     clock: str = "wall",
-    seconds: float = 15.0,
+    seconds: float = 12.0,
 ) -> Device:
     """The device that this host is, by measurement; `device_yaml` makes a file of it.
 

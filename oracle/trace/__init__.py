@@ -86,7 +86,7 @@ def trace(
     first = inputs[0] if inputs else None
     grad_in = None
     try:
-        with torch.device("meta"), torch.set_grad_enabled(workload.training), _hooked(module, recorder, cell_of or {}):
+        with torch.set_grad_enabled(workload.training), _hooked(module, recorder, cell_of or {}):
             with recorder, calls:
                 output = module(*args, **kwargs)
             if loss is not None:

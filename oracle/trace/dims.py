@@ -11,8 +11,13 @@ from oracle.optable import Shape
 __all__ = ["dim_of", "dims_of", "shapes_of"]
 
 
+_PLAIN = frozenset({int, bool, float, str, type(None)})
+
+
 def shapes_of(tree: Any) -> Any:
     """The same tree with tensors replaced by their shapes, and symbolic integers by their expressions."""
+    if type(tree) in _PLAIN:
+        return tree
     if isinstance(tree, torch.Tensor):
         return Shape(dims_of(tree.shape))
     if isinstance(tree, (list, tuple)):
@@ -22,7 +27,11 @@ def shapes_of(tree: Any) -> Any:
 
 def dims_of(sizes: Any) -> tuple[Any, ...]:
     """Sizes or strides of a tensor."""
-    return tuple(dim_of(size) for size in sizes)
+    dims = tuple(sizes)
+    for size in dims:
+        if type(size) is not int:  # symbolic
+            return tuple(dim_of(each) for each in dims)
+    return dims
 
 
 def dim_of(size: Any) -> Any:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
+from torch.utils._device import _device_constructors
 
 __all__ = ["META", "placed"]
 
@@ -21,13 +23,19 @@ def placed(
 
     The network already is where it runs, and this machine may not have the device that its forward names.
     """
-    if kwargs.get("device") is not None:
+    if kwargs.get("device") is not None or func in _constructors():
         kwargs = {**kwargs, "device": META}
     if name in _MOVES and args and isinstance(args[0], torch.Tensor):
         return _itself, args[:1], {}
     if name == "to" and len(args) > 1 and _is_device(args[1]):
         args = (args[0], META, *args[2:])
     return func, args, kwargs
+
+
+@cache
+def _constructors() -> frozenset[Any]:
+    """Functions that make a tensor from nothing; torch's own device context changes the same ones."""
+    return frozenset(_device_constructors())
 
 
 def _itself(tensor: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -127,7 +126,7 @@ class Recorder(TorchDispatchMode):
                 return args[0]  # moved to where the network runs
         self._latest = ""
         out = self._run(func, name, args, kwargs)
-        if self.phase == "forward" and any(True for _ in _tensors(out)):  # questions about sizes come in between
+        if self.phase == "forward" and _tensors(out):  # questions about sizes come in between
             # Autograd made these nodes since the last operator, so they are this one's; views make nodes, too.
             number = torch.autograd._get_sequence_nr()
             for node in range(self._seen, number):
@@ -305,16 +304,23 @@ def _distinct(uses: list[Use]) -> tuple[Use, ...]:
     return tuple({use.memory: use for use in reversed(uses)}.values())[::-1]
 
 
-def _tensors(tree: Any) -> Iterator[Any]:
+def _tensors(tree: Any) -> list[Any]:
     """All tensors in nested tuples, lists and dicts."""
+    found: list[Any] = []
+    _collect(tree, found)
+    return found
+
+
+def _collect(tree: Any, found: list[Any]) -> None:
     if isinstance(tree, torch.Tensor):
-        yield tree
+        found.append(tree)
     elif isinstance(tree, (list, tuple)):
         for item in tree:
-            yield from _tensors(item)
+            if item is not None and type(item) is not int:
+                _collect(item, found)
     elif isinstance(tree, dict):
         for item in tree.values():
-            yield from _tensors(item)
+            _collect(item, found)
 
 
 def _dtype(tensor: Any) -> str:

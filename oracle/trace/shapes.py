@@ -72,6 +72,9 @@ def _convolution_backward(grad: Any, x: Any, weight: Any, bias_sizes: Any, *opti
 def _native_batch_norm(
     x: Any, weight: Any, bias: Any, mean: Any, var: Any, training: bool, momentum: float, eps: float
 ) -> tuple[Any, Any, Any]:
+    for given in (weight, bias, mean, var):
+        if given is not None and given.shape[0] != x.shape[1]:
+            raise RuntimeError(f"batch norm of {given.shape[0]} channels cannot take an input with {x.shape[1]}")
     saved = x.shape[1] if training else 0
     dtype = torch.float32 if x.dtype in (torch.float16, torch.bfloat16) else x.dtype
     return _like(x), x.new_empty(saved, dtype=dtype), x.new_empty(saved, dtype=dtype)
@@ -118,7 +121,8 @@ def _max_pool(
 
 
 def _addmm(bias: Any, a: Any, b: Any, **__: Any) -> Any:
-    if a.shape[1] != b.shape[0] or a.dtype != b.dtype or a.dtype != bias.dtype:
+    fits = a.shape[1] == b.shape[0] and a.dtype == b.dtype == bias.dtype
+    if not fits or bias.dim() != 1 or bias.shape[0] != b.shape[1]:
         return NotImplemented  # torch says what is wrong
     return torch.empty((a.shape[0], b.shape[1]), dtype=a.dtype, device=a.device)
 
@@ -145,6 +149,11 @@ def _like_first(x: Any, *_: Any, **__: Any) -> Any:
 
 def _first(x: Any, *_: Any, **__: Any) -> Any:
     return x
+
+
+def _binary_in_place(x: Any, other: Any, *rest: Any, **options: Any) -> Any:
+    out = _binary(x, other, *rest, **options)
+    return NotImplemented if out is NotImplemented else x
 
 
 def _like(x: Any) -> Any:
@@ -182,7 +191,7 @@ SHORTCUTS: MappingProxyType[str, Callable[..., Any]] = MappingProxyType(
         **{f"aten._foreach_{name}_": _nothing for name in ("add", "mul", "div", "lerp", "addcmul", "addcdiv")},
         "aten.addmm": _addmm,
         **{f"aten.{name}": _binary for name in ("add", "sub", "mul", "div")},
-        **{f"aten.{name}_": _first for name in ("add", "sub", "mul", "div")},
+        **{f"aten.{name}_": _binary_in_place for name in ("add", "sub", "mul", "div")},
         **{f"aten.{name}_backward": _binary for name in ("threshold", "sigmoid", "silu", "gelu")},
         **{f"aten.{name}": _like_first for name in _UNARY},
         **{f"aten.{name}_": _first for name in _UNARY},

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Any
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from oracle._resources import closest
 from oracle.devices import load_device
 from oracle.errors import ConfigError, DeviceError
-from search.space.limits import Limit
+from search.space.limits import COLUMNS, Limit
 
 __all__ = ["QUALITY", "SCORES", "Bound", "Objective", "bound_of_limit", "bounds_of", "objectives_of"]
 
@@ -114,13 +114,18 @@ class Bound:
         return f"at most {self.high:,.10g}" if self.high < inf else f"at least {self.low:,.10g}"
 
 
-def objectives_of(texts: Any, key: str = "OBJECTIVES") -> tuple[Objective, ...]:
+def objectives_of(texts: Any, devices: Collection[str] = (), key: str = "OBJECTIVES") -> tuple[Objective, ...]:
     """The objectives of a list of texts.
+
+    Args:
+        texts: each `maximise SCORE` or `minimise SCORE`.
+        devices: names that are known beside those of the shipped devices.
+        key: dotted key, for complaints.
 
     Raises:
         ConfigError: no list, no objective, an unknown word, score or device, or one objective twice.
     """
-    found = [_objective(text, f"{key}[{i}]") for i, text in enumerate(_texts(texts, key))]
+    found = [_objective(text, devices, f"{key}[{i}]") for i, text in enumerate(_texts(texts, key))]
     if not found:
         raise ConfigError("expected at least one objective, such as `maximise quality`", key=key)
     names = [objective.name for objective in found]
@@ -130,23 +135,31 @@ def objectives_of(texts: Any, key: str = "OBJECTIVES") -> tuple[Objective, ...]:
     return tuple(found)
 
 
-def _objective(text: str, key: str) -> Objective:
+def _objective(text: str, devices: Collection[str], key: str) -> Objective:
     words = text.split()
     if len(words) != 2 or words[0].lower() not in _DIRECTIONS:
         raise ConfigError(f"value {text!r}: expected `maximise SCORE` or `minimise SCORE`", key=key)
-    score, device = _score(words[1], key, (*SCORES, QUALITY))
+    score, device = _score(words[1], devices, key, (*SCORES, QUALITY))
     return Objective(score, _DIRECTIONS[words[0].lower()], device)
 
 
-def bounds_of(texts: Any, limits: Iterable[Limit] = (), key: str = "CONSTRAINTS") -> tuple[Bound, ...]:
+def bounds_of(
+    texts: Any, limits: Iterable[Limit] = (), devices: Collection[str] = (), key: str = "CONSTRAINTS"
+) -> tuple[Bound, ...]:
     """The bounds of a list of texts, and the limits of a space; several on one score become one.
+
+    Args:
+        texts: each `SCORE <= number`, `SCORE >= number` or `number <= SCORE <= number`.
+        limits: of the space.
+        devices: names that are known beside those of the shipped devices.
+        key: dotted key, for complaints.
 
     Raises:
         ConfigError: what is no bound, an unknown score or device, or bounds that nothing can obey.
     """
     found: dict[str, Bound] = {}
     given = [(bound_of_limit(limit), "SPACE") for limit in limits]
-    given += [(_bound(text, f"{key}[{i}]"), f"{key}[{i}]") for i, text in enumerate(_texts(texts, key))]
+    given += [(_bound(text, devices, f"{key}[{i}]"), f"{key}[{i}]") for i, text in enumerate(_texts(texts, key))]
     for bound, at in given:
         old = found.get(bound.name, Bound(bound.score, device=bound.device))
         both = Bound(bound.score, max(old.low, bound.low), min(old.high, bound.high), bound.device)
@@ -161,45 +174,45 @@ def bounds_of(texts: Any, limits: Iterable[Limit] = (), key: str = "CONSTRAINTS"
 
 def bound_of_limit(limit: Limit) -> Bound:
     """The bound that a space's limit is; its 0 leaves a side open."""
-    from search.space.limits import COLUMNS
-
     return Bound(COLUMNS[limit.score], limit.low or -inf, limit.high or inf, limit.device)
 
 
-def _bound(text: str, key: str) -> Bound:
+def _bound(text: str, devices: Collection[str], key: str) -> Bound:
     bare = text.strip()
     if between := _BETWEEN.fullmatch(bare):
-        low, name, high = between.groups()
-        return Bound(*_ends(name, key, low, high))
+        least, name, most = between.groups()
+        return _ends(name, devices, key, float(least), float(most))
     if one := _ONE_SIDED.fullmatch(bare):
         name, sign, value = one.groups()
-        return Bound(*(_ends(name, key, None, value) if sign == "<=" else _ends(name, key, value, None)))
+        low, high = (-inf, float(value)) if sign == "<=" else (float(value), inf)
+        return _ends(name, devices, key, low, high)
     raise ConfigError(
         f"value {text!r}: expected `SCORE <= number`, `SCORE >= number` or `number <= SCORE <= number`", key=key
     )
 
 
-def _ends(name: str, key: str, low: str | None, high: str | None) -> tuple[str, float, float, str]:
+def _ends(name: str, devices: Collection[str], key: str, low: float, high: float) -> Bound:
     if name.split("@")[0] == QUALITY:
         raise ConfigError(
             "quality is known only after the evaluation that constraints are to save; make it an objective",
             key=key,
         )
-    score, device = _score(name, key, SCORES)
-    return score, -inf if low is None else float(low), inf if high is None else float(high), device
+    score, device = _score(name, devices, key, SCORES)
+    return Bound(score, low, high, device)
 
 
-def _score(name: str, key: str, known: Iterable[str]) -> tuple[str, str]:
+def _score(name: str, devices: Collection[str], key: str, known: Sequence[str]) -> tuple[str, str]:
     score, _, device = name.partition("@")
-    known = tuple(known)
     if score not in known:
         raise ConfigError(f"unknown score {score!r}{closest(score, known)}; there are {', '.join(known)}", key=key)
     if (score == "latency_ms") != bool(device):
         rule = "latency_ms needs a device" if score == "latency_ms" else f"{score} is the same on every device"
         example = "latency_ms@t4" if score == "latency_ms" else score
         raise ConfigError(f"value {name!r}: {rule}; expected {example}, say", key=key)
-    if not device:
-        return score, ""
+    if not device or device in devices:
+        return score, device
+    if device.endswith((".yaml", ".yml")):
+        raise ConfigError(f"value {name!r}: list the file in DEVICES, and say the device's name here", key=key)
     try:
         return score, load_device(device).name
     except DeviceError as error:

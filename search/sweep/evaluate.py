@@ -10,14 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oracle.closedform.store import TemplateStore, default_cache_file
-from oracle.errors import OracleError
 from oracle.families.fingerprint import Fingerprints
 from oracle.query.many import score_many
 from search.space import Tally
 from search.sweep.columns import csv_lines, flat
 from search.sweep.plan import Plan
 
-__all__ = ["Evaluated", "evaluate", "sweep_columns", "template_store"]
+__all__ = ["Evaluated", "evaluate"]
 
 Columns = dict[str, NDArray[Any]]
 
@@ -27,6 +26,7 @@ class Evaluated(NamedTuple):
 
     Attributes:
         index: of the chunk.
+        names: of the columns.
         prints: (2, n) their fingerprints.
         lines: (n,) their lines of the CSV file, if that is wanted.
         columns: their columns, if something else is wanted.
@@ -34,6 +34,7 @@ class Evaluated(NamedTuple):
     """
 
     index: int
+    names: tuple[str, ...]
     prints: Fingerprints
     lines: list[str]
     columns: Columns
@@ -48,19 +49,16 @@ def evaluate(plan: Plan, index: int) -> Evaluated:
     """
     columns, prints, tally = _feasible(plan, index)
     csv, more = "csv" in plan.formats, set(plan.formats) != {"csv"}
-    return Evaluated(index, prints, csv_lines(columns) if csv else [], columns if more else {}, tally)
-
-
-def sweep_columns(plan: Plan) -> Columns:
-    """The columns of a sweep, without candidates: their names, order and dtypes."""
-    return {name: column[:0] for name, column in _feasible(plan, 0)[0].items()}
+    lines = csv_lines(columns) if csv else []
+    return Evaluated(index, tuple(columns), prints, lines, columns if more else {}, tally)
 
 
 def _feasible(plan: Plan, index: int) -> tuple[Columns, Fingerprints, Tally]:
     chunk = plan.space.chunk(index)
     workload = {name: getattr(plan.workload, name) for name in plan.workload.__dataclass_fields__}
-    scores = score_many(chunk.population, plan.devices, store=template_store(), **workload)
-    _save_templates()
+    templates = _templates()
+    scores = score_many(chunk.population, plan.devices, store=templates, **workload)
+    _share(templates)
     feasible, judged = plan.space.judge(scores, len(chunk.rows))
     columns = {"row": chunk.rows, **chunk.columns, **scores.columns()}
     rows = np.flatnonzero(feasible)
@@ -69,22 +67,16 @@ def _feasible(plan: Plan, index: int) -> tuple[Columns, Fingerprints, Tally]:
 
 
 @lru_cache(maxsize=1)
-def template_store() -> TemplateStore:
+def _templates() -> TemplateStore:
     """The templates of this process, those of the cache file to begin with."""
     store = TemplateStore()
     store.load(default_cache_file())
     return store
 
 
-@lru_cache(maxsize=1)
-def _saved() -> dict[str, int]:
-    return {"made": 0}
-
-
-def _save_templates() -> None:
+def _share(store: TemplateStore) -> None:
     """Let other processes find what had to be traced here; without a place for the cache they trace it again."""
-    store, saved = template_store(), _saved()
-    if store.made > saved["made"]:
-        saved["made"] = store.made
-        with suppress(OSError, OracleError):
+    if store.made:
+        with suppress(OSError):
             store.save(default_cache_file())
+            store.made = 0

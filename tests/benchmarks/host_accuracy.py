@@ -44,7 +44,7 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--image", type=int, default=160, help="a multiple of 32; R-56 and R-110 keep 32")
     parser.add_argument("--batch", type=int, default=1)
-    parser.add_argument("--seconds", type=float, default=15.0, help="for the probe")
+    parser.add_argument("--seconds", type=float, default=12.0, help="for the probe")
     args = parser.parse_args()
     clock = "cpu" if args.threads == 1 else "wall"
     start = time.perf_counter()
@@ -73,7 +73,8 @@ def _report(
     families: dict[str, str],
     workload: Workload,
 ) -> None:
-    rows = [roof_times_of(count_net(net, workload).kernels, device) for net in networks]
+    counts = [count_net(net, workload) for net in networks]
+    rows = [roof_times_of(count.kernels, count, device) for count in counts]
     measured = np.array([item.latency_ms for item in found]) * 1e-3
     tested = len(families)
     launch = device.launch.value if device.launch else 0.0

@@ -94,9 +94,7 @@ def traced(module: nn.Module, x: Any, tmp_path: Path) -> Any:
 
 
 def test_a_trace_of_this_torch(tmp_path: Path) -> None:
-    module = nn.Sequential(
-        nn.Conv2d(3, 8, 3, groups=1), nn.BatchNorm2d(8), nn.GELU(), nn.Flatten(), nn.Linear(288, 5)
-    )
+    module = nn.Sequential(nn.Conv2d(3, 8, 3, groups=1), nn.BatchNorm2d(8), nn.GELU(), nn.Flatten(), nn.Linear(288, 5))
     _, found = traced(module.eval(), torch.rand(2, 3, 8, 8), tmp_path)
     assert found.kernels == ()
     assert [call.name.removeprefix("aten::") for call in found.operators] == [

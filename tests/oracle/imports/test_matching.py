@@ -28,9 +28,7 @@ def test_every_operator_of_a_network_finds_its_kernel(calls: tuple[OperatorCall,
     assert found.left == ()
     assert found.unmatched == ()
     assert [position for match in found.matches for position in match.positions] == list(range(len(kernels)))
-    assert sum(match.seconds for match in found.matches) + found.views_s == pytest.approx(
-        sum(c.seconds for c in calls)
-    )
+    assert sum(match.seconds for match in found.matches) + found.views_s == pytest.approx(sum(c.seconds for c in calls))
 
 
 def test_contractions_are_found_in_fused_kernels_too(calls: tuple[OperatorCall, ...]) -> None:
@@ -43,9 +41,7 @@ def test_contractions_are_found_in_fused_kernels_too(calls: tuple[OperatorCall, 
 
 
 def test_another_network_does_not_match(calls: tuple[OperatorCall, ...]) -> None:
-    kernels = count_net(
-        oracle.to_spec(oracle.load_cfg("ViT-S-16", ["TRAIN.IM_SIZE", 32])), Workload()
-    ).kernels
+    kernels = count_net(oracle.to_spec(oracle.load_cfg("ViT-S-16", ["TRAIN.IM_SIZE", 32])), Workload()).kernels
     found = match_operators(calls, kernels)
     assert not [match for match in found.matches if match.kernels[0].macs]
     assert len(found.left) == len(kernels) - sum(len(match.kernels) for match in found.matches)
@@ -60,8 +56,9 @@ def test_a_lost_operator_leaves_one_kernel_without_measurement(calls: tuple[Oper
 
 def test_matches_are_points_to_calibrate_with(calls: tuple[OperatorCall, ...]) -> None:
     device = oracle.load_device("i9-10940x")
-    found = match_operators(calls, count_net(oracle.to_spec(oracle.load_cfg("R-56")), Workload()).kernels)
-    rows, seconds = calibration_points(found, device)
+    count = count_net(oracle.to_spec(oracle.load_cfg("R-56")), Workload())
+    found = match_operators(calls, count.kernels)
+    rows, seconds = calibration_points(found, count, device)
     assert len(rows) == len(seconds) == len(found.matches)
     assert seconds == [match.seconds for match in found.matches]
     predicted = oracle.score("R-56", [device]).latency_ms[device.name] * 1e-3

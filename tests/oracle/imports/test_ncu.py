@@ -133,9 +133,7 @@ def test_german_windows(locale: str | None) -> None:
 
 
 def test_the_wrong_locale_is_refused() -> None:
-    with pytest.raises(
-        OracleError, match=r"german\.csv:4: dram__bytes_read.sum='27.595.520'.*expected a number"
-    ):
+    with pytest.raises(OracleError, match=r"german\.csv:4: dram__bytes_read.sum='27.595.520'.*expected a number"):
         read_ncu(FIXTURES / "german.csv", locale="en")
     with pytest.raises(OracleError, match="locale='pirate': expected one of en"):
         read_ncu(FIXTURES / "german.csv", locale="pirate")

@@ -114,6 +114,9 @@ def test_shipped_spaces_are_those_that_we_document() -> None:
         "anynet-grid": 5**4 * 3**4,
         "cifar-regnet": None,
         "effnet-grid": 4 * 2 * 2 * 2**15,
+        "fbnet": 9**22,
+        "nasbench201": 15_625,
+        "ofa": 3**20 * 3**20 * 3**5 * 25,
         "regnetx": None,
         "regnety": None,
     }

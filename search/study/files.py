@@ -1,0 +1,249 @@
+"""Study files: found by path or shipped name, read, checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from yacs.config import CfgNode
+
+from oracle.config import workload_of
+from oracle.config.files import layers, locate
+from oracle.devices import Device
+from oracle.errors import ConfigError, DeviceError, WorkloadError
+from oracle.query.devices import find_devices
+from oracle.spec import Workload
+from search.objectives import check_quality
+from search.space import Space, load_space, space_of
+from search.space.checks import count, fields, is_number, one_of
+from search.study.words import QUALITY, Bound, Objective, bounds_of, objectives_of
+
+__all__ = ["SAMPLERS", "StudyPlan", "default_study", "load_study", "study_of"]
+
+SAMPLERS = ("tpe", "nsga2", "nsga3", "gp", "random", "grid")
+_WORKLOAD = ("BATCH_SIZE", "DTYPE", "MODE", "RUNTIME", "LAYOUT")
+
+
+def default_study() -> CfgNode:
+    """A new config holding every key of a study file at its default."""
+    return CfgNode(
+        {
+            "NAME": "",  # of the study in its storage; the file's stem unless given
+            "SPACE": "",  # name of a shipped space, path of a file, or a mapping with SETUP
+            "DEVICES": [],  # scored in any case: those of objectives and constraints are added
+            "COST": {},  # BATCH_SIZE, DTYPE, MODE, RUNTIME, LAYOUT; what is absent is the space's
+            "OBJECTIVES": [],  # `maximise quality`, `minimise latency_ms@t4`, ...
+            "CONSTRAINTS": [],  # `params <= 6e6`, `4.5 <= latency_ms@t4 <= 5`, ...; beside the space's own
+            "QUALITY": {"TYPE": "none"},  # see search.objectives
+            "SAMPLER": {
+                "TYPE": "tpe",
+                "STARTUP": 10,  # trials before a sampler begins to model, and members that seed a study
+                "POPULATION": 20,  # of nsga2 and nsga3
+                "PATIENCE": 20,  # suggestions rejected in a row before the nearest feasible member is taken
+            },
+            "STORAGE": "",  # a file (journal), or any URL of optuna; NAME.journal unless given
+            "TRIALS": 100,  # evaluated trials
+            "TIMEOUT": 0.0,  # seconds of one run; 0: none
+            "SEED": 0,
+            "PROBE": 100_000,  # candidates by which the closed form tells how rare feasible ones are
+        }
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StudyPlan:
+    """What a study file says, ready to use.
+
+    Attributes:
+        name: of the study.
+        space: where candidates come from.
+        devices: scored for every candidate, in order.
+        workload: what all scores are for.
+        objectives, bounds: as the file's OBJECTIVES and CONSTRAINTS with those of the space.
+        quality: the QUALITY section.
+        sampler: the SAMPLER section.
+        storage: a file or a URL, "" for the default file.
+        trials, timeout_s, seed, probe: as in the file.
+        values: what the study is, as plain data; `study_of` makes an equal one of it.
+    """
+
+    name: str
+    space: Space = field(repr=False)
+    devices: tuple[Device, ...] = field(repr=False)
+    workload: Workload
+    objectives: tuple[Objective, ...]
+    bounds: tuple[Bound, ...]
+    quality: Mapping[str, Any]
+    sampler: Mapping[str, Any]
+    storage: str
+    trials: int
+    timeout_s: float
+    seed: int
+    probe: int
+    values: Mapping[str, Any] = field(repr=False)
+
+
+def load_study(source: str | Path) -> StudyPlan:
+    """The study of a YAML file, or of a shipped name (`configs/studies`).
+
+    Raises:
+        ConfigError: anything wrong with it, naming file, dotted key, value and what was expected.
+    """
+    path = locate(source, "studies")
+    values: dict[str, Any] = {}
+    for _, layer in layers(path):
+        values |= layer
+    try:
+        return study_of(values, path.stem, path.parent)
+    except ConfigError as error:
+        raise ConfigError(str(error).removeprefix(f"{error.key}: "), key=error.key, file=str(path)) from None
+
+
+def study_of(values: Mapping[str, Any], name: str = "", directory: Path | None = None) -> StudyPlan:
+    """The study that nested mappings describe, as a file's would.
+
+    Args:
+        values: keys of `default_study`; what is absent has its default.
+        name: of the study, unless the values say it.
+        directory: where relative paths of spaces and tables start; the working directory if None.
+
+    Raises:
+        ConfigError: as `load_study`.
+    """
+    cfg = _merged(values)
+    space = _space(cfg.SPACE, directory or Path())
+    devices = _devices(cfg.DEVICES, directory or Path())
+    names = [device.name for device in devices]
+    objectives = objectives_of(cfg.OBJECTIVES, names)
+    bounds = bounds_of(cfg.CONSTRAINTS, space.limits, names)
+    spoken = [word.device for word in (*objectives, *bounds) if word.device and word.device not in names]
+    quality = check_quality(dict(cfg.QUALITY), directory or Path())
+    if any(o.score == QUALITY for o in objectives) != (quality["TYPE"] != "none"):
+        given = quality["TYPE"] == "none"
+        rule = "an objective is quality: expected call, proxies, train or table" if given else (
+            "no objective is quality: expected none, or `maximise quality` among OBJECTIVES"
+        )
+        raise ConfigError(f"value {quality['TYPE']!r}, but {rule}", key="QUALITY.TYPE")
+    sampler = _sampler(cfg.SAMPLER, space)
+    return StudyPlan(
+        name=_name(cfg.NAME or name or "study"),
+        space=space,
+        devices=(*devices, *find_devices(spoken)),
+        workload=_workload(cfg.COST, space),
+        objectives=objectives,
+        bounds=bounds,
+        quality=quality,
+        sampler=sampler,
+        storage=_text(cfg.STORAGE, "STORAGE"),
+        trials=count(cfg.TRIALS, "TRIALS", 1),
+        timeout_s=_seconds(cfg.TIMEOUT),
+        seed=count(cfg.SEED, "SEED", 0),
+        probe=count(cfg.PROBE, "PROBE", 1),
+        values={
+            "NAME": cfg.NAME or name or "study",
+            "SPACE": {"SETUP": dict(space.setup)},
+            "DEVICES": list(cfg.DEVICES),
+            "COST": dict(cfg.COST),
+            "OBJECTIVES": [str(objective) for objective in objectives],
+            "CONSTRAINTS": list(cfg.CONSTRAINTS),
+            "QUALITY": quality,
+            "SAMPLER": sampler,
+            "TRIALS": int(cfg.TRIALS),
+            "TIMEOUT": float(cfg.TIMEOUT),
+            "SEED": int(cfg.SEED),
+            "PROBE": int(cfg.PROBE),
+        },
+    )
+
+
+def _merged(values: Mapping[str, Any]) -> CfgNode:
+    """The values over the defaults; `SAMPLER: tpe` is short for a section with that TYPE."""
+    defaults = default_study()
+    given = fields(values, "", tuple(defaults))
+    for section in ("SAMPLER", "QUALITY"):
+        if isinstance(given.get(section), str):
+            given[section] = {"TYPE": given[section]}
+    if "SAMPLER" in given:
+        own = fields(given["SAMPLER"], "SAMPLER", tuple(defaults.SAMPLER))
+        given["SAMPLER"] = {**defaults.SAMPLER, **own}
+    for section in ("QUALITY", "COST"):
+        if not isinstance(given.get(section, {}), Mapping):
+            raise ConfigError(f"value {given[section]!r}: expected a mapping", key=section)
+    for key in ("DEVICES", "CONSTRAINTS", "OBJECTIVES"):
+        if isinstance(given.get(key), str):
+            given[key] = [given[key]]
+        if not isinstance(given.get(key, []), (list, tuple)):
+            raise ConfigError(f"value {given[key]!r}: expected a list", key=key)
+    cfg = CfgNode({**defaults, **given})
+    cfg.freeze()
+    return cfg
+
+
+def _space(value: Any, directory: Path) -> Space:
+    if isinstance(value, Mapping):
+        try:
+            return space_of(value, "inline", directory)
+        except ConfigError as error:
+            where = f"SPACE.{error.key}" if error.key else "SPACE"
+            raise ConfigError(str(error).removeprefix(f"{error.key}: "), key=where) from None
+    if not isinstance(value, str) or not value:
+        raise ConfigError(
+            f"value {value!r}: expected the name of a shipped space, a path, or a mapping with SETUP", key="SPACE"
+        )
+    beside = directory / value
+    try:
+        return load_space(beside if beside.is_file() else value)
+    except ConfigError as error:
+        raise ConfigError(str(error), key="SPACE") from None
+
+
+def _devices(sources: Any, directory: Path) -> list[Device]:
+    found = []
+    for i, source in enumerate(sources):
+        beside = directory / str(source)
+        try:
+            found += find_devices([beside if beside.is_file() else source])
+        except (DeviceError, TypeError) as error:
+            raise ConfigError(str(error), key=f"DEVICES[{i}]") from None
+    return found
+
+
+def _workload(values: Mapping[str, Any], space: Space) -> Workload:
+    given = fields(values, "COST", _WORKLOAD)
+    try:
+        return workload_of(space.base, **{key.lower(): value for key, value in given.items()})
+    except WorkloadError as error:
+        raise ConfigError(str(error), key="COST") from None
+
+
+def _sampler(values: Mapping[str, Any], space: Space) -> dict[str, Any]:
+    kind = one_of(values["TYPE"], "SAMPLER.TYPE", SAMPLERS)
+    if kind == "grid" and not space.enumerated:
+        size = "ranges of numbers" if space.size is None else f"{space.size:,} members"
+        raise ConfigError(
+            f"value 'grid': the space has {size}, expected at most NUM_SAMPLES ({space.num_samples:,}) members",
+            key="SAMPLER.TYPE",
+        )
+    least = {"STARTUP": 1, "POPULATION": 2, "PATIENCE": 1}
+    return {"TYPE": kind} | {name: count(values[name], f"SAMPLER.{name}", low) for name, low in least.items()}
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[\w.+ -]{1,200}", value):
+        raise ConfigError(f"value {value!r}: expected up to 200 letters, digits and -_+.", key="NAME")
+    return value
+
+
+def _text(value: Any, key: str) -> str:
+    if not isinstance(value, str):
+        raise ConfigError(f"value {value!r}: expected a text", key=key)
+    return value
+
+
+def _seconds(value: Any) -> float:
+    if not is_number(value) or value < 0:
+        raise ConfigError(f"value {value!r}: expected a number of seconds, 0 for no limit", key="TIMEOUT")
+    return float(value)

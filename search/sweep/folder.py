@@ -1,0 +1,179 @@
+"""The directory of a sweep.
+
+    manifest.json        what is swept, by which versions, how far it is, and what became of the candidates
+    parts/000012.csv     the feasible candidates of chunk 12 that no chunk before it has
+    parts/000012.npz     their fingerprints, the chunk's tally, the sizes of the files beside it
+    candidates.csv       all of them, once the stream is finished; the parts are gone then
+
+(also `.parquet`.) Every file is written under a temporary name and then renamed. The `.npz` comes last: a chunk
+counts as finished when it is there and tells the sizes that the others have. Chunks are finished in order.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from oracle.errors import OracleError
+from oracle.families.fingerprint import Fingerprints
+from search.space import Miss, Tally
+from search.sweep.columns import pyarrow
+from search.sweep.files import TEMPORARY, write_whole, written
+
+__all__ = ["CANDIDATES", "MANIFEST", "Finished", "Folder"]
+
+MANIFEST = "manifest.json"
+CANDIDATES = "candidates"
+_PARTS = "parts"
+_LOCK = ".lock"
+_DIGITS = 6
+_COPIED = 1 << 20
+
+
+class Finished(NamedTuple):
+    """What a finished chunk left."""
+
+    prints: Fingerprints
+    tally: Tally
+
+
+class Folder:
+    """A directory that holds one sweep."""
+
+    def __init__(self, path: Path, formats: tuple[str, ...]) -> None:
+        self.path = path
+        self.formats = formats
+        self.parts = path / _PARTS
+
+    def result(self, suffix: str) -> Path:
+        """The file with all candidates."""
+        return self.path / f"{CANDIDATES}.{suffix}"
+
+    def manifest(self) -> dict[str, Any] | None:
+        """What the manifest says; None in a directory without sweep.
+
+        Raises:
+            OracleError: a manifest that is none, or a directory with other things in it.
+        """
+        file = self.path / MANIFEST
+        try:
+            found = json.loads(file.read_text(encoding="utf-8"))
+            found["identity"], found["complete"]
+        except FileNotFoundError:
+            self._refuse_strangers()
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise OracleError(f"{file}: not the manifest of a sweep: {error}; choose another directory") from None
+        return dict(found)
+
+    def _refuse_strangers(self) -> None:
+        if not self.path.exists():
+            return
+        try:
+            names = {entry.name for entry in self.path.iterdir()} - {_LOCK, MANIFEST + TEMPORARY}
+        except OSError as error:
+            raise OracleError(f"out={str(self.path)!r}: {error.strerror or error}") from None
+        if names:
+            shown = ", ".join(sorted(names)[:3])
+            raise OracleError(f"out={str(self.path)!r} is not empty ({shown}) and holds no sweep; choose another")
+
+    def create(self) -> None:
+        """Make the directories.
+
+        Raises:
+            OracleError: the system refuses.
+        """
+        try:
+            self.parts.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OracleError(f"out={str(self.path)!r} cannot be created: {error.strerror or error}") from None
+
+    def write_manifest(self, content: Mapping[str, Any]) -> None:
+        """Replace the manifest."""
+        text = json.dumps(content, indent=2) + "\n"
+        write_whole(self.path / MANIFEST, text.encode())
+
+    def _part(self, index: int, suffix: str) -> Path:
+        return self.parts / f"{index:0{_DIGITS}}.{suffix}"
+
+    def commit(self, index: int, contents: Mapping[str, bytes], finished: Finished) -> None:
+        """Write the parts of a chunk, then what makes it count.
+
+        Args:
+            index: of the chunk.
+            contents: suffix -> content.
+            finished: what is to be known of it when the sweep goes on.
+        """
+        for suffix, content in contents.items():
+            write_whole(self._part(index, suffix), content)
+        sizes = {suffix: len(content) for suffix, content in contents.items()}
+        note = json.dumps({"sizes": sizes, "tally": asdict(finished.tally)})
+        buffer = io.BytesIO()
+        np.savez(buffer, prints=finished.prints, note=np.array(note))
+        write_whole(self._part(index, "npz"), buffer.getvalue())
+
+    def finished(self) -> Iterator[Finished]:
+        """Chunk by chunk what is there, up to the first that is missing or damaged."""
+        index = 0
+        while (found := self._read(index)) is not None:
+            yield found
+            index += 1
+
+    def _read(self, index: int) -> Finished | None:
+        try:
+            with np.load(self._part(index, "npz"), allow_pickle=False) as stored:
+                note, prints = json.loads(str(stored["note"])), stored["prints"]
+            sizes = {suffix: self._part(index, suffix).stat().st_size for suffix in self.formats}
+            return Finished(prints, _tally(note["tally"])) if note["sizes"] == sizes else None
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+            return None
+
+    def discard(self, after: int) -> None:
+        """Remove the parts from a chunk on, and all that is unfinished: what a kill left behind."""
+        for path in self.parts.iterdir():
+            if path.suffix == TEMPORARY or not path.stem.isdigit() or int(path.stem) >= after:
+                path.unlink()
+        for path in self.path.glob(f"*{TEMPORARY}"):
+            path.unlink()
+
+    def merge(self, chunks: int) -> None:
+        """Make one file of the parts, per format."""
+        for suffix in self.formats:
+            files = [self._part(index, suffix) for index in range(chunks)]
+            with written(self.result(suffix)) as stream:
+                _MERGERS[suffix](files, stream)
+
+    def remove_parts(self) -> None:
+        """Once they are merged and the manifest says so."""
+        shutil.rmtree(self.parts, ignore_errors=True)
+
+
+def _tally(content: Mapping[str, Any]) -> Tally:
+    misses = {name: {key: Miss(**miss) for key, miss in content[name].items()} for name in ("nearest", "closest")}
+    return Tally(**{**content, **misses})
+
+
+def _merge_csv(files: list[Path], stream: Any) -> None:
+    for position, file in enumerate(files):
+        with file.open("rb") as part:
+            if position:
+                part.readline()  # the header
+            shutil.copyfileobj(part, stream, _COPIED)
+
+
+def _merge_parquet(files: list[Path], stream: Any) -> None:
+    parquet = pyarrow().parquet
+    with parquet.ParquetWriter(stream, parquet.read_schema(files[0]), compression="zstd") as writer:
+        for file in files:
+            writer.write_table(parquet.read_table(file))
+
+
+_MERGERS = {"csv": _merge_csv, "parquet": _merge_parquet}

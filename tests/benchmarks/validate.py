@@ -1,0 +1,229 @@
+"""Print how far predictions are from public measurements, target by target, each with its protocol.
+
+    python tests/benchmarks/validate.py DATA --cache CACHE
+
+The arguments are those of calibrate.py, which says what they hold. Nothing is read from the shipped calibrations:
+everything is fitted here, without what it is then checked on.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _networks import KERNELS, Group, kernel_groups, space_groups, timm_groups
+
+from oracle.calibration import GENERAL, Prior, conformal, prior_from, transfer
+from oracle.calibration.fitting import fit_vector
+from oracle.calibration.model import Stack, efficiency_of
+from oracle.calibration.validation import cross_predict, folds_of
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+DRAWS = 20
+FEW = 10
+
+
+def main() -> None:
+    """Every table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--cache", type=Path, required=True)
+    asked = parser.parse_args()
+    inference = {_key(group): group for group in timm_groups(asked.data, asked.cache)}
+    training = {_key(group): group for group in timm_groups(asked.data, asked.cache, "timm_training.csv")}
+    families(inference, "leave-family-out, 10 folds", {"rtx": (0.08, 0.94), "i9": (0.12, 0.90)})
+    families(training, "training steps, leave-family-out, 10 folds", {"rtx": (0.12, 0.92)})
+    few(inference)
+    elsewhere(inference)
+    intervals(inference)
+    noise(inference)
+    spaces(asked.data)
+    kernels(asked.data)
+
+
+def families(groups: dict[str, Group], title: str, targets: dict[str, tuple[float, float]]) -> None:
+    """Whole families left out, and the families that are worst."""
+    print(f"\n== {title}")
+    for name, group in groups.items():
+        predicted = cross_predict(group.networks, group.seconds, GENERAL, group.families)
+        error, order = next(target for start, target in targets.items() if name.startswith(start))
+        line(name, group, predicted, f"target {error:.0%}, tau {order}")
+        worst = _by(group.families, np.abs(predicted / group.seconds - 1))
+        print("    worst families: " + ", ".join(f"{family} {value:.0%}" for family, value in worst[:8]))
+
+
+def few(groups: dict[str, Group]) -> None:
+    """Ten random networks; the prior is what the other devices of the kind teach."""
+    print(f"\n== {FEW} random measured networks, median of {DRAWS} draws; prior without the device itself")
+    for name, group in groups.items():
+        errors = []
+        prior = _prior_without(groups, group)
+        for seed in range(DRAWS):
+            known = np.random.default_rng(seed).choice(len(group.names), FEW, replace=False)
+            rest = np.setdiff1d(np.arange(len(group.names)), known)
+            predicted = _fitted(group, known, prior)(rest)
+            errors.append(float(np.abs(predicted / group.seconds[rest] - 1).mean()))
+        print(f"{name:45s} MAPE median {np.median(errors):.1%}, worst {max(errors):.1%}  (target 10 % GPU, 14 % CPU)")
+
+
+def elsewhere(groups: dict[str, Group]) -> None:
+    """No measurement of the device; and each network's measurement on another device."""
+    print("\n== sheet only: no measurement of the device, shares of the other devices of its kind")
+    for name, group in groups.items():
+        prior = _prior_without(groups, group)
+        if prior is not GENERAL:
+            line(name, group, Stack(group.networks).seconds(prior.mean), f"target 13 % eager, 12 % compiled; {prior.source}")
+    print("\n== transfer: a network's measurement on one device, carried to the other; both calibrated, leave-family-out")
+    eager = [group for name, group in groups.items() if name.endswith("eager.float16.nchw")]
+    for here in eager:
+        for there in (other for other in eager if other.device.name != here.device.name):
+            place = {name: index for index, name in enumerate(there.names)}
+            mine = [index for index, name in enumerate(here.names) if name in place]
+            theirs = [place[here.names[index]] for index in mine]
+            predicted_here = cross_predict(here.networks, here.seconds, GENERAL, here.families)
+            predicted_there = cross_predict(there.networks, there.seconds, GENERAL, there.families)
+            roofline = np.array([here.networks[index].roofline_s for index in mine])
+            carried = transfer(there.seconds[theirs], predicted_there[theirs], predicted_here[mine], roofline)
+            shared = _part(here, mine)
+            line(f"{there.device.name} -> {here.device.name}", shared, carried, "target 6 %, tau 0.96")
+
+
+def intervals(groups: dict[str, Group]) -> None:
+    """Coverage of the 80 % interval on families that neither the fit nor the interval saw."""
+    print("\n== coverage of the 80 % interval: of half of the families, from the residuals of the other half")
+    for name, group in groups.items():
+        predicted = cross_predict(group.networks, group.seconds, GENERAL, group.families)
+        ratio = group.seconds / predicted
+        fold = np.array(folds_of(group.families, 2))
+        inside = []
+        for half in (0, 1):
+            bounds = conformal(ratio[fold != half])
+            if bounds:
+                inside += [bounds[0] <= value <= bounds[1] for value in ratio[fold == half]]
+        print(f"{name:45s} {np.mean(inside):.1%} of {len(inside)}")
+
+
+def noise(groups: dict[str, Group]) -> None:
+    """The order of networks when the measurements were off by 1 %."""
+    print("\n== order of predictions, measurements changed by a random 1 %: tau with the order before")
+    for name, group in groups.items():
+        before = _fitted(group, np.arange(len(group.names)), GENERAL)(None)
+        jitter = np.exp(np.random.default_rng(0).normal(0, 0.01, len(group.names)))
+        after = _fitted(group._replace(seconds=group.seconds * jitter), np.arange(len(group.names)), GENERAL)(None)
+        print(f"{name:45s} tau {kendall(before, after):.4f}")
+
+
+def spaces(data: Path, limit: int = 160, trim: float = 0.1) -> None:
+    """Ten architectures of a design space."""
+    print(f"\n== design spaces, {FEW} measured of {limit}: mean of {DRAWS} draws; MAPE without the {trim:.0%} fastest and slowest")
+    for space in ("nasbench201", "fbnet"):
+        for column, group in space_groups(data, space, limit):
+            orders, errors = [], []
+            for seed in range(DRAWS):
+                known = np.random.default_rng(seed).choice(limit, FEW, replace=False)
+                rest = np.setdiff1d(np.arange(limit), known)
+                predicted, seconds = _fitted(group, known, GENERAL)(rest), group.seconds[rest]
+                low, high = np.quantile(seconds, [trim, 1 - trim])
+                kept = (seconds >= low) & (seconds <= high)
+                orders.append(spearman(predicted, seconds))
+                errors.append(float(np.abs(predicted / seconds - 1)[kept].mean()))
+            print(f"{space} {column:25s} rho {np.mean(orders):.3f}, MAPE {np.mean(errors):.1%}")
+
+
+def kernels(data: Path) -> None:
+    """Single kernels: fitted on the GPU itself, and by the other GPUs' shares."""
+    print("\n== single kernels, float32: five-fold on the GPU itself | leave-one-GPU-out (targets conv 25 %, products 15 %, rest 12 %)")
+    groups = list(kernel_groups(data))
+    for operator in KERNELS:
+        own = [group for name, group in groups if name == operator]
+        vectors = [fit_vector(group.networks, group.seconds, GENERAL) for group in own]
+        cells = []
+        for index, group in enumerate(own):
+            fold = [str(number % 5) for number in range(len(group.names))]
+            inside = cross_predict(group.networks, group.seconds, GENERAL, fold)
+            others = np.mean([vector for other, vector in enumerate(vectors) if other != index], axis=0)
+            outside = Stack(group.networks).seconds(others)
+            errors = [np.abs(predicted / group.seconds - 1).mean() for predicted in (inside, outside)]
+            cells.append(f"{group.device.name} {errors[0]:.1%} | {errors[1]:.1%}")
+        print(f"{operator:10s} " + "   ".join(cells))
+
+
+def line(name: str, group: Group, predicted: Floats, note: str) -> None:
+    """One row: errors, and the order by time per image."""
+    error, batch = np.abs(predicted / group.seconds - 1), np.array(group.batches)
+    order = kendall(predicted / batch, group.seconds / batch)
+    beaten = sum(p < 0.999999 * network.roofline_s for p, network in zip(predicted, group.networks, strict=True))
+    print(
+        f"{name:45s} n {len(error):4d}  MAPE {error.mean():.1%}  median {np.median(error):.1%}"
+        f"  p95 {np.quantile(error, 0.95):.0%}  tau {order:.3f}  below the roofline {beaten}  ({note})",
+        flush=True,
+    )
+
+
+def kendall(a: Floats, b: Floats) -> float:
+    """Kendall's tau-b."""
+    left, right = np.sign(a[:, None] - a[None]), np.sign(b[:, None] - b[None])
+    return float((left * right).sum() / np.sqrt((left != 0).sum() * (right != 0).sum()))
+
+
+def spearman(a: Floats, b: Floats) -> float:
+    """Spearman's rho; equal values share their mean rank."""
+    return float(np.corrcoef(_ranks(a), _ranks(b))[0, 1])
+
+
+def _ranks(values: Floats) -> Floats:
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(count) - (count - 1) / 2)[place]
+
+
+def _prior_without(groups: dict[str, Group], group: Group) -> Prior:
+    """What other devices of the kind teach: under the same workload, or that of NHWC, which compilers choose too."""
+    kin = [
+        other
+        for other in groups.values()
+        if other.device.kind == group.device.kind
+        and other.device.name != group.device.name
+        and other.workload.layout == ("nhwc" if group.workload.runtime == "compiled" else group.workload.layout)
+    ]
+    if not kin:
+        return GENERAL
+    found = [efficiency_of(fit_vector(other.networks, other.seconds, GENERAL)) for other in kin]
+    return prior_from(found, "from " + ", ".join(_key(other) for other in kin))
+
+
+def _fitted(group: Group, known: Any, prior: Prior) -> Callable[[Any], Floats]:
+    vector = fit_vector([group.networks[index] for index in known], group.seconds[known], prior)
+    return lambda rest: Stack(
+        group.networks if rest is None else [group.networks[index] for index in rest]
+    ).seconds(vector)
+
+
+def _part(group: Group, chosen: Sequence[int]) -> Group:
+    return group._replace(
+        names=[group.names[index] for index in chosen],
+        families=[group.families[index] for index in chosen],
+        batches=[group.batches[index] for index in chosen],
+        networks=[group.networks[index] for index in chosen],
+        seconds=group.seconds[list(chosen)],
+    )
+
+
+def _by(names: Sequence[str], values: Floats) -> list[tuple[str, float]]:
+    found: dict[str, list[float]] = {}
+    for name, value in zip(names, values.tolist(), strict=True):
+        found.setdefault(name, []).append(value)
+    means = [(name, float(np.mean(own))) for name, own in found.items() if len(own) > 2]
+    return sorted(means, key=lambda item: -item[1])
+
+
+def _key(group: Group) -> str:
+    workload = group.workload
+    return f"{group.device.name}.{workload.runtime}.{workload.dtype}.{workload.layout}"
+
+
+if __name__ == "__main__":
+    main()
