@@ -173,10 +173,7 @@ def _typical(runs: list[tuple[OperatorCall, ...]]) -> list[OperatorCall]:
     """The calls of one run with the median of the times over all that made the same calls."""
     first = [call.signature() for call in runs[0]]
     alike = [run for run in runs if [call.signature() for call in run] == first]
-    return [
-        call._replace(seconds=median(run[index].seconds for run in alike))
-        for index, call in enumerate(runs[0])
-    ]
+    return [call._replace(seconds=median(run[index].seconds for run in alike)) for index, call in enumerate(runs[0])]
 
 
 def _timed(matching: Matching, device: Device | None) -> tuple[OperatorTime, ...]:

@@ -61,9 +61,7 @@ def matrix_roof(place: Place, dtype: str, sizes: tuple[int, ...], budget_s: floa
 def vector_roof(place: Place, budget_s: float) -> Roof:
     """float32 FLOP/s of operators that do not use the matrix unit, counted by our own formulas."""
     steps = list(_vector_steps(place.device))
-    roofs = [
-        Roof(flops / min(place.samples(step, budget_s / len(steps))), name) for name, flops, step in steps
-    ]
+    roofs = [Roof(flops / min(place.samples(step, budget_s / len(steps))), name) for name, flops, step in steps]
     return max(roofs)
 
 
@@ -79,9 +77,7 @@ def _vector_steps(device: str) -> Iterator[tuple[str, float, Callable[[], Any]]]
         yield name, POINTWISE_FLOPS[name] * elements, step
     for kernel in (3, 7):
         image = torch.rand(1, 64, 28, 28, device=device).contiguous(memory_format=torch.channels_last)
-        weight = torch.rand(64, 1, kernel, kernel, device=device).contiguous(
-            memory_format=torch.channels_last
-        )
+        weight = torch.rand(64, 1, kernel, kernel, device=device).contiguous(memory_format=torch.channels_last)
         step = partial(F.conv2d, image, weight, padding=kernel // 2, groups=64)
         yield f"a depthwise convolution {kernel}x{kernel}", 2 * image.numel() * kernel**2, step
 
@@ -98,9 +94,7 @@ def triad_ladder(place: Place, smallest: int, largest: int, budget_s: float) -> 
     return found
 
 
-def split_ladder(
-    ladder: list[tuple[int, float]], private: float, shared: float
-) -> tuple[float, Cache | None]:
+def split_ladder(ladder: list[tuple[int, float]], private: float, shared: float) -> tuple[float, Cache | None]:
     """Memory bandwidth and last-level cache, from a ladder of (bytes, byte/s), ascending.
 
     The memory's bandwidth is that of the largest size. The cache's is the best beyond the private caches; it

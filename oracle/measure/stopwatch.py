@@ -59,9 +59,7 @@ class Place:
     @property
     def title(self) -> str:
         """The name of what computes."""
-        return (
-            torch.cuda.get_device_name(self.device) if self.device.startswith("cuda") else _title(self.device)
-        )
+        return torch.cuda.get_device_name(self.device) if self.device.startswith("cuda") else _title(self.device)
 
     @contextmanager
     def threaded(self) -> Iterator[None]:

@@ -55,6 +55,8 @@ def _convolution_checked(*args: Any) -> Any:
         raise RuntimeError(
             f"expected input with {expected} channels for weight of size {tuple(weight.shape)}, got {channels}"
         )
+    if not _is_usual(x):
+        return NotImplemented
     out = _convolution(*args)
     if any(size <= 0 for size in out.shape[2:]):
         raise RuntimeError(f"the kernel {tuple(weight.shape[2:])} does not fit the input {tuple(x.shape)}")
@@ -62,6 +64,8 @@ def _convolution_checked(*args: Any) -> Any:
 
 
 def _convolution_backward(grad: Any, x: Any, weight: Any, bias_sizes: Any, *options: Any) -> tuple[Any, Any, Any]:
+    if not (_is_usual(x) and _is_usual(grad)):
+        return NotImplemented
     mask = options[-1]
     layout = _channels_last(x)
     dx = _empty(grad, x.shape, layout) if mask[0] else None
@@ -75,6 +79,8 @@ def _native_batch_norm(
     for given in (weight, bias, mean, var):
         if given is not None and given.shape[0] != x.shape[1]:
             raise RuntimeError(f"batch norm of {given.shape[0]} channels cannot take an input with {x.shape[1]}")
+    if not _is_usual(x):
+        return NotImplemented
     saved = x.shape[1] if training else 0
     dtype = torch.float32 if x.dtype in (torch.float16, torch.bfloat16) else x.dtype
     return _like(x), x.new_empty(saved, dtype=dtype), x.new_empty(saved, dtype=dtype)
@@ -83,6 +89,8 @@ def _native_batch_norm(
 def _native_batch_norm_backward(
     grad: Any, x: Any, weight: Any, mean: Any, var: Any, saved: Any, saved_inv: Any, train: bool, eps: float, mask: Any
 ) -> tuple[Any, Any, Any]:
+    if not _is_usual(x):
+        return NotImplemented
     dtype = weight.dtype if weight is not None else x.dtype
     channels = x.shape[1]
     return (
@@ -110,7 +118,7 @@ def _binary(x: Any, other: Any, *_: Any, **__: Any) -> Any:
 def _max_pool(
     x: Any, kernel: Any, stride: Any = (), padding: Any = (0,), dilation: Any = (1,), ceil_mode: bool = False
 ) -> Any:
-    if ceil_mode or x.dim() != 4:
+    if ceil_mode or x.dim() != 4 or not _is_usual(x):
         return NotImplemented
     options = (_each(value, 2) for value in (kernel, stride or kernel, padding, dilation))
     sizes = [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in zip(x.shape[2:], *options, strict=True)]
@@ -128,7 +136,7 @@ def _addmm(bias: Any, a: Any, b: Any, **__: Any) -> Any:
 
 
 def _each_like(tensors: Any, *_: Any, **__: Any) -> Any:
-    return [_like(tensor) for tensor in tensors]
+    return [_like(tensor) for tensor in tensors] if all(map(_is_usual, tensors)) else NotImplemented
 
 
 def _nothing(*_: Any, **__: Any) -> None:
@@ -157,10 +165,12 @@ def _binary_in_place(x: Any, other: Any, *rest: Any, **options: Any) -> Any:
 
 
 def _like(x: Any) -> Any:
-    """`torch.empty_like`, whose Python twin on meta is slow, for the tensors that have the usual orders."""
-    if x.is_contiguous() or x.is_contiguous(memory_format=torch.channels_last):
-        return torch.empty_strided(x.shape, x.stride(), dtype=x.dtype, device=x.device)
-    return torch.empty_like(x)
+    """The result of a pointwise operator, for tensors that have the usual orders."""
+    return _empty(x, x.shape, _channels_last(x)) if _is_usual(x) else NotImplemented
+
+
+def _is_usual(x: Any) -> bool:
+    return bool(x.is_contiguous()) or _channels_last(x)
 
 
 def _empty(x: Any, shape: Any, channels_last: bool) -> Any:

@@ -8,7 +8,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -70,12 +70,15 @@ def dask_executor(address: str) -> Iterator[tuple[Executor, int]]:
         workers = sum(client.nthreads().values())
         if not workers:
             raise OracleError(f"dask={address!r}: the cluster has no workers; start some with `dask worker`")
-        yield client.get_executor(), workers
+        try:
+            yield client.get_executor(), workers
+        except (distributed.scheduler.KilledWorker, distributed.comm.CommClosedError, CancelledError) as error:
+            raise OracleError(
+                f"dask={address!r}: lost its workers or its scheduler: {error}; the sweep can be resumed"
+            ) from None
 
 
-def in_order(
-    pool: Callable[[], Any], workers: int, function: Callable[[int], _Out], indices: range
-) -> Iterator[_Out]:
+def in_order(pool: Callable[[], Any], workers: int, function: Callable[[int], _Out], indices: range) -> Iterator[_Out]:
     """The function of every index, in their order, a bounded number of them under way.
 
     Args:
@@ -89,23 +92,33 @@ def in_order(
     """
     attempts = 0
     while indices:
-        try:
-            with pool() as executor:
-                for result in _ordered(executor, _AHEAD * workers, function, indices):
-                    yield result
-                    indices, attempts = indices[1:], 0
-        except BrokenExecutor as error:
-            attempts += 1
-            if attempts == _ATTEMPTS:
-                raise OracleError(
-                    f"chunk {indices[0]}: its worker was killed {attempts} times, perhaps for want of memory "
-                    "(SETUP.CHUNK_SIZE or fewer workers help); the sweep can be resumed"
-                ) from error
+        failure: BrokenExecutor | None = None
+        for result in _until_broken(pool, _AHEAD * workers, function, indices):
+            if isinstance(result, BrokenExecutor):
+                failure = result
+            else:
+                yield result
+                indices, attempts = indices[1:], 0
+        attempts += 1
+        if failure is not None and attempts == _ATTEMPTS:
+            raise OracleError(
+                f"chunk {indices[0]}: its worker was killed {attempts} times, perhaps for want of memory "
+                "(a smaller SETUP.CHUNK_SIZE or fewer workers help); the sweep can be resumed"
+            ) from failure
 
 
-def _ordered(
-    executor: Executor, ahead: int, function: Callable[[int], _Out], indices: range
-) -> Iterator[_Out]:
+def _until_broken(
+    pool: Callable[[], Any], ahead: int, function: Callable[[int], _Out], indices: range
+) -> Iterator[_Out | BrokenExecutor]:
+    """Results in order; in the place of the first that is lost with its worker, how it was lost."""
+    try:
+        with pool() as executor:
+            yield from _ordered(executor, ahead, function, indices)
+    except BrokenExecutor as error:
+        yield error
+
+
+def _ordered(executor: Executor, ahead: int, function: Callable[[int], _Out], indices: range) -> Iterator[_Out]:
     waiting: deque[Future[_Out]] = deque()
     coming = iter(indices)
     try:

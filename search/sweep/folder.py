@@ -16,7 +16,7 @@ import json
 import shutil
 import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,12 +28,12 @@ from search.space import Miss, Tally
 from search.sweep.columns import pyarrow
 from search.sweep.files import TEMPORARY, write_whole, written
 
-__all__ = ["CANDIDATES", "MANIFEST", "Finished", "Folder"]
+__all__ = ["CANDIDATES", "LOCK", "MANIFEST", "Finished", "Folder", "Sums"]
 
 MANIFEST = "manifest.json"
 CANDIDATES = "candidates"
 _PARTS = "parts"
-_LOCK = ".lock"
+LOCK = ".lock"
 _DIGITS = 6
 _COPIED = 1 << 20
 
@@ -43,6 +43,37 @@ class Finished(NamedTuple):
 
     prints: Fingerprints
     tally: Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What the chunks finished so far amount to.
+
+    Attributes:
+        counts: candidates of each.
+        tally: of all.
+    """
+
+    counts: tuple[int, ...] = ()
+    tally: Tally = field(default_factory=Tally)
+
+    @property
+    def found(self) -> int:
+        """Candidates in all."""
+        return sum(self.counts)
+
+    def plus(self, done: Finished) -> Sums:
+        """One chunk more."""
+        return Sums((*self.counts, done.prints.shape[1]), self.tally + done.tally)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for the manifest."""
+        return {"candidates": self.found, "counts": list(self.counts), "tally": asdict(self.tally)}
+
+    @classmethod
+    def read(cls, content: Mapping[str, Any]) -> Sums:
+        """From such data."""
+        return cls(tuple(content["counts"]), _tally(content["tally"]))
 
 
 class Folder:
@@ -74,11 +105,15 @@ class Folder:
             raise OracleError(f"{file}: not the manifest of a sweep: {error}; choose another directory") from None
         return dict(found)
 
+    def whole(self) -> bool:
+        """Whether the files with all candidates are there."""
+        return all(self.result(suffix).is_file() for suffix in self.formats)
+
     def _refuse_strangers(self) -> None:
         if not self.path.exists():
             return
         try:
-            names = {entry.name for entry in self.path.iterdir()} - {_LOCK, MANIFEST + TEMPORARY}
+            names = {entry.name for entry in self.path.iterdir()} - {LOCK, MANIFEST + TEMPORARY}
         except OSError as error:
             raise OracleError(f"out={str(self.path)!r}: {error.strerror or error}") from None
         if names:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, replace
+from contextlib import closing, nullcontext
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from oracle.config import workload_of
 from oracle.devices import Device
-from oracle.errors import ConfigError, OracleError, WorkloadError
+from oracle.errors import OracleError, WorkloadError
 from oracle.families.fingerprint import Seen
 from oracle.query.devices import find_devices
 from oracle.spec import Workload
@@ -21,7 +21,7 @@ from search.space.space import REPEATED
 from search.sweep.columns import csv_header, parquet_bytes, pyarrow
 from search.sweep.evaluate import Evaluated, evaluate
 from search.sweep.executors import dask_executor, in_order, local_pool
-from search.sweep.folder import Finished, Folder
+from search.sweep.folder import LOCK, Finished, Folder, Sums
 from search.sweep.lock import locked
 from search.sweep.plan import FORMATS, Plan, identity, refuse_other, versions
 
@@ -71,9 +71,9 @@ def sweep(
 ) -> SweepResult:
     """Draw candidates from a space, score them on every device, keep the feasible ones, and write them.
 
-    Equal networks are kept once. Results depend on the arguments above the line alone, not on the workers, nor
-    on how often the sweep was interrupted: after Ctrl-C, a kill, or a full disk the same call with `resume`
-    goes on behind the last chunk that was finished.
+    Equal networks are kept once. The files depend on what is swept alone, not on who works, nor on how often it
+    was interrupted: after Ctrl-C, a kill or a full disk the same call with `resume` goes on behind the last chunk
+    that was finished.
 
     Args:
         space: a space, the name of a shipped one, or the path of a YAML file.
@@ -94,21 +94,140 @@ def sweep(
         OracleError: anything wrong with the arguments; a directory that holds something else; a candidate that
             cannot be scored; a disk that cannot be written.
     """
-    plan = _plan(space, devices, n, samples, formats, workload)
-    folder = Folder(Path(out), plan.formats)
     if workers < 1:
         raise WorkloadError(f"workers={workers!r}: expected at least 1")
+    plan = _plan(space, devices, n, samples, formats, workload)
+    folder = Folder(Path(out), plan.formats)
     known = folder.manifest()
     if known is not None:
         refuse_other(str(out), known["identity"], identity(plan))
-        if not resume and not known["complete"]:
+        if known["complete"] and folder.whole():
+            return _result(plan, folder, Sums.read(known))
+        if not resume:
             raise OracleError(f"out={str(out)!r} holds an unfinished sweep; resume it, or choose another directory")
     folder.create()
-    with locked(folder.path / ".lock"):
-        state = _State(plan, folder, progress)
-        if known is not None and known["complete"] and state.whole(known):
-            return state.result(known)
-        state.recover()
-        with _evaluator(plan, executor, workers, dask) as evaluated:
-            state.consume(evaluated)
-        return state.finish()
+    with locked(folder.path / LOCK):
+        sums = _swept(plan, folder, partial(_evaluated, plan, executor, workers, dask), progress)
+    return _result(plan, folder, sums)
+
+
+def _plan(
+    space: Space | str | Path,
+    devices: Iterable[str | Path | Device],
+    n: int | None,
+    samples: int | None,
+    formats: Sequence[str],
+    workload: Mapping[str, Any],
+) -> Plan:
+    for name, value in workload.items():
+        if name not in Workload.__dataclass_fields__:
+            raise WorkloadError(f"{name}={value!r}: expected a field of Workload")
+    for name in formats or ("",):
+        if name not in FORMATS:
+            raise WorkloadError(f"formats={name!r}: expected {' or '.join(FORMATS)}")
+    if "parquet" in formats:
+        pyarrow()  # complains before the work, not after it
+    chosen = space if isinstance(space, Space) else load_space(space)
+    for name, count, least in (("n", n, 0), ("samples", samples, 1)):
+        if count is not None and count < least:
+            raise WorkloadError(f"{name}={count!r}: expected at least {least}")
+    if samples is not None:
+        chosen = replace(chosen, num_samples=samples, setup={**chosen.setup, "NUM_SAMPLES": samples})
+    places = find_devices(devices) or find_devices(chosen.base.COST.DEVICES)
+    return Plan(
+        chosen,
+        tuple(find_devices([*places, *(name for name in chosen.devices)])),
+        workload_of(chosen.base, **workload),
+        chosen.num_configs if n is None else n,
+        tuple(name for name in FORMATS if name in formats),
+    )
+
+
+def _evaluated(
+    plan: Plan, executor: Executor | None, workers: int, dask: str | None, first: int
+) -> Iterator[Evaluated]:
+    """The chunks from one on, in order."""
+    work, indices = partial(evaluate, plan), range(first, plan.space.chunks)
+    if executor is None and dask is None and workers == 1:
+        yield from map(work, indices)
+        return
+    # Here the templates are made that all workers will find in the cache file.
+    yield from map(work, indices[:1])
+    if dask is not None:
+        with dask_executor(dask) as (remote, threads):
+            yield from in_order(lambda: nullcontext(remote), threads, work, indices[1:])
+    elif executor is not None:
+        yield from in_order(lambda: nullcontext(executor), workers, work, indices[1:])
+    else:
+        yield from in_order(partial(local_pool, workers), workers, work, indices[1:])
+
+
+def _swept(plan: Plan, folder: Folder, source: Callable[[int], Iterator[Evaluated]], progress: Progress | None) -> Sums:
+    """Finish what a directory holds, from the first chunk that it lacks."""
+    seen, sums = Seen(), Sums()
+    for done in folder.finished():
+        if _enough(plan, sums):
+            break
+        seen.add(done.prints)
+        sums = sums.plus(done)
+    folder.discard(len(sums.counts))
+    folder.write_manifest(_manifest(plan, sums))
+    if not _enough(plan, sums):
+        with closing(source(len(sums.counts))) as chunks:
+            for chunk in chunks:
+                done = _kept(plan, folder, chunk, seen, sums)
+                sums = sums.plus(done)
+                folder.write_manifest(_manifest(plan, sums))
+                if progress is not None:
+                    progress(*_progress(plan, sums))
+                if _enough(plan, sums):
+                    break
+    folder.merge(len(sums.counts))
+    folder.write_manifest(_manifest(plan, sums, complete=True))
+    folder.remove_parts()
+    return sums
+
+
+def _kept(plan: Plan, folder: Folder, chunk: Evaluated, seen: Seen, sums: Sums) -> Finished:
+    """Write the candidates of a chunk that no chunk before it has, as far as they are wanted."""
+    feasible = chunk.prints.shape[1]
+    new = seen.add(chunk.prints)
+    rows = new[: plan.wanted - sums.found] if plan.wanted else new
+    lost = {REPEATED: feasible - len(new), SURPLUS: len(new) - len(rows)}
+    lost = {reason: count for reason, count in lost.items() if count}
+    done = Finished(chunk.prints[:, rows], chunk.tally + Tally(0, len(rows) - feasible, lost))
+    contents = {}
+    if "csv" in plan.formats:
+        contents["csv"] = "".join([csv_header(chunk.names), *(chunk.lines[row] for row in rows)]).encode()
+    if "parquet" in plan.formats:
+        contents["parquet"] = parquet_bytes({name: column[rows] for name, column in chunk.columns.items()})
+    folder.commit(chunk.index, contents, done)
+    return done
+
+
+def _enough(plan: Plan, sums: Sums) -> bool:
+    return len(sums.counts) >= plan.space.chunks or bool(plan.wanted and sums.found >= plan.wanted)
+
+
+def _progress(plan: Plan, sums: Sums) -> tuple[int, int]:
+    drawn, length = sums.tally.drawn, plan.space.length
+    if plan.wanted and sums.found * length > drawn * plan.wanted:
+        return sums.found, plan.wanted
+    return drawn, length
+
+
+def _manifest(plan: Plan, sums: Sums, *, complete: bool = False) -> dict[str, Any]:
+    return {
+        "identity": identity(plan),
+        "name": plan.space.name,
+        "versions": versions(),
+        "chunks": plan.space.chunks,
+        "complete": complete,
+        **sums.to_dict(),
+    }
+
+
+def _result(plan: Plan, folder: Folder, sums: Sums) -> SweepResult:
+    files = tuple(folder.result(suffix) for suffix in plan.formats)
+    names = tuple(device.name for device in plan.devices)
+    return SweepResult(folder.path, files, sums.found, sums.tally, names, plan.workload)

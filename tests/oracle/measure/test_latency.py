@@ -117,9 +117,7 @@ def test_a_compiler_that_fails_is_named(monkeypatch: pytest.MonkeyPatch) -> None
         raise RuntimeError("no C++ compiler\nand more")
 
     monkeypatch.setattr(torch, "compile", lambda _: call)
-    with pytest.raises(
-        OracleError, match=r"network='R-56': runtime='compiled': torch\.compile fails here: no C"
-    ):
+    with pytest.raises(OracleError, match=r"network='R-56': runtime='compiled': torch\.compile fails here: no C"):
         measure(small("R-56"), runtime="compiled")
 
 

@@ -17,9 +17,7 @@ MIB = 2**20
 
 
 def test_a_probed_device_can_be_loaded_and_scored_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        probing, "available_memory", lambda: 8 * 8 * MIB
-    )  # arrays no test should need more of
+    monkeypatch.setattr(probing, "available_memory", lambda: 8 * 8 * MIB)  # arrays no test should need more of
     device = probe(threads=1, clock="cpu", seconds=0.3)
     path = tmp_path / "bench.yaml"
     path.write_text(device_yaml(device), encoding="utf-8")

@@ -1,0 +1,91 @@
+"""`oracle-search sweep`: score a whole population and export it."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from oracle.cli._flags import add_devices, add_workload, natural, workload_of
+from oracle.errors import OracleError
+
+if TYPE_CHECKING:
+    from search.sweep import SweepResult
+
+__all__ = ["add"]
+
+_EXAMPLES = """\
+examples:
+  oracle-search sweep anynet-grid -d t4 --out out/grid --samples 60000
+  oracle-search sweep regnetx -d t4 -d jetson-agx-orin --n 1000 --out out/regnetx --workers 2 --top 5
+  oracle-search sweep my/space.yaml --n 100000 --out out/mine --format both --batch 64 --dtype float16
+  oracle-search sweep regnetx --n 1000000 --samples 5000000 --out out/big --dask tcp://scheduler:8786
+
+DIR gets candidates.csv (or .parquet) and manifest.json: the space, the workload, the devices with their
+figures, versions, and what became of the candidates that were drawn. Interrupted in whatever way, the
+same command with --resume goes on behind the last chunk that was finished, and ends with the same files.
+Where no candidate is feasible the exit code is 2 and the message says which limit rejected how many."""
+
+
+def add(commands: Any) -> None:
+    """Add the command to argparse's subparsers."""
+    command = commands.add_parser(
+        "sweep",
+        help="draw candidates from a space, score them on every device, keep the feasible, export",
+        description="Draw candidates from a design space, score each on every device by closed forms, keep those\n"
+        "that obey the space's limits, and write them as CSV or Parquet.",
+        epilog=_EXAMPLES,
+    )
+    command.add_argument("space", metavar="SPACE", help="name of a shipped space, or YAML file")
+    command.add_argument("--out", required=True, metavar="DIR", help="directory to write")
+    command.add_argument(
+        "--n", type=natural, metavar="N", help="stop after N feasible candidates (default: NUM_CONFIGS, 0 for all)"
+    )
+    command.add_argument(
+        "--samples", type=natural, metavar="N", help="draw at most N candidates (default: NUM_SAMPLES)"
+    )
+    add_devices(command)
+    group = command.add_argument_group("running")
+    group.add_argument("--workers", type=natural, default=1, metavar="N", help="processes (default: 1)")
+    group.add_argument("--dask", metavar="ADDRESS", help="work on a dask.distributed cluster: tcp://host:port")
+    group.add_argument("--resume", action="store_true", help="go on with what DIR holds, if it holds anything")
+    group = command.add_argument_group("output")
+    group.add_argument("--format", choices=("csv", "parquet", "both"), default="csv", help="default: csv")
+    group.add_argument("--top", type=natural, metavar="N", help="show the N fastest candidates on each device")
+    add_workload(command, overrides=False, counting=False)
+    command.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from oracle.cli._sources import devices_of
+    from oracle.report.console import show
+    from search.cli._progress import bar
+    from search.cli._tables import sweep_tables
+    from search.sweep import sweep
+
+    with bar("sweeping") as progress:
+        result = sweep(
+            args.space,
+            devices_of(args.device),
+            args.n,
+            args.out,
+            progress=progress,
+            samples=args.samples,
+            workers=args.workers,
+            dask=args.dask,
+            formats=("csv", "parquet") if args.format == "both" else (args.format,),
+            resume=args.resume,
+            **{name: value for name, value in workload_of(args).items() if value is not None},
+        )
+    if not result.count:
+        raise OracleError(f"{args.out}: {'; '.join(result.tally.explain().splitlines())}")
+    show([*sweep_tables(result, args.n), *_top(result, args.top)])
+    return 0
+
+
+def _top(result: SweepResult, top: int | None) -> list[Any]:
+    if not top or not result.devices:
+        return []
+    from search.cli._tables import fastest_tables
+    from search.sweep import read_candidates
+
+    return fastest_tables(read_candidates(result.files[0]), result.devices, top)

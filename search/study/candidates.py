@@ -1,0 +1,123 @@
+"""From a config to what a study must know before it spends an evaluation: is it a network, and may it cost that?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from oracle.devices import Device
+from oracle.errors import ConfigError, OracleError
+from oracle.families import to_spec
+from oracle.families.fingerprint import Fingerprints, fingerprints
+from oracle.families.many.groups import overlaid
+from oracle.families.many.regnet import level_counts
+from oracle.families.population import Population
+from oracle.families.regnet import stages_of
+from oracle.query.many import Scores, score_many
+from oracle.spec import NetSpec, Workload
+from search.space import Space
+from search.study.words import SCORES, Bound
+
+__all__ = ["STRUCTURE", "Candidate", "Gate", "key_of", "plain"]
+
+STRUCTURE = "structure"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A config that was looked at.
+
+    Attributes:
+        config: dotted key -> value.
+        spec: the network, None where the config describes none.
+        key: fingerprint of the spec, "" without one: equal for equal networks.
+        scores: `params`, `latency_ms@t4`, ... -> value, on every device of the study.
+        violations: constraint -> at most 0 where it is obeyed, else how far off, relative to the limit.
+        reason: why there is no network, "" where there is one.
+    """
+
+    config: Mapping[str, Any]
+    spec: NetSpec | None
+    key: str
+    scores: Mapping[str, float]
+    violations: Mapping[str, float]
+    reason: str = ""
+
+    @property
+    def feasible(self) -> bool:
+        """Whether all constraints are obeyed."""
+        return all(value <= 0 for value in self.violations.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """The check that every candidate passes before anything is spent on it.
+
+    Attributes:
+        space: whose members are checked.
+        bounds: to obey.
+        devices, workload: what scores are for.
+    """
+
+    space: Space = field(repr=False)
+    bounds: Sequence[Bound]
+    devices: Sequence[Device] = field(repr=False)
+    workload: Workload
+
+    def check(self, config: Mapping[str, Any]) -> Candidate:
+        """Everything about one config; a config without a network breaks every constraint by 1.
+
+        Raises:
+            OracleError: a network that exists and cannot be scored.
+        """
+        cfg = overlaid(self.space.base, config)
+        try:
+            spec = to_spec(cfg)
+        except ConfigError as error:
+            names = (STRUCTURE, *(bound.name for bound in self.bounds))
+            return Candidate(config, None, "", {}, dict.fromkeys(names, 1.0), str(error))
+        scores = self.scores(spec)
+        violations = {STRUCTURE: self._structure(cfg)}
+        violations |= {bound.name: bound.violation(scores[bound.name]) for bound in self.bounds}
+        return Candidate(config, spec, key_of(spec), scores, violations)
+
+    def scores(self, spec: NetSpec) -> dict[str, float]:
+        """All scores of a network by name, on all devices."""
+        return plain(self.score([spec]), 0)
+
+    def score(self, networks: Population | Sequence[NetSpec]) -> Scores:
+        """The columns of `oracle.score_many`."""
+        workload = {name: getattr(self.workload, name) for name in Workload.__dataclass_fields__}
+        return score_many(networks, self.devices, **workload)
+
+    def _structure(self, cfg: Any) -> float:
+        """The space's rule about stages: 0 where it is kept, else how far off, relative to the limit."""
+        if not self.space.num_stages:
+            return 0.0
+        low, high = self.space.num_stages
+        section = cfg.REGNET
+        levels = int(level_counts(*(np.array([section[name]]) for name in ("DEPTH", "W0", "WA", "WM")))[0])
+        stages = len(stages_of(cfg))
+        return max(0.0, (low - levels) / low if low else 0.0, (levels - high) / high, (levels - stages) / levels)
+
+
+def plain(scores: Scores, row: int) -> dict[str, float]:
+    """The scores of one row by name."""
+    found = {name: getattr(scores, name)[row].item() for name in SCORES if name != "latency_ms"}
+    return found | {f"latency_ms@{device}": column[row].item() for device, column in scores.latency_ms.items()}
+
+
+def key_of(network: NetSpec | Fingerprints) -> str:
+    """A network's fingerprint as 32 hexadecimal digits, from the spec or from the (2,) words of it.
+
+    Raises:
+        OracleError: a network without cells.
+    """
+    if isinstance(network, NetSpec):
+        if not network.cells:
+            raise OracleError(f"network {network.name!r}: expected at least one cell")
+        network = fingerprints(Population.of([network]))[:, 0]
+    return "".join(f"{int(word):016x}" for word in network)

@@ -1,0 +1,126 @@
+"""Feasible members of a space, found by the closed form: thousands of candidates are judged at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from search.space import Space, Tally
+from search.study.candidates import Gate, key_of
+
+__all__ = ["Member", "Pool"]
+
+_NEAREST_OF = 2_000  # members compared when the nearest is wanted
+_SMALL = 200_000  # a space up to this size is judged as a whole and shuffled
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A feasible member of the space.
+
+    Attributes:
+        key: fingerprint of its network.
+        config: dotted key -> value.
+    """
+
+    key: str
+    config: Mapping[str, Any]
+
+
+class Pool:
+    """The stream of a space's feasible members, each network once.
+
+    Attributes:
+        tally: what became of the candidates drawn so far.
+    """
+
+    def __init__(self, gate: Gate, seed: int, *, in_order: bool = False) -> None:
+        """Nothing is drawn yet.
+
+        Args:
+            gate: what members must pass.
+            seed: of the draws.
+            in_order: enumerate the space as its file lists it, instead of drawing.
+        """
+        self.tally = Tally()
+        self._gate = gate
+        self._chunks = _chunks(gate.space, seed, in_order=in_order)
+        self._shuffle = None if in_order or not _is_small(gate.space) else np.random.default_rng(seed)
+        self._members: list[Member] = []
+        self._keys: set[str] = set()
+
+    def probe(self, draws: int) -> Tally:
+        """Draw at least so many candidates, and on until one is feasible or the stream ends."""
+        while (self.tally.drawn < draws or not self._members) and self._more():
+            pass
+        return self.tally
+
+    def take(self, taken: Callable[[str], bool], distance: Callable[[Any], float] | None = None) -> Member | None:
+        """A member that is not taken yet: the next, or the nearest of some; None when the stream has no more.
+
+        Args:
+            taken: whether a network, told by its key, is out of question.
+            distance: of a config to where a member is wanted.
+        """
+        while True:
+            self._members = [member for member in self._members if not taken(member.key)]
+            if self._members or not self._more():
+                break
+        if not self._members:
+            return None
+        if distance is None:
+            return self._members[0]
+        near = self._members[:_NEAREST_OF]
+        return min(near, key=lambda member: distance(member.config))
+
+    def _more(self) -> bool:
+        """Judge another chunk; False when the stream has ended."""
+        for space, index in self._chunks:
+            chunk = space.chunk(index)
+            self.tally += chunk.tally
+            if chunk.population.size:
+                scores = self._gate.score(chunk.population)
+                feasible, tally = _judged(self._gate, scores, chunk.population.size)
+                self.tally += tally
+                self._add(chunk, np.flatnonzero(feasible))
+            return True
+        return False
+
+    def _add(self, chunk: Any, rows: Any) -> None:
+        found = []
+        for row in rows:
+            key = key_of(chunk.prints[:, row])
+            if key not in self._keys:
+                self._keys.add(key)
+                found.append(Member(key, {name: _value(column[row]) for name, column in chunk.columns.items()}))
+        if self._shuffle is not None:
+            self._shuffle.shuffle(found)  # type: ignore[arg-type]
+        self._members += found
+
+
+def _judged(gate: Gate, scores: Any, count: int) -> Any:
+    from search.space import judge
+
+    return judge(gate.bounds, scores, count)  # type: ignore[arg-type]
+
+
+def _is_small(space: Space) -> bool:
+    return space.enumerated and space.length <= _SMALL
+
+
+def _chunks(space: Space, seed: int, *, in_order: bool) -> Iterator[tuple[Space, int]]:
+    """The chunks to judge: of the enumeration, of a small space as a whole, or of a stream of draws."""
+    if not in_order and _is_small(space):
+        space = replace(space, chunk_size=space.length)
+    elif not in_order and space.enumerated:
+        space = replace(space, num_samples=space.length - 1)  # one less than all, and it is drawn
+    space = replace(space, seed=seed)
+    for index in range(space.chunks):
+        yield space, index
+
+
+def _value(value: Any) -> Any:
+    return value.tolist() if hasattr(value, "tolist") else value

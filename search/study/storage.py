@@ -1,0 +1,170 @@
+"""Where a study is kept: a journal file that several processes share, or anything that optuna has a URL for."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import warnings
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+from optuna.storages import BaseStorage, GrpcStorageProxy, RDBStorage
+from optuna.storages.journal import JournalFileBackend, JournalStorage
+
+from oracle.errors import MissingDependencyError, OracleError
+
+__all__ = ["Journal", "default_storage", "open_storage", "storage_label"]
+
+_STATE = 6  # the journal's operation that changes the state of a trial
+_JOURNALS = (".journal", ".log", ".jsonl")
+
+
+def default_storage(name: str) -> str:
+    """The journal file of a study whose file names no storage."""
+    return f"{name}.journal"
+
+
+def open_storage(source: str, *, create: bool = True) -> BaseStorage:
+    """The storage behind a path or URL.
+
+    Args:
+        source: a path (a journal file, made if absent), `journal:PATH`, `grpc://host:port`, or a URL of
+            SQLAlchemy: sqlite:///file.db, postgresql://user@host/database, mysql://...
+        create: whether a file that does not exist is made.
+
+    Raises:
+        OracleError: it cannot be opened; the reason is named, and no password.
+    """
+    if "://" not in source:
+        return _journal(Path(source.removeprefix("journal:")), create=create)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # optuna's experimental features announce themselves
+            if source.startswith("grpc://"):
+                return _proxy(source)
+            if source.startswith("sqlite:///"):
+                _check_sqlite(Path(source.removeprefix("sqlite:///").partition("?")[0]), create=create)
+            return _tables(source)
+    except ImportError as error:
+        raise MissingDependencyError(f"storage {storage_label(source)}: {_line(error)}") from None
+    except OracleError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a driver's errors have no common root
+        raise OracleError(f"storage {storage_label(source)} cannot be opened: {_line(error)}") from None
+
+
+def storage_label(source: str) -> str:
+    """A path or URL that can be shown: without a password."""
+    scheme, mark, rest = source.partition("://")
+    user, at, host = rest.rpartition("@")
+    return f"{scheme}{mark}{user.partition(':')[0]}{at}{host}" if mark else source
+
+
+def _line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0]
+
+
+def _tables(url: str) -> BaseStorage:
+    from optuna.storages import get_storage
+
+    if url.startswith("sqlite"):
+        # Waiting for a writer is no error: SQLite's own five seconds are not enough for several workers.
+        return get_storage(RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 120}}))
+    return get_storage(RDBStorage(url, engine_kwargs={"pool_pre_ping": True}))
+
+
+def _check_sqlite(path: Path, *, create: bool) -> None:
+    if not create and not path.is_file():
+        raise OracleError(f"storage {path}: no such file")
+
+
+def _proxy(source: str) -> BaseStorage:
+    host, _, port = source.removeprefix("grpc://").rstrip("/").rpartition(":")
+    if not host or not port.isdigit():
+        raise OracleError(f"storage {source!r}: expected grpc://host:port")
+    return GrpcStorageProxy(host=host, port=int(port))
+
+
+def _journal(path: Path, *, create: bool) -> BaseStorage:
+    if not create and not path.is_file():
+        raise OracleError(f"storage {path}: no such file")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return JournalStorage(Journal(str(path)))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or f"no journal of optuna ({_line(error)})"
+        raise OracleError(f"storage {path} cannot be opened: {reason}") from None
+
+
+class Journal(JournalFileBackend):
+    """optuna's journal file, for processes that may be killed at any moment.
+
+    The lock is the kernel's, which lets go when its holder dies, where optuna's waits half a minute and then
+    breaks in. A last line that was cut short (the disk was full, the power failed) was never acknowledged: it is
+    removed, where the next line would have made the file unreadable. What a trial collects reaches the disk
+    when its state changes, and not line by line.
+    """
+
+    def __init__(self, file_path: str) -> None:
+        super().__init__(file_path, lock_obj=None if os.name == "nt" else _NoLock())
+        self._own_lock = f"{file_path}.lock"
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Append records, whole or not at all."""
+        if os.name == "nt":
+            super().append_logs(logs)
+            return
+        import json
+
+        lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
+        with _locked(self._own_lock), Path(self._file_path).open("r+b") as file:
+            end = file.seek(0, os.SEEK_END)
+            if end:
+                file.seek(end - 1)
+                if file.read(1) != b"\n":
+                    end = _end_of_last_line(file, end)
+                    file.truncate(end)
+            file.seek(end)
+            file.write(lines.encode())
+            file.flush()
+            if any(log["op_code"] == _STATE for log in logs):
+                os.fsync(file.fileno())
+
+
+def _end_of_last_line(file: Any, end: int) -> int:
+    """Where the last whole line of a file ends."""
+    while end > 0:
+        start = max(0, end - 4096)
+        file.seek(start)
+        newline = file.read(end - start).rfind(b"\n")
+        if newline >= 0:
+            return int(start + newline + 1)
+        end = start
+    return 0
+
+
+class _NoLock:
+    """What the parent class would lock with; we lock ourselves."""
+
+    def acquire(self) -> bool:
+        """Nothing to do."""
+        return True
+
+    def release(self) -> None:
+        """Nothing to do."""
+
+
+@contextlib.contextmanager
+def _locked(path: str) -> Generator[None, None, None]:
+    import fcntl
+
+    with Path(path).open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield  # closing lets go
+
+
+def journal_files(directory: Path) -> Iterator[Path]:
+    """The journals in a directory."""
+    return (path for path in sorted(directory.iterdir()) if path.suffix in _JOURNALS)

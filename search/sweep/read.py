@@ -1,0 +1,145 @@
+"""Candidates back from a file: a few columns of all of them, and every column of a few."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oracle._resources import closest
+from oracle.errors import OracleError
+from search.sweep.columns import pyarrow
+from search.sweep.folder import CANDIDATES, MANIFEST
+
+__all__ = ["Candidates", "read_candidates"]
+
+Floats = NDArray[np.float64]
+
+_LATENCY = "latency_ms@"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """A file of candidates.
+
+    Attributes:
+        file: CSV or Parquet.
+        names: of its columns.
+    """
+
+    file: Path
+    names: tuple[str, ...]
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The devices that it has latencies for."""
+        return tuple(name.removeprefix(_LATENCY) for name in self.names if name.startswith(_LATENCY))
+
+    def columns(self, names: Sequence[str]) -> dict[str, Floats]:
+        """Columns of numbers; an empty field is nan.
+
+        Raises:
+            OracleError: no such column, or one of other things than numbers.
+        """
+        for name in names:
+            if name not in self.names:
+                hint = closest(name, self.names) or f"; there are {', '.join(self.names)}"
+                raise OracleError(f"{self.file}: no column {name!r}{hint}")
+        wanted = list(dict.fromkeys(names))
+        try:
+            return _numbers(self.file, wanted, self.names)
+        except (OSError, ValueError, TypeError) as error:
+            raise OracleError(f"{self.file}: columns {', '.join(wanted)} cannot be read as numbers: {error}") from None
+
+    def rows(self, positions: Iterable[int]) -> list[dict[str, Any]]:
+        """Some candidates, in the order asked for.
+
+        Raises:
+            OracleError: the file cannot be read.
+        """
+        wanted = list(positions)
+        try:
+            found = _rows(self.file, set(wanted))
+        except (OSError, ValueError) as error:
+            raise OracleError(f"{self.file}: cannot be read: {error}") from None
+        return [found[position] for position in wanted]
+
+
+def read_candidates(source: str | Path) -> Candidates:
+    """The candidates of a sweep's directory, or of a CSV or Parquet file with a header.
+
+    Raises:
+        OracleError: nothing there, or an unfinished sweep.
+    """
+    path = Path(source)
+    if path.is_dir():
+        path = _result_of(path)
+    try:
+        if path.suffix == ".parquet":
+            return Candidates(path, tuple(pyarrow().parquet.read_schema(path).names))
+        with path.open(newline="", encoding="utf-8") as stream:
+            names = next(csv.reader(stream), [])
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OracleError(f"{path}: cannot be read: {reason}") from None
+    if not names:
+        raise OracleError(f"{path}: expected a header and candidates, found an empty file")
+    return Candidates(path, tuple(names))
+
+
+def _result_of(directory: Path) -> Path:
+    files = [directory / f"{CANDIDATES}.{suffix}" for suffix in ("csv", "parquet")]
+    for file in files:
+        if file.is_file():
+            return file
+    if (directory / MANIFEST).is_file():
+        raise OracleError(f"{directory}: this sweep is not finished; resume it first")
+    raise OracleError(f"{directory}: holds no sweep; expected {' or '.join(file.name for file in files)}")
+
+
+def _numbers(file: Path, names: list[str], known: Sequence[str]) -> dict[str, Floats]:
+    if file.suffix == ".parquet":
+        table = pyarrow().parquet.read_table(file, columns=names)
+        return {name: table[name].to_numpy().astype(np.float64) for name in names}
+    with file.open(encoding="utf-8") as stream:
+        stream.readline()
+        values = np.loadtxt(
+            stream,
+            delimiter=",",
+            quotechar='"',
+            comments=None,
+            ndmin=2,
+            usecols=[known.index(name) for name in names],
+            converters=_number,
+        )
+    return {name: values[:, position] for position, name in enumerate(names)}
+
+
+def _number(text: str) -> float:
+    return float(text) if text.strip() else float("nan")
+
+
+def _rows(file: Path, wanted: set[int]) -> dict[int, dict[str, Any]]:
+    if file.suffix == ".parquet":
+        ordered = sorted(wanted)
+        table = pyarrow().parquet.read_table(file).take(ordered)
+        return dict(zip(ordered, table.to_pylist(), strict=True))
+    with file.open(newline="", encoding="utf-8") as stream:
+        lines = csv.DictReader(stream)
+        return {index: {k: _value(v) for k, v in row.items()} for index, row in enumerate(lines) if index in wanted}
+
+
+def _value(text: str) -> Any:
+    """A cell as it was before it became text."""
+    if text in ("True", "False"):
+        return text == "True"
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text or None
