@@ -1,10 +1,11 @@
 """Calibration: what share of its roofs a device reaches, learnt from measured latencies, and how far to trust it.
 
-prior = GENERAL                                   # or what the device's kind teaches: `prior_of`
-rows = [roof_times(kinds, matrix, vector, traffic, device) for each measured network]
-calibration = fit(device.name, rows, measured_s, prior, workload, families=families)
-save_calibration(calibration, "my.yaml")
-predict(calibration, rows)                        # seconds per call
+    rows = [roof_times(kinds, matrix, vector, traffic, device) for each measured network]
+    calibration = fit(device.name, rows, measured_s, general_prior(device.kind), workload, families=families)
+    save_calibration(calibration, "my.yaml")
+    predict(calibration, rows)  # seconds per call
+
+`calibration.efficiency` is what `oracle.roofline` takes. The classes in `kinds` are those of `kernel_class`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from oracle.calibration.classes import CLASSES, kernel_class
 from oracle.calibration.files import calibration_of, load_calibration, prior_calibration, save_calibration
 from oracle.calibration.measurements import COLUMNS, Measurement, read_measurements
 from oracle.calibration.model import RoofTimes, roof_times
-from oracle.calibration.prior import GENERAL, Prior, prior_from
+from oracle.calibration.prior import GENERAL, Prior, general_prior, prior_from
 from oracle.calibration.transfer import transfer
 from oracle.calibration.validation import conformal
 
@@ -30,6 +31,7 @@ __all__ = [
     "calibration_of",
     "conformal",
     "fit",
+    "general_prior",
     "kernel_class",
     "load_calibration",
     "predict",

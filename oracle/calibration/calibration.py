@@ -69,15 +69,11 @@ class Calibration:
         """One line for people: on what, and on how many measurements, the error was found."""
         if not self.measurements:
             return f"prior of {self.device}: {self.origin.source}"
-        return (
-            f"{self.measurements} measurements, {self.protocol}: {self.origin.source} ({self.origin.licence})"
-        )
+        return f"{self.measurements} measurements, {self.protocol}: {self.origin.source} ({self.origin.licence})"
 
     def interval_ms(self, latency_ms: float) -> tuple[float, float] | None:
         """Where a latency lies in 80 % of cases, given its prediction."""
-        return (
-            None if self.interval is None else (latency_ms * self.interval[0], latency_ms * self.interval[1])
-        )
+        return None if self.interval is None else (latency_ms * self.interval[0], latency_ms * self.interval[1])
 
 
 def fit(

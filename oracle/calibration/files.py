@@ -124,7 +124,11 @@ def _shipped(name: str, workload: Workload) -> Calibration | None:
 
 def _plain(dtype: str, workload: Workload) -> str:
     """Quantised dtypes exist under the engine only; elsewhere nothing was measured in them."""
-    return "float32" if dtype in ("float8", "int8") and (workload.runtime, workload.mode) != ("engine", "inference") else dtype
+    return (
+        "float32"
+        if dtype in ("float8", "int8") and (workload.runtime, workload.mode) != ("engine", "inference")
+        else dtype
+    )
 
 
 def to_yaml(calibration: Calibration) -> str:
@@ -144,9 +148,7 @@ def to_yaml(calibration: Calibration) -> str:
         "MEASUREMENTS": calibration.measurements,
         "ERROR": None if calibration.error is None else _rounded(calibration.error),
         "PROTOCOL": calibration.protocol,
-        "INTERVAL": None
-        if calibration.interval is None
-        else [_rounded(bound) for bound in calibration.interval],
+        "INTERVAL": None if calibration.interval is None else [_rounded(bound) for bound in calibration.interval],
         "ERROR_BY_FAMILY": {name: _rounded(error) for name, error in calibration.error_by_family.items()},
         "LAUNCH_US": _rounded(efficiency.launch_s / _MICRO),
         "CALL_US": _rounded(efficiency.call_s / _MICRO),

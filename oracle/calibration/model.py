@@ -143,9 +143,7 @@ def efficiency_of(vector: Floats) -> Efficiency:
 
 def vector_of(efficiency: Efficiency) -> Floats:
     """The inverse of `efficiency_of`; shares of 1 and constants of 0 become the nearest finite numbers."""
-    shares = [
-        _share(mapping, name) for mapping in (efficiency.compute, efficiency.memory) for name in CLASSES
-    ]
+    shares = [_share(mapping, name) for mapping in (efficiency.compute, efficiency.memory) for name in CLASSES]
     constants = np.maximum([efficiency.launch_s, efficiency.call_s, efficiency.floor_s], 1e-12)
     clipped = np.clip(shares, 1 / (1 + np.exp(_LIMIT)), 1 / (1 + np.exp(-_LIMIT)))
     return np.concatenate([np.log(clipped / (1 - clipped)), np.log(constants)])

@@ -8,7 +8,7 @@ common and one that all memory shares have. A few measurements settle these two;
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from oracle.calibration.classes import CLASSES, CONTRACTIONS
 from oracle.calibration.model import CALL, FLOOR, LAUNCH, Floats, efficiency_of, vector_of
 from oracle.roofline import Efficiency
 
-__all__ = ["GENERAL", "Prior", "prior_from"]
+__all__ = ["GENERAL", "Prior", "general_prior", "prior_from"]
 
 _COUNT = len(CLASSES)
 
@@ -40,8 +40,8 @@ class Prior:
 
     efficiency: Efficiency
     own: Mapping[str, float] = field(default_factory=dict)
-    common_compute: float = 0.6
-    common_memory: float = 0.6
+    common_compute: float = 1.0
+    common_memory: float = 1.0
     source: str = "general knowledge"
     error: float | None = None
     interval: tuple[float, float] | None = None
@@ -75,14 +75,24 @@ class Prior:
         return 0.6 if name in _STREAMING and key.startswith("memory") else 0.8
 
 
-def prior_from(devices: Sequence[Efficiency], source: str) -> Prior:
+def prior_from(devices: Sequence[Efficiency], source: str, kind: str = "") -> Prior:
     """What calibrated devices of one kind teach about another: the mean of their parameters.
 
     General knowledge counts as one more device: one device alone says little about its kind, and a share that its
     measurements left open, or that its software spoilt, should not be the next device's.
     """
-    known = [vector_of(efficiency) for efficiency in (*devices, GENERAL.efficiency)]
+    known = [vector_of(efficiency) for efficiency in (*devices, general_prior(kind).efficiency)]
     return Prior(efficiency_of(np.mean(known, axis=0)), source=source)
+
+
+def general_prior(kind: str = "") -> Prior:
+    """What is believed of a device of whose kind nothing was calibrated yet.
+
+    Args:
+        kind: one of `oracle.devices.KINDS`; processors start a kernel on all their cores by a barrier, which takes
+            longer than a launch on a GPU.
+    """
+    return replace(GENERAL, efficiency=replace(GENERAL.efficiency, launch_s=2e-5)) if kind.endswith("-cpu") else GENERAL
 
 
 def _general() -> Efficiency:
@@ -97,4 +107,4 @@ def _general() -> Efficiency:
 
 
 GENERAL = Prior(_general())
-"""For a device of whose kind nothing was calibrated yet."""
+"""For any device; `general_prior` tells processors from the rest."""

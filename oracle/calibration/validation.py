@@ -60,9 +60,7 @@ def cross_validate(
     )
 
 
-def cross_predict(
-    networks: Sequence[RoofTimes], measured_s: Floats, prior: Prior, groups: Sequence[str]
-) -> Floats:
+def cross_predict(networks: Sequence[RoofTimes], measured_s: Floats, prior: Prior, groups: Sequence[str]) -> Floats:
     """Seconds of every network by a fit that saw none of its group; groups share at most ten fits."""
     fold = folds_of(groups)
     predicted = np.empty(len(networks))

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oracle.closedform.distinct import distinct, members
+from oracle.closedform.inputs import CellInputs, is_static
 from oracle.closedform.store import TemplateStore
 from oracle.closedform.template import Answer, Format, Template, TemplateKey
 from oracle.counting.memory import CellMemory
@@ -19,29 +20,10 @@ from oracle.errors import OracleError
 from oracle.roofline import Roofs, total_seconds
 from oracle.spec import CellSpec, Scalar, Workload
 
-__all__ = ["CellCosts", "CellInputs", "Piece", "cost_cells", "find_template", "is_static"]
+__all__ = ["CellCosts", "Piece", "cost_cells", "find_template"]
 
 Ints = NDArray[np.int64]
 _LIMIT = 2**62
-_STATIC = frozenset({"kernel", "stride", "padding"})  # small integers that decide the structure
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class CellInputs:
-    """What enters cells of one kind.
-
-    Attributes:
-        kind, params: as in `oracle.families.population.CellArray`, arrays having one entry per cell.
-        dims: dimensions of each input, ints or arrays.
-        input, gradient, first: as in `TemplateKey`.
-    """
-
-    kind: str
-    params: tuple[tuple[str, Scalar | Ints], ...]
-    dims: tuple[int | Ints, ...]
-    input: Format
-    gradient: Format | None = None
-    first: bool = False
 
 
 class CellCosts(NamedTuple):
@@ -270,13 +252,6 @@ def _combinations(columns: Sequence[Ints]) -> list[tuple[tuple[int, ...], Ints]]
     return [
         (tuple(int(v) for v in row), np.flatnonzero(inverse.reshape(-1) == number)) for number, row in enumerate(values)
     ]
-
-
-def is_static(name: str, value: Any) -> bool:
-    """Whether a parameter decides the structure and is therefore no symbol."""
-    if name in _STATIC or isinstance(value, (bool, np.bool_)):
-        return True
-    return not isinstance(value, (int, np.integer, np.ndarray))
 
 
 def _column(value: Any, count: int) -> Any:

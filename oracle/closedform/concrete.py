@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 
+from oracle.closedform.inputs import CellInputs
 from oracle.closedform.template import SUMS, Answer, Format
 from oracle.counting.chain import TensorSpec, count_cell, trace_cell
 from oracle.counting.conventions import recount
 from oracle.devices import Device
 from oracle.roofline import KernelKinds, Roofs
 from oracle.spec import CellSpec, Workload
-
-if TYPE_CHECKING:
-    from oracle.closedform.cells import CellInputs
 
 __all__ = ["ConcreteCell", "concrete_cell", "format_of"]
 

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from oracle.closedform.cells import CellCosts, CellInputs, Piece, cost_cells
+from oracle.closedform.cells import CellCosts, Piece, cost_cells
+from oracle.closedform.inputs import CellInputs
 from oracle.closedform.memory import ChainMemory
 from oracle.closedform.store import TemplateStore
 from oracle.closedform.template import SUMS, Format

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from oracle.closedform.cells import CellInputs, find_template, is_static
+from oracle.closedform.cells import find_template
+from oracle.closedform.inputs import CellInputs, is_static
 from oracle.closedform.population import PopulationCosts
 from oracle.closedform.store import TemplateStore
 from oracle.closedform.template import SUMS, Answer, Format, Template

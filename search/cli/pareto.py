@@ -47,15 +47,15 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
+    from search.cli._fronts import front_data, front_rows, fronts_of
     from search.cli._tables import pareto_tables
-    from search.pareto.report import fronts_of, pareto_data, pareto_rows
     from search.sweep import read_candidates
 
     found = fronts_of(read_candidates(args.source), args.objective, args.device)
     deliver(
         args,
         table=lambda: pareto_tables(found, args.top),
-        data=lambda: pareto_data(found, args.top),
-        rows=lambda: pareto_rows(found, args.top),
+        data=lambda: front_data(found, args.top),
+        rows=lambda: front_rows(found, args.top),
     )
     return 0

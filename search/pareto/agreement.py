@@ -103,9 +103,7 @@ def _checked(latency_ms: Mapping[str, ArrayLike]) -> dict[str, Floats]:
                 key=f"latency_ms.{device}",
             )
     if len({len(column) for column in columns.values()}) > 1:
-        raise ConfigError(
-            f"columns of lengths { {device: len(c) for device, c in columns.items()} }: expected one"
-        )
+        raise ConfigError(f"columns of lengths { {device: len(c) for device, c in columns.items()} }: expected one")
     return columns
 
 
@@ -172,8 +170,4 @@ def device_fronts(
 
 def on_every_front(fronts: Mapping[str, Flags]) -> NDArray[np.int64]:
     """Positions of the candidates on all devices' fronts."""
-    return (
-        np.flatnonzero(np.logical_and.reduce(list(fronts.values())))
-        if fronts
-        else np.zeros(0, dtype=np.int64)
-    )
+    return np.flatnonzero(np.logical_and.reduce(list(fronts.values()))) if fronts else np.zeros(0, dtype=np.int64)

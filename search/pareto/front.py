@@ -65,9 +65,7 @@ def _checked(columns: Sequence[ArrayLike], maximise: Sequence[bool] | None) -> l
         shapes = ", ".join(str(column.shape) for column in arrays)
         raise ConfigError(f"columns of shapes {shapes}: expected one length, and one dimension")
     if maximise is not None and len(maximise) != len(arrays):
-        raise ConfigError(
-            f"maximise={list(maximise)!r}: expected one flag for each of {len(arrays)} objectives"
-        )
+        raise ConfigError(f"maximise={list(maximise)!r}: expected one flag for each of {len(arrays)} objectives")
     return arrays
 
 

@@ -30,9 +30,7 @@ def hypervolume(
         ConfigError: another number of objectives, or columns that do not fit together.
     """
     if len(columns) not in (2, 3) or len(reference) != len(columns):
-        raise ConfigError(
-            f"{len(columns)} objectives, reference={list(reference)!r}: expected two or three of both"
-        )
+        raise ConfigError(f"{len(columns)} objectives, reference={list(reference)!r}: expected two or three of both")
     on_front = non_dominated(columns, maximise)
     signs = [-1.0 if flip else 1.0 for flip in maximise or [False] * len(columns)]
     sides: Floats = np.array(

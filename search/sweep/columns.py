@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -59,12 +60,12 @@ def pyarrow() -> Any:
         MissingDependencyError: it is not installed.
     """
     try:
-        import pyarrow.parquet
+        import_module("pyarrow.parquet")
+        return import_module("pyarrow")
     except ImportError:
         raise MissingDependencyError(
             "format='parquet' needs pyarrow; `pip install 'nas-cost-oracle[parquet]'`, or say --format csv"
         ) from None
-    return pyarrow
 
 
 def table_of(columns: Mapping[str, Column]) -> Any:

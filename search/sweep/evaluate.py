@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,8 @@ __all__ = ["Evaluated", "evaluate"]
 Columns = dict[str, NDArray[Any]]
 
 
-class Evaluated(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluated:
     """The feasible candidates of a chunk.
 
     Attributes:

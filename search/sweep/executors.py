@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any, TypeVar
 
 from oracle.errors import MissingDependencyError, OracleError
@@ -57,7 +58,7 @@ def dask_executor(address: str) -> Iterator[tuple[Executor, int]]:
         OracleError: distributed is not installed, or nothing answers.
     """
     try:
-        import distributed
+        distributed: Any = import_module("distributed")
     except ImportError:
         raise MissingDependencyError(
             f"dask={address!r} needs distributed; `pip install 'nas-cost-oracle[dask]'`"
@@ -72,7 +73,7 @@ def dask_executor(address: str) -> Iterator[tuple[Executor, int]]:
             raise OracleError(f"dask={address!r}: the cluster has no workers; start some with `dask worker`")
         try:
             yield client.get_executor(), workers
-        except (distributed.scheduler.KilledWorker, distributed.comm.CommClosedError, CancelledError) as error:
+        except (distributed.scheduler.KilledWorker, distributed.CommClosedError, CancelledError) as error:
             raise OracleError(
                 f"dask={address!r}: lost its workers or its scheduler: {error}; the sweep can be resumed"
             ) from None

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from oracle.errors import OracleError
 
-__all__ = ["TEMPORARY", "written", "write_whole"]
+__all__ = ["TEMPORARY", "write_whole", "written"]
 
 TEMPORARY = ".tmp"
 """The last suffix of a file that is not finished."""

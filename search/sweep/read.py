@@ -131,8 +131,10 @@ def _rows(file: Path, wanted: set[int]) -> dict[int, dict[str, Any]]:
         table = pyarrow().parquet.read_table(file).take(ordered)
         return dict(zip(ordered, table.to_pylist(), strict=True))
     with file.open(newline="", encoding="utf-8") as stream:
-        lines = csv.DictReader(stream)
-        return {index: {k: _value(v) for k, v in row.items()} for index, row in enumerate(lines) if index in wanted}
+        lines = csv.reader(stream)
+        names = next(lines)
+        picked = {index: line for index, line in enumerate(lines) if index in wanted}
+    return {index: dict(zip(names, map(_value, line), strict=True)) for index, line in picked.items()}
 
 
 def _value(text: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
@@ -145,7 +145,7 @@ def _plan(
 
 def _evaluated(
     plan: Plan, executor: Executor | None, workers: int, dask: str | None, first: int
-) -> Iterator[Evaluated]:
+) -> Generator[Evaluated, None, None]:
     """The chunks from one on, in order."""
     work, indices = partial(evaluate, plan), range(first, plan.space.chunks)
     if executor is None and dask is None and workers == 1:
@@ -162,7 +162,9 @@ def _evaluated(
         yield from in_order(partial(local_pool, workers), workers, work, indices[1:])
 
 
-def _swept(plan: Plan, folder: Folder, source: Callable[[int], Iterator[Evaluated]], progress: Progress | None) -> Sums:
+def _swept(
+    plan: Plan, folder: Folder, source: Callable[[int], Generator[Evaluated, None, None]], progress: Progress | None
+) -> Sums:
     """Finish what a directory holds, from the first chunk that it lacks."""
     seen, sums = Seen(), Sums()
     for done in folder.finished():

@@ -65,9 +65,7 @@ def front_times() -> None:
         front = int(non_dominated(list(cube[:count])).sum())
         seconds = best(lambda count=count: non_dominated(list(cube[:count])), 1)  # type: ignore[misc]
         print(f"{count} independent objectives {front:20,d} {seconds:8.2f}")
-    print(
-        f"3 objectives, all on the front {MILLION:14,d} {best(lambda: non_dominated(list(sphere)), 1):8.2f}"
-    )
+    print(f"3 objectives, all on the front {MILLION:14,d} {best(lambda: non_dominated(list(sphere)), 1):8.2f}")
     print(f"Kendall's tau-b {'':30s}{best(lambda: kendall_tau_b(cube[0], cube[0] + cube[1]), 1):8.2f}")
 
 

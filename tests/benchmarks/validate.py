@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from _networks import KERNELS, Group, kernel_groups, space_groups, timm_groups
 
-from oracle.calibration import GENERAL, Prior, conformal, prior_from, transfer
+from oracle.calibration import GENERAL, Prior, conformal, general_prior, prior_from, transfer
 from oracle.calibration.fitting import fit_vector
 from oracle.calibration.model import Stack, efficiency_of
 from oracle.calibration.validation import cross_predict, folds_of
@@ -49,7 +49,7 @@ def families(groups: dict[str, Group], title: str, targets: dict[str, tuple[floa
     """Whole families left out, and the families that are worst."""
     print(f"\n== {title}")
     for name, group in groups.items():
-        predicted = cross_predict(group.networks, group.seconds, GENERAL, group.families)
+        predicted = cross_predict(group.networks, group.seconds, _general(group), group.families)
         error, order = next(target for start, target in targets.items() if name.startswith(start))
         line(name, group, predicted, f"target {error:.0%}, tau {order}")
         worst = _by(group.families, np.abs(predicted / group.seconds - 1))
@@ -75,17 +75,24 @@ def elsewhere(groups: dict[str, Group]) -> None:
     print("\n== sheet only: no measurement of the device, shares of the other devices of its kind")
     for name, group in groups.items():
         prior = _prior_without(groups, group)
-        if prior is not GENERAL:
-            line(name, group, Stack(group.networks).seconds(prior.mean), f"target 13 % eager, 12 % compiled; {prior.source}")
-    print("\n== transfer: a network's measurement on one device, carried to the other; both calibrated, leave-family-out")
+        if prior.source != GENERAL.source:
+            line(
+                name,
+                group,
+                Stack(group.networks).seconds(prior.mean),
+                f"target 13 % eager, 12 % compiled; {prior.source}",
+            )
+    print(
+        "\n== transfer: a network's measurement on one device, carried to the other; both calibrated, leave-family-out"
+    )
     eager = [group for name, group in groups.items() if name.endswith("eager.float16.nchw")]
     for here in eager:
         for there in (other for other in eager if other.device.name != here.device.name):
             place = {name: index for index, name in enumerate(there.names)}
             mine = [index for index, name in enumerate(here.names) if name in place]
             theirs = [place[here.names[index]] for index in mine]
-            predicted_here = cross_predict(here.networks, here.seconds, GENERAL, here.families)
-            predicted_there = cross_predict(there.networks, there.seconds, GENERAL, there.families)
+            predicted_here = cross_predict(here.networks, here.seconds, _general(here), here.families)
+            predicted_there = cross_predict(there.networks, there.seconds, _general(there), there.families)
             roofline = np.array([here.networks[index].roofline_s for index in mine])
             carried = transfer(there.seconds[theirs], predicted_there[theirs], predicted_here[mine], roofline)
             shared = _part(here, mine)
@@ -96,7 +103,7 @@ def intervals(groups: dict[str, Group]) -> None:
     """Coverage of the 80 % interval on families that neither the fit nor the interval saw."""
     print("\n== coverage of the 80 % interval: of half of the families, from the residuals of the other half")
     for name, group in groups.items():
-        predicted = cross_predict(group.networks, group.seconds, GENERAL, group.families)
+        predicted = cross_predict(group.networks, group.seconds, _general(group), group.families)
         ratio = group.seconds / predicted
         fold = np.array(folds_of(group.families, 2))
         inside = []
@@ -119,14 +126,16 @@ def noise(groups: dict[str, Group]) -> None:
 
 def spaces(data: Path, limit: int = 160, trim: float = 0.1) -> None:
     """Ten architectures of a design space."""
-    print(f"\n== design spaces, {FEW} measured of {limit}: mean of {DRAWS} draws; MAPE without the {trim:.0%} fastest and slowest")
+    print(
+        f"\n== design spaces, {FEW} measured of {limit}: mean of {DRAWS} draws; MAPE without the {trim:.0%} fastest and slowest"
+    )
     for space in ("nasbench201", "fbnet"):
         for column, group in space_groups(data, space, limit):
             orders, errors = [], []
             for seed in range(DRAWS):
                 known = np.random.default_rng(seed).choice(limit, FEW, replace=False)
                 rest = np.setdiff1d(np.arange(limit), known)
-                predicted, seconds = _fitted(group, known, GENERAL)(rest), group.seconds[rest]
+                predicted, seconds = _fitted(group, known, _general(group))(rest), group.seconds[rest]
                 low, high = np.quantile(seconds, [trim, 1 - trim])
                 kept = (seconds >= low) & (seconds <= high)
                 orders.append(spearman(predicted, seconds))
@@ -136,7 +145,9 @@ def spaces(data: Path, limit: int = 160, trim: float = 0.1) -> None:
 
 def kernels(data: Path) -> None:
     """Single kernels: fitted on the GPU itself, and by the other GPUs' shares."""
-    print("\n== single kernels, float32: five-fold on the GPU itself | leave-one-GPU-out (targets conv 25 %, products 15 %, rest 12 %)")
+    print(
+        "\n== single kernels, float32: five-fold on the GPU itself | leave-one-GPU-out (targets conv 25 %, products 15 %, rest 12 %)"
+    )
     groups = list(kernel_groups(data))
     for operator in KERNELS:
         own = [group for name, group in groups if name == operator]
@@ -187,19 +198,24 @@ def _prior_without(groups: dict[str, Group], group: Group) -> Prior:
         for other in groups.values()
         if other.device.kind == group.device.kind
         and other.device.name != group.device.name
+        and other.workload.runtime == "eager"
         and other.workload.layout == ("nhwc" if group.workload.runtime == "compiled" else group.workload.layout)
     ]
     if not kin:
-        return GENERAL
+        return _general(group)
     found = [efficiency_of(fit_vector(other.networks, other.seconds, GENERAL)) for other in kin]
     return prior_from(found, "from " + ", ".join(_key(other) for other in kin))
 
 
+def _general(group: Group) -> Prior:
+    return general_prior(group.device.kind)
+
+
 def _fitted(group: Group, known: Any, prior: Prior) -> Callable[[Any], Floats]:
     vector = fit_vector([group.networks[index] for index in known], group.seconds[known], prior)
-    return lambda rest: Stack(
-        group.networks if rest is None else [group.networks[index] for index in rest]
-    ).seconds(vector)
+    return lambda rest: Stack(group.networks if rest is None else [group.networks[index] for index in rest]).seconds(
+        vector
+    )
 
 
 def _part(group: Group, chosen: Sequence[int]) -> Group:

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from oracle.closedform.cells import CellInputs, cost_cells
+from oracle.closedform.cells import cost_cells
+from oracle.closedform.inputs import CellInputs
 from oracle.closedform.store import TemplateStore
 from oracle.closedform.template import SUMS, Format
 from oracle.counting.chain import TensorSpec, count_cell

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from oracle.closedform.cells import CellInputs, find_template, is_static
+from oracle.closedform.cells import find_template
+from oracle.closedform.inputs import CellInputs, is_static
 from oracle.closedform.store import TemplateStore
 from oracle.closedform.template import SUMS, Format, KernelNumbers, Template
 from oracle.counting.chain import TensorSpec, count_cell

@@ -1,0 +1,108 @@
+"""What a trial of a study holds beside its parameters and values, and how it is read back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from search.study.candidates import Candidate
+
+__all__ = [
+    "BUSY",
+    "EVALUATED",
+    "FAILED",
+    "LOST",
+    "PRUNED",
+    "REJECTED",
+    "REUSED",
+    "SETTLED",
+    "Record",
+    "note_candidate",
+    "outcome_of",
+    "record_of",
+]
+
+# What became of a trial. Its state in optuna follows: rejected trials are COMPLETE, so that every sampler learns
+# from their constraint values; an objective that they never got has the worst value there is.
+EVALUATED, PRUNED, FAILED = "evaluated", "pruned", "failed"
+REJECTED, REUSED, BUSY, LOST = "rejected", "reused", "busy", "lost"
+SETTLED = (EVALUATED, PRUNED, FAILED)  # an evaluation was spent; an equal network gets none again
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A trial, read.
+
+    Attributes:
+        number: of the trial.
+        state: optuna's.
+        outcome: one of the words above, "" while it runs or waits.
+        key: fingerprint of the network, "" without one.
+        config: dotted key -> value.
+        scores: every score on every device of the study.
+        constraints: name -> at most 0 where obeyed.
+        values: of the objectives, in the study's order; none where there are none.
+        quality: None where there is none.
+        origin: `sampler`, `closed form` (a feasible member it found), or `retry`.
+        reused_from: the trial that evaluated an equal network.
+        reason: why it failed, or is no network.
+        seconds: what the parts of it took: oracle, sampler, quality.
+    """
+
+    number: int
+    state: TrialState
+    outcome: str
+    key: str
+    config: Mapping[str, Any]
+    scores: Mapping[str, float]
+    constraints: Mapping[str, float]
+    values: Sequence[float]
+    quality: float | None
+    origin: str
+    reused_from: int | None
+    reason: str
+    seconds: Mapping[str, float]
+
+    @property
+    def feasible(self) -> bool:
+        """Whether it is a network that obeys all constraints."""
+        return bool(self.constraints) and all(value <= 0 for value in self.constraints.values())
+
+
+def note_candidate(trial: Trial, candidate: Candidate) -> None:
+    """Write what is known before an evaluation."""
+    for name, value in candidate.violations.items():
+        trial.set_constraint(name, value)
+    trial.set_user_attr("config", dict(candidate.config))
+    if candidate.spec is None:
+        trial.set_user_attr("reason", candidate.reason)
+        return
+    trial.set_user_attr("scores", dict(candidate.scores))
+
+
+def outcome_of(trial: FrozenTrial) -> str:
+    """What became of a trial, "" if nothing yet."""
+    return str(trial.user_attrs.get("outcome", "")) if trial.state.is_finished() else ""
+
+
+def record_of(trial: FrozenTrial) -> Record:
+    """The record of a trial; also of one that somebody else put into the study."""
+    attrs = trial.user_attrs
+    return Record(
+        number=trial.number,
+        state=trial.state,
+        outcome=outcome_of(trial),
+        key=attrs.get("fingerprint", ""),
+        config=attrs.get("config", {}),
+        scores=attrs.get("scores", {}),
+        constraints=trial.constraints,
+        values=tuple(trial.values or ()),
+        quality=attrs.get("quality"),
+        origin=attrs.get("origin", "sampler"),
+        reused_from=attrs.get("reused_from"),
+        reason=attrs.get("reason", ""),
+        seconds=attrs.get("seconds", {}),
+    )
