@@ -41,7 +41,7 @@ class Calibration:
 
     Attributes:
         device: its name; the kind of device for a prior.
-        runtime, mode, dtype, layout: what was measured; another dtype is predicted with the same shares of its own peaks.
+        runtime, mode, dtype, layout: what was measured; another dtype is predicted with the same shares of its peaks.
         efficiency: shares in (0, 1), so that no prediction beats the textbook's roofline.
         measurements: how many latencies were fitted; 0 for a prior.
         error: mean relative error of predictions for networks that the fit had not seen; None if nobody checked.

@@ -85,7 +85,7 @@ def save_calibration(calibration: Calibration, path: Path | str) -> None:
 
 def file_name(device: str, workload: Workload) -> str:
     """What the shipped file of a device (or kind) under a workload is called, without its suffix."""
-    return ".".join((device, workload.runtime, workload.mode, workload.dtype, workload.layout))
+    return f"{device}.{workload.runtime}.{workload.mode}.{workload.dtype}.{workload.layout}"
 
 
 def calibration_of(device: Device, workload: Workload) -> Calibration | None:

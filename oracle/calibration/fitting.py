@@ -39,7 +39,8 @@ def fit_vector(networks: Sequence[RoofTimes], measured_s: Floats, prior: Prior) 
         away = vector - mean
         return float(loss.sum() / NOISE**2 + away @ precision @ away)
 
-    vector, damping = mean.copy(), 1e-3
+    vector: Floats = mean.copy()
+    damping = 1e-3
     seconds, slopes = stack.slopes(vector)
     value = objective(seconds, vector)
     for _ in range(_STEPS):
@@ -50,7 +51,7 @@ def fit_vector(networks: Sequence[RoofTimes], measured_s: Floats, prior: Prior) 
         gradient = relative.T @ (weight * error) + precision @ (vector - mean)
         for _ in range(10):
             step = np.linalg.solve(hessian + damping * np.diag(np.diag(hessian)), -gradient)
-            tried = vector + np.clip(step, -_LONGEST, _LONGEST)
+            tried: Floats = vector + np.clip(step, -_LONGEST, _LONGEST)
             reached = objective(stack.seconds(tried), tried)
             if reached < value:
                 break

@@ -89,7 +89,7 @@ def conformal(ratios: Floats, coverage: float = COVERAGE) -> tuple[float, float]
     what is left out on each side; None if there are too few ratios to promise that much.
     """
     side, count = (1 - coverage) / 2, len(ratios)
-    below = math.floor(side * (count + 1))
+    below = math.floor(side * (count + 1) + 1e-9)  # a tenth of twenty is two, whatever doubles say
     if below < 1:
         return None
     ordered = np.sort(ratios)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -55,7 +56,8 @@ class Version(argparse.Action):
     ) -> NoReturn:
         import oracle
 
-        parser.exit(message=f"{parser.prog} {oracle.__version__}\n")
+        sys.stdout.write(f"{parser.prog} {oracle.__version__}\n")
+        parser.exit()
 
 
 def parser() -> argparse.ArgumentParser:

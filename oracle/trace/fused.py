@@ -2,7 +2,7 @@
 
 On meta, `scaled_dot_product_attention` becomes matrix products and a softmax that write the S x S scores, which a
 fused kernel never does; RMS norm becomes six pointwise operators and a mean. Such calls are caught above the
-dispatcher, and each becomes one operator of ours with one backward.
+dispatcher, and each becomes one operator with one backward: torch's where that knows meta, else one of ours.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ def _stand_ins() -> dict[Callable[..., Any], Callable[..., Any]]:
     found: dict[Callable[..., Any], Callable[..., Any]] = {F.scaled_dot_product_attention: _attend}
     if hasattr(torch, "rms_norm"):
         found[torch.rms_norm] = _rms_norm
+    found[torch.dropout] = _dropout
     found[torch._nested_tensor_from_mask_left_aligned] = _no
     found[torch.Tensor.__bool__] = _truth
     for name in ("softmax", "log_softmax"):
@@ -205,6 +206,16 @@ def _truth(tensor: Any) -> bool:
     ):
         frame = frame.f_back
     return False if frame is not None and frame.f_code.co_name == "_detect_is_causal_mask" else bool(tensor)
+
+
+# -- dropout -------------------------------------------------------------------------------------------------
+
+
+def _dropout(input: Any, p: float, train: bool) -> Any:  # noqa: A002 torch's name
+    """Outside of CUDA, torch draws the mask, scales it and multiplies by it, in a kernel each."""
+    if train and 0 < p < 1 and input.is_floating_point():
+        return torch.native_dropout(input, p, train)[0]
+    return torch.dropout(input, p, train)
 
 
 # -- softmax -------------------------------------------------------------------------------------------------

@@ -183,8 +183,7 @@ class Recorder(TorchDispatchMode):
         fresh: list[Any],
     ) -> None:
         index = len(self._rows)
-        untouched = {self._use(tensor) for tensor in mutated} if facts.writes_out or name in WRITE_ONLY else set()
-        reads = _distinct([] if name in SHAPE_ONLY else [use for use in before if use not in untouched])
+        reads = _distinct(self._read(name, facts, before, mutated))
         writes = [self._overwrite(tensor, index) for tensor in mutated]
         for tensor in fresh:
             storage = self.give(tensor, "activation")
@@ -223,6 +222,16 @@ class Recorder(TorchDispatchMode):
         )
         self._rows.append(row)
         self._latest = op_class
+
+    def _read(self, name: str, facts: _Facts, given: list[Use], mutated: list[Any]) -> list[Use]:
+        """Those of the tensors an operator was given that it reads."""
+        if name in SHAPE_ONLY:
+            return []
+        if facts.writes_out or name in WRITE_ONLY:
+            given = list(given)
+            for tensor in mutated:
+                given.remove(self._use(tensor))  # once: the tensor may be an input as well
+        return given
 
     def _overwrite(self, tensor: Any, row: int) -> Use:
         """Make a new value for the storage of a tensor that a row changes in place."""

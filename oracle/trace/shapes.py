@@ -1,7 +1,8 @@
 """Shapes of the results of the commonest operators, without torch's own meta functions.
 
 Those of convolution and batch norm are written in Python and cost as much as all the rest of a trace (and import
-sympy and torch._dynamo, more than a second). Tests hold these twins equal to torch's in shape, stride and dtype.
+sympy and torch._dynamo, more than a second). Tests hold these twins equal to torch's in shape, stride and dtype;
+the strides of a convolution to those of a real one, for on meta, torch does not know which backend will choose.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def _convolution(
         ]
         channels = weight.shape[0]
     shape = (x.shape[0], channels, *sizes) if batched else (channels, *sizes)
-    return _empty(x, shape, _channels_last(x))
+    return _empty(x, shape, _channels_last(x) or _channels_last(weight))
 
 
 def _convolution_checked(*args: Any) -> Any:
@@ -64,10 +65,10 @@ def _convolution_checked(*args: Any) -> Any:
 
 
 def _convolution_backward(grad: Any, x: Any, weight: Any, bias_sizes: Any, *options: Any) -> tuple[Any, Any, Any]:
-    if not (_is_usual(x) and _is_usual(grad)):
+    if not _is_usual(x):
         return NotImplemented
     mask = options[-1]
-    layout = _channels_last(x)
+    layout = _channels_last(x) or _channels_last(weight)
     dx = _empty(grad, x.shape, layout) if mask[0] else None
     dw = _empty(grad, weight.shape, layout) if mask[1] else None
     return dx, dw, grad.new_empty(bias_sizes) if mask[2] else None
@@ -179,7 +180,7 @@ def _empty(x: Any, shape: Any, channels_last: bool) -> Any:
 
 
 def _channels_last(x: Any) -> bool:
-    """Whether a convolution answers in channels last: where its image is so, and not contiguous as well."""
+    """Whether an image is in channels last, and not contiguous as well."""
     return x.dim() == 4 and not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)
 
 

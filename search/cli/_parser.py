@@ -16,6 +16,14 @@ COMMANDS = (
     "search.cli.spaces",
     "search.cli.sweep",
     "search.cli.pareto",
+    "search.cli.run",
+    "search.cli.worker",
+    "search.cli.resume",
+    "search.cli.best",
+    "search.cli.front",
+    "search.cli.trials",
+    "search.cli.rerank",
+    "search.cli.export",
 )
 
 _DESCRIPTION = """\
@@ -27,7 +35,7 @@ find the candidates that no other beats, and how far devices agree about them.""
 _EXAMPLES = """\
 examples:
   oracle-search spaces
-  oracle-search sweep regnetx -d t4 -d jetson-agx-orin --n 1000 --out out/regnetx --workers 2
+  oracle-search sweep regnetx -d t4 -d pixel-4 --n 1000 --out out/regnetx --workers 2
   oracle-search pareto out/regnetx --objective 'min latency_ms' --objective 'max macs'
 
 `oracle-search COMMAND --help` tells more."""

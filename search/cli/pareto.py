@@ -13,12 +13,13 @@ __all__ = ["add"]
 _EXAMPLES = """\
 examples:
   oracle-search pareto out/regnetx
-  oracle-search pareto out/regnetx --objective 'min latency_ms' --objective 'min params' --objective 'max macs'
-  oracle-search pareto out/regnetx --objective 'min latency_ms@t4' --objective 'max macs' --format csv -o front.csv
+  oracle-search pareto out/regnetx --objective 'min latency_ms' --objective 'max params' --top 10
+  oracle-search pareto out/regnetx --objective 'min latency_ms@t4' --format csv -o fastest.csv
   oracle-search pareto trials.csv --objective 'min latency_ms@t4' --objective 'max accuracy'
 
-An objective is min or max and a column of the file. `latency_ms` without @DEVICE stands for the latency on
-each device in turn: one front per device. Where candidates share all objectives, all are listed."""
+An objective is min or max and a column of the file. `latency_ms` without @DEVICE stands for the
+latency on each device in turn: one front per device. Where candidates share all objectives, all
+of them are listed."""
 
 
 def add(commands: Any) -> None:

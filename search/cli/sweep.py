@@ -16,14 +16,15 @@ __all__ = ["add"]
 _EXAMPLES = """\
 examples:
   oracle-search sweep anynet-grid -d t4 --out out/grid --samples 60000
-  oracle-search sweep regnetx -d t4 -d jetson-agx-orin --n 1000 --out out/regnetx --workers 2 --top 5
-  oracle-search sweep my/space.yaml --n 100000 --out out/mine --format both --batch 64 --dtype float16
-  oracle-search sweep regnetx --n 1000000 --samples 5000000 --out out/big --dask tcp://scheduler:8786
+  oracle-search sweep regnetx -d t4 -d pixel-4 --n 1000 --out out/regnetx --workers 2 --top 5
+  oracle-search sweep my/space.yaml --out out/mine --format both --batch 64 --dtype float16
+  oracle-search sweep regnetx --samples 5000000 --out out/big --dask tcp://scheduler:8786
 
-DIR gets candidates.csv (or .parquet) and manifest.json: the space, the workload, the devices with their
-figures, versions, and what became of the candidates that were drawn. Interrupted in whatever way, the
-same command with --resume goes on behind the last chunk that was finished, and ends with the same files.
-Where no candidate is feasible the exit code is 2 and the message says which limit rejected how many."""
+DIR gets candidates.csv (or .parquet) and manifest.json: the space, the workload, the devices with
+their figures, versions, and what became of the candidates that were drawn. Interrupted in whatever
+way, the same command with --resume goes on behind the last chunk that was finished, and ends with
+the same files. Where no candidate is feasible the exit code is 2, and the message says which limit
+rejected how many."""
 
 
 def add(commands: Any) -> None:
@@ -31,8 +32,8 @@ def add(commands: Any) -> None:
     command = commands.add_parser(
         "sweep",
         help="draw candidates from a space, score them on every device, keep the feasible, export",
-        description="Draw candidates from a design space, score each on every device by closed forms, keep those\n"
-        "that obey the space's limits, and write them as CSV or Parquet.",
+        description="Draw candidates from a design space, score each on every device by closed forms,\n"
+        "keep those that obey the space's limits, and write them as CSV or Parquet.",
         epilog=_EXAMPLES,
     )
     command.add_argument("space", metavar="SPACE", help="name of a shipped space, or YAML file")

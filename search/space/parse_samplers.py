@@ -62,9 +62,7 @@ def _samplers(key: str, values: Any, at: str) -> dict[str, Sampler]:
     if kind == "regnet_sampler":
         return _regnet(fields(values, at, ("TYPE", *_REGNET)), at)
     if kind == "list_sampler":
-        return {
-            key: _entries(key, fields(values, at, ("TYPE", "ITEM_SAMPLER", "LENGTH", "ITEM_SAMPLERS")), at)
-        }
+        return {key: _entries(key, fields(values, at, ("TYPE", "ITEM_SAMPLER", "LENGTH", "ITEM_SAMPLERS")), at)}
     return {key: _single(key, values, at, entry=False)}
 
 
@@ -79,9 +77,7 @@ def _regnet(given: Mapping[str, Any], at: str) -> dict[str, Sampler]:
     for name, (kind, law, default, step) in _REGNET.items():
         ends = given.get(name, default)
         sampler = {"TYPE": kind, "RAND_TYPE": law, "RANGE": ends, "QUANTIZE": step}
-        found[f"REGNET.{name}"] = _number(
-            f"REGNET.{name}", sampler, f"{at}.{name}", f"{at}.{name}", entry=False
-        )
+        found[f"REGNET.{name}"] = _number(f"REGNET.{name}", sampler, f"{at}.{name}", f"{at}.{name}", entry=False)
     return found
 
 
@@ -129,9 +125,7 @@ def _number(key: str, given: Mapping[str, Any], at: str, range_at: str, *, entry
         low, high = int(low), int(high)
     held = _typed(key, [low, high], range_at, entry=entry)
     if any(isinstance(end, (bool, str, list, tuple)) for end in held):
-        raise ConfigError(
-            f"value {kind!r}: expected value_sampler, as {key} holds no number", key=f"{at}.TYPE"
-        )
+        raise ConfigError(f"value {kind!r}: expected value_sampler, as {key} holds no number", key=f"{at}.TYPE")
     integer = kind == "int_sampler" if _is_free(key) else isinstance(held[0], int)
     if integer and kind != "int_sampler":
         raise ConfigError(f"value {kind!r}: expected int_sampler, as {key} holds integers", key=f"{at}.TYPE")
@@ -140,9 +134,7 @@ def _number(key: str, given: Mapping[str, Any], at: str, range_at: str, *, entry
     number = Number(law, low, high, step, integer)
     if not _has_values(number):
         what = "power of two" if law == "power2_uniform" else "number"
-        raise ConfigError(
-            f"value {list(ends)}: no {what} in it is a multiple of QUANTIZE, {step}", key=range_at
-        )
+        raise ConfigError(f"value {list(ends)}: no {what} in it is a multiple of QUANTIZE, {step}", key=range_at)
     return number
 
 
@@ -172,9 +164,7 @@ def _grid(key: str, given: Mapping[str, Any], at: str, *, entry: bool) -> Choice
         raise ConfigError(f"value {step!r}: expected a number above 0", key=f"{at}.STEP")
     size = (high - low) // Fraction(str(step)) + 1
     if size > _MAX_VALUES:
-        raise ConfigError(
-            f"value {step}: {size:,} values, expected at most {_MAX_VALUES:,}", key=f"{at}.STEP"
-        )
+        raise ConfigError(f"value {step}: {size:,} values, expected at most {_MAX_VALUES:,}", key=f"{at}.STEP")
     exact = [low + number * Fraction(str(step)) for number in range(size)]
     plain = [int(value) if value.denominator == 1 else float(value) for value in exact]
     return _choice(key, plain, f"{at}.RANGE", entry=entry)

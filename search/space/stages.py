@@ -26,8 +26,7 @@ def likely_rows(
     Rows with which there is no RegNet are left to those who check that; so are skipped levels.
     """
     depth, w0, wa, wm = (
-        np.broadcast_to(columns.get(f"REGNET.{name}", base.REGNET[name]), count)
-        for name in ("DEPTH", "W0", "WA", "WM")
+        np.broadcast_to(columns.get(f"REGNET.{name}", base.REGNET[name]), count) for name in ("DEPTH", "W0", "WA", "WM")
     )
     rows = np.arange(count)
     sound = rows[(depth >= 1) & (w0 >= 1) & (wa >= 0) & (wm > 1)]

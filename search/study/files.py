@@ -123,8 +123,10 @@ def study_of(values: Mapping[str, Any], name: str = "", directory: Path | None =
     quality = check_quality(dict(cfg.QUALITY), directory or Path())
     if any(o.score == QUALITY for o in objectives) != (quality["TYPE"] != "none"):
         given = quality["TYPE"] == "none"
-        rule = "an objective is quality: expected call, proxies, train or table" if given else (
-            "no objective is quality: expected none, or `maximise quality` among OBJECTIVES"
+        rule = (
+            "an objective is quality: expected call, proxies, train or table"
+            if given
+            else ("no objective is quality: expected none, or `maximise quality` among OBJECTIVES")
         )
         raise ConfigError(f"value {quality['TYPE']!r}, but {rule}", key="QUALITY.TYPE")
     sampler = _sampler(cfg.SAMPLER, space)

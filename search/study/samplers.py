@@ -32,8 +32,6 @@ def sampler_of(section: Mapping[str, Any], seed: int) -> BaseSampler:
             case "nsga3":
                 return optuna.samplers.NSGAIIISampler(population_size=population, seed=seed)
             case "gp":
-                return optuna.samplers.GPSampler(
-                    n_startup_trials=startup, deterministic_objective=False, seed=seed
-                )
+                return optuna.samplers.GPSampler(n_startup_trials=startup, deterministic_objective=False, seed=seed)
             case _:
                 return optuna.samplers.RandomSampler(seed=seed)

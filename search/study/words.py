@@ -1,7 +1,7 @@
 """The words of a study file: what to optimise and what to obey, parsed without evaluating anything.
 
-    maximise quality        minimise latency_ms@t4      (also maximize, max, minimize, min)
-    params <= 6e6           4.5 <= latency_ms@t4 <= 5   peak_memory_bytes >= 1e5
+maximise quality        minimise latency_ms@t4      (also maximize, max, minimize, min)
+params <= 6e6           4.5 <= latency_ms@t4 <= 5   peak_memory_bytes >= 1e5
 """
 
 from __future__ import annotations
@@ -165,9 +165,7 @@ def bounds_of(
         both = Bound(bound.score, max(old.low, bound.low), min(old.high, bound.high), bound.device)
         if both.low > both.high:
             conflict = f"; another constraint says {old}" if bound.name in found else ""
-            raise ConfigError(
-                f"nothing can obey {bound.name} {bound}{conflict}: expected low <= high", key=at
-            )
+            raise ConfigError(f"nothing can obey {bound.name} {bound}{conflict}: expected low <= high", key=at)
         found[bound.name] = both
     return tuple(found.values())
 

@@ -73,7 +73,7 @@ def dask_executor(address: str) -> Iterator[tuple[Executor, int]]:
             raise OracleError(f"dask={address!r}: the cluster has no workers; start some with `dask worker`")
         try:
             yield client.get_executor(), workers
-        except (distributed.scheduler.KilledWorker, distributed.CommClosedError, CancelledError) as error:
+        except (distributed.scheduler.KilledWorker, distributed.comm.core.CommClosedError, CancelledError) as error:
             raise OracleError(
                 f"dask={address!r}: lost its workers or its scheduler: {error}; the sweep can be resumed"
             ) from None

@@ -114,6 +114,8 @@ class Folder:
             return
         try:
             names = {entry.name for entry in self.path.iterdir()} - {LOCK, MANIFEST + TEMPORARY}
+            if self.parts.is_dir() and not any(self.parts.iterdir()):
+                names -= {_PARTS}  # of a sweep that ended before its first manifest
         except OSError as error:
             raise OracleError(f"out={str(self.path)!r}: {error.strerror or error}") from None
         if names:
@@ -164,7 +166,8 @@ class Folder:
 
     def _read(self, index: int) -> Finished | None:
         try:
-            with np.load(self._part(index, "npz"), allow_pickle=False) as stored:
+            content = io.BytesIO(self._part(index, "npz").read_bytes())
+            with np.load(content, allow_pickle=False) as stored:
                 note, prints = json.loads(str(stored["note"])), stored["prints"]
             sizes = {suffix: self._part(index, suffix).stat().st_size for suffix in self.formats}
             return Finished(prints, _tally(note["tally"])) if note["sizes"] == sizes else None

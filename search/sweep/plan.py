@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import oracle
 from oracle.closedform.store import fingerprint
 from oracle.devices import Device
 from oracle.errors import OracleError
@@ -42,7 +43,7 @@ class Plan:
 
 def identity(plan: Plan) -> dict[str, Any]:
     """What must be equal for two runs to be the same sweep, as JSON would give it back."""
-    sources = {"oracle": _version("nas-cost-oracle"), "torch": _version("torch"), "formulas": fingerprint()[:16]}
+    sources = {"oracle": oracle.__version__, "torch": _version("torch"), "formulas": fingerprint()[:16]}
     data = {
         "space": {"SETUP": plan.space.setup},
         "workload": asdict(plan.workload),

@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -109,8 +110,11 @@ def _numbers(file: Path, names: list[str], known: Sequence[str]) -> dict[str, Fl
         return {name: table[name].to_numpy().astype(np.float64) for name in names}
     with file.open(encoding="utf-8") as stream:
         stream.readline()
+        first = stream.readline()
+        if not first:
+            return {name: np.zeros(0) for name in names}
         values = np.loadtxt(
-            stream,
+            chain([first], stream),
             delimiter=",",
             quotechar='"',
             comments=None,

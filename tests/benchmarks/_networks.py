@@ -59,6 +59,16 @@ class Group(NamedTuple):
     networks: list[RoofTimes]
     seconds: np.ndarray[Any, np.dtype[np.float64]]
 
+    def part(self, chosen: Sequence[int]) -> Group:
+        """Some of them."""
+        return self._replace(
+            names=[self.names[index] for index in chosen],
+            families=[self.families[index] for index in chosen],
+            batches=[self.batches[index] for index in chosen],
+            networks=[self.networks[index] for index in chosen],
+            seconds=self.seconds[list(chosen)],
+        )
+
 
 def timm_groups(data: Path, cache: Path, file: str = "timm_inference.csv") -> Iterator[Group]:
     """The inference or training table, by device, dtype, layout and runtime."""
@@ -125,7 +135,7 @@ def _traced(model: str, image: int, workload: Workload, reparameterised: bool) -
     from oracle.trace import autocast, trace
 
     try:
-        import timm
+        import timm  # type: ignore[import-not-found]
     except ImportError:  # what the cache holds still serves
         return None
 

@@ -119,9 +119,7 @@ def test_an_interrupt_is_quiet(run: Run, monkeypatch: pytest.MonkeyPatch) -> Non
     assert (done.code, done.out, done.err) == (130, "", "")
 
 
-def test_a_defect_is_one_line_too_unless_its_traceback_is_wanted(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_defect_is_one_line_too_unless_its_traceback_is_wanted(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def defective(*_: object, **__: object) -> None:
         raise TypeError("two\nlines")
 

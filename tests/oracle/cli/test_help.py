@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from oracle.cli import _parser, devices, networks, ops, rank, score
+from oracle.cli import _parser, devices, knobs, networks, ops, rank, score
 from oracle.spec import DTYPES, LAYOUTS, MODES, OPTIMIZERS, RUNTIMES
 
 Run = Callable[..., Any]
@@ -18,7 +18,7 @@ OWN = ("my/net.yaml", "my/board.yaml", "candidates/")
 EXAMPLES = sorted(
     {
         line.partition("#")[0].strip()
-        for module in (_parser, score, ops, rank, devices, networks)
+        for module in (_parser, score, ops, rank, knobs, devices, networks)
         for line in module._EXAMPLES.splitlines()
         if line.startswith("  oracle ")
     }
@@ -34,7 +34,7 @@ def test_every_example_runs(run: Run, example: str) -> None:
 
 def test_there_are_examples_for_every_command(run: Run) -> None:
     said = {shlex.split(line)[1] for line in EXAMPLES}
-    assert said == {"score", "ops", "rank", "devices", "networks"}
+    assert said == {"score", "ops", "rank", "knobs", "devices", "networks"}
     for command in said:
         assert "examples:" in run(command, "--help").out
 

@@ -79,9 +79,7 @@ def test_devices_as_csv_and_json(run: Run) -> None:
     (device,) = json.loads(run("devices", "t4", "--format", "json").out)["devices"]
     assert device["figures"]["BANDWIDTH_GBPS"]["value"] == 320
     loaded = oracle.load_device("t4")
-    assert device["matrix_ridge_flop_per_byte"] == {
-        dtype: loaded.ridge("matrix", dtype) for dtype in loaded.dtypes
-    }
+    assert device["matrix_ridge_flop_per_byte"] == {dtype: loaded.ridge("matrix", dtype) for dtype in loaded.dtypes}
 
 
 def test_every_network_has_a_line(run: Run) -> None:

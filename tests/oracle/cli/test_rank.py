@@ -27,9 +27,7 @@ def order_in(table: str, device: str) -> list[str]:
     return [line.split()[1] for line in block.splitlines()[1:] if line.split() and line.split()[0].isdigit()]
 
 
-@pytest.mark.parametrize(
-    "source", ["configs/networks/regnetx", "regnetx", "RegNetX", "configs/networks/regnetx/"]
-)
+@pytest.mark.parametrize("source", ["configs/networks/regnetx", "regnetx", "RegNetX", "configs/networks/regnetx/"])
 def test_a_shipped_directory_is_found_from_an_empty_one(run: Run, source: str) -> None:
     done = run("rank", source, *ON_BOTH)
     ranking = oracle.rank(REGNETX, DEVICES)
@@ -96,9 +94,7 @@ def test_a_directory_here_goes_before_a_shipped_one(run: Run, tmp_path: Path) ->
 
 def test_one_network_has_no_agreement(run: Run) -> None:
     done = run("rank", "R-56", *ON_BOTH, "--format", "json")
-    assert json.loads(done.out)["agreement"] == [
-        {"devices": list(DEVICES), "kendall_tau": None, "spearman_rho": None}
-    ]
+    assert json.loads(done.out)["agreement"] == [{"devices": list(DEVICES), "kendall_tau": None, "spearman_rho": None}]
     assert math.isnan(oracle.rank(["R-56"], DEVICES).kendall_tau[DEVICES])
 
 
@@ -116,9 +112,7 @@ def test_devices_are_needed(run: Run) -> None:
 
 def test_the_configs_devices_serve_if_they_are_the_same(run: Run, tmp_path: Path) -> None:
     for name, device in (("a", "t4"), ("b", "t4"), ("c", "l4")):
-        (tmp_path / f"{name}.yaml").write_text(
-            f"_BASE_: R-56\nCOST: {{DEVICES: [{device}]}}\n", encoding="utf-8"
-        )
+        (tmp_path / f"{name}.yaml").write_text(f"_BASE_: R-56\nCOST: {{DEVICES: [{device}]}}\n", encoding="utf-8")
     assert order_in(run("rank", "a.yaml", "b.yaml").out, "t4") == ["a", "b"]
     done = run("rank", "a.yaml", "c.yaml")
     assert (done.code, done.out) == (2, "")

@@ -110,9 +110,7 @@ def test_the_configs_own_workload_and_devices_are_the_default(run: Run, tmp_path
         ("t4", "4", "float16"),
         ("rtx-4090", "4", "float16"),
     ]
-    rows = rows_of(
-        run("score", "net.yaml", "--format", "csv", "-d", "l4", "-b", "1", "--dtype", "float32").out
-    )
+    rows = rows_of(run("score", "net.yaml", "--format", "csv", "-d", "l4", "-b", "1", "--dtype", "float32").out)
     assert [(row["device"], row["batch_size"], row["dtype"]) for row in rows] == [("l4", "1", "float32")]
 
 
@@ -127,9 +125,7 @@ def test_the_configs_own_workload_and_devices_are_the_default(run: Run, tmp_path
         (["--strict"], {"strict": True}),
     ],
 )
-def test_every_workload_flag_is_the_keyword_of_score(
-    run: Run, flags: list[str], keywords: dict[str, Any]
-) -> None:
+def test_every_workload_flag_is_the_keyword_of_score(run: Run, flags: list[str], keywords: dict[str, Any]) -> None:
     done = run("score", "R-56", "-d", "t4", "--format", "json", *flags)
     assert json.loads(done.out)["networks"] == [oracle.score("R-56", ["t4"], **keywords).to_dict()]
 

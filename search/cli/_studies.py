@@ -1,0 +1,92 @@
+"""What the commands on studies share: flags, the live view, the summary."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from oracle.cli._flags import add_output
+from oracle.cli._output import deliver
+
+if TYPE_CHECKING:
+    from search.study import Progress, Record, Results
+
+__all__ = ["add_study", "opened", "records_out", "summarise", "watching"]
+
+STORAGE_HELP = "journal file, or any URL of optuna: sqlite:///FILE, postgresql://..., mysql://..., grpc://HOST:PORT"
+
+
+def add_study(parser: argparse.ArgumentParser, *, output: bool = True) -> None:
+    """Which study, where it is kept, and where the result goes."""
+    parser.add_argument(
+        "study", metavar="STUDY", help="name of a study, shipped study file, YAML file, or journal file"
+    )
+    parser.add_argument(
+        "--storage", default="", metavar="FILE|URL", help=f"{STORAGE_HELP} (default: the study file's, else NAME.journal)"
+    )
+    if output:
+        add_output(parser)
+
+
+def opened(args: argparse.Namespace) -> Results:
+    """The results of the study that the flags name."""
+    from search.study import open_results
+
+    return open_results(args.study, args.storage)
+
+
+def records_out(args: argparse.Namespace, results: Results, records: list[Record], title: str) -> None:
+    """Trials as a table, JSON or CSV."""
+    from search.cli._study_tables import record_tables
+
+    numbers = {record.number for record in records}
+
+    def rows() -> list[dict[str, Any]]:
+        by_number = {row["trial"]: row for row in results.rows() if row["trial"] in numbers}
+        return [by_number[record.number] for record in records]
+
+    deliver(
+        args,
+        table=lambda: record_tables(results, records, title),
+        data=lambda: {"study": results.plan.name, "trials": rows()},
+        rows=rows,
+    )
+
+
+def summarise(args: argparse.Namespace, results: Results) -> int:
+    """What a run has found; 2 where that is nothing."""
+    from search.cli._study_tables import run_tables
+
+    deliver(
+        args,
+        table=lambda: run_tables(results),
+        data=lambda: {"study": results.plan.name, "front": [record.number for record in results.front()]},
+        rows=results.rows,
+    )
+    return 0 if results.evaluated else 2
+
+
+@contextmanager
+def watching() -> Generator[Callable[[Progress], None], None, None]:
+    """A watcher that shows a table on a terminal; elsewhere it tells what happened once, in lines."""
+    from oracle.cli._messages import warn
+
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield lambda progress: warn(progress.message, "oracle-search") if progress.message else None
+        return
+    from rich.console import Console
+    from rich.live import Live
+
+    from search.cli._study_tables import progress_view
+
+    with Live(console=Console(stderr=True), refresh_per_second=4, transient=True) as live:
+
+        def watch(progress: Progress) -> None:
+            if progress.message:
+                live.console.print(progress.message)
+            live.update(progress_view(progress))
+
+        yield watch

@@ -1,0 +1,123 @@
+"""Studies as tables that fit 100 columns."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from oracle.report.captions import workload_caption
+from oracle.report.grid import Column, Grid
+from oracle.report.units import aligned
+
+if TYPE_CHECKING:
+    from search.study import Progress, Record, Results
+    from search.study.results import Ranked
+
+__all__ = ["progress_view", "record_tables", "rerank_tables", "run_tables", "trial_tables"]
+
+
+def run_tables(results: Results) -> list[RenderableType]:
+    """What became of the trials, and the front."""
+    outcomes = Counter(record.outcome or record.state.name.lower() for record in results.trials)
+    broken = Counter(
+        name for record in results.trials for name, value in record.constraints.items() if value > 0
+    )
+    words = ", ".join(f"{count:,} {word}" for word, count in outcomes.most_common())
+    found: list[RenderableType] = [Text(f"{results.plan.name}: {words}", style="bold")]
+    if broken:
+        reasons = ", ".join(f"{name} {count:,}" for name, count in broken.most_common())
+        found.append(Text(f"Rejected before evaluation, by constraint: {reasons}"))
+    front = results.front()
+    if not front:
+        return [*found, Text("No feasible trial has been evaluated.")]
+    title = "Best feasible" if len(results.plan.objectives) == 1 else f"{len(front)} on the front"
+    return [*found, *record_tables(results, front[:20], title)]
+
+
+def record_tables(results: Results, records: Sequence[Record], title: str) -> list[RenderableType]:
+    """Trials with their objectives and their latency on every device."""
+    names = [objective.name for objective in results.plan.objectives]
+    shown = [f"latency_ms@{device.name}" for device in results.plan.devices]
+    shown = [name for name in (*shown, "macs", "params") if name not in names]
+    columns = [
+        Column("Trial", [str(record.number) for record in records], number=True),
+        Column("Network", [_network(record) for record in records]),
+        *(_numbers(name, [record.values[i] for record in records]) for i, name in enumerate(names)),
+        *(_numbers(name, [record.scores[name] for record in records]) for name in shown),
+    ]
+    goals = ", ".join(map(str, results.plan.objectives))
+    return [
+        Grid(tuple(columns), f"{title}: {goals}"),
+        Text(workload_caption(results.plan.workload), style="dim"),
+    ]
+
+
+def trial_tables(records: Sequence[Record]) -> list[RenderableType]:
+    """Every trial on a line."""
+    return [
+        Grid(
+            (
+                Column("Trial", [str(record.number) for record in records], number=True),
+                Column("Outcome", [record.outcome or record.state.name.lower() for record in records]),
+                Column("From", [_origin(record) for record in records]),
+                Column("Values", [", ".join(f"{value:.6g}" for value in record.values) for record in records]),
+                Column("Broken", [_broken(record) for record in records]),
+                Column("Network", [_network(record) for record in records]),
+            )
+        )
+    ]
+
+
+def rerank_tables(results: Results, ranked: Sequence[Ranked], device: str) -> list[RenderableType]:
+    """Evaluated networks by their latency on another device."""
+    names = [objective.name for objective in results.plan.objectives]
+    columns = [
+        Column("Trial", [str(row.record.number) for row in ranked], number=True),
+        Column("Network", [_network(row.record) for row in ranked]),
+        _numbers(f"latency_ms@{device}", [row.latency_ms for row in ranked]),
+        *(_numbers(name, [row.record.values[i] for row in ranked]) for i, name in enumerate(names)),
+        Column("Front there", ["yes" if row.on_front else "" for row in ranked]),
+    ]
+    return [Grid(tuple(columns), f"{results.plan.name} on {device}, the fastest first; nothing was evaluated again")]
+
+
+def progress_view(progress: Progress) -> RenderableType:
+    """A run at this moment."""
+    broken = sorted(progress.rejected.items(), key=lambda item: -item[1])[:5]
+    others = {word: count for word, count in progress.outcomes.items() if word != "rejected"}
+    lines = [
+        ("evaluated", f"{progress.spent:,} of {progress.wanted:,}"),
+        ("rejected", f"{progress.outcomes.get('rejected', 0):,}  {', '.join(f'{n} {c:,}' for n, c in broken)}"),
+        ("outcomes", ", ".join(f"{word} {count:,}" for word, count in sorted(others.items()))),
+        ("best feasible", ", ".join(f"{name} {value:.6g}" for name, value in progress.best.items()) or "none yet"),
+        ("front", f"{progress.front:,}"),
+        ("seconds", ", ".join(f"{part} {seconds:.1f}" for part, seconds in progress.seconds.items())),
+    ]
+    return Group(
+        Text(progress.study, style="bold"), *(Text(f"  {label:<14}{value}") for label, value in lines)
+    )
+
+
+def _network(record: Record) -> str:
+    return ", ".join(f"{key.rpartition('.')[2]} {_value(value)}" for key, value in record.config.items())
+
+
+def _value(value: object) -> str:
+    return f"[{' '.join(map(str, value))}]" if isinstance(value, (list, tuple)) else str(value)
+
+
+def _numbers(name: str, values: Sequence[float]) -> Column:
+    return Column(name, aligned(list(values)), number=True)
+
+
+def _origin(record: Record) -> str:
+    return f"trial {record.reused_from}" if record.reused_from is not None else record.origin
+
+
+def _broken(record: Record) -> str:
+    found = [f"{name} {value:+.1%}" for name, value in record.constraints.items() if value > 0]
+    return ", ".join(found) or record.reason

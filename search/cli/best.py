@@ -1,0 +1,50 @@
+"""`oracle-search best`: the best feasible network of a study."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from search.cli._studies import add_study
+
+__all__ = ["add"]
+
+_EXAMPLES = """\
+examples:
+  oracle-search best digits
+  oracle-search best digits --objective latency_ms@t4
+  oracle-search best digits --yaml best.yaml && oracle score best.yaml -d t4"""
+
+
+def add(commands: Any) -> None:
+    """Add the command to argparse's subparsers."""
+    command = commands.add_parser(
+        "best",
+        help="the best feasible trial of a study",
+        description="The best feasible trial: networks that break a constraint are never best.",
+        epilog=_EXAMPLES,
+    )
+    add_study(command)
+    command.add_argument("--objective", default="", metavar="NAME", help="the one that decides (default: the first)")
+    command.add_argument(
+        "--yaml", metavar="FILE", help="write the network's config for `oracle score` and pycls; - prints it"
+    )
+    command.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from search.cli._studies import opened, records_out
+
+    results = opened(args)
+    record = results.best(args.objective)
+    if args.yaml == "-":
+        from oracle.report.console import write
+
+        write(results.config(record))
+        return 0
+    if args.yaml:
+        from oracle.report.export import write_text
+
+        write_text(args.yaml, results.config(record))
+    records_out(args, results, [record], "Best feasible")
+    return 0

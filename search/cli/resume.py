@@ -1,0 +1,39 @@
+"""`oracle-search resume`: go on with a study that stopped, or that is to have more trials."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from oracle.cli._flags import natural
+from search.cli._studies import add_study
+
+__all__ = ["add"]
+
+_EXAMPLES = """\
+examples:
+  oracle-search resume digits                # after a crash: what was running is tried again
+  oracle-search resume digits --trials 500   # until it has 500 evaluated trials"""
+
+
+def add(commands: Any) -> None:
+    """Add the command to argparse's subparsers."""
+    command = commands.add_parser(
+        "resume",
+        help="go on with a study",
+        description="Go on with a study that stopped; nothing that it has evaluated is evaluated again.",
+        epilog=_EXAMPLES,
+    )
+    add_study(command)
+    command.add_argument("--trials", type=natural, metavar="N", help="evaluated trials in the end (default: TRIALS)")
+    command.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from search.cli._studies import summarise, watching
+    from search.study import find_study, join_study
+
+    name, storage = find_study(args.study, args.storage)
+    with watching() as watcher:
+        results = join_study(name, storage, trials=args.trials, watcher=watcher)
+    return summarise(args, results)

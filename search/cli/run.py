@@ -1,0 +1,53 @@
+"""`oracle-search run`: a study from its file."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from oracle.cli._flags import add_output, natural
+
+__all__ = ["add"]
+
+_EXAMPLES = """\
+examples:
+  oracle-search run digits
+  oracle-search run my/study.yaml --trials 200 --storage sqlite:///study.db
+  oracle-search run digits --storage postgresql://user@host/db   # and elsewhere: oracle-search worker digits ...
+
+A study that is in the storage already goes on where it stopped. Rejected suggestions cost no evaluation:
+TRIALS counts evaluated trials."""
+
+
+def add(commands: Any) -> None:
+    """Add the command to argparse's subparsers."""
+    command = commands.add_parser(
+        "run",
+        help="search: optuna suggests, the oracle rejects, the rest is evaluated",
+        description="Run the study of a YAML file: suggestions that break a constraint are never evaluated,\n"
+        "and equal networks only once.",
+        epilog=_EXAMPLES,
+    )
+    command.add_argument("study", metavar="STUDY", help="shipped study, or YAML file")
+    command.add_argument("--storage", default="", metavar="FILE|URL", help="instead of STORAGE")
+    command.add_argument("--trials", type=natural, metavar="N", help="instead of TRIALS")
+    command.add_argument("--timeout", type=float, metavar="SECONDS", help="instead of TIMEOUT")
+    command.add_argument("--seed", type=int, metavar="N", help="instead of SEED")
+    command.add_argument("--name", metavar="NAME", help="instead of NAME")
+    add_output(command)
+    command.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from search.cli._studies import summarise, watching
+    from search.study import load_study, run_study, study_of
+
+    plan = load_study(args.study)
+    flags = {"TRIALS": args.trials, "TIMEOUT": args.timeout, "SEED": args.seed, "NAME": args.name}
+    given = {key: value for key, value in flags.items() if value is not None}
+    storage = args.storage or plan.storage
+    if given:
+        plan = study_of({**plan.values, **given})
+    with watching() as watcher:
+        results = run_study(plan, storage, watcher=watcher)
+    return summarise(args, results)

@@ -1,0 +1,247 @@
+"""What a study has found: read from its storage, at any time, without running anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna import Study
+
+from oracle._resources import find_config
+from oracle.config import cfg_from_dict, to_yaml
+from oracle.devices import Device
+from oracle.errors import ConfigError, OracleError
+from oracle.families import to_spec
+from oracle.query.devices import find_devices
+from oracle.query.many import score_many
+from oracle.spec import NetSpec
+from search.pareto import non_dominated
+from search.study.candidates import key_of
+from search.study.files import StudyPlan, load_study, study_of
+from search.study.records import EVALUATED, Record, record_of
+from search.study.storage import default_storage, open_storage
+from search.study.words import Objective
+
+__all__ = ["Ranked", "Results", "find_study", "open_results"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """An evaluated network on another device.
+
+    Attributes:
+        record: its trial.
+        latency_ms: there.
+        on_front: whether no other network of the study is better there: in the objectives of the study, with
+            this device's latency in the place of the others'.
+    """
+
+    record: Record
+    latency_ms: float
+    on_front: bool
+
+
+class Results:
+    """A view of a study; trials that finish later appear in the next one.
+
+    Attributes:
+        study: optuna's.
+        plan: what it was made with.
+    """
+
+    def __init__(self, study: Study, plan: StudyPlan) -> None:
+        self.study = study
+        self.plan = plan
+
+    @cached_property
+    def trials(self) -> list[Record]:
+        """All trials, by number."""
+        return [record_of(trial) for trial in self.study.get_trials(deepcopy=False)]
+
+    @property
+    def evaluated(self) -> list[Record]:
+        """Feasible trials with a whole evaluation, each network once."""
+        return [trial for trial in self.trials if trial.outcome == EVALUATED and trial.feasible]
+
+    def best(self, objective: str = "") -> Record:
+        """The best feasible trial.
+
+        Args:
+            objective: name of the objective that decides, ties going to the others in turn; the first if empty.
+
+        Raises:
+            OracleError: no such objective, or no feasible trial yet.
+        """
+        order = list(self.plan.objectives)
+        if objective:
+            first = next((o for o in order if o.name == objective), None)
+            if first is None:
+                names = ", ".join(o.name for o in order)
+                raise OracleError(f"objective {objective!r}: expected one of {names}")
+            order.sort(key=lambda o: o.name != objective)
+        places = [self.plan.objectives.index(o) for o in order]
+
+        def rank(record: Record) -> list[float]:
+            signs = (-1.0 if self.plan.objectives[place].maximise else 1.0 for place in places)
+            return [sign * record.values[place] for sign, place in zip(signs, places, strict=True)]
+
+        found = self.evaluated
+        if not found:
+            raise OracleError(f"study {self.plan.name!r} has no feasible evaluated trial yet")
+        return min(found, key=rank)
+
+    def front(self) -> list[Record]:
+        """Feasible trials that no other dominates, by the first objective, the best first."""
+        found = self.evaluated
+        first = self.plan.objectives[0]
+        kept = _on_front(
+            [[record.values[i] for record in found] for i in range(len(self.plan.objectives))],
+            [o.maximise for o in self.plan.objectives],
+        )
+        chosen = [record for record, keep in zip(found, kept, strict=True) if keep]
+        return sorted(chosen, key=lambda record: record.values[0], reverse=first.maximise)
+
+    def spec(self, record: Record) -> NetSpec:
+        """The network of a trial.
+
+        Raises:
+            OracleError: it has none; or its config means another network to this version of the oracle.
+        """
+        spec = to_spec(self._cfg(record))
+        if record.key and key_of(spec) != record.key:
+            raise OracleError(
+                f"trial {record.number}: its config is another network to this version of the oracle than to the "
+                "one that ran the study"
+            )
+        return spec
+
+    def config(self, record: Record) -> str:
+        """A trial's network as YAML, for `oracle score` and pycls.
+
+        Raises:
+            OracleError: it has none.
+        """
+        return to_yaml(self._cfg(record))
+
+    def _cfg(self, record: Record) -> Any:
+        if not record.config:
+            raise OracleError(f"trial {record.number} has no network: {record.reason or record.state.name.lower()}")
+        flat = [part for pair in record.config.items() for part in pair]
+        return cfg_from_dict(self.plan.space.base, flat)
+
+    def rerank(self, device: str | Path | Device) -> list[Ranked]:
+        """Evaluated networks by their latency on another device, the fastest first; nothing is evaluated.
+
+        Raises:
+            OracleError: an unknown device, or as `spec`.
+        """
+        (place,) = find_devices([device])
+        found = self.evaluated
+        if not found:
+            return []
+        fields = self.plan.workload.__dataclass_fields__
+        workload = {name: getattr(self.plan.workload, name) for name in fields}
+        scores = score_many([self.spec(record) for record in found], [place], **workload)
+        latency = scores.latency_ms[place.name].tolist()
+        kept = _on_front(*_with_latency(self.plan.objectives, found, latency))
+        rows = [Ranked(*row) for row in zip(found, latency, kept, strict=True)]
+        return sorted(rows, key=lambda row: row.latency_ms)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Every trial as a flat mapping: what exports write."""
+        return [self._row(record) for record in self.trials]
+
+    def _row(self, record: Record) -> dict[str, Any]:
+        names = [objective.name for objective in self.plan.objectives]
+        values = dict(zip(names, record.values, strict=False)) if record.values else {}
+        return {
+            "trial": record.number,
+            "state": record.state.name.lower(),
+            "outcome": record.outcome,
+            "feasible": record.feasible,
+            "origin": record.origin,
+            "reused_from": record.reused_from,
+            "reason": record.reason,
+            "fingerprint": record.key,
+            "quality": record.quality,
+            **{f"objective {name}": values.get(name) for name in names},
+            **{name: record.scores.get(name) for name in self._score_names},
+            **{f"constraint {name}": record.constraints.get(name) for name in self._constraint_names},
+            **{key: record.config.get(key) for key, _ in self.plan.space.samplers},
+        }
+
+    @cached_property
+    def _score_names(self) -> list[str]:
+        return list(next((record.scores for record in self.trials if record.scores), {}))
+
+    @cached_property
+    def _constraint_names(self) -> list[str]:
+        return list(next((record.constraints for record in self.trials if record.constraints), {}))
+
+
+def _on_front(columns: Sequence[Sequence[float]], maximise: Sequence[bool]) -> list[bool]:
+    if not columns[0]:
+        return []
+    kept: list[bool] = non_dominated([np.asarray(column) for column in columns], maximise).tolist()
+    return kept
+
+
+def _with_latency(
+    objectives: Sequence[Objective], records: Sequence[Record], latency: Sequence[float]
+) -> tuple[list[Sequence[float]], list[bool]]:
+    """Columns and directions of the objectives, with one latency instead of all others."""
+    kept = [(i, o) for i, o in enumerate(objectives) if o.score != "latency_ms"]
+    columns: list[Sequence[float]] = [[record.values[i] for record in records] for i, _ in kept]
+    return [*columns, latency], [*(o.maximise for _, o in kept), False]
+
+
+def find_study(source: str, storage: str = "") -> tuple[str, str]:
+    """The name and the storage of a study that a person means.
+
+    Args:
+        source: name of a study, of a shipped study file, path of one, or of a journal file.
+        storage: path or URL; the study file's own if empty, else NAME.journal.
+
+    Raises:
+        OracleError: a journal with several studies, or a broken study file.
+    """
+    path = Path(source)
+    if path.suffix in (".yaml", ".yml") or (find_config("studies", source) and not storage and not path.exists()):
+        plan = load_study(source)
+        return plan.name, storage or plan.storage or default_storage(plan.name)
+    if not storage and path.is_file():
+        names = [study.study_name for study in open_storage(source, create=False).get_all_studies()]
+        if len(names) != 1:
+            raise OracleError(f"{source}: expected one study in it, found {', '.join(sorted(names)) or 'none'}")
+        return names[0], source
+    return source, storage or default_storage(source)
+
+
+def open_results(source: str, storage: str = "") -> Results:
+    """The results of a study, from its storage.
+
+    Args:
+        source, storage: as in `find_study`.
+
+    Raises:
+        OracleError: there is no such study, or it is not one of ours.
+    """
+    name, place = find_study(source, storage)
+    opened = open_storage(place, create=False)
+    try:
+        study = optuna.load_study(study_name=name, storage=opened)
+    except KeyError:
+        known = sorted(study.study_name for study in opened.get_all_studies())
+        raise OracleError(f"no study {name!r} in {place}; it has {', '.join(known) or 'none'}") from None
+    values = study.user_attrs.get("plan")
+    if not isinstance(values, dict):
+        raise OracleError(f"study {name!r} was not made by oracle-search: it holds no plan")
+    try:
+        return Results(study, study_of(values, name))
+    except ConfigError as error:
+        raise OracleError(f"study {name!r}: {error}") from None

@@ -1,0 +1,122 @@
+"""Calibration files: they come back as they went, and say what is wrong with them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from oracle._resources import shipped
+from oracle.calibration import (
+    CLASSES,
+    Calibration,
+    Origin,
+    calibration_of,
+    load_calibration,
+    prior_calibration,
+    save_calibration,
+)
+from oracle.calibration.files import to_yaml
+from oracle.devices import KINDS, list_devices, load_device
+from oracle.errors import ConfigError, DeviceError
+from oracle.roofline import Efficiency
+from oracle.spec import Workload
+
+SOME = Calibration(
+    device="t4",
+    runtime="eager",
+    mode="inference",
+    dtype="float16",
+    layout="nchw",
+    efficiency=Efficiency(dict.fromkeys(CLASSES, 0.5), dict.fromkeys(CLASSES, 0.75), 2e-6, 3e-4, 5e-6),
+    measurements=12,
+    error=0.08,
+    protocol="leave-family-out",
+    error_by_family={"resnet": 0.05},
+    interval=(0.9, 1.2),
+    origin=Origin("a run: with a colon", "MIT", "2026-01-02"),
+)
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    save_calibration(SOME, tmp_path / "t4.yaml")
+    found = load_calibration(tmp_path / "t4.yaml")
+    assert to_yaml(found) == to_yaml(SOME)
+    assert replace(found, efficiency=SOME.efficiency) == SOME
+    assert found.efficiency.compute == SOME.efficiency.compute
+    assert found.efficiency.call_s == pytest.approx(3e-4)
+
+
+def test_a_bare_one_comes_back_too(tmp_path: Path) -> None:
+    bare = Calibration("t4", "eager", "training", "float32", "nhwc", SOME.efficiency)
+    save_calibration(bare, tmp_path / "t4.yaml")
+    found = load_calibration(tmp_path / "t4.yaml")
+    assert (found.error, found.interval, found.measurements) == (None, None, 0)
+    assert found.efficiency.floor_s == pytest.approx(5e-6)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("RUNTIME: eager", "RUNTIME: eagre", "RUNTIME='eagre': expected one of eager, compiled, engine"),
+        ("RUNTIME:", "RUNTME:", "RUNTME: unknown key; did you mean RUNTIME?"),
+        ("LAUNCH_US: 2.0\n", "", "LAUNCH_US is missing"),
+        ("LAUNCH_US: 2.0", "LAUNCH_US: -2.0", "LAUNCH_US=-2.0: expected a number of at least 0"),
+        ("LAUNCH_US: 2.0", "LAUNCH_US: .inf", "expected a number"),
+        ("LAUNCH_US: 2.0", "LAUNCH_US: true", "expected a number"),
+        ("conv: 0.5", "conv: 1.2", "COMPUTE.conv=1.2: expected a share of the roof"),
+        ("conv: 0.5", "conv: 0", "COMPUTE.conv=0.0: expected a share of the roof"),
+        ("pool: 0.5", "poll: 0.5", "COMPUTE.poll: unknown class"),
+        ("[0.9, 1.2]", "[1.2, 0.9]", "the lower first"),
+        ("[0.9, 1.2]", "[1.2]", "INTERVAL=[1.2]: expected two positive numbers"),
+    ],
+)
+def test_what_is_wrong(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    text = to_yaml(SOME)
+    assert old in text
+    file = tmp_path / "bad.yaml"
+    file.write_text(text.replace(old, new, 1))
+    with pytest.raises(DeviceError) as caught:
+        load_calibration(file)
+    assert expected in str(caught.value)
+    assert str(file) in str(caught.value)
+
+
+def test_no_file_and_no_yaml(tmp_path: Path) -> None:
+    with pytest.raises(DeviceError):
+        load_calibration(tmp_path / "none.yaml")
+    (tmp_path / "list.yaml").write_text("[1, 2]")
+    with pytest.raises(DeviceError):
+        load_calibration(tmp_path / "list.yaml")
+    (tmp_path / "tag.yaml").write_text("DEVICE: !!python/object:os.system x")
+    with pytest.raises(ConfigError):
+        load_calibration(tmp_path / "tag.yaml")
+
+
+@pytest.mark.parametrize("name", sorted(shipped("calibrations")))
+def test_shipped_files_are_what_their_names_say(name: str) -> None:
+    found = load_calibration(shipped("calibrations")[name])
+    assert name == f"{found.device}.{found.runtime}.{found.mode}.{found.dtype}.{found.layout}"
+    assert found.device in (*list_devices(), *KINDS)
+    assert found.origin.source != "unsourced"
+    assert found.origin.licence != "unknown"
+    assert set(found.efficiency.compute) == set(found.efficiency.memory) == set(CLASSES)
+    assert (found.measurements > 0) == (found.device not in KINDS)
+
+
+def test_devices_find_theirs_and_others_a_prior() -> None:
+    half = Workload(dtype="float16")
+    own = calibration_of(load_device("rtx-4090"), half)
+    assert own is not None
+    assert (own.device, own.dtype) == ("rtx-4090", "float16")
+    assert calibration_of(load_device("rtx-5090"), half) is None
+    prior = prior_calibration("consumer-gpu", half)
+    assert prior is not None
+    assert prior.device == "consumer-gpu"
+    kin = prior_calibration("workstation-gpu", half)
+    assert kin is not None
+    assert kin.device == "consumer-gpu"
+    other_dtype = calibration_of(load_device("t4"), half)
+    assert other_dtype is not None
+    assert other_dtype.dtype == "float32"

@@ -1,0 +1,115 @@
+"""The time model against `oracle.roofline`, its derivatives against differences, and fits against known devices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from oracle.calibration import GENERAL, Prior, RoofTimes, general_prior, prior_from, roof_times
+from oracle.calibration.fitting import fit_vector
+from oracle.calibration.model import NAMES, Floats, Stack, efficiency_of, vector_of
+from oracle.devices import load_device
+from oracle.roofline import KernelKinds, time_kernels
+
+Networks = Callable[..., list[RoofTimes]]
+SomeDevice = Callable[[int], Floats]
+
+RNG = np.random.default_rng(7)
+
+
+def test_it_is_the_formula_of_the_roofline(some_device: SomeDevice) -> None:
+    device = load_device("t4")
+    kinds = KernelKinds(("conv", "matmul", "elementwise"), ("float32",) * 3, ("float32",) * 3)
+    numbers = (np.array([4e9, 1e6, 0.0]), np.array([0.0, 0.0, 3e7]), np.array([1e7, 5e5, 4e8]))
+    vector = some_device(1)
+    expected = time_kernels(kinds, *numbers, device, efficiency_of(vector)).latency_s
+    assert Stack([roof_times(kinds, *numbers, device)]).seconds(vector)[0] == pytest.approx(expected, rel=1e-12)
+
+
+def test_equal_kernels_are_kept_once_and_counted() -> None:
+    kinds = KernelKinds(("conv",) * 5, ("float32",) * 5, ("float32",) * 5)
+    numbers = np.array([1e9, 1e9, 2e9, 1e9, 2e9])
+    found = roof_times(kinds, numbers, numbers * 0, numbers * 1e-2, load_device("t4"))
+    assert sorted(found.count.tolist()) == [2, 3]
+
+
+def test_slopes_are_differences(networks: Networks, some_device: SomeDevice) -> None:
+    stack, vector = Stack(networks(6)), some_device(2)
+    seconds, slopes = stack.slopes(vector)
+    np.testing.assert_allclose(seconds, stack.seconds(vector))
+    for index in range(len(NAMES)):
+        step = np.zeros(len(NAMES))
+        step[index] = 1e-6
+        difference = (stack.seconds(vector + step) - stack.seconds(vector - step)) / 2e-6
+        np.testing.assert_allclose(slopes[:, index], difference, rtol=1e-4, atol=1e-9)
+
+
+@given(values=st.lists(st.floats(-30, 30), min_size=len(NAMES), max_size=len(NAMES)))
+@settings(max_examples=30, deadline=None)
+def test_no_parameters_beat_the_roofline(values: list[float], networks: Networks) -> None:
+    found = networks(3)
+    seconds = Stack(found).seconds(np.array(values))
+    assert all(s >= network.roofline_s for s, network in zip(seconds, found, strict=True))
+
+
+def test_vector_and_efficiency_are_inverse(some_device: SomeDevice) -> None:
+    vector = some_device(3)
+    np.testing.assert_allclose(vector_of(efficiency_of(vector)), vector, rtol=1e-9)
+
+
+def test_nothing_measured_gives_the_prior() -> None:
+    np.testing.assert_array_equal(fit_vector([], np.array([]), GENERAL), GENERAL.mean)
+
+
+@pytest.mark.parametrize(("count", "limit"), [(1, 0.5), (10, 0.2), (100, 0.05), (1000, 0.02)])
+def test_more_measurements_serve_unseen_networks_better(
+    count: int, limit: float, networks: Networks, some_device: SomeDevice
+) -> None:
+    truth, known, unseen = some_device(4), networks(count, 1), networks(50, 2)
+    vector = fit_vector(known, Stack(known).seconds(truth), GENERAL)
+    expected = Stack(unseen).seconds(truth)
+    assert np.abs(Stack(unseen).seconds(vector) / expected - 1).mean() < limit
+
+
+def test_outliers_do_little(networks: Networks, some_device: SomeDevice) -> None:
+    truth, known, unseen = some_device(5), networks(100, 1), networks(50, 2)
+    seconds = Stack(known).seconds(truth)
+    seconds[::12] *= 5
+    vector = fit_vector(known, seconds, GENERAL)
+    assert np.median(np.abs(Stack(unseen).seconds(vector) / Stack(unseen).seconds(truth) - 1)) < 0.08
+
+
+def test_noise_of_one_percent_keeps_the_order(networks: Networks, some_device: SomeDevice) -> None:
+    truth, known = some_device(6), networks(60, 1)
+    seconds = Stack(known).seconds(truth)
+    noisy = seconds * np.exp(RNG.normal(0, 0.01, len(seconds)))
+    before, after = (Stack(known).seconds(fit_vector(known, measured, GENERAL)) for measured in (seconds, noisy))
+    assert (np.argsort(np.argsort(before)) == np.argsort(np.argsort(after))).mean() > 0.8
+
+
+def test_a_prior_of_the_kind_helps_a_few_measurements(networks: Networks, some_device: SomeDevice) -> None:
+    base, unseen = some_device(8), networks(50, 2)
+    gains = []
+    for seed in range(5):
+        truth = base + np.random.default_rng(seed).normal(0, 0.1, len(NAMES))
+        known = networks(5, seed + 10)
+        seconds, expected = Stack(known).seconds(truth), Stack(unseen).seconds(truth)
+        kin = Prior(efficiency_of(base))
+        errors = [
+            np.abs(Stack(unseen).seconds(fit_vector(known, seconds, prior)) / expected - 1).mean()
+            for prior in (GENERAL, kin)
+        ]
+        gains.append(errors[0] - errors[1])
+    assert np.mean(gains) > 0
+
+
+def test_a_prior_counts_general_knowledge_as_a_device() -> None:
+    other = efficiency_of(GENERAL.mean + 1.0)
+    np.testing.assert_allclose(prior_from([other], "it").mean, GENERAL.mean + 0.5)
+    assert general_prior("desktop-cpu").efficiency.launch_s > general_prior("consumer-gpu").efficiency.launch_s
+    assert np.all(np.linalg.eigvalsh(replace(GENERAL, common_compute=2.0).precision) > 0)

@@ -1,0 +1,99 @@
+"""The roofline by hand, and that nothing beats it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from oracle.config import list_networks
+from oracle.devices import Device, Figure, Peaks, list_devices, load_device
+from oracle.errors import DeviceError
+from oracle.query import score
+from oracle.roofline import BOUNDS, Efficiency, KernelKinds, Roofs, time_kernels, total_seconds
+
+_DEVICE = Device(
+    name="board",
+    title="Board",
+    kind="embedded-gpu",
+    vector=Peaks((("float32", Figure(1e12)),)),
+    matrix=Peaks((("float16", Figure(8e12)),)),
+    bandwidth=Figure(1e11),
+    llc=Figure(1e6),
+    llc_bandwidth=Figure(1e12),
+)
+_KINDS = KernelKinds(("conv", "activation", "other"), ("float16", "float32", "float32"), ("float16", "float32", "float32"))
+
+
+def arrays(*columns: list[int]) -> tuple[np.ndarray, ...]:
+    return tuple(np.array(column, dtype=np.int64) for column in columns)
+
+
+def test_each_kernel_takes_its_longest_roof() -> None:
+    # conv: 16 GFLOP at 8 TFLOP/s = 2 ms against 10 MB at 100 GB/s = 0.1 ms
+    # activation: 1 GFLOP at 1 TFLOP/s = 1 ms against 0.4 GB at 100 GB/s = 4 ms; other: nothing at all
+    timing = time_kernels(
+        _KINDS, *arrays([16 * 10**9, 0, 0], [0, 10**9, 0], [10**7, 4 * 10**8, 0]), _DEVICE
+    )
+    assert timing.total_s.tolist() == pytest.approx([2e-3, 4e-3, 0.0])
+    assert timing.latency_s == pytest.approx(6e-3)
+    assert [BOUNDS[index] for index in timing.bound] == ["compute", "memory", "launch"]
+
+
+def test_a_working_set_that_fits_the_cache_sees_its_roof() -> None:
+    timing = time_kernels(_KINDS, *arrays([0, 0, 0], [0, 0, 0], [10**6, 10**6 + 1, 0]), _DEVICE)
+    assert timing.memory_s.tolist() == pytest.approx([1e-6, 1.000001e-5, 0.0])
+
+
+def test_efficiencies_and_launches() -> None:
+    efficiency = Efficiency(compute={"conv": 0.5}, memory={"activation": 0.25}, launch_s=1e-3, call_s=5e-3)
+    numbers = arrays([16 * 10**9, 0, 0], [0, 10**9, 0], [10**7, 4 * 10**8, 0])
+    timing = time_kernels(_KINDS, *numbers, _DEVICE, efficiency)
+    assert timing.total_s.tolist() == pytest.approx([5e-3, 17e-3, 1e-3])
+    assert timing.latency_s == pytest.approx(28e-3)
+    roofs = Roofs.of(_KINDS, [True, False, False], [False, True, False], _DEVICE, efficiency)
+    assert total_seconds(roofs, *(column.tolist() for column in numbers), max) == pytest.approx(23e-3)
+
+
+def test_a_missing_peak_is_an_error_only_where_it_is_needed() -> None:
+    kinds = KernelKinds(("conv",), ("bfloat16",), ("float32",))
+    with pytest.raises(DeviceError, match="bfloat16"):
+        time_kernels(kinds, *arrays([10], [0], [10]), _DEVICE)
+    assert time_kernels(kinds, *arrays([0], [0], [10]), _DEVICE).latency_s > 0
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 10**12)] * 3), min_size=3, max_size=3), st.integers(1, 5))
+def test_networks_side_by_side_take_what_each_takes_alone(rows: list[tuple[int, int, int]], copies: int) -> None:
+    roofs = Roofs.of(_KINDS, [True] * 3, [True] * 3, _DEVICE)
+    columns = list(zip(*rows, strict=True))
+    alone = total_seconds(roofs, *columns, max)
+    together = total_seconds(roofs, *([np.full(copies, value) for value in column] for column in columns))
+    assert together == pytest.approx([alone] * copies)
+
+
+@settings(max_examples=60)
+@given(
+    st.sampled_from(list_networks()),
+    st.sampled_from(list_devices()),
+    st.sampled_from(["float32", "float16", "bfloat16", "tf32"]),
+    st.sampled_from(["eager", "compiled", "engine"]),
+    st.sampled_from([1, 32]),
+)
+def test_no_prediction_beats_the_roof(name: str, device: str, dtype: str, runtime: str, batch: int) -> None:
+    place = load_device(device)
+    try:
+        cost = score(name, [place], dtype=dtype, runtime=runtime, batch_size=batch)
+    except DeviceError:
+        assert place.calibrate_only or dtype not in place.dtypes or "float32" not in place.vector
+        return
+    # The fastest unit at any dtype, doing everything; all bytes at the bandwidth.
+    fastest = max(figure.value for peaks in (place.matrix, place.vector) for figure in peaks.values())
+    bandwidth = max(place.peak_bandwidth(), place.llc_bandwidth.value if place.llc_bandwidth else 0)
+    latency_s = cost.latency_ms[place.name] / 1e3
+    assert latency_s >= cost.executed_flops / (2 * fastest) * (1 - 1e-9)
+    assert latency_s >= cost.traffic_bytes / bandwidth * (1 - 1e-9)
+    for kernel in cost.kernels(place.name):
+        assert kernel.time_ms >= max(kernel.compute_ms, kernel.memory_ms) * (1 - 1e-9)
+        assert kernel.achieved_bytes_per_s <= bandwidth * (1 + 1e-9)
+    assert sum(kernel.share for kernel in cost.kernels(place.name)) == pytest.approx(1)

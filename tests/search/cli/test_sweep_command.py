@@ -1,0 +1,220 @@
+"""`oracle-search sweep`, `pareto` and `spaces`: what they write, print and refuse."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import oracle
+from oracle._resources import shipped
+from search.cli import _parser
+from search.space import load_space
+
+Run = Callable[..., Any]
+ROOT = Path(__file__).resolve().parents[3]
+SMALL = """
+SETUP:
+  NUM_SAMPLES: 120
+  CHUNK_SIZE: 40
+  SAMPLERS:
+    REGNET: {TYPE: regnet_sampler, DEPTH: [6, 9], W0: [16, 48], WA: [8, 32], GROUP_W: [8, 16]}
+  CONSTRAINTS: {REGNET: {NUM_STAGES: [0, 0]}, CX: {PARAMS: [0, %s]}}
+  BASE_CFG: {MODEL: {TYPE: regnet, NUM_CLASSES: 10}, TRAIN: {IM_SIZE: 32}}
+"""
+DEVICES = ("t4", "pixel-4")
+ON_BOTH = [flag for device in DEVICES for flag in ("-d", device)]
+
+
+@pytest.fixture
+def swept(run: Run, tmp_path: Path) -> list[dict[str, str]]:
+    """The lines of a sweep into `out`."""
+    (tmp_path / "small.yaml").write_text(SMALL % "2.0e+6")
+    done = run("sweep", "small.yaml", *ON_BOTH, "--out", "out", "--batch", "2", "--top", "2")
+    assert (done.code, done.err) == (0, "")
+    rows = read((tmp_path / "out" / "candidates.csv").read_text())
+    assert f"{len(rows)} candidates in out/candidates.csv" in done.out
+    assert "Per call of 2 images" in done.out
+    fastest = sorted(rows, key=lambda row: float(row["latency_ms@pixel-4"]))[:2]
+    shown = done.out.split("pixel-4: 2 of ")[1].splitlines()
+    assert [line.split()[0] for line in shown if line.strip()[:1].isdigit()][-2:] == [row["row"] for row in fastest]
+    return rows
+
+
+def read(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def front(rows: list[dict[str, str]], device: str) -> set[str]:
+    """By definition: those that no other beats in one of two objectives without losing in the other."""
+
+    def beats(a: dict[str, str], b: dict[str, str]) -> bool:
+        times, macs = [float(r[f"latency_ms@{device}"]) for r in (a, b)], [int(r["macs"]) for r in (a, b)]
+        return times[0] <= times[1] and macs[0] >= macs[1] and (times[0], -macs[0]) != (times[1], -macs[1])
+
+    return {row["row"] for row in rows if not any(beats(other, row) for other in rows)}
+
+
+def test_fronts_agreement_and_flips_are_those_of_the_definition(run: Run, swept: list[dict[str, str]]) -> None:
+    fronts = {device: front(swept, device) for device in DEVICES}
+    done = run("pareto", "out", "--format", "json")
+    said = json.loads(done.out)
+    assert (done.code, said["candidates"], said["oracle"]) == (0, len(swept), oracle.__version__)
+    assert {item["device"]: {str(row["row"]) for row in item["candidates"]} for item in said["fronts"]} == fronts
+    assert {str(row["row"]) for row in said["on_every_front"]} == set.intersection(*fronts.values())
+    times = [[float(row[f"latency_ms@{device}"]) for device in DEVICES] for row in swept]
+    flips = [(a, b) for a, b in combinations(times, 2) if (a[0] - b[0]) * (a[1] - b[1]) < 0]
+    (pair,) = said["agreement"]
+    assert (pair["flips"], pair["pairs"]) == (len(flips), len(swept) * (len(swept) - 1) // 2)
+    largest = max(min(max(a[i], b[i]) / min(a[i], b[i]) for i in (0, 1)) for a, b in flips)
+    assert min(pair["largest_flip"]["times_faster"].values()) == pytest.approx(largest)
+    assert -1 <= pair["kendall_tau"] <= 1
+
+
+def test_csv_lists_every_front_with_ranks(run: Run, swept: list[dict[str, str]]) -> None:
+    rows = read(run("pareto", "out", "--format", "csv").out)
+    for device in DEVICES:
+        own = [row for row in rows if row["front"] == device]
+        assert {row["row"] for row in own} == front(swept, device)
+        latencies = [float(row[f"latency_ms@{device}"]) for row in own]
+        assert latencies == sorted(latencies)
+        everyone = [float(row[f"latency_ms@{device}"]) for row in swept]
+        assert [int(row[f"rank@{device}"]) for row in own] == [1 + sum(t < x for t in everyone) for x in latencies]
+
+
+def test_a_table_fits_100_columns_and_names_everything(run: Run, swept: list[dict[str, str]]) -> None:
+    out = run("pareto", "out", "--top", "3").out
+    assert all(len(line) <= 100 for line in out.splitlines())
+    for word in ("t4: ", "pixel-4: ", "on the front", "on every front", "Kendall tau-b", "Flips", "Largest flip: row "):
+        assert word in out
+    assert f"{len(swept)} candidates of out/candidates.csv: min latency_ms, max macs" in out
+
+
+def test_one_front_of_any_columns(run: Run, swept: list[dict[str, str]]) -> None:
+    words = ["--objective", "min params", "--objective", "min latency_ms@t4", "--objective", "min traffic_bytes"]
+    rows = read(run("pareto", "out/candidates.csv", *words, "--format", "csv").out)
+    triples = [(int(r["params"]), float(r["latency_ms@t4"]), int(r["traffic_bytes"])) for r in swept]
+    best = {
+        row["row"]
+        for row, mine in zip(swept, triples, strict=True)
+        if not any(all(a <= b for a, b in zip(t, mine, strict=True)) and t != mine for t in triples)
+    }
+    assert {row["row"] for row in rows} == best
+    assert {row["front"] for row in rows} == {""}
+
+
+def test_a_file_of_ones_own(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "trials.csv").write_text("name,accuracy,latency_ms@t4\na,0.9,2.0\nb,0.8,1.0\nc,0.7,1.5\nd,,0.5\n")
+    rows = read(
+        run(
+            "pareto", "trials.csv", "--objective", "max accuracy", "--objective", "min latency_ms", "--format", "csv"
+        ).out
+    )
+    assert [row["name"] for row in rows] == ["a", "b"]
+
+
+def test_only_some_devices(run: Run, swept: list[dict[str, str]]) -> None:
+    assert swept
+    said = json.loads(run("pareto", "out", "-d", "t4", "--format", "json").out)
+    assert ([item["device"] for item in said["fronts"]], said["agreement"]) == (["t4"], [])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["pareto", "none"], "none: cannot be read: No such file"),
+        (["pareto", "."], ".: holds no sweep; expected candidates.csv or candidates.parquet"),
+        (["pareto", "out", "--objective", "latency_ms"], "objective='latency_ms': expected `min COLUMN`"),
+        (["pareto", "out", "--objective", "min latency"], "no column 'latency'; did you mean"),
+        (["pareto", "out", "--objective", "min macs", "--objective", "max macs"], "macs is an objective already"),
+        (["pareto", "out", "-d", "l4"], "device='l4' is not in out/candidates.csv; there are t4, pixel-4"),
+        (["pareto", "out", "--objective", "min name"], "no column 'name'"),
+        (["sweep", "small.yaml"], "the following arguments are required: --out"),
+        (["sweep", "small.yaml", "--out", "x", "--n", "0"], "'0' is not a positive integer"),
+        (["sweep", "small.yaml", "--out", "x", "-d", "t5"], "device='t5' is unknown"),
+        (["sweep", "small", "--out", "x"], "no shipped config called 'small'"),
+        (["sweep", "small.yaml", "--out", "small.yaml"], "small.yaml"),
+        (
+            ["sweep", "small.yaml", "-d", "t4", "--out", "out"],
+            "out='out' holds another sweep: workload.batch_size is 2",
+        ),
+        (["spaces", "regnetz"], "did you mean regnet"),
+        (["swep"], "invalid choice: 'swep'"),
+    ],
+)
+def test_what_a_user_gets_wrong_is_one_line(
+    run: Run, swept: list[dict[str, str]], arguments: list[str], complaint: str
+) -> None:
+    assert swept
+    done = run(*arguments)
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert done.err.startswith("oracle-search: error: ")
+    assert complaint in done.err
+
+
+def test_nothing_feasible_is_exit_code_2_and_an_explanation(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(SMALL % "10")
+    done = run("sweep", "small.yaml", "--out", "out")
+    assert (done.code, done.out) == (2, "")
+    assert "0 of 120 candidates are feasible; CX.PARAMS rejects" in done.err
+    assert "nearest is" in done.err
+    assert run("pareto", "out").code == 2
+
+
+def test_a_stream_that_ends_too_early_is_said(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(SMALL % "2.0e+6")
+    done = run("sweep", "small.yaml", "--out", "out", "--n", "1000")
+    assert done.code == 0
+    assert "fewer than 1,000: the stream of 120 has ended; --samples draws more" in done.out
+
+
+def test_spaces_are_listed_and_shown(run: Run) -> None:
+    said = json.loads(run("spaces", "--format", "json").out)["spaces"]
+    assert [space["space"] for space in said] == sorted(shipped("spaces"))
+    assert {space["space"]: space["combinations"] for space in said}["nasbench201"] == 15_625
+    table = run("spaces").out
+    assert "50,625" in table
+    for name in shipped("spaces"):
+        out = run("spaces", name).out
+        assert all(key in out for key, _ in load_space(name).samplers)
+        assert all(len(line) <= 100 for line in out.splitlines())
+    assert "CX.PARAMS          at most 2,000,000" in run("spaces", "cifar-regnet").out
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["sweep", "--help"], ["pareto", "--help"], ["spaces", "--help"]]
+)
+def test_help_imports_nothing_heavy(tmp_path: Path, arguments: list[str]) -> None:
+    code = (
+        "import json, sys\n"
+        "from search.cli import main\n"
+        f"code = main({arguments!r})\n"
+        "print(json.dumps([code, sorted(sys.modules)]), file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100"},
+    )
+    status, loaded = json.loads(done.stderr.splitlines()[-1])
+    assert status == 0
+    assert done.stdout
+    assert not {"torch", "optuna", "numpy", "yacs", "yaml", "rich"} & set(loaded)
+    assert all(len(line) <= 100 for line in done.stdout.splitlines())
+
+
+def test_every_command_has_a_module_of_its_own() -> None:
+    assert {"search.cli.spaces", "search.cli.sweep", "search.cli.pareto"} <= set(_parser.COMMANDS)
+    assert len(set(_parser.COMMANDS)) == len(_parser.COMMANDS)
