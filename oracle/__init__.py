@@ -26,7 +26,8 @@ if TYPE_CHECKING:
         WorkloadError,
     )
     from oracle.families import to_spec
-    from oracle.query import Cost, Ranking, Scores, profile, rank, score, score_many
+    from oracle.measure import measure
+    from oracle.query import Cost, Ranking, Scores, calibrate, profile, rank, score, score_many
     from oracle.spec import CellSpec, NetSpec, Workload
 
     __version__: str
@@ -48,12 +49,14 @@ __all__ = [
     "Workload",
     "WorkloadError",
     "build",
+    "calibrate",
     "default_cfg",
     "initialise",
     "list_devices",
     "list_networks",
     "load_cfg",
     "load_device",
+    "measure",
     "profile",
     "rank",
     "register_flops",
@@ -79,7 +82,8 @@ _ROOMS = {
         "WorkloadError",
     ),
     "oracle.families": ("to_spec",),
-    "oracle.query": ("Cost", "Ranking", "Scores", "profile", "rank", "score", "score_many"),
+    "oracle.measure": ("measure",),
+    "oracle.query": ("Cost", "Ranking", "Scores", "calibrate", "profile", "rank", "score", "score_many"),
     "oracle.spec": ("CellSpec", "NetSpec", "Workload"),
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}

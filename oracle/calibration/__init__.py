@@ -13,7 +13,6 @@ from __future__ import annotations
 from oracle.calibration.calibration import Calibration, Origin, fit, predict
 from oracle.calibration.classes import CLASSES, kernel_class
 from oracle.calibration.files import calibration_of, load_calibration, prior_calibration, save_calibration
-from oracle.calibration.measurements import COLUMNS, Measurement, read_measurements
 from oracle.calibration.model import RoofTimes, roof_times
 from oracle.calibration.prior import GENERAL, Prior, general_prior, prior_from
 from oracle.calibration.transfer import transfer
@@ -21,10 +20,8 @@ from oracle.calibration.validation import conformal
 
 __all__ = [
     "CLASSES",
-    "COLUMNS",
     "GENERAL",
     "Calibration",
-    "Measurement",
     "Origin",
     "Prior",
     "RoofTimes",
@@ -37,7 +34,6 @@ __all__ = [
     "predict",
     "prior_calibration",
     "prior_from",
-    "read_measurements",
     "roof_times",
     "save_calibration",
     "transfer",

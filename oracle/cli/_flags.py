@@ -7,8 +7,21 @@ from typing import Any
 
 from oracle.spec import DTYPES, LAYOUTS, MODES, OPTIMIZERS, RUNTIMES
 
-__all__ = ["add_devices", "add_networks", "add_output", "add_workload", "natural", "workload_of"]
+__all__ = [
+    "add_devices",
+    "add_model",
+    "add_networks",
+    "add_output",
+    "add_place",
+    "add_selection",
+    "add_workload",
+    "model_of",
+    "natural",
+    "selection_of",
+    "workload_of",
+]
 
+_SELECTION = {"dtype": DTYPES, "mode": MODES, "runtime": RUNTIMES, "layout": LAYOUTS}
 _WORKLOAD = ("batch_size", "dtype", "mode", "runtime", "layout", "optimizer", "causal")
 
 
@@ -81,6 +94,55 @@ def _add_overrides(group: Any) -> None:
 def _add_counting(group: Any) -> None:
     group.add_argument("--convention", metavar="C", help="count as fvcore, thop, ptflops, torch, pycls or note would")
     group.add_argument("--strict", action="store_true", help="an operator without a FLOP formula is an error")
+
+
+def add_model(parser: argparse.ArgumentParser, default: str = "roofline") -> None:
+    """What predicts latency."""
+    group = parser.add_argument_group("model")
+    group.add_argument(
+        "--model",
+        choices=("roofline", "calibrated"),
+        help="roofline: the textbook's lower bound; calibrated: fitted to measurements of the device, or of its kind "
+        f"(default: calibrated with --calibration, else {default})",
+    )
+    group.add_argument(
+        "--calibration",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="of your own, from `oracle calibrate`, in place of the device's shipped one; may be repeated",
+    )
+    parser.set_defaults(default_model=default)
+
+
+def model_of(args: argparse.Namespace) -> dict[str, Any]:
+    """The model flags as keywords of `oracle.query.score`."""
+    from oracle.calibration import load_calibration
+
+    model = args.model or ("calibrated" if args.calibration else args.default_model)
+    return {"model": model, "calibrations": [load_calibration(path) for path in args.calibration]}
+
+
+def add_selection(parser: argparse.ArgumentParser) -> None:
+    """Which rows of a table of measurements count."""
+    group = parser.add_argument_group("which measurements (where the file has several workloads)")
+    for name, words in _SELECTION.items():
+        group.add_argument(f"--{name}", choices=words)
+
+
+def selection_of(args: argparse.Namespace) -> dict[str, Any]:
+    """The flags of `add_selection` as keywords of `oracle.query.calibrate`."""
+    return {name: getattr(args, name) for name in _SELECTION}
+
+
+def add_place(parser: argparse.ArgumentParser) -> None:
+    """Where on this host something runs, and by which clock."""
+    group = parser.add_argument_group("this host")
+    group.add_argument("--on", default="cpu", metavar="PLACE", help="cpu (default), cuda, cuda:N or mps")
+    group.add_argument("--threads", type=natural, metavar="N", help="of the CPU (default: torch's choice)")
+    group.add_argument(
+        "--clock", choices=("wall", "cpu"), default="wall", help="cpu: for one thread on a busy host (default: wall)"
+    )
 
 
 def natural(text: str) -> int:

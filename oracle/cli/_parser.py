@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from oracle.cli import devices, knobs, networks, ops, rank, score
+from oracle.cli import calibrate, devices, knobs, measure, networks, ops, probe, rank, score, validate
 from oracle.errors import OracleError
 
 __all__ = ["TRACEBACK", "Parser", "Version", "parser"]
@@ -66,6 +66,6 @@ def parser() -> argparse.ArgumentParser:
     main.add_argument("--version", action=Version, nargs=0, help="show the version and exit")
     main.add_argument(TRACEBACK, action="store_true", help="show where a defect of the oracle arose")
     commands = main.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (score, ops, rank, knobs, devices, networks):
+    for command in (score, ops, rank, knobs, devices, networks, probe, measure, calibrate, validate):
         command.add(commands)
     return main

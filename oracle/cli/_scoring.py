@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from oracle.cli._flags import workload_of
+from oracle.cli._flags import model_of, workload_of
 from oracle.cli._messages import complain, warn
 from oracle.cli._sources import devices_of, expand
 from oracle.errors import OracleError
@@ -43,11 +43,11 @@ def score_all(args: argparse.Namespace) -> tuple[list[Cost], int]:
     """
     from oracle.report.console import tracked
 
-    devices = devices_of(args.device)
+    devices, model = devices_of(args.device), model_of(args)
     sources = list(dict.fromkeys(expand(args.networks)))
     candidates = _each(sources, lambda source: candidate_of(source, args, devices), args)
     with closing(tracked(list(candidates), "scoring")) as ticking:
-        costs = _each(ticking, lambda source: _cost(candidates[source], args), args)
+        costs = _each(ticking, lambda source: _cost(candidates[source], args, model), args)
     if not costs:
         raise OracleError(f"none of {len(sources)} networks could be scored")
     for operator in sorted({name for cost in costs.values() for name in cost.unknown}):
@@ -88,11 +88,11 @@ def candidate_of(source: str, args: argparse.Namespace, devices: list[Device]) -
     return Candidate(net, workload, devices or devices_of(stated))
 
 
-def _cost(candidate: Candidate, args: argparse.Namespace) -> Cost:
+def _cost(candidate: Candidate, args: argparse.Namespace, model: Mapping[str, Any]) -> Cost:
     from oracle.query import score
 
     workload = {name: getattr(candidate.workload, name) for name in candidate.workload.__dataclass_fields__}
-    return score(candidate.net, candidate.devices, **workload, convention=args.convention, strict=args.strict)
+    return score(candidate.net, candidate.devices, **workload, **model, convention=args.convention, strict=args.strict)
 
 
 def _told_apart(costs: Mapping[str, Cost]) -> list[Cost]:

@@ -6,7 +6,7 @@ import argparse
 import math
 from typing import TYPE_CHECKING, Any
 
-from oracle.cli._flags import add_devices, add_output, add_workload, natural
+from oracle.cli._flags import add_devices, add_model, add_output, add_workload, natural
 from oracle.cli._output import deliver
 from oracle.cli._scoring import candidate_of, score_all
 from oracle.cli._sources import expand
@@ -52,6 +52,7 @@ def add(commands: Any) -> None:
         help="largest first, or in order of execution (default: order; with --top, time)",
     )
     group.add_argument("--top", type=natural, metavar="N", help="the first N lines, and the sum of the others")
+    add_model(command)
     add_workload(command)
     add_output(command)
     command.set_defaults(run=_run, keep_going=False)

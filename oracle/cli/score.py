@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from oracle.cli._flags import add_devices, add_networks, add_output, add_workload
+from oracle.cli._flags import add_devices, add_model, add_networks, add_output, add_workload
 from oracle.cli._output import deliver
 from oracle.cli._scoring import score_all
 
@@ -16,6 +16,7 @@ examples:
   oracle score ResNet-50                        # counts alone, no device needed
   oracle score ResNet-50 -d rtx-4090 -d t4 --dtype float16 --batch 64 --runtime engine
   oracle score my/net.yaml --set TRAIN.IM_SIZE 288 --mode training --optimizer adamw
+  oracle score ResNet-50 -d rtx-4090 -b 64 --dtype float16 --model calibrated
   oracle score regnetx --convention fvcore --format csv -o regnetx.csv
 
 All numbers are per call, that is per batch. If one network fails, nothing is printed and the exit
@@ -33,6 +34,7 @@ def add(commands: Any) -> None:
     )
     add_networks(command)
     add_devices(command)
+    add_model(command)
     add_workload(command)
     add_output(command)
     command.set_defaults(run=_run)

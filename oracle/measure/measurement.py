@@ -34,6 +34,7 @@ class Measurement:
         affinity: the CPUs it was allowed to run on, such as "0-3,8"; "" if not known.
         clock: wall, or cpu: time the process really ran, which leaves out what other processes took.
         torch, date: version, and day (ISO) of the measurement; "" if not known.
+        family: of the network, to leave out whole when a fit is checked; "" if not stated.
     """
 
     network: str
@@ -48,6 +49,7 @@ class Measurement:
     clock: str = "wall"
     torch: str = ""
     date: str = ""
+    family: str = ""
 
     def __post_init__(self) -> None:
         if not 0 < self.latency_ms < math.inf:
@@ -64,7 +66,7 @@ class Measurement:
 _T = TypeVar("_T")
 
 _REQUIRED = ("network", "device", "batch_size", "dtype", "runtime", "layout", "mode", "latency_ms")
-_OPTIONAL = ("optimizer", "iqr_ms", "min_ms", "repeats", "threads", "affinity", "clock", "torch", "date")
+_OPTIONAL = ("optimizer", "iqr_ms", "min_ms", "repeats", "threads", "affinity", "clock", "torch", "date", "family")
 COLUMNS = (*_REQUIRED, *_OPTIONAL)
 """Columns of the CSV; those up to `latency_ms` are required, in any order."""
 
@@ -165,6 +167,7 @@ def _measurement(row: Mapping[str, str], place: str) -> Measurement:
             clock=row.get("clock") or "wall",
             torch=row.get("torch", ""),
             date=read.optional("date", read.day) or "",
+            family=row.get("family", ""),
         )
     except OracleError as error:
         text = str(error)

@@ -7,11 +7,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from oracle.calibration import Calibration, load_calibration
 from oracle.config import load_cfg, workload_of
 from oracle.counting.chain import count_table
 from oracle.devices import Device
 from oracle.errors import OracleError, WorkloadError
 from oracle.families import to_spec
+from oracle.query.calibrating import calibrate
+from oracle.query.comparing import Case, Comparison, compare
 from oracle.query.cost import Cost, DeviceTime, KernelCost
 from oracle.query.devices import find_devices
 from oracle.query.many import Scores, score_many
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from oracle.config import CfgNode
 
 __all__ = [
+    "Case",
+    "Comparison",
     "Cost",
     "DeviceTime",
     "Effect",
@@ -34,6 +39,8 @@ __all__ = [
     "Ranking",
     "Scores",
     "Sensitivity",
+    "calibrate",
+    "compare",
     "knobs",
     "profile",
     "rank",
@@ -56,6 +63,8 @@ def score(
     causal: str | None = None,
     convention: str | None = None,
     strict: bool = False,
+    model: str = "roofline",
+    calibrations: Iterable[Calibration | str | Path] = (),
 ) -> Cost:
     """What a network costs, from its config alone: no weights, no memory, no device.
 
@@ -66,9 +75,13 @@ def score(
             config's COST key where it is given.
         convention: count as fvcore, thop, ptflops, torch, pycls or note would.
         strict: an operator without a FLOP formula is an error.
+        model: roofline, the textbook's lower bound; or calibrated, with what was fitted to measurements of the device
+            or, where there are none, taught by devices of its kind. `Cost.times` says which, and how far to trust it.
+        calibrations: of your own (or their files), which overrule the shipped ones of their devices.
 
     Raises:
-        OracleError: with a message that names the key, the value and what was expected.
+        OracleError: with a message that names the key, the value and what was expected. A device without calibration
+            for the workload, of itself or its kind, is one too: no other model steps in.
 
     Example:
         >>> cost = score("RegNetX-400MF", ["rtx-4090"], batch_size=64, dtype="float16")
@@ -85,7 +98,8 @@ def score(
         causal=causal,
     )
     columns = network_columns(net, workload)
-    return cost_of(columns, net.name, find_devices(asked if devices is None else devices), workload, convention, strict)
+    places = find_devices(asked if devices is None else devices)
+    return cost_of(columns, net.name, places, workload, convention, strict, model, calibrations)
 
 
 def profile(
@@ -100,6 +114,8 @@ def profile(
     causal: str | None = None,
     convention: str | None = None,
     strict: bool = False,
+    model: str = "roofline",
+    calibrations: Iterable[Calibration | str | Path] = (),
     kwargs: Mapping[str, Any] | None = None,
     name: str | None = None,
 ) -> Cost:
@@ -110,8 +126,8 @@ def profile(
         inputs: tensors (only their shapes and dtypes count), or nested lists, tuples and dicts of them.
         kwargs: keyword inputs of its forward.
         name: for the report; the class name if None.
-        devices, dtype, mode, runtime, layout, optimizer, causal, convention, strict: as in `score`. The batch size is
-            what the inputs have.
+        devices, dtype, mode, runtime, layout, optimizer, causal, convention, strict, model, calibrations: as in
+            `score`. The batch size is what the inputs have.
 
     Raises:
         OracleError: as `score`; TraceError where the forward fails, or depends on data.
@@ -121,7 +137,8 @@ def profile(
     )
     table = trace_module(module, inputs, kwargs or {}, workload)
     columns = table_columns(count_table(table, workload))
-    return cost_of(columns, name or type(module).__name__, find_devices(devices), workload, convention, strict)
+    title, places = name or type(module).__name__, find_devices(devices)
+    return cost_of(columns, title, places, workload, convention, strict, model, calibrations)
 
 
 def rank(
@@ -130,6 +147,8 @@ def rank(
     *,
     quality: Mapping[str, float] | Sequence[float] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    model: str = "roofline",
+    calibrations: Iterable[Calibration | str | Path] = (),
     **workload: Any,
 ) -> Ranking:
     """Order candidates on every device, say how far the devices agree, and mark the dominated.
@@ -140,7 +159,8 @@ def rank(
         quality: accuracy (or any value, more is better) per network, in their order or by name; without it MACs
             stand for it.
         progress: called with (done, total) after each network.
-        workload: keywords of `score`.
+        model, calibrations: as in `score`.
+        workload: further keywords of `score`.
 
     Raises:
         OracleError: as `score`; also no network, no device, or a network without a quality.
@@ -149,8 +169,9 @@ def rank(
     if not candidates or not places:
         raise WorkloadError(f"rank needs networks and devices, got {len(candidates)} and {len(places)}")
     costs = []
+    own = [item if isinstance(item, Calibration) else load_calibration(item) for item in calibrations]
     for done, network in enumerate(candidates, start=1):
-        costs.append(score(network, places, **workload))
+        costs.append(score(network, places, model=model, calibrations=own, **workload))
         if progress is not None:
             progress(done, len(candidates))
     values = None if quality is None else _qualities(costs, quality)

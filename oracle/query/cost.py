@@ -70,11 +70,12 @@ class DeviceTime:
         bound: what bounds the largest share of the time: compute, memory or launch.
         bound_share: share of the time that each bound has.
         ridge: FLOP/byte from which on the network's main dtype is compute-bound.
-        model: "roofline" (textbook: a lower bound), or "calibrated".
+        model: "roofline" (textbook: a lower bound), "calibrated", or "prior": what calibrating its kind taught.
         expected_error: mean relative error of `model` where it was validated; None where nobody measured it.
         source: on what the expected error was found.
         interval_ms: where the latency lies in 80 % of cases, as far as residuals tell; None without them.
         fits: whether the peak memory fits the device's; None where its size is not stated.
+        call_ms: the part of the latency that belongs to the call, and to no kernel.
     """
 
     device: str
@@ -87,6 +88,7 @@ class DeviceTime:
     source: str = "lower bound: every peak reached, launches free"
     interval_ms: tuple[float, float] | None = None
     fits: bool | None = None
+    call_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from oracle._ranks import kendall_tau_b, spearman_rho
 from oracle.query.cost import Cost
 
-__all__ = ["Ranking", "ranking_of"]
+__all__ = ["Ranking", "is_dominated", "ranking_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +65,13 @@ def ranking_of(costs: Sequence[Cost], devices: Sequence[str], quality: Sequence[
         {device: tuple(int(i) for i in np.argsort(latency[device], kind="stable")) for device in devices},
         {(a, b): kendall_tau_b(latency[a], latency[b]) for a, b in pairs},
         {(a, b): spearman_rho(latency[a], latency[b]) for a, b in pairs},
-        {device: tuple(bool(flag) for flag in _dominated(latency[device], value)) for device in devices},
+        {device: tuple(bool(flag) for flag in is_dominated(latency[device], value)) for device in devices},
         tuple(float(v) for v in value),
         "macs" if quality is None else "quality",
     )
 
 
-def _dominated(latency: NDArray[Any], value: NDArray[Any]) -> NDArray[Any]:
+def is_dominated(latency: NDArray[Any], value: NDArray[Any]) -> NDArray[Any]:
     """Whether another candidate is no slower and worth no less, and better in one."""
     found = np.zeros(len(latency), dtype=bool)
     for i in range(len(latency)):

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from oracle.calibration import Calibration, kernel_class
 from oracle.counting.chain import NetCount, count_net
 from oracle.devices import Device
 from oracle.errors import OracleError, UnknownOperatorError
+from oracle.query.calibrated import calibration_for, checked_calibrations, trust_of
 from oracle.query.cost import Cost, DeviceTime, KernelCost
 from oracle.roofline import BOUNDS, TEXTBOOK, KernelKinds, Timing, time_kernels
 from oracle.spec import NetSpec, Workload
@@ -73,13 +76,15 @@ def cost_of(
     workload: Workload,
     convention: str | None = None,
     strict: bool = False,
+    model: str = "roofline",
+    calibrations: Iterable[Calibration | str | Path] = (),
 ) -> Cost:
     """Put columns to devices.
 
     Raises:
         UnknownOperatorError: under `strict`, if any operator has no formula.
         DeviceError: a device without a peak for a dtype.
-        WorkloadError: an unknown convention.
+        WorkloadError: an unknown convention or model, or no calibration for the workload.
     """
     count = columns.count
     if strict and count.unknown:
@@ -87,11 +92,20 @@ def cost_of(
     dtype = _main_dtype(columns) or workload.dtype
     times: dict[str, DeviceTime] = {}
     kernels: dict[str, Callable[[], tuple[KernelCost, ...]]] = {}
+    own = checked_calibrations(model, calibrations, devices)
+    kinds = columns.kinds if model == "roofline" else _calibrated_kinds(columns)
     for device in devices:
+        found = None if model == "roofline" else calibration_for(device, workload, own)
         timing = time_kernels(
-            columns.kinds, columns.matrix_flops, columns.vector_flops, columns.traffic_bytes, device, TEXTBOOK
+            kinds,
+            columns.matrix_flops,
+            columns.vector_flops,
+            columns.traffic_bytes,
+            device,
+            TEXTBOOK if found is None else found.efficiency,
         )
-        times[device.name] = _device_time(timing, device, dtype, count.memory.peak_bytes)
+        time = _device_time(timing, device, dtype, count.memory.peak_bytes)
+        times[device.name] = time if found is None else _fitted(time, found, device, workload)
         kernels[device.name] = partial(_kernel_costs, columns, timing)
     macs: int | None = columns.macs
     flops: int | None = columns.flops
@@ -118,6 +132,13 @@ def cost_of(
     )
 
 
+def _calibrated_kinds(columns: Columns) -> KernelKinds:
+    """The kinds with the finer classes that calibrations tell apart."""
+    tables = columns.count.tables
+    classes = tuple(kernel_class(tables[kernel.cell], kernel.rows) for kernel in columns.count.kernels)
+    return replace(columns.kinds, op_classes=classes)
+
+
 def _recounted(count: NetCount, convention: str) -> tuple[int | None, ...]:
     from oracle.counting.conventions import recount  # only who asks for another tool's count needs it
 
@@ -142,6 +163,7 @@ def _main_dtype(columns: Columns) -> str:
 def _device_time(timing: Timing, device: Device, dtype: str, peak_bytes: int) -> DeviceTime:
     total = float(timing.latency_s)
     by_bound = np.bincount(timing.bound, weights=timing.total_s, minlength=len(BOUNDS))
+    by_bound[BOUNDS.index("launch")] += timing.call_s
     shares = {bound: float(by_bound[index] / total) if total else 0.0 for index, bound in enumerate(BOUNDS)}
     return DeviceTime(
         device=device.name,
@@ -150,6 +172,19 @@ def _device_time(timing: Timing, device: Device, dtype: str, peak_bytes: int) ->
         bound_share=MappingProxyType(shares),
         ridge=device.ridge("matrix", dtype),
         fits=None if device.memory is None else bool(peak_bytes <= device.memory.value),
+        call_ms=timing.call_s * 1e3,
+    )
+
+
+def _fitted(time: DeviceTime, calibration: Calibration, device: Device, workload: Workload) -> DeviceTime:
+    """A time with what is known of the calibration that made it."""
+    error, source, interval = trust_of(calibration, device, workload)
+    return replace(
+        time,
+        model="calibrated" if calibration.device == device.name else "prior",
+        expected_error=error,
+        source=source,
+        interval_ms=interval and (time.latency_ms * interval[0], time.latency_ms * interval[1]),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from oracle.report.units import percent
+from oracle.report.units import aligned, percent
 from oracle.spec import Workload
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def count_caption(costs: Sequence[Cost]) -> str:
 
 
 def time_caption(times: Iterable[DeviceTime]) -> str:
-    """Which model predicts, and how far off it was found to be."""
+    """Which model predicts, on what it rests, how far off it was found to be, and what holds most cases."""
     return "\n".join(dict.fromkeys(_model(time) for time in times))
 
 
@@ -47,7 +47,14 @@ def _model(time: DeviceTime) -> str:
     if time.model == "roofline":
         model = "Times: textbook roofline, a lower bound (full peaks, free launches, cold cache)"
     else:
-        model = f"Times on {time.device}: {time.model} ({time.source})"
-    if time.expected_error is None:
-        return f"{model}; error not measured."
-    return f"{model}; mean error {percent([time.expected_error])[0].strip()} %."
+        source = time.source if time.model == "prior" else f"{time.model} ({time.source})"
+        model = f"Times on {time.device}: {source}"
+    parts = ["error not measured"]
+    if time.expected_error is not None:
+        parts = [f"mean error {percent([time.expected_error])[0].strip()} %"]
+    if time.interval_ms is not None and time.latency_ms:
+        low, high = (100 * (edge / time.latency_ms - 1) for edge in time.interval_ms)
+        parts.append(f"80 % of cases from {low:+.0f} to {high:+.0f} %")
+    if time.call_ms:
+        parts.append(f"{aligned([time.call_ms])[0].strip()} ms per call are in no kernel")
+    return "; ".join([model, *parts]) + "."

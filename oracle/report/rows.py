@@ -5,6 +5,8 @@ Keys carry their unit (`_ms`, `_bytes`, `_flop_per_byte`, ...); macs, flops, par
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Sequence
 from dataclasses import asdict
 from math import inf
@@ -14,9 +16,11 @@ from oracle.devices import Device, in_file_units
 from oracle.report.breakdown import Group
 
 if TYPE_CHECKING:
-    from oracle.query import Cost, Effect, KernelCost, Ranking, Sensitivity
+    from oracle.measure import Measurement
+    from oracle.query import Comparison, Cost, Effect, KernelCost, Ranking, Sensitivity
 
 __all__ = [
+    "comparison_rows",
     "cost_rows",
     "device_data",
     "device_rows",
@@ -24,6 +28,7 @@ __all__ = [
     "knob_data",
     "knob_orders",
     "knob_rows",
+    "measurement_rows",
     "ranking_rows",
 ]
 
@@ -141,6 +146,33 @@ def knob_data(found: Sensitivity, by: str) -> dict[str, Any]:
             for effect in effects
         ],
     }
+
+
+def comparison_rows(found: Comparison) -> list[dict[str, Any]]:
+    """One row per measurement, with its prediction."""
+    return [
+        {
+            "network": case.network,
+            "family": case.family,
+            "device": found.device,
+            **asdict(case.workload),
+            "macs": case.macs,
+            "measured_ms": case.measured_ms,
+            "predicted_ms": case.time.latency_ms,
+            "predicted_low_ms": case.time.interval_ms and case.time.interval_ms[0],
+            "predicted_high_ms": case.time.interval_ms and case.time.interval_ms[1],
+            "error": case.error,
+            "model": case.time.model,
+        }
+        for case in found.cases
+    ]
+
+
+def measurement_rows(found: Sequence[Measurement]) -> list[dict[str, str]]:
+    """One row per measurement, as `oracle calibrate` reads them."""
+    from oracle.measure import measurements_csv
+
+    return list(csv.DictReader(io.StringIO(measurements_csv(found))))
 
 
 def _step(effect: Effect) -> dict[str, Any]:

@@ -176,7 +176,7 @@ def _hooked(module: nn.Module, recorder: Recorder, cell_of: Mapping[str, int]) -
         cell = cell_of.get(path.split(".")[0], 0)
         enter, leave = _hooks(path, cell, places[child], recorder)
         handles.append(child.register_forward_pre_hook(enter))
-        handles.append(child.register_forward_hook(leave))
+        handles.append(child.register_forward_hook(leave, always_call=True))
     try:
         yield
     finally:
@@ -196,8 +196,8 @@ def _hooks(path: str, cell: int, places: int, recorder: Recorder) -> tuple[Calla
         recorder.enter(path, cell)
 
     def leave(module: nn.Module, args: Any, output: Any) -> None:
-        recorder.leave(path)
-        recorder.module_calls.append(_module_call(path, cell, places, module, args, output))
+        if recorder.leave():
+            recorder.module_calls.append(_module_call(path, cell, places, module, args, output))
 
     return enter, leave
 
@@ -274,7 +274,8 @@ _DATA_WORDS = (
 
 def _explained(error: Exception, module: nn.Module, recorder: Recorder) -> TraceError:
     text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    where = f"module={type(module).__name__}" + (f" at {recorder.module!r}" if recorder.module else "")
+    path = recorder.failure[1] if recorder.failure[0] is error else recorder.module
+    where = f"module={type(module).__name__}" + (f" at {path!r}" if path else "")
     if any(word in text for word in _DATA_WORDS):
         return TraceError(f"{where}: its forward depends on the data, which a cost from shapes cannot follow: {text}")
     return TraceError(f"{where}: {recorder.phase} failed: {type(error).__name__}: {text}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -35,6 +36,7 @@ class Recorder(TorchDispatchMode):
 
     Attributes:
         phase, module, cell: what the next rows are labelled with; hooks keep `module` and `cell` current.
+        failure: the last error that left a module, and the path of the innermost one.
     """
 
     def __init__(self, calls: CallRecorder) -> None:
@@ -44,8 +46,8 @@ class Recorder(TorchDispatchMode):
         self.cell = 0
         self.module_calls: list[ModuleCall] = []
         self._calls = calls
-        self._entered: list[str] = []  # modules that have not ended
-        self._around: list[tuple[str, int]] = []  # module and cell around each
+        self.failure: tuple[BaseException | None, str] = None, ""
+        self._around: list[tuple[str, int, Any]] = []  # of each running module: module, cell and error around it
         self._rows: list[Row] = []
         self._values: list[Value] = []
         self._storages: list[Storage] = []
@@ -67,16 +69,17 @@ class Recorder(TorchDispatchMode):
 
     def enter(self, path: str, cell: int) -> None:
         """A module begins."""
-        self._around.append((self.module, self.cell))
-        self._entered.append(path)
+        self._around.append((self.module, self.cell, sys.exc_info()[1]))
         self.module, self.cell = path, cell
 
-    def leave(self, path: str) -> None:
-        """The module that began last under this path ends, and with it those inside that failed and were caught."""
-        while self._entered:
-            self.module, self.cell = self._around.pop()
-            if self._entered.pop() == path:
-                return
+    def leave(self) -> bool:
+        """The module that began last ends; returns whether it ended well."""
+        path = self.module
+        self.module, self.cell, before = self._around.pop()
+        error = sys.exc_info()[1]
+        if error is not before and error is not self.failure[0]:
+            self.failure = error, path
+        return error is before
 
     # -- memory --------------------------------------------------------------------------------------------
 

@@ -21,6 +21,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from oracle.errors import ConfigError, OracleError
 from search.objectives import Builder, Quality, quality_of
+from search.space import Tally
+from search.space.space import REPEATED
 from search.study.candidates import Candidate, Gate
 from search.study.claims import Index, claim
 from search.study.files import StudyPlan, study_of
@@ -47,6 +49,7 @@ from search.study.words import QUALITY
 
 __all__ = ["join_study", "run_study"]
 
+_WAIT_S = 0.25
 _RARE = 1e-4  # a study in which fewer candidates are feasible is seeded
 _MAX_LOSSES = 3  # a network that took so many workers with it is given up
 # What makes two studies comparable; everything else may change between two runs of one.
@@ -212,7 +215,11 @@ class _Loop:
                 self._begin()
             while time.monotonic() < end:
                 self._reap()
-                if self.index.spent + self.index.under_way >= self.plan.trials or not self._step():
+                if self.index.spent >= self.plan.trials:
+                    break
+                if self.index.spent + self.index.under_way >= self.plan.trials:
+                    time.sleep(_WAIT_S)  # others are at the last ones; should one die, we take its place
+                elif not self._step():
                     break
                 self._tell_watcher()
         self.index.refresh()
@@ -227,7 +234,7 @@ class _Loop:
         with self._timed("oracle"):
             tally = self.pool.probe(self.plan.probe)
         if not tally.feasible:
-            raise ConfigError(f"nothing is feasible: {'; '.join(tally.explain().splitlines())}", key="CONSTRAINTS")
+            raise _nothing_feasible(tally)
         share = tally.feasible / tally.drawn
         self.study.set_user_attr("probe", {"drawn": tally.drawn, "feasible": tally.feasible})
         if share < _RARE and self.learns:
@@ -286,7 +293,9 @@ class _Loop:
             return True
         with self._timed("storage"):
             owner = claim(self.index, trial, candidate.key, self.watch.worker, self._reap)
-        if owner is None:
+        if owner is None and self._is_surplus(trial):
+            self._finish(trial, BUSY, state=TrialState.FAIL)
+        elif owner is None:
             self.rejections = 0
             self._evaluate(trial, candidate)
         else:
@@ -294,7 +303,17 @@ class _Loop:
             self._reuse(trial, candidate, owner)
         return True
 
+    def _is_surplus(self, trial: Trial) -> bool:
+        """Whether others took what was left of TRIALS while we were choosing; all who see that yield."""
+        with self._timed("storage"):
+            self.index.refresh()
+        others = sum("evaluating" in other.user_attrs for other in self.index.running if other.number != trial.number)
+        return self.index.spent + others >= self.plan.trials
+
     def _nothing_left(self) -> bool:
+        if self.index.under_way:
+            time.sleep(_WAIT_S)  # whose worker may die
+            return True
         tally = self.pool.tally
         self._tell_watcher(
             f"every feasible network among {tally.drawn:,} candidates has been evaluated ({self.index.spent:,}); "
@@ -438,6 +457,17 @@ class _Loop:
                 message=message,
             )
         )
+
+
+def _nothing_feasible(tally: Tally) -> ConfigError:
+    """Which constraint is tightest, whom it rejects, and how near the nearest came."""
+    total, *reasons = tally.explain().splitlines()
+    counts = {name: count for name, count in tally.rejected.items() if name != REPEATED}
+    tightest = max(counts, key=lambda name: counts[name], default="")
+    reasons.sort(key=lambda reason: not reason.startswith(f"{tightest} rejects"))
+    return ConfigError(
+        f"nothing is feasible, and nothing was evaluated: {total}; tightest: {'; '.join(reasons)}", key="CONSTRAINTS"
+    )
 
 
 def _standing(index: Index, plan: StudyPlan) -> tuple[dict[str, float], int]:

@@ -4,8 +4,9 @@ eager     every operator is a kernel.
 compiled  torch.compile, XLA: convolution, matrix product, attention and pooling stay; chains of pointwise, norm,
           softmax and reduction operators merge into one kernel.
 engine    TensorRT, TFLite, ONNX Runtime, OpenVINO: what depends on weights only is computed beforehand; batch norm
-          folds into its convolution; casts, activations and residual additions run in the epilogue of the
-          convolution or matrix product before them. (In training batch norm needs its statistics and stays.)
+          folds into its convolution; casts, activations, residual additions, and scales and shifts by a
+          constant per channel run in the epilogue of the convolution or matrix product before them. (In training
+          batch norm needs its statistics and stays.)
 
 A kernel reads what it needs from outside once, and writes what somebody outside still needs. The two deployed
 runtimes drop operators whose result nobody uses.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from oracle.counting.fusion.kernel import ANCHORS, Kernel, assemble, live_rows
 from oracle.counting.fusion.zeros import without_zeros
 from oracle.counting.traffic import reads_of
-from oracle.optable import OpTable, Row, Shape
+from oracle.optable import OpTable, Row, Shape, Use
 
 __all__ = ["engine", "has_bias", "is_foldable_norm"]
 
@@ -16,6 +16,7 @@ _NORMS = frozenset(
     {"aten.native_batch_norm", "aten._native_batch_norm_legit_no_training", "aten._batch_norm_no_update"}
 )
 _ADDITIONS = frozenset({"aten.add", "aten.add_"})
+_AFFINE = _ADDITIONS | {"aten.mul", "aten.mul_", "aten.sub", "aten.sub_", "aten.div", "aten.div_"}
 _CALLER = -1  # stands among the consumers for whoever called the network
 _RANDOM = frozenset(
     f"aten.{name}"
@@ -46,7 +47,7 @@ def engine(table: OpTable) -> tuple[Kernel, ...]:
     for row in reversed(rows):
         if table.rows[row].op_class in ANCHORS:
             group = [row]
-            for follower in _epilogue(table, row, consumers, taken):
+            for follower in _epilogue(table, row, consumers, taken, ready):
                 if is_foldable_norm(table.rows[follower]):
                     folded.add(follower)
                     dropped[follower] = _gone(table, row, follower)
@@ -89,7 +90,9 @@ def _is_constant(table: OpTable, value: int, row: int, constant: set[int]) -> bo
     return made.producer == row or made.producer in constant
 
 
-def _epilogue(table: OpTable, anchor: int, consumers: dict[int, set[int]], taken: set[int]) -> Iterator[int]:
+def _epilogue(
+    table: OpTable, anchor: int, consumers: dict[int, set[int]], taken: set[int], ready: set[int]
+) -> Iterator[int]:
     """Rows that can run on the anchor's results before they leave the chip."""
     tail = anchor
     while True:
@@ -99,21 +102,30 @@ def _epilogue(table: OpTable, anchor: int, consumers: dict[int, set[int]], taken
         (reader,) = readers
         row = table.rows[reader]
         same = (row.cell, row.phase) == (table.rows[anchor].cell, table.rows[anchor].phase)
-        if not same or reader in taken or not _fits(table, tail, anchor, row):
+        if not same or reader in taken or not _fits(table, tail, anchor, row, ready):
             return
         yield reader
         tail = reader
 
 
-def _fits(table: OpTable, tail: int, anchor: int, row: Row) -> bool:
+def _fits(table: OpTable, tail: int, anchor: int, row: Row, ready: set[int]) -> bool:
     if is_foldable_norm(row):
         # Its channels must be those of the anchor: no view between them may have moved the dimensions.
         before = table.rows[anchor]
         return tail == anchor and before.op_class in _FOLDED_INTO and row.args[0] == before.out
     if row.name in _ADDITIONS:
         shapes = [argument for argument in row.args[:2] if isinstance(argument, Shape)]
-        return len(shapes) == 2 and shapes[0] == shapes[1]
+        if len(shapes) == 2 and shapes[0] == shapes[1]:
+            return True
+    if row.name in _AFFINE:
+        others = [use for use in row.reads if table.values[use.value].producer != tail]
+        return all(_is_vector(use) and _is_constant(table, use.value, -1, ready) for use in others)
     return (row.op_class == "activation" and len(row.reads) == 1) or row.name == "aten._to_copy"
+
+
+def _is_vector(use: Use) -> bool:
+    """A number, or one per channel."""
+    return sum(size != 1 for size in use.shape) <= 1
 
 
 def _gone(table: OpTable, anchor: int, norm: int) -> set[int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from oracle.report.table.calibrations import calibration_tables
+from oracle.report.table.comparisons import comparison_tables, measurement_tables
 from oracle.report.table.costs import cost_tables
 from oracle.report.table.devices import device_tables, devices_tables
 from oracle.report.table.kernels import kernel_tables
@@ -10,11 +12,14 @@ from oracle.report.table.networks import networks_tables
 from oracle.report.table.ranking import ranking_tables
 
 __all__ = [
+    "calibration_tables",
+    "comparison_tables",
     "cost_tables",
     "device_tables",
     "devices_tables",
     "kernel_tables",
     "knob_tables",
+    "measurement_tables",
     "networks_tables",
     "ranking_tables",
 ]

@@ -17,7 +17,7 @@ import oracle
 Run = Callable[..., Any]
 
 FLAGS = ["-d", "t4", "-d", "jetson-nano", "--batch", "4"]
-WORKLOAD = {"batch_size": 4}
+WORKLOAD: dict[str, Any] = {"batch_size": 4}
 
 
 def rows_of(text: str) -> list[dict[str, str]]:

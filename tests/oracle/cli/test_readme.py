@@ -53,6 +53,12 @@ def test_the_readme_shows_a_ranking_and_a_breakdown() -> None:
     assert {command.split()[1] for command in sessions()} == {"rank", "ops"}
 
 
+@pytest.mark.parametrize("block", blocks("py"))
+def test_a_program_of_the_readme_runs(block: str, capsys: pytest.CaptureFixture[str]) -> None:
+    exec(compile(block, "README.md", "exec"), {})
+    assert capsys.readouterr().out.strip()
+
+
 def test_python_answers_what_the_readme_shows() -> None:
     (session,) = blocks("pycon")
     test = doctest.DocTestParser().get_doctest(session, {}, "README.md", "README.md", 0)

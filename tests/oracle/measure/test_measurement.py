@@ -21,6 +21,7 @@ ONE = Measurement(
     clock="wall",
     torch="2.13.0+cpu",
     date="2026-01-31",
+    family="resnet",
 )
 HEADER = "network,device,batch_size,dtype,runtime,layout,mode,latency_ms"
 
@@ -37,7 +38,7 @@ def test_written_and_read_again(tmp_path: Path) -> None:
 
 def test_what_is_not_known_is_empty() -> None:
     line = measurements_csv([Measurement("net", "dev", Workload(), 1.0)]).splitlines()[1]
-    assert line == "net,dev,1,float32,eager,nchw,inference,1,,,,,,,wall,,"
+    assert line == "net,dev,1,float32,eager,nchw,inference,1,,,,,,,wall,,,"
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ import pytest
 from oracle.errors import OracleError
 from search.space import Space, space_of
 from search.sweep import SweepResult, sweep
-from search.sweep import files as disk
 
 ROOT = Path(__file__).resolve().parents[3]
 SPACE = """
@@ -138,12 +137,13 @@ def test_a_kill_between_merging_and_saying_so(tmp_path: Path, alone: SweepResult
 def test_another_sweep_in_the_directory_is_named(tmp_path: Path) -> None:
     interrupted(tmp_path)
     said = {}
-    for name, more in {
+    changes: dict[str, dict[str, Any]] = {
         "batch": {"batch_size": 3},
         "n": {"n": 7},
         "samples": {"samples": 700},
         "formats": {"formats": ("csv", "parquet")},
-    }.items():
+    }
+    for name, more in changes.items():
         if name == "formats":
             pytest.importorskip("pyarrow", reason="pyarrow is not installed")
         with pytest.raises(OracleError) as caught:
@@ -200,7 +200,7 @@ def test_a_full_disk_is_one_error_and_no_loss(
     tmp_path: Path, alone: SweepResult, monkeypatch: pytest.MonkeyPatch, files: int
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(disk.os, "fsync", Full(files).fsync)
+        patch.setattr("search.sweep.files.os.fsync", Full(files).fsync)
         with pytest.raises(OracleError, match=r"cannot be written: No space left on device; .* can be resumed"):
             run(tmp_path / "out")
     assert not list((tmp_path / "out").rglob("*.tmp"))

@@ -138,7 +138,9 @@ def test_the_manifest_says_what_was_swept(tmp_path: Path) -> None:
     said = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert space_of(said["identity"]["space"], "again") == space
     assert said["identity"]["workload"]["dtype"] == "float16"
-    assert said["identity"]["devices"]["t4"]["bandwidth"]["value"] == oracle.load_device("t4").bandwidth.value
+    bandwidth = oracle.load_device("t4").bandwidth
+    assert bandwidth is not None
+    assert said["identity"]["devices"]["t4"]["bandwidth"]["value"] == bandwidth.value
     assert said["identity"]["versions"]["torch"]
     assert (said["complete"], said["candidates"], sum(said["counts"])) == (True, result.count, result.count)
     assert said["tally"]["drawn"] == space.length

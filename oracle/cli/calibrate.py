@@ -1,0 +1,56 @@
+"""`oracle calibrate`: fit a device to latencies measured on it."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from oracle.cli._flags import add_selection, selection_of
+from oracle.cli._sources import devices_of
+
+__all__ = ["add"]
+
+_EXAMPLES = """\
+examples:
+  oracle calibrate --device host.yaml --measurements m.csv -o my.yaml
+  oracle calibrate -d t4 --measurements m.csv --runtime engine --source "our rig, TensorRT 10.3" -o my.yaml
+  oracle score ResNet-50 -d t4 --runtime engine --calibration my.yaml     # what it is for
+
+The file has the columns network, device, batch_size, dtype, runtime, layout, mode and latency_ms, and
+may have more, such as family (see `oracle measure`). Any number of rows gives the best answer it can."""
+
+
+def add(commands: Any) -> None:
+    """Add the command to argparse's subparsers."""
+    command = commands.add_parser(
+        "calibrate",
+        help="fit a device to measured latencies",
+        description="Fit the shares of its roofs that a device reaches to latencies measured on it, starting from\n"
+        "what its kind teaches, and estimate the error on networks that the fit has not seen.",
+        epilog=_EXAMPLES,
+    )
+    command.add_argument("-d", "--device", required=True, metavar="DEVICE", help="name, or path of a device file")
+    command.add_argument("--measurements", required=True, metavar="FILE", help="CSV of measured latencies")
+    command.add_argument("--source", default="", metavar="TEXT", help="who measured what (default: the file's name)")
+    command.add_argument("--licence", default="unstated", metavar="TEXT", help="of the measurements")
+    add_selection(command)
+    command.add_argument("-o", "--output", metavar="FILE", help="write the calibration (YAML) here, and a summary to "
+                         "standard output; without it the calibration goes there")  # fmt: skip
+    command.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from oracle.calibration.files import to_yaml
+    from oracle.query import calibrate
+    from oracle.report.console import show, write
+    from oracle.report.export import write_text
+    from oracle.report.table import calibration_tables
+
+    (device,) = devices_of([args.device])
+    found = calibrate(device, args.measurements, source=args.source, licence=args.licence, **selection_of(args))
+    if args.output in (None, "-"):
+        write(to_yaml(found))
+    else:
+        write_text(args.output, to_yaml(found))
+        show(calibration_tables(found))
+    return 0

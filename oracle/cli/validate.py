@@ -1,0 +1,54 @@
+"""`oracle validate`: how far predictions are from what was measured."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from oracle.cli._flags import add_model, add_output, add_selection, model_of, natural, selection_of
+from oracle.cli._output import deliver
+from oracle.cli._sources import devices_of
+
+__all__ = ["add"]
+
+_EXAMPLES = """\
+examples:
+  oracle validate --device host.yaml --measurements m.csv --calibration my.yaml
+  oracle validate -d rtx-4090 --measurements m.csv --model roofline --runtime compiled
+  oracle validate -d t4 --measurements m.csv --format csv -o cases.csv
+
+Validate on networks that the calibration has not seen: on those it was fitted to it looks better."""
+
+
+def add(commands: Any) -> None:
+    """Add the command to argparse's subparsers."""
+    command = commands.add_parser(
+        "validate",
+        help="compare predictions with measured latencies",
+        description="Agreement of the orders, errors over all and by family, the worst cases, and how good a choice\n"
+        "by the predictions would have been.",
+        epilog=_EXAMPLES,
+    )
+    command.add_argument("-d", "--device", required=True, metavar="DEVICE", help="name, or path of a device file")
+    command.add_argument("--measurements", required=True, metavar="FILE", help="CSV of measured latencies")
+    command.add_argument("--worst", type=natural, default=5, metavar="N", help="how many of the worst (default: 5)")
+    add_model(command, default="calibrated")
+    add_selection(command)
+    add_output(command)
+    command.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from oracle.query import compare
+    from oracle.report.rows import comparison_rows
+    from oracle.report.table import comparison_tables
+
+    (device,) = devices_of([args.device])
+    found = compare(device, args.measurements, **model_of(args), **selection_of(args))
+    deliver(
+        args,
+        table=lambda: comparison_tables(found, args.worst),
+        data=lambda: {**found.to_dict(), "cases": comparison_rows(found)},
+        rows=lambda: comparison_rows(found),
+    )
+    return 0

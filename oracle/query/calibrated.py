@@ -1,0 +1,90 @@
+"""Which calibration predicts a device under a workload, and how far to trust it there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from oracle._resources import shipped
+from oracle.calibration import Calibration, calibration_of, load_calibration, prior_calibration
+from oracle.devices import Device
+from oracle.errors import WorkloadError
+from oracle.spec import Workload
+
+__all__ = ["MODELS", "calibration_for", "checked_calibrations", "is_of", "trust_of"]
+
+MODELS = ("roofline", "calibrated")
+"""What can predict: the textbook's lower bound, or shares of the roofs that were fitted to measurements."""
+
+
+def checked_calibrations(
+    model: str, calibrations: Iterable[Calibration | str | Path], devices: Sequence[Device]
+) -> tuple[Calibration, ...]:
+    """A user's own calibrations, loaded.
+
+    Raises:
+        WorkloadError: an unknown model, calibrations without the model that uses them, or one of another device.
+        DeviceError: a file that is no calibration.
+    """
+    if model not in MODELS:
+        raise WorkloadError(f"model={model!r}: expected one of {', '.join(MODELS)}")
+    own = tuple(item if isinstance(item, Calibration) else load_calibration(item) for item in calibrations)
+    if own and model != "calibrated":
+        raise WorkloadError(f"model={model!r} uses no calibration; say calibrated")
+    for item in own:
+        if item.device not in [device.name for device in devices]:
+            raise WorkloadError(
+                f"calibration of device={item.device!r}: the devices are "
+                f"{', '.join(device.name for device in devices) or 'none'}"
+            )
+    return own
+
+
+def calibration_for(device: Device, workload: Workload, own: Iterable[Calibration] = ()) -> Calibration:
+    """The user's own calibration of a device, else the shipped one, else the prior of its kind.
+
+    Raises:
+        WorkloadError: there is none for the workload's runtime and mode.
+    """
+    mine = [item for item in own if item.device == device.name]
+    asked = f"runtime={workload.runtime!r}, mode={workload.mode!r}"
+    found = next((item for item in mine if is_of(item, workload)), None)
+    if mine and found is None:
+        there = ", ".join(f"{item.runtime} {item.mode}" for item in mine)
+        raise WorkloadError(f"{asked}: the calibration given for device={device.name!r} is of {there}")
+    found = found or _shipped(device, workload.with_(batch_size=1))
+    if found is None:
+        names = sorted(shipped("calibrations"))
+        near = [name for name in names if name.split(".")[0] in (device.name, device.kind)] or names
+        raise WorkloadError(
+            f"{asked}: no calibration of device={device.name!r} and no prior of its kind, {device.kind}; "
+            f"there are {', '.join(near)}"
+        )
+    return found
+
+
+def is_of(calibration: Calibration, workload: Workload) -> bool:
+    """Whether the runtime and mode are those that were measured."""
+    return (calibration.runtime, calibration.mode) == (workload.runtime, workload.mode)
+
+
+def trust_of(
+    calibration: Calibration, device: Device, workload: Workload
+) -> tuple[float | None, str, tuple[float, float] | None]:
+    """Expected error, its source, and the interval of measured over predicted.
+
+    What was found for another dtype, layout or kind of device promises nothing: then error and interval are None.
+    """
+    measured = (calibration.dtype, calibration.layout)
+    if calibration.device not in (device.name, device.kind):
+        return None, f"{calibration.source}, for want of one of {device.kind}", None
+    if measured != (workload.dtype, workload.layout):
+        return None, f"{calibration.source}; fitted to {', '.join(measured)}", None
+    return calibration.error, calibration.source, calibration.interval
+
+
+@lru_cache(maxsize=256)
+def _shipped(device: Device, workload: Workload) -> Calibration | None:
+    """Reading YAML costs more than scoring, and what ships does not change."""
+    return calibration_of(device, workload) or prior_calibration(device.kind, workload)

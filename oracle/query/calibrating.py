@@ -1,0 +1,124 @@
+"""Measured latencies -> a calibration of the device they were measured on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import NamedTuple
+
+from oracle.calibration import Calibration, Origin, Prior, fit, general_prior, prior_calibration
+from oracle.config import load_cfg
+from oracle.counting.chain import count_net
+from oracle.devices import Device
+from oracle.errors import WorkloadError
+from oracle.families import to_spec
+from oracle.imports.points import roof_times_of
+from oracle.measure.measurement import Measurement, read_measurements
+from oracle.query.calibrated import trust_of
+from oracle.query.devices import find_devices
+from oracle.spec import NetSpec, Workload
+
+__all__ = ["Measured", "calibrate", "measured_on"]
+
+_WORDS = ("dtype", "mode", "runtime", "layout")
+
+
+class Measured(NamedTuple):
+    """A measurement, with the network it is of."""
+
+    item: Measurement
+    net: NetSpec
+    family: str
+
+
+def calibrate(
+    device: str | Path | Device,
+    measurements: str | Path | Iterable[Measurement],
+    *,
+    source: str = "",
+    licence: str = "unstated",
+    dtype: str | None = None,
+    mode: str | None = None,
+    runtime: str | None = None,
+    layout: str | None = None,
+) -> Calibration:
+    """Fit a device to latencies measured on it, regularised towards what its kind teaches.
+
+    Args:
+        device: name, path or device.
+        measurements: a CSV file (see `oracle.measure`) or its rows; other devices' are left out. Networks are names or
+            paths, as in `score`.
+        source, licence: of the measurements, to be told with every prediction.
+        dtype, mode, runtime, layout: which measurements to take, where there are several of each.
+
+    Raises:
+        OracleError: measurements that cannot be read, none of this device, more than one workload, or a network that
+            cannot be built.
+    """
+    (place,) = find_devices([device])
+    chosen = measured_on(place, measurements, dtype=dtype, mode=mode, runtime=runtime, layout=layout)
+    workload = chosen[0].item.workload
+    named = source or (Path(measurements).name if isinstance(measurements, (str, Path)) else "unsourced")
+    networks = []
+    for item, net, _ in chosen:
+        count = count_net(net, item.workload)
+        networks.append(roof_times_of(count.kernels, count, place))
+    return fit(
+        place.name,
+        networks,
+        [item.latency_ms * 1e-3 for item, _, _ in chosen],
+        _prior_of(place, workload),
+        workload,
+        families=[family for _, _, family in chosen],
+        origin=Origin(named, licence, datetime.now(timezone.utc).date().isoformat()),
+    )
+
+
+def measured_on(
+    device: Device, measurements: str | Path | Iterable[Measurement], **words: str | None
+) -> list[Measured]:
+    """The measurements of a device under one workload (of any batch size).
+
+    Args:
+        device: its name, title or an alias stands in the rows.
+        measurements: a CSV file, or rows.
+        words: dtype, mode, runtime, layout; None for whichever there is.
+
+    Raises:
+        OracleError: as `calibrate`.
+    """
+    rows = read_measurements(measurements) if isinstance(measurements, (str, Path)) else list(measurements)
+    names = {device.name, device.title, *device.aliases}
+    here = [item for item in rows if item.device in names]
+    if not here:
+        there = ", ".join(sorted({item.device for item in rows})) or "nothing"
+        raise WorkloadError(f"device={device.name!r}: no measurement is of it (or of {device.title!r}), only {there}")
+    kept = [item for item in here if all(getattr(item.workload, k) == v for k, v in words.items() if v is not None)]
+    if not kept:
+        asked = ", ".join(f"{name}={value!r}" for name, value in words.items() if value is not None)
+        raise WorkloadError(f"{asked}: no measurement is of it; there are {_listed(here)}")
+    if len(_workloads(kept)) > 1:
+        raise WorkloadError(f"measurements are of several workloads, choose one: {_listed(kept)}")
+    return [_resolved(item) for item in kept]
+
+
+def _workloads(rows: Sequence[Measurement]) -> list[tuple[str, ...]]:
+    return sorted({tuple(str(getattr(item.workload, name)) for name in _WORDS) for item in rows})
+
+
+def _listed(rows: Sequence[Measurement]) -> str:
+    return "; ".join(", ".join(words) for words in _workloads(rows))
+
+
+def _resolved(item: Measurement) -> Measured:
+    cfg = load_cfg(item.network)
+    return Measured(item, to_spec(cfg), item.family or str(cfg.MODEL.TYPE))
+
+
+def _prior_of(device: Device, workload: Workload) -> Prior:
+    known = prior_calibration(device.kind, workload)
+    if known is None:
+        return general_prior(device.kind)
+    error, source, interval = trust_of(known, device, workload)
+    return Prior(known.efficiency, source=source, error=error, interval=interval)

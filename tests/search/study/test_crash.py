@@ -1,0 +1,131 @@
+"""Workers on one study, one of them killed in the middle of an evaluation: on a journal file, SQLite, PostgreSQL."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from search.study import StudyPlan, join_study, open_results, run_study
+
+Make = Callable[..., StudyPlan]
+
+QUALITY = {"OBJECTIVES": ["maximise quality", "minimise latency_ms@t4"], "QUALITY": {"TYPE": "call", "FUNCTION": "a:b"}}
+# A fork has everything imported already; the closed forms need no threads of torch.
+fork = multiprocessing.get_context("fork") if hasattr(os, "fork") else None
+pytestmark = pytest.mark.skipif(fork is None, reason="workers are forked, which this system cannot do")
+
+
+def _quality(log: Path, victim: bool) -> Callable[[Any, Any, Any], float]:
+    """Writes down when it begins and ends; that of the victim never ends its second evaluation."""
+    calls: list[int] = []
+
+    def evaluate(spec: Any, builder: Any, evaluation: Any) -> float:  # noqa: ARG001 - a quality's signature
+        calls.append(1)
+        with log.open("a") as file:
+            file.write(f"begin {evaluation.number} {'victim' if victim and len(calls) == 2 else 'worker'}\n")
+        time.sleep(600 if victim and len(calls) == 2 else 0.05)
+        with log.open("a") as file:
+            file.write(f"end {evaluation.number} {evaluation.config}\n")
+        return float(evaluation.scores["macs"] / 1e6)
+
+    return evaluate
+
+
+def _work(storage: str, log: Path, victim: bool) -> None:
+    join_study("small", storage, quality=_quality(log, victim))
+
+
+def _survives(storage: str, plan: StudyPlan, tmp_path: Path) -> None:
+    """Four workers, one killed with -9: nothing lost, nothing doubled, its trial tried again, all trials done."""
+    assert fork is not None
+    log = tmp_path / "log"
+    log.touch()
+    run_study(plan, storage, quality=_quality(log, victim=False))  # makes the study
+    wanted = plan.trials + 16
+    from search.study import loop
+
+    study = open_results("small", storage).study
+    study.set_user_attr("plan", {**study.user_attrs["plan"], "TRIALS": wanted})
+    assert loop.plan_of(study).trials == wanted
+    workers = [fork.Process(target=_work, args=(storage, log, number == 0), daemon=True) for number in range(4)]
+    for worker in workers:
+        worker.start()
+    end = time.monotonic() + 120
+    while "victim" not in log.read_text() and time.monotonic() < end:
+        time.sleep(0.02)
+    lost = next(int(line.split()[1]) for line in log.read_text().splitlines() if line.endswith("victim"))
+    os.kill(workers[0].pid or 0, signal.SIGKILL)
+    for worker in workers:
+        worker.join(120)
+    assert [worker.exitcode for worker in workers] == [-signal.SIGKILL, 0, 0, 0]
+
+    results = open_results("small", storage)
+    assert results.trials[lost].outcome == "lost"
+    retried = next(r for r in results.trials if results.study.trials[r.number].user_attrs.get("retry_of") == lost)
+    assert retried.origin == "retry"
+    assert retried.config == results.trials[lost].config
+    assert retried.outcome in ("evaluated", "reused")
+    assert len(results.evaluated) == wanted
+    keys = Counter(record.key for record in results.evaluated)
+    assert max(keys.values()) == 1
+    lines = [line.split(maxsplit=2) for line in log.read_text().splitlines()]
+    ended = [int(number) for word, number, _ in lines if word == "end"]
+    assert sorted(ended) == sorted(record.number for record in results.evaluated)  # none lost, none doubled
+    begun = [int(number) for word, number, _ in lines if word == "begin"]
+    assert sorted(begun) == sorted([*ended, lost])
+    assert not [record for record in results.trials if record.outcome == "" and record.state.name == "RUNNING"]
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+def test_journal_file(tmp_path: Path, make_plan: Make, sampler: str) -> None:
+    plan = make_plan(**QUALITY, SAMPLER={"TYPE": sampler, "STARTUP": 4}, CONSTRAINTS=["params <= 60e3"], TRIALS=2)
+    _survives(str(tmp_path / "study.journal"), plan, tmp_path)
+
+
+def test_sqlite(tmp_path: Path, make_plan: Make) -> None:
+    plan = make_plan(**QUALITY, CONSTRAINTS=["params <= 60e3"], TRIALS=2)
+    _survives(f"sqlite:///{tmp_path}/study.db", plan, tmp_path)
+
+
+def test_postgresql(tmp_path: Path, make_plan: Make, postgresql: str) -> None:
+    plan = make_plan(**QUALITY, SAMPLER={"TYPE": "tpe", "STARTUP": 4}, CONSTRAINTS=["params <= 60e3"], TRIALS=2)
+    _survives(postgresql, plan, tmp_path)
+
+
+@pytest.fixture
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a server of our own, on a port of its own; its files belong to a user that is not root."""
+    pytest.importorskip("psycopg2", reason="psycopg2 is not installed")
+    homes = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+    if not homes:
+        pytest.skip("PostgreSQL is not installed")
+    user = ["runuser", "-u", "nobody", "--"] if os.geteuid() == 0 else []
+    if user and not shutil.which("runuser"):
+        pytest.skip("PostgreSQL refuses to run as root, and there is no runuser")
+    home, data = homes[-1], Path("/tmp") / f"pg-{os.getpid()}-{time.time_ns()}"  # noqa: S108 - nobody must get there
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={data} -c fsync=off"
+
+    def call(*command: str) -> None:
+        subprocess.run([*user, *command], check=True, cwd="/", capture_output=True, timeout=120)  # noqa: S607
+
+    try:
+        call(str(home / "initdb"), "-D", str(data), "-U", "tester", "-A", "trust", "--no-sync", "-E", "UTF8")
+        call(str(home / "pg_ctl"), "-D", str(data), "-w", "-l", str(data / "log"), "-o", options, "start")
+        yield f"postgresql+psycopg2://tester@127.0.0.1:{port}/postgres"
+        call(str(home / "pg_ctl"), "-D", str(data), "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(data, ignore_errors=True)

@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+import oracle
+from oracle.errors import ConfigError
+from search.study import Progress, StudyPlan, run_study, study_of
+
+Make = Callable[..., StudyPlan]
+
+QUALITY = {"OBJECTIVES": ["maximise quality", "minimise latency_ms@t4"], "QUALITY": {"TYPE": "call", "FUNCTION": "a:b"}}
+# About one member of regnetx in 30,000 obeys these.
+BAND = ["0.40 <= latency_ms@t4 <= 0.404", "params <= 3.2e6"]
+
+
+def by_macs(spec: Any, builder: Any, evaluation: Any) -> float:  # noqa: ARG001 - a quality's signature
+    return float(evaluation.scores["macs"] / 1e6)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "trials"), [("tpe", 6), ("nsga2", 10), ("nsga3", 10), ("gp", 3), ("random", 10)]
+)
+def test_every_evaluation_is_of_a_feasible_candidate_however_rare(tmp_path: Path, sampler: str, trials: int) -> None:
+    plan = study_of(
+        {
+            **QUALITY,
+            "NAME": "band",
+            "SPACE": "regnetx",
+            "OBJECTIVES": ["maximise quality"],
+            "CONSTRAINTS": BAND,
+            "SAMPLER": {"TYPE": sampler, "STARTUP": 2, "POPULATION": 4, "PATIENCE": 3},
+            "TRIALS": trials,
+        }
+    )
+    met, messages = [], []
+
+    def quality(spec: oracle.NetSpec, builder: Any, evaluation: Any) -> float:  # noqa: ARG001
+        cost = oracle.score(spec, devices=["t4"])
+        met.append((cost.latency_ms["t4"], cost.params))
+        return cost.macs / 1e6
+
+    results = run_study(plan, str(tmp_path / "j.journal"), watcher=lambda p: messages.append(p.message), quality=quality)
+    assert len(met) == len(set(met)) == trials == len(results.evaluated)
+    assert all(0.40 <= latency <= 0.404 and params <= 3.2e6 for latency, params in met)
+    probe = results.study.user_attrs["probe"]
+    assert 0 < probe["feasible"] / probe["drawn"] < 1e-4
+    if sampler == "random":
+        assert not any(messages)
+    else:
+        assert "the study starts from 2 of them, found by the closed form" in "".join(messages)
+        rejected = [record for record in results.trials if record.outcome == "rejected"]
+        assert rejected
+        assert all(any(value > 0 for value in record.constraints.values()) for record in rejected)
+        assert all(record.quality is None and math.isinf(record.values[0]) for record in rejected)
+
+
+def test_a_grid_is_gone_through_once_and_ends(tmp_path: Path, make_plan: Make) -> None:
+    messages = []
+    plan = make_plan(SAMPLER="grid", TRIALS=500, CONSTRAINTS=["params <= 5e3"])
+    results = run_study(plan, str(tmp_path / "j.journal"), watcher=lambda p: messages.append(p.message))
+    by_hand = set()
+    for depth, width, stem in itertools.product(range(2, 7), range(8, 72, 8), (8, 16)):
+        keys = {"DEPTH": depth, "W0": width, "STEM_W": stem, "WA": 0.0, "WM": 2.0, "GROUP_W": 8}
+        cfg = {
+            "MODEL": {"TYPE": "regnet", "NUM_CLASSES": 10},
+            "REGNET": keys | {"STEM_TYPE": "res_stem_cifar"},
+            "TRAIN": {"IM_SIZE": 8},
+        }
+        net = oracle.to_spec(oracle.config.cfg_from_dict(cfg))  # type: ignore[attr-defined]
+        if oracle.score(net).params <= 5e3:
+            by_hand.add(net)
+    assert {results.spec(record) for record in results.evaluated} == by_hand
+    assert len(results.evaluated) == len(by_hand) == len(results.trials)
+    assert f"has been evaluated ({len(by_hand)})" in messages[-2]
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "nsga2"])
+def test_equal_networks_share_one_evaluation(tmp_path: Path, make_plan: Make, sampler: str) -> None:
+    met = []
+
+    def quality(spec: oracle.NetSpec, builder: Any, evaluation: Any) -> float:
+        met.append(spec)
+        return by_macs(spec, builder, evaluation)
+
+    sampler_section = {"TYPE": sampler, "STARTUP": 4, "POPULATION": 6}
+    plan = make_plan(**QUALITY, SAMPLER=sampler_section, TRIALS=40, CONSTRAINTS=["params <= 60e3"])
+    results = run_study(plan, str(tmp_path / "j.journal"), quality=quality)
+    assert len(met) == len(set(met)) == 40
+    reused = [record for record in results.trials if record.outcome == "reused"]
+    assert bool(reused) == (sampler != "random")
+    for record in reused:
+        first = results.trials[record.reused_from or 0]
+        assert first.outcome == "evaluated"
+        assert (record.key, record.values, record.quality) == (first.key, first.values, first.quality)
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+def test_same_seed_same_study_and_another_seed_another(tmp_path: Path, make_plan: Make, sampler: str) -> None:
+    def trials(seed: int, name: str) -> list[Any]:
+        plan = make_plan(SEED=seed, SAMPLER={"TYPE": sampler, "STARTUP": 4}, TRIALS=12)
+        results = run_study(plan, str(tmp_path / name))
+        return [(r.outcome, r.config, r.values, r.constraints, r.origin, r.reused_from) for r in results.trials]
+
+    first = trials(3, "a.journal")
+    assert first == trials(3, "b.journal")
+    assert first != trials(4, "c.journal")
+
+
+def test_nothing_feasible_ends_at_once_and_says_what_is_tight(tmp_path: Path, make_plan: Make) -> None:
+    plan = make_plan(CONSTRAINTS=["params <= 1000", "latency_ms@t4 <= 5"], TRIALS=5)
+    with pytest.raises(ConfigError) as error:
+        run_study(plan, str(tmp_path / "j.journal"))
+    least = min(
+        oracle.score(results.spec).params  # the smallest network there is
+        for results in [_smallest(plan)]
+    )
+    assert error.value.key == "CONSTRAINTS"
+    assert "0 of 160 candidates are feasible" in str(error.value)
+    assert "tightest: params rejects 80; nearest is" in str(error.value)
+    assert f"nearest is {least:,.6g}" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def _smallest(plan: StudyPlan) -> Any:
+    from search.study.candidates import Gate
+
+    gate = Gate(plan.space, plan.bounds, plan.devices, plan.workload)
+    return gate.check({"REGNET.DEPTH": 2, "REGNET.W0": 8, "REGNET.STEM_W": 8})
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (lambda: float("nan"), "quality=nan: expected a finite number"),
+        (lambda: "0.9", "quality='0.9': expected a finite number"),
+        (lambda: None, "quality=None"),
+        (lambda: 1 / 0, "ZeroDivisionError"),
+    ],
+)
+def test_a_failing_evaluation_fails_its_trial_only(
+    tmp_path: Path, make_plan: Make, bad: Callable[[], Any], reason: str
+) -> None:
+    calls: list[int] = []
+
+    def quality(spec: Any, builder: Any, evaluation: Any) -> Any:
+        calls.append(1)
+        return bad() if len(calls) % 2 else by_macs(spec, builder, evaluation)
+
+    results = run_study(make_plan(**QUALITY), str(tmp_path / "j.journal"), quality=quality)
+    failed = [record for record in results.trials if record.outcome == "failed"]
+    assert len(failed) == 4
+    assert all(reason in record.reason for record in failed)
+    assert len(results.evaluated) == 4
+    assert results.best().values[0] == max(record.values[0] for record in results.evaluated)
+
+
+def test_resume_evaluates_only_what_is_missing(tmp_path: Path, make_plan: Make) -> None:
+    met = []
+
+    def quality(spec: Any, builder: Any, evaluation: Any) -> float:
+        met.append(spec)
+        return by_macs(spec, builder, evaluation)
+
+    storage = str(tmp_path / "j.journal")
+    run_study(make_plan(**QUALITY, TRIALS=5), storage, quality=quality)
+    run_study(make_plan(**QUALITY, TRIALS=5), storage, quality=quality)
+    assert len(met) == 5
+    results = run_study(make_plan(**QUALITY, TRIALS=9), storage, quality=quality)
+    assert len(met) == len(set(met)) == len(results.evaluated) == 9
+
+
+def test_another_study_of_that_name_is_refused(tmp_path: Path, make_plan: Make) -> None:
+    storage = str(tmp_path / "j.journal")
+    run_study(make_plan(TRIALS=2), storage)
+    with pytest.raises(ConfigError, match="CONSTRAINTS: the storage has a study 'small' with another CONSTRAINTS"):
+        run_study(make_plan(TRIALS=2, CONSTRAINTS=["params <= 30e3"]), storage)
+
+
+def test_pruning_with_several_objectives(tmp_path: Path, make_plan: Make) -> None:
+    def quality(spec: Any, builder: Any, evaluation: Any) -> float:  # noqa: ARG001
+        good = evaluation.number % 2 == 0
+        for step in range(3):
+            evaluation.check(1.0 if good else 0.0, step)
+        return 1.0
+
+    plan = make_plan(**QUALITY | {"OBJECTIVES": ["maximise quality", "minimise params"]}, TRIALS=20, SAMPLER={"TYPE": "random", "STARTUP": 2})
+    results = run_study(plan, str(tmp_path / "j.journal"), quality=quality)
+    pruned = [record for record in results.trials if record.outcome == "pruned"]
+    assert pruned
+    assert all(record.number % 2 for record in pruned)
+    assert all(record.state == optuna.trial.TrialState.PRUNED for record in pruned)
+    assert len(pruned) + len(results.evaluated) == 20
+
+
+def test_progress_counts_what_the_study_holds(tmp_path: Path, make_plan: Make) -> None:
+    seen: list[Progress] = []
+    results = run_study(make_plan(SAMPLER="tpe", TRIALS=15), str(tmp_path / "j.journal"), watcher=seen.append)
+    last = seen[-1]
+    outcomes = [record.outcome for record in results.trials]
+    assert last.outcomes == {word: outcomes.count(word) for word in set(outcomes)}
+    assert last.spent == 15
+    assert last.front == len(results.front())
+    assert last.best["macs"] == max(record.values[0] for record in results.evaluated)
+    assert last.rejected["params"] == sum(record.constraints["params"] > 0 for record in results.trials)
+    assert set(last.seconds) == {"oracle", "sampler", "quality", "storage"}
+
+
+def test_time_out_ends_a_run(tmp_path: Path, make_plan: Make) -> None:
+    results = run_study(make_plan(TIMEOUT=1e-6), str(tmp_path / "j.journal"))
+    assert not results.evaluated
