@@ -178,20 +178,44 @@ class Row(NamedTuple):
 class ModuleCall(NamedTuple):
     """One forward call of a module, as hook-based counters see it.
 
-    `config` holds the integers of the module that counters look at (kernel_size, groups, ...); `params` the
-    shapes of its own parameters by name; `places` how often a walk through the children of every module
-    meets it (once, unless several modules share it).
+    Attributes:
+        path, cell: where it stands.
+        module: the traced twin on meta, which holds no weights; only who recounts looks into it.
+        inputs, output: shapes of what went in by position, and of the first tensor that came out.
+        places: how often a walk through the children of every module meets it (once, unless several share it).
     """
 
     path: str
-    type_name: str
     cell: int
-    config: dict[str, Any]
-    params: dict[str, tuple[int, ...]]
+    module: Any
     inputs: tuple[Shape, ...]
     output: Shape | None
-    leaf: bool
     places: int = 1
+
+    @property
+    def type_name(self) -> str:
+        """Its class, in full."""
+        kind = type(self.module)
+        return f"{kind.__module__}.{kind.__qualname__}"
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The plain attributes that counters look at: kernel_size, groups, ..."""
+        return {
+            key: value
+            for key, value in vars(self.module).items()
+            if key[0] != "_" and isinstance(value, (bool, int, float, str, tuple))
+        }
+
+    @property
+    def params(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of its own parameters by name."""
+        return {name: tuple(param.shape) for name, param in self.module._parameters.items() if param is not None}
+
+    @property
+    def leaf(self) -> bool:
+        """Whether it contains no other module."""
+        return not self.module._modules
 
 
 class FunctionCall(NamedTuple):

@@ -1,5 +1,4 @@
-"""The command line: `oracle score | ops | rank | knobs | devices | networks`, and with measurements
-`probe | measure | calibrate | validate`.
+"""The command line: `oracle score | ops | rank | knobs | devices | networks | probe | measure | calibrate | validate`.
 
 This package parses arguments, calls the public functions and hands results to `oracle.report`. One file per
 command, and at the top of each nothing heavier than argparse: `oracle --help`, `oracle devices` and `oracle

@@ -28,6 +28,9 @@ examples:
   oracle knobs RegNetX-400MF --device t4
   oracle devices jetson-agx-orin
   oracle networks 'regnet*'
+  oracle probe -o host.yaml
+  oracle measure regnetx --device-file host.yaml -o m.csv
+  oracle calibrate --device host.yaml --measurements m.csv -o my.yaml
 
 k, M, G and T are powers of ten: 1 GB = 10**9 bytes. One MAC is two FLOPs.
 `oracle COMMAND --help` tells more."""

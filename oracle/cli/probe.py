@@ -35,6 +35,7 @@ def add(commands: Any) -> None:
 def _run(args: argparse.Namespace) -> int:
     from pathlib import PurePath
 
+    from oracle.devices import load_device
     from oracle.measure import device_yaml, probe
     from oracle.report.console import show, write
     from oracle.report.export import write_text
@@ -47,5 +48,5 @@ def _run(args: argparse.Namespace) -> int:
         write(device_yaml(found))
     else:
         write_text(file, device_yaml(found))
-        show(device_tables(found))
+        show(device_tables(load_device(file)))
     return 0

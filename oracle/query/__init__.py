@@ -226,7 +226,7 @@ def _parsed(source: str | Path) -> tuple[NetSpec, CfgNode]:
 
 @lru_cache(maxsize=4096)
 def _parse(source: str, _modified_ns: int) -> tuple[NetSpec, CfgNode]:
-    """Parsing YAML costs more than scoring: a file is parsed once, until it changes (`_modified_ns` is part of the key)."""
+    """Parsing YAML costs more than scoring: a file is parsed once, until it changes (hence `_modified_ns`)."""
     cfg = load_cfg(source)
     return to_spec(cfg), cfg
 

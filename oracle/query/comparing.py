@@ -132,8 +132,9 @@ class Comparison:
 
     @property
     def front(self) -> tuple[int, int, int]:
-        """Of the networks that no other beats in MACs and measured latency: how many there are, how many of them
-        the prediction names, and how many it names in all.
+        """What is Pareto-optimal in MACs and latency: by measurement, by both, and by prediction.
+
+        A network is where no other has more MACs in no more time, or as many in less.
         """
         macs, measured, predicted = self._per_image
         true, said = ~is_dominated(measured, macs), ~is_dominated(predicted, macs)
@@ -141,8 +142,9 @@ class Comparison:
 
     @property
     def regret(self) -> tuple[float, float]:
-        """What choosing by the prediction costs: mean and maximum, over the networks of the predicted front, of measured
-        latency over that of the fastest network with as many MACs, less 1.
+        """What choosing by the prediction costs, mean and maximum over the networks of the predicted front.
+
+        It is the measured latency of one over that of the fastest network with as many MACs, less 1.
         """
         macs, measured, predicted = self._per_image
         chosen = np.flatnonzero(~is_dominated(predicted, macs))

@@ -203,23 +203,9 @@ def _hooks(path: str, cell: int, places: int, recorder: Recorder) -> tuple[Calla
 
 
 def _module_call(path: str, cell: int, places: int, module: nn.Module, args: Any, output: Any) -> ModuleCall:
-    kind = type(module)
     outputs = [Shape(tensor.shape) for tensor in _tensors(output)]
-    return ModuleCall(
-        path,
-        f"{kind.__module__}.{kind.__qualname__}",
-        cell,
-        {
-            key: value
-            for key, value in vars(module).items()
-            if key[0] != "_" and isinstance(value, (bool, int, float, str, tuple))
-        },
-        {name: tuple(param.shape) for name, param in module._parameters.items() if param is not None},
-        tuple(Shape(tensor.shape) for tensor in _tensors(args)),
-        outputs[0] if outputs else None,
-        not module._modules,
-        places,
-    )
+    inputs = tuple(Shape(tensor.shape) for tensor in _tensors(args))
+    return ModuleCall(path, cell, module, inputs, outputs[0] if outputs else None, places)
 
 
 def _filters_last(module: nn.Module) -> None:

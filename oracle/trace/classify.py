@@ -65,7 +65,7 @@ _MEMBERS = {
     " select_scatter as_strided_scatter unfold_backward pixel_shuffle pixel_unshuffle channel_shuffle"
     " native_channel_shuffle im2col col2im _foreach_copy_ _foreach_zero_ split_with_sizes_copy repeat_interleave"
     " bernoulli bernoulli_ uniform_ normal_ rand randn rand_like randn_like randint randperm randint_like"
-    " native_dropout native_dropout_backward tril_indices triu_indices diagonal_copy new_empty_strided_copy"
+    " native_dropout native_dropout_backward tril_indices triu_indices diagonal_copy"
     " contiguous meshgrid one_hot",
     "embedding": "embedding embedding_dense_backward _embedding_bag _embedding_bag_forward_only index index_select"
     " index_add index_add_ index_put index_put_ _index_put_impl_ _unsafe_index _unsafe_index_put gather"

@@ -42,6 +42,8 @@ class CallRecorder(TorchFunctionMode):
         self, func: Any, types_: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
+        if getattr(func, "__name__", "") == "__get__":
+            return func(*args, **kwargs)  # an attribute, such as x.shape or x.T
         if isinstance(func, types.FunctionType) and func is not self._pending:
             # A function written in Python: look inside it, for what it calls is what the dispatcher is asked for.
             before, self._pending = self._pending, func

@@ -119,7 +119,12 @@ class Recorder(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        kwargs = kwargs or {}
+        if self.phase != "backward":  # the call that led here has left the function mode
+            return self._execute(func, args, kwargs or {})
+        with torch._C.DisableTorchFunction():  # autograd has not: our own questions about tensors are no calls
+            return self._execute(func, args, kwargs or {})
+
+    def _execute(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         name = packet_name(func)
         if kwargs.get("device") is not None and kwargs["device"] != META:
             kwargs = {**kwargs, "device": META}

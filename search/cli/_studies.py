@@ -25,7 +25,10 @@ def add_study(parser: argparse.ArgumentParser, *, output: bool = True) -> None:
         "study", metavar="STUDY", help="name of a study, shipped study file, YAML file, or journal file"
     )
     parser.add_argument(
-        "--storage", default="", metavar="FILE|URL", help=f"{STORAGE_HELP} (default: the study file's, else NAME.journal)"
+        "--storage",
+        default="",
+        metavar="FILE|URL",
+        help=f"{STORAGE_HELP} (default: the study file's, else NAME.journal)",
     )
     if output:
         add_output(parser)

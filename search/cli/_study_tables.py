@@ -23,9 +23,7 @@ __all__ = ["progress_view", "record_tables", "rerank_tables", "run_tables", "tri
 def run_tables(results: Results) -> list[RenderableType]:
     """What became of the trials, and the front."""
     outcomes = Counter(record.outcome or record.state.name.lower() for record in results.trials)
-    broken = Counter(
-        name for record in results.trials for name, value in record.constraints.items() if value > 0
-    )
+    broken = Counter(name for record in results.trials for name, value in record.constraints.items() if value > 0)
     words = ", ".join(f"{count:,} {word}" for word, count in outcomes.most_common())
     found: list[RenderableType] = [Text(f"{results.plan.name}: {words}", style="bold")]
     if broken:
@@ -97,9 +95,7 @@ def progress_view(progress: Progress) -> RenderableType:
         ("front", f"{progress.front:,}"),
         ("seconds", ", ".join(f"{part} {seconds:.1f}" for part, seconds in progress.seconds.items())),
     ]
-    return Group(
-        Text(progress.study, style="bold"), *(Text(f"  {label:<14}{value}") for label, value in lines)
-    )
+    return Group(Text(progress.study, style="bold"), *(Text(f"  {label:<14}{value}") for label, value in lines))
 
 
 def _network(record: Record) -> str:

@@ -21,18 +21,18 @@ __all__ = ["PROXIES", "grad_norm", "naswot", "quality", "synflow"]
 
 
 def synflow(module: nn.Module, images: Tensor, labels: Tensor) -> float:  # noqa: ARG001 - as every proxy
-    """log10(1 + sum of |w * dR/dw|), R being the sum of the outputs for an input of ones under weights |w|.
+    """Log10(1 + sum of |w * dR/dw|), R being the sum of the outputs for an input of ones under weights |w|.
 
     Tanaka et al., Pruning neural networks without any data by iteratively conserving synaptic flow, arXiv
-    2006.05467, equation 2; summed over all parameters of a network as a proxy by Abdelfattah et al., arXiv
-    2101.08134. Batch normalisations run on their (initial) running statistics. In double precision, and
+    2006.05467; summed over a network as a proxy by Abdelfattah et al., arXiv 2101.08134. Over all parameters, batch
+    normalisations running on their initial statistics, which leave values as they are. In double precision, and
     the logarithm because the products of deep networks leave every scale; it keeps the order.
     """
     module = module.double().eval()
     with torch.no_grad():
         for weight in module.parameters():
             weight.abs_()
-    module(torch.ones_like(images[:1], dtype=torch.float64)).sum().backward()
+    torch.autograd.backward(module(torch.ones_like(images[:1], dtype=torch.float64)).sum())
     flow = sum(
         float((weight.detach() * weight.grad).abs().sum()) for weight in module.parameters() if weight.grad is not None
     )
@@ -40,11 +40,11 @@ def synflow(module: nn.Module, images: Tensor, labels: Tensor) -> float:  # noqa
 
 
 def naswot(module: nn.Module, images: Tensor, labels: Tensor) -> float:  # noqa: ARG001 - as every proxy
-    """log |det K|, K[i, j] being how many rectifiers treat images i and j alike.
+    """Log |det K|, K[i, j] being how many rectifiers treat images i and j alike.
 
-    Mellor et al., Neural architecture search without training, arXiv 2006.04647, equation 2. A unit is on where
-    its output is above 0, for ReLU and for its smooth relatives SiLU and GELU; -inf where two images cannot be
-    told apart is reported as the failure that it is.
+    Mellor et al., Neural architecture search without training, arXiv 2006.04647. A unit is on where its output is
+    above 0, for ReLU and for its smooth relatives SiLU and GELU. Images that no unit tells apart make it -inf,
+    which no study takes for a quality.
 
     Raises:
         OracleError: a network without such units.
@@ -72,14 +72,13 @@ def naswot(module: nn.Module, images: Tensor, labels: Tensor) -> float:  # noqa:
 
 
 def grad_norm(module: nn.Module, images: Tensor, labels: Tensor) -> float:
-    """The Euclidean norm of the gradient of the cross-entropy, over all parameters together.
+    """The sum, over convolution and linear layers, of the norm of the gradient of the cross-entropy by their weights.
 
-    Abdelfattah et al., Zero-cost proxies for lightweight NAS, arXiv 2101.08134, section 3.1; the authors add up
-    norms layer by layer, we take that of the whole gradient.
+    Abdelfattah et al., Zero-cost proxies for lightweight NAS, arXiv 2101.08134.
     """
-    F.cross_entropy(module.train()(images), labels).backward()
-    squares = [weight.grad.double().pow(2).sum() for weight in module.parameters() if weight.grad is not None]
-    return float(torch.stack(squares).sum().sqrt())
+    torch.autograd.backward(F.cross_entropy(module.train()(images), labels))
+    layers = [part for part in module.modules() if isinstance(part, (nn.Conv2d, nn.Linear))]
+    return sum(float(part.weight.grad.double().norm()) for part in layers if part.weight.grad is not None)
 
 
 PROXIES: dict[str, Callable[[nn.Module, Tensor, Tensor], float]] = {

@@ -110,10 +110,10 @@ def _epochs(module: nn.Module, data: Data, section: Mapping[str, Any], seed: int
     order = torch.Generator().manual_seed(seed)
     for epoch in range(epochs):
         module.train()
-        for rows in torch.randperm(count, generator=order)[: steps * batch].split(batch):
+        for rows in torch.split(torch.randperm(count, generator=order)[: steps * batch], batch):
             loss = F.cross_entropy(module(data.train_images[rows]), data.train_labels[rows])
             optimiser.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimiser.step()
             schedule.step()
         yield epoch
@@ -123,5 +123,5 @@ def _accuracy(module: nn.Module, data: Data) -> float:
     """The share of held-out images that get their label."""
     module.eval()
     with torch.no_grad():
-        found = torch.cat([module(images).argmax(1) for images in data.test_images.split(256)])
+        found = torch.cat([module(images).argmax(1) for images in torch.split(data.test_images, 256)])
     return float((found == data.test_labels).double().mean())

@@ -11,10 +11,10 @@ told to the sampler and never evaluated, and equal networks are evaluated once.
 from __future__ import annotations
 
 from search.study.files import StudyPlan, load_study, study_of
-from search.study.loop import join_study, run_study
 from search.study.progress import Progress
 from search.study.records import Record
 from search.study.results import Results, find_study, open_results
+from search.study.run import join_study, run_study
 
 __all__ = [
     "Progress",

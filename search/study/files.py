@@ -119,7 +119,7 @@ def study_of(values: Mapping[str, Any], name: str = "", directory: Path | None =
     names = [device.name for device in devices]
     objectives = objectives_of(cfg.OBJECTIVES, names)
     bounds = bounds_of(cfg.CONSTRAINTS, space.limits, names)
-    spoken = [word.device for word in (*objectives, *bounds) if word.device and word.device not in names]
+    spoken = [*(objective.device for objective in objectives), *(bound.device for bound in bounds)]
     quality = check_quality(dict(cfg.QUALITY), directory or Path())
     if any(o.score == QUALITY for o in objectives) != (quality["TYPE"] != "none"):
         given = quality["TYPE"] == "none"
@@ -133,7 +133,7 @@ def study_of(values: Mapping[str, Any], name: str = "", directory: Path | None =
     return StudyPlan(
         name=_name(cfg.NAME or name or "study"),
         space=space,
-        devices=(*devices, *find_devices(spoken)),
+        devices=(*devices, *find_devices(device for device in spoken if device and device not in names)),
         workload=_workload(cfg.COST, space),
         objectives=objectives,
         bounds=bounds,
@@ -147,7 +147,7 @@ def study_of(values: Mapping[str, Any], name: str = "", directory: Path | None =
         values={
             "NAME": cfg.NAME or name or "study",
             "SPACE": {"SETUP": dict(space.setup)},
-            "DEVICES": list(cfg.DEVICES),
+            "DEVICES": [_lasting(source, directory or Path()) for source in cfg.DEVICES],
             "COST": dict(cfg.COST),
             "OBJECTIVES": [str(objective) for objective in objectives],
             "CONSTRAINTS": list(cfg.CONSTRAINTS),
@@ -211,6 +211,12 @@ def _devices(sources: Any, directory: Path) -> list[Device]:
         except (DeviceError, TypeError) as error:
             raise ConfigError(str(error), key=f"DEVICES[{i}]") from None
     return found
+
+
+def _lasting(source: str, directory: Path) -> str:
+    """A device as another process finds it: a file by its whole path."""
+    beside = directory / source
+    return str(beside.resolve()) if beside.is_file() else source
 
 
 def _workload(values: Mapping[str, Any], space: Space) -> Workload:

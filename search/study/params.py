@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 from optuna.distributions import (
@@ -66,7 +67,6 @@ class Parameters:
 
     Attributes:
         keys: dotted key -> the parameter of its value, those of its entries, or its only value.
-        categorical: words whose distances mean nothing, by name.
     """
 
     keys: Mapping[str, Parameter | tuple[Any, ...] | _Fixed]
@@ -132,10 +132,10 @@ def _choice(key: str, choice: Choice) -> Parameter | _Fixed:
     values = tuple(list(value) if isinstance(value, tuple) else value for value in choice.values)
     if len(values) == 1:
         return _Fixed(values[0])
-    if all(isinstance(value, int) and not isinstance(value, bool) for value in values):
-        steps = {b - a for a, b in zip(values, values[1:], strict=False)}
-        if len(steps) == 1 and (step := steps.pop()) > 0:
-            return Parameter(key, IntDistribution(values[0], values[-1], step=step), int, int)
+    whole = [value for value in values if isinstance(value, int) and not isinstance(value, bool)]
+    steps = {b - a for a, b in pairwise(whole)}
+    if len(whole) == len(values) and len(steps) == 1 and (step := steps.pop()) > 0:
+        return Parameter(key, IntDistribution(whole[0], whole[-1], step=step), int, int)
     # A word, number or flag is itself; a list is the text that stands for it in YAML and JSON alike.
     words = {value if not isinstance(value, list) else json.dumps(value): value for value in values}
     if len(words) < len(set(map(repr, values))):  # 1, 1.0 and True are one key of a dictionary
@@ -150,11 +150,17 @@ def _number(key: str, number: Number) -> Parameter | _Fixed:
         return _Fixed(int(low) if number.integer else float(low))
     if number.law == "power2_uniform":
         return _powers(key, number)
-    log = number.law not in ("uniform", "normal")
     if number.law == "power2_or_log_uniform" and low < step:
         return _mixed(key, number)
+    log = number.law not in ("uniform", "normal")
     if not step:
         return Parameter(key, FloatDistribution(low, high, log=log), float, float)
+    return _counted(key, number, log=log)
+
+
+def _counted(key: str, number: Number, *, log: bool) -> Parameter | _Fixed:
+    """Multiples of a step, suggested as they are or by their count."""
+    step = number.step
     first, last = multiples(number)
     if first == last:
         return _Fixed(_in_steps(first, number))

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from oracle.errors import ConfigError
 from search.space import Space, Tally
+from search.space.space import REPEATED, Chunk
 from search.study.candidates import Gate, key_of
 
-__all__ = ["Member", "Pool"]
+__all__ = ["Member", "Pool", "nothing_feasible"]
 
 _NEAREST_OF = 2_000  # members compared when the nearest is wanted
 _SMALL = 200_000  # a space up to this size is judged as a whole and shuffled
@@ -49,32 +54,34 @@ class Pool:
         self._gate = gate
         self._chunks = _chunks(gate.space, seed, in_order=in_order)
         self._shuffle = None if in_order or not _is_small(gate.space) else np.random.default_rng(seed)
-        self._members: list[Member] = []
+        self._members: deque[Member] = deque()
         self._keys: set[str] = set()
 
     def probe(self, draws: int) -> Tally:
         """Draw at least so many candidates, and on until one is feasible or the stream ends."""
-        while (self.tally.drawn < draws or not self._members) and self._more():
+        while (self.tally.drawn < draws or not self.tally.feasible) and self._more():
             pass
         return self.tally
 
     def take(self, taken: Callable[[str], bool], distance: Callable[[Any], float] | None = None) -> Member | None:
-        """A member that is not taken yet: the next, or the nearest of some; None when the stream has no more.
+        """A member that was not given before and is not taken: the next, or the nearest of some; None at the end.
 
         Args:
             taken: whether a network, told by its key, is out of question.
             distance: of a config to where a member is wanted.
         """
         while True:
-            self._members = [member for member in self._members if not taken(member.key)]
-            if self._members or not self._more():
-                break
-        if not self._members:
-            return None
-        if distance is None:
-            return self._members[0]
-        near = self._members[:_NEAREST_OF]
-        return min(near, key=lambda member: distance(member.config))
+            while self._members and taken(self._members[0].key):
+                self._members.popleft()
+            if self._members and distance is None:
+                return self._members.popleft()
+            near = [member for member in islice(self._members, _NEAREST_OF) if not taken(member.key)]
+            if near and distance is not None:
+                nearest = min(near, key=lambda member: distance(member.config))
+                self._members.remove(nearest)
+                return nearest
+            if not self._more():
+                return None
 
     def _more(self) -> bool:
         """Judge another chunk; False when the stream has ended."""
@@ -89,7 +96,7 @@ class Pool:
             return True
         return False
 
-    def _add(self, chunk: Any, rows: Any) -> None:
+    def _add(self, chunk: Chunk, rows: NDArray[np.int64]) -> None:
         found = []
         for row in rows:
             key = key_of(chunk.prints[:, row])
@@ -97,7 +104,7 @@ class Pool:
                 self._keys.add(key)
                 found.append(Member(key, {name: _value(column[row]) for name, column in chunk.columns.items()}))
         if self._shuffle is not None:
-            self._shuffle.shuffle(found)  # type: ignore[arg-type]
+            self._shuffle.shuffle(found)
         self._members += found
 
 
@@ -124,3 +131,14 @@ def _chunks(space: Space, seed: int, *, in_order: bool) -> Iterator[tuple[Space,
 
 def _value(value: Any) -> Any:
     return value.tolist() if hasattr(value, "tolist") else value
+
+
+def nothing_feasible(tally: Tally) -> ConfigError:
+    """The error that says which constraint is tightest, how many it rejects, and how near the nearest came."""
+    total, *reasons = tally.explain().splitlines()
+    counts = {name: count for name, count in tally.rejected.items() if name != REPEATED}
+    tightest = max(counts, key=lambda name: counts[name], default="")
+    reasons.sort(key=lambda reason: not reason.startswith(f"{tightest} rejects"))
+    return ConfigError(
+        f"nothing is feasible, and nothing was evaluated: {total}; tightest: {'; '.join(reasons)}", key="CONSTRAINTS"
+    )

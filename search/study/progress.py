@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["Progress"]
+import numpy as np
+
+from search.pareto import non_dominated
+from search.study.claims import Index
+from search.study.files import StudyPlan
+
+__all__ = ["Progress", "Watcher", "progress_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +23,7 @@ class Progress:
         spent, wanted: evaluations spent, and TRIALS.
         outcomes: evaluated, pruned, failed, rejected, reused, ... -> how many trials.
         rejected: constraint -> how many trials broke it.
-        best: the objectives of the best feasible trial (one objective), by name; empty before there is one.
+        best: objective -> the best value of a feasible trial; empty before there is one.
         front: how many feasible trials no other dominates.
         seconds: oracle, sampler, quality, storage -> seconds of this worker.
         message: something to tell, once.
@@ -32,3 +38,30 @@ class Progress:
     front: int = 0
     seconds: Mapping[str, float] = field(default_factory=dict)
     message: str = ""
+
+
+Watcher = Callable[[Progress], None]
+
+
+def progress_of(plan: StudyPlan, index: Index, seconds: Mapping[str, float], message: str = "") -> Progress:
+    """The progress that an index shows."""
+    best: dict[str, float] = {}
+    front = 0
+    values = [trial.values for trial in index.completed()]
+    if values:
+        columns = np.array(values, dtype=np.float64).T
+        flips = [objective.maximise for objective in plan.objectives]
+        for objective, column in zip(plan.objectives, columns, strict=True):
+            best[objective.name] = float(column.max() if objective.maximise else column.min())
+        front = int(non_dominated(list(columns), flips).sum())
+    return Progress(
+        study=plan.name,
+        spent=index.spent,
+        wanted=plan.trials,
+        outcomes=dict(index.counts),
+        rejected=dict(index.rejected),
+        best=best,
+        front=front,
+        seconds=dict(seconds),
+        message=message,
+    )

@@ -9,22 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import optuna
 from optuna import Study
 
 from oracle._resources import find_config
 from oracle.config import cfg_from_dict, to_yaml
 from oracle.devices import Device
-from oracle.errors import ConfigError, OracleError
+from oracle.errors import OracleError
 from oracle.families import to_spec
 from oracle.query.devices import find_devices
 from oracle.query.many import score_many
 from oracle.spec import NetSpec
 from search.pareto import non_dominated
 from search.study.candidates import key_of
-from search.study.files import StudyPlan, load_study, study_of
+from search.study.files import StudyPlan, load_study
 from search.study.records import EVALUATED, Record, record_of
 from search.study.storage import default_storage, open_storage
+from search.study.store import load, plan_of
 from search.study.words import Objective
 
 __all__ = ["Ranked", "Results", "find_study", "open_results"]
@@ -232,16 +232,5 @@ def open_results(source: str, storage: str = "") -> Results:
         OracleError: there is no such study, or it is not one of ours.
     """
     name, place = find_study(source, storage)
-    opened = open_storage(place, create=False)
-    try:
-        study = optuna.load_study(study_name=name, storage=opened)
-    except KeyError:
-        known = sorted(study.study_name for study in opened.get_all_studies())
-        raise OracleError(f"no study {name!r} in {place}; it has {', '.join(known) or 'none'}") from None
-    values = study.user_attrs.get("plan")
-    if not isinstance(values, dict):
-        raise OracleError(f"study {name!r} was not made by oracle-search: it holds no plan")
-    try:
-        return Results(study, study_of(values, name))
-    except ConfigError as error:
-        raise OracleError(f"study {name!r}: {error}") from None
+    study = load(name, open_storage(place, create=False))
+    return Results(study, plan_of(study))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import warnings
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ from oracle.errors import MissingDependencyError, OracleError
 __all__ = ["Journal", "default_storage", "open_storage", "storage_label"]
 
 _STATE = 6  # the journal's operation that changes the state of a trial
-_JOURNALS = (".journal", ".log", ".jsonl")
 
 
 def default_storage(name: str) -> str:
@@ -108,7 +108,7 @@ class Journal(JournalFileBackend):
     """
 
     def __init__(self, file_path: str) -> None:
-        super().__init__(file_path, lock_obj=None if os.name == "nt" else _NoLock())
+        super().__init__(file_path)  # with optuna's lock, which only Windows uses
         self._own_lock = f"{file_path}.lock"
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
@@ -116,8 +116,6 @@ class Journal(JournalFileBackend):
         if os.name == "nt":
             super().append_logs(logs)
             return
-        import json
-
         lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
         with _locked(self._own_lock), Path(self._file_path).open("r+b") as file:
             end = file.seek(0, os.SEEK_END)
@@ -145,17 +143,6 @@ def _end_of_last_line(file: Any, end: int) -> int:
     return 0
 
 
-class _NoLock:
-    """What the parent class would lock with; we lock ourselves."""
-
-    def acquire(self) -> bool:
-        """Nothing to do."""
-        return True
-
-    def release(self) -> None:
-        """Nothing to do."""
-
-
 @contextlib.contextmanager
 def _locked(path: str) -> Generator[None, None, None]:
     import fcntl
@@ -163,8 +150,3 @@ def _locked(path: str) -> Generator[None, None, None]:
     with Path(path).open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield  # closing lets go
-
-
-def journal_files(directory: Path) -> Iterator[Path]:
-    """The journals in a directory."""
-    return (path for path in sorted(directory.iterdir()) if path.suffix in _JOURNALS)

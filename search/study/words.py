@@ -190,7 +190,7 @@ def _bound(text: str, devices: Collection[str], key: str) -> Bound:
 
 
 def _ends(name: str, devices: Collection[str], key: str, low: float, high: float) -> Bound:
-    if name.split("@")[0] == QUALITY:
+    if name.partition("@")[0] == QUALITY:
         raise ConfigError(
             "quality is known only after the evaluation that constraints are to save; make it an objective",
             key=key,

@@ -76,7 +76,7 @@ class Watch:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> Watch:  # noqa: PYI034 - Self is Python 3.11's
         self._thread.start()
         return self
 

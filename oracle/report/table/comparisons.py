@@ -19,23 +19,22 @@ if TYPE_CHECKING:
 __all__ = ["comparison_tables", "measurement_tables"]
 
 
+_NOTES = """\
+Orders, front and regret are of latency per image. Pareto front: no other network has more MACs in no
+more time, or as many in less time. Regret: measured latency of a network that the predicted front
+names, over that of the fastest with as many MACs."""
+
+
 def comparison_tables(found: Comparison, worst: int = 5) -> list[RenderableType]:
     """Errors over all and by family, the worst cases, and what the numbers mean.
 
     Args:
         worst: how many cases to show.
     """
-    return [
-        _summary(found),
-        _families(found),
-        _cases(found.worst[:worst]),
-        Text(
-            "Orders, the Pareto front (no other network has more MACs in no more time, or as many in less) and regret\n"
-            "(measured latency of a chosen network over that of the fastest with as many MACs) are per image.\n"
-            f"{time_caption(case.time for case in found.cases)}",
-            style="dim",
-        ),
-    ]
+    notes = [_NOTES, time_caption(case.time for case in found.cases)]
+    if any(case.time.model == "calibrated" for case in found.cases):
+        notes.append("On the networks that a calibration was fitted to, it looks better than it is.")
+    return [_summary(found), _families(found), _cases(found.worst[:worst]), Text("\n".join(notes), style="dim")]
 
 
 def _summary(found: Comparison) -> Grid:
@@ -103,8 +102,8 @@ def measurement_tables(found: Sequence[Measurement], costs: Sequence[Cost]) -> l
     ]
     times = [time for cost in costs for time in cost.times.values()]
     first = found[0]
-    notes = [f"Median of {first.repeats} blocks on {first.device}; spread: interquartile range over median.",
-             f"Threads: {first.threads}, on CPUs {first.affinity}; {first.clock} clock; torch {first.torch}."]  # fmt: skip
+    host = f"threads: {first.threads} on CPUs {first.affinity}, {first.clock} clock, torch {first.torch}"
+    notes = [f"Median of {first.repeats} blocks of calls; spread: interquartile range over median; {host}."]
     if times:
         errors = [time.latency_ms / ms - 1 for time, ms in zip(times, measured, strict=True)]
         columns += [

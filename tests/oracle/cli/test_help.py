@@ -8,17 +8,19 @@ from typing import Any
 
 import pytest
 
-from oracle.cli import _parser, devices, knobs, networks, ops, rank, score
+from oracle.cli import _parser, calibrate, devices, knobs, measure, networks, ops, probe, rank, score, validate
 from oracle.spec import DTYPES, LAYOUTS, MODES, OPTIMIZERS, RUNTIMES
 
 Run = Callable[..., Any]
 
+COMMANDS = (score, ops, rank, knobs, devices, networks, probe, measure, calibrate, validate)
+
 # paths of a user's own, which no test has
-OWN = ("my/net.yaml", "my/board.yaml", "candidates/")
+OWN = ("my/net.yaml", "my/board.yaml", "candidates/", "m.csv", "host.yaml", "my.yaml")
 EXAMPLES = sorted(
     {
         line.partition("#")[0].strip()
-        for module in (_parser, score, ops, rank, knobs, devices, networks)
+        for module in (_parser, *COMMANDS)
         for line in module._EXAMPLES.splitlines()
         if line.startswith("  oracle ")
     }
@@ -32,9 +34,14 @@ def test_every_example_runs(run: Run, example: str) -> None:
     assert done.out or " -o " in example
 
 
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_every_example_is_understood(example: str) -> None:
+    assert callable(_parser.parser().parse_args(shlex.split(example)[1:]).run)
+
+
 def test_there_are_examples_for_every_command(run: Run) -> None:
     said = {shlex.split(line)[1] for line in EXAMPLES}
-    assert said == {"score", "ops", "rank", "knobs", "devices", "networks"}
+    assert said == {module.__name__.rpartition(".")[2] for module in COMMANDS}
     for command in said:
         assert "examples:" in run(command, "--help").out
 

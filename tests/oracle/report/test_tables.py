@@ -67,9 +67,13 @@ def test_a_caption_names_the_model_and_its_error(cost: Cost) -> None:
         "Times: textbook roofline, a lower bound (full peaks, free launches, cold cache); error not measured."
     )
     assert time_caption(calibrated(cost).times.values()).splitlines() == [
-        "Times on t4: calibrated (240 networks, PyTorch 2.13); mean error 12.3 %.",
-        "Times on pixel-4: calibrated (240 networks, PyTorch 2.13); mean error 12.3 %.",
+        f"Times on {device}: calibrated (240 networks, PyTorch 2.13); mean error 12.3 %; 80 % of cases from -10 to +10 %."
+        for device in ("t4", "pixel-4")
     ]
+    prior = replace(cost.times["t4"], model="prior", source="prior of gpus: two of them", call_ms=0.25)
+    assert time_caption([prior]) == (
+        "Times on t4: prior of gpus: two of them; error not measured; 0.2500 ms per call are in no kernel."
+    )
 
 
 def test_rows_have_the_interval_and_the_error(cost: Cost) -> None:

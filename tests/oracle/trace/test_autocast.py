@@ -424,7 +424,7 @@ NETS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
         lambda: nn.Sequential(nn.ConvTranspose2d(8, 4, 2, 2), nn.SiLU(), nn.Conv2d(4, 4, 3, padding=1, groups=4)),
         (2, 8, 6, 6),
     ),
-    "perceptron": (lambda: nn.Sequential(nn.Linear(8, 16), nn.GELU(), nn.Dropout(0.1), nn.Linear(16, 8)), (2, 5, 8)),
+    "perceptron": (lambda: nn.Sequential(nn.Linear(8, 16), nn.GELU(), nn.Linear(16, 8)), (2, 5, 8)),
     "weights used twice": (Twice, (3, 8)),
     "tied weights": (Tied, (3, 4)),
     "layer norm": (lambda: nn.Sequential(nn.LayerNorm(8), nn.Linear(8, 8)), (2, 5, 8)),

@@ -59,6 +59,16 @@ def test_grad_norm_of_a_linear_classifier() -> None:
     assert norm == pytest.approx(5 * math.sqrt(0.5))
 
 
+def test_grad_norm_adds_the_norms_of_layers() -> None:
+    module = nn.Sequential(linear([[0.0]]), linear([[2.0], [-2.0]]))
+    norm = grad_norm(module, torch.tensor([[3.0]]), torch.tensor([0]))
+    # W2's input is 0, so its own gradient is 0; dL/dw1 = (2 * -1/2 + -2 * 1/2) * 3 = -6
+    assert norm == pytest.approx(6)
+    # with w1 = 1 and W2 = 0 it is the other way round: dL/dW2 = [-1/2, 1/2] ⊗ [3]
+    module = nn.Sequential(linear([[1.0]]), linear([[0.0], [0.0]]))
+    assert grad_norm(module, torch.tensor([[3.0]]), torch.tensor([0])) == pytest.approx(3 * math.sqrt(0.5))
+
+
 class Evaluation:
     seed = 3
 
@@ -68,7 +78,8 @@ def test_of_a_network_of_a_space_it_is_finite_and_repeatable(proxy: str) -> None
     from oracle import load_cfg, to_spec
     from search.objectives import Builder
 
-    spec = to_spec(load_cfg("RegNetX-200MF", ["TRAIN.IM_SIZE", 32, "MODEL.NUM_CLASSES", 10]))
+    small = ["TRAIN.IM_SIZE", 32, "MODEL.NUM_CLASSES", 10, "REGNET.DEPTH", 3, "REGNET.W0", 16]
+    spec = to_spec(load_cfg("RegNetX-200MF", small))
     section = {"TYPE": "proxies", "PROXY": proxy, "BATCH_SIZE": 4, "DATA": ""}
     evaluate: Any = quality_of(section, load_space("cifar-regnet"))
     first = evaluate(spec, Builder(spec, 0), Evaluation())

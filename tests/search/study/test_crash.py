@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from search.study import StudyPlan, join_study, open_results, run_study
+from search.study.store import plan_of
 
 Make = Callable[..., StudyPlan]
 
@@ -53,11 +54,9 @@ def _survives(storage: str, plan: StudyPlan, tmp_path: Path) -> None:
     log.touch()
     run_study(plan, storage, quality=_quality(log, victim=False))  # makes the study
     wanted = plan.trials + 16
-    from search.study import loop
-
     study = open_results("small", storage).study
     study.set_user_attr("plan", {**study.user_attrs["plan"], "TRIALS": wanted})
-    assert loop.plan_of(study).trials == wanted
+    assert plan_of(study).trials == wanted
     workers = [fork.Process(target=_work, args=(storage, log, number == 0), daemon=True) for number in range(4)]
     for worker in workers:
         worker.start()
@@ -104,7 +103,7 @@ def test_postgresql(tmp_path: Path, make_plan: Make, postgresql: str) -> None:
 
 
 @pytest.fixture
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgresql() -> Iterator[str]:
     """The URL of a server of our own, on a port of its own; its files belong to a user that is not root."""
     pytest.importorskip("psycopg2", reason="psycopg2 is not installed")
     homes = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
@@ -120,7 +119,7 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={data} -c fsync=off"
 
     def call(*command: str) -> None:
-        subprocess.run([*user, *command], check=True, cwd="/", capture_output=True, timeout=120)  # noqa: S607
+        subprocess.run([*user, *command], check=True, cwd="/", capture_output=True, timeout=120)
 
     try:
         call(str(home / "initdb"), "-D", str(data), "-U", "tester", "-A", "trust", "--no-sync", "-E", "UTF8")

@@ -1,0 +1,89 @@
+"""Run a study, or join one that others run."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from optuna import Study
+from optuna.storages import BaseStorage
+
+from search.objectives import Quality, quality_of
+from search.study.files import StudyPlan
+from search.study.loop import Loop
+from search.study.progress import Watcher
+from search.study.results import Results
+from search.study.samplers import sampler_of
+from search.study.storage import default_storage, open_storage
+from search.study.store import create, load, plan_of, quiet
+
+__all__ = ["join_study", "run_study"]
+
+
+def run_study(
+    plan: StudyPlan,
+    storage: str | BaseStorage = "",
+    *,
+    watcher: Watcher | None = None,
+    quality: Quality | None = None,
+) -> Results:
+    """Run a study, or go on with one that is in the storage already.
+
+    Args:
+        plan: from `load_study`.
+        storage: path, URL or storage of optuna; that of the plan if empty, else NAME.journal.
+        watcher: called with the progress after every trial.
+        quality: instead of the plan's QUALITY section.
+
+    Returns:
+        What the study has found, by all its workers.
+
+    Raises:
+        ConfigError: nothing is feasible, or the stored study of that name is another one.
+        OracleError: the storage or the quality function cannot be used.
+    """
+    evaluate = quality or quality_of(plan.quality, plan.space)
+    opened = _opened(storage or plan.storage or default_storage(plan.name))
+    with quiet():
+        study = create(plan, opened)
+        return _worked(plan, study, evaluate, watcher, 0)
+
+
+def join_study(
+    name: str,
+    storage: str | BaseStorage,
+    *,
+    trials: int | None = None,
+    watcher: Watcher | None = None,
+    quality: Quality | None = None,
+) -> Results:
+    """Work on a study that is in a storage, beside whoever else does.
+
+    Args:
+        name: of the study.
+        storage: path, URL or storage of optuna.
+        trials: evaluated trials that the study is to have in the end; as it says itself if None.
+        watcher, quality: as in `run_study`.
+
+    Raises:
+        OracleError: as `run_study`; or there is no such study.
+    """
+    with quiet():
+        study = load(name, _opened(storage))
+        plan = plan_of(study, trials)
+        evaluate = quality or quality_of(plan.quality, plan.space)
+        return _worked(plan, study, evaluate, watcher, time.time_ns())
+
+
+def _worked(plan: StudyPlan, study: Study, quality: Quality | None, watcher: Watcher | None, word: int) -> Results:
+    # Draws depend on the seed, on how far the study is (a resumed one does not repeat how it began) and, beside
+    # other workers, on a word of one's own.
+    words = [plan.seed, len(study.get_trials(deepcopy=False)), word % 2**64]
+    seed = int(np.random.SeedSequence(words).generate_state(1)[0])
+    study.sampler = sampler_of(plan.sampler, seed)
+    Loop(plan, study, quality, watcher).run()
+    return Results(study, plan)
+
+
+def _opened(storage: str | BaseStorage) -> BaseStorage:
+    return open_storage(storage) if isinstance(storage, str) else storage

@@ -1,0 +1,100 @@
+"""Studies in their storage: made, found, and read with the plan that they were made by."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import optuna
+from optuna import Study
+from optuna.exceptions import DuplicatedStudyError
+from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
+
+from oracle.errors import ConfigError, OracleError
+from search.study.files import StudyPlan, study_of
+
+__all__ = ["create", "load", "plan_of", "quiet"]
+
+# What makes two studies comparable; everything else may change between two runs of one.
+_LASTING = ("SPACE", "DEVICES", "COST", "OBJECTIVES", "CONSTRAINTS", "QUALITY")
+
+
+def create(plan: StudyPlan, storage: BaseStorage) -> Study:
+    """The study of a plan, made if it is not in the storage.
+
+    Raises:
+        ConfigError: the storage has another study of that name.
+    """
+    directions = [StudyDirection.MAXIMIZE if o.maximise else StudyDirection.MINIMIZE for o in plan.objectives]
+    values = json.loads(json.dumps(plan.values))
+    try:
+        study = optuna.create_study(storage=storage, study_name=plan.name, directions=directions)
+    except DuplicatedStudyError:
+        study = optuna.load_study(storage=storage, study_name=plan.name)
+        old = study.user_attrs.get("plan")
+        for key in _LASTING:
+            if old is not None and old.get(key) != values[key]:
+                raise ConfigError(
+                    f"the storage has a study {plan.name!r} with another {key}: {_short(old.get(key))}; "
+                    "expected the same, or another NAME",
+                    key=key,
+                ) from None
+    study.set_metric_names([objective.name for objective in plan.objectives])
+    study.set_user_attr("plan", values)
+    return study
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 100 else text[:97] + "..."
+
+
+def load(name: str, storage: BaseStorage) -> Study:
+    """A study by its name.
+
+    Raises:
+        OracleError: there is none; those there are, are named.
+    """
+    try:
+        return optuna.load_study(study_name=name, storage=storage)
+    except KeyError:
+        known = sorted(study.study_name for study in storage.get_all_studies())
+        raise OracleError(f"no study {name!r} in the storage; it has {', '.join(known) or 'none'}") from None
+
+
+def plan_of(study: Study, trials: int | None = None) -> StudyPlan:
+    """The plan that a stored study was made with.
+
+    Args:
+        study: one of ours.
+        trials: instead of its TRIALS.
+
+    Raises:
+        OracleError: somebody else's study, which has none; or one that this version cannot read.
+    """
+    values = study.user_attrs.get("plan")
+    if not isinstance(values, Mapping):
+        raise OracleError(f"study {study.study_name!r} was not made by oracle-search: it holds no plan")
+    try:
+        return study_of({**values, **({"TRIALS": trials} if trials else {})}, study.study_name)
+    except ConfigError as error:
+        raise OracleError(f"study {study.study_name!r}: {error}") from None
+
+
+@contextmanager
+def quiet() -> Generator[None, None, None]:
+    """Without optuna's lines per trial, and its notes that a feature is experimental or a value infinite."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            warnings.filterwarnings("ignore", module=r"optuna(\.|$)")
+            warnings.filterwarnings("ignore", message=".*[Cc]lip.*")
+            yield
+    finally:
+        optuna.logging.set_verbosity(before)

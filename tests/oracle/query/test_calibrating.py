@@ -1,0 +1,125 @@
+"""From measurements to a calibration, and predictions beside measurements."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import oracle
+from oracle.calibration import predict
+from oracle.errors import ConfigError, OracleError
+from oracle.imports.points import roof_times_of
+from oracle.measure import Measurement, write_measurements
+from oracle.query import Case, Comparison, calibrate, compare
+from oracle.query.timing import network_columns
+from oracle.spec import Workload
+
+NETWORKS = ("R-56", "R-110", "NB201-AllConv3x3", "NB201-ResNet", "NB201-AllSkip", "FBNet-C")
+HALF = Workload(dtype="float16")
+
+
+def rows(factor: float = 1.0, batch: int = 1) -> list[Measurement]:
+    """Measurements on a T4 whose launches take 20 us, and whose roofs are a third of the sheet's."""
+    return [
+        Measurement(
+            name,
+            "t4",
+            HALF.with_(batch_size=batch),
+            factor * (3 * cost.latency_ms["t4"] + 0.02 * len(cost.kernels("t4"))),
+        )
+        for name in NETWORKS
+        for cost in [oracle.score(name, ["t4"], dtype="float16", batch_size=batch)]
+    ]
+
+
+def test_a_device_that_measures_like_a_model_is_predicted_by_it() -> None:
+    measured = [*rows(), *rows(batch=64)]
+    found = calibrate("t4", measured, source="a formula", licence="CC0-1.0")
+    assert (found.device, found.dtype, found.measurements) == ("t4", "float16", 12)
+    assert found.source.endswith("a formula (CC0-1.0)")
+    assert found.error is not None
+    fitted = compare("t4", measured, calibrations=[found])
+    before = compare("t4", measured, model="roofline")
+    assert fitted.mape < 0.06
+    assert before.mape > 0.6
+    assert fitted.kendall_tau >= before.kendall_tau
+    assert {case.time.model for case in fitted.cases} == {"calibrated"}
+
+
+def test_calibrated_scores_are_what_the_fit_predicts() -> None:
+    found = calibrate("t4", rows())
+    count = network_columns(oracle.to_spec(oracle.load_cfg("FBNet-C")), HALF).count
+    (seconds,) = predict(found, [roof_times_of(count.kernels, count, oracle.load_device("t4"))])
+    cost = oracle.score("FBNet-C", ["t4"], dtype="float16", model="calibrated", calibrations=[found])
+    assert cost.latency_ms["t4"] == pytest.approx(seconds * 1e3, rel=1e-9)
+
+
+def test_rows_are_chosen_by_device_and_workload(tmp_path: Path) -> None:
+    mixed = [
+        *rows(),
+        replace(rows()[0], device="NVIDIA T4", family="mine"),
+        replace(rows()[0], device="p4"),
+        replace(rows()[0], workload=HALF.with_(runtime="compiled")),
+    ]
+    write_measurements(tmp_path / "m.csv", mixed)
+    found = compare("t4", tmp_path / "m.csv", runtime="eager", model="roofline")
+    assert len(found.cases) == 7
+    assert set(found.by_family) == {"resnet", "nasbench201", "fbnet", "mine"}
+    assert calibrate("t4", tmp_path / "m.csv", runtime="compiled").origin.source == "m.csv"
+    with pytest.raises(OracleError, match="several workloads, choose one: float16, inference, compiled, nchw; float16"):
+        calibrate("t4", mixed)
+    with pytest.raises(OracleError, match="dtype='int8': no measurement is of it; there are float16"):
+        calibrate("t4", mixed, dtype="int8")
+    with pytest.raises(OracleError, match=r"device='rtx-4090': no measurement is of it .*, only NVIDIA T4, p4, t4"):
+        calibrate("rtx-4090", mixed)
+    with pytest.raises(ConfigError, match="NoNet"):
+        calibrate("t4", [replace(rows()[0], network="NoNet")])
+
+
+def comparison(*numbers: tuple[int, float, float]) -> Comparison:
+    """Of MACs, measured and predicted latency."""
+    time = oracle.score("R-56", ["t4"]).times["t4"]
+    cases = [
+        Case(f"n{i}", "even" if i % 2 == 0 else "odd", Workload(), ms, replace(time, latency_ms=said), macs)
+        for i, (macs, ms, said) in enumerate(numbers)
+    ]
+    return Comparison("t4", tuple(cases))
+
+
+def test_errors_by_hand() -> None:
+    found = comparison((1, 1.0, 1.05), (2, 2.0, 1.0), (3, 4.0, 5.0))
+    assert found.mape == pytest.approx((0.05 + 0.5 + 0.25) / 3)
+    assert found.median == pytest.approx(0.25)
+    assert found.within_10 == pytest.approx(1 / 3)
+    assert found.coverage is None
+    assert found.kendall_tau == pytest.approx(1 / 3)
+    assert [case.network for case in found.worst] == ["n1", "n2", "n0"]
+    assert list(found.by_family) == ["odd", "even"]
+    assert found.by_family["even"] == pytest.approx((2, 0.15, 0.15))
+    assert found.by_family["odd"] == pytest.approx((1, 0.5, -0.5))
+
+
+def test_choices_by_hand() -> None:
+    """Measured, n1 is beaten by n2 (more MACs, less time); predicted, n2 looks slow and n1 stays on the front."""
+    found = comparison((1, 1.0, 1.0), (2, 3.0, 2.0), (3, 2.0, 4.0))
+    assert found.front == (2, 2, 3)
+    assert found.regret == pytest.approx((0.5 / 3, 0.5))
+    perfect = comparison((1, 1.0, 2.0), (2, 3.0, 6.0), (3, 2.0, 4.0))
+    assert perfect.front == (2, 2, 2)
+    assert perfect.regret == (0, 0)
+
+
+def test_orders_are_per_image() -> None:
+    small = comparison((1, 1.0, 1.0), (2, 3.0, 3.0))
+    first = replace(
+        small.cases[0], workload=Workload(8), measured_ms=8.0, time=replace(small.cases[0].time, latency_ms=8.0)
+    )
+    assert Comparison("t4", (first, small.cases[1])).kendall_tau == 1
+
+
+def test_plain_data() -> None:
+    found = comparison((1, 1.0, 1.0), (2, 3.0, 2.0), (3, 2.0, 4.0)).to_dict()
+    assert found["pareto"] == {"measured": 2, "predicted": 3, "found": 2}
+    assert found["by_family"]["odd"] == {"measurements": 1, "mape": pytest.approx(1 / 3), "bias": pytest.approx(-1 / 3)}

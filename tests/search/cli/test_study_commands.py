@@ -1,0 +1,136 @@
+"""`oracle-search run` and what follows it, as a person types them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+import oracle
+from oracle.cli import main as oracle_main
+from search.cli import main
+
+STUDY = {
+    "SPACE": {
+        "SETUP": {
+            "SAMPLERS": {
+                "REGNET.DEPTH": {"TYPE": "grid_sampler", "RANGE": [2, 6], "STEP": 1},
+                "REGNET.W0": {"TYPE": "grid_sampler", "RANGE": [8, 64], "STEP": 8},
+            },
+            "CONSTRAINTS": {"REGNET": {"NUM_STAGES": [0, 0]}},
+            "BASE_CFG": {
+                "MODEL": {"TYPE": "regnet", "NUM_CLASSES": 10},
+                "REGNET": {"WA": 0.0, "WM": 2.0, "GROUP_W": 8},
+                "TRAIN": {"IM_SIZE": 32},
+            },
+        }
+    },
+    "OBJECTIVES": ["maximise macs", "minimise latency_ms@t4"],
+    "CONSTRAINTS": ["params <= 20e3"],
+    "SAMPLER": {"TYPE": "tpe", "STARTUP": 4},
+    "TRIALS": 6,
+}
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Writes a study file into an empty working directory."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(**changes: object) -> Path:
+        path = tmp_path / "tiny.yaml"
+        path.write_text(yaml.safe_dump(STUDY | changes))
+        return path
+
+    return write
+
+
+def test_from_run_to_a_scored_winner(study: Callable[..., Path], capsys: Capture) -> None:
+    assert main(["run", str(study())]) == 0
+    assert "on the front: maximise macs, minimise latency_ms@t4" in capsys.readouterr().out
+    assert Path("tiny.journal").is_file()
+
+    assert main(["resume", "tiny", "--trials", "8"]) == 0
+    assert main(["worker", "tiny"]) == 0  # nothing is left to do
+    capsys.readouterr()
+
+    assert main(["trials", "tiny", "--format", "csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    evaluated = [row for row in rows if row["outcome"] == "evaluated"]
+    assert len(evaluated) == 8
+    assert all(float(row["params"]) <= 20e3 for row in evaluated)
+
+    assert main(["best", "tiny", "--yaml", "best.yaml"]) == 0
+    assert "Best feasible" in capsys.readouterr().out
+    best = oracle.score(oracle.load_cfg("best.yaml"))
+    assert best.macs == max(float(row["macs"]) for row in evaluated)
+    assert oracle_main(["score", "best.yaml", "-d", "t4"]) == 0
+    capsys.readouterr()
+    assert main(["best", "tiny", "--yaml", "-"]) == 0
+    assert capsys.readouterr().out == Path("best.yaml").read_text()
+
+    assert main(["front", "tiny", "--configs", "front", "--format", "json"]) == 0
+    front = json.loads(capsys.readouterr().out)["trials"]
+    assert {path.stem for path in Path("front").iterdir()} == {f"trial-{row['trial']}" for row in front}
+
+    assert main(["rerank", "tiny", "--device", "jetson-nano", "--format", "csv"]) == 0
+    ranked = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert len(ranked) == 8
+    assert main(["rerank", "tiny", "--device", "jetson-nano"]) == 0
+    assert "tiny on jetson-nano" in capsys.readouterr().out
+
+    assert main(["export", "tiny", "-o", "study.json"]) == 0
+    exported = json.loads(Path("study.json").read_text())
+    assert exported["plan"]["CONSTRAINTS"] == ["params <= 20e3"]
+    assert len(exported["trials"]) == len(rows)
+    assert main(["trials", "tiny"]) == 0
+    assert "rejected" in capsys.readouterr().out
+
+
+def test_a_study_without_feasible_members_exits_with_2(study: Callable[..., Path], capsys: Capture) -> None:
+    assert main(["run", str(study(CONSTRAINTS=["params <= 10"]))]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("oracle-search: error: CONSTRAINTS: nothing is feasible")
+    assert error.count("\n") == 1
+    assert main(["best", "tiny"]) == 2
+    assert "has no feasible evaluated trial yet" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"CONSTRAINTS": ["paramz <= 10"]}, "CONSTRAINTS[0]: unknown score 'paramz'"),
+        (
+            {"OBJECTIVES": ["maximise quality"], "QUALITY": {"TYPE": "call", "FUNCTION": "no.such:f"}},
+            "QUALITY.FUNCTION",
+        ),
+        ({"TRIAL": 5}, "TRIAL: unknown key; did you mean TRIALS?"),
+    ],
+)
+def test_a_bad_study_file_is_one_line(
+    study: Callable[..., Path], capsys: Capture, changes: dict[str, object], words: str
+) -> None:
+    assert main(["run", str(study(**changes))]) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+
+
+def test_flags_of_run_win_over_the_file(study: Callable[..., Path], capsys: Capture) -> None:
+    assert main(["run", str(study()), "--trials", "3", "--seed", "5", "--name", "other", "--storage", "o.journal"]) == 0
+    assert "other: " in capsys.readouterr().out
+    assert main(["trials", "o.journal", "--outcome", "evaluated", "--format", "csv"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1 + 3
+
+
+def test_a_study_that_is_not_there(study: Callable[..., Path], capsys: Capture) -> None:
+    study()
+    assert main(["best", "nowhere"]) == 2
+    assert "nowhere.journal: no such file" in capsys.readouterr().err

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+import yaml
+
+import oracle
+from oracle.errors import OracleError
+from search.study import Results, StudyPlan, open_results, run_study
+from search.study.results import find_study
+
+Make = Callable[..., StudyPlan]
+
+
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tmp_path_factory.mktemp("study") / "small.journal")
+
+
+@pytest.fixture
+def results(storage: str, make_plan: Make) -> Results:
+    """Twenty evaluated networks; made once, and then read."""
+    plan = make_plan(SAMPLER={"TYPE": "tpe", "STARTUP": 4}, TRIALS=20, DEVICES=["raspberry-pi-4"])
+    return run_study(plan, storage)
+
+
+def test_every_trial_stores_what_it_is_and_what_it_costs(results: Results) -> None:
+    for record in results.evaluated:
+        cost = oracle.score(results.spec(record), devices=["raspberry-pi-4", "t4"])
+        assert record.scores["macs"] == cost.macs
+        assert record.scores["peak_memory_bytes"] == cost.peak_memory_bytes
+        for device in ("raspberry-pi-4", "t4"):
+            assert record.scores[f"latency_ms@{device}"] == pytest.approx(cost.latency_ms[device], rel=1e-12)
+        assert record.values == (cost.macs, pytest.approx(cost.latency_ms["t4"]))
+        assert record.constraints == {"structure": 0.0, "params": pytest.approx((cost.params or 0) / 20e3 - 1)}
+
+
+def test_best_is_feasible_and_best(results: Results) -> None:
+    values = [record.values for record in results.evaluated]
+    assert all(record.scores["params"] <= 20e3 for record in results.evaluated)
+    assert results.best().values[0] == max(value[0] for value in values)
+    assert results.best("latency_ms@t4").values[1] == min(value[1] for value in values)
+    infeasible = [record for record in results.trials if record.outcome == "rejected"]
+    assert max(record.scores["macs"] for record in infeasible) > results.best().values[0]
+    with pytest.raises(OracleError, match="expected one of macs, latency_ms@t4"):
+        results.best("params")
+
+
+def test_front_against_all_pairs_and_against_optuna(results: Results) -> None:
+    values = {record.number: record.values for record in results.evaluated}
+    by_hand = {
+        number
+        for number, (macs, ms) in values.items()
+        if not any(a >= macs and b <= ms and (a, b) != (macs, ms) for a, b in values.values())
+    }
+    assert {record.number for record in results.front()} == by_hand
+    assert by_hand <= {trial.number for trial in results.study.best_trials}
+
+
+def test_winner_as_yaml(results: Results, tmp_path: Path) -> None:
+    record = results.best()
+    path = tmp_path / "best.yaml"
+    path.write_text(results.config(record))
+    assert oracle.to_spec(oracle.load_cfg(path)) == results.spec(record)
+    assert "COST" not in yaml.safe_load(path.read_text())  # pycls does not know it
+
+
+def test_rerank_is_scoring_anew(results: Results) -> None:
+    ranked = results.rerank("jetson-nano")
+    assert len(ranked) == len(results.evaluated)
+    direct = {r.number: oracle.score(results.spec(r), devices=["jetson-nano"]) for r in results.evaluated}
+    for row in ranked:
+        assert row.latency_ms == pytest.approx(direct[row.record.number].latency_ms["jetson-nano"], rel=1e-12)
+    assert [row.latency_ms for row in ranked] == sorted(row.latency_ms for row in ranked)
+    pairs = [(row.record.values[0], row.latency_ms) for row in ranked]
+    for row, (macs, ms) in zip(ranked, pairs, strict=True):
+        beaten = any(a >= macs and b <= ms and (a, b) != (macs, ms) for a, b in pairs)
+        assert row.on_front == (not beaten)
+
+
+def test_rows_are_flat_and_alike(results: Results) -> None:
+    rows = results.rows()
+    assert len({tuple(row) for row in rows}) == 1
+    record = results.evaluated[0]
+    row = rows[record.number]
+    assert row["latency_ms@t4"] == record.scores["latency_ms@t4"]
+    assert row["constraint params"] == record.constraints["params"]
+    assert row["REGNET.DEPTH"] == record.config["REGNET.DEPTH"]
+
+
+def test_a_dashboard_sees_names(results: Results) -> None:
+    assert results.study.metric_names == ["macs", "latency_ms@t4"]
+    trial = results.study.trials[results.evaluated[0].number]
+    assert set(trial.constraints) == {"structure", "params"}
+    assert set(trial.params) == {"REGNET.DEPTH", "REGNET.W0", "REGNET.STEM_W", "OPTIM.BASE_LR"}
+
+
+def test_a_study_is_found_by_file_name_or_journal(results: Results, storage: str, tmp_path: Path) -> None:
+    assert find_study("digits") == ("digits", "digits.journal")
+    assert find_study("digits", "sqlite:///x.db") == ("digits", "sqlite:///x.db")
+    assert find_study(storage) == ("small", storage)
+    assert len(open_results(storage).trials) == len(results.trials)
+    with pytest.raises(OracleError, match=r"no study 'other' in .*; it has small"):
+        open_results("other", storage)
+    with pytest.raises(OracleError, match="no such file"):
+        open_results("other", str(tmp_path / "none.journal"))
+    optuna.create_study(storage=f"sqlite:///{tmp_path}/foreign.db", study_name="foreign")
+    with pytest.raises(OracleError, match="was not made by oracle-search"):
+        open_results("foreign", f"sqlite:///{tmp_path}/foreign.db")
+
+
+def test_another_version_that_reads_a_config_otherwise_is_told(results: Results) -> None:
+    from dataclasses import replace
+
+    record: Any = results.evaluated[0]
+    changed = replace(record, config={**record.config, "REGNET.DEPTH": record.config["REGNET.DEPTH"] + 1})
+    with pytest.raises(OracleError, match="is another network to this version"):
+        results.spec(changed)
