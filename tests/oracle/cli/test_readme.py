@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 import oracle
-from oracle.counting import flops
+from oracle.counting.flops import registry
 from oracle.counting.conventions import CONVENTIONS
 from oracle.devices import list_devices
 
@@ -90,7 +90,7 @@ def test_the_operator_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
             return found
 
     (code,) = blocks("python")
-    monkeypatch.setattr(flops, "_FORMULAS", dict(flops._FORMULAS))
+    monkeypatch.setattr(registry, "_FORMULAS", dict(registry._FORMULAS))
     exec(compile(code, "README.md", "exec"), {})  # noqa: S102 - our own README
     cost = oracle.profile(Scaled(), torch.empty(4, 5), torch.empty(5, 6))
     assert (cost.macs, cost.flops, cost.unknown) == (4 * 5 * 6, 2 * 4 * 5 * 6 + 4 * 6, ())

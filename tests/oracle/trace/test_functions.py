@@ -50,10 +50,9 @@ def test_attention_inside_a_python_function_is_caught() -> None:
     assert [row.function for row in table.rows if row.op_class == "attention"] == ["scaled_dot_product_attention"]
 
 
-def test_backward_rows_come_from_the_call_for_gradients() -> None:
+def test_backward_rows_come_from_later_calls() -> None:
     table = traced(lambda self, x: self.linear(x).relu(), (3, 4), mode="training")
     backward = [row for row in table.rows if row.phase == "backward"]
-    assert {row.function for row in backward} == {"grad"}
     assert min(row.call for row in backward) > max(row.call for row in table.rows if row.phase == "forward")
 
 

@@ -1,0 +1,137 @@
+"""Matrix products, convolutions, attention: what has MACs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from oracle.counting.flops.registry import Dim, Work, register_flops
+from oracle.optable import Shape, prod
+
+
+def _matmul(batch: Dim, m: Dim, k: Dim, n: Dim) -> Work:
+    macs = batch * m * k * n
+    return Work(macs, 2 * macs)
+
+
+@register_flops("aten.mm", "aten._int_mm", "aten._scaled_mm")
+def _mm(a: Shape, b: Shape, *rest: Any, out: Shape, **kwargs: Any) -> Work:
+    return _matmul(1, a[0], a[1], b[1])
+
+
+@register_flops("aten.addmm")
+def _addmm(bias: Shape, a: Shape, b: Shape, *rest: Any, out: Shape, **kwargs: Any) -> Work:
+    macs, flops = _matmul(1, a[0], a[1], b[1])
+    return Work(macs, flops + prod(out))
+
+
+@register_flops("aten.bmm")
+def _bmm(a: Shape, b: Shape, *rest: Any, out: Shape, **kwargs: Any) -> Work:
+    return _matmul(a[0], a[1], a[2], b[2])
+
+
+@register_flops("aten.baddbmm")
+def _baddbmm(bias: Shape, a: Shape, b: Shape, *rest: Any, out: Shape, **kwargs: Any) -> Work:
+    macs, flops = _matmul(a[0], a[1], a[2], b[2])
+    return Work(macs, flops + prod(out))
+
+
+@register_flops("aten.addbmm")
+def _addbmm(bias: Shape, a: Shape, b: Shape, *rest: Any, out: Shape, **kwargs: Any) -> Work:
+    macs, flops = _matmul(a[0], a[1], a[2], b[2])
+    return Work(macs, flops + prod(out))
+
+
+@register_flops("aten.mv")
+def _mv(a: Shape, x: Shape, out: Shape) -> Work:
+    return _matmul(1, a[0], a[1], 1)
+
+
+@register_flops("aten.addmv")
+def _addmv(bias: Shape, a: Shape, x: Shape, *rest: Any, out: Shape, **kwargs: Any) -> Work:
+    macs, flops = _matmul(1, a[0], a[1], 1)
+    return Work(macs, flops + prod(out))
+
+
+@register_flops("aten.dot", "aten.vdot")
+def _dot(a: Shape, b: Shape, out: Shape) -> Work:
+    return _matmul(1, 1, a[0], 1)
+
+
+@register_flops("aten.convolution", "aten._convolution")
+def _convolution(
+    x: Shape, weight: Shape, bias: Shape | None, stride: Any, padding: Any, dilation: Any, transposed: bool, *rest: Any,
+    out: Shape,
+) -> Work:  # fmt: skip
+    # Each output element is a dot product with one filter; transposed, each input element meets one filter.
+    macs = prod(x if transposed else out) * prod(weight[1:])
+    return Work(macs, 2 * macs + (0 if bias is None else prod(out)))
+
+
+@register_flops("aten.convolution_backward")
+def _convolution_backward(
+    grad: Shape, x: Shape, weight: Shape, bias_sizes: Any, stride: Any, padding: Any, dilation: Any, transposed: bool,
+    output_padding: Any, groups: Any, mask: Any, out: Any,
+) -> Work:  # fmt: skip
+    # The gradients of the input and of the weight each take as many products as the forward pass.
+    macs = prod(x if transposed else grad) * prod(weight[1:])
+    wanted = int(mask[0]) + int(mask[1])
+    return Work(wanted * macs, 2 * wanted * macs + (prod(grad) if mask[2] else 0))
+
+
+def _scores(q: Shape, k: Shape, half: bool) -> Dim:
+    """Scores per head that are computed; half: those on and below the diagonal of a top-left aligned mask."""
+    length, context = q[-2], k[-2]
+    if not half:
+        return length * context
+    diagonal = min(length, context)
+    return diagonal * (diagonal + 1) // 2 + (length - diagonal) * context
+
+
+@register_flops("oracle.attention")
+def _attention(
+    q: Shape, k: Shape, v: Shape, mask: Shape | None, dropout_p: float, is_causal: bool, out: Any,
+    causal_half: bool = False,
+) -> Work:  # fmt: skip
+    # Per score: q.k and p.v (MACs); scale, and softmax (max, subtract, exponential, sum, divide).
+    scores = prod(q[:-2]) * _scores(q, k, causal_half and is_causal)
+    macs = scores * (q[-1] + v[-1])
+    return Work(macs, 2 * macs + scores * (6 + (mask is not None)))
+
+
+@register_flops("oracle.attention_backward")
+def _attention_backward(
+    grad: Shape, q: Shape, k: Shape, v: Shape, o: Shape, logsumexp: Shape, mask: Shape | None, dropout_p: float,
+    is_causal: bool, mask_grad: bool, out: Any, causal_half: bool = False,
+) -> Work:  # fmt: skip
+    # FlashAttention (arXiv 2205.14135, algorithm 4): scores again, dV, dP, dQ, dK: 3 products over the width of q
+    # and 2 over that of v; per score: scale, subtract, exponential; p * (dp - d) and scale again.
+    scores = prod(q[:-2]) * _scores(q, k, causal_half and is_causal)
+    macs = scores * (3 * q[-1] + 2 * v[-1])
+    return Work(macs, 2 * macs + scores * (6 + (mask is not None)) + 2 * prod(o))
+
+
+@register_flops(*(
+    f"aten._scaled_dot_product_{name}_attention" for name in ("flash", "efficient", "cudnn")
+))  # fmt: skip
+def _chosen_attention(
+    q: Shape, k: Shape, v: Shape, *rest: Any, out: Any, causal_half: bool = False, **kwargs: Any
+) -> Work:
+    return _attention(q, k, v, None, 0.0, False, out)
+
+
+@register_flops("aten._trilinear")
+def _trilinear(
+    a: Shape, b: Shape, c: Shape, expand_a: Any, expand_b: Any, expand_c: Any, *rest: Any, out: Shape
+) -> Work:  # fmt: skip
+    # The three meet in one space of dimensions, where each lacks some; per point two products and a sum.
+    sizes: dict[int, Dim] = {}
+    for shape, expanded in ((a, expand_a), (b, expand_b), (c, expand_c)):
+        own = [dim for dim in range(len(shape) + len(expanded)) if dim not in expanded]
+        sizes.update(zip(own, shape, strict=True))
+    points = prod(sizes.values())
+    return Work(points, 3 * points)
+
+
+@register_flops("aten._grouped_mm")
+def _grouped_mm(a: Shape, b: Shape, *rest: Any, out: Shape, **kwargs: Any) -> Work:
+    return _matmul(a[0] if len(a) == len(b) == 3 else 1, a[-2], a[-1], b[-1])

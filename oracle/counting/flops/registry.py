@@ -1,0 +1,84 @@
+"""The registry of formulas, and the lookup that counts a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from oracle.counting.flops.pointwise import POINTWISE_FLOPS
+from oracle.errors import OracleError
+from oracle.optable import Row, Shape, prod
+from oracle.trace.classify import register_class
+
+__all__ = ["Dim", "Work", "elements", "register_flops", "work_of"]
+
+Dim = Any
+
+
+class Work(NamedTuple):
+    """What one operator computes: multiply-adds, and all floating-point operations (2 per MAC included)."""
+
+    macs: Dim
+    flops: Dim
+
+
+Formula = Callable[..., Work]
+_FORMULAS: dict[str, Formula] = {}
+
+
+def register_flops(*names: str, op_class: str | None = None) -> Callable[[Formula], Formula]:
+    """Register the formula of one or more operators; a duplicate is an error.
+
+    Args:
+        names: operators as `namespace.name`, for instance "aten.mm", or "mylib.conv" of a `torch.library` operator.
+        op_class: the class of a custom operator (see `oracle.optable.OP_CLASSES`); "other" if not given.
+
+    Example:
+        >>> @register_flops("mylib.scaled_mm", op_class="matmul")
+        ... def scaled_mm(a, b, scale, out):
+        ...     return Work(macs=a[0] * a[1] * b[1], flops=2 * a[0] * a[1] * b[1] + prod(out))
+    """
+
+    def register(formula: Formula) -> Formula:
+        for name in names:
+            if name in _FORMULAS:
+                raise OracleError(f"operator={name} has a FLOP formula already: {_FORMULAS[name].__name__}")
+            _FORMULAS[name] = formula
+            if op_class is not None:
+                register_class(name, op_class)
+        return formula
+
+    return register
+
+
+def work_of(row: Row, causal: str = "full") -> Work | None:
+    """What a row computes, or None where nobody has said.
+
+    Args:
+        row: from a trace.
+        causal: "full" counts causal attention like full attention, as torch's FlopCounterMode does; "half" counts
+            the scores under the mask's diagonal only, as kernels that skip masked blocks compute.
+    """
+    formula = _FORMULAS.get(row.name)
+    if formula is not None:
+        if causal == "half" and row.op_class == "attention":
+            return formula(*row.args, out=row.out, causal_half=True, **row.kwargs)
+        return formula(*row.args, out=row.out, **row.kwargs)
+    short = row.name.split(".")[-1].removeprefix("_foreach_").rstrip("_")
+    if row.op_class in ("copy", "embedding") and short not in POINTWISE_FLOPS:
+        return Work(0, 0)
+    if row.pointwise or row.op_class == "elementwise" or short in POINTWISE_FLOPS:
+        # In-place operators on lists of tensors return nothing: what they change, they were given first.
+        return Work(0, POINTWISE_FLOPS.get(short, 1) * elements(row.args[0] if row.out is None else row.out))
+    return None
+
+
+def elements(shapes: Any) -> Dim:
+    """Elements of a shape, or of all shapes in a list."""
+    if isinstance(shapes, Shape):
+        return prod(shapes)
+    total: Dim = 0
+    for shape in shapes:
+        if isinstance(shape, tuple):
+            total = total + elements(shape)
+    return total
