@@ -33,7 +33,7 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from pathlib import PurePath
+    from pathlib import Path
 
     from oracle.devices import load_device
     from oracle.measure import device_yaml, probe
@@ -42,11 +42,12 @@ def _run(args: argparse.Namespace) -> int:
     from oracle.report.table import device_tables
 
     file = None if args.output == "-" else args.output
-    name = PurePath(file).stem if file else "host"
+    name = Path(file).stem if file else "host"
     found = probe(args.on, name=name, threads=args.threads, clock=args.clock, seconds=args.seconds)
     if file is None:
         write(device_yaml(found))
     else:
         write_text(file, device_yaml(found))
-        show(device_tables(load_device(file)))
+        if Path(file).is_file():
+            show(device_tables(load_device(Path(file))))
     return 0

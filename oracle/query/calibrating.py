@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from oracle.calibration import Calibration, Origin, Prior, fit, general_prior, prior_calibration
 from oracle.config import load_cfg
@@ -13,11 +13,12 @@ from oracle.counting.chain import count_net
 from oracle.devices import Device
 from oracle.errors import WorkloadError
 from oracle.families import to_spec
-from oracle.imports.points import roof_times_of
-from oracle.measure.measurement import Measurement, read_measurements
 from oracle.query.calibrated import trust_of
 from oracle.query.devices import find_devices
 from oracle.spec import NetSpec, Workload
+
+if TYPE_CHECKING:
+    from oracle.measure import Measurement
 
 __all__ = ["Measured", "calibrate", "measured_on"]
 
@@ -56,6 +57,8 @@ def calibrate(
         OracleError: measurements that cannot be read, none of this device, more than one workload, or a network that
             cannot be built.
     """
+    from oracle.imports.points import roof_times_of  # scoring need not wait for profilers and benchmarks
+
     (place,) = find_devices([device])
     chosen = measured_on(place, measurements, dtype=dtype, mode=mode, runtime=runtime, layout=layout)
     workload = chosen[0].item.workload
@@ -88,6 +91,8 @@ def measured_on(
     Raises:
         OracleError: as `calibrate`.
     """
+    from oracle.measure import read_measurements
+
     rows = read_measurements(measurements) if isinstance(measurements, (str, Path)) else list(measurements)
     names = {device.name, device.title, *device.aliases}
     here = [item for item in rows if item.device in names]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 from oracle._ranks import kendall_tau_b, spearman_rho
 from oracle.calibration import Calibration, load_calibration
 from oracle.devices import Device
-from oracle.measure.measurement import Measurement
 from oracle.query.calibrating import measured_on
 from oracle.query.cost import DeviceTime
 from oracle.query.devices import find_devices
 from oracle.query.ranking import is_dominated
 from oracle.query.timing import cost_of, network_columns
 from oracle.spec import Workload
+
+if TYPE_CHECKING:
+    from oracle.measure import Measurement
 
 __all__ = ["Case", "Comparison", "compare"]
 

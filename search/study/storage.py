@@ -69,10 +69,31 @@ def _line(error: BaseException) -> str:
 def _tables(url: str) -> BaseStorage:
     from optuna.storages import get_storage
 
-    if url.startswith("sqlite"):
-        # Waiting for a writer is no error: SQLite's own five seconds are not enough for several workers.
-        return get_storage(RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 120}}))
-    return get_storage(RDBStorage(url, engine_kwargs={"pool_pre_ping": True}))
+    if not url.startswith("sqlite"):
+        return get_storage(RDBStorage(url, engine_kwargs={"pool_pre_ping": True}))
+    # Waiting for a writer is no error: SQLite's own five seconds are not enough for several workers.
+    storage = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 120}})
+    _serialise(storage.engine)
+    return get_storage(storage)
+
+
+def _serialise(engine: Any) -> None:
+    """Let every transaction begin with SQLite's write lock.
+
+    optuna locks rows that it is about to change with FOR UPDATE, which SQLite ignores: two workers would take
+    one waiting trial. (SQLAlchemy documents these two listeners as the way to a BEGIN of one's own.)
+    """
+    from sqlalchemy import event
+
+    def hand_over(connection: Any, _: Any) -> None:
+        connection.isolation_level = None
+
+    def begin(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    event.listen(engine, "connect", hand_over)
+    event.listen(engine, "begin", begin)
+    engine.dispose()  # connections that were made before
 
 
 def _check_sqlite(path: Path, *, create: bool) -> None:

@@ -82,6 +82,34 @@ def test_writers_killed_at_any_moment_leave_whole_lines_and_no_lock(tmp_path: Pa
     assert lines[-1]["mark"] == 9
 
 
+def _pop(storage: str, found: multiprocessing.SimpleQueue[list[int]]) -> None:
+    study = optuna.load_study(storage=open_storage(storage), study_name="s")
+    numbers = []
+    for _ in range(20):
+        trial = study.ask()
+        if "waiting" in trial.user_attrs:
+            numbers.append(trial.number)
+    found.put(numbers)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="workers are forked, which this system cannot do")
+@pytest.mark.parametrize("scheme", ["sqlite:///", ""])
+def test_a_waiting_trial_goes_to_one_worker(tmp_path: Path, scheme: str) -> None:
+    storage = f"{scheme}{tmp_path}/a.db"
+    study = optuna.create_study(storage=open_storage(storage), study_name="s")
+    for _ in range(40):
+        study.enqueue_trial({}, user_attrs={"waiting": True})
+    fork = multiprocessing.get_context("fork")
+    found: multiprocessing.SimpleQueue[list[int]] = fork.SimpleQueue()
+    workers = [fork.Process(target=_pop, args=(storage, found), daemon=True) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    numbers = [number for _ in workers for number in found.get()]
+    for worker in workers:
+        worker.join()
+    assert sorted(numbers) == list(range(40))
+
+
 @pytest.mark.parametrize(
     ("source", "words"),
     [
