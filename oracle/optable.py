@@ -210,12 +210,12 @@ class ModuleCall(NamedTuple):
     @property
     def params(self) -> dict[str, tuple[int, ...]]:
         """Shapes of its own parameters by name."""
-        return {name: tuple(param.shape) for name, param in self.module._parameters.items() if param is not None}
+        return {name: tuple(param.shape) for name, param in self.module._parameters.items() if param is not None}  # noqa: SLF001
 
     @property
     def leaf(self) -> bool:
         """Whether it contains no other module."""
-        return not self.module._modules
+        return not self.module._modules  # noqa: SLF001
 
 
 class FunctionCall(NamedTuple):

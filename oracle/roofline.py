@@ -165,7 +165,7 @@ def time_kernels(
     """
     roofs = Roofs.of(kinds, list(matrix_flops != 0), list(vector_flops != 0), device, efficiency)
     numbers = [column.tolist() for column in (matrix_flops, vector_flops, traffic_bytes)]
-    pairs = [_roof_times(roofs, index, *kernel, max) for index, kernel in enumerate(zip(*numbers, strict=True))]
+    pairs = [_roof_times(roofs, index, m, v, b, max) for index, (m, v, b) in enumerate(zip(*numbers, strict=True))]
     compute_s, memory_s = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
     total_s = np.maximum(np.maximum(compute_s, memory_s), efficiency.floor_s) + efficiency.launch_s
     return Timing(total_s, compute_s, memory_s, efficiency.launch_s, efficiency.call_s, efficiency.floor_s)

@@ -60,9 +60,7 @@ def chain(**layers: nn.Module | None) -> nn.Sequential:
     return nn.Sequential(OrderedDict((name, layer) for name, layer in layers.items() if layer is not None))
 
 
-def conv2d(
-    w_in: int, w_out: int, kernel: int, stride: int = 1, groups: int = 1, bias: bool = False
-) -> nn.Conv2d:
+def conv2d(w_in: int, w_out: int, kernel: int, stride: int = 1, groups: int = 1, bias: bool = False) -> nn.Conv2d:
     """Convolution of odd kernel: (N, w_in, H, W) -> (N, w_out, ceil(H / stride), ceil(W / stride))."""
     padding = (kernel - 1) // 2
     return uninitialised(nn.Conv2d, w_in, w_out, kernel, stride, padding, groups=groups, bias=bias)
@@ -110,8 +108,6 @@ class ConvStyle:
         """Convolution without bias, batch norm; shapes as in `conv2d`."""
         return chain(conv=conv2d(w_in, w_out, kernel, stride, groups), bn=self.norm(w_out))
 
-    def conv_bn_act(
-        self, w_in: int, w_out: int, kernel: int, stride: int = 1, groups: int = 1
-    ) -> nn.Sequential:
+    def conv_bn_act(self, w_in: int, w_out: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
         """Convolution without bias, batch norm, activation; shapes as in `conv2d`."""
         return chain(conv=conv2d(w_in, w_out, kernel, stride, groups), bn=self.norm(w_out), act=self.act())

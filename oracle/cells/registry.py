@@ -86,9 +86,7 @@ def make_cell(spec: CellSpec) -> nn.Module:
     }
     if any(faults.values()):
         complaint = "; ".join(f"{what} {', '.join(names)}" for what, names in faults.items() if names)
-        raise ConfigError(
-            f"cell kind={spec.kind!r}: {complaint}; expected the parameters {', '.join(parameters)}"
-        )
+        raise ConfigError(f"cell kind={spec.kind!r}: {complaint}; expected the parameters {', '.join(parameters)}")
     try:
         return entry.factory(**kwargs)
     except OracleError:

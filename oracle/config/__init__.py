@@ -40,9 +40,7 @@ def load_cfg(source: str | Path, overrides: Iterable[Any] | None = None) -> CfgN
     return _finished([(values, str(file)) for file, values in layers(path)], overrides, path.stem)
 
 
-def cfg_from_dict(
-    values: Mapping[str, Any], overrides: Iterable[Any] | None = None, name: str = ""
-) -> CfgNode:
+def cfg_from_dict(values: Mapping[str, Any], overrides: Iterable[Any] | None = None, name: str = "") -> CfgNode:
     """A frozen config from nested mappings, checked as a file's would be.
 
     Args:

@@ -39,9 +39,7 @@ def locate(source: str | Path, kind: str = "networks") -> Path:
     except (OSError, TypeError, ValueError) as error:
         raise ConfigError(f"not a usable path: {error}", file=str(source)) from None
     if path.suffix.lower() == ".py":
-        raise ConfigError(
-            "Python configs are refused, because loading one runs it; write YAML", file=str(source)
-        )
+        raise ConfigError("Python configs are refused, because loading one runs it; write YAML", file=str(source))
     name = str(source)
     by_path = isinstance(source, Path) or path.suffix in _SUFFIXES or name != path.name
     named = None if by_path else find_config(kind, name) or find_config(kind, _our_name(name))
@@ -83,9 +81,7 @@ def layers(path: Path, chain: tuple[Path, ...] = ()) -> list[tuple[Path, dict[st
     if isinstance(bases, str):
         bases = [bases]
     if not isinstance(bases, list) or not all(isinstance(base, str) for base in bases):
-        raise ConfigError(
-            f"value {bases!r}: expected a path or a list of paths", key=BASE_KEY, file=str(path)
-        )
+        raise ConfigError(f"value {bases!r}: expected a path or a list of paths", key=BASE_KEY, file=str(path))
     found: list[tuple[Path, dict[str, Any]]] = []
     for base in bases:
         try:

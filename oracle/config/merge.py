@@ -121,9 +121,7 @@ def _unknown(key: str, cfg: CfgNode, file: str) -> ConfigError:
     if not section:
         hint = closest(name, [*cfg, *sorted(TRAINING_ONLY)], 1) or f"; ours are {', '.join(cfg)}"
         return ConfigError(f"unknown section{hint}", key=key, file=file)
-    namesakes = [
-        f"{other}.{name}" for other, node in cfg.items() if isinstance(node, CfgNode) and name in node
-    ]
+    namesakes = [f"{other}.{name}" for other, node in cfg.items() if isinstance(node, CfgNode) and name in node]
     siblings = [f"{section}.{sibling}" for sibling in _near(name, cfg[section])]
     likely = (namesakes + siblings)[:3]
     hint = f"did you mean {' or '.join(likely)}?" if likely else f"{section} has {', '.join(cfg[section])}"
@@ -139,9 +137,7 @@ def _convert(key: str, value: Any, default: Any, file: str) -> Any:
     """The value in the type of the default it replaces."""
     converted = _typed(key, value, type(default), file)
     if key in CHOICES and converted not in CHOICES[key]:
-        raise ConfigError(
-            f"value {_shown(value)}: expected one of {', '.join(CHOICES[key])}", key=key, file=file
-        )
+        raise ConfigError(f"value {_shown(value)}: expected one of {', '.join(CHOICES[key])}", key=key, file=file)
     return converted
 
 
@@ -158,16 +154,12 @@ def _typed(key: str, value: Any, kind: type, file: str) -> Any:
         hint = " (YAML reads yes, no, on and off as booleans; quote the word)" if trap else ""
         raise _mismatch(key, value, _WORDS[kind] + hint, file)
     if kind in (int, float) and not 0 <= converted <= _LARGEST:  # NaN compares false
-        raise ConfigError(
-            f"value {_shown(value)}: expected a finite number from 0 to 2**53", key=key, file=file
-        )
+        raise ConfigError(f"value {_shown(value)}: expected a finite number from 0 to 2**53", key=key, file=file)
     return converted
 
 
 def _mismatch(key: str, value: Any, expected: str, file: str) -> ConfigError:
-    return ConfigError(
-        f"value {_shown(value)} of type {type(value).__name__}: expected {expected}", key=key, file=file
-    )
+    return ConfigError(f"value {_shown(value)} of type {type(value).__name__}: expected {expected}", key=key, file=file)
 
 
 def _shown(value: Any) -> str:

@@ -26,8 +26,7 @@ TRAINING_ONLY = frozenset(
 
 # Keys that pycls itself has retired; they are dropped, so that what we write loads there too.
 IGNORED = frozenset(
-    "MEM PORT OPTIM.GAMMA PREC_TIME.BATCH_SIZE PREC_TIME.ENABLED TRAIN.EVAL_PERIOD "
-    "TRAIN.CHECKPOINT_PERIOD".split()
+    "MEM PORT OPTIM.GAMMA PREC_TIME.BATCH_SIZE PREC_TIME.ENABLED TRAIN.EVAL_PERIOD TRAIN.CHECKPOINT_PERIOD".split()
 )
 
 # Sections of which we read these keys; the others are training's, in any shape.

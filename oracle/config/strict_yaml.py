@@ -49,11 +49,7 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
     """
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own name and kind of class attribute
-        first: [
-            (tag, pattern)
-            for tag, pattern in resolvers
-            if tag[len(_TAG) :] not in ("int", "float", "timestamp")
-        ]
+        first: [(tag, pattern) for tag, pattern in resolvers if tag[len(_TAG) :] not in ("int", "float", "timestamp")]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
@@ -104,9 +100,7 @@ class _Scan:
         elif isinstance(event, yaml.AliasEvent):
             self._place(event)
             if event.anchor not in self.sizes:
-                raise self._complaint(
-                    event, f"the alias *{event.anchor} stands before or inside what it names"
-                )
+                raise self._complaint(event, f"the alias *{event.anchor} stands before or inside what it names")
             self._add(event, self.sizes[event.anchor], None)
         elif isinstance(event, (yaml.ScalarEvent, yaml.CollectionStartEvent)):
             self._place(event)

@@ -1,7 +1,8 @@
 """Peak memory by liveness: a tensor lives from the kernel that makes it to the last one that uses it.
 
 Weights stay, and in training gradients and the optimiser's state; so do the outputs of a call until it returns,
-and in eager inference the half-precision copies of weights, which autocast keeps. An input lives until its last
+and in eager inference the half-precision copies of weights, which autocast keeps (we count them from the start,
+though each is made when it is needed). An input lives until its last
 use, although a caller may hold it for longer, as Python frames do with what their variables name. Workspace of
 kernels and the allocator's rounding are not included. The code works on sizes that are ints, and as well on numpy
 arrays of sizes (one entry per cell), for which `maximum` is numpy's.
@@ -125,10 +126,10 @@ def lifetimes_of(table: OpTable, kernels: Sequence[Kernel], runtime: str) -> Lif
     x = used.get(table.boundary_in, [[], [], []])
     y = used.get(table.boundary_out, [[], [], []])
     given = table.boundary_in not in stays
-    steps = max(counters[0], 1)  # where nothing runs, such as in a reshape, the input is there all the same
-    returned = [steps - 1] if table.boundary_in in held else [0]
+    count = max(counters[0], 1)  # where nothing runs, such as in a reshape, the input is there all the same
+    returned = [count - 1] if table.boundary_in in held else [0]
     return Lifetimes(
-        (steps, counters[1], counters[2]),
+        (count, counters[1], counters[2]),
         (tuple(spans[0]), tuple(spans[1]), tuple(spans[2])),
         max(x[0] + returned) if given else -1,
         max(x[1], default=-1) if given else -1,

@@ -134,9 +134,7 @@ class Device:
         widened = ("float32",) if dtype in DTYPES and "float32" in self.vector else ()
         if not (native or (widened and unit == "vector")):
             stated = ", ".join(self.dtypes if unit == "matrix" else self.vector) or "nothing"
-            raise DeviceError(
-                f"device={self.name!r} has no {unit} peak for dtype={dtype!r}, only for {stated}"
-            )
+            raise DeviceError(f"device={self.name!r} has no {unit} peak for dtype={dtype!r}, only for {stated}")
         return max(self.vector[word].value for word in (*native, *widened))
 
     def peak_bandwidth(self) -> float:
@@ -157,6 +155,5 @@ class Device:
     def _require_peaks(self) -> None:
         if self.calibrate_only:
             raise DeviceError(
-                f"device={self.name!r} is calibrate-only: no trustworthy peaks are public; "
-                "measure it and calibrate"
+                f"device={self.name!r} is calibrate-only: no trustworthy peaks are public; measure it and calibrate"
             )

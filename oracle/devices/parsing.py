@@ -66,8 +66,7 @@ def parse_device(content: Mapping[str, Any], name: str, file: str) -> Device:
         "title": _text(content["TITLE"], at / "TITLE"),
         "kind": _one_of(content["KIND"], KINDS, at / "KIND"),
         "aliases": _names(content.get("ALIASES", []), at / "ALIASES"),
-        "calibrate_only": _one_of(content.get("CALIBRATE_ONLY", "false"), _FLAGS, at / "CALIBRATE_ONLY")
-        == "true",
+        "calibrate_only": _one_of(content.get("CALIBRATE_ONLY", "false"), _FLAGS, at / "CALIBRATE_ONLY") == "true",
     }
     if "NOTES" in content:
         fields["notes"] = _text(content["NOTES"], at / "NOTES")

@@ -33,9 +33,7 @@ def classes(cfg: Any) -> int:
 
 def head(cfg: Any, w_in: int, head_w: int = 0, dropout: float = 0.0) -> CellSpec:
     """Optional 1x1 to head_w, global average pool, linear with bias."""
-    return CellSpec.make(
-        "head", w_in=w_in, head_w=head_w, num_classes=classes(cfg), dropout=dropout, **tail(cfg)
-    )
+    return CellSpec.make("head", w_in=w_in, head_w=head_w, num_classes=classes(cfg), dropout=dropout, **tail(cfg))
 
 
 def network(cfg: Any, cells: Iterable[CellSpec], image: int) -> NetSpec:

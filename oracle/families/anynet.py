@@ -23,9 +23,7 @@ BLOCKS = {
     "res_bottleneck_linear_block": True,
 }
 
-NAMES = Names(
-    "ANYNET", "ANYNET.DEPTHS", "ANYNET.WIDTHS", "ANYNET.STRIDES", "ANYNET.BOT_MULS", "ANYNET.GROUP_WS"
-)
+NAMES = Names("ANYNET", "ANYNET.DEPTHS", "ANYNET.WIDTHS", "ANYNET.STRIDES", "ANYNET.BOT_MULS", "ANYNET.GROUP_WS")
 
 
 def to_spec(cfg: Any) -> NetSpec:

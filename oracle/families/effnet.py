@@ -33,9 +33,7 @@ def to_spec(cfg: Any) -> NetSpec:
         integer("EN.STRIDES", stride)
         odd("EN.KERNELS", kernel)
     block_count("EN.DEPTHS", section.DEPTHS)
-    stages = [
-        Stage(*numbers) for numbers in zip(section.DEPTHS, section.WIDTHS, section.STRIDES, strict=True)
-    ]
+    stages = [Stage(*numbers) for numbers in zip(section.DEPTHS, section.WIDTHS, section.STRIDES, strict=True)]
     scaling = scaling_of(cfg)
     if scaling:
         stages, image = scale_stages(stages, scaling, NAMES), scale_image(image, scaling)

@@ -88,9 +88,7 @@ def _mixed(words: Words) -> Words:
 
 def _running_sums(count: int, lane: int) -> Words:
     """Sums of the random words of the first 0, 1, 2, ... positions."""
-    states = np.arange(1, count, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(
-        _word("position", lane)
-    )
+    states = np.arange(1, count, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(_word("position", lane))
     return np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(_mixed(states), dtype=np.uint64)])
 
 
@@ -100,11 +98,7 @@ def first_of_each(prints: Fingerprints) -> Ints:
     words = prints[0][order]
     alike = words[1:] == words[:-1]
     # Few share a first word; among those the second decides, and the position which of equals comes first.
-    some = (
-        order[np.concatenate([alike, [False]]) | np.concatenate([[False], alike])]
-        if alike.any()
-        else order[:0]
-    )
+    some = order[np.concatenate([alike, [False]]) | np.concatenate([[False], alike])] if alike.any() else order[:0]
     some = some[np.lexsort((some, prints[1][some], prints[0][some]))]
     repeated = some[1:][(prints[:, some[1:]] == prints[:, some[:-1]]).all(axis=0)]
     return np.delete(np.arange(len(words)), repeated)

@@ -64,8 +64,6 @@ def _cifar(cfg: Any) -> NetSpec:
     cells.append(CellSpec.make("res_stem_cifar", w_in=IMAGE_CHANNELS, w_out=w_in, **end))
     for w_out, stride in zip((16, 32, 64), strides, strict=True):
         for i in range((depth - 2) // 6):
-            cells.append(
-                CellSpec.make("res_basic_block", w_in=w_in, w_out=w_out, stride=1 if i else stride, **end)
-            )
+            cells.append(CellSpec.make("res_basic_block", w_in=w_in, w_out=w_out, stride=1 if i else stride, **end))
             w_in = w_out
     return network(cfg, [*cells, head(cfg, w_in)], cfg.TRAIN.IM_SIZE)

@@ -76,10 +76,10 @@ def trace(
     recorder = Recorder(calls)
     if workload.layout == "nhwc":
         _filters_last(module)
-    for tensor in module.parameters():
-        recorder.give(tensor, "parameter")
-    for tensor in module.buffers():
-        recorder.give(tensor, "buffer")
+    for param in module.parameters():
+        recorder.give(param, "parameter")
+    for buffer in module.buffers():
+        recorder.give(buffer, "buffer")
     inputs = list(_tensors([args, dict(kwargs)]))
     for tensor in inputs:
         recorder.give(tensor, "input")

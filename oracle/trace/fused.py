@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from threading import Lock
+from types import FrameType
 from typing import Any
 
 import torch
@@ -200,7 +201,7 @@ def _no(*_: Any) -> bool:
 
 def _truth(tensor: Any) -> bool:
     """To torch's own transformer layers, whether a mask is the causal one: it is counted as any other mask."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_globals.get("__name__", "").startswith(
         ("oracle.", "torch.utils", "torch.overr")
     ):

@@ -108,7 +108,7 @@ def empty_twin(tensor: torch.Tensor) -> torch.Tensor:
     Raises:
         TraceError: a tensor without a shape (a lazy parameter), or one that is sparse or nested.
     """
-    if isinstance(tensor, nn.parameter.UninitializedTensorMixin):
+    if isinstance(tensor, (nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer)):
         raise TraceError("the module has uninitialised lazy parameters: run it once on a small input first")
     if tensor.layout != torch.strided or tensor.is_nested:
         raise TraceError(f"a tensor with layout={tensor.layout} cannot be traced on meta")

@@ -58,7 +58,7 @@ class Recorder(TorchDispatchMode):
         self._blank: set[int] = set()  # values that nobody has written
         self._twins: dict[Any, tuple[Any, Any]] = {}  # of real tensors, on meta
         self._origin: dict[int, _Origin] = {}  # autograd sequence number -> who made the node
-        self._seen = torch.autograd._get_sequence_nr()
+        self._seen = torch._C._autograd._get_sequence_nr()
         self._latest = ""  # class of the latest row
 
     @classmethod
@@ -136,7 +136,7 @@ class Recorder(TorchDispatchMode):
         out = self._run(func, name, args, kwargs)
         if self.phase == "forward" and _tensors(out):  # questions about sizes come in between
             # Autograd made these nodes since the last operator, so they are this one's; views make nodes, too.
-            number = torch.autograd._get_sequence_nr()
+            number = torch._C._autograd._get_sequence_nr()
             for node in range(self._seen, number):
                 self._origin[node] = _Origin(self.module, self.cell, self._latest)
             self._seen = number

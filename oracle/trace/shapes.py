@@ -64,7 +64,7 @@ def _convolution_checked(*args: Any) -> Any:
     return out
 
 
-def _convolution_backward(grad: Any, x: Any, weight: Any, bias_sizes: Any, *options: Any) -> tuple[Any, Any, Any]:
+def _convolution_backward(grad: Any, x: Any, weight: Any, bias_sizes: Any, *options: Any) -> Any:
     if not _is_usual(x):
         return NotImplemented
     mask = options[-1]
@@ -76,7 +76,7 @@ def _convolution_backward(grad: Any, x: Any, weight: Any, bias_sizes: Any, *opti
 
 def _native_batch_norm(
     x: Any, weight: Any, bias: Any, mean: Any, var: Any, training: bool, momentum: float, eps: float
-) -> tuple[Any, Any, Any]:
+) -> Any:
     for given in (weight, bias, mean, var):
         if given is not None and given.shape[0] != x.shape[1]:
             raise RuntimeError(f"batch norm of {given.shape[0]} channels cannot take an input with {x.shape[1]}")
@@ -89,7 +89,7 @@ def _native_batch_norm(
 
 def _native_batch_norm_backward(
     grad: Any, x: Any, weight: Any, mean: Any, var: Any, saved: Any, saved_inv: Any, train: bool, eps: float, mask: Any
-) -> tuple[Any, Any, Any]:
+) -> Any:
     if not _is_usual(x):
         return NotImplemented
     dtype = weight.dtype if weight is not None else x.dtype

@@ -21,9 +21,7 @@ RELU: dict[str, Any] = {"activation": "relu", "inplace": True, "bn_eps": 1e-5, "
 SILU: dict[str, Any] = RELU | {"activation": "silu"}
 
 
-def bottlenecks(
-    w_in: int, stages: Any, group_w: int, bot_mul: float, tail: dict[str, Any]
-) -> Iterator[CellSpec]:
+def bottlenecks(w_in: int, stages: Any, group_w: int, bot_mul: float, tail: dict[str, Any]) -> Iterator[CellSpec]:
     for depth, w_out, first_stride in stages:
         for j in range(depth):
             w_b = int(w_out * bot_mul)
@@ -60,9 +58,7 @@ def efficientnet_b0() -> NetSpec:
         for j in range(layers):
             inner = {"w_in": w_in, "w_exp": w_in * expansion, "w_se": w_in // 4, "w_out": w_out}
             stride = 1 if j else first_stride
-            cells.append(
-                CellSpec.make("mbconv", kernel=kernel, stride=stride, drop_connect=0.2, **inner, **SILU)
-            )
+            cells.append(CellSpec.make("mbconv", kernel=kernel, stride=stride, drop_connect=0.2, **inner, **SILU))
             w_in = w_out
     return NetSpec((*cells, head(320, 1280, 0.2, SILU)), (3, 224, 224))
 
@@ -72,9 +68,7 @@ def vit(hidden_dim: int, layers: int, heads: int) -> NetSpec:
         "vit_tokenizer",
         w_in=3, hidden_dim=hidden_dim, kernel=16, stride=16, padding=0, seq_len=197, class_token=True,
     )  # fmt: skip
-    encoder = CellSpec.make(
-        "vit_encoder", hidden_dim=hidden_dim, num_heads=heads, mlp_dim=4 * hidden_dim, ln_eps=1e-6
-    )
+    encoder = CellSpec.make("vit_encoder", hidden_dim=hidden_dim, num_heads=heads, mlp_dim=4 * hidden_dim, ln_eps=1e-6)
     end = CellSpec.make("vit_head", hidden_dim=hidden_dim, num_classes=1000, class_token=True, ln_eps=1e-6)
     return NetSpec((tokenizer, *[encoder] * layers, end), (3, 224, 224))
 
@@ -187,9 +181,7 @@ def test_without_a_seed_weights_come_from_the_global_generator() -> None:
 def test_initialise_equals_torchs_own_initialisation() -> None:
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(5)
-        theirs = nn.Sequential(
-            nn.Conv2d(3, 8, 3, bias=False), nn.BatchNorm2d(8), nn.Linear(8, 2)
-        ).state_dict()
+        theirs = nn.Sequential(nn.Conv2d(3, 8, 3, bias=False), nn.BatchNorm2d(8), nn.Linear(8, 2)).state_dict()
     with torch.device("meta"):
         module = nn.Sequential(nn.Conv2d(3, 8, 3, bias=False), nn.BatchNorm2d(8), nn.Linear(8, 2))
     ours = initialise(module, seed=5)

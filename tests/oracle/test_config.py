@@ -176,9 +176,7 @@ def test_other_spellings_of_a_shipped_name(theirs: str, ours: str) -> None:
     assert load_cfg(theirs) == load_cfg(ours)
 
 
-def test_a_shipped_name_wins_over_a_file_of_the_same_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_shipped_name_wins_over_a_file_of_the_same_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write(tmp_path, "MODEL: {TYPE: vit}", "ResNet-50")
     write(tmp_path, "MODEL: {TYPE: vit}", "mine")
@@ -189,12 +187,8 @@ def test_a_shipped_name_wins_over_a_file_of_the_same_name(
 
 
 def test_loading_a_config_imports_no_torch() -> None:
-    code = (
-        "import sys; from oracle.config import load_cfg; load_cfg('ViT-B-16'); print('torch' in sys.modules)"
-    )
-    answer = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    code = "import sys; from oracle.config import load_cfg; load_cfg('ViT-B-16'); print('torch' in sys.modules)"
+    answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert answer.stdout.strip() == "False"
 
@@ -294,10 +288,7 @@ def test_a_wrong_value_names_key_value_and_what_was_expected(key: str, value: An
 )
 def test_an_unknown_key_names_the_nearest_valid_one(tmp_path: Path, key: str, nearest: str) -> None:
     *sections, leaf = key.split(".")
-    text = (
-        "".join(f"{'  ' * i}{part}:\n" for i, part in enumerate(sections))
-        + f"{'  ' * len(sections)}{leaf}: 1\n"
-    )
+    text = "".join(f"{'  ' * i}{part}:\n" for i, part in enumerate(sections)) + f"{'  ' * len(sections)}{leaf}: 1\n"
     error = refused(tmp_path, text)
 
     assert nearest in str(error)
@@ -323,9 +314,7 @@ def test_broken_overrides_are_refused(overrides: list[Any]) -> None:
 
 
 def test_overrides_are_applied_in_order_and_reach_training_keys() -> None:
-    cfg = load_cfg(
-        "ResNet-50", ["TRAIN.IM_SIZE", 96, "TRAIN.IM_SIZE", "64", "OPTIM.BASE_LR", 0.1, "TEST.A.B", 1]
-    )
+    cfg = load_cfg("ResNet-50", ["TRAIN.IM_SIZE", 96, "TRAIN.IM_SIZE", "64", "OPTIM.BASE_LR", 0.1, "TEST.A.B", 1])
 
     assert (cfg.TRAIN.IM_SIZE, cfg.OPTIM.BASE_LR, cfg.TEST.A.B) == (64, 0.1, 1)
 
@@ -346,9 +335,7 @@ def test_bases_are_relative_to_the_child_and_the_child_wins(tmp_path: Path) -> N
     (tmp_path / "below").mkdir()
     write(tmp_path, "MODEL: {TYPE: regnet, DEPTH: 1}\nOPTIM: {A: {X: 1, Y: 1}}", "root.yaml")
     write(tmp_path, "_BASE_: root.yaml\nMODEL: {DEPTH: 2}\nREGNET: {W0: 48}", "middle.yaml")
-    child = write(
-        tmp_path / "below", "_BASE_: ../middle.yaml\nREGNET: {WA: 7}\nOPTIM: {A: {Y: 2}}", "leaf.yaml"
-    )
+    child = write(tmp_path / "below", "_BASE_: ../middle.yaml\nREGNET: {WA: 7}\nOPTIM: {A: {Y: 2}}", "leaf.yaml")
     cfg = load_cfg(child)
 
     assert (cfg.MODEL.TYPE, cfg.MODEL.DEPTH, cfg.REGNET.W0, cfg.REGNET.WA) == ("regnet", 2, 48, 7.0)
@@ -637,14 +624,10 @@ def test_a_list_that_occurs_twice_is_written_twice() -> None:
 # Anything at all
 
 
-WORDS = st.sampled_from(
-    [*default_cfg(), *(key for node in default_cfg().values() for key in node), "MEM", "TEST"]
-)
+WORDS = st.sampled_from([*default_cfg(), *(key for node in default_cfg().values() for key in node), "MEM", "TEST"])
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | WORDS,
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(WORDS | st.text(max_size=3), inner, max_size=3)
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS | st.text(max_size=3), inner, max_size=3),
     max_leaves=8,
 )
 
@@ -665,9 +648,7 @@ def test_any_mapping_is_a_config_or_a_config_error(values: dict[str, Any], overr
 
 
 @given(raw=st.binary(max_size=60) | st.text(max_size=60).map(lambda text: text.encode("utf-8", "replace")))
-def test_any_bytes_are_a_config_or_a_config_error(
-    raw: bytes, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_any_bytes_are_a_config_or_a_config_error(raw: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.getbasetemp() / "any.yaml"
     path.write_bytes(raw)
     result = outcome(lambda: load_cfg(path))

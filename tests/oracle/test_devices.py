@@ -147,9 +147,7 @@ def test_every_figure_names_a_source_or_says_that_it_has_none(device: Device) ->
         "TechPowerUp|NeuSight|ml-engineering|LLM-Viewer|llm-analysis|onnx-tool|torch |Nsight Compute"
         r"|scaling book|page|developers\.google\.com|medium\.com|derived: |unsourced"
     )
-    assert {
-        key: figure for key, figure in in_file_units(device).items() if not known.search(figure.source)
-    } == {}
+    assert {key: figure for key, figure in in_file_units(device).items() if not known.search(figure.source)} == {}
 
 
 @pytest.mark.parametrize(
@@ -562,12 +560,8 @@ KEYS = st.sampled_from(
     ]
 )
 VALUES = st.recursive(
-    st.one_of(
-        st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), st.sampled_from(KINDS)
-    ),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(KEYS | st.text(max_size=4), inner, max_size=4)
-    ),
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), st.sampled_from(KINDS)),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS | st.text(max_size=4), inner, max_size=4),
     max_leaves=8,
 )
 

@@ -23,7 +23,9 @@ _DEVICE = Device(
     llc=Figure(1e6),
     llc_bandwidth=Figure(1e12),
 )
-_KINDS = KernelKinds(("conv", "activation", "other"), ("float16", "float32", "float32"), ("float16", "float32", "float32"))
+_KINDS = KernelKinds(
+    ("conv", "activation", "other"), ("float16", "float32", "float32"), ("float16", "float32", "float32")
+)
 
 
 def arrays(*columns: list[int]) -> tuple[np.ndarray, ...]:
@@ -33,9 +35,7 @@ def arrays(*columns: list[int]) -> tuple[np.ndarray, ...]:
 def test_each_kernel_takes_its_longest_roof() -> None:
     # conv: 16 GFLOP at 8 TFLOP/s = 2 ms against 10 MB at 100 GB/s = 0.1 ms
     # activation: 1 GFLOP at 1 TFLOP/s = 1 ms against 0.4 GB at 100 GB/s = 4 ms; other: nothing at all
-    timing = time_kernels(
-        _KINDS, *arrays([16 * 10**9, 0, 0], [0, 10**9, 0], [10**7, 4 * 10**8, 0]), _DEVICE
-    )
+    timing = time_kernels(_KINDS, *arrays([16 * 10**9, 0, 0], [0, 10**9, 0], [10**7, 4 * 10**8, 0]), _DEVICE)
     assert timing.total_s.tolist() == pytest.approx([2e-3, 4e-3, 0.0])
     assert timing.latency_s == pytest.approx(6e-3)
     assert [BOUNDS[index] for index in timing.bound] == ["compute", "memory", "launch"]

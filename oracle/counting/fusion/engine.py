@@ -125,7 +125,7 @@ def _fits(table: OpTable, tail: int, anchor: int, row: Row, ready: set[int]) -> 
 
 def _is_vector(use: Use) -> bool:
     """A number, or one per channel."""
-    return sum(size != 1 for size in use.shape) <= 1
+    return bool(sum(size != 1 for size in use.shape) <= 1)
 
 
 def _gone(table: OpTable, anchor: int, norm: int) -> set[int]:

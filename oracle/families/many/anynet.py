@@ -16,9 +16,7 @@ from oracle.families.population import Population
 
 __all__ = ["COLUMNS", "assemble", "population"]
 
-COLUMNS = frozenset(
-    f"ANYNET.{name}" for name in "DEPTHS WIDTHS STRIDES BOT_MULS GROUP_WS STEM_W HEAD_W SE_R".split()
-)
+COLUMNS = frozenset(f"ANYNET.{name}" for name in "DEPTHS WIDTHS STRIDES BOT_MULS GROUP_WS STEM_W HEAD_W SE_R".split())
 
 
 def population(rows: Rows) -> Population:

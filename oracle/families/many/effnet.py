@@ -62,9 +62,7 @@ def _checked(rows: Rows, depth: Any, width: Any, exp_ratio: Any, stride: Any, ke
     return depth, width, exp_ratio, stride, rows.sound("EN.KERNELS", kernel, holds, 1)
 
 
-def _block(
-    rows: Rows, at: Ints, w_in: Any, exp_ratio: Any, kernel: Any, stride: Any, w_out: Any
-) -> dict[str, Any]:
+def _block(rows: Rows, at: Ints, w_in: Any, exp_ratio: Any, kernel: Any, stride: Any, w_out: Any) -> dict[str, Any]:
     """Everything of an MBConv but its tail; expansion and squeeze are cut off, not rounded."""
     w_exp = rows.integer("EN.EXP_RATIOS", np.trunc(w_in * exp_ratio), at=at)
     se_r = taken(rows["EN.SE_R"], at, rows.size)

@@ -21,9 +21,7 @@ from oracle.families.regnet import NAMES, QUANTUM, block_levels, block_widths, l
 
 __all__ = ["COLUMNS", "StageTable", "level_counts", "population", "stage_table"]
 
-COLUMNS = frozenset(
-    f"REGNET.{name}" for name in "DEPTH W0 WA WM GROUP_W BOT_MUL STRIDE STEM_W HEAD_W SE_R".split()
-)
+COLUMNS = frozenset(f"REGNET.{name}" for name in "DEPTH W0 WA WM GROUP_W BOT_MUL STRIDE STEM_W HEAD_W SE_R".split())
 
 # Networks beyond these are derived one by one: their levels need not fit 8 bits, nor their blocks memory.
 _FEW_LEVELS = 100

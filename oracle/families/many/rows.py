@@ -76,9 +76,7 @@ class Rows:
         self.reject(key, rows)
         return safe
 
-    def integer(
-        self, key: str, value: Any = None, low: int = 1, high: int = MAX_WIDTH, at: Ints | None = None
-    ) -> Any:
+    def integer(self, key: str, value: Any = None, low: int = 1, high: int = MAX_WIDTH, at: Ints | None = None) -> Any:
         """The integers (or whole floats) of a key, within a closed range."""
         value = self[key] if value is None else value
         if not isinstance(value, np.ndarray):

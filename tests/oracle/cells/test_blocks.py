@@ -23,11 +23,7 @@ def real(kind: str, **params: Any) -> nn.Module:
     cell = initialise(make_cell(CellSpec.make(kind, **params, **TAIL)), seed=0).eval()
     generator = torch.Generator().manual_seed(1)
     for part in cell.modules():
-        if (
-            isinstance(part, nn.BatchNorm2d)
-            and part.running_mean is not None
-            and part.running_var is not None
-        ):
+        if isinstance(part, nn.BatchNorm2d) and part.running_mean is not None and part.running_var is not None:
             for tensor in (part.weight.data, part.bias.data, part.running_mean, part.running_var):
                 tensor.uniform_(0.5, 1.5, generator=generator)
     return cell
@@ -96,9 +92,7 @@ def test_parameters_by_hand() -> None:
     assert count("vanilla_block", w_in=16, w_out=32, stride=2) == 9 * (16 * 32 + 32 * 32) + 2 * (32 + 32)
     assert count("res_basic_block", w_in=32, w_out=32, stride=1) == 9 * 2 * 32 * 32 + 2 * (32 + 32)
     projection = 16 * 32 + 2 * 32
-    assert (
-        count("res_basic_block", w_in=16, w_out=32, stride=1) == 9 * (16 * 32 + 32 * 32) + 4 * 32 + projection
-    )
+    assert count("res_basic_block", w_in=16, w_out=32, stride=1) == 9 * (16 * 32 + 32 * 32) + 4 * 32 + projection
     f = 16 * 24 + 9 * 24 * 24 // 4 + 24 * 32 + 2 * (24 + 24 + 32)
     se = 24 * 5 + 5 + 5 * 24 + 24
     block: dict[str, Any] = {

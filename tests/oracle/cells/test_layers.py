@@ -58,9 +58,7 @@ def test_an_unknown_activation_is_refused() -> None:
 @pytest.mark.parametrize("kernel", [1, 3, 5, 7])
 @pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize("size", [7, 8, 9])
-def test_convolutions_divide_the_image_by_their_stride_rounding_up(
-    kernel: int, stride: int, size: int
-) -> None:
+def test_convolutions_divide_the_image_by_their_stride_rounding_up(kernel: int, stride: int, size: int) -> None:
     out = conv2d(2, 5, kernel, stride)(torch.empty(1, 2, size, size + 1, device="meta"))
     assert out.shape == (1, 5, -(-size // stride), -(-(size + 1) // stride))
 

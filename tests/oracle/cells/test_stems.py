@@ -37,7 +37,5 @@ def test_res_stem_in_pools_last() -> None:
     stem = initialise(make_cell(CellSpec.make("res_stem_in", w_in=3, w_out=4, **TAIL)), seed=0).eval()
     x = torch.randn(1, 3, 15, 17, generator=torch.Generator().manual_seed(0))
     weight = dict(stem.named_parameters())["conv.weight"]
-    scaled = (
-        F.conv2d(x, weight, stride=2, padding=3) / (1 + 1e-5) ** 0.5
-    )  # a fresh batch norm divides by sqrt(1 + eps)
+    scaled = F.conv2d(x, weight, stride=2, padding=3) / (1 + 1e-5) ** 0.5  # a fresh batch norm divides by sqrt(1 + eps)
     torch.testing.assert_close(stem(x), F.max_pool2d(scaled.relu(), 3, 2, 1))

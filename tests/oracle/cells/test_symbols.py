@@ -90,13 +90,9 @@ def test_training_keeps_every_integer_symbolic(
         assert x.grad is not None
         assert [list(p.grad.shape) for p in cell.parameters() if p.grad is not None] == shapes[1:]
     names = {symbol: name for name, symbol in symbols.items()}
-    assert {
-        names[old]: str(names.get(new, new)) for old, new in env.replacements.items() if old in names
-    } == pins
+    assert {names[old]: str(names.get(new, new)) for old, new in env.replacements.items() if old in names} == pins
     # the symbols describe the real cell: with other values put in, shapes are those of a cell built with them
-    other = hints | {
-        name: 2 * hint for name, hint in hints.items() if name not in ("kernel", "stride", "seq_len")
-    }
+    other = hints | {name: 2 * hint for name, hint in hints.items() if name not in ("kernel", "stride", "seq_len")}
     if "kernel" in hints and "seq_len" in hints:
         other |= {"kernel": 16, "stride": 16}  # as many tokens
     real = fixed | other

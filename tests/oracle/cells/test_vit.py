@@ -43,16 +43,12 @@ def test_tokenizer_by_hand(class_token: bool) -> None:
 
 
 def test_last_layer_of_a_convolutional_stem() -> None:
-    cell = real(
-        "vit_tokenizer", w_in=6, hidden_dim=8, kernel=3, stride=1, padding=1, seq_len=17, class_token=True
-    )
+    cell = real("vit_tokenizer", w_in=6, hidden_dim=8, kernel=3, stride=1, padding=1, seq_len=17, class_token=True)
     assert cell(noise(2, 6, 4, 4)).shape == (2, 17, 8)
 
 
 def test_a_fresh_tokenizer_has_a_zero_class_token_and_small_positions() -> None:
-    cell = real(
-        "vit_tokenizer", w_in=3, hidden_dim=64, kernel=4, stride=4, padding=0, seq_len=65, class_token=True
-    )
+    cell = real("vit_tokenizer", w_in=3, hidden_dim=64, kernel=4, stride=4, padding=0, seq_len=65, class_token=True)
     w = dict(cell.named_parameters())
     assert not w["class_token"].any()
     assert w["pos_embedding"].std().item() == pytest.approx(0.02, rel=0.05)

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 import oracle
-from oracle.counting.flops import registry
 from oracle.counting.conventions import CONVENTIONS
+from oracle.counting.flops import registry
 from oracle.devices import list_devices
 
 Run = Callable[..., Any]
@@ -81,7 +81,7 @@ def test_the_operator_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
         return a @ b * scale
 
     @scaled_mm.register_fake
-    def _(a: Tensor, b: Tensor, scale: float) -> Tensor:  # noqa: ARG001 - the operator's signature
+    def _(a: Tensor, b: Tensor, scale: float) -> Tensor:
         return a.new_empty(a.shape[0], b.shape[1])
 
     class Scaled(nn.Module):
@@ -91,7 +91,7 @@ def test_the_operator_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
 
     (code,) = blocks("python")
     monkeypatch.setattr(registry, "_FORMULAS", dict(registry._FORMULAS))
-    exec(compile(code, "README.md", "exec"), {})  # noqa: S102 - our own README
+    exec(compile(code, "README.md", "exec"), {})
     cost = oracle.profile(Scaled(), torch.empty(4, 5), torch.empty(5, 6))
     assert (cost.macs, cost.flops, cost.unknown) == (4 * 5 * 6, 2 * 4 * 5 * 6 + 4 * 6, ())
 

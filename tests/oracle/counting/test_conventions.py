@@ -462,15 +462,11 @@ def test_every_convention_reports_something_and_only_integers() -> None:
         assert any(figures)
 
 
-@pytest.mark.parametrize(
-    "options", [{"dtype": "float16"}, {"dtype": "bfloat16"}, {"layout": "nhwc"}], ids=str
-)
+@pytest.mark.parametrize("options", [{"dtype": "float16"}, {"dtype": "bfloat16"}, {"layout": "nhwc"}], ids=str)
 @pytest.mark.parametrize("convention", CONVENTIONS)
 def test_autocast_and_layout_change_nothing(convention: str, options: dict[str, str]) -> None:
     module, shape = ZOO["ConvNeXt block"]
-    assert counted(module, *shape, convention=convention, **options) == recount(
-        table("ConvNeXt block"), convention
-    )
+    assert counted(module, *shape, convention=convention, **options) == recount(table("ConvNeXt block"), convention)
 
 
 def test_unknown_convention() -> None:

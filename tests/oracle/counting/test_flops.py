@@ -164,7 +164,9 @@ def test_half_a_causal_attention(length: int, context: int, scores: int) -> None
     assert scores == expected
     assert work(attend, q, k, causal="half").macs == 2 * scores * 8
     assert work(attend, q, k, causal="full").macs == 2 * length * context * 8
-    assert work(lambda q, k: F.scaled_dot_product_attention(q, k, k), q, k, causal="half").macs == 2 * length * context * 8
+    assert (
+        work(lambda q, k: F.scaled_dot_product_attention(q, k, k), q, k, causal="half").macs == 2 * length * context * 8
+    )
 
 
 def test_attention_that_cannot_be_is_an_error() -> None:

@@ -23,9 +23,7 @@ class Tally:
     params: int = 0
     activations: int = 0
 
-    def conv(
-        self, w_in: int, w_out: int, k: int, stride: int = 1, groups: int = 1, *, bias: bool = False
-    ) -> None:
+    def conv(self, w_in: int, w_out: int, k: int, stride: int = 1, groups: int = 1, *, bias: bool = False) -> None:
         self.h = -(-self.h // stride)  # odd kernels, padded by (k - 1) / 2
         weights = k * k * w_in * w_out // groups
         self.macs += (weights + w_out * bias) * self.h**2

@@ -135,9 +135,7 @@ def test_an_unknown_word_lists_the_valid_ones() -> None:
     assert all(block in str(caught.value) for block in BLOCKS)
 
 
-@pytest.mark.parametrize(
-    ("stem", "smallest"), [("res_stem_cifar", 2), ("simple_stem_in", 4), ("res_stem_in", 8)]
-)
+@pytest.mark.parametrize(("stem", "smallest"), [("res_stem_cifar", 2), ("simple_stem_in", 4), ("res_stem_in", 8)])
 def test_the_image_must_survive_all_strides(stem: str, smallest: int) -> None:
     cfg = {"MODEL": {"TYPE": "anynet"}, "ANYNET": BOTTLENECK | {"STEM_TYPE": stem}}
 
@@ -149,7 +147,5 @@ def test_the_image_must_survive_all_strides(stem: str, smallest: int) -> None:
 
 def test_an_endless_stride_is_one_short_error() -> None:
     with pytest.raises(ConfigError, match="more than") as caught:
-        anynet(
-            PLAIN, BLOCK_TYPE="vanilla_block", DEPTHS=[1] * 9000, WIDTHS=[8] * 9000, STRIDES=[2**20] * 9000
-        )
+        anynet(PLAIN, BLOCK_TYPE="vanilla_block", DEPTHS=[1] * 9000, WIDTHS=[8] * 9000, STRIDES=[2**20] * 9000)
     assert len(str(caught.value)) < 200

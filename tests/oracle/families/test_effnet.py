@@ -64,10 +64,7 @@ def test_a_small_one_on_paper(by_hand: Callable[[NetSpec], Any]) -> None:
         + 2 * (8 + 8 + 8 + 48 + 48 + 12 + 72 + 72 + 12 + 20)
     )  # fmt: skip
     assert counted.macs == (
-        64 * (stem + sum(first) + second[0])
-        + 16 * (sum(second[1:]) + sum(third) + head)
-        + sum(squeeze)
-        + linear
+        64 * (stem + sum(first) + second[0]) + 16 * (sum(second[1:]) + sum(third) + head) + sum(squeeze) + linear
     )
     assert counted.activations == (
         64 * (8 + 8 + 8 + 48) + 16 * (48 + 12 + 72 + 72 + 12 + 20) + (2 + 8 + 2 + 48 + 3 + 72) + 10

@@ -115,9 +115,7 @@ def test_the_name_is_for_people_only() -> None:
 
 def test_families_need_neither_torch_nor_yacs() -> None:
     code = "import sys, oracle.families; print({'torch', 'yacs'} & set(sys.modules))"
-    answer = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert answer.stdout.strip() == "set()"
 
@@ -188,11 +186,7 @@ def values(key: str, default: Any) -> st.SearchStrategy[Any]:
 def overrides(family: str) -> st.SearchStrategy[dict[str, Any]]:
     """All lists, and a few more keys of the family: few, so that errors do not hide one another."""
     sections = (SECTIONS.get(family, family.upper()), "MODEL", "TRAIN", "BN", "LN")
-    keys = {
-        f"{section}.{name}": default
-        for section in sections
-        for name, default in default_cfg()[section].items()
-    }
+    keys = {f"{section}.{name}": default for section in sections for name, default in default_cfg()[section].items()}
     mine = {key: values(key, default) for key, default in keys.items() if key != "MODEL.TYPE"}
     lists = {key: strategy for key, strategy in mine.items() if key in LIST_ITEMS}
     chosen = st.lists(st.sampled_from(sorted(mine.keys() - lists)), max_size=3, unique=True)

@@ -30,9 +30,7 @@ CELLS = st.builds(
     word=st.sampled_from(["relu", "silu"]),
     eps=st.sampled_from([0.1, 0.2]),
 )
-NETS = st.builds(
-    NetSpec, st.lists(CELLS, max_size=3).map(tuple), st.sampled_from([(3, 1, 2), (3, 2, 1), (3, 2, 2)])
-)
+NETS = st.builds(NetSpec, st.lists(CELLS, max_size=3).map(tuple), st.sampled_from([(3, 1, 2), (3, 2, 1), (3, 2, 2)]))
 
 
 def printed(nets: list[NetSpec]) -> list[tuple[int, ...]]:
@@ -127,9 +125,7 @@ def test_the_first_of_equals_is_kept(pairs: list[tuple[int, int]]) -> None:
 def test_what_was_met_before_is_not_new(batches: list[list[tuple[int, int]]]) -> None:
     seen, known = Seen(), set[tuple[int, int]]()
     for pairs in batches:
-        new = [
-            number for number, pair in enumerate(pairs) if pair not in known and pair not in pairs[:number]
-        ]
+        new = [number for number, pair in enumerate(pairs) if pair not in known and pair not in pairs[:number]]
         assert seen.add(as_prints(pairs)).tolist() == new
         known |= set(pairs)
         assert len(seen) == len(known)
@@ -142,11 +138,7 @@ def test_many_batches_merge(batch: int) -> None:
     prints: Any = np.stack([values * np.uint64(2**50), values])
     seen = Seen()
 
-    new = [
-        start + int(row)
-        for start in range(0, 5000, batch)
-        for row in seen.add(prints[:, start : start + batch])
-    ]
+    new = [start + int(row) for start in range(0, 5000, batch) for row in seen.add(prints[:, start : start + batch])]
 
     assert new == sorted(np.unique(values, return_index=True)[1].tolist())
     assert len(seen) == len(new)

@@ -53,9 +53,7 @@ def test_equal_cells_in_a_row_are_one_entry() -> None:
     population = Population.of([net])
 
     assert len(net.cells) == 15
-    assert [place[0].counts.tolist() for place in population.places] == [
-        [n] for n in (1, 1, 1, 1, 3, 1, 6, 1)
-    ]
+    assert [place[0].counts.tolist() for place in population.places] == [[n] for n in (1, 1, 1, 1, 3, 1, 6, 1)]
 
 
 @pytest.mark.parametrize("names", [["RegNetX-200MF", "EfficientNet-B0", "ViT-S-16"], ["ResNet-50", "R-56"]])

@@ -19,23 +19,17 @@ def imagenet(depth: int = 50, size: int = 224, **keys: Any) -> NetSpec:
 
 def cifar(depth: int, size: int = 32, dataset: str = "cifar10", **keys: Any) -> NetSpec:
     train = {"IM_SIZE": size, "DATASET": dataset}
-    return to_spec(
-        cfg_from_dict({"MODEL": {"TYPE": "resnet", "DEPTH": depth}, "RESNET": keys, "TRAIN": train})
-    )
+    return to_spec(cfg_from_dict({"MODEL": {"TYPE": "resnet", "DEPTH": depth}, "RESNET": keys, "TRAIN": train}))
 
 
-@pytest.mark.parametrize(
-    ("depth", "counts"), [(50, (3, 4, 6, 3)), (101, (3, 4, 23, 3)), (152, (3, 8, 36, 3))]
-)
+@pytest.mark.parametrize(("depth", "counts"), [(50, (3, 4, 6, 3)), (101, (3, 4, 23, 3)), (152, (3, 8, 36, 3))])
 def test_imagenet_stages(depth: int, counts: tuple[int, ...]) -> None:
     blocks = imagenet(depth).cells[1:-1]
 
     assert [b["w_out"] for b in blocks] == [
         w for w, n in zip((256, 512, 1024, 2048), counts, strict=True) for _ in range(n)
     ]
-    assert [b["w_b"] for b in blocks] == [
-        w for w, n in zip((64, 128, 256, 512), counts, strict=True) for _ in range(n)
-    ]
+    assert [b["w_b"] for b in blocks] == [w for w, n in zip((64, 128, 256, 512), counts, strict=True) for _ in range(n)]
     assert sum(b["stride"] == 2 for b in blocks) == 3
     # Every block but one per stage has three layers, as has that; stem and head make two.
     assert 3 * len(blocks) + 2 == depth
@@ -70,9 +64,7 @@ def test_where_the_stride_stands_is_passed_on(stride_1x1: bool) -> None:
 
 # Parameters of CIFAR-10 ResNets whose shortcuts are 1x1 convolutions with batch norm.
 @pytest.mark.parametrize(("depth", "params"), [(20, 272_474), (56, 855_770), (110, 1_730_714)])
-def test_cifar_networks_have_their_known_size(
-    depth: int, params: int, by_hand: Callable[[NetSpec], Any]
-) -> None:
+def test_cifar_networks_have_their_known_size(depth: int, params: int, by_hand: Callable[[NetSpec], Any]) -> None:
     net = cifar(depth)
 
     assert by_hand(net).params == params

@@ -21,9 +21,7 @@ def factors(kind: str, factor: float) -> Scaling:
 
 def test_no_type_means_no_scaling() -> None:
     assert scaling_of(cfg_from_dict({"MODEL": {"SCALING_FACTOR": 4}})) is None
-    assert to_spec(load_cfg("RegNetX-400MF", ["MODEL.SCALING_FACTOR", 4])) == to_spec(
-        load_cfg("RegNetX-400MF")
-    )
+    assert to_spec(load_cfg("RegNetX-400MF", ["MODEL.SCALING_FACTOR", 4])) == to_spec(load_cfg("RegNetX-400MF"))
 
 
 @pytest.mark.parametrize(
@@ -50,9 +48,7 @@ def test_exponents_by_hand(kind: str, exponents: tuple[float, ...]) -> None:
 
 @given(weights=st.tuples(*[st.integers(0, 9)] * 4), factor=st.floats(0.1, 100))
 def test_flops_grow_by_the_factor(weights: tuple[int, int, int, int], factor: float) -> None:
-    scaling = factors(
-        "_".join(f"{letter}{weight}" for letter, weight in zip("dwgr", weights, strict=True)), factor
-    )
+    scaling = factors("_".join(f"{letter}{weight}" for letter, weight in zip("dwgr", weights, strict=True)), factor)
     grown = scaling.depth * scaling.width**2 * scaling.resolution**2
 
     expected = factor if weights[0] + weights[1] + weights[3] else 1.0

@@ -35,9 +35,7 @@ def test_fitting_by_hand(width: int, bot_mul: float, group_w: int, expected: tup
     bot_mul=st.sampled_from([1 / 128, 1 / 32, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 6.0]),
     group_w=st.integers(1, 300),
 )
-def test_groups_always_divide_and_fitting_twice_changes_nothing(
-    width: int, bot_mul: float, group_w: int
-) -> None:
+def test_groups_always_divide_and_fitting_twice_changes_nothing(width: int, bot_mul: float, group_w: int) -> None:
     fitted, group = fit_width(width, bot_mul, group_w)
 
     assert fitted >= 1

@@ -23,9 +23,7 @@ CONV: dict[str, Any] = {
 
 def vit(size: int = 224, **keys: Any) -> NetSpec:
     return to_spec(
-        cfg_from_dict(
-            {"MODEL": {"TYPE": "vit", "NUM_CLASSES": 1000}, "VIT": keys, "TRAIN": {"IM_SIZE": size}}
-        )
+        cfg_from_dict({"MODEL": {"TYPE": "vit", "NUM_CLASSES": 1000}, "VIT": keys, "TRAIN": {"IM_SIZE": size}})
     )
 
 
@@ -80,8 +78,7 @@ def test_a_convolutional_stem() -> None:
     widths = [3, 24, 48, 96, 192]
 
     assert net.cells[:4] == tuple(
-        CellSpec.make("conv_bn_act", w_in=widths[i], w_out=widths[i + 1], kernel=3, stride=2, **tail)
-        for i in range(4)
+        CellSpec.make("conv_bn_act", w_in=widths[i], w_out=widths[i + 1], kernel=3, stride=2, **tail) for i in range(4)
     )
     assert net.cells[4] == CellSpec.make(
         "vit_tokenizer",

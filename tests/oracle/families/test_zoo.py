@@ -74,9 +74,7 @@ def test_counts_equal_those_of_pycls(shared_data: Path, by_hand: ByHand) -> None
     for row in rows:
         counted = by_hand(to_spec(load_cfg(row["network"])))
         ours = (counted.macs, counted.params, counted.activations)
-        assert ours == (int(row["macs_with_bias"]), int(row["params"]), int(row["activations"])), row[
-            "network"
-        ]
+        assert ours == (int(row["macs_with_bias"]), int(row["params"]), int(row["activations"])), row["network"]
 
 
 @pytest.mark.parametrize("name", shipped("networks"))

@@ -100,16 +100,30 @@ def test_numbers_too_large_for_a_column_are_an_error() -> None:
         score("R-56", ["t4"], batch_size=10**13)
 
 
-_JUNK = st.one_of(st.integers(-3, 70), st.floats(allow_nan=True), st.text(max_size=4), st.lists(st.integers(-2, 40), max_size=4))
+_JUNK = st.one_of(
+    st.integers(-3, 70), st.floats(allow_nan=True), st.text(max_size=4), st.lists(st.integers(-2, 40), max_size=4)
+)
 
 
 @settings(max_examples=60)
 @given(
     st.dictionaries(
         st.sampled_from(
-            ["MODEL.TYPE", "ANYNET.DEPTHS", "ANYNET.WIDTHS", "REGNET.DEPTH", "REGNET.W0", "RESNET.WIDTH_PER_GROUP",
-             "MODEL.DEPTH", "VIT.HIDDEN_DIM", "TRAIN.IM_SIZE", "COST.BATCH_SIZE", "COST.DTYPE", "MODEL.NUM_CLASSES"]
-        ),  # fmt: skip
+            [
+                "MODEL.TYPE",
+                "ANYNET.DEPTHS",
+                "ANYNET.WIDTHS",
+                "REGNET.DEPTH",
+                "REGNET.W0",
+                "RESNET.WIDTH_PER_GROUP",
+                "MODEL.DEPTH",
+                "VIT.HIDDEN_DIM",
+                "TRAIN.IM_SIZE",
+                "COST.BATCH_SIZE",
+                "COST.DTYPE",
+                "MODEL.NUM_CLASSES",
+            ]
+        ),
         _JUNK,
         max_size=4,
     ),

@@ -340,7 +340,9 @@ class Recorded(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         given = {tensor.untyped_storage()._cdata for tensor in _tensors([args, kwargs])}
-        mutates = any(argument.alias_info is not None and argument.alias_info.is_write for argument in func._schema.arguments)
+        mutates = any(
+            argument.alias_info is not None and argument.alias_info.is_write for argument in func._schema.arguments
+        )
         fresh = [tensor for tensor in _tensors(out) if tensor.untyped_storage()._cdata not in given and tensor.numel()]
         name = str(func.overloadpacket)
         if (fresh or mutates) and "empty" not in name:

@@ -29,7 +29,9 @@ from oracle.trace.classify import (
 
 def classes(module: nn.Module, *shapes: tuple[int, ...], mode: str = "inference") -> list[str]:
     inputs = tuple(torch.empty(shape, device="meta") for shape in shapes)
-    return [row.op_class for row in trace_module(module, inputs, {}, Workload(mode=mode)).rows if row.phase != "optimizer"]
+    return [
+        row.op_class for row in trace_module(module, inputs, {}, Workload(mode=mode)).rows if row.phase != "optimizer"
+    ]
 
 
 def test_every_class_has_its_name() -> None:
@@ -77,7 +79,12 @@ def test_layers_have_their_class(layer: nn.Module, shape: tuple[int, ...], op_cl
 
 @pytest.mark.parametrize(
     "layer",
-    [nn.Conv2d(4, 8, 3), nn.Conv2d(4, 8, 3, groups=2), nn.Conv2d(4, 4, 3, groups=4), nn.ConvTranspose2d(4, 4, 3, groups=4)],
+    [
+        nn.Conv2d(4, 8, 3),
+        nn.Conv2d(4, 8, 3, groups=2),
+        nn.Conv2d(4, 4, 3, groups=4),
+        nn.ConvTranspose2d(4, 4, 3, groups=4),
+    ],
     ids=str,
 )
 def test_the_gradient_of_a_convolution_has_its_class(layer: nn.Module) -> None:

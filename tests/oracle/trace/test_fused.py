@@ -15,7 +15,9 @@ from oracle.spec import Workload
 from oracle.trace import trace_module
 
 
-def traced(module: nn.Module | Callable[..., Any], *inputs: torch.Tensor, mode: str = "inference", **kwargs: Any) -> OpTable:
+def traced(
+    module: nn.Module | Callable[..., Any], *inputs: torch.Tensor, mode: str = "inference", **kwargs: Any
+) -> OpTable:
     class Call(nn.Module):
         def __init__(self) -> None:
             super().__init__()

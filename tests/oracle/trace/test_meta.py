@@ -86,7 +86,7 @@ def test_a_twin_has_shape_strides_and_type(dtype: torch.dtype) -> None:
 
 
 def test_a_sparse_tensor_is_an_error() -> None:
-    with pytest.raises(TraceError, match="layout=torch.sparse_coo"):
+    with pytest.raises(TraceError, match=r"layout=torch\.sparse_coo"):
         to_meta([torch.zeros(2, 3).to_sparse()])
 
 

@@ -395,7 +395,9 @@ def test_a_failing_backward_says_so() -> None:
         traced(lambda self, x: Broken.apply(self.linear(x)), X, mode="training")
 
 
-@pytest.mark.parametrize("forward", [lambda _, x: x, lambda self, x: self.linear(x).argmax(-1)], ids=["input", "integers"])
+@pytest.mark.parametrize(
+    "forward", [lambda _, x: x, lambda self, x: self.linear(x).argmax(-1)], ids=["input", "integers"]
+)
 def test_what_has_no_gradient_cannot_train(forward: Callable[..., Any]) -> None:
     with pytest.raises(TraceError, match="nothing in its output requires a gradient"):
         traced(forward, X, mode="training")
@@ -415,7 +417,9 @@ class Executed(TorchDispatchMode):
         out = func(*args, **(kwargs or {}))
         given = {tensor.untyped_storage()._cdata for tensor in _tensors([args, kwargs])}
         fresh = any(tensor.untyped_storage()._cdata not in given for tensor in _tensors(out))
-        mutates = any(argument.alias_info is not None and argument.alias_info.is_write for argument in func._schema.arguments)
+        mutates = any(
+            argument.alias_info is not None and argument.alias_info.is_write for argument in func._schema.arguments
+        )
         if (fresh or mutates) and "empty" not in str(func):
             self.names.append(str(func.overloadpacket).removeprefix("aten."))
         return out

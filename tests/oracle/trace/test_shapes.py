@@ -19,7 +19,9 @@ SIZES = st.integers(1, 6)
 def meta(*shape: int, dtype: Any = torch.float32, order: str = "contiguous") -> torch.Tensor:
     """A tensor on meta in one of the orders that networks lay tensors out in."""
     if order == "permuted" and len(shape) > 2 and 1 not in shape:
-        return torch.empty((*shape[:1], *shape[:0:-1]), dtype=dtype, device="meta").permute(0, *range(len(shape) - 1, 0, -1))
+        return torch.empty((*shape[:1], *shape[:0:-1]), dtype=dtype, device="meta").permute(
+            0, *range(len(shape) - 1, 0, -1)
+        )
     if order == "sliced":
         return torch.empty((*shape[:-1], 2 * shape[-1]), dtype=dtype, device="meta")[..., ::2]
     tensor = torch.empty(shape, dtype=dtype, device="meta")
@@ -49,7 +51,9 @@ def convolutions(draw: st.DrawFn) -> tuple[Any, ...]:
     kernel, stride, padding, dilation = each(1, 3), each(1, 3), each(0, 2), each(1, 2)
     # torch wants the extra rows of a transposed convolution to be fewer than its stride or dilation
     extra = [draw(st.integers(0, max(s, d) - 1)) if transposed else 0 for s, d in zip(stride, dilation, strict=True)]
-    sizes = [draw(st.integers(max(2, d * (k - 1) + 1 - 2 * p), 9)) for k, p, d in zip(kernel, padding, dilation, strict=True)]
+    sizes = [
+        draw(st.integers(max(2, d * (k - 1) + 1 - 2 * p), 9)) for k, p, d in zip(kernel, padding, dilation, strict=True)
+    ]
     if transposed:
         sizes = [n + 2 * p for n, p in zip(sizes, padding, strict=True)]
     dtype = draw(st.sampled_from([torch.float32, torch.bfloat16]))

@@ -27,9 +27,7 @@ def test_volumes_are_counted_in_unit_cubes(count: int, data: st.DataObject) -> N
 
     assert hypervolume(columns, [SIDE] * count) == pytest.approx(cubes)
     flipped = [[-value for value in columns[0]], *columns[1:]]
-    assert hypervolume(
-        flipped, [-SIDE] + [SIDE] * (count - 1), [True] + [False] * (count - 1)
-    ) == pytest.approx(cubes)
+    assert hypervolume(flipped, [-SIDE] + [SIDE] * (count - 1), [True] + [False] * (count - 1)) == pytest.approx(cubes)
 
 
 def test_a_ball_is_approached_from_within() -> None:

@@ -162,9 +162,7 @@ def test_a_key_of_numbers_takes_every_sampler(sampler: dict[str, Any], expected:
     ],
 )  # fmt: skip
 def test_a_key_of_lists(sampler: dict[str, Any], expected: Any) -> None:
-    assert dict(space_of(sampled("ANYNET.DEPTHS", "anynet", **sampler)).samplers) == {
-        "ANYNET.DEPTHS": expected
-    }
+    assert dict(space_of(sampled("ANYNET.DEPTHS", "anynet", **sampler)).samplers) == {"ANYNET.DEPTHS": expected}
 
 
 def test_words_and_switches_are_values() -> None:

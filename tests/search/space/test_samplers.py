@@ -103,9 +103,7 @@ def power_or_multiple(real: float, low: float, high: float, step: float) -> floa
     return min(allowed, key=lambda multiple: abs(multiple - real))
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "step"), [(1, 32, 8), (8, 128, 8), (1, 4, 8), (5, 30, 6), (3, 20, 8)]
-)
+@pytest.mark.parametrize(("low", "high", "step"), [(1, 32, 8), (8, 128, 8), (1, 4, 8), (5, 30, 6), (3, 20, 8)])
 def test_small_numbers_are_powers_of_two_and_large_ones_multiples(low: int, high: int, step: int) -> None:
     number = Number("power2_or_log_uniform", low, high, step, integer=True)
     masses: dict[float, float] = {}

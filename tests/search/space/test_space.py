@@ -52,9 +52,7 @@ def as_rows(columns: dict[str, Any]) -> list[tuple[Any, ...]]:
     def plain(value: Any) -> Any:
         return tuple(value) if isinstance(value, list) else value
 
-    return list(
-        zip(*([plain(value) for value in column.tolist()] for column in columns.values()), strict=True)
-    )
+    return list(zip(*([plain(value) for value in column.tolist()] for column in columns.values()), strict=True))
 
 
 @settings(max_examples=30)
@@ -231,9 +229,7 @@ def test_limits_are_judged_by_score_columns() -> None:
 
 def test_spaces_and_fronts_do_not_load_torch() -> None:
     code = "import sys, search.space, search.pareto; print('torch' in sys.modules)"
-    answer = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert answer.stdout.strip() == "False"
 

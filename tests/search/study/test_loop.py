@@ -21,7 +21,7 @@ QUALITY = {"OBJECTIVES": ["maximise quality", "minimise latency_ms@t4"], "QUALIT
 BAND = ["0.40 <= latency_ms@t4 <= 0.404", "params <= 3.2e6"]
 
 
-def by_macs(spec: Any, builder: Any, evaluation: Any) -> float:  # noqa: ARG001 - a quality's signature
+def by_macs(spec: Any, builder: Any, evaluation: Any) -> float:
     return float(evaluation.scores["macs"] / 1e6)
 
 
@@ -176,7 +176,7 @@ def test_another_study_of_that_name_is_refused(tmp_path: Path, make_plan: Make) 
 
 
 def test_pruning_with_several_objectives(tmp_path: Path, make_plan: Make) -> None:
-    def quality(spec: Any, builder: Any, evaluation: Any) -> float:  # noqa: ARG001
+    def quality(spec: Any, builder: Any, evaluation: Any) -> float:
         good = evaluation.number % 2 == 0
         for step in range(3):
             evaluation.check(1.0 if good else 0.0, step)

@@ -29,13 +29,17 @@ class Graph:
         self.values.append(Value(len(self.storages) - 1, -1))
         return self._use(size)
 
-    def row(self, op_class: str, reads: list[Use], size: int, name: str = "", cell: int = 0, phase: str = "forward") -> Use:
+    def row(
+        self, op_class: str, reads: list[Use], size: int, name: str = "", cell: int = 0, phase: str = "forward"
+    ) -> Use:
         """An operator that makes a new tensor."""
         self.storages.append(Storage(size, "float32", "activation"))
         self.values.append(Value(len(self.storages) - 1, len(self.rows)))
         return self._append(op_class, reads, self._use(size), name, cell, phase)
 
-    def in_place(self, op_class: str, reads: list[Use], on: Use, size: int, name: str = "", phase: str = "forward") -> Use:
+    def in_place(
+        self, op_class: str, reads: list[Use], on: Use, size: int, name: str = "", phase: str = "forward"
+    ) -> Use:
         """An operator that changes the first `size` elements of a tensor; returns the whole of it."""
         storage = self.values[on.value].storage
         whole = self.storages[storage].elements

@@ -137,7 +137,9 @@ def test_a_cell_fuses_alike_wherever_it_stands(graph: Any) -> None:
 
 
 @pytest.mark.parametrize("mode", ["inference", "training"])
-@pytest.mark.parametrize("name", [name for name in list_networks() if "200MF" in name or "B0" in name or "S-16" in name])
+@pytest.mark.parametrize(
+    "name", [name for name in list_networks() if "200MF" in name or "B0" in name or "S-16" in name]
+)
 def test_fusion_moves_less_and_computes_the_same(name: str, mode: str) -> None:
     eager = score(name, mode=mode, dtype="float16")
     fused = score(name, mode=mode, dtype="float16", runtime="compiled")

@@ -248,7 +248,9 @@ def test_cells_are_borders(graph: Any) -> None:
     assert [kernel.rows for kernel in engine(graph.table(b))] == [(0,), (1,)]
 
 
-@pytest.mark.parametrize("name", [name for name in list_networks() if "200MF" in name or "B0" in name or "S-16" in name])
+@pytest.mark.parametrize(
+    "name", [name for name in list_networks() if "200MF" in name or "B0" in name or "S-16" in name]
+)
 def test_an_engine_moves_less_and_computes_the_same_products(name: str) -> None:
     eager, fused = score(name), score(name, runtime="engine")
     assert fused.macs == eager.macs

@@ -30,18 +30,14 @@ SCALARS: dict[str, list[Any]] = {
 def candidates(draw: st.DrawFn) -> list[dict[str, Any]]:
     """Rows over all lists and a few other keys; whether an example holds impossible numbers is drawn once."""
     values = {key: some if draw(st.booleans()) else some[:5] for key, some in LISTS.items()}
-    lists = {
-        key: st.lists(st.sampled_from(some), min_size=STAGES, max_size=STAGES) for key, some in values.items()
-    }
+    lists = {key: st.lists(st.sampled_from(some), min_size=STAGES, max_size=STAGES) for key, some in values.items()}
     others = draw(st.sets(st.sampled_from(sorted(SCALARS)), max_size=3))
     row = st.fixed_dictionaries(lists | {key: st.sampled_from(SCALARS[key]) for key in sorted(others)})
     return draw(st.lists(row, min_size=1, max_size=10))
 
 
 @given(candidates())
-def test_columns_are_the_networks_that_configs_are(
-    agree: Callable[..., Any], rows: list[dict[str, Any]]
-) -> None:
+def test_columns_are_the_networks_that_configs_are(agree: Callable[..., Any], rows: list[dict[str, Any]]) -> None:
     agree({"MODEL": {"TYPE": "effnet"}}, rows)
 
 

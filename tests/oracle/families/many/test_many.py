@@ -38,11 +38,7 @@ ROWS: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
     ),
     "resnet": (
         {"RESNET": {"TRANS_FUN": "bottleneck_transform"}},
-        [
-            {"MODEL.DEPTH": depth, "RESNET.NUM_GROUPS": groups}
-            for depth in (50, 51, 101)
-            for groups in (1, 32)
-        ],
+        [{"MODEL.DEPTH": depth, "RESNET.NUM_GROUPS": groups} for depth in (50, 51, 101) for groups in (1, 32)],
     ),
     "vit": ({"VIT": {"NUM_LAYERS": 2}}, [{"VIT.NUM_HEADS": heads} for heads in (3, 5, 12)]),
     "fbnet": ({}, [{"FBNET.OPS": [op] * 22} for op in (0, 8, 9)]),
@@ -136,9 +132,7 @@ def test_groups_hold_every_row_once() -> None:
         "B": np.array([[1, 2], [1, 2], [1, 2], [1, 3], [2, 2]]),
         "C": np.arange(5),
     }
-    found = [
-        (rows.tolist(), values, rest["C"].tolist()) for rows, values, rest in groups(columns, 5, ["A", "B"])
-    ]
+    found = [(rows.tolist(), values, rest["C"].tolist()) for rows, values, rest in groups(columns, 5, ["A", "B"])]
 
     assert sorted(found) == [
         ([0, 2], {"A": "x", "B": [1, 2]}, [0, 2]),
@@ -160,12 +154,7 @@ def test_a_view_leaves_the_config_alone() -> None:
 
 
 def test_columns_need_neither_torch_nor_yacs() -> None:
-    code = (
-        "import sys, oracle.families.many, oracle.families.fingerprint;"
-        "print({'torch', 'yacs'} & set(sys.modules))"
-    )
-    answer = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    code = "import sys, oracle.families.many, oracle.families.fingerprint;print({'torch', 'yacs'} & set(sys.modules))"
+    answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert answer.stdout.strip() == "set()"
