@@ -19,7 +19,8 @@ from oracle.build import build, cell_names
 from oracle.cells import make_cell
 from oracle.counting import KernelCount, TableCount, count
 from oracle.counting.memory import CellMemory, PeakMemory, chain_peak, measure
-from oracle.optable import OpTable
+from oracle.errors import OracleError
+from oracle.optable import OpTable, prod
 from oracle.spec import CellSpec, NetSpec, Workload
 from oracle.trace import Trace, isolated, trace
 
@@ -200,8 +201,11 @@ def _count_cells(net: NetSpec, workload: Workload) -> Iterator[CellCount]:
 
 
 def _input_of(net: NetSpec, workload: Workload) -> TensorSpec:
+    shape = (workload.batch_size, *net.input_shape)
+    if 4 * prod(shape) >= 2**63:
+        raise OracleError(f"batch_size={workload.batch_size}: images of shape {shape} exceed 64 bits")
     with isolated():
-        image = torch.empty((workload.batch_size, *net.input_shape), dtype=torch.float32, device="meta")
+        image = torch.empty(shape, dtype=torch.float32, device="meta")
         if workload.layout == "nhwc":
             image = image.contiguous(memory_format=torch.channels_last)
         return TensorSpec.of(image)

@@ -33,7 +33,7 @@ class Candidate:
     Attributes:
         config: dotted key -> value.
         spec: the network, None where the config describes none.
-        key: fingerprint of the spec, "" without one: equal for equal networks.
+        key: fingerprint of a feasible network, equal for equal networks; "" for others, which need none.
         scores: `params`, `latency_ms@t4`, ... -> value, on every device of the study.
         violations: constraint -> at most 0 where it is obeyed, else how far off, relative to the limit.
         reason: why there is no network, "" where there is one.
@@ -82,7 +82,8 @@ class Gate:
         scores = self.scores(spec)
         violations = {STRUCTURE: self._structure(cfg)}
         violations |= {bound.name: bound.violation(scores[bound.name]) for bound in self.bounds}
-        return Candidate(config, spec, key_of(spec), scores, violations)
+        feasible = all(value <= 0 for value in violations.values())
+        return Candidate(config, spec, key_of(spec) if feasible else "", scores, violations)
 
     def scores(self, spec: NetSpec) -> dict[str, float]:
         """All scores of a network by name, on all devices."""
@@ -100,8 +101,8 @@ class Gate:
         low, high = self.space.num_stages
         section = cfg.REGNET
         levels = int(level_counts(*(np.array([section[name]]) for name in ("DEPTH", "W0", "WA", "WM")))[0])
-        stages = len(stages_of(cfg))
-        return max(0.0, (low - levels) / low if low else 0.0, (levels - high) / high, (levels - stages) / levels)
+        outside = max((low - levels) / low if low else 0.0, (levels - high) / high)
+        return outside if outside > 0 else (levels - len(stages_of(cfg))) / levels
 
 
 def plain(scores: Scores, row: int) -> dict[str, float]:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 
 import numpy as np
 from optuna import Study
 from optuna.storages import BaseStorage
 
+from oracle.closedform.store import default_cache_file
+from oracle.query.many import shared_store
 from search.objectives import Quality, quality_of
 from search.study.files import StudyPlan
 from search.study.loop import Loop
@@ -81,8 +85,24 @@ def _worked(plan: StudyPlan, study: Study, quality: Quality | None, watcher: Wat
     words = [plan.seed, len(study.get_trials(deepcopy=False)), word % 2**64]
     seed = int(np.random.SeedSequence(words).generate_state(1)[0])
     study.sampler = sampler_of(plan.sampler, seed)
-    Loop(plan, study, quality, watcher).run()
+    with _templates():
+        Loop(plan, study, quality, watcher).run()
     return Results(study, plan)
+
+
+@contextmanager
+def _templates() -> Generator[None, None, None]:
+    """With the closed forms that processes before this one made; new ones are kept for those to come."""
+    store, file = shared_store(), default_cache_file()
+    if not len(store):
+        store.load(file)
+    made = store.made
+    try:
+        yield
+    finally:
+        if store.made > made:
+            with suppress(OSError):  # a cache that cannot be written costs seconds next time, and nothing else
+                store.save(file)
 
 
 def _opened(storage: str | BaseStorage) -> BaseStorage:

@@ -20,7 +20,12 @@ from oracle.spec import RUNTIMES, NetSpec, Workload
 
 def workloads() -> Iterator[Workload]:
     """Inference and training in every runtime; the other keywords take turns, all of them within each."""
-    turns = [("float32", "nchw", "sgd"), ("float16", "nhwc", "adamw"), ("bfloat16", "nchw", "adamw"), ("float32", "nhwc", "sgd")]
+    turns = [
+        ("float32", "nchw", "sgd"),
+        ("float16", "nhwc", "adamw"),
+        ("bfloat16", "nchw", "adamw"),
+        ("float32", "nhwc", "sgd"),
+    ]
     for (mode, runtime), (dtype, layout, optimizer) in product(product(("inference", "training"), RUNTIMES), turns):
         yield Workload(2, dtype, mode, runtime, layout, optimizer)
     yield Workload(2, "int8", "inference", "engine")

@@ -9,7 +9,8 @@ import pytest
 
 from oracle.config import load_cfg
 from oracle.counting import KernelCount
-from oracle.counting.chain import count_net, count_table, trace_whole
+from oracle.counting.chain import _trace_cell, count_net, count_table, trace_whole
+from oracle.errors import OracleError
 from oracle.families import to_spec
 from oracle.spec import Workload
 
@@ -52,3 +53,21 @@ def test_kernels_come_in_the_order_they_run() -> None:
     assert backward == sorted(backward, reverse=True)
     assert kernels[0].module == "stem.conv"
     assert backward[0] == forward[-1] == len(to_spec(load_cfg("R-56")).cells)  # the loss
+
+
+@pytest.mark.parametrize("batch_size", [10**16, 10**18, 2**63, 10**30])
+def test_images_beyond_64_bits_are_an_error(batch_size: int) -> None:
+    with pytest.raises(OracleError, match=f"batch_size={batch_size}.* exceed 64 bits"):
+        count_net(to_spec(load_cfg("R-56")), Workload(batch_size=batch_size))
+
+
+def test_equal_cells_are_traced_once() -> None:
+    net = to_spec(load_cfg("R-110"))
+    workload = Workload(batch_size=7)
+    before = _trace_cell.cache_info().misses
+    count_net(net, workload)
+    distinct = len(set(net.cells))
+    assert distinct < len(net.cells) // 5
+    assert _trace_cell.cache_info().misses - before <= distinct + 2  # the first of a stage sees another image
+    count_net(net, workload.with_(runtime="compiled"))
+    assert _trace_cell.cache_info().misses - before <= distinct + 2

@@ -30,7 +30,9 @@ def counted(module: nn.Module | Callable[..., Any], *shapes: tuple[int, ...], **
     return count(trace_module(module, tuple(torch.empty(shape) for shape in shapes), {}, made), made)
 
 
-def kernels(module: nn.Module | Callable[..., Any], *shapes: tuple[int, ...], **workload: Any) -> tuple[KernelCount, ...]:
+def kernels(
+    module: nn.Module | Callable[..., Any], *shapes: tuple[int, ...], **workload: Any
+) -> tuple[KernelCount, ...]:
     return counted(module, *shapes, **workload).kernels
 
 
@@ -144,7 +146,9 @@ def test_all_that_depends_on_the_batch_is_linear_in_it(runtime: str, mode: str) 
     one, two, three = (kernels(net, (n, 4, 6, 6), runtime=runtime, mode=mode) for n in (2, 4, 6))
     for field in ("macs", "matrix_flops", "vector_flops", "read_bytes", "write_bytes"):
         first, second, third = ([getattr(kernel, field) for kernel in run] for run in (one, two, three))
-        assert [b - a for a, b in zip(first, second, strict=True)] == [c - b for b, c in zip(second, third, strict=True)]
+        assert [b - a for a, b in zip(first, second, strict=True)] == [
+            c - b for b, c in zip(second, third, strict=True)
+        ]
     assert [kernel.weight_bytes for kernel in one] == [kernel.weight_bytes for kernel in three]
     forward = [kernel for kernel in one if kernel.phase == "forward"]
     assert sum(kernel.macs for kernel in forward) == 2 * (9 * 4 * 8 * 36 + 40)

@@ -43,6 +43,7 @@ Capture = pytest.CaptureFixture[str]
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     """Writes a study file into an empty working directory."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NAS_COST_ORACLE_CACHE", str(tmp_path))
 
     def write(**changes: object) -> Path:
         path = tmp_path / "tiny.yaml"

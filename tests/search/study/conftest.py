@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +27,12 @@ SMALL = {
         },
     }
 }
+
+
+@pytest.fixture(autouse=True)
+def own_templates(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Closed forms are kept at a place that is no user's."""
+    monkeypatch.setenv("NAS_COST_ORACLE_CACHE", str(tmp_path))
 
 
 @pytest.fixture
