@@ -132,7 +132,7 @@ def profile(
     Raises:
         OracleError: as `score`; TraceError where the forward fails, or depends on data.
     """
-    workload = Workload(batch_size=_batch_of(inputs)).with_(
+    workload = Workload(batch_size=_batch_of([inputs, kwargs]) or 1).with_(
         dtype=dtype, mode=mode, runtime=runtime, layout=layout, optimizer=optimizer, causal=causal
     )
     table = trace_module(module, inputs, kwargs or {}, workload)
@@ -243,12 +243,8 @@ def _qualities(costs: Sequence[Cost], quality: Mapping[str, float] | Sequence[fl
 
 
 def _batch_of(inputs: Any) -> int:
-    """The leading dimension of the first tensor; 1 where there is none."""
-    for item in inputs:
-        if isinstance(item, (list, tuple)):
-            return _batch_of(item)
-        if isinstance(item, dict):
-            return _batch_of(tuple(item.values()))
-        if hasattr(item, "shape"):
-            return max(1, int(item.shape[0])) if len(item.shape) else 1
-    return 1
+    """The leading dimension of the first tensor that has one; 0 where there is none."""
+    if hasattr(inputs, "shape"):
+        return int(inputs.shape[0]) if len(inputs.shape) else 0
+    items = inputs.values() if isinstance(inputs, Mapping) else inputs if isinstance(inputs, (list, tuple)) else ()
+    return next((batch for item in items if (batch := _batch_of(item))), 0)

@@ -128,12 +128,14 @@ class Recorder(TorchDispatchMode):
         name = packet_name(func)
         if kwargs.get("device") is not None and kwargs["device"] != META:
             kwargs = {**kwargs, "device": META}
-        if not all(tensor.is_meta for tensor in _tensors((args, kwargs))):
+        given = _tensors((args, kwargs))
+        if not all(tensor.is_meta for tensor in given):
             args, kwargs = self._moved(args), self._moved(kwargs)
+            given = _tensors((args, kwargs))
             if func is _TO_COPY and kwargs.get("dtype") in (None, args[0].dtype):
                 return args[0]  # moved to where the network runs
         self._latest = ""
-        out = self._run(func, name, args, kwargs)
+        out = self._run(func, name, args, kwargs, given)
         if self.phase == "forward" and _tensors(out):  # questions about sizes come in between
             # Autograd made these nodes since the last operator, so they are this one's; views make nodes, too.
             number = torch._C._autograd._get_sequence_nr()
@@ -156,14 +158,14 @@ class Recorder(TorchDispatchMode):
             return type(tree)(self._moved(item) for item in tree)
         return {key: self._moved(item) for key, item in tree.items()} if isinstance(tree, dict) else tree
 
-    def _run(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _run(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], given: list[Any]) -> Any:
         facts = _facts(func)
-        before = [self._use(tensor) for tensor in _tensors((args, kwargs))]
+        before = [self._use(tensor) for tensor in given]
         op_class = class_of(name, args, facts.pointwise)
         out = SHORTCUTS[name](*args, **kwargs) if name in SHORTCUTS else NotImplemented
         if out is NotImplemented:
             out = func(*args, **kwargs)
-        results = written_results(name, args, list(_tensors(out)))
+        results = written_results(name, args, _tensors(out))
         if name in VIEWS_IN_PLACE:
             return out
         if name in ALLOCATIONS:
@@ -171,7 +173,7 @@ class Recorder(TorchDispatchMode):
                 self.give(tensor, "activation")
                 self._blank.add(self.value_of(tensor))
             return out
-        mutated = list(_tensors(facts.pick_mutated(args, kwargs)))
+        mutated = _tensors(facts.pick_mutated(args, kwargs)) if facts.writes else []
         fresh = [tensor for tensor in results if tensor.untyped_storage()._cdata not in self._index]
         if not mutated and not fresh:
             return out  # a view, or a question about shapes
@@ -290,7 +292,7 @@ class _Origin(NamedTuple):
 class _Facts:
     """What an operator's schema says, read once."""
 
-    __slots__ = ("mutated_names", "mutated_positions", "out_names", "pointwise", "writes_out")
+    __slots__ = ("mutated_names", "mutated_positions", "out_names", "pointwise", "writes", "writes_out")
 
     def __init__(self, func: Any) -> None:
         written = [
@@ -301,6 +303,7 @@ class _Facts:
         self.mutated_positions = tuple(position for position, _ in written)
         self.mutated_names = tuple(name for _, name in written)
         self.out_names = frozenset(argument.name for argument in func._schema.arguments if argument.is_out)
+        self.writes = bool(written)
         self.writes_out = bool(self.out_names)
         self.pointwise = is_pointwise(func)
 

@@ -174,3 +174,26 @@ def test_products_are_those_of_the_flop_counter(module: nn.Module, inputs: tuple
     assert cost.macs is not None
     assert 2 * cost.macs == counter.get_total_flops()
     assert cost.unknown == ()
+
+
+class Scaled(nn.Module):
+    """A number, a mapping and a keyword."""
+
+    def forward(self, factor: torch.Tensor, batch: dict[str, Any] | None = None, image: Any = None) -> torch.Tensor:
+        out: torch.Tensor = factor * (batch["image"] if batch is not None else image)
+        return out
+
+
+@pytest.mark.parametrize(
+    ("inputs", "kwargs"),
+    [
+        ((torch.tensor(2.0), {"image": torch.zeros(5, 3)}), {}),
+        ((torch.tensor(2.0),), {"image": torch.zeros(5, 3)}),
+        ((), {"factor": torch.tensor(2.0), "batch": {"note": "none", "image": torch.zeros(5, 3)}}),
+    ],
+    ids=["nested", "keyword", "keywords only"],
+)
+def test_the_batch_is_that_of_the_first_tensor_that_has_one(inputs: Any, kwargs: dict[str, Any]) -> None:
+    cost = profile(Scaled(), *inputs, kwargs=kwargs)
+    assert cost.workload.batch_size == 5
+    assert cost.flops == 15
