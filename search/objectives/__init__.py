@@ -41,6 +41,7 @@ TYPES: dict[str, dict[str, Any]] = {
         "LR": 0.05,
         "MOMENTUM": 0.9,
         "WEIGHT_DECAY": 5e-4,
+        "THREADS": 0,  # of torch while it trains, 0 for as many as it has; small networks are fastest with 1
     },
     "table": {"FILE": "", "NAME": "network", "VALUE": "accuracy"},
 }
@@ -64,6 +65,8 @@ def check_quality(values: Mapping[str, Any], directory: Path) -> dict[str, Any]:
         at = f"QUALITY.{name}"
         if name in _COUNTS:
             section[name] = count(value, at, 1)
+        elif name == "THREADS":
+            section[name] = count(value, at, 0)
         elif name in _NUMBERS:
             if not is_number(value) or value < 0:
                 raise ConfigError(f"value {value!r}: expected a number of at least 0", key=at)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -48,9 +49,10 @@ def quality(section: Mapping[str, Any], space: Space) -> Quality:  # noqa: ARG00
         fitted = _fitted(data, spec.input_shape)
         module = builder()
         accuracy = 0.0
-        for epoch in _epochs(module, fitted, section, evaluation.seed):
-            accuracy = _accuracy(module, fitted)
-            evaluation.check(accuracy, epoch)
+        with _threads(section["THREADS"]):
+            for epoch in _epochs(module, fitted, section, evaluation.seed):
+                accuracy = _accuracy(module, fitted)
+                evaluation.check(accuracy, epoch)
         return accuracy
 
     return evaluate
@@ -117,6 +119,17 @@ def _epochs(module: nn.Module, data: Data, section: Mapping[str, Any], seed: int
             optimiser.step()
             schedule.step()
         yield epoch
+
+
+@contextmanager
+def _threads(count: int) -> Generator[None, None, None]:
+    """With so many threads of torch, 0 for as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _accuracy(module: nn.Module, data: Data) -> float:

@@ -199,7 +199,8 @@ class Loop:
             self._finish(trial, EVALUATED, self._values(candidate, None))
             return
         prune = self._pruner(candidate.scores)
-        evaluation = Evaluation(trial, candidate.config, candidate.scores, self.plan.seed, prune)
+        several = len(self.plan.objectives) > 1
+        evaluation = Evaluation(trial, candidate.config, candidate.scores, self.plan.seed, prune, several=several)
         try:
             verdict = evaluate(self.quality, spec, evaluation)
         except KeyboardInterrupt:

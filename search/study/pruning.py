@@ -1,9 +1,9 @@
 """Stop an evaluation early, with one objective or several.
 
 optuna prunes with a single objective only, and a rule that looks at quality alone would remove whatever is cheap.
-Ours compares with those that may spend as much: a trial is pruned when its quality at some step is below the
-median of the qualities that trials had at that step which are no better in any other objective; that is, which
-are no cheaper.
+Ours compares with the cheaper ones: a trial is pruned when its quality at some step is below the median of the
+qualities at that step of trials that are no worse in any other objective. It would cost as much as they do, or
+more, for less.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ class Evaluation:
         scores: Mapping[str, float],
         seed: int,
         prune: Callable[[int, float], bool],
+        *,
+        several: bool,
     ) -> None:
         self.number = trial.number
         self.config = config
@@ -44,13 +46,19 @@ class Evaluation:
         self.seed = seed
         self._trial = trial
         self._prune = prune
+        self._several = several
+        self._reports: dict[str, float] = {}
         self._last: tuple[int, float] | None = None
 
     def report(self, value: float, step: int) -> None:
         """Note the quality after a step; the storage keeps it."""
         self._last = step, float(value)
-        # Trial.report refuses several objectives; what it does for one is this.
-        self._trial.storage.set_trial_intermediate_value(self._trial._trial_id, step, float(value))  # noqa: SLF001
+        if self._several:
+            # optuna's own reports are for one objective: its samplers stumble over those of several
+            self._reports[str(step)] = float(value)
+            self._trial.set_user_attr("reports", self._reports)
+        else:
+            self._trial.report(float(value), step)
 
     def should_prune(self) -> bool:
         """Whether to raise `optuna.TrialPruned` after the last report."""
@@ -79,7 +87,7 @@ def should_prune(
     objectives: Sequence[Objective],
     least: int,
 ) -> bool:
-    """Whether a quality is below the median of those who are no cheaper.
+    """Whether a quality is below the median of those who cost no more.
 
     Args:
         step, value: of the report.
@@ -90,17 +98,21 @@ def should_prune(
     """
     maximise = next((o.maximise for o in objectives if o.score == QUALITY), True)
     costs = [o for o in objectives if o.score != QUALITY]
-    peers = [
-        trial.intermediate_values[step]
-        for trial in others
-        if step in trial.intermediate_values and all(_no_better(o, trial.user_attrs["scores"], scores) for o in costs)
+    reports = [
+        _reports(trial) for trial in others if all(_no_worse(o, trial.user_attrs["scores"], scores) for o in costs)
     ]
+    peers = [values[step] for values in reports if step in values]
     if len(peers) < least:
         return False
     middle = median(peers)
     return not (value >= middle if maximise else value <= middle)  # a nan is pruned
 
 
-def _no_better(objective: Objective, theirs: Mapping[str, float], ours: Mapping[str, float]) -> bool:
+def _no_worse(objective: Objective, theirs: Mapping[str, float], ours: Mapping[str, float]) -> bool:
     a, b = theirs[objective.name], ours[objective.name]
-    return a <= b if objective.maximise else a >= b
+    return a >= b if objective.maximise else a <= b
+
+
+def _reports(trial: FrozenTrial) -> dict[int, float]:
+    kept = {int(step): float(value) for step, value in trial.user_attrs.get("reports", {}).items()}
+    return kept or trial.intermediate_values

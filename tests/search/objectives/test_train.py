@@ -40,7 +40,7 @@ class Evaluation:
 
 
 def quality(**keys: Any) -> Any:
-    return quality_of(check_quality({"TYPE": "train", **keys}, Path()), load_space("cifar-regnet"))
+    return quality_of(check_quality({"TYPE": "train", "THREADS": 1, **keys}, Path()), load_space("cifar-regnet"))
 
 
 def test_digits_are_split_once_and_for_all() -> None:
@@ -59,6 +59,12 @@ def test_it_learns_and_reports_every_epoch_and_repeats_itself() -> None:
     assert evaluation.reports[-1][1] == accuracy
     assert quality(EPOCHS=2)(TINY, Builder(TINY), again) == accuracy
     assert again.reports == evaluation.reports
+
+
+def test_threads_are_given_back() -> None:
+    before = torch.get_num_threads()
+    quality(EPOCHS=1, THREADS=before + 1)(TINY, Builder(TINY), Evaluation())
+    assert torch.get_num_threads() == before
 
 
 def test_pruning_stops_a_training() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import optuna
 
 import oracle
+from oracle.config import cfg_from_dict
 from search.space import load_space
 from search.study.params import Parameters
 
@@ -25,7 +26,7 @@ def test_the_oracle_as_a_constraint_in_plain_optuna() -> None:
     while len(trained) < 3:
         trial = study.ask(parameters.distributions)
         config = parameters.config(trial.params)
-        net = oracle.to_spec(oracle.config.cfg_from_dict(space.base, [x for pair in config.items() for x in pair]))
+        net = oracle.to_spec(cfg_from_dict(space.base, [x for pair in config.items() for x in pair]))
         cost = oracle.score_many([net], devices=["t4"])
         latency_ms = float(cost.latency_ms["t4"][0])
         trial.set_constraint("latency_ms@t4", latency_ms - 0.5)  # feasible at 0 or below

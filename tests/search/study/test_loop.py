@@ -175,24 +175,31 @@ def test_another_study_of_that_name_is_refused(tmp_path: Path, make_plan: Make) 
         run_study(make_plan(TRIALS=2, CONSTRAINTS=["params <= 30e3"]), storage)
 
 
-def test_pruning_with_several_objectives(tmp_path: Path, make_plan: Make) -> None:
+@pytest.mark.parametrize("sampler", ["random", "tpe", "nsga2"])
+@pytest.mark.parametrize("others", [[], ["minimise params"]])
+def test_pruning_with_one_objective_or_several(
+    tmp_path: Path, make_plan: Make, sampler: str, others: list[str]
+) -> None:
     def quality(spec: Any, builder: Any, evaluation: Any) -> float:
-        good = evaluation.number % 2 == 0
+        good = len(spent) % 2 == 0
+        spent.append(evaluation.number)
         for step in range(3):
             evaluation.check(1.0 if good else 0.0, step)
         return 1.0
 
+    spent: list[int] = []
     plan = make_plan(
-        **QUALITY | {"OBJECTIVES": ["maximise quality", "minimise params"]},
+        **QUALITY | {"OBJECTIVES": ["maximise quality", *others]},
         TRIALS=20,
-        SAMPLER={"TYPE": "random", "STARTUP": 2},
+        SAMPLER={"TYPE": sampler, "STARTUP": 2, "POPULATION": 4},
+        CONSTRAINTS=["params <= 60e3"],
     )
     results = run_study(plan, str(tmp_path / "j.journal"), quality=quality)
     pruned = [record for record in results.trials if record.outcome == "pruned"]
-    assert pruned
-    assert all(record.number % 2 for record in pruned)
+    assert {record.number for record in pruned} <= set(spent[1::2])
+    assert len(pruned) > (5 if not others else 0)
     assert all(record.state == optuna.trial.TrialState.PRUNED for record in pruned)
-    assert len(pruned) + len(results.evaluated) == 20
+    assert len(pruned) + len(results.evaluated) == len(spent) == 20
 
 
 def test_progress_counts_what_the_study_holds(tmp_path: Path, make_plan: Make) -> None:
