@@ -81,11 +81,23 @@ class CellMemory:
 
 @dataclass(frozen=True, slots=True)
 class PeakMemory:
-    """Peak memory in bytes, by phase (weights, states and gradients included in each)."""
+    """Peak memory in bytes, of the whole call and of each phase.
+
+    Attributes:
+        weights_bytes: parameters and buffers, and what autocast or an engine keeps in their place.
+        states_bytes: the optimiser's state; 0 in inference, as are the next two.
+        gradients_bytes: of all parameters.
+        saved_bytes: what the forward pass made, or was given, and keeps for the backward pass.
+        forward_bytes, backward_bytes, optimizer_bytes: peak of each phase. Weights and states are in all of them;
+            so is whatever of saved tensors and gradients is alive at the peak. In inference the last two are no
+            more than the weights.
+        peak_bytes: the largest of the three.
+    """
 
     weights_bytes: Size
     states_bytes: Size
     gradients_bytes: Size
+    saved_bytes: Size
     forward_bytes: Size
     backward_bytes: Size
     optimizer_bytes: Size
@@ -255,7 +267,8 @@ def chain_peak(cells: Sequence[CellMemory], maximum: Callable[[Size, Size], Size
         # The boundary out of this cell is the next cell's own input: its curves count it.
         before = before + cell.retained + (cell.input if held or cell.input_retained else 0)
         optimizer = maximum(optimizer, cell.optimizer)
+    kept = before + (cells[-1].output if cells and cells[-1].output_retained else 0)
     resident = weights + states
     phases = resident + forward, resident + backward, resident + all_gradients + optimizer
     top = maximum(maximum(phases[0], phases[1]), phases[2])
-    return PeakMemory(weights, states, all_gradients, *phases, top)
+    return PeakMemory(weights, states, all_gradients, kept, *phases, top)

@@ -18,6 +18,7 @@ from oracle.trace.isolation import isolated
 from oracle.trace.meta import to_meta, twin_on_meta
 from oracle.trace.optimizers import STATES_PER_PARAMETER, step
 from oracle.trace.recorder import Recorder
+from oracle.trace.regions import regions
 
 __all__ = ["Trace", "isolated", "trace", "trace_module"]
 
@@ -86,7 +87,11 @@ def trace(
     first = inputs[0] if inputs else None
     grad_in = None
     try:
-        with torch.set_grad_enabled(workload.training), _hooked(module, recorder, cell_of or {}):
+        with (
+            torch.set_grad_enabled(workload.training),
+            regions(workload.autocast_dtype),
+            _hooked(module, recorder, cell_of or {}),
+        ):
             with recorder, calls:
                 output = module(*args, **kwargs)
             if loss is not None:

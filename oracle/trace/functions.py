@@ -17,6 +17,7 @@ from oracle.trace.callers import RECORDED, found_by_name
 from oracle.trace.dims import shapes_of
 from oracle.trace.fused import fused
 from oracle.trace.placement import placed
+from oracle.trace.regions import region_dtype
 
 __all__ = ["CallRecorder"]
 
@@ -32,7 +33,8 @@ class CallRecorder(TorchFunctionMode):
 
     def __init__(self, autocast_dtype: str | None = None) -> None:
         super().__init__()
-        self._autocast = Autocast(autocast_dtype) if autocast_dtype else None
+        self._dtype = autocast_dtype
+        self._casting: dict[str, Autocast] = {}
         self.call = 0
         self.function = ""
         self.functions: list[FunctionCall] = []
@@ -65,9 +67,12 @@ class CallRecorder(TorchFunctionMode):
 
     def _run(self, func: Any, args: Any, kwargs: Any) -> Any:
         func, args, kwargs = placed(fused(func), self.function, args, kwargs)
-        if self._autocast is None or (in_backward() and not torch.is_grad_enabled()):
+        dtype = region_dtype(self._dtype)
+        if dtype is None or (in_backward() and not torch.is_grad_enabled()):
             return func(*args, **kwargs)  # a checkpoint that runs its forward once more is autocast again
-        return self._autocast.call(self.function, func, args, kwargs)
+        if dtype not in self._casting:
+            self._casting[dtype] = Autocast(dtype)
+        return self._casting[dtype].call(self.function, func, args, kwargs)
 
     def _record(self, call: int, func: Any, kind: str, args: Any, kwargs: Any, out: Any) -> None:
         if in_backward():

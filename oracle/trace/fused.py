@@ -128,28 +128,22 @@ def _attend(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Any:
-    """`scaled_dot_product_attention`: (..., L, E), (..., S, E), (..., S, V) -> (..., L, V)."""
+    """`scaled_dot_product_attention`: (..., L, E), (..., S, E), (..., S, V) -> (..., L, V).
+
+    Fused kernels take (batch, heads, length, width) and nothing else: with other ranks torch writes the scores, in
+    float32 where the inputs are halves (ATen/native/transformers/sdp_utils_cpp.h, attention.cpp), and so do we.
+    """
+    if query.dim() != 4:
+        return F.scaled_dot_product_attention(
+            query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
+        )
     if query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2] or (is_causal and attn_mask is not None):
         shapes = ", ".join(str(tuple(tensor.shape)) for tensor in (query, key, value))
         raise RuntimeError(f"no attention of query, key and value {shapes} with a mask and is_causal={is_causal}")
     if not enable_gqa and query.shape[:-2] != key.shape[:-2]:
         lead = torch.broadcast_shapes(query.shape[:-2], key.shape[:-2])
         query = query.expand(*lead, *query.shape[-2:])
-    if query.dim() == 4:
-        return _Attention.apply(query, key, value, attn_mask, dropout_p, is_causal)
-    # Any number of leading dimensions is allowed; a fused kernel wants (batch, heads, length, width).
-    lead = query.shape[:-2]
-    q, k, v = (_four(tensor) for tensor in (query, key, value))
-    mask = None if attn_mask is None or attn_mask.dim() <= 2 else _four(attn_mask)
-    return _Attention.apply(q, k, v, attn_mask if mask is None else mask, dropout_p, is_causal).reshape(
-        *lead, query.shape[-2], value.shape[-1]
-    )
-
-
-def _four(tensor: Any) -> Any:
-    if tensor.dim() < 4:
-        return tensor.reshape(*(1,) * (4 - tensor.dim()), *tensor.shape)
-    return tensor.flatten(0, tensor.dim() - 4)
+    return _Attention.apply(query, key, value, attn_mask, dropout_p, is_causal)
 
 
 # -- RMS norm ------------------------------------------------------------------------------------------------

@@ -19,10 +19,10 @@ from collections.abc import Callable
 from oracle.counting.fusion.compiled import compiled
 from oracle.counting.fusion.eager import eager
 from oracle.counting.fusion.engine import engine, has_bias
-from oracle.counting.fusion.kernel import Kernel
+from oracle.counting.fusion.kernel import Kernel, main_row
 from oracle.optable import OpTable
 
-__all__ = ["FUSIONS", "Kernel", "has_bias", "kernels_of"]
+__all__ = ["FUSIONS", "Kernel", "has_bias", "kernels_of", "main_row"]
 
 FUSIONS: dict[str, Callable[[OpTable], tuple[Kernel, ...]]] = {
     "eager": eager,

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from oracle.counting.traffic import reads_of
 from oracle.optable import OpTable, Use, equal
 
-__all__ = ["ANCHORS", "Kernel", "assemble", "live_rows", "producer_rows"]
+__all__ = ["ANCHORS", "Kernel", "assemble", "live_rows", "main_row", "producer_rows"]
 
 ANCHORS = frozenset({"conv", "depthwise", "grouped", "linear", "matmul", "attention"})
 """Classes that a fused kernel is built around, and named after."""
@@ -118,14 +118,18 @@ def _kernel(
                     reads.setdefault(value if whole else seen.memory, (row, seen))
                     break  # what came before it is in the same memory
         writes.extend((row, use) for use in table.rows[row].writes if readers[use.value] - {number})
-    main = next((row for row in group if table.rows[row].op_class in ANCHORS), group[0])
     return Kernel(
         tuple(group),
-        main,
+        main_row(table, group),
         tuple(reads.values()),
         tuple(writes),
         tuple(row for row in group if row in folded),
     )
+
+
+def main_row(table: OpTable, rows: Sequence[int]) -> int:
+    """The row that a kernel is named after: its first contraction, else its first row."""
+    return next((row for row in rows if table.rows[row].op_class in ANCHORS), rows[0])
 
 
 def _order(

@@ -295,3 +295,67 @@ def test_a_backward_allocates_what_we_say(name: str) -> None:
     # Python holds the input, the output and its gradient for us until the end.
     held = sum(tensor.numel() * 4 for tensor in (x, out, gradient))
     assert 0 <= theirs - (ours.backward_bytes - ours.states_bytes) <= held
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_what_is_saved_for_the_backward_pass_is_what_autograd_saves(name: str) -> None:
+    make, shape = NETS[name]
+    check_saved(make().train(), torch.randn(shape))
+
+
+@pytest.mark.parametrize("name", ["R-56", "RegNetX-200MF"])
+def test_what_a_network_saves_is_what_autograd_saves(name: str) -> None:
+    net = to_spec(load_cfg(name))
+    check_saved(build(net).to_empty(device="cpu").train(), torch.randn(2, *net.input_shape))
+
+
+def check_saved(module: nn.Module, x: torch.Tensor) -> None:
+    resident = {tensor.untyped_storage()._cdata for tensor in (*module.parameters(), *module.buffers())}
+    saved: dict[int, Any] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        saved[tensor.untyped_storage()._cdata] = tensor.untyped_storage()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        module(x)
+    theirs = sum(storage.nbytes() for address, storage in saved.items() if address not in resident)
+    assert memory(module, x, mode="training").saved_bytes == theirs
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("name", ["perceptron", "convnet", "two residuals"])
+def test_an_optimizer_step_allocates_what_we_say(name: str, optimizer: str) -> None:
+    make, shape = NETS[name]
+    module, x = make().train(), torch.randn(shape)
+    module(x).sum().backward()
+    steps: dict[str, Any] = {
+        "sgd": lambda: torch.optim.SGD(module.parameters(), 0.1, momentum=0.9, weight_decay=5e-5, foreach=True),
+        "adamw": lambda: torch.optim.AdamW(module.parameters(), 1e-3, foreach=True),
+    }
+    stepper = steps[optimizer]()
+    stepper.step()  # makes the state
+    state = [item for entry in stepper.state.values() for item in entry.values() if torch.is_tensor(item)]
+    tensors = [item for item in state if item.dim()]  # a counter of steps is no state that we count
+    gradients = [parameter.grad for parameter in module.parameters()]
+    recorder = Allocated()
+    recorder.see(*module.parameters(), *module.buffers(), *gradients, *tensors)
+    with recorder:
+        stepper.step()
+    ours = memory(module, x, mode="training", optimizer=optimizer)
+    assert ours.states_bytes == sum(tensor.nbytes for tensor in tensors)
+    assert 0 <= recorder.peak - ours.optimizer_bytes <= 8 * len(gradients)  # scalars that torch makes per tensor
+
+
+def test_phases_by_hand() -> None:
+    """One linear layer, 8 to 4, no bias, batch 2: 64 MACs forward, 64 for the weight's gradient."""
+    found = profile(nn.Linear(8, 4, bias=False), torch.empty(2, 8), mode="training", devices=["t4"])
+    forward, backward, optimizer = found.phases("t4")
+    weight, x, y = 4 * 32, 4 * 16, 4 * 8
+    assert [forward.name, backward.name, optimizer.name] == ["forward", "backward", "optimizer"]
+    assert (forward.macs, backward.macs, optimizer.macs) == (64, 64, 0)
+    assert (found.memory.weights_bytes, found.memory.states_bytes, found.memory.gradients_bytes) == (weight,) * 3
+    assert found.memory.saved_bytes == x
+    assert forward.peak_memory_bytes == 2 * weight + x + y
+    assert backward.peak_memory_bytes == 2 * weight + x + y + weight
+    assert optimizer.peak_memory_bytes == 2 * weight + weight + weight

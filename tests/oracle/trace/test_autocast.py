@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -128,7 +130,7 @@ def test_the_functions_that_torch_tests_are_listed(
         lambda x: x.__rmatmul__(x),
         lambda x: torch.einsum("ij,kj->ik", x, x),
         lambda x: F.conv1d(x[None], x[:, :, None]),
-        lambda x: F.scaled_dot_product_attention(x[None], x[None], x[None]),
+        lambda x: F.scaled_dot_product_attention(*[x[None, None]] * 3),
         lambda x: F.prelu(x, x[0]),
         lambda x: torch.linalg.multi_dot([x, x, x]),
     ],
@@ -406,6 +408,27 @@ class Tied(nn.Module):
         return self.out(self.embedding(tokens))
 
 
+class Regions(nn.Module):
+    """Autocast turned off, on again, and to another type, in the words of a forward that runs anywhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(8, 8) for _ in range(5)])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        first, second, third, fourth, last = self.layers
+        kind = x.device.type
+        y = first(x)
+        with torch.autocast(kind, enabled=False):
+            y = second(y.float())
+            with torch.autocast(kind, dtype=torch.bfloat16):
+                y = third(y)
+            y = y.float() @ x.float().t()
+        with torch.autocast(kind, dtype=torch.float16):
+            y = fourth(y.t() @ y)
+        return last(y)
+
+
 # Of operators on which the CPU's lists agree with CUDA's.
 NETS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "conv": (lambda: nn.Conv2d(3, 8, 3), (2, 3, 8, 8)),
@@ -429,6 +452,7 @@ NETS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "perceptron": (lambda: nn.Sequential(nn.Linear(8, 16), nn.GELU(), nn.Linear(16, 8)), (2, 5, 8)),
     "weights used twice": (Twice, (3, 8)),
     "tied weights": (Tied, (3, 4)),
+    "regions": (Regions, (8, 8)),
     "layer norm": (lambda: nn.Sequential(nn.LayerNorm(8), nn.Linear(8, 8)), (2, 5, 8)),
 }  # fmt: skip
 
@@ -446,6 +470,58 @@ def test_a_real_run_under_cpu_autocast_executes_the_same(name: str, mode: str) -
     if mode == "inference":  # where the CPU, unlike CUDA, fills the statistics of batch norm for nobody
         theirs = Counter({(op, types[:1] if "batch_norm" in op else types): n for (op, types), n in theirs.items()})
     assert ours == theirs
+
+
+@pytest.mark.parametrize("enter", [torch.autocast, torch.amp.autocast], ids=["torch", "torch.amp"])
+def test_a_region_for_cuda_counts_on_a_machine_without_it(enter: Any) -> None:
+    def both(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        with enter("cuda", enabled=False):
+            y = x @ weight
+        with enter("cuda"):
+            return y @ weight
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # torch would say that CUDA is not there
+        half, full = (table(Call(both), meta(4, 4), meta(4, 4), dtype=dtype) for dtype in ("bfloat16", "float32"))
+    products = [[row.writes[0].dtype for row in found.rows if row.name == "aten.mm"] for found in (half, full)]
+    assert products == [["float32", "bfloat16"], ["float32", "float16"]]  # float16 is torch's default for CUDA
+
+
+def test_a_trace_leaves_autocast_as_it_was() -> None:
+    before = {name: vars(torch.autocast)[name] for name in ("__init__", "__enter__", "__exit__")}
+    seen: list[bool] = []
+
+    def elsewhere() -> None:
+        with torch.autocast("cpu", torch.bfloat16):
+            seen.append(torch.is_autocast_enabled("cpu"))
+            with torch.autocast("cpu", enabled=False):
+                seen.append(torch.is_autocast_enabled("cpu"))
+
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        other = threading.Thread(target=elsewhere)
+        other.start()
+        other.join()
+        with torch.autocast("cpu", enabled=False):
+            return x @ x
+
+    (row,) = table(Call(forward), meta(4, 4)).rows
+    assert (row.writes[0].dtype, seen) == ("float32", [True, False])
+    assert {name: vars(torch.autocast)[name] for name in before} == before
+    assert not torch.is_autocast_enabled("cpu")
+
+
+def test_a_recurrent_layer_takes_halves_as_under_torch() -> None:
+    class Recurrent(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Linear(4, 4), nn.LSTM(4, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            assert torch.is_autocast_enabled()
+            return self.second(self.first(x))[0]
+
+    assert table(Recurrent(), meta(3, 2, 4)).rows
+    assert not torch.is_autocast_enabled()
 
 
 @contextmanager

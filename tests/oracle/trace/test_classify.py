@@ -96,7 +96,7 @@ def test_the_gradient_of_a_convolution_has_its_class(layer: nn.Module) -> None:
     ("function", "op_class"),
     [
         (torch.bmm, "matmul"),
-        (lambda a, b: F.scaled_dot_product_attention(a, b, b), "attention"),
+        (lambda a, b: F.scaled_dot_product_attention(*(x[None] for x in (a, b, b))), "attention"),
         (torch.add, "elementwise"),
         (torch.where, "elementwise"),
         (lambda a, b: torch._foreach_add([a], [b])[0], "elementwise"),
