@@ -12,18 +12,19 @@ from numpy.typing import NDArray
 
 from oracle.closedform.distinct import distinct, members
 from oracle.closedform.inputs import CellInputs, is_static
+from oracle.closedform.places import Place
 from oracle.closedform.store import TemplateStore
 from oracle.closedform.template import Answer, Format, Template, TemplateKey
 from oracle.counting.memory import CellMemory
-from oracle.devices import Device
 from oracle.errors import OracleError
 from oracle.roofline import Roofs, total_seconds
 from oracle.spec import CellSpec, Scalar, Workload
 
-__all__ = ["CellCosts", "Piece", "cost_cells", "find_template"]
+__all__ = ["LIMIT", "CellCosts", "Piece", "cost_cells", "templates_for"]
 
 Ints = NDArray[np.int64]
-_LIMIT = 2**62
+LIMIT = 2**62
+"""Sums of 64-bit integers stay exact below it."""
 
 
 class CellCosts(NamedTuple):
@@ -56,7 +57,7 @@ class Piece(NamedTuple):
 
 
 def cost_cells(
-    store: TemplateStore, inputs: CellInputs, count: int, workload: Workload, devices: Sequence[Device]
+    store: TemplateStore, inputs: CellInputs, count: int, workload: Workload, devices: Sequence[Place]
 ) -> Iterator[Piece]:
     """Cost `count` cells; every one is in exactly one piece.
 
@@ -92,7 +93,7 @@ def _statically_equal(inputs: CellInputs, count: int) -> Iterator[_Group]:
         yield _Group(inputs, static, names, index, tuple(columns))
 
 
-def _cost_group(store: TemplateStore, group: _Group, workload: Workload, devices: Sequence[Device]) -> Iterator[Piece]:
+def _cost_group(store: TemplateStore, group: _Group, workload: Workload, devices: Sequence[Place]) -> Iterator[Piece]:
     found = distinct(group.columns)
     columns = group.columns if found is None else tuple(column[found.first] for column in group.columns)
     answers: list[tuple[Ints, Piece]] = []
@@ -149,14 +150,14 @@ def _covered(
             rows = rows[~inside]
 
 
-def find_template(
+def templates_for(
     store: TemplateStore,
     inputs: CellInputs,
     static: tuple[tuple[str, Scalar], ...],
     values: Mapping[str, int],
     workload: Workload,
-) -> Template | None:
-    """The template for one cell, made if need be; None where symbols cannot work.
+) -> Iterator[Template]:
+    """Templates that may cover one cell: the known ones, then one made for it unless symbols cannot work.
 
     Args:
         store: where templates are.
@@ -167,11 +168,10 @@ def find_template(
     """
     pins = tuple((name, value) for name, value in values.items() if value < 2)
     key = _key(inputs, static, pins, workload)
-    for template in store.known(key):
-        if template.covers(*(values[name] for name in template.program.symbols)):
-            return template
+    yield from store.known(key)
     made = _new_template(store, key, inputs, values, workload)
-    return made if made is not None and made.covers(*(values[name] for name in made.program.symbols)) else None
+    if made is not None:
+        yield made
 
 
 def _key(
@@ -188,14 +188,16 @@ def _new_template(
     return store.make(key, [name for name, _ in inputs.params], hints, dims, workload)
 
 
-def _costs(template: Template, values: Mapping[str, Ints], count: int, devices: Sequence[Device]) -> CellCosts:
-    symbols = template.program.symbols
-    arguments = [values[name] for name in symbols]
+def _costs(template: Template, values: Mapping[str, Ints], count: int, devices: Sequence[Place]) -> CellCosts:
+    arguments: list[Ints | int] = [values[name] for name in template.program.symbols]
     if count:
+        spans = [(int(values[name].min()), int(values[name].max())) for name in template.program.symbols]
+        # What all rows share, such as the image's size, is computed once, and not per row.
+        arguments = [low if low == high else array for array, (low, high) in zip(arguments, spans, strict=True)]
         # Rounded to powers of two, so that the bound of one chunk serves the next.
-        highs = tuple(1 << int(values[name].max()).bit_length() for name in symbols)
-        lows = tuple(1 << (int(values[name].min()).bit_length() - 1) for name in symbols)
-        if template.largest(highs, lows) >= _LIMIT:
+        highs = tuple(1 << high.bit_length() for _, high in spans)
+        lows = tuple(1 << (low.bit_length() - 1) for low, _ in spans)
+        if template.largest(highs, lows) >= LIMIT:
             raise OracleError(f"cell={template.key.kind}: its FLOPs or bytes exceed 62 bits; the cells are too large")
     answer = template.answer(arguments)
     return CellCosts(
@@ -212,7 +214,7 @@ def _latency(roofs: Roofs, answer: Answer, count: int) -> NDArray[np.float64]:
 
 
 def _concrete(
-    group: _Group, values: Mapping[str, Ints], count: int, workload: Workload, devices: Sequence[Device]
+    group: _Group, values: Mapping[str, Ints], count: int, workload: Workload, devices: Sequence[Place]
 ) -> Iterator[Piece]:
     """One concrete trace per distinct cell, for what symbols cannot express."""
     from oracle.closedform.concrete import concrete_cell  # needs torch

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import torch
 
+from oracle.calibration import kernel_class
 from oracle.closedform.inputs import CellInputs
+from oracle.closedform.places import Place, roofs_at
 from oracle.closedform.template import SUMS, Answer, Format
 from oracle.counting.chain import TensorSpec, count_cell, trace_cell
 from oracle.counting.conventions import recount
-from oracle.devices import Device
 from oracle.roofline import KernelKinds, Roofs
 from oracle.spec import CellSpec, Workload
 
@@ -28,12 +29,12 @@ class ConcreteCell:
     input_gradient: Format | None
     unknown: tuple[str, ...]
 
-    def roofs(self, device: Device) -> Roofs:
+    def roofs(self, device: Place) -> Roofs:
         """The roofs of its kernels on a device."""
         matrix, vector = (
             [flops != 0 for flops in column] for column in (self.answer.matrix_flops, self.answer.vector_flops)
         )
-        return Roofs.of(self.kinds, matrix, vector, device)
+        return roofs_at(device, self.kinds, matrix, vector)
 
 
 def concrete_cell(cell: CellSpec, dims: Sequence[int], inputs: CellInputs, workload: Workload) -> ConcreteCell:
@@ -63,7 +64,7 @@ def concrete_cell(cell: CellSpec, dims: Sequence[int], inputs: CellInputs, workl
         output=traced.output.shape,
     )
     kinds = KernelKinds(
-        tuple(kernel.op_class for kernel in kernels),
+        tuple(kernel_class(counted.table, kernel.rows) for kernel in kernels),
         tuple(kernel.matrix_dtype for kernel in kernels),
         tuple(kernel.vector_dtype for kernel in kernels),
     )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from oracle.closedform.template import Format
 from oracle.spec import Scalar
 
-__all__ = ["CellInputs", "is_static"]
+__all__ = ["CellInputs", "is_static", "split_params"]
 
 Ints = NDArray[np.int64]
 
@@ -38,6 +38,23 @@ class CellInputs:
 
 def is_static(name: str, value: Any) -> bool:
     """Whether a parameter decides the structure and is therefore no symbol."""
+    if type(value) is int:
+        return name in _STATIC
     if name in _STATIC or isinstance(value, (bool, np.bool_)):
         return True
     return not isinstance(value, (int, np.integer, np.ndarray))
+
+
+def split_params(
+    params: tuple[tuple[str, Scalar], ...],
+) -> tuple[tuple[tuple[str, Scalar], ...], dict[str, int]]:
+    """The parameters of one cell: those that decide the structure, and the integers that are symbols."""
+    static: list[tuple[str, Scalar]] = []
+    free: dict[str, int] = {}
+    for pair in params:
+        name, value = pair
+        if type(value) is bool or is_static(name, value):
+            static.append(pair)
+        else:
+            free[name] = int(value)
+    return tuple(static), free

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from oracle.closedform.cells import CellCosts, Piece, cost_cells
 from oracle.closedform.inputs import CellInputs
 from oracle.closedform.memory import ChainMemory
+from oracle.closedform.places import Place
 from oracle.closedform.store import TemplateStore
 from oracle.closedform.template import SUMS, Format
-from oracle.devices import Device
 from oracle.families.population import CellArray, Population
 from oracle.spec import Workload
 
@@ -61,7 +61,7 @@ class _Situation(NamedTuple):
 
 
 def cost_population(
-    store: TemplateStore, population: Population, workload: Workload, devices: Sequence[Device]
+    store: TemplateStore, population: Population, workload: Workload, devices: Sequence[Place]
 ) -> PopulationCosts:
     """Cost every candidate of a population.
 
@@ -80,7 +80,7 @@ def cost_population(
 
 
 def _walk(
-    store: TemplateStore, population: Population, workload: Workload, devices: Sequence[Device]
+    store: TemplateStore, population: Population, workload: Workload, devices: Sequence[Place]
 ) -> Iterator[_Situation]:
     """Cost the cells from the first place to the last, each with what the one before hands on."""
     size = population.size
@@ -91,7 +91,9 @@ def _walk(
     forms = [Format.image("float32", rank, workload.layout)]
     form_of = np.zeros(size, dtype=np.int64)  # index into forms
     for place, groups in enumerate(_places(population, workload)):
-        for group in groups:
+        asked = [(group, place == 0) for group in groups]
+        while asked:
+            group, first = asked.pop(0)
             here = form_of[group.rows]
             for number in range(len(forms)):
                 chosen = np.flatnonzero(here == number)
@@ -100,10 +102,14 @@ def _walk(
                 form = forms[number]
                 rows = group.rows[chosen]
                 entering = tuple(dims[axis, rows] for axis in range(len(form.order)))
-                inputs = _inputs(group, chosen, entering, form, place == 0)
+                inputs = _inputs(group, chosen, entering, form, first)
                 for piece in cost_cells(store, inputs, len(rows), workload, devices):
                     positions = chosen[piece.where]
-                    yield _Situation(group, positions, tuple(d[piece.where] for d in entering), form, place == 0, piece)
+                    entered = tuple(d[piece.where] for d in entering)
+                    counted, rest = _repetitions(group, positions, entered, form, first, piece)
+                    yield _Situation(counted, positions, entered, form, first, piece)
+                    if rest is not None:
+                        asked.append((rest, False))
                     if piece.output not in forms:
                         forms.append(piece.output)
                     members = group.rows[positions]
@@ -112,45 +118,72 @@ def _walk(
                         dims[axis, members] = sizes
 
 
+def _repetitions(
+    group: CellArray, positions: Ints, entered: tuple[Ints, ...], form: Format, first: bool, piece: Piece
+) -> tuple[CellArray, CellArray | None]:
+    """A group whose counts are of cells that cost what `piece` says, and the cells that are still to be asked.
+
+    A cell repeats the one before only where it is handed what that one was handed.
+    """
+    repeated = group.counts[positions] > 1
+    if not repeated.any():
+        return group, None
+    if not first and piece.output == form and len(piece.costs.output) == len(entered):
+        same = [before == after for before, after in zip(entered, piece.costs.output, strict=True)]
+        repeated &= ~np.logical_and.reduce(same)
+    again = positions[repeated]
+    if not len(again):
+        return group, None
+    counts = group.counts.copy()
+    counts[again] = 1
+    params = tuple((name, v[again] if isinstance(v, np.ndarray) else v) for name, v in group.params)
+    rest = CellArray(group.kind, params, group.rows[again], group.counts[again] - 1)
+    return replace(group, counts=counts), rest
+
+
 def _backwards(
-    store: TemplateStore, situations: list[_Situation], size: int, workload: Workload, devices: Sequence[Device]
+    store: TemplateStore, situations: list[_Situation], size: int, workload: Workload, devices: Sequence[Place]
 ) -> Iterator[_Segment]:
     """From the last cell to the first, each with the gradient that the next hands back."""
     forms: list[Format | None] = [None]
     given = np.zeros(size, dtype=np.int64)  # index into forms: what comes from behind; None: like the output
     for situation in reversed(situations):
-        members = situation.group.rows[situation.positions]
-        entering = given[members]
+        entering = given[situation.group.rows[situation.positions]]
         for number in np.unique(entering):
-            gradient = forms[number]
-            inside = np.flatnonzero(entering == number)
-            left, segments = _part(situation, inside), []
+            left = _part(situation, np.flatnonzero(entering == number))
             counts = situation.group.counts[left.positions]
-            # The last of a run gets the foreign gradient; what it hands on may be the usual one.
-            while gradient is not None and gradient != left.piece.output and counts.max(initial=0) > 0:
-                recosted = _recost(store, left, gradient, workload, devices)
-                segments.append((left, np.minimum(counts, 1), recosted))
-                counts = counts - 1
-                gradient = recosted.input_gradient
-            segments.append((left, counts, left.piece))
-            for part, repeated, piece in segments:
-                times = repeated[piece.where]
-                if times.any():
-                    yield _Segment(part.group.rows[part.positions][piece.where], times, piece.costs)
-            leaving = left.piece.input_gradient if (counts > 0).all() else gradient
-            if leaving not in forms:
-                forms.append(leaving)
-            given[members[inside]] = forms.index(leaving)
+            for segment, leaving in _run_backwards(store, left, counts, forms[number], workload, devices):
+                yield segment
+                if leaving not in forms:
+                    forms.append(leaving)
+                given[segment.rows] = forms.index(leaving)
 
 
-def _recost(
-    store: TemplateStore, situation: _Situation, gradient: Format, workload: Workload, devices: Sequence[Device]
-) -> Piece:
+def _run_backwards(
+    store: TemplateStore,
+    situation: _Situation,
+    counts: Ints,
+    gradient: Format | None,
+    workload: Workload,
+    devices: Sequence[Place],
+) -> Iterator[tuple[_Segment, Format | None]]:
+    """Runs of equal cells from their last one on, and the format of the gradient that leaves each segment.
+
+    The last of a run gets the gradient from behind; what it hands to the one before may be the usual one.
+    """
+    piece = situation.piece
+    if gradient is None or gradient == piece.output:
+        yield _Segment(situation.group.rows[situation.positions], counts, piece.costs), piece.input_gradient
+        return
     inputs = _inputs(situation.group, situation.positions, situation.dims, situation.form, situation.first, gradient)
-    pieces = list(cost_cells(store, inputs, len(situation.positions), workload, devices))
-    index = np.concatenate([piece.where for piece in pieces])
-    costs = _concatenated([piece.costs for piece in pieces])
-    return Piece(index, costs, pieces[0].output, pieces[0].input_gradient, pieces[0].unknown)
+    for recosted in cost_cells(store, inputs, len(situation.positions), workload, devices):
+        where, leaving = recosted.where, recosted.input_gradient
+        rows, left = situation.group.rows[situation.positions[where]], counts[where]
+        settled = leaving == gradient
+        yield _Segment(rows, left if settled else np.ones_like(left), recosted.costs), leaving
+        more = np.flatnonzero(left > 1)
+        if len(more) and not settled:
+            yield from _run_backwards(store, _part(situation, where[more]), left[more] - 1, leaving, workload, devices)
 
 
 def _part(situation: _Situation, inside: Ints) -> _Situation:

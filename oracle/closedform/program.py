@@ -14,14 +14,18 @@ import numpy as np
 
 from oracle.errors import OracleError
 
-__all__ = ["OPERATIONS", "RELATIONS", "Program", "Step"]
+__all__ = ["OPERATIONS", "RELATIONS", "Program", "Relation", "Step"]
 
 Step = tuple[str, int, int]
 """Operation and the numbers of two earlier steps; ("const", value, 0) and ("symbol", index, 0) start."""
 
+Relation = tuple[str, int, int]
+"""One of `RELATIONS`, and the steps on its left and on its right."""
+
 OPERATIONS = ("const", "symbol", "add", "sub", "mul", "floordiv", "mod", "max", "min")
 _SIGNS = {"add": "+", "sub": "-", "mul": "*"}
 RELATIONS = ("eq", "ne", "lt", "le")
+_COMPARISONS = {"eq": "==", "ne": "!=", "lt": "<", "le": "<="}
 
 
 @dataclass(frozen=True)
@@ -46,20 +50,33 @@ class Program:
 
         An output that depends on no symbol comes out as an int.
         """
-        return self._compile(outputs, "")
+        return self._compile(outputs, [f"return {_tuple(outputs)}"])
 
-    def predicate(self, relations: Iterable[tuple[str, int, int]]) -> Callable[..., Any]:
-        """A function of the symbols that says whether all relations (name, left step, right step) hold."""
-        signs = {"eq": "==", "ne": "!=", "lt": "<", "le": "<="}
+    def predicate(self, relations: Iterable[Relation]) -> Callable[..., Any]:
+        """A function of the symbols that says whether all relations hold."""
         pairs = list(relations)
-        terms = [f"(v{a} {signs[name]} v{b})" for name, a, b in pairs]
-        return self._compile([step for _, a, b in pairs for step in (a, b)], " & ".join(terms) or "True")
+        return self._compile([step for _, a, b in pairs for step in (a, b)], [f"return {_all(pairs, '&')}"])
 
-    def _compile(self, outputs: Sequence[int], result: str) -> Callable[..., Any]:
-        lines = [self._line(number) for number in self._needed(outputs)]
-        body = result or "(" + "".join(f"v{step}, " for step in outputs) + ")"
+    def scalar(
+        self, relations: Iterable[Relation], outputs: Sequence[int], lines: Sequence[str], uses: Sequence[int]
+    ) -> Callable[..., tuple[Any, ...] | None]:
+        """A function for plain ints, several times faster on them than `function`.
+
+        Args:
+            relations: where one does not hold, the function returns None.
+            outputs: the steps that it returns.
+            lines: what to do before, trusted source code that makes a tuple `more`, which is returned after them.
+            uses: the steps that `lines` use, as `v` and their number.
+        """
+        pairs = list(relations)
+        steps = [step for _, a, b in pairs for step in (a, b)]
+        body = [f"if not ({_all(pairs, 'and')}): return None", *lines, f"return {_tuple(outputs)} + more"]
+        return self._compile([*steps, *outputs, *uses], body, scalar=True)
+
+    def _compile(self, steps: Sequence[int], body: Sequence[str], *, scalar: bool = False) -> Callable[..., Any]:
+        lines = [self._line(number, scalar=scalar) for number in self._needed(steps)]
         names = ", ".join(f"a{index}" for index in range(len(self.symbols)))
-        source = "\n    ".join([f"def run({names}):", *lines, f"return {body}"])
+        source = "\n    ".join([f"def run({names}):", *lines, *body])
         # The source is made of the operations above, numbers and names we chose: nothing of a file's reaches it.
         scope: dict[str, Any] = {"__builtins__": {}, "maximum": _maximum, "minimum": _minimum}
         exec(compile(source, "<closed form>", "exec"), scope)  # noqa: S102
@@ -78,7 +95,7 @@ class Program:
                     stack += [a, b]
         return sorted(needed)
 
-    def _line(self, number: int) -> str:
+    def _line(self, number: int, *, scalar: bool) -> str:
         operation, a, b = self.steps[number]
         if operation == "const":
             return f"v{number} = {a}"
@@ -87,7 +104,8 @@ class Program:
         if operation in _SIGNS:
             return f"v{number} = v{a} {_SIGNS[operation]} v{b}"
         if operation in ("max", "min"):
-            return f"v{number} = {operation}imum(v{a}, v{b})"
+            chosen = f"v{a} if v{a} {'>' if operation == 'max' else '<'} v{b} else v{b}"
+            return f"v{number} = {chosen if scalar else f'{operation}imum(v{a}, v{b})'}"
         divisor = self.steps[b]
         if divisor[0] == "const" and divisor[1] > 0 and divisor[1] & (divisor[1] - 1) == 0:
             # Floor division by a power of two: a shift is several times faster on arrays, and the same on ints.
@@ -111,6 +129,14 @@ class Program:
                 if operation == "mod":
                     low[number], high[number] = 0, max(high[b] - 1, 0)
         return [max(abs(low[step]), abs(high[step])) for step in outputs]
+
+
+def _tuple(steps: Sequence[int]) -> str:
+    return "(" + "".join(f"v{step}, " for step in steps) + ")"
+
+
+def _all(relations: Sequence[Relation], joined: str) -> str:
+    return f" {joined} ".join(f"(v{a} {_COMPARISONS[name]} v{b})" for name, a, b in relations) or "True"
 
 
 def _sound(operation: Any, a: Any, b: Any, number: int, symbols: int) -> bool:

@@ -1,96 +1,116 @@
 """A closed-form query for a network or two, without arrays: for loops that ask one candidate at a time.
 
-Numbers are plain ints here; a cell that was asked before is a dictionary look-up.
+Numbers are plain ints here, and a cell that was asked before is a dictionary look-up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from oracle.closedform.cells import find_template
-from oracle.closedform.inputs import CellInputs, is_static
+from oracle.closedform.cells import LIMIT, templates_for
+from oracle.closedform.inputs import CellInputs, split_params
+from oracle.closedform.places import Place
 from oracle.closedform.population import PopulationCosts
+from oracle.closedform.scalar import Priced, scalar_function
 from oracle.closedform.store import TemplateStore
-from oracle.closedform.template import SUMS, Answer, Format, Template
-from oracle.devices import Device
-from oracle.roofline import Roofs, total_seconds
+from oracle.closedform.template import SUMS, Format, Template
+from oracle.errors import OracleError
 from oracle.spec import CellSpec, NetSpec, Workload
 
 __all__ = ["cost_few"]
 
-
-class _Cell(NamedTuple):
-    """What a cell costs, and what leaves it."""
-
-    answer: Answer
-    template: Template
-    latencies: dict[int, float]  # by address of the roofs, which their template keeps
-
-    def latency_s(self, device: Device) -> float:
-        roofs = self.template.roofs(device)
-        found = self.latencies.get(id(roofs))
-        if found is None:
-            found = self.latencies[id(roofs)] = _seconds(roofs, self.answer)
-        return found
+_Desk = Callable[[CellSpec, tuple[int, ...], Format, bool], Priced | None]
 
 
 def cost_few(
-    store: TemplateStore, nets: Sequence[NetSpec], workload: Workload, devices: Sequence[Device]
+    store: TemplateStore, nets: Sequence[NetSpec], workload: Workload, devices: Sequence[Place]
 ) -> PopulationCosts | None:
-    """Costs of a few networks in inference; None where a cell has no closed form, so that arrays must answer."""
+    """Costs of a few networks in inference; None where a cell has no closed form, so that arrays must answer.
+
+    Raises:
+        OracleError: numbers beyond 62 bits, as from arrays.
+    """
+    desk = _desk(store, workload, tuple(map(_Same, devices)))
+    image = (workload.batch_size,)
     rows = []
     for net in nets:
-        row = _cost(store, net, workload, devices)
+        form = Format.image("float32", len(net.input_shape) + 1, workload.layout)
+        row = _cost(desk, net.cells, (*image, *net.input_shape), form)
         if row is None:
             return None
         rows.append(row)
-    integers = np.array([row[0] for row in rows], dtype=np.int64).T
-    latency = np.array([row[1] for row in rows], dtype=np.float64).reshape(len(rows), len(devices)).T
+    if any(max(sums) >= LIMIT for sums, _ in rows):
+        raise OracleError("a network's FLOPs or bytes exceed 62 bits: it or the batch is too large")
+    integers = np.array([sums for sums, _ in rows], dtype=np.int64).T
+    latency = np.array([latency_s for _, latency_s in rows], dtype=np.float64).reshape(len(rows), len(devices)).T
     fields: dict[str, Any] = dict(zip((*SUMS, "peak_memory_bytes"), integers, strict=True))
     return PopulationCosts(**fields, latency_s=latency, unknown=())
 
 
 def _cost(
-    store: TemplateStore, net: NetSpec, workload: Workload, devices: Sequence[Device]
+    desk: _Desk, cells: Sequence[CellSpec], dims: tuple[int, ...], form: Format
 ) -> tuple[list[int], list[float]] | None:
     """What `SUMS` names and the peak memory; the latency on each device."""
-    cells: list[_Cell] = []
-    form = Format.image("float32", len(net.input_shape) + 1, workload.layout)
-    entering = (workload.batch_size, *net.input_shape), form
-    previous: CellSpec | None = None
-    cell: _Cell | None = None
-    for index, spec in enumerate(net.cells):
-        if cell is None or spec != previous or entering[0] != cell.answer.output:
-            cell = _lookup(store, spec, *entering, index == 0, workload)
-        if cell is None:
+    runs: list[tuple[Priced, int]] = []
+    asked: tuple[CellSpec, tuple[int, ...], Format, bool] | None = None
+    for spec in cells:
+        asking = spec, dims, form, asked is None
+        if asking == asked:  # most blocks repeat the one before
+            priced, count = runs[-1]
+            runs[-1] = priced, count + 1
+            continue
+        found = desk(*asking)
+        if found is None:
             return None
-        cells.append(cell)
-        previous, entering = spec, (cell.answer.output, cell.template.output_format)
-    answers = [cell.answer for cell in cells]
-    weights = sum(answer.memory.weights for answer in answers)
-    live = max(answer.memory.forward for answer in answers)
-    sums = [sum(column) for column in zip(*(answer.sums for answer in answers), strict=True)]
-    latency = [sum(cell.latency_s(device) for cell in cells) for device in devices]
+        runs.append((found, 1))
+        asked, dims, form = asking, found.output, found.output_format
+    sums = [sum(column) for column in zip(*([n * count for n in cell.sums] for cell, count in runs), strict=True)]
+    weights = sums.pop()
+    live = max(cell.forward_bytes for cell, _ in runs)
+    latency = [sum(column) for column in zip(*([s * count for s in c.latency_s] for c, count in runs), strict=True)]
     return [*sums, weights + live], latency
 
 
-@lru_cache(maxsize=65536)
-def _lookup(
-    store: TemplateStore, spec: CellSpec, dims: tuple[int, ...], form: Format, first: bool, workload: Workload
-) -> _Cell | None:
-    inputs = CellInputs(spec.kind, spec.params, dims, form, None, first)
-    static = tuple((name, value) for name, value in spec.params if is_static(name, value))
-    values = {name: int(value) for name, value in spec.params if not is_static(name, value)}
-    values |= {f"d{axis}": size for axis, size in enumerate(dims)}
-    template = find_template(store, inputs, static, values, workload)
-    if template is None:
+class _Same:
+    """A key that is equal to itself alone: hashing all figures of a device would take longer than the query."""
+
+    __slots__ = ("device",)
+
+    def __init__(self, device: Place) -> None:
+        self.device = device
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.device is self.device
+
+    def __hash__(self) -> int:
+        return id(self.device)
+
+
+@lru_cache(maxsize=64)
+def _desk(store: TemplateStore, workload: Workload, devices: tuple[_Same, ...]) -> _Desk:
+    """What prices cells for one workload and some devices, and remembers them."""
+    functions: dict[int, tuple[Template, Callable[..., Priced | None]]] = {}
+
+    def function(template: Template) -> Callable[..., Priced | None]:
+        # The template is kept as well: its address must not be given to another one.
+        if id(template) not in functions:
+            roofs = [template.roofs(same.device) for same in devices]
+            functions[id(template)] = template, scalar_function(template, roofs)
+        return functions[id(template)][1]
+
+    @lru_cache(maxsize=65536)
+    def price(spec: CellSpec, dims: tuple[int, ...], form: Format, first: bool) -> Priced | None:
+        static, values = split_params(spec.params)
+        inputs = CellInputs(spec.kind, spec.params, dims, form, None, first)
+        values |= {f"d{axis}": size for axis, size in enumerate(dims)}
+        for template in templates_for(store, inputs, static, values, workload):
+            found = function(template)(*(values[name] for name in template.program.symbols))
+            if found is not None:
+                return found
         return None
-    return _Cell(template.answer([values[name] for name in template.program.symbols]), template, {})
 
-
-def _seconds(roofs: Roofs, answer: Answer) -> float:
-    return float(total_seconds(roofs, answer.matrix_flops, answer.vector_flops, answer.kernel_bytes, max))
+    return price

@@ -22,7 +22,7 @@ from oracle.spec import Workload
 
 __all__ = ["TemplateStore", "default_cache_file", "fingerprint"]
 
-_SOURCES = ("cells", "trace", "counting", "closedform", "optable.py", "spec.py")
+_SOURCES = ("cells", "trace", "counting", "closedform", "calibration/classes.py", "optable.py", "spec.py")
 
 
 class TemplateStore:

@@ -14,6 +14,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
 
+from oracle.calibration import kernel_class
 from oracle.closedform.compile import ProgramBuilder, Term, UnsupportedExpressionError
 from oracle.closedform.equalities import equalities, rewritten
 from oracle.closedform.template import MEMORY_SIZES, SUMS, Format, KernelMeta, KernelNumbers, Template, TemplateKey
@@ -68,7 +69,8 @@ def make_template(
     guards = [guard.expr for guard in environment.guards if guard.expr != True]  # noqa: E712 (a sympy boolean)
     table = rewritten(traced.table, equalities(guards, environment.replacements))
     counts, pycls = count(table, workload), recount(table, "pycls")
-    return _assemble(key, symbols, guards, counts, pycls, traced.output, output_format, gradient_format)
+    classes = [kernel_class(table, kernel.rows) for kernel in counts.kernels]
+    return _assemble(key, symbols, guards, counts, classes, pycls, traced.output, output_format, gradient_format)
 
 
 def _assemble(
@@ -76,6 +78,7 @@ def _assemble(
     symbols: Sequence[tuple[str, Any]],
     guards: Sequence[Any],
     counts: TableCount,
+    classes: Sequence[str],
     pycls: Recount,
     output: Any,
     output_format: Format,
@@ -104,7 +107,8 @@ def _assemble(
         program=builder.program(),
         guards=tuple(dict.fromkeys(relations)),
         kernels=tuple(
-            KernelMeta(k.name, k.op_class, k.module, k.phase, k.matrix_dtype, k.vector_dtype) for k in counts.kernels
+            KernelMeta(k.name, k.op_class, kind, k.module, k.phase, k.matrix_dtype, k.vector_dtype)
+            for k, kind in zip(counts.kernels, classes, strict=True)
         ),
         numbers=numbers,
         traffic=traffic,

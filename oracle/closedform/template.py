@@ -11,10 +11,10 @@ from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from oracle.closedform.places import Place, roofs_at
 from oracle.closedform.program import Program
 from oracle.counting.memory import CellMemory
-from oracle.devices import Device
-from oracle.roofline import TEXTBOOK, Efficiency, KernelKinds, Roofs
+from oracle.roofline import KernelKinds, Roofs
 
 __all__ = ["MEMORY_SIZES", "SUMS", "Answer", "Format", "KernelMeta", "KernelNumbers", "Template", "TemplateKey"]
 
@@ -73,10 +73,11 @@ class TemplateKey(NamedTuple):
 
 
 class KernelMeta(NamedTuple):
-    """What of a kernel does not depend on sizes; see `oracle.counting.KernelCount`."""
+    """What of a kernel does not depend on sizes; see `oracle.counting.KernelCount` and `oracle.calibration`."""
 
     name: str
     op_class: str
+    kernel_class: str
     module: str
     phase: str
     matrix_dtype: str
@@ -153,7 +154,7 @@ class Template:
     def kinds(self) -> KernelKinds:
         """What `oracle.roofline.time_kernels` wants to know of the kernels."""
         return KernelKinds(
-            tuple(kernel.op_class for kernel in self.kernels),
+            tuple(kernel.kernel_class for kernel in self.kernels),
             tuple(kernel.matrix_dtype for kernel in self.kernels),
             tuple(kernel.vector_dtype for kernel in self.kernels),
         )
@@ -188,21 +189,21 @@ class Template:
     def _no_memory(self) -> CellMemory:
         return replace(self.memory, **dict.fromkeys(MEMORY_SIZES, 0))
 
-    def roofs(self, device: Device, efficiency: Efficiency = TEXTBOOK) -> Roofs:
+    def roofs(self, place: Place) -> Roofs:
         """The roofs of its kernels on a device, worked out once."""
-        key = (id(device), id(efficiency))
+        key = id(place)
         if key not in self._roofs:
             steps = self.program.steps
             matrix, vector = (
                 [steps[step] != ("const", 0, 0) for step in column]
                 for column in (self.numbers.matrix_flops, self.numbers.vector_flops)
             )
-            # The device is kept as well: its address must not be given to another one.
-            self._roofs[key] = Roofs.of(self.kinds, matrix, vector, device, efficiency), device, efficiency
+            # The place is kept as well: its address must not be given to another one.
+            self._roofs[key] = roofs_at(place, self.kinds, matrix, vector), place
         return self._roofs[key][0]
 
     @cached_property
-    def _roofs(self) -> dict[tuple[int, int], tuple[Roofs, Device, Efficiency]]:
+    def _roofs(self) -> dict[int, tuple[Roofs, Place]]:
         return {}
 
     def kernel_numbers(self, values: Sequence[Array]) -> KernelNumbers:

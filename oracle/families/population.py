@@ -24,7 +24,7 @@ class CellArray:
         kind: of all of them.
         params: in the order of the cell's `CellSpec`: a value that all share, or an array with one per row.
         rows: (m,) which candidates they belong to, ascending, each once.
-        counts: (m,) how often the cell is repeated there, at least once; a repeated cell keeps its input's shape.
+        counts: (m,) how often the cell is repeated there, at least once.
     """
 
     kind: str
@@ -125,7 +125,7 @@ def _varies(value: Scalar) -> bool:
 
 
 def _runs(cells: Sequence[CellSpec]) -> list[tuple[CellSpec, int]]:
-    """Cells with how often each is repeated; only a cell that keeps its width can be the repetition of another."""
+    """Cells with how often each is repeated."""
     runs: list[tuple[CellSpec, int]] = []
     for cell in cells:
         if runs and runs[-1][0] == cell:

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from oracle.closedform.cells import find_template
-from oracle.closedform.inputs import CellInputs, is_static
+from oracle.calibration import kernel_class
+from oracle.closedform.cells import templates_for
+from oracle.closedform.inputs import CellInputs, split_params
 from oracle.closedform.store import TemplateStore
-from oracle.closedform.template import SUMS, Format, KernelNumbers, Template
+from oracle.closedform.template import SUMS, Format, KernelMeta, KernelNumbers, Template
 from oracle.counting.chain import TensorSpec, count_cell
 from oracle.counting.conventions import recount
 from oracle.counting.memory import CellMemory
@@ -39,19 +40,13 @@ _WORKLOADS = [
 
 
 def template_of(cell: CellSpec, dims: tuple[int, ...], workload: Workload) -> Template:
-    found = find_template(
-        TemplateStore(),
-        CellInputs(cell.kind, cell.params, dims, Format.image("float32", len(dims), "nchw")),
-        tuple((name, value) for name, value in cell.params if is_static(name, value)),
-        integers(cell, dims),
-        workload,
-    )
-    assert found is not None
-    return found
+    inputs = CellInputs(cell.kind, cell.params, dims, Format.image("float32", len(dims), "nchw"))
+    static, _ = split_params(cell.params)
+    return next(templates_for(TemplateStore(), inputs, static, integers(cell, dims), workload))
 
 
 def integers(cell: CellSpec, dims: tuple[int, ...]) -> dict[str, int]:
-    values = {name: int(value) for name, value in cell.params if not is_static(name, value)}
+    _, values = split_params(cell.params)
     return values | {f"d{axis}": size for axis, size in enumerate(dims)}
 
 
@@ -77,8 +72,18 @@ def test_other_integers_give_the_concrete_trace(
     numbers = template.kernel_numbers(arguments)
     for name in KernelNumbers._fields:
         assert list(getattr(numbers, name)) == [getattr(k, name) for k in counted.counts.kernels], name
-    expected = [(k.name, k.op_class, k.module, k.phase, k.matrix_dtype, k.vector_dtype) for k in counted.counts.kernels]
-    assert [tuple(kernel) for kernel in template.kernels] == expected
+    assert list(template.kernels) == [
+        KernelMeta(
+            k.name,
+            k.op_class,
+            kernel_class(counted.table, k.rows),
+            k.module,
+            k.phase,
+            k.matrix_dtype,
+            k.vector_dtype,
+        )
+        for k in counted.counts.kernels
+    ]
 
     answer = template.answer(arguments)
     pycls = recount(counted.table, "pycls")

@@ -1,0 +1,71 @@
+"""A template's answer for one cell, latencies included, as one straight-line function of plain ints.
+
+For loops that ask one candidate at a time: where `Template.answer` and `oracle.roofline.total_seconds` walk over
+kernels, this has every roof as a constant in its source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from oracle.closedform.template import SUMS, Format, Template
+from oracle.roofline import Roofs
+
+__all__ = ["Priced", "scalar_function"]
+
+
+class Priced(NamedTuple):
+    """What one cell costs in inference.
+
+    Attributes:
+        sums: what `SUMS` names, then the bytes of its weights.
+        forward_bytes: peak of its forward pass, as `oracle.counting.memory` has it.
+        output, output_format: of what leaves it.
+        latency_s: per device.
+    """
+
+    sums: tuple[int, ...]
+    forward_bytes: int
+    output: tuple[int, ...]
+    output_format: Format
+    latency_s: tuple[float, ...]
+
+
+def scalar_function(template: Template, roofs: Sequence[Roofs]) -> Callable[..., Priced | None]:
+    """A function of the program's symbols: the cell's price under each of some roofs; None where guards fail."""
+    memory, numbers = template.memory, template.numbers
+    steps: list[Any] = [*template.sums, memory.weights, memory.forward, *template.output]
+    columns = list(zip(numbers.matrix_flops, numbers.vector_flops, template.traffic, strict=True))
+    lines = [line for index, device in enumerate(roofs) for line in _seconds(device, columns, f"s{index}")]
+    more = "(" + "".join(f"s{index}, " for index in range(len(roofs))) + ")"
+    uses = [step for column in columns for step in column] if roofs else []
+    run = template.program.scalar(template.guards, steps, [*lines, f"more = {more}"], uses)
+    sums, end = len(SUMS) + 1, len(steps)
+    form = template.output_format
+
+    def price(*values: int) -> Priced | None:
+        found = run(*values)
+        if found is None:
+            return None
+        return Priced(found[:sums], found[sums], found[sums + 1 : end], form, found[end:])
+
+    return price
+
+
+def _seconds(roofs: Roofs, columns: Sequence[tuple[int, int, int]], name: str) -> list[str]:
+    """What `oracle.roofline.total_seconds` does, kernel by kernel, as source: the same operations in the same order."""
+    lines = [f"{name} = {roofs.launch_s * len(columns)!r}"]
+    for index, (matrix_step, vector_step, traffic) in enumerate(columns):
+        matrix, vector = roofs.matrix[index], roofs.vector[index]
+        terms = [f"v{step} / {roof!r}" for step, roof in ((matrix_step, matrix), (vector_step, vector)) if roof]
+        bandwidth = f"{roofs.bandwidth[index]!r}"
+        if roofs.cache_bandwidth is not None:
+            bandwidth = f"({roofs.cache_bandwidth[index]!r} if v{traffic} <= {roofs.cache_bytes!r} else {bandwidth})"
+        lines.append(f"t = v{traffic} / {bandwidth}")
+        if roofs.floor_s:
+            terms.append(f"{roofs.floor_s!r}")
+        for term in terms:
+            lines += [f"c = {term}", "t = c if c > t else t"]
+        lines.append(f"{name} = {name} + t")
+    return lines
