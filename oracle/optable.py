@@ -174,6 +174,17 @@ class Row(NamedTuple):
                 return use.dtype
         return uses[0].dtype if uses else "float32"
 
+    @property
+    def shapes(self) -> str:
+        """What it reads and makes, for people: `1x3x224x224, 64x3x7x7 -> 1x64x112x112`.
+
+        Of tensors that it reads the first two with several dimensions, or else the first; the first that it makes.
+        """
+        read = [part for part in self.args if isinstance(part, Shape)]
+        made = [part for part in ((self.out,) if isinstance(self.out, Shape) else self.out or ()) if part]
+        ends = ([part for part in read if len(part) > 1][:2] or read[:1], made[:1])
+        return " -> ".join(", ".join("x".join(map(str, shape)) or "scalar" for shape in end) for end in ends if end)
+
 
 class ModuleCall(NamedTuple):
     """One forward call of a module, as hook-based counters see it.

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from oracle.calibration.calibration import Calibration, Origin, fit, predict
+from oracle.calibration.calibration import Calibration, Carried, Origin, fit, predict
 from oracle.calibration.classes import CLASSES, kernel_class
 from oracle.calibration.files import calibration_of, load_calibration, prior_calibration, save_calibration
 from oracle.calibration.model import RoofTimes, roof_times
@@ -22,6 +22,7 @@ __all__ = [
     "CLASSES",
     "GENERAL",
     "Calibration",
+    "Carried",
     "Origin",
     "Prior",
     "RoofTimes",

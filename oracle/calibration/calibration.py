@@ -17,7 +17,7 @@ from oracle.errors import WorkloadError
 from oracle.roofline import Efficiency
 from oracle.spec import Workload
 
-__all__ = ["Calibration", "Origin", "fit", "predict"]
+__all__ = ["Calibration", "Carried", "Origin", "fit", "predict"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,21 @@ class Origin:
     date: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """How far off networks are that were measured on another device and carried over, see `transfer`.
+
+    Attributes:
+        error: mean relative error, neither fit having seen the networks' families.
+        interval: of measured over predicted, 80 % of cases; None if nobody checked.
+        networks: how many were measured on both.
+    """
+
+    error: float
+    interval: tuple[float, float] | None
+    networks: int
+
+
 @dataclass(frozen=True)
 class Calibration:
     """A device under one runtime and mode, fitted.
@@ -49,6 +64,7 @@ class Calibration:
         error_by_family: the same per family of networks.
         interval: what `measured / predicted` lies between in 80 % of such cases; None if nobody checked.
         origin: of the measurements.
+        carried: other device -> what carrying its measurements over showed; empty if nobody checked.
     """
 
     device: str
@@ -63,6 +79,7 @@ class Calibration:
     error_by_family: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     interval: tuple[float, float] | None = None
     origin: Origin = Origin()
+    carried: Mapping[str, Carried] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def source(self) -> str:

@@ -12,6 +12,7 @@ ERROR: 0.078                     # mean relative error on networks that the fit 
 PROTOCOL: leave-family-out
 INTERVAL: [0.91, 1.14]           # of measured / predicted, 80 % of cases
 ERROR_BY_FAMILY: {resnet: 0.05}
+CARRIED: {rtx-4090: {ERROR: 0.06, INTERVAL: [0.9, 1.1], NETWORKS: 300}}  # measured there, carried over to here
 LAUNCH_US: 18.8                  # per kernel
 CALL_US: 220                     # per call
 COMPUTE: {conv: 0.83}            # shares of the peaks, by class of kernel
@@ -28,17 +29,25 @@ from types import MappingProxyType
 from typing import Any
 
 from oracle._resources import closest, shipped
-from oracle.calibration.calibration import Calibration, Origin
+from oracle.calibration.calibration import Calibration, Carried, Origin
 from oracle.calibration.classes import CLASSES
 from oracle.devices import Device
 from oracle.errors import DeviceError
 from oracle.roofline import Efficiency
 from oracle.spec import DTYPES, LAYOUTS, MODES, RUNTIMES, Workload
 
-__all__ = ["calibration_of", "file_name", "load_calibration", "prior_calibration", "save_calibration", "to_yaml"]
+__all__ = [
+    "calibration_of",
+    "file_name",
+    "from_yaml",
+    "load_calibration",
+    "prior_calibration",
+    "save_calibration",
+    "to_yaml",
+]
 
 _REQUIRED = ("DEVICE", "RUNTIME", "MODE", "DTYPE", "LAYOUT", "LAUNCH_US", "CALL_US", "FLOOR_US", "COMPUTE", "MEMORY")
-_OPTIONAL = ("SOURCE", "LICENCE", "DATE", "MEASUREMENTS", "ERROR", "PROTOCOL", "INTERVAL", "ERROR_BY_FAMILY")
+_OPTIONAL = ("SOURCE", "LICENCE", "DATE", "MEASUREMENTS", "ERROR", "PROTOCOL", "INTERVAL", "ERROR_BY_FAMILY", "CARRIED")
 _MICRO = 1e-6
 
 _NEXT_OF_KIN = MappingProxyType(
@@ -62,13 +71,18 @@ def load_calibration(path: Path | str) -> Calibration:
         DeviceError: no such file, or one that breaks a rule told above; it names the key.
         ConfigError: broken YAML.
     """
-    from oracle.config.strict_yaml import parse_yaml
-
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise DeviceError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    return _parsed(parse_yaml(text, str(path)), str(path))
+    return from_yaml(text, str(path))
+
+
+def from_yaml(text: str, place: str) -> Calibration:
+    """The calibration in the content of a file; `place` names it in errors, which are those of `load_calibration`."""
+    from oracle.config.strict_yaml import parse_yaml
+
+    return _parsed(parse_yaml(text, place), place)
 
 
 def save_calibration(calibration: Calibration, path: Path | str) -> None:
@@ -148,8 +162,12 @@ def to_yaml(calibration: Calibration) -> str:
         "MEASUREMENTS": calibration.measurements,
         "ERROR": None if calibration.error is None else _rounded(calibration.error),
         "PROTOCOL": calibration.protocol,
-        "INTERVAL": None if calibration.interval is None else [_rounded(bound) for bound in calibration.interval],
+        "INTERVAL": _interval_yaml(calibration.interval),
         "ERROR_BY_FAMILY": {name: _rounded(error) for name, error in calibration.error_by_family.items()},
+        "CARRIED": {
+            name: {"ERROR": _rounded(item.error), "INTERVAL": _interval_yaml(item.interval), "NETWORKS": item.networks}
+            for name, item in calibration.carried.items()
+        },
         "LAUNCH_US": _rounded(efficiency.launch_s / _MICRO),
         "CALL_US": _rounded(efficiency.call_s / _MICRO),
         "FLOOR_US": _rounded(efficiency.floor_s / _MICRO),
@@ -171,14 +189,6 @@ def _parsed(content: Any, file: str) -> Calibration:
     for key in _REQUIRED:
         if key not in content:
             raise DeviceError(f"{file}: {key} is missing")
-    interval = content.get("INTERVAL")
-    if interval is not None:
-        if not (isinstance(interval, list) and len(interval) == 2):
-            raise _error(file, "INTERVAL", interval, "two positive numbers")
-        low, high = (_number(bound, file, "INTERVAL") for bound in interval)
-        if not 0 < low <= high:
-            raise _error(file, "INTERVAL", interval, "two positive numbers, the lower first")
-        interval = (low, high)
     return Calibration(
         device=_text(content["DEVICE"], file, "DEVICE"),
         runtime=_one_of(content["RUNTIME"], RUNTIMES, file, "RUNTIME"),
@@ -196,13 +206,42 @@ def _parsed(content: Any, file: str) -> Calibration:
         error=None if content.get("ERROR") is None else _number(content["ERROR"], file, "ERROR"),
         protocol=_text(content.get("PROTOCOL", "unstated"), file, "PROTOCOL"),
         error_by_family=_numbers(content.get("ERROR_BY_FAMILY", {}), file, "ERROR_BY_FAMILY"),
-        interval=interval,
+        interval=_interval(content.get("INTERVAL"), file, "INTERVAL"),
         origin=Origin(
             _text(content.get("SOURCE", "unsourced"), file, "SOURCE"),
             _text(content.get("LICENCE", "unknown"), file, "LICENCE"),
             str(content.get("DATE", "")),
         ),
+        carried=_carried(content.get("CARRIED", {}), file),
     )
+
+
+def _carried(section: Any, file: str) -> Mapping[str, Carried]:
+    if not isinstance(section, dict):
+        raise _error(file, "CARRIED", section, "a mapping of devices")
+    found = {}
+    for name, item in section.items():
+        place = f"CARRIED.{name}"
+        if not (isinstance(item, dict) and set(item) == {"ERROR", "INTERVAL", "NETWORKS"}):
+            raise _error(file, place, item, "ERROR, INTERVAL and NETWORKS")
+        error, networks = (_number(item[key], file, f"{place}.{key}") for key in ("ERROR", "NETWORKS"))
+        found[str(name)] = Carried(error, _interval(item["INTERVAL"], file, f"{place}.INTERVAL"), int(networks))
+    return MappingProxyType(found)
+
+
+def _interval(bounds: Any, file: str, key: str) -> tuple[float, float] | None:
+    if bounds is None:
+        return None
+    if not (isinstance(bounds, list) and len(bounds) == 2):
+        raise _error(file, key, bounds, "two positive numbers")
+    low, high = (_number(bound, file, key) for bound in bounds)
+    if not 0 < low <= high:
+        raise _error(file, key, bounds, "two positive numbers, the lower first")
+    return low, high
+
+
+def _interval_yaml(interval: tuple[float, float] | None) -> list[float] | None:
+    return None if interval is None else [_rounded(bound) for bound in interval]
 
 
 def _shares(section: Any, file: str, key: str) -> Mapping[str, float]:

@@ -13,17 +13,24 @@ from oracle.imports.kineto import read_trace
 from oracle.imports.matching import Match, Matching, match_operators
 from oracle.imports.ncu import read_ncu
 from oracle.imports.points import calibration_points
+from oracle.imports.profiles import NetworkProfile, OperatorTime, profile_of
 from oracle.imports.replay import OperatorCall, replay
+from oracle.imports.roofs import OnRoofline, on_roofline
 
 __all__ = [
     "Imported",
     "Match",
     "Matching",
     "MeasuredKernel",
+    "NetworkProfile",
+    "OnRoofline",
     "OperatorCall",
+    "OperatorTime",
     "calibration_points",
     "counted_operators",
     "match_operators",
+    "on_roofline",
+    "profile_of",
     "read_averages",
     "read_ncu",
     "read_trace",

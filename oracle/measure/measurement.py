@@ -35,6 +35,7 @@ class Measurement:
         clock: wall, or cpu: time the process really ran, which leaves out what other processes took.
         torch, date: version, and day (ISO) of the measurement; "" if not known.
         family: of the network, to leave out whole when a fit is checked; "" if not stated.
+        accuracy: of the network, in any unit that is better when larger; None if not stated.
     """
 
     network: str
@@ -50,6 +51,7 @@ class Measurement:
     torch: str = ""
     date: str = ""
     family: str = ""
+    accuracy: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.latency_ms < math.inf:
@@ -67,7 +69,8 @@ _T = TypeVar("_T")
 
 _REQUIRED = ("network", "device", "batch_size", "dtype", "runtime", "layout", "mode", "latency_ms")
 _OPTIONAL = ("optimizer", "iqr_ms", "min_ms", "repeats", "threads", "affinity", "clock", "torch", "date", "family")
-COLUMNS = (*_REQUIRED, *_OPTIONAL)
+_MORE = ("accuracy",)
+COLUMNS = (*_REQUIRED, *_OPTIONAL, *_MORE)
 """Columns of the CSV; those up to `latency_ms` are required, in any order."""
 
 _WORKLOAD = ("batch_size", "dtype", "runtime", "layout", "mode", "optimizer")
@@ -75,11 +78,13 @@ _WORKLOAD = ("batch_size", "dtype", "runtime", "layout", "mode", "optimizer")
 
 def measurements_csv(measurements: Iterable[Measurement]) -> str:
     """CSV text with a header; what is not known is an empty field."""
-    text = io.StringIO()
+    rows, text = list(measurements), io.StringIO()
+    # Nothing that is measured has an accuracy: the column is there for those who know it.
+    columns = [name for name in COLUMNS if name not in _MORE or any(getattr(item, name) is not None for item in rows)]
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for item in measurements:
-        writer.writerow([_field(item, name) for name in COLUMNS])
+    writer.writerow(columns)
+    for item in rows:
+        writer.writerow([_field(item, name) for name in columns])
     return text.getvalue()
 
 
@@ -168,6 +173,7 @@ def _measurement(row: Mapping[str, str], place: str) -> Measurement:
             torch=row.get("torch", ""),
             date=read.optional("date", read.day) or "",
             family=row.get("family", ""),
+            accuracy=read.optional("accuracy", read.size),
         )
     except OracleError as error:
         text = str(error)

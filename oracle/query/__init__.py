@@ -14,13 +14,17 @@ from oracle.devices import Device
 from oracle.errors import OracleError, WorkloadError
 from oracle.families import to_spec
 from oracle.query.calibrating import calibrate
+from oracle.query.capacity import Fit, fit
 from oracle.query.comparing import Case, Comparison, compare
-from oracle.query.cost import Cost, DeviceTime, KernelCost
+from oracle.query.cost import Cost, DeviceTime, KernelCost, PhaseCost
 from oracle.query.devices import find_devices
 from oracle.query.many import Scores, score_many
 from oracle.query.ranking import Ranking, ranking_of
 from oracle.query.sensitivity import Effect, Sensitivity, sensitivity_of
+from oracle.query.sourced import score_source, source_of
 from oracle.query.timing import cost_of, network_columns, table_columns
+from oracle.query.transferring import Measured, carry, elsewhere, here_and_there
+from oracle.sources import Source, is_reference
 from oracle.spec import NetSpec, Workload
 from oracle.trace import trace_module
 
@@ -35,12 +39,15 @@ __all__ = [
     "Cost",
     "DeviceTime",
     "Effect",
+    "Fit",
     "KernelCost",
+    "PhaseCost",
     "Ranking",
     "Scores",
     "Sensitivity",
     "calibrate",
     "compare",
+    "fit",
     "knobs",
     "profile",
     "rank",
@@ -51,9 +58,10 @@ __all__ = [
 
 
 def score(
-    network: CfgNode | NetSpec | str | Path,
+    network: CfgNode | NetSpec | Source | str | Path,
     devices: Iterable[str | Path | Device] | None = None,
     *,
+    inputs: Iterable[str] = (),
     batch_size: int | None = None,
     dtype: str | None = None,
     mode: str | None = None,
@@ -65,11 +73,16 @@ def score(
     strict: bool = False,
     model: str = "roofline",
     calibrations: Iterable[Calibration | str | Path] = (),
+    transfer: Measured | None = None,
 ) -> Cost:
     """What a network costs, from its config alone: no weights, no memory, no device.
 
     Args:
-        network: a config, a spec, the name of a shipped network, or the path of a YAML file.
+        network: a config, a spec, the name of a shipped network, or the path of a YAML file; or any other network by
+            reference: `torchvision:resnet50`, `timm:convnext_tiny`, `package.module:callable(args)`, a .pt2 or .onnx
+            file (see `oracle.sources`; what a package or file holds may run, so name those you trust).
+        inputs: of a network by reference, such as `["1x3x224x224", "1x128:int64"]`; its own default if empty. The
+            batch size replaces the first dimension of each.
         devices: names of shipped devices, paths of device files, or devices; the config's COST.DEVICES if None.
         batch_size, dtype, mode, runtime, layout, optimizer, causal: see `oracle.Workload`; each replaces the
             config's COST key where it is given.
@@ -78,6 +91,8 @@ def score(
         model: roofline, the textbook's lower bound; or calibrated, with what was fitted to measurements of the device
             or, where there are none, taught by devices of its kind. `Cost.times` says which, and how far to trust it.
         calibrations: of your own (or their files), which overrule the shipped ones of their devices.
+        transfer: other device -> its measurements (a CSV file, see `oracle.measure`, or rows). A network that they hold
+            under the same workload is predicted by its residual there, carried over; `DeviceTime.model` then says so.
 
     Raises:
         OracleError: with a message that names the key, the value and what was expected. A device without calibration
@@ -87,19 +102,28 @@ def score(
         >>> cost = score("RegNetX-400MF", ["rtx-4090"], batch_size=64, dtype="float16")
         >>> cost.macs, cost.latency_ms["rtx-4090"], cost.times["rtx-4090"].bound
     """
-    net, workload, asked = resolve(
-        network,
-        batch_size=batch_size,
-        dtype=dtype,
-        mode=mode,
-        runtime=runtime,
-        layout=layout,
-        optimizer=optimizer,
-        causal=causal,
-    )
+    words = {
+        "dtype": dtype,
+        "mode": mode,
+        "runtime": runtime,
+        "layout": layout,
+        "optimizer": optimizer,
+        "causal": causal,
+    }
+    source = source_of(network, inputs, batch_size)
+    if source is not None:
+        if transfer:
+            raise WorkloadError(f"transfer: expected a config, for measurements name those; got {source.reference!r}")
+        return score_source(source, find_devices(devices or ()), words, convention, strict, model, calibrations)
+    net, workload, asked = resolve(network, batch_size=batch_size, **words)
     columns = network_columns(net, workload)
     places = find_devices(asked if devices is None else devices)
-    return cost_of(columns, net.name, places, workload, convention, strict, model, calibrations)
+    if not transfer:
+        return cost_of(columns, net.name, places, workload, convention, strict, model, calibrations)
+    there = elsewhere(transfer)
+    own, others = here_and_there(calibrations, there, places)
+    cost = cost_of(columns, net.name, places, workload, convention, strict, model, own)
+    return carry(cost, net, there, places, model, [*own, *others])
 
 
 def profile(
@@ -142,7 +166,7 @@ def profile(
 
 
 def rank(
-    networks: Iterable[CfgNode | NetSpec | str | Path],
+    networks: Iterable[CfgNode | NetSpec | Source | str | Path],
     devices: Iterable[str | Path | Device],
     *,
     quality: Mapping[str, float] | Sequence[float] | None = None,
@@ -179,23 +203,30 @@ def rank(
 
 
 def knobs(
-    network: CfgNode | str | Path, devices: Iterable[str | Path | Device] | None = None, **workload: Any
+    network: CfgNode | str | Path,
+    devices: Iterable[str | Path | Device] | None = None,
+    *,
+    model: str = "roofline",
+    calibrations: Iterable[Calibration | str | Path] = (),
+    **workload: Any,
 ) -> Sensitivity:
     """How much latency, bytes and FLOPs change per step of each knob: widths, depths, group widths, resolution.
 
     Args:
         network: a config, the name of a shipped network, or the path of a YAML file.
-        devices: as in `score`.
+        devices, model, calibrations: as in `score`.
         workload: fields of `oracle.Workload`, as in `score`.
 
     Raises:
         OracleError: as `score`; also a spec (which has no knobs any more), or a family without them.
     """
+    if isinstance(network, Source) or is_reference(network):
+        raise OracleError(f"network={str(network)!r}: only configs have knobs")
     if isinstance(network, NetSpec):
         raise OracleError(f"network={network.name or 'NetSpec'}: a spec has no knobs; pass its config, name or path")
     cfg = _parsed(network)[1] if isinstance(network, (str, Path)) else network
     _, asked, places = resolve(cfg, **workload)
-    return sensitivity_of(cfg, places if devices is None else devices, asked)
+    return sensitivity_of(cfg, places if devices is None else devices, asked, model, calibrations)
 
 
 def resolve(network: CfgNode | NetSpec | str | Path, **changes: Any) -> tuple[NetSpec, Workload, Sequence[str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from oracle._resources import shipped
 from oracle.calibration import Calibration, calibration_of, load_calibration, prior_calibration
@@ -12,10 +13,26 @@ from oracle.devices import Device
 from oracle.errors import WorkloadError
 from oracle.spec import Workload
 
-__all__ = ["MODELS", "calibration_for", "checked_calibrations", "is_of", "trust_of"]
+__all__ = ["MODELS", "Trust", "calibration_for", "checked_calibrations", "is_of", "trust_of"]
 
 MODELS = ("roofline", "calibrated")
 """What can predict: the textbook's lower bound, or shares of the roofs that were fitted to measurements."""
+
+
+class Trust(NamedTuple):
+    """How far to trust a prediction.
+
+    Attributes:
+        model: roofline, calibrated (the device itself was measured), or prior (only others of its kind were).
+        expected_error: mean relative error on networks that the fit had not seen; None if nobody checked.
+        source: on what, and on how many measurements, the error was found.
+        interval: what measured over predicted lies between in 80 % of cases; None if nobody checked.
+    """
+
+    model: str
+    expected_error: float | None = None
+    source: str = ""
+    interval: tuple[float, float] | None = None
 
 
 def checked_calibrations(
@@ -69,19 +86,18 @@ def is_of(calibration: Calibration, workload: Workload) -> bool:
     return (calibration.runtime, calibration.mode) == (workload.runtime, workload.mode)
 
 
-def trust_of(
-    calibration: Calibration, device: Device, workload: Workload
-) -> tuple[float | None, str, tuple[float, float] | None]:
-    """Expected error, its source, and the interval of measured over predicted.
+def trust_of(calibration: Calibration, device: Device, workload: Workload) -> Trust:
+    """How far to trust a calibration for a device and a workload.
 
     What was found for another dtype, layout or kind of device promises nothing: then error and interval are None.
     """
+    model = "calibrated" if calibration.device == device.name else "prior"
     measured = (calibration.dtype, calibration.layout)
     if calibration.device not in (device.name, device.kind):
-        return None, f"{calibration.source}, for want of one of {device.kind}", None
+        return Trust(model, None, f"{calibration.source}, for want of one of {device.kind}")
     if measured != (workload.dtype, workload.layout):
-        return None, f"{calibration.source}; fitted to {', '.join(measured)}", None
-    return calibration.error, calibration.source, calibration.interval
+        return Trust(model, None, f"{calibration.source}; fitted to {', '.join(measured)}")
+    return Trust(model, calibration.error, calibration.source, calibration.interval)
 
 
 @lru_cache(maxsize=256)

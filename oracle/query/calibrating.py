@@ -20,7 +20,7 @@ from oracle.spec import NetSpec, Workload
 if TYPE_CHECKING:
     from oracle.measure import Measurement
 
-__all__ = ["Measured", "calibrate", "measured_on"]
+__all__ = ["Measured", "calibrate", "measured_on", "prior_of"]
 
 _WORDS = ("dtype", "mode", "runtime", "layout")
 
@@ -71,7 +71,7 @@ def calibrate(
         place.name,
         networks,
         [item.latency_ms * 1e-3 for item, _, _ in chosen],
-        _prior_of(place, workload),
+        prior_of(place, workload),
         workload,
         families=[family for _, _, family in chosen],
         origin=Origin(named, licence, datetime.now(timezone.utc).date().isoformat()),
@@ -121,9 +121,10 @@ def _resolved(item: Measurement) -> Measured:
     return Measured(item, to_spec(cfg), item.family or str(cfg.MODEL.TYPE))
 
 
-def _prior_of(device: Device, workload: Workload) -> Prior:
+def prior_of(device: Device, workload: Workload) -> Prior:
+    """What a device's kind teaches about it; general knowledge where nothing was calibrated."""
     known = prior_calibration(device.kind, workload)
     if known is None:
         return general_prior(device.kind)
-    error, source, interval = trust_of(known, device, workload)
-    return Prior(known.efficiency, source=source, error=error, interval=interval)
+    trust = trust_of(known, device, workload)
+    return Prior(known.efficiency, source=trust.source, error=trust.expected_error, interval=trust.interval)

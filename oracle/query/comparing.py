@@ -39,6 +39,7 @@ class Case:
         measured_ms: per call.
         time: the prediction.
         macs: per call.
+        accuracy: of the network; None where the measurements do not state it.
     """
 
     network: str
@@ -47,6 +48,7 @@ class Case:
     measured_ms: float
     time: DeviceTime
     macs: int
+    accuracy: float | None = None
 
     @property
     def error(self) -> float:
@@ -78,14 +80,23 @@ class Comparison:
 
     @cached_property
     def _per_image(self) -> tuple[Floats, Floats, Floats]:
-        """MACs, measured and predicted latency of one image."""
+        """What a network is worth, measured and predicted latency of one image."""
         rows = [
-            (case.macs / n, case.measured_ms / n, case.time.latency_ms / n)
+            (
+                case.macs / n if case.accuracy is None or self.worth == "macs" else case.accuracy,
+                case.measured_ms / n,
+                case.time.latency_ms / n,
+            )
             for case in self.cases
             for n in (case.workload.batch_size,)
         ]
         macs, measured, predicted = np.array(rows, dtype=np.float64).T
         return macs, measured, predicted
+
+    @property
+    def worth(self) -> str:
+        """What the front weighs latency against: accuracy where all measurements state it, else MACs."""
+        return "macs" if any(case.accuracy is None for case in self.cases) else "accuracy"
 
     @property
     def mape(self) -> float:
@@ -134,23 +145,23 @@ class Comparison:
 
     @property
     def front(self) -> tuple[int, int, int]:
-        """What is Pareto-optimal in MACs and latency: by measurement, by both, and by prediction.
+        """What is Pareto-optimal in worth and latency: by measurement, by both, and by prediction.
 
-        A network is where no other has more MACs in no more time, or as many in less.
+        A network is where no other is worth more in no more time, or as much in less; see `worth`.
         """
-        macs, measured, predicted = self._per_image
-        true, said = ~is_dominated(measured, macs), ~is_dominated(predicted, macs)
+        worth, measured, predicted = self._per_image
+        true, said = ~is_dominated(measured, worth), ~is_dominated(predicted, worth)
         return int(true.sum()), int((true & said).sum()), int(said.sum())
 
     @property
     def regret(self) -> tuple[float, float]:
         """What choosing by the prediction costs, mean and maximum over the networks of the predicted front.
 
-        It is the measured latency of one over that of the fastest network with as many MACs, less 1.
+        It is the measured latency of one over that of the fastest network that is worth as much, less 1.
         """
-        macs, measured, predicted = self._per_image
-        chosen = np.flatnonzero(~is_dominated(predicted, macs))
-        regrets = np.array([measured[i] / measured[macs >= macs[i]].min() - 1 for i in chosen])
+        worth, measured, predicted = self._per_image
+        chosen = np.flatnonzero(~is_dominated(predicted, worth))
+        regrets = np.array([measured[i] / measured[worth >= worth[i]].min() - 1 for i in chosen])
         return float(regrets.mean()), float(regrets.max())
 
     def to_dict(self) -> dict[str, Any]:
@@ -166,7 +177,7 @@ class Comparison:
             "median_error": self.median,
             "within_10_percent": self.within_10,
             "interval_coverage": self.coverage,
-            "pareto": {"measured": true, "predicted": said, "found": found},
+            "pareto": {"worth": self.worth, "measured": true, "predicted": said, "found": found},
             "regret": {"mean": mean, "max": largest},
             "by_family": {
                 name: {"measurements": count, "mape": error, "bias": bias}
@@ -206,7 +217,7 @@ def compare(
             network_columns(net, item.workload), net.name, [place], item.workload, model=model, calibrations=own
         )
         time = cost.times[place.name]
-        cases.append(Case(item.network, family, item.workload, item.latency_ms, time, cost.macs or 0))
+        cases.append(Case(item.network, family, item.workload, item.latency_ms, time, cost.macs or 0, item.accuracy))
         if progress is not None:
             progress(done, len(chosen))
     return Comparison(place.name, tuple(cases))

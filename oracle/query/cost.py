@@ -10,9 +10,11 @@ from typing import Any
 
 from oracle.counting.memory import PeakMemory
 from oracle.errors import DeviceError
+from oracle.query.phases import PhaseCost, phases_of
+from oracle.sources.origin import Origin
 from oracle.spec import Workload
 
-__all__ = ["Cost", "DeviceTime", "KernelCost"]
+__all__ = ["Cost", "DeviceTime", "KernelCost", "PhaseCost"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +27,11 @@ class KernelCost:
         macs, flops: multiply-adds of contractions; all floating-point operations.
         traffic_bytes, weight_bytes: bytes moved, and the part of them that is weights.
         intensity: FLOP/byte.
-        time_ms: predicted time.
+        time_ms: predicted time; this and the next are nan, and the bound is "", where there is no device.
         compute_ms, memory_ms: time at each roof.
         bound: compute, memory or launch.
         share: of the latency, 0 to 1.
+        shape: of what its main operator reads and makes: `1x3x224x224, 64x3x7x7 -> 1x64x112x112`.
         achieved_flops_per_s, achieved_bytes_per_s: rates at the predicted time.
     """
 
@@ -48,6 +51,7 @@ class KernelCost:
     memory_ms: float
     bound: str
     share: float
+    shape: str = ""
 
     @property
     def achieved_flops_per_s(self) -> float:
@@ -70,7 +74,8 @@ class DeviceTime:
         bound: what bounds the largest share of the time: compute, memory or launch.
         bound_share: share of the time that each bound has.
         ridge: FLOP/byte from which on the network's main dtype is compute-bound.
-        model: "roofline" (textbook: a lower bound), "calibrated", or "prior": what calibrating its kind taught.
+        model: "roofline" (textbook: a lower bound), "calibrated", "prior" (what calibrating its kind taught), or
+            "transfer": measured on another device, and carried over.
         expected_error: mean relative error of `model` where it was validated; None where nobody measured it.
         source: on what the expected error was found.
         interval_ms: where the latency lies in 80 % of cases, as far as residuals tell; None without them.
@@ -110,6 +115,7 @@ class Cost:
         times: device name -> `DeviceTime`, in the order asked.
         unknown: operators without a FLOP formula: they cost their bytes and count 0 FLOPs.
         coverage: rows counted, rows known to compute nothing, rows unknown.
+        origin: where a network that is no config came from, its inputs and the versions of what made it; else None.
     """
 
     name: str
@@ -127,6 +133,8 @@ class Cost:
     coverage: tuple[int, int, int]
     executed_flops: int
     _kernels: Mapping[str, Any] = field(repr=False, compare=False)
+    _counted: Any = field(repr=False, compare=False)
+    origin: Origin | None = None
 
     @property
     def intensity(self) -> float:
@@ -146,16 +154,28 @@ class Cost:
             {name: batch / t.latency_ms * 1e3 if t.latency_ms else math.inf for name, t in self.times.items()}
         )
 
-    def kernels(self, device: str) -> tuple[KernelCost, ...]:
-        """Every kernel on a device, in order of execution.
+    def kernels(self, device: str | None = None) -> tuple[KernelCost, ...]:
+        """Every kernel on a device, in order of execution; without one, what it computes and moves, and no times.
 
         Raises:
             DeviceError: a device that the score was not asked about.
         """
-        if device not in self._kernels:
+        if device is not None and device not in self._kernels:
             raise DeviceError(f"device={device!r} was not scored; there are {', '.join(self._kernels) or 'none'}")
-        found: tuple[KernelCost, ...] = self._kernels[device]()
+        found: tuple[KernelCost, ...] = self._counted() if device is None else self._kernels[device]()
         return found
+
+    def phases(self, device: str | None = None) -> tuple[PhaseCost, ...]:
+        """Forward, and in training backward and optimiser: work, time on a device if one is named, peak memory.
+
+        Raises:
+            DeviceError: a device that the score was not asked about.
+
+        Example:
+            >>> cost = score("ResNet-50", ["t4"], mode="training", batch_size=32)
+            >>> [(phase.name, phase.time_ms, phase.peak_memory_bytes) for phase in cost.phases("t4")]
+        """
+        return phases_of(self.kernels(device), self.memory)
 
     def to_dict(self, kernels: bool = False) -> dict[str, Any]:
         """Plain data for JSON; `kernels` adds every kernel on every device."""
@@ -163,6 +183,7 @@ class Cost:
         memory = {name: getattr(self.memory, name) for name in PeakMemory.__dataclass_fields__}
         result: dict[str, Any] = {
             "name": self.name,
+            "origin": self.origin and self.origin.to_dict(),
             "workload": workload,
             "convention": self.convention,
             "macs": self.macs,
@@ -173,15 +194,23 @@ class Cost:
             "intensity_flop_per_byte": self.intensity,
             "peak_memory_bytes": self.peak_memory_bytes,
             "memory": memory,
+            "phases": [_without_times(phase) for phase in self.phases()],
             "unknown": list(self.unknown),
             "coverage": dict(zip(("counted", "zero", "unknown"), self.coverage, strict=True)),
-            "devices": {name: _plain(time) for name, time in self.times.items()},
+            "devices": {
+                name: {**_plain(time), "phases": [_plain(phase) for phase in self.phases(name)]}
+                for name, time in self.times.items()
+            },
         }
         if kernels:
             result["kernels"] = {
                 device: [_plain(kernel) for kernel in self.kernels(device)] for device in self._kernels
             }
         return result
+
+
+def _without_times(phase: PhaseCost) -> dict[str, Any]:
+    return {name: value for name, value in _plain(phase).items() if name not in ("time_ms", "share", "bound")}
 
 
 def _plain(value: Any) -> dict[str, Any]:

@@ -12,11 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oracle.closedform import PopulationCosts, TemplateStore, cost_few, cost_population
+from oracle.calibration import Calibration
+from oracle.closedform import Place, PopulationCosts, TemplateStore, cost_few, cost_population
 from oracle.devices import Device
 from oracle.errors import WorkloadError
 from oracle.families.population import Population
+from oracle.query.calibrated import Trust
 from oracle.query.devices import find_devices
+from oracle.query.fitted import call_seconds, fitted_places
 from oracle.spec import NetSpec, Workload
 
 __all__ = ["CHUNK", "Scores", "score_many", "shared_store"]
@@ -40,6 +43,7 @@ class Scores:
         pycls_flops, pycls_acts: FLOPs and activations per image as pycls counts them: MACs of convolutions and
             linear layers with bias additions; outputs of max-pools included.
         networks: the candidates, as specs or as a population.
+        trust: device name -> the model that predicts, and how far to trust it.
     """
 
     workload: Workload
@@ -53,6 +57,7 @@ class Scores:
     peak_memory_bytes: Ints
     latency_ms: Mapping[str, Floats]
     networks: Population | list[NetSpec] = field(repr=False)
+    trust: Mapping[str, Trust] = field(default_factory=lambda: MappingProxyType({}))
 
     def __len__(self) -> int:
         return len(self.macs)
@@ -74,6 +79,9 @@ class Scores:
         }
         found["intensity_flop_per_byte"] = self.intensity
         found |= {f"latency_ms@{device}": column for device, column in self.latency_ms.items()}
+        for device, trust in self.trust.items():
+            for edge, factor in zip(("low", "high"), trust.interval or (), strict=False):
+                found[f"latency_{edge}_ms@{device}"] = self.latency_ms[device] * factor
         return found
 
 
@@ -84,6 +92,8 @@ def score_many(
     chunk: int = CHUNK,
     progress: Callable[[int, int], None] | None = None,
     store: TemplateStore | None = None,
+    model: str = "roofline",
+    calibrations: Iterable[Calibration | str | Path] = (),
     **workload: Any,
 ) -> Scores:
     """Score many candidates by closed forms: the same integers as `score`, hundreds of times faster.
@@ -94,6 +104,7 @@ def score_many(
         chunk: candidates costed at a time; memory is bounded by it, results are not affected.
         progress: called with (done, total) after each chunk.
         store: templates to use and to add to; the process's own if None.
+        model, calibrations: as in `score`.
         workload: fields of `oracle.Workload`.
 
     Raises:
@@ -108,23 +119,24 @@ def score_many(
     unknown = sorted(set(workload) - set(Workload.__dataclass_fields__))
     if unknown:
         raise WorkloadError(f"{unknown[0]}={workload[unknown[0]]!r}: expected a field of Workload")
-    asked, places = Workload(**workload), find_devices(devices)
+    asked, found = Workload(**workload), find_devices(devices)
+    places, trust = fitted_places(found, asked, model, calibrations)
     templates = shared_store() if store is None else store
     if not isinstance(networks, Population):
         networks = list(networks)
         if 0 < len(networks) <= _FEW and not asked.training:
-            few = cost_few(templates, networks, asked, places)
+            few = cost_few(templates, networks, asked, list(places.values()))
             if few is not None:
-                return _scores([few], networks, asked, places)
+                return _scores([few], networks, asked, places, trust)
         networks = Population.of(networks)
     population = networks
     parts = []
     for start in range(0, population.size, chunk):
         stop = min(start + chunk, population.size)
-        parts.append(cost_population(templates, population.part(start, stop), asked, places))
+        parts.append(cost_population(templates, population.part(start, stop), asked, list(places.values())))
         if progress is not None:
             progress(stop, population.size)
-    return _scores(parts, population, asked, places)
+    return _scores(parts, population, asked, places, trust)
 
 
 @lru_cache(maxsize=1)
@@ -137,7 +149,8 @@ def _scores(
     parts: Sequence[PopulationCosts],
     networks: Population | list[NetSpec],
     workload: Workload,
-    devices: Sequence[Device],
+    places: Mapping[str, Place],
+    trust: Mapping[str, Trust],
 ) -> Scores:
     def column(name: str) -> Ints:
         if len(parts) == 1:
@@ -145,7 +158,7 @@ def _scores(
             return found
         return np.concatenate([getattr(part, name) for part in parts]) if parts else np.zeros(0, dtype=np.int64)
 
-    latency = np.concatenate([part.latency_s for part in parts], axis=1) if parts else np.zeros((len(devices), 0))
+    latency = np.concatenate([part.latency_s for part in parts], axis=1) if parts else np.zeros((len(places), 0))
     fields: dict[str, Any] = {
         name: column(name) for name in ("macs", "flops", "params", "activations", "traffic_bytes", "peak_memory_bytes")
     }
@@ -154,6 +167,12 @@ def _scores(
         **fields,
         pycls_flops=column("pycls_macs") // workload.batch_size,
         pycls_acts=column("pycls_activations") // workload.batch_size,
-        latency_ms=MappingProxyType({d.name: row * 1e3 for d, row in zip(devices, latency, strict=True)}),
+        latency_ms=MappingProxyType(
+            {
+                name: (row + call_seconds(place)) * 1e3
+                for (name, place), row in zip(places.items(), latency, strict=True)
+            }
+        ),
         networks=networks,
+        trust=trust,
     )

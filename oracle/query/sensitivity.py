@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from oracle.calibration import Calibration
 from oracle.devices import Device
 from oracle.families import to_spec
 from oracle.families.knobs import Turn, turns_of
+from oracle.query.calibrated import Trust
 from oracle.query.devices import find_devices
 from oracle.query.many import Scores, score_many
 from oracle.spec import Workload
@@ -58,6 +60,7 @@ class Sensitivity:
         macs, flops, traffic_bytes: of the network itself.
         latency_ms: of the network itself, per device.
         effects: knob by knob, a step up before a step down.
+        trust: device name -> the model that predicts, and how far to trust it; empty for the textbook's bound.
     """
 
     name: str
@@ -67,6 +70,7 @@ class Sensitivity:
     traffic_bytes: int
     latency_ms: Mapping[str, float]
     effects: tuple[Effect, ...]
+    trust: Mapping[str, Trust] = field(default_factory=lambda: MappingProxyType({}))
 
     def best(self, device: str) -> tuple[Effect, ...]:
         """Steps that make it faster on a device, most latency per MAC given up first."""
@@ -74,8 +78,14 @@ class Sensitivity:
         return tuple(sorted(faster, key=lambda effect: -_worth(effect, device)))
 
 
-def sensitivity_of(cfg: CfgNode, devices: Iterable[str | Path | Device], workload: Workload) -> Sensitivity:
-    """Turn every knob of a config one step up and one step down.
+def sensitivity_of(
+    cfg: CfgNode,
+    devices: Iterable[str | Path | Device],
+    workload: Workload,
+    model: str = "roofline",
+    calibrations: Iterable[Calibration | str | Path] = (),
+) -> Sensitivity:
+    """Turn every knob of a config one step up and one step down; model and calibrations as in `score`.
 
     Raises:
         OracleError: as `score`; also a family without knobs.
@@ -84,7 +94,9 @@ def sensitivity_of(cfg: CfgNode, devices: Iterable[str | Path | Device], workloa
     places = find_devices(devices)
     fields = {name: getattr(workload, name) for name in Workload.__dataclass_fields__}
     net = to_spec(cfg)
-    scores = score_many([net, *(turn.network for turn in turns)], places, **fields)
+    scores = score_many(
+        [net, *(turn.network for turn in turns)], places, model=model, calibrations=calibrations, **fields
+    )
     effects = tuple(_effect(turn, scores, row) for row, turn in enumerate(turns, start=1))
     return Sensitivity(
         net.name,
@@ -94,6 +106,7 @@ def sensitivity_of(cfg: CfgNode, devices: Iterable[str | Path | Device], workloa
         int(scores.traffic_bytes[0]),
         MappingProxyType({name: float(column[0]) for name, column in scores.latency_ms.items()}),
         effects,
+        scores.trust,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -13,10 +14,12 @@ from typing import Any
 import numpy as np
 
 from oracle.calibration import Calibration, kernel_class
+from oracle.counting import KernelCount
 from oracle.counting.chain import NetCount, count_net
+from oracle.counting.fusion import main_row
 from oracle.devices import Device
 from oracle.errors import OracleError, UnknownOperatorError
-from oracle.query.calibrated import calibration_for, checked_calibrations, trust_of
+from oracle.query.calibrated import Trust, calibration_for, checked_calibrations, trust_of
 from oracle.query.cost import Cost, DeviceTime, KernelCost
 from oracle.roofline import BOUNDS, TEXTBOOK, KernelKinds, Timing, time_kernels
 from oracle.spec import NetSpec, Workload
@@ -105,7 +108,7 @@ def cost_of(
             TEXTBOOK if found is None else found.efficiency,
         )
         time = _device_time(timing, device, dtype, count.memory.peak_bytes)
-        times[device.name] = time if found is None else _fitted(time, found, device, workload)
+        times[device.name] = time if found is None else _trusted(time, trust_of(found, device, workload))
         kernels[device.name] = partial(_kernel_costs, columns, timing)
     macs: int | None = columns.macs
     flops: int | None = columns.flops
@@ -129,6 +132,7 @@ def cost_of(
         coverage=count.coverage,
         executed_flops=columns.flops,
         _kernels=MappingProxyType(kernels),
+        _counted=partial(_kernel_costs, columns, None),
     )
 
 
@@ -176,50 +180,68 @@ def _device_time(timing: Timing, device: Device, dtype: str, peak_bytes: int) ->
     )
 
 
-def _fitted(time: DeviceTime, calibration: Calibration, device: Device, workload: Workload) -> DeviceTime:
-    """A time with what is known of the calibration that made it."""
-    error, source, interval = trust_of(calibration, device, workload)
+def _trusted(time: DeviceTime, trust: Trust) -> DeviceTime:
+    """A time with what is known of the model that made it."""
+    low_high = trust.interval and (time.latency_ms * trust.interval[0], time.latency_ms * trust.interval[1])
     return replace(
-        time,
-        model="calibrated" if calibration.device == device.name else "prior",
-        expected_error=error,
-        source=source,
-        interval_ms=interval and (time.latency_ms * interval[0], time.latency_ms * interval[1]),
+        time, model=trust.model, expected_error=trust.expected_error, source=trust.source, interval_ms=low_high
     )
 
 
-def _kernel_costs(columns: Columns, timing: Timing) -> tuple[KernelCost, ...]:
+def _kernel_costs(columns: Columns, timing: Timing | None) -> tuple[KernelCost, ...]:
+    kernels = columns.count.kernels
+    if timing is None:
+        nan = math.nan
+        return tuple(_kernel_cost(kernel, _shape(columns, kernel), nan, nan, nan, "", nan) for kernel in kernels)
     total = float(timing.latency_s)
-    rows = zip(
-        columns.count.kernels,
+    times = zip(
+        kernels,
         timing.total_s.tolist(),
         timing.compute_s.tolist(),
         timing.memory_s.tolist(),
         timing.bound.tolist(),
         strict=True,
     )
-    found = []
-    for kernel, time_s, compute_s, memory_s, bound in rows:
-        flops = kernel.matrix_flops + kernel.vector_flops
-        traffic = kernel.read_bytes + kernel.write_bytes
-        found.append(
-            KernelCost(
-                name=kernel.name,
-                op_class=kernel.op_class,
-                module=kernel.module,
-                phase=kernel.phase,
-                cell=kernel.cell,
-                dtype=kernel.matrix_dtype if kernel.matrix_flops else kernel.vector_dtype,
-                macs=kernel.macs,
-                flops=flops,
-                traffic_bytes=traffic,
-                weight_bytes=kernel.weight_bytes,
-                intensity=flops / traffic if traffic else 0.0,
-                time_ms=time_s * 1e3,
-                compute_ms=compute_s * 1e3,
-                memory_ms=memory_s * 1e3,
-                bound=BOUNDS[bound],
-                share=time_s / total if total else 0.0,
-            )
+    return tuple(
+        _kernel_cost(
+            kernel,
+            _shape(columns, kernel),
+            time_s,
+            compute_s,
+            memory_s,
+            BOUNDS[bound],
+            time_s / total if total else 0.0,
         )
-    return tuple(found)
+        for kernel, time_s, compute_s, memory_s, bound in times
+    )
+
+
+def _kernel_cost(
+    kernel: KernelCount, shape: str, time_s: float, compute_s: float, memory_s: float, bound: str, share: float
+) -> KernelCost:
+    flops = kernel.matrix_flops + kernel.vector_flops
+    traffic = kernel.read_bytes + kernel.write_bytes
+    return KernelCost(
+        name=kernel.name,
+        op_class=kernel.op_class,
+        module=kernel.module,
+        phase=kernel.phase,
+        cell=kernel.cell,
+        dtype=kernel.matrix_dtype if kernel.matrix_flops else kernel.vector_dtype,
+        macs=kernel.macs,
+        flops=flops,
+        traffic_bytes=traffic,
+        weight_bytes=kernel.weight_bytes,
+        intensity=flops / traffic if traffic else 0.0,
+        time_ms=time_s * 1e3,
+        compute_ms=compute_s * 1e3,
+        memory_ms=memory_s * 1e3,
+        bound=bound,
+        share=share,
+        shape=shape,
+    )
+
+
+def _shape(columns: Columns, kernel: KernelCount) -> str:
+    table = columns.count.tables[kernel.cell]
+    return table.rows[main_row(table, kernel.rows)].shapes

@@ -11,6 +11,7 @@ from oracle._resources import shipped
 from oracle.calibration import (
     CLASSES,
     Calibration,
+    Carried,
     Origin,
     calibration_of,
     load_calibration,
@@ -36,6 +37,7 @@ SOME = Calibration(
     error_by_family={"resnet": 0.05},
     interval=(0.9, 1.2),
     origin=Origin("a run: with a colon", "MIT", "2026-01-02"),
+    carried={"p4": Carried(0.05, (0.9, 1.1), 300), "l4": Carried(0.06, None, 7)},
 )
 
 
@@ -69,6 +71,9 @@ def test_a_bare_one_comes_back_too(tmp_path: Path) -> None:
         ("conv: 0.5", "conv: 0", "COMPUTE.conv=0.0: expected a share of the roof"),
         ("pool: 0.5", "poll: 0.5", "COMPUTE.poll: unknown class"),
         ("[0.9, 1.2]", "[1.2, 0.9]", "the lower first"),
+        ("    ERROR: 0.05\n", "    EROR: 0.05\n", "CARRIED.p4="),
+        ("NETWORKS: 300", "NETWORKS: many", "CARRIED.p4.NETWORKS='many': expected a number"),
+        ("[0.9, 1.1]", "[0.9]", "CARRIED.p4.INTERVAL=[0.9]: expected two positive numbers"),
         ("[0.9, 1.2]", "[1.2]", "INTERVAL=[1.2]: expected two positive numbers"),
     ],
 )

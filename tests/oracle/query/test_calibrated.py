@@ -55,7 +55,7 @@ def test_a_calibrated_device_a_prior_and_the_textbook_say_what_they_are() -> Non
     assert (own.model, kin.model) == ("calibrated", "prior")
     assert own.expected_error is not None
     assert 0 < own.expected_error < 0.2
-    assert "802 measurements, leave-family-out" in own.source
+    assert "803 measurements, leave-family-out" in own.source
     assert kin.source.startswith("prior of consumer-gpu: mean of rtx-3090, rtx-4090")
     for time in (own, kin):
         assert time.interval_ms is not None

@@ -121,5 +121,5 @@ def test_orders_are_per_image() -> None:
 
 def test_plain_data() -> None:
     found = comparison((1, 1.0, 1.0), (2, 3.0, 2.0), (3, 2.0, 4.0)).to_dict()
-    assert found["pareto"] == {"measured": 2, "predicted": 3, "found": 2}
+    assert found["pareto"] == {"worth": "macs", "measured": 2, "predicted": 3, "found": 2}
     assert found["by_family"]["odd"] == {"measurements": 1, "mape": pytest.approx(1 / 3), "bias": pytest.approx(-1 / 3)}

@@ -1,0 +1,194 @@
+"""The largest batch whose peak memory a device holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from oracle.counting.chain import count_table
+from oracle.devices import Device
+from oracle.errors import DeviceError, TraceError, WorkloadError
+from oracle.query.devices import find_devices
+from oracle.query.many import score_many
+from oracle.query.sourced import source_of
+from oracle.sources import Source
+from oracle.sources.origin import Origin
+from oracle.spec import MODES, NetSpec, Workload
+from oracle.trace import trace_module
+
+if TYPE_CHECKING:
+    from oracle.config import CfgNode
+
+__all__ = ["Fit", "fit", "largest_batch"]
+
+_LARGEST = 2**40  # a batch beyond is no batch
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How many images at a time a device's memory holds.
+
+    Not counted, as in every peak of the oracle: workspace of kernels, what the allocator rounds up or fragments, the
+    framework's own context and code on the device, and whatever else runs there. `reserve_bytes` leaves room for them.
+
+    Attributes:
+        network, device: names.
+        workload: of the largest batch (of a batch of 1 where none fits).
+        batch_size: the largest whose peak is no more than the memory without the reserve; 0 where none is.
+        peak_memory_bytes: its peak; 0 where none fits.
+        next_batch_size: the smallest batch that does not fit.
+        next_peak_memory_bytes: the peak of that one.
+        memory_bytes: of the device, by its file.
+        reserve_bytes: kept free.
+        origin: as in `Cost`.
+    """
+
+    network: str
+    device: str
+    workload: Workload
+    batch_size: int
+    peak_memory_bytes: int
+    next_batch_size: int
+    next_peak_memory_bytes: int
+    memory_bytes: int
+    reserve_bytes: int
+    origin: Origin | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {**asdict(self), "origin": self.origin and self.origin.to_dict()}
+
+
+def fit(
+    network: CfgNode | NetSpec | Source | str | Path,
+    devices: Iterable[str | Path | Device],
+    *,
+    modes: Sequence[str] = MODES,
+    reserve_bytes: int = 0,
+    inputs: Iterable[str] = (),
+    **workload: Any,
+) -> tuple[Fit, ...]:
+    """The largest batch that fits each device's memory, in inference and in training; exact, not extrapolated.
+
+    Every answer has two witnesses: the peak of that batch fits, that of the next one does not.
+
+    Args:
+        network, inputs: as in `oracle.score`; the batch size is what is asked for.
+        devices: names, paths or devices, each with a memory size.
+        modes: inference, training, or both.
+        reserve_bytes: memory that the network must leave free.
+        workload: dtype, runtime, layout, optimizer, causal: as in `oracle.score`.
+
+    Raises:
+        DeviceError: a device whose memory size nobody states.
+        OracleError: as `oracle.score`; a file that fixes its batch; a reserve that is negative.
+
+    Example:
+        >>> [(found.mode, found.batch_size) for found in fit("ResNet-50", ["t4"], dtype="float16")]
+    """
+    from oracle.query import resolve
+
+    if reserve_bytes < 0:
+        raise WorkloadError(f"reserve_bytes={reserve_bytes}: expected 0 or more")
+    if workload.pop("batch_size", None) is not None or "mode" in workload:
+        raise WorkloadError("fit looks for the batch size, in modes=...: expected neither batch_size nor mode")
+    places = find_devices(devices)
+    memories = {device.name: _memory_of(device) for device in places}
+    if not places:
+        raise DeviceError("fit needs a device")
+    source = source_of(network, inputs, None)
+    found = []
+    for mode in modes:
+        words = {**workload, "mode": mode}
+        if source is not None:
+            asked, name, origin = Workload().with_(**words), source.name, source.origin
+            peak = _source_peak(source, asked)
+        else:
+            net, asked, _ = resolve(network, **words)
+            name, origin, peak = net.name, None, _net_peak(net, asked)
+        peak = lru_cache(maxsize=None)(peak)
+        for device in places:
+            most, following = largest_batch(peak, memories[device.name] - reserve_bytes)
+            found.append(
+                Fit(
+                    name,
+                    device.name,
+                    asked.with_(batch_size=most or 1),
+                    most,
+                    peak(most) if most else 0,
+                    following,
+                    peak(following),
+                    memories[device.name],
+                    reserve_bytes,
+                    origin,
+                )
+            )
+    return tuple(sorted(found, key=lambda item: [device.name for device in places].index(item.device)))
+
+
+def largest_batch(peak: Callable[[int], int], limit: int) -> tuple[int, int]:
+    """The largest batch with a peak of at most `limit`, 0 if none; and the smallest that was found not to fit.
+
+    Peaks grow with the batch, and almost along a line: interpolation between what fits and what does not finds the
+    edge in a few steps, and halving takes over where it does not.
+
+    Args:
+        peak: bytes at a batch size; raises TraceError where the network cannot run with it.
+        limit: in bytes.
+    """
+    first = _smallest(peak)
+    if peak(first) > limit:
+        return 0, first
+    fits, fails = first, 2 * first
+    while peak(fails) <= limit:
+        step = max(1, (peak(fails) - peak(fits)) // (fails - fits))
+        fits, fails = fails, max(2 * fails, fails + (limit - peak(fails)) // step + 1)
+        if fails > _LARGEST:
+            raise WorkloadError(f"its peak memory hardly grows with the batch: {fits} still fit into {limit} bytes")
+    rounds = 0
+    while fails - fits > 1:
+        rounds += 1
+        slope = (peak(fails) - peak(fits)) / (fails - fits)
+        guess = fits + int((limit - peak(fits)) / slope) if slope > 0 and rounds % 3 else (fits + fails) // 2
+        guess = min(max(guess, fits + 1), fails - 1)
+        fits, fails = (guess, fails) if peak(guess) <= limit else (fits, guess)
+        if fits == guess and fails - fits > 1 and peak(fits + 1) > limit:
+            fails = fits + 1
+    return fits, fails
+
+
+def _smallest(peak: Callable[[int], int]) -> int:
+    """1, or 2 where a batch of 1 cannot run, as with a batch norm that trains on one value."""
+    try:
+        peak(1)
+    except TraceError:
+        peak(2)
+        return 2
+    return 1
+
+
+def _net_peak(net: NetSpec, workload: Workload) -> Callable[[int], int]:
+    words = {name: getattr(workload, name) for name in Workload.__dataclass_fields__ if name != "batch_size"}
+
+    def peak(batch_size: int) -> int:
+        return int(score_many([net], batch_size=batch_size, **words).peak_memory_bytes[0])
+
+    return peak
+
+
+def _source_peak(source: Source, workload: Workload) -> Callable[[int], int]:
+    def peak(batch_size: int) -> int:
+        sized = source.with_batch(batch_size)
+        table = trace_module(sized.module, sized.args, sized.kwargs, workload)
+        return int(count_table(table, workload.with_(batch_size=batch_size)).memory.peak_bytes)
+
+    return peak
+
+
+def _memory_of(device: Device) -> int:
+    if device.memory is None:
+        raise DeviceError(f"device={device.name!r} states no memory size; add MEMORY_GIB to a device file of your own")
+    return int(device.memory.value)

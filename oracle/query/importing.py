@@ -1,0 +1,72 @@
+"""Profiled calls of a network as a measurement, or as a calibration of the device they ran on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+from oracle.calibration import Calibration, Origin, fit
+from oracle.counting.chain import NetCount
+from oracle.devices import Device
+from oracle.imports.matching import match_operators
+from oracle.imports.points import calibration_points
+from oracle.imports.replay import OperatorCall
+from oracle.query.calibrating import prior_of
+from oracle.spec import Workload
+
+if TYPE_CHECKING:
+    from oracle.measure import Measurement
+
+__all__ = ["fit_operators", "measurement_of"]
+
+_Calls = Sequence[Sequence[OperatorCall]]
+
+
+def measurement_of(network: str, workload: Workload, parts: _Calls, device: Device) -> Measurement:
+    """The median over the calls of the time in their operators; what passed between operators is not in it.
+
+    Args:
+        network: name or path, as it will be looked up again.
+        workload: what ran.
+        parts: the operators of each call.
+        device: where.
+    """
+    from oracle.measure import Measurement
+
+    times_ms = [sum(call.seconds for call in part) * 1e3 for part in parts]
+    return Measurement(
+        network, device.name, workload, median(times_ms), min_ms=min(times_ms), repeats=len(parts), date=_today()
+    )
+
+
+def fit_operators(
+    parts: _Calls, count: NetCount, workload: Workload, device: Device, source: str | Path
+) -> Calibration:
+    """A device fitted to matched operators, each a measurement of its own.
+
+    What a call costs beside its operators is not in them: there the prior speaks.
+
+    Args:
+        parts: the operators of each call of the network.
+        count: of the network.
+        workload: what ran.
+        device: where.
+        source: the trace, to be told with every prediction.
+
+    Raises:
+        DeviceError: the device states no peak for a dtype that was used.
+    """
+    rows, seconds = [], []
+    for part in parts:
+        more, times = calibration_points(match_operators(part, count.kernels, workload), count, device)
+        rows += more
+        seconds += times
+    origin = Origin(f"operators of {Path(source).name}", "unstated", _today())
+    return fit(device.name, rows, seconds, prior_of(device, workload), workload, origin=origin)
+
+
+def _today() -> str:
+    return datetime.now(timezone.utc).date().isoformat()

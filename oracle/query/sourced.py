@@ -1,0 +1,71 @@
+"""Networks that are no configs, on their way to columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from oracle.calibration import Calibration
+from oracle.counting.chain import count_table
+from oracle.devices import Device
+from oracle.errors import WorkloadError
+from oracle.query.cost import Cost
+from oracle.query.timing import Columns, cost_of, table_columns
+from oracle.sources import Source, inputs_of, is_reference, open_source
+from oracle.spec import Workload
+from oracle.trace import trace_module
+
+__all__ = ["score_source", "source_columns", "source_of"]
+
+
+def source_of(network: Any, inputs: Iterable[str], batch_size: int | None) -> Source | None:
+    """The network as a source, opened if it is a reference; None for a config, a spec or the name of one.
+
+    Raises:
+        OracleError: it cannot be opened; or inputs were given for a config, which says its own.
+    """
+    if isinstance(network, Source):
+        return network.with_batch(batch_size)
+    given = inputs_of(inputs)
+    if is_reference(network):
+        workload = Workload() if batch_size is None else Workload(batch_size=batch_size)  # checks it
+        return open_source(network, given, None if batch_size is None else workload.batch_size)
+    if given:
+        shown = ", ".join(map(str, given))
+        raise WorkloadError(
+            f"inputs={shown}: a config says its own input; set TRAIN.IM_SIZE and the batch size instead"
+        )
+    return None
+
+
+def score_source(
+    source: Source,
+    devices: Sequence[Device],
+    words: Mapping[str, Any],
+    convention: str | None = None,
+    strict: bool = False,
+    model: str = "roofline",
+    calibrations: Iterable[Calibration | str | Path] = (),
+) -> Cost:
+    """Trace, count and time a source; arguments as those of `oracle.score`, `words` being fields of `Workload`.
+
+    Raises:
+        TraceError: its forward or backward pass cannot be traced.
+    """
+    workload = Workload(batch_size=source.batch_size).with_(**words)
+    cost = cost_of(
+        source_columns(source, workload), source.name, devices, workload, convention, strict, model, calibrations
+    )
+    return replace(cost, origin=source.origin)
+
+
+def source_columns(source: Source, workload: Workload) -> Columns:
+    """Trace and count a source.
+
+    Raises:
+        TraceError: its forward or backward pass cannot be traced.
+    """
+    table = trace_module(source.module, source.args, source.kwargs, workload)
+    return table_columns(count_table(table, workload))

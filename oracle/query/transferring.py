@@ -1,0 +1,185 @@
+"""Networks measured on one device, predicted on another: their own residual there, carried over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from oracle.calibration import Calibration, load_calibration, transfer
+from oracle.config import load_cfg
+from oracle.devices import Device
+from oracle.errors import ConfigError, WorkloadError
+from oracle.families import to_spec
+from oracle.query.calibrated import Trust, calibration_for, is_of
+from oracle.query.cost import Cost, DeviceTime
+from oracle.query.devices import find_devices
+from oracle.query.timing import cost_of, network_columns
+from oracle.spec import NetSpec, Workload
+
+if TYPE_CHECKING:
+    from oracle.measure import Measurement
+
+__all__ = ["Elsewhere", "Measured", "carry", "elsewhere", "here_and_there"]
+
+Measured: TypeAlias = "Mapping[str | Path | Device, str | Path | Iterable[Measurement]]"
+"""Device -> what was measured on it: a CSV file (see `oracle.measure`), or its rows."""
+
+_ALIKE = ("dtype", "mode", "runtime", "layout")
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What was measured on another device."""
+
+    device: Device
+    rows: tuple[Measurement, ...]
+
+
+def elsewhere(measured: Measured) -> list[Elsewhere]:
+    """The measurements of each device that is named, those of others left out.
+
+    Raises:
+        OracleError: an unknown device, a file that cannot be read, or one that has nothing about its device.
+    """
+    from oracle.measure import read_measurements
+
+    found = []
+    for source, table in measured.items():
+        (device,) = find_devices([source])
+        rows = read_measurements(table) if isinstance(table, (str, Path)) else list(table)
+        names = {device.name, device.title, *device.aliases}
+        own = tuple(row for row in rows if row.device in names)
+        if not own:
+            there = ", ".join(sorted({row.device for row in rows})) or "nothing"
+            raise WorkloadError(f"transfer from device={device.name!r}: no measurement is of it, only of {there}")
+        found.append(Elsewhere(device, own))
+    return found
+
+
+def here_and_there(
+    calibrations: Iterable[Calibration | str | Path], there: Sequence[Elsewhere], devices: Sequence[Device]
+) -> tuple[list[Calibration], list[Calibration]]:
+    """A user's own calibrations: those that predict, and those of devices that are only measured on."""
+    own = [item if isinstance(item, Calibration) else load_calibration(item) for item in calibrations]
+    asked = {device.name for device in devices}
+    only = {place.device.name for place in there} - asked
+    return [item for item in own if item.device not in only], [
+        item for item in own if item.device in {place.device.name for place in there}
+    ]
+
+
+def carry(
+    cost: Cost,
+    net: NetSpec,
+    there: Sequence[Elsewhere],
+    devices: Sequence[Device],
+    model: str = "roofline",
+    own: Sequence[Calibration] = (),
+) -> Cost:
+    """A cost whose latency on each device is carried over, where the network was measured on another one.
+
+    Latency here is what the model predicts here, times measured over predicted there, and never below the bound.
+    Times of single kernels stay as predicted. A device for which nothing fits keeps its prediction.
+
+    Args:
+        cost: as scored.
+        net: its network.
+        there: what was measured elsewhere; a row counts if it is of the same network, under the same dtype, mode,
+            runtime and layout. The one of the nearest batch size is taken.
+        devices: those of the cost.
+        model: that of the cost, for both devices.
+        own: calibrations of the user's for either device.
+    """
+    times = {
+        device.name: _carried(cost, net, device, found[1], found[0], model, own)
+        if (found := _nearest(cost, net, there, device))
+        else cost.times[device.name]
+        for device in devices
+    }
+    return replace(cost, times=MappingProxyType(times))
+
+
+def _nearest(cost: Cost, net: NetSpec, there: Sequence[Elsewhere], device: Device) -> tuple[Device, Measurement] | None:
+    """The measurement to carry over: of the nearest batch size, on a device of the same kind if there is a choice."""
+    rows = [
+        (place.device, row)
+        for place in there
+        if place.device.name != device.name
+        for row in place.rows
+        if _alike(row.workload, cost.workload) and _is_of(row.network, net)
+    ]
+    batch = np.log(cost.workload.batch_size)
+    return min(
+        rows,
+        key=lambda pair: (abs(np.log(pair[1].workload.batch_size) - batch), pair[0].kind != device.kind),
+        default=None,
+    )
+
+
+def _alike(a: Workload, b: Workload) -> bool:
+    return all(getattr(a, name) == getattr(b, name) for name in _ALIKE)
+
+
+def _is_of(source: str, net: NetSpec) -> bool:
+    """Whether a row's name or path stands for the network: by name first, for reading configs takes long."""
+    if net.name.lower() not in (source.lower(), Path(source).stem.lower()):
+        return False
+    try:
+        found = to_spec(load_cfg(source))
+    except ConfigError:  # a file of somebody else's
+        return False
+    return (found.cells, found.input_shape) == (net.cells, net.input_shape)
+
+
+def _carried(
+    cost: Cost,
+    net: NetSpec,
+    device: Device,
+    row: Measurement,
+    there: Device,
+    model: str,
+    own: Sequence[Calibration],
+) -> DeviceTime:
+    time = cost.times[device.name]
+    at = [item for item in own if item.device == there.name]
+    predicted = _latency_s(net, there, row.workload, model, at)
+    bound = _latency_s(net, device, cost.workload, "roofline", ())
+    seconds = transfer(*(np.array([s]) for s in (row.latency_ms * 1e-3, predicted, time.latency_ms * 1e-3, bound)))
+    trust = _trust(device, there, row, cost.workload, model, own)
+    latency = float(seconds[0]) * 1e3
+    return replace(
+        time,
+        latency_ms=latency,
+        model=trust.model,
+        expected_error=trust.expected_error,
+        source=trust.source,
+        interval_ms=trust.interval and (latency * trust.interval[0], latency * trust.interval[1]),
+    )
+
+
+def _latency_s(net: NetSpec, device: Device, workload: Workload, model: str, own: Sequence[Calibration]) -> float:
+    cost = cost_of(network_columns(net, workload), net.name, [device], workload, model=model, calibrations=own)
+    return cost.latency_ms[device.name] * 1e-3
+
+
+def _trust(
+    device: Device, there: Device, row: Measurement, workload: Workload, model: str, own: Sequence[Calibration]
+) -> Trust:
+    """How far off carrying over from that device was found to be; nobody checked it for most pairs."""
+    said = f"{row.latency_ms:.4g} ms measured on {there.name}"
+    if row.workload.batch_size != workload.batch_size:
+        said += f" with batches of {row.workload.batch_size}"
+    if model == "roofline":
+        return Trust("transfer", None, f"{said}, carried over by the ratio of the two rooflines")
+    used = calibration_for(device, workload, own)
+    known = used.carried.get(there.name)
+    said += ", carried over by the ratio of the two calibrated predictions"
+    fitted = used.device == device.name and is_of(used, workload)
+    if known is None or not fitted or (used.dtype, used.layout) != (workload.dtype, workload.layout):
+        return Trust("transfer", None, said)
+    return Trust("transfer", known.error, f"{said}; error on {known.networks} networks of both", known.interval)

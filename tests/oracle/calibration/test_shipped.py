@@ -1,0 +1,128 @@
+"""What holds for every calibration that ships, on every network: no test here knows a measured figure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import oracle
+from oracle._ranks import kendall_tau_b
+from oracle._resources import shipped
+from oracle.calibration import CLASSES, GENERAL, Calibration, RoofTimes, conformal, load_calibration
+from oracle.calibration.fitting import fit_vector
+from oracle.calibration.model import Floats, Stack
+from oracle.calibration.validation import COVERAGE, cross_validate
+from oracle.closedform import TemplateStore
+from oracle.devices import Device
+from oracle.errors import OracleError
+from oracle.spec import Workload
+
+FILES = shipped("calibrations")
+Networks = Callable[..., list[RoofTimes]]
+
+
+@lru_cache(maxsize=1)
+def _store() -> TemplateStore:
+    return TemplateStore()
+
+
+@lru_cache(maxsize=1)
+def _nets() -> list[oracle.NetSpec]:
+    """Every shipped network, of every family."""
+    return [oracle.to_spec(oracle.load_cfg(name)) for name in oracle.list_networks()]
+
+
+@lru_cache(maxsize=1)
+def _devices() -> list[Device]:
+    return [oracle.load_device(name) for name in oracle.list_devices()]
+
+
+def _workload(found: Calibration) -> Workload:
+    return Workload(dtype=found.dtype, mode=found.mode, runtime=found.runtime, layout=found.layout)
+
+
+@pytest.mark.parametrize("file", FILES.values(), ids=lambda path: Path(path).stem)
+def test_no_share_of_a_roof_is_above_one(file: Path) -> None:
+    found = load_calibration(file)
+    for shares in (found.efficiency.compute, found.efficiency.memory):
+        assert set(shares) == set(CLASSES)
+        assert all(0 < share < 1 for share in shares.values())
+    assert min(found.efficiency.launch_s, found.efficiency.call_s, found.efficiency.floor_s) >= 0
+    if found.interval is not None and found.measurements:  # a prior may be off in one direction
+        assert found.interval[0] < 1 < found.interval[1]
+
+
+@pytest.mark.parametrize("runtime", ["eager", "compiled"])
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_no_calibrated_prediction_beats_the_roof_on_any_device(dtype: str, runtime: str) -> None:
+    """All networks on all devices that have a calibration or a prior for the workload, by the closed forms."""
+    words = {"dtype": dtype, "runtime": runtime, "store": _store()}
+    usable = []
+    for device in _devices():
+        try:
+            oracle.score_many(_nets()[:1], [device], model="calibrated", **words)  # type: ignore[arg-type]
+        except OracleError:  # no peak for the dtype, or no prior of its kind
+            continue
+        usable.append(device)
+    assert len(usable) > 10
+    bound = oracle.score_many(_nets(), usable, **words)  # type: ignore[arg-type]
+    found = oracle.score_many(_nets(), usable, model="calibrated", **words)  # type: ignore[arg-type]
+    for name, latency in found.latency_ms.items():
+        assert (latency > bound.latency_ms[name]).all(), name
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_fitted_order_is_stable_under_one_per_cent_of_noise(
+    networks: Networks, some_device: Callable[[int], Floats], seed: int
+) -> None:
+    nets = networks(120, seed)
+    rng = np.random.default_rng(seed)
+    # What the model does not know about a network is larger than the noise that is added to it.
+    measured = Stack(nets).seconds(some_device(seed)) * np.exp(rng.normal(0, 0.08, len(nets)))
+    noisy = measured * rng.uniform(0.99, 1.01, len(nets))
+    before, after = (Stack(nets).seconds(fit_vector(nets, seconds, GENERAL)) for seconds in (measured, noisy))
+    assert kendall_tau_b(before, after) > 0.99
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_fit_to_few_networks_orders_others_as_stably(
+    networks: Networks, some_device: Callable[[int], Floats], seed: int
+) -> None:
+    nets, others = networks(10, seed), networks(120, seed + 100)
+    rng = np.random.default_rng(seed)
+    measured = Stack(nets).seconds(some_device(seed))
+    noisy = measured * rng.uniform(0.99, 1.01, len(nets))
+    before, after = (Stack(others).seconds(fit_vector(nets, seconds, GENERAL)) for seconds in (measured, noisy))
+    assert kendall_tau_b(before, after) > 0.98
+
+
+def test_intervals_hold_as_much_as_they_promise(networks: Networks, some_device: Callable[[int], Floats]) -> None:
+    """Over many small calibrations the interval from cross-validation holds 80 % of new networks, within 5 points."""
+    held, asked = 0, 0
+    for seed in range(12):
+        nets, rng = networks(160, seed), np.random.default_rng(seed)
+        measured = Stack(nets).seconds(some_device(seed)) * np.exp(rng.normal(0, 0.1, len(nets)))
+        found = cross_validate(nets[:80], measured[:80], GENERAL, None)
+        assert found is not None
+        assert found.interval is not None
+        predicted = Stack(nets[80:]).seconds(fit_vector(nets[:80], measured[:80], GENERAL))
+        ratio = measured[80:] / predicted
+        held += int(((ratio >= found.interval[0]) & (ratio <= found.interval[1])).sum())
+        asked += len(ratio)
+    assert held / asked == pytest.approx(COVERAGE, abs=0.05)
+
+
+@pytest.mark.parametrize("count", [20, 100, 1000])
+def test_a_conformal_interval_covers_at_least_what_it_promises(count: int) -> None:
+    rng = np.random.default_rng(count)
+    inside = 0.0
+    for _ in range(200):
+        bounds = conformal(np.exp(rng.normal(0, 0.2, count)))
+        assert bounds is not None
+        new = np.exp(rng.normal(0, 0.2, 500))
+        inside += float(((new >= bounds[0]) & (new <= bounds[1])).mean())
+    assert inside / 200 > COVERAGE - 0.01
