@@ -1,0 +1,187 @@
+"""From an ONNX file to a graph and the shapes of its weights."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from oracle.errors import MissingDependencyError, OracleError
+from oracle.sources.building import said
+from oracle.sources.inputs import InputSpec
+from oracle.sources.onnx.dtypes import dtype_of
+from oracle.sources.onnx.graph import Graph, OnnxNet, Output
+from oracle.sources.onnx.registry import Node
+from oracle.sources.opened import Opened
+from oracle.sources.references import Reference
+
+__all__ = ["open_onnx"]
+
+_LARGEST_REAL = 65_536
+"""Elements of a constant that is kept with its content: index tables and shapes, no weights."""
+
+_RUNNING = {"BatchNormalization": (3, 4)}  # inputs that are statistics, no parameters
+_SETTINGS = {"Resize": (1, 2, 3), "Upsample": (1,), "Pad": (1, 2, 3), "Clip": (1, 2), "Dropout": (1, 2)}
+_OWN = ("", "ai.onnx")
+
+
+def open_onnx(reference: Reference) -> Opened:
+    """An ONNX file; symbolic dimensions are 1 unless the caller says otherwise, if only the first ones are symbolic.
+
+    Raises:
+        OracleError: no such file, not ONNX, or onnx is not installed.
+    """
+    try:
+        import onnx
+        from onnx import inliner, shape_inference
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"ONNX files need onnx: pip install 'nas-cost-oracle[onnx]' or pip install onnx ({error})"
+        ) from error
+    path = Path(reference.name)
+    if not path.is_file():
+        raise OracleError(f"network={reference.text!r}: no such file")
+    try:
+        model = onnx.load(path, load_external_data=False)
+        if model.functions:
+            model = inliner.inline_local_functions(model)
+        _without_content(model)
+        stated = shape_inference.infer_shapes(model).graph
+    except Exception as error:
+        raise OracleError(f"network={reference.text!r}: not a usable ONNX file: {said(error)}") from error
+    if not model.graph.node:
+        raise OracleError(f"network={reference.text!r}: not a usable ONNX file: its graph is empty")
+    graph = _graph(model, stated)
+    weights = dict(_weights(model.graph, graph))
+    specs = tuple(_spec(value) for value in _given(model.graph))
+    free = tuple(frozenset(i for i, size in enumerate(dims) if not isinstance(size, int)) for dims in graph.dims)
+    known = all(free_dims <= {0} for free_dims in free)
+    return Opened(OnnxNet(graph, weights), specs if known else (), "file", ("onnx",), free if known else None)
+
+
+def _given(graph: Any) -> list[Any]:
+    """Inputs that are no weights."""
+    held = {tensor.name for tensor in graph.initializer}
+    return [value for value in graph.input if value.name not in held]
+
+
+def _spec(value: Any) -> InputSpec:
+    dims = _dims(value)
+    dtype = str(dtype_of(value.type.tensor_type.elem_type)).removeprefix("torch.")
+    return InputSpec(tuple(size if isinstance(size, int) else 1 for size in dims), dtype)
+
+
+def _dims(value: Any) -> tuple[int | str | None, ...]:
+    dims = value.type.tensor_type.shape.dim
+    return tuple(
+        int(dim.dim_value) if dim.HasField("dim_value") and dim.dim_value > 0 else dim.dim_param or None for dim in dims
+    )
+
+
+def _without_content(model: Any) -> None:
+    """Drop the content of large weights: shapes are all that is needed, and shape inference has a limit of 2 GB."""
+    for tensor in model.graph.initializer:
+        if _elements(tensor) > _LARGEST_REAL or tensor.external_data:
+            for field in ("raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data"):
+                tensor.ClearField(field)
+
+
+def _graph(model: Any, stated: Any) -> Graph:
+    versions = {item.domain: item.version for item in model.opset_import}
+    nodes = tuple(_node(node, versions) for node in model.graph.node)
+    settings = {
+        node.inputs[place] for node in nodes for place in _SETTINGS.get(node.op, ()) if place < len(node.inputs)
+    }
+    real = {t.name: _tensor(t) for t in model.graph.initializer if _is_real(t, t.name in settings)}
+    given = _given(model.graph)
+    values = [*stated.value_info, *stated.output]
+    return Graph(
+        nodes,
+        tuple(value.name for value in given),
+        tuple(value.name for value in model.graph.output),
+        tuple(_dims(value) for value in given),
+        real,
+        {
+            v.name: Output(v.type.tensor_type.elem_type, _dims(v))
+            for v in values
+            if v.type.tensor_type.HasField("shape")
+        },
+    )
+
+
+def _weights(graph: Any, parsed: Graph) -> Iterator[tuple[str, torch.Tensor]]:
+    running = {
+        node.inputs[place] for node in parsed.nodes for place in _RUNNING.get(node.op, ()) if place < len(node.inputs)
+    }
+    for tensor in graph.initializer:
+        if tensor.name in parsed.real:
+            continue
+        twin = torch.empty(tuple(tensor.dims), dtype=dtype_of(tensor.data_type), device="meta")
+        is_parameter = twin.is_floating_point() and tensor.name not in running
+        yield tensor.name, nn.Parameter(twin) if is_parameter else twin
+
+
+def _is_real(tensor: Any, setting: bool) -> bool:
+    """Whether an initialiser is a number or an index table rather than a weight."""
+    if tensor.external_data or _elements(tensor) > _LARGEST_REAL:
+        return False
+    return setting or not tensor.dims or not dtype_of(tensor.data_type).is_floating_point
+
+
+def _elements(tensor: Any) -> int:
+    count = 1
+    for size in tensor.dims:
+        count *= int(size)
+    return count
+
+
+def _tensor(tensor: Any) -> torch.Tensor:
+    from onnx import numpy_helper
+
+    dtype = dtype_of(tensor.data_type)
+    array = numpy_helper.to_array(tensor)
+    plain = array.astype("float32") if dtype.is_floating_point else array
+    return torch.tensor(plain.tolist(), dtype=dtype).reshape(tuple(tensor.dims))
+
+
+def _node(node: Any, versions: dict[str, int]) -> Node:
+    own = node.domain in _OWN
+    op = node.op_type if own else f"{node.domain}.{node.op_type}"
+    attributes = {item.name: _attribute(item) for item in node.attribute}
+    version = versions.get("" if own else node.domain, versions.get("ai.onnx", 1))
+    return Node(op, node.name, attributes, tuple(node.input), tuple(node.output), _module(node), version)
+
+
+def _attribute(attribute: Any) -> Any:
+    from onnx import TensorProto, helper
+
+    value = helper.get_attribute_value(attribute)
+    if isinstance(value, TensorProto):
+        return _tensor(value)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return list(value) if isinstance(value, Iterable) and not isinstance(value, str) else value
+
+
+def _module(node: Any) -> str:
+    """The module a node stands in, as torch's exporters tell: in its metadata, or in a name like `/a/a.0/conv/Conv`."""
+    for item in node.metadata_props:
+        if item.key == "pkg.torch.onnx.name_scopes":
+            try:
+                scopes = ast.literal_eval(item.value)
+            except (SyntaxError, ValueError):
+                break
+            if isinstance(scopes, list) and len(scopes) > 1:
+                return str(scopes[-2])
+    if not node.name.startswith("/"):
+        return ""
+    path: list[str] = []
+    before = ""
+    for part in node.name.strip("/").split("/")[:-1]:
+        path.append(part.removeprefix(f"{before}.") if before else part)
+        before = part
+    return ".".join(path)
