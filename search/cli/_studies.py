@@ -1,20 +1,17 @@
-"""What the commands on studies share: flags, the live view, the summary."""
+"""What the commands on studies share: flags and the summary."""
 
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from oracle.cli._flags import add_output
 from oracle.cli._output import deliver
 
 if TYPE_CHECKING:
-    from search.study import Progress, Record, Results
+    from search.study import Record, Results
 
-__all__ = ["add_study", "opened", "records_out", "summarise", "watching"]
+__all__ = ["add_study", "opened", "records_out", "summarise"]
 
 STORAGE_HELP = "journal file, or any URL of optuna: sqlite:///FILE, postgresql://..., mysql://..., grpc://HOST:PORT"
 
@@ -70,26 +67,3 @@ def summarise(args: argparse.Namespace, results: Results) -> int:
         rows=results.rows,
     )
     return 0 if results.evaluated else 2
-
-
-@contextmanager
-def watching() -> Generator[Callable[[Progress], None], None, None]:
-    """A watcher that shows a table on a terminal; elsewhere it tells what happened once, in lines."""
-    from oracle.cli._messages import warn
-
-    if sys.stderr is None or not sys.stderr.isatty():
-        yield lambda progress: warn(progress.message, "oracle-search") if progress.message else None
-        return
-    from rich.console import Console
-    from rich.live import Live
-
-    from search.cli._study_tables import progress_view
-
-    with Live(console=Console(stderr=True), refresh_per_second=4, transient=True) as live:
-
-        def watch(progress: Progress) -> None:
-            if progress.message:
-                live.console.print(progress.message)
-            live.update(progress_view(progress))
-
-        yield watch

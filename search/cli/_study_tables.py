@@ -29,6 +29,8 @@ def run_tables(results: Results) -> list[RenderableType]:
     if broken:
         reasons = ", ".join(f"{name} {count:,}" for name, count in broken.most_common())
         found.append(Text(f"Rejected before evaluation, by constraint: {reasons}"))
+    failures = Counter(_one_line(record.reason) for record in results.trials if record.outcome == "failed")
+    found += [Text(f"Failed {count:,} times: {reason}") for reason, count in failures.most_common(3)]
     front = results.front()
     if not front:
         return [*found, Text("No feasible trial has been evaluated.")]
@@ -96,6 +98,11 @@ def progress_view(progress: Progress) -> RenderableType:
         ("seconds", ", ".join(f"{part} {seconds:.1f}" for part, seconds in progress.seconds.items())),
     ]
     return Group(Text(progress.study, style="bold"), *(Text(f"  {label:<14}{value}") for label, value in lines))
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 200 else line[:197] + "..."
 
 
 def _network(record: Record) -> str:

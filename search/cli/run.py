@@ -39,7 +39,8 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from search.cli._studies import summarise, watching
+    from search.cli._studies import summarise
+    from search.cli._watching import resume_command, watching
     from search.study import load_study, run_study, study_of
 
     plan = load_study(args.study)
@@ -48,6 +49,6 @@ def _run(args: argparse.Namespace) -> int:
     storage = args.storage or plan.storage
     if given:
         plan = study_of({**plan.values, **given})
-    with watching() as watcher:
+    with watching(resume_command(plan.name, storage)) as watcher:
         results = run_study(plan, storage, watcher=watcher)
     return summarise(args, results)

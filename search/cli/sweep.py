@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from oracle.cli._flags import add_devices, add_workload, natural, workload_of
+from oracle.cli._flags import add_devices, add_model, add_workload, model_of, natural, workload_of
 from oracle.errors import OracleError
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def add(commands: Any) -> None:
         "--samples", type=natural, metavar="N", help="draw at most N candidates (default: NUM_SAMPLES)"
     )
     add_devices(command)
+    add_model(command)
     group = command.add_argument_group("running")
     group.add_argument("--workers", type=natural, default=1, metavar="N", help="processes (default: 1)")
     group.add_argument("--dask", metavar="ADDRESS", help="work on a dask.distributed cluster: tcp://host:port")
@@ -75,6 +76,7 @@ def _run(args: argparse.Namespace) -> int:
             dask=args.dask,
             formats=("csv", "parquet") if args.format == "both" else (args.format,),
             resume=args.resume,
+            **model_of(args),
             **{name: value for name, value in workload_of(args).items() if value is not None},
         )
     if not result.count:

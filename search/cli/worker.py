@@ -31,10 +31,11 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from search.cli._studies import summarise, watching
+    from search.cli._studies import summarise
+    from search.cli._watching import resume_command, watching
     from search.study import find_study, join_study
 
     name, storage = find_study(args.study, args.storage)
-    with watching() as watcher:
+    with watching(resume_command(name, storage)) as watcher:
         results = join_study(name, storage, watcher=watcher)
     return summarise(args, results)

@@ -62,6 +62,7 @@ class Loop:
         self.rejections = 0  # in a row
         self.last: dict[str, Any] = {}  # the last suggestion
         self.offered: set[str] = set()
+        self.failures: set[str] = set()  # kinds of them that were told
         self.learns = plan.sampler["TYPE"] in LEARNERS
 
     def run(self) -> None:
@@ -217,6 +218,14 @@ class Loop:
             self._finish(trial, PRUNED, state=TrialState.PRUNED, notes=notes)
         else:
             self._finish(trial, FAILED, notes={**notes, "reason": verdict.reason})
+            self._tell_failure(trial.number, verdict.reason)
+
+    def _tell_failure(self, number: int, reason: str) -> None:
+        """Tell the first failure of a kind at once: a whole study of them should not come as a surprise."""
+        kind = reason.partition(":")[0]
+        if kind not in self.failures:
+            self.failures.add(kind)
+            self._tell_watcher(f"trial {number} failed, and the study goes on: {reason}")
 
     def _pruner(self, scores: Mapping[str, float]) -> Callable[[int, float], bool]:
         least = self.plan.sampler["STARTUP"]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from oracle.errors import ConfigError
 from search.space import Space, Tally
@@ -20,6 +20,7 @@ __all__ = ["Member", "Pool", "nothing_feasible"]
 
 _NEAREST_OF = 2_000  # members compared when the nearest is wanted
 _SMALL = 200_000  # a space up to this size is judged as a whole and shuffled
+_PATIENCE = 10_000_000  # draws in a row without a new feasible network, about a minute, after which there is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +55,11 @@ class Pool:
         self._gate = gate
         self._chunks = _chunks(gate.space, seed, in_order=in_order)
         self._shuffle = None if in_order or not _is_small(gate.space) else np.random.default_rng(seed)
+        self._rows: deque[tuple[Chunk, int]] = deque()  # feasible, and not yet looked at
         self._members: deque[Member] = deque()
         self._keys: set[str] = set()
+        self._patience = math.inf if in_order else _PATIENCE
+        self._idle = 0  # draws since the last feasible candidate that may be new
 
     def probe(self, draws: int) -> Tally:
         """Draw at least so many candidates, and on until one is feasible or the stream ends."""
@@ -71,8 +75,10 @@ class Pool:
             distance: of a config to where a member is wanted.
         """
         while True:
+            self._fill(_NEAREST_OF if distance is not None else 1)
             while self._members and taken(self._members[0].key):
                 self._members.popleft()
+                self._fill(1)
             if self._members and distance is None:
                 return self._members.popleft()
             near = [member for member in islice(self._members, _NEAREST_OF) if not taken(member.key)]
@@ -84,28 +90,36 @@ class Pool:
                 return None
 
     def _more(self) -> bool:
-        """Judge another chunk; False when the stream has ended."""
+        """Judge another chunk; False when the stream has ended, or has had nothing new for long."""
+        if self._idle >= self._patience:
+            return False
         for space, index in self._chunks:
             chunk = space.chunk(index)
             self.tally += chunk.tally
+            self._idle += chunk.tally.drawn
             if chunk.population.size:
                 scores = self._gate.score(chunk.population)
                 feasible, tally = _judged(self._gate, scores, chunk.population.size)
                 self.tally += tally
-                self._add(chunk, np.flatnonzero(feasible))
+                rows = [(chunk, int(row)) for row in np.flatnonzero(feasible)]
+                if self._shuffle is not None:
+                    self._shuffle.shuffle(rows)
+                self._rows += rows
+                self._idle = 0 if self._holds_news(rows) else self._idle
             return True
         return False
 
-    def _add(self, chunk: Chunk, rows: NDArray[np.int64]) -> None:
-        found = []
-        for row in rows:
+    def _holds_news(self, rows: Sequence[tuple[Chunk, int]]) -> bool:
+        return any(key_of(chunk.prints[:, row]) not in self._keys for chunk, row in rows)
+
+    def _fill(self, count: int) -> None:
+        """Make members of feasible rows until there are so many, or no rows."""
+        while len(self._members) < count and self._rows:
+            chunk, row = self._rows.popleft()
             key = key_of(chunk.prints[:, row])
             if key not in self._keys:
                 self._keys.add(key)
-                found.append(Member(key, {name: _value(column[row]) for name, column in chunk.columns.items()}))
-        if self._shuffle is not None:
-            self._shuffle.shuffle(found)
-        self._members += found
+                self._members.append(Member(key, {name: _value(column[row]) for name, column in chunk.columns.items()}))
 
 
 def _judged(gate: Gate, scores: Any, count: int) -> Any:
@@ -136,9 +150,16 @@ def _value(value: Any) -> Any:
 def nothing_feasible(tally: Tally) -> ConfigError:
     """The error that says which constraint is tightest, how many it rejects, and how near the nearest came."""
     total, *reasons = tally.explain().splitlines()
-    counts = {name: count for name, count in tally.rejected.items() if name != REPEATED}
-    tightest = max(counts, key=lambda name: counts[name], default="")
+    tightest = _tightest(tally)
     reasons.sort(key=lambda reason: not reason.startswith(f"{tightest} rejects"))
     return ConfigError(
         f"nothing is feasible, and nothing was evaluated: {total}; tightest: {'; '.join(reasons)}", key="CONSTRAINTS"
     )
+
+
+def _tightest(tally: Tally) -> str:
+    """The constraint that rejects the largest share of those it was asked about; limits see networks only."""
+    counts = {name: count for name, count in tally.rejected.items() if name != REPEATED}
+    scored = tally.drawn - sum(count for name, count in tally.rejected.items() if name not in tally.nearest)
+    shares = {name: count / max(1, scored if name in tally.nearest else tally.drawn) for name, count in counts.items()}
+    return max(shares, key=lambda name: shares[name], default="")

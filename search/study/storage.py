@@ -7,6 +7,7 @@ import json
 import os
 import warnings
 from collections.abc import Generator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,12 @@ from oracle.errors import MissingDependencyError, OracleError
 
 __all__ = ["Journal", "default_storage", "open_storage", "storage_label"]
 
+_ANSWER_S = 10.0  # within which a gRPC proxy must be there
+# The drivers of databases, the preferred one first: (what is imported, what SQLAlchemy calls it, what pip calls it).
+_DRIVERS = {
+    "postgresql": (("psycopg", "psycopg", "psycopg[binary]"), ("psycopg2", "psycopg2", "psycopg2-binary")),
+    "mysql": (("MySQLdb", "mysqldb", "mysqlclient"), ("pymysql", "pymysql", "pymysql")),
+}
 _STATE = 6  # the journal's operation that changes the state of a trial
 
 
@@ -45,7 +52,7 @@ def open_storage(source: str, *, create: bool = True) -> BaseStorage:
                 return _proxy(source)
             if source.startswith("sqlite:///"):
                 _check_sqlite(Path(source.removeprefix("sqlite:///").partition("?")[0]), create=create)
-            return _tables(source)
+            return _tables(_with_driver(source))
     except ImportError as error:
         raise MissingDependencyError(f"storage {storage_label(source)}: {_line(error)}") from None
     except OracleError:
@@ -64,6 +71,23 @@ def storage_label(source: str) -> str:
 def _line(error: BaseException) -> str:
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return lines[0]
+
+
+def _with_driver(url: str) -> str:
+    """A URL that names a database alone, with a driver that is installed; others as they are.
+
+    Raises:
+        MissingDependencyError: none is installed.
+    """
+    scheme, _, rest = url.partition("://")
+    drivers = _DRIVERS.get(scheme)
+    if drivers is None:
+        return url
+    for module, name, _ in drivers:
+        if find_spec(module) is not None:
+            return f"{scheme}+{name}://{rest}"
+    packages = " or ".join(repr(package) for _, _, package in drivers)
+    raise MissingDependencyError(f"storage {storage_label(url)} needs a driver; pip install {packages}")
 
 
 def _tables(url: str) -> BaseStorage:
@@ -105,7 +129,9 @@ def _proxy(source: str) -> BaseStorage:
     host, _, port = source.removeprefix("grpc://").rstrip("/").rpartition(":")
     if not host or not port.isdigit():
         raise OracleError(f"storage {source!r}: expected grpc://host:port")
-    return GrpcStorageProxy(host=host, port=int(port))
+    proxy = GrpcStorageProxy(host=host, port=int(port))
+    proxy.wait_server_ready(timeout=_ANSWER_S)
+    return proxy
 
 
 def _journal(path: Path, *, create: bool) -> BaseStorage:

@@ -59,7 +59,9 @@ def _feasible(plan: Plan, index: int) -> tuple[Columns, Fingerprints, Tally]:
     chunk = plan.space.chunk(index)
     workload = {name: getattr(plan.workload, name) for name in plan.workload.__dataclass_fields__}
     templates = _templates()
-    scores = score_many(chunk.population, plan.devices, store=templates, **workload)
+    scores = score_many(
+        chunk.population, plan.devices, store=templates, model=plan.model, calibrations=plan.own, **workload
+    )
     _share(templates)
     feasible, judged = plan.space.judge(scores, len(chunk.rows))
     columns = {"row": chunk.rows, **chunk.columns, **scores.columns()}

@@ -6,13 +6,17 @@ import json
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import oracle
+from oracle.calibration import Calibration
+from oracle.calibration.files import from_yaml, to_yaml
 from oracle.closedform.store import fingerprint
 from oracle.devices import Device
 from oracle.errors import OracleError
+from oracle.query.calibrated import calibration_for
 from oracle.spec import Workload
 from search.space import Space
 
@@ -32,6 +36,8 @@ class Plan:
         workload: what every number is for.
         wanted: feasible candidates after which to stop, 0 for the whole stream.
         formats: of the parts and the result, some of `FORMATS`.
+        model: what predicts latency, see `oracle.score`.
+        calibrations: the user's own, as the content of their files: plain text reaches every worker.
     """
 
     space: Space
@@ -39,6 +45,13 @@ class Plan:
     workload: Workload
     wanted: int
     formats: tuple[str, ...]
+    model: str = "roofline"
+    calibrations: tuple[str, ...] = ()
+
+    @property
+    def own(self) -> tuple[Calibration, ...]:
+        """The user's own calibrations."""
+        return tuple(_calibration(text) for text in self.calibrations)
 
 
 def identity(plan: Plan) -> dict[str, Any]:
@@ -52,8 +65,17 @@ def identity(plan: Plan) -> dict[str, Any]:
         "formats": list(plan.formats),
         "versions": sources,
     }
+    if plan.model != "roofline":
+        # Whose shares were used, also where they are the shipped ones: those of another version are another sweep.
+        used = {device.name: calibration_for(device, plan.workload, plan.own) for device in plan.devices}
+        data["model"] = {"name": plan.model, "calibrations": {name: to_yaml(item) for name, item in used.items()}}
     plain: dict[str, Any] = json.loads(json.dumps(data))
     return plain
+
+
+@lru_cache(maxsize=64)
+def _calibration(text: str) -> Calibration:
+    return from_yaml(text, "calibration")
 
 
 def versions() -> dict[str, str]:

@@ -10,10 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from oracle.calibration import Calibration
+from oracle.calibration.files import to_yaml
 from oracle.config import workload_of
 from oracle.devices import Device
 from oracle.errors import OracleError, WorkloadError
 from oracle.families.fingerprint import Seen
+from oracle.query.calibrated import checked_calibrations
 from oracle.query.devices import find_devices
 from oracle.spec import Workload
 from search.space import Space, Tally, load_space
@@ -67,6 +70,8 @@ def sweep(
     dask: str | None = None,
     formats: Sequence[str] = ("csv",),
     resume: bool = False,
+    model: str = "roofline",
+    calibrations: Iterable[Calibration | str | Path] = (),
     **workload: Any,
 ) -> SweepResult:
     """Draw candidates from a space, score them on every device, keep the feasible ones, and write them.
@@ -88,6 +93,7 @@ def sweep(
         dask: address of a dask.distributed scheduler to work on instead.
         formats: "csv", "parquet" or both.
         resume: go on with what `out` holds, if it holds anything.
+        model, calibrations: as in `oracle.score`.
         workload: fields of `oracle.Workload`.
 
     Raises:
@@ -97,6 +103,8 @@ def sweep(
     if workers < 1:
         raise WorkloadError(f"workers={workers!r}: expected at least 1")
     plan = _plan(space, devices, n, samples, formats, workload)
+    own = checked_calibrations(model, calibrations, plan.devices)
+    plan = replace(plan, model=model, calibrations=tuple(to_yaml(item) for item in own))
     folder = Folder(Path(out), plan.formats)
     known = folder.manifest()
     if known is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -113,6 +114,13 @@ def test_a_study_without_feasible_members_exits_with_2(study: Callable[..., Path
             "QUALITY.FUNCTION",
         ),
         ({"TRIAL": 5}, "TRIAL: unknown key; did you mean TRIALS?"),
+        ({"TRIALS": -3}, "TRIALS: value -3"),
+        ({"OBJECTIVES": []}, "OBJECTIVES: expected at least one objective"),
+        ({"SAMPLER": "tpee"}, "SAMPLER.TYPE: value 'tpee'"),
+        ({"DEVICES": ["t5"]}, "DEVICES[0]: device='t5' is unknown; did you mean t4?"),
+        ({"CONSTRAINTS": ["params <= 1e3", "params >= 2e3"]}, "CONSTRAINTS[1]: nothing can obey params"),
+        ({"STORAGE": "grpc://nowhere"}, "expected grpc://host:port"),
+        ({"STORAGE": "sqlite:////nowhere/at/all.db"}, "cannot be opened"),
     ],
 )
 def test_a_bad_study_file_is_one_line(
@@ -122,6 +130,66 @@ def test_a_bad_study_file_is_one_line(
     error = capsys.readouterr().err
     assert words in error
     assert error.count("\n") == 1
+
+
+FAILING = {"OBJECTIVES": ["maximise quality"], "QUALITY": {"TYPE": "call", "FUNCTION": "own_quality:quality"}}
+
+
+def _own_quality(monkeypatch: pytest.MonkeyPatch, body: str) -> None:
+    """A module of a user's in the working directory."""
+    Path("own_quality.py").write_text(f"def quality(spec, builder, evaluation):\n    {body}\n")
+    monkeypatch.delitem(sys.modules, "own_quality", raising=False)
+    monkeypatch.syspath_prepend(str(Path.cwd()))
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("raise ValueError('no\\nluck')", "ValueError: no luck"),
+        ("return float('nan')", "OracleError: quality=nan: expected a finite number"),
+        ("return 'good'", "OracleError: quality='good': expected a finite number"),
+    ],
+)
+def test_failures_are_told_at_once_and_in_the_end(
+    study: Callable[..., Path], capsys: Capture, monkeypatch: pytest.MonkeyPatch, body: str, reason: str
+) -> None:
+    path = study(**FAILING)
+    _own_quality(monkeypatch, body)
+    assert main(["run", str(path)]) == 2
+    told = capsys.readouterr()
+    assert f"failed, and the study goes on: {reason}\n" in told.err
+    assert told.err.count(reason) == 1
+    assert f"Failed 6 times: {reason}" in " ".join(told.out.split())
+    assert "No feasible trial has been evaluated." in told.out
+
+
+def test_an_interrupted_study_goes_on_where_it_stopped(
+    study: Callable[..., Path], capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = study(**FAILING)
+    _own_quality(
+        monkeypatch,
+        "import pathlib; calls = pathlib.Path('calls'); calls.open('a').write('x')\n"
+        "    if len(calls.read_text()) == 3: raise KeyboardInterrupt\n"
+        "    return float(evaluation.scores['macs'])",
+    )
+    assert main(["run", str(path)]) == 130
+    assert "go on with: oracle-search resume" in capsys.readouterr().err
+    assert main(["resume", "tiny"]) == 0
+    capsys.readouterr()
+    assert main(["trials", "tiny", "--format", "json"]) == 0
+    trials = json.loads(capsys.readouterr().out)["trials"]
+    assert [trial["outcome"] for trial in trials].count("evaluated") == 6
+    assert len(Path("calls").read_text()) == 6 + 1  # the interrupted one was tried again
+    (lost,) = (trial for trial in trials if trial["outcome"] == "lost")
+    assert any(trial["fingerprint"] == lost["fingerprint"] for trial in trials if trial["outcome"] == "evaluated")
+
+
+def test_through_a_pipe_progress_is_lines(study: Callable[..., Path], capsys: Capture) -> None:
+    assert main(["run", str(study())]) == 0
+    lines = [line for line in capsys.readouterr().err.splitlines() if " evaluated; " in line]
+    assert len(lines) == 6  # of ten tenths, six trials reach six
+    assert lines[-1].startswith("tiny: 6 of 6 evaluated; ")
 
 
 def test_flags_of_run_win_over_the_file(study: Callable[..., Path], capsys: Capture) -> None:

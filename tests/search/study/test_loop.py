@@ -62,6 +62,44 @@ def test_every_evaluation_is_of_a_feasible_candidate_however_rare(tmp_path: Path
         assert all(record.quality is None and math.isinf(record.values[0]) for record in rejected)
 
 
+def test_a_grid_finds_the_few_feasible_members_and_evaluates_nothing_else(tmp_path: Path) -> None:
+    def grid(*values: float) -> dict[str, Any]:
+        return {"TYPE": "grid_sampler", "VALUES": list(values)}
+
+    samplers = {
+        "REGNET.DEPTH": grid(*range(12, 29)),
+        "REGNET.W0": grid(*range(16, 129, 8)),
+        "REGNET.WA": grid(*range(8, 65, 4)),
+        "REGNET.WM": grid(2.0, 2.25, 2.5, 2.75, 3.0),
+        "REGNET.GROUP_W": grid(8, 16, 24),
+    }
+    space = {"SAMPLERS": samplers, "CONSTRAINTS": {"REGNET": {"NUM_STAGES": [4, 4]}}}
+    space["BASE_CFG"] = {"MODEL": {"TYPE": "regnet"}}
+    plan = study_of(
+        {
+            **QUALITY,
+            "SPACE": {"SETUP": space},
+            "OBJECTIVES": ["maximise quality"],
+            "CONSTRAINTS": BAND,
+            "SAMPLER": "grid",
+            "TRIALS": 500,
+        }
+    )
+    met = []
+
+    def quality(spec: oracle.NetSpec, builder: Any, evaluation: Any) -> float:
+        cost = oracle.score(spec, devices=["t4"])
+        met.append((cost.latency_ms["t4"], cost.params or 0))
+        return by_macs(spec, builder, evaluation)
+
+    results = run_study(plan, str(tmp_path / "j.journal"), quality=quality)
+    probe = results.study.user_attrs["probe"]
+    assert probe["drawn"] == 17 * 15 * 15 * 5 * 3
+    assert len(met) == len(results.trials) == probe["feasible"]
+    assert 0 < probe["feasible"] / probe["drawn"] < 1e-3
+    assert all(0.40 <= latency <= 0.404 and params <= 3.2e6 for latency, params in met)
+
+
 def test_a_grid_is_gone_through_once_and_ends(tmp_path: Path, make_plan: Make) -> None:
     messages = []
     plan = make_plan(SAMPLER="grid", TRIALS=500, CONSTRAINTS=["params <= 5e3"])
@@ -102,20 +140,21 @@ def test_equal_networks_share_one_evaluation(tmp_path: Path, make_plan: Make, sa
         assert (record.key, record.values, record.quality) == (first.key, first.values, first.quality)
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random"])
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "nsga3", "gp", "random", "grid"])
 def test_same_seed_same_study_and_another_seed_another(tmp_path: Path, make_plan: Make, sampler: str) -> None:
     def trials(seed: int, name: str) -> list[Any]:
-        plan = make_plan(SEED=seed, SAMPLER={"TYPE": sampler, "STARTUP": 4}, TRIALS=12)
+        plan = make_plan(SEED=seed, SAMPLER={"TYPE": sampler, "STARTUP": 4, "POPULATION": 4}, TRIALS=9)
         results = run_study(plan, str(tmp_path / name))
         return [(r.outcome, r.config, r.values, r.constraints, r.origin, r.reused_from) for r in results.trials]
 
     first = trials(3, "a.journal")
     assert first == trials(3, "b.journal")
-    assert first != trials(4, "c.journal")
+    assert (first == trials(4, "c.journal")) == (sampler == "grid")  # the order of a grid is that of its file
 
 
-def test_nothing_feasible_ends_at_once_and_says_what_is_tight(tmp_path: Path, make_plan: Make) -> None:
-    plan = make_plan(CONSTRAINTS=["params <= 1000", "latency_ms@t4 <= 5"], TRIALS=5)
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "nsga3", "gp", "random", "grid"])
+def test_nothing_feasible_ends_at_once_and_says_what_is_tight(tmp_path: Path, make_plan: Make, sampler: str) -> None:
+    plan = make_plan(CONSTRAINTS=["params <= 1000", "latency_ms@t4 <= 5"], TRIALS=5, SAMPLER=sampler)
     with pytest.raises(ConfigError) as error:
         run_study(plan, str(tmp_path / "j.journal"))
     smallest = {"REGNET.DEPTH": 2, "REGNET.W0": 8, "REGNET.STEM_W": 8}

@@ -14,7 +14,7 @@ import optuna
 import pytest
 from optuna.storages.journal import JournalFileBackend, JournalStorage
 
-from oracle.errors import OracleError
+from oracle.errors import MissingDependencyError, OracleError
 from search.study import StudyPlan, open_results, run_study
 from search.study.storage import Journal, open_storage, storage_label
 
@@ -115,6 +115,7 @@ def test_a_waiting_trial_goes_to_one_worker(tmp_path: Path, scheme: str) -> None
     [
         ("sqlite:////nowhere/at/all.db", "cannot be opened"),
         ("postgresql+psycopg2://me:secret@127.0.0.1:1/x", "postgresql+psycopg2://me@127.0.0.1:1/x"),
+        ("postgresql://me:secret@127.0.0.1:1/x", "postgresql://me@127.0.0.1:1/x"),
         ("nosql://x", "cannot be opened"),
         ("grpc://nowhere", "expected grpc://host:port"),
         ("/proc/nothing/a.journal", "cannot be opened"),
@@ -126,6 +127,38 @@ def test_what_cannot_be_opened_says_so_without_a_password(source: str, words: st
     assert words in str(error.value)
     assert "secret" not in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_proxy_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("grpc", reason="grpcio is not installed")
+    monkeypatch.setattr("search.study.storage._ANSWER_S", 0.2)
+    with pytest.raises(OracleError, match=r"grpc://127\.0\.0\.1:1 cannot be opened"):
+        open_storage("grpc://127.0.0.1:1")
+
+
+@pytest.mark.parametrize(
+    ("installed", "url", "expected"),
+    [
+        ("psycopg psycopg2", "postgresql://a:b@h/d", "postgresql+psycopg://a:b@h/d"),
+        ("psycopg2", "postgresql://a:b@h/d", "postgresql+psycopg2://a:b@h/d"),
+        ("pymysql", "mysql://a:b@h/d?charset=utf8", "mysql+pymysql://a:b@h/d?charset=utf8"),
+        ("pymysql", "mysql+mysqlconnector://h/d", "mysql+mysqlconnector://h/d"),
+    ],
+)
+def test_a_url_gets_a_driver_that_is_installed_and_is_passed_on_otherwise_unchanged(
+    monkeypatch: pytest.MonkeyPatch, installed: str, url: str, expected: str
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("search.study.storage.find_spec", lambda name: name if name in installed.split() else None)
+    monkeypatch.setattr("search.study.storage._tables", opened.append)
+    open_storage(url)
+    assert opened == [expected]
+
+
+def test_no_driver_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("search.study.storage.find_spec", lambda name: None)
+    with pytest.raises(MissingDependencyError, match="mysql://me@h/d needs a driver; pip install 'mysqlclient'"):
+        open_storage("mysql://me:secret@h/d")
 
 
 def test_labels() -> None:

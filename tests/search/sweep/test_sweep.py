@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 import oracle
+from oracle.calibration import Calibration, save_calibration
 from oracle.errors import OracleError
+from oracle.roofline import Efficiency
 from search.space import Space, space_of
 from search.sweep import SURPLUS, SweepResult, read_candidates, sweep
 
@@ -215,3 +217,29 @@ def test_arguments_that_make_no_sense(tmp_path: Path, arguments: dict[str, Any],
         sweep(**{"space": grid(), "out": out, **arguments})
     assert complaint in str(caught.value)
     assert not out.exists()
+
+
+def test_a_sweep_by_a_calibration(tmp_path: Path) -> None:
+    """Latencies are those of `score` by the same model, with one worker and with two, and the manifest says whose."""
+    words: dict[str, Any] = {"model": "calibrated", "dtype": "float16"}
+    one = sweep(regnets(), ["rtx-4090"], n=60, out=tmp_path / "one", **words)
+    two = sweep(regnets(), ["rtx-4090"], n=60, out=tmp_path / "two", workers=2, **words)
+    assert one.files[0].read_bytes() == two.files[0].read_bytes()
+    found = rows_of(one)
+    assert {"latency_ms@rtx-4090", "latency_low_ms@rtx-4090", "latency_high_ms@rtx-4090"} <= set(found[0])
+    plain = sweep(regnets(), ["rtx-4090"], n=60, out=tmp_path / "plain", dtype="float16")
+    bound = {row["row"]: float(row["latency_ms@rtx-4090"]) for row in rows_of(plain)}
+    assert all(float(row["latency_ms@rtx-4090"]) > bound[row["row"]] for row in found)
+    identity = json.loads((tmp_path / "one" / "manifest.json").read_text(encoding="utf-8"))["identity"]
+    assert identity["model"]["name"] == "calibrated"
+    assert "RUNTIME: eager" in identity["model"]["calibrations"]["rtx-4090"]
+    with pytest.raises(OracleError, match="holds another sweep"):
+        sweep(regnets(), ["rtx-4090"], n=60, out=tmp_path / "one", dtype="float16")
+
+
+def test_a_sweep_by_ones_own_calibration(tmp_path: Path) -> None:
+    mine = Calibration("t4", "eager", "inference", "float32", "nchw", Efficiency(call_s=1.0))
+    save_calibration(mine, tmp_path / "my.yaml")
+    words: dict[str, Any] = {"model": "calibrated", "calibrations": [tmp_path / "my.yaml"]}
+    found = sweep(regnets(), ["t4"], n=20, out=tmp_path / "out", **words)
+    assert all(float(row["latency_ms@t4"]) > 1000 for row in rows_of(found))

@@ -1,0 +1,110 @@
+"""How far a study is: a table that moves on a terminal, lines elsewhere."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from search.study import Progress
+
+__all__ = ["progress_line", "resume_command", "teller", "watching"]
+
+_EVERY_S = 30.0
+_STEPS = 10
+
+
+@contextmanager
+def watching(resume: str) -> Generator[Callable[[Progress], None], None, None]:
+    """A watcher that shows a table on a terminal; elsewhere it writes lines to standard error.
+
+    Args:
+        resume: the command that goes on with the study, told to who interrupts it.
+    """
+    try:
+        with _view() as watch:
+            yield watch
+    except KeyboardInterrupt:
+        _say(f"oracle-search: interrupted; what is finished is kept; go on with: {resume}")
+        raise
+
+
+@contextmanager
+def _view() -> Generator[Callable[[Progress], None], None, None]:
+    from oracle.cli._messages import warn
+
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield teller(_say, lambda message: warn(message, "oracle-search"))
+        return
+    from rich.console import Console
+    from rich.live import Live
+
+    from search.cli._study_tables import progress_view
+
+    with Live(console=Console(stderr=True), refresh_per_second=4, transient=True) as live:
+
+        def watch(progress: Progress) -> None:
+            if progress.message:
+                live.console.print(progress.message, markup=False, highlight=False)
+            live.update(progress_view(progress))
+
+        yield watch
+
+
+def resume_command(name: str, storage: str) -> str:
+    """What goes on with a study; a storage's password is left out."""
+    from search.study.storage import default_storage, storage_label
+
+    words = ["oracle-search", "resume", name]
+    if storage not in ("", default_storage(name)):
+        words += ["--storage", storage_label(storage)]
+    return shlex.join(words)
+
+
+def teller(
+    say: Callable[[str], None], warn: Callable[[str], None], clock: Callable[[], float] = time.monotonic
+) -> Callable[[Progress], None]:
+    """A watcher for logs: a line for every tenth of the evaluations, and one if half a minute had none.
+
+    Args:
+        say: takes lines.
+        warn: takes messages of the study.
+        clock: seconds.
+    """
+    last_tenth, last_time = 0, clock()
+
+    def watch(progress: Progress) -> None:
+        nonlocal last_tenth, last_time
+        if progress.message:
+            warn(progress.message)
+        tenth = progress.spent * _STEPS // progress.wanted
+        if tenth > last_tenth or clock() - last_time >= _EVERY_S:
+            last_tenth, last_time = max(tenth, last_tenth), clock()
+            say(progress_line(progress))
+
+    return watch
+
+
+def progress_line(progress: Progress) -> str:
+    """A study at some moment, in one line."""
+    broken = sorted(progress.rejected.items(), key=lambda item: -item[1])[:3]
+    reasons = f" ({', '.join(f'{name} {count:,}' for name, count in broken)})" if broken else ""
+    best = ", ".join(f"{name} {value:.6g}" for name, value in progress.best.items())
+    parts = [
+        f"{progress.study}: {progress.spent:,} of {progress.wanted:,} evaluated",
+        f"{progress.outcomes.get('rejected', 0):,} rejected{reasons}",
+        f"best {best}" if best else "none feasible yet",
+        f"{progress.front:,} on the front",
+        "seconds: " + ", ".join(f"{part} {seconds:.1f}" for part, seconds in progress.seconds.items()),
+    ]
+    return "; ".join(parts)
+
+
+def _say(line: str) -> None:
+    if sys.stderr is not None:
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
