@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     )
     from oracle.families import to_spec
     from oracle.measure import measure
-    from oracle.query import Cost, Ranking, Scores, calibrate, profile, rank, score, score_many
+    from oracle.query import Cost, Fit, Ranking, Scores, calibrate, fit, profile, rank, score, score_many
     from oracle.spec import CellSpec, NetSpec, Workload
 
     __version__: str
@@ -38,6 +38,7 @@ __all__ = [
     "Cost",
     "Device",
     "DeviceError",
+    "Fit",
     "MissingDependencyError",
     "NetSpec",
     "OracleError",
@@ -51,6 +52,7 @@ __all__ = [
     "build",
     "calibrate",
     "default_cfg",
+    "fit",
     "initialise",
     "list_devices",
     "list_networks",
@@ -83,7 +85,7 @@ _ROOMS = {
     ),
     "oracle.families": ("to_spec",),
     "oracle.measure": ("measure",),
-    "oracle.query": ("Cost", "Ranking", "Scores", "calibrate", "profile", "rank", "score", "score_many"),
+    "oracle.query": ("Cost", "Fit", "Ranking", "Scores", "calibrate", "fit", "profile", "rank", "score", "score_many"),
     "oracle.spec": ("CellSpec", "NetSpec", "Workload"),
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}

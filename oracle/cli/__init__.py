@@ -1,8 +1,7 @@
-"""The command line: `oracle score | ops | rank | knobs | devices | networks | probe | measure | calibrate | validate`.
+"""The command line: every command of `oracle`, one file each.
 
-This package parses arguments, calls the public functions and hands results to `oracle.report`. One file per
-command, and at the top of each nothing heavier than argparse: `oracle --help`, `oracle devices` and `oracle
-networks` answer without torch.
+This package parses arguments, calls the public functions and hands results to `oracle.report`. At the top of each
+file stands nothing heavier than argparse: `oracle --help`, `oracle devices` and `oracle networks` answer without torch.
 
 Exit codes: 0; 2 after one line on standard error that says what to correct; 1 after one that says that the
 oracle has a defect; 130 when interrupted; 141 when the reader of a pipe has gone.

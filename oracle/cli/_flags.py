@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from oracle.errors import OracleError
 from oracle.spec import DTYPES, LAYOUTS, MODES, OPTIMIZERS, RUNTIMES
 
 __all__ = [
     "add_devices",
+    "add_inputs",
     "add_model",
     "add_networks",
     "add_output",
@@ -31,12 +33,27 @@ def add_networks(parser: argparse.ArgumentParser) -> None:
         "networks",
         nargs="+",
         metavar="NET",
-        help="name of a shipped network, YAML file, directory (all YAML below it), or shipped directory",
+        help="name of a shipped network, YAML file, directory (all YAML below it), or shipped directory; or any other "
+        "network: torchvision:NAME, timm:NAME, package.module:callable(args), a .pt2 or .onnx file",
     )
+    add_inputs(parser)
     parser.add_argument(
         "--keep-going",
         action="store_true",
         help="when a network fails, name it and go on with the others; the exit code is 2 all the same",
+    )
+
+
+def add_inputs(parser: argparse.ArgumentParser) -> None:
+    """The inputs of a network that is no config."""
+    parser.add_argument(
+        "--input",
+        action="append",
+        default=[],
+        dest="inputs",
+        metavar="SHAPE",
+        help="of a network that is no config: 1x3x224x224, 1x128:int64, mask=1x128:bool; once per input, in order "
+        "(default: what the network is published for or was exported with). --batch replaces every first dimension",
     )
 
 
@@ -121,6 +138,33 @@ def model_of(args: argparse.Namespace) -> dict[str, Any]:
 
     model = args.model or ("calibrated" if args.calibration else args.default_model)
     return {"model": model, "calibrations": [load_calibration(path) for path in args.calibration]}
+
+
+def add_transfer(parser: argparse.ArgumentParser) -> None:
+    """Measurements on other devices."""
+    parser.add_argument(
+        "--transfer",
+        action="append",
+        default=[],
+        metavar="DEVICE=FILE",
+        help="CSV measured on another device: networks in it are predicted by their residual there; may be repeated",
+    )
+
+
+def transfer_of(args: argparse.Namespace) -> dict[str, str]:
+    """The flag of `add_transfer`: device -> file.
+
+    Raises:
+        OracleError: a value that is no DEVICE=FILE, or two for one device.
+    """
+    found: dict[str, str] = {}
+    for text in getattr(args, "transfer", []):  # `oracle ops` shows kernels, which are not carried over
+        device, _, file = text.partition("=")
+        if not device or not file:
+            raise OracleError(f"transfer={text!r}: expected DEVICE=FILE, such as rtx-3090=m.csv")
+        if found.setdefault(device, file) != file:
+            raise OracleError(f"transfer={text!r}: another file was given for device={device!r}")
+    return found
 
 
 def add_selection(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,20 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from oracle.cli import calibrate, devices, knobs, measure, networks, ops, probe, rank, score, validate
+from oracle.cli import (
+    calibrate,
+    devices,
+    fit,
+    import_,
+    knobs,
+    measure,
+    networks,
+    ops,
+    probe,
+    rank,
+    score,
+    validate,
+)
 from oracle.errors import OracleError
 
 __all__ = ["TRACEBACK", "Parser", "Version", "parser"]
@@ -25,6 +38,7 @@ examples:
   oracle score RegNetX-400MF ResNet-50 --device rtx-4090 --batch 64 --dtype float16
   oracle ops ResNet-50 --device t4 --by class
   oracle rank configs/networks/regnetx --device rtx-4090 --device jetson-agx-orin
+  oracle fit ResNet-50 --device t4
   oracle knobs RegNetX-400MF --device t4
   oracle devices jetson-agx-orin
   oracle networks 'regnet*'
@@ -69,6 +83,19 @@ def parser() -> argparse.ArgumentParser:
     main.add_argument("--version", action=Version, nargs=0, help="show the version and exit")
     main.add_argument(TRACEBACK, action="store_true", help="show where a defect of the oracle arose")
     commands = main.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (score, ops, rank, knobs, devices, networks, probe, measure, calibrate, validate):
+    for command in (
+        score,
+        ops,
+        rank,
+        fit,
+        knobs,
+        devices,
+        networks,
+        probe,
+        measure,
+        import_,
+        calibrate,
+        validate,
+    ):
         command.add(commands)
     return main

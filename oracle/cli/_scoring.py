@@ -9,25 +9,27 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from oracle.cli._flags import model_of, workload_of
+from oracle.cli._flags import model_of, transfer_of, workload_of
 from oracle.cli._messages import complain, warn
 from oracle.cli._sources import devices_of, expand
 from oracle.errors import OracleError
+from oracle.spec import Workload
 
 if TYPE_CHECKING:
     from oracle.devices import Device
     from oracle.query import Cost
-    from oracle.spec import NetSpec, Workload
+    from oracle.sources import Source
+    from oracle.spec import NetSpec
 
-__all__ = ["Candidate", "candidate_of", "score_all"]
+__all__ = ["Candidate", "candidate_of", "each_source", "score_all"]
 
 _Out = TypeVar("_Out")
 
 
 class Candidate(NamedTuple):
-    """A network to score."""
+    """A network to score: a spec, or one that is no config."""
 
-    net: NetSpec
+    net: NetSpec | Source
     workload: Workload
     devices: list[Device]
 
@@ -43,8 +45,8 @@ def score_all(args: argparse.Namespace) -> tuple[list[Cost], int]:
     """
     from oracle.report.console import tracked
 
-    devices, model = devices_of(args.device), model_of(args)
-    sources = list(dict.fromkeys(expand(args.networks)))
+    devices, model = devices_of(args.device), {**model_of(args), "transfer": _elsewhere(args)}
+    sources = _sources(args)
     candidates = _each(sources, lambda source: candidate_of(source, args, devices), args)
     with closing(tracked(list(candidates), "scoring")) as ticking:
         costs = _each(ticking, lambda source: _cost(candidates[source], args, model), args)
@@ -54,6 +56,36 @@ def score_all(args: argparse.Namespace) -> tuple[list[Cost], int]:
         where = ", ".join(cost.name for cost in costs.values() if operator in cost.unknown)
         warn(f"operator={operator} has no FLOP formula: it counts 0 FLOPs and its bytes (in {where})")
     return _told_apart(costs), 2 if len(costs) < len(sources) else 0
+
+
+def _elsewhere(args: argparse.Namespace) -> dict[Any, Any]:
+    """What was measured on other devices, read once."""
+    files: dict[Any, Any] = {**transfer_of(args)}
+    if not files:
+        return {}
+    from oracle.query.transferring import elsewhere
+
+    return {place.device: place.rows for place in elsewhere(files)}
+
+
+def each_source(args: argparse.Namespace, function: Callable[[str], _Out], label: str) -> tuple[dict[str, _Out], int]:
+    """A function of every network that the arguments name, and the exit code; failures as in `score_all`.
+
+    Raises:
+        OracleError: a network that failed, or none that did not.
+    """
+    from oracle.report.console import tracked
+
+    sources = _sources(args)
+    with closing(tracked(sources, label)) as ticking:
+        found = _each(ticking, function, args)
+    if not found:
+        raise OracleError(f"none of {len(sources)} networks could be scored")
+    return found, 2 if len(found) < len(sources) else 0
+
+
+def _sources(args: argparse.Namespace) -> list[str]:
+    return list(dict.fromkeys(expand(args.networks)))
 
 
 def _each(sources: Iterable[str], function: Callable[[str], _Out], args: argparse.Namespace) -> dict[str, _Out]:
@@ -82,9 +114,16 @@ def candidate_of(source: str, args: argparse.Namespace, devices: list[Device]) -
     """
     from oracle.config import load_cfg
     from oracle.query import resolve
+    from oracle.query.sourced import source_of
 
+    words = workload_of(args)
+    opened = source_of(source, getattr(args, "inputs", ()), words["batch_size"])
+    if opened is not None:
+        if args.overrides:
+            raise OracleError(f"{source}: --set {args.overrides[0][0]} is about configs, and this is none")
+        return Candidate(opened, Workload().with_(**{**words, "batch_size": opened.batch_size}), devices)
     cfg = load_cfg(source, [part for pair in args.overrides for part in pair])
-    net, workload, stated = resolve(cfg, **workload_of(args))
+    net, workload, stated = resolve(cfg, **words)
     return Candidate(net, workload, devices or devices_of(stated))
 
 

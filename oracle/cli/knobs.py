@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from oracle.cli._flags import add_devices, add_output, add_workload, workload_of
+from oracle.cli._flags import add_devices, add_model, add_output, add_workload, model_of, workload_of
 from oracle.cli._output import deliver
 from oracle.cli._sources import devices_of, expand
 from oracle.errors import OracleError
@@ -39,6 +39,7 @@ def add(commands: Any) -> None:
         default="device",
         help="a list per device, in its own order (default); or one list in the order of the network",
     )
+    add_model(command)
     add_workload(command, counting=False)
     add_output(command)
     command.set_defaults(run=_run)
@@ -57,7 +58,7 @@ def _run(args: argparse.Namespace) -> int:
     devices = devices_of(args.device or cfg.COST.DEVICES)
     if not devices:
         raise OracleError("knobs needs a device; say --device NAME (`oracle devices` lists them)")
-    found = knobs(cfg, devices, **workload_of(args))
+    found = knobs(cfg, devices, **model_of(args), **workload_of(args))
     deliver(
         args,
         table=lambda: knob_tables(found, args.by),

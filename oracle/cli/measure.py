@@ -11,6 +11,8 @@ from oracle.cli._sources import devices_of, expand
 from oracle.errors import OracleError
 
 if TYPE_CHECKING:
+    from oracle.devices import Device
+    from oracle.imports import NetworkProfile
     from oracle.measure import Measurement
 
 __all__ = ["add"]
@@ -19,6 +21,7 @@ _EXAMPLES = """\
 examples:
   oracle measure R-56 RegNetX-400MF -o m.csv
   oracle measure regnetx --device-file host.yaml -o m.csv     # beside what the host's roofs allow
+  oracle measure R-56 --device-file host.yaml --operators 10  # which operators reach what share of their roof
   oracle measure ResNet-50 --device-file host.yaml --calibration my.yaml --threads 1 --clock cpu
 
 `oracle probe -o host.yaml` makes the device file, `oracle calibrate` learns from m.csv."""
@@ -34,6 +37,12 @@ def add(commands: Any) -> None:
     )
     command.add_argument("networks", nargs="+", metavar="NET", help="shipped name, YAML file, or directory of them")
     command.add_argument("--device-file", metavar="FILE", help="this host as a device: adds what is predicted for it")
+    command.add_argument(
+        "--operators",
+        type=natural,
+        metavar="N",
+        help="profile the networks as well: what each class and the N slowest operators achieve (eager only)",
+    )
     command.add_argument("--repeats", type=natural, default=10, metavar="N", help="blocks of calls (default: 10)")
     add_place(command)
     add_model(command)
@@ -45,6 +54,7 @@ def add(commands: Any) -> None:
 def _run(args: argparse.Namespace) -> int:
     from oracle.query import score
     from oracle.report.console import show
+    from oracle.report.profiled_rows import operator_rows
     from oracle.report.rows import measurement_rows
     from oracle.report.table import measurement_tables
 
@@ -54,16 +64,55 @@ def _run(args: argparse.Namespace) -> int:
     devices, words = devices_of([args.device_file] if args.device_file else []), workload_of(args)
     model = model_of(args)
     costs = [score(source, devices, **words, **model) for source in sources]  # complains before anything is timed
+    if args.operators and any(cost.workload.runtime != "eager" for cost in costs):
+        raise OracleError("--operators: operators can be told apart in eager only")
+    bounds = [score(source, devices, **words) for source in sources] if devices else []
     found = _measured(sources, args, devices[0].name if devices else None, words)
+    profiles = [_profiled(source, args, devices, words, model) for source in sources if args.operators]
+    tables = [*measurement_tables(found, costs, bounds), *_profile_tables(profiles, args)]
     deliver(
         args,
-        table=lambda: measurement_tables(found, costs),
-        data=lambda: {"measurements": measurement_rows(found), "predictions": [cost.to_dict() for cost in costs]},
+        table=lambda: tables,
+        data=lambda: {
+            "measurements": measurement_rows(found),
+            "predictions": [cost.to_dict() for cost in costs],
+            "operators": [row for profile in profiles for row in operator_rows(profile)],
+        },
         rows=lambda: measurement_rows(found),
     )
     if args.output not in (None, "-"):
-        show(measurement_tables(found, costs))
+        show(tables)
     return 0
+
+
+def _profiled(
+    source: str, args: argparse.Namespace, devices: list[Device], words: dict[str, Any], model: dict[str, Any]
+) -> NetworkProfile:
+    """A network operator by operator, as the model predicts it where that is calibrated."""
+    from oracle.measure import measure_operators
+    from oracle.query import resolve
+    from oracle.query.calibrated import calibration_for, checked_calibrations
+
+    roofs = devices[0] if devices else None
+    efficiency = None
+    if roofs is not None and model["model"] == "calibrated":
+        own = checked_calibrations(model["model"], model["calibrations"], devices)
+        efficiency = calibration_for(roofs, resolve(source, **words)[1], own).efficiency
+    return measure_operators(
+        source,
+        device=args.on,
+        roofs=roofs,
+        repeats=min(args.repeats, 5),
+        threads=args.threads,
+        efficiency=efficiency,
+        **words,
+    )
+
+
+def _profile_tables(profiles: list[NetworkProfile], args: argparse.Namespace) -> list[Any]:
+    from oracle.report.table.profiles import profile_tables
+
+    return profile_tables(profiles, args.operators) if profiles else []
 
 
 def _measured(

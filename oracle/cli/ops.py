@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import math
 from typing import TYPE_CHECKING, Any
 
-from oracle.cli._flags import add_devices, add_model, add_output, add_workload, natural
+from oracle.cli._flags import add_devices, add_inputs, add_model, add_output, add_workload, natural
 from oracle.cli._output import deliver
-from oracle.cli._scoring import candidate_of, score_all
+from oracle.cli._scoring import score_all
 from oracle.cli._sources import expand
 from oracle.errors import OracleError
 from oracle.report.breakdown import GROUPINGS, ORDERS, breakdown, ordered
@@ -41,7 +40,9 @@ def add(commands: Any) -> None:
         "arithmetic intensity, and on a device the time, its share, what bounds it and the rate achieved.",
         epilog=_EXAMPLES,
     )
-    command.add_argument("networks", nargs=1, metavar="NET", help="name of a shipped network, or YAML file")
+    command.add_argument("networks", nargs=1, metavar="NET", help="name of a shipped network, YAML file, or any "
+                         "other network: see `oracle score --help`")  # fmt: skip
+    add_inputs(command)
     add_devices(command)
     group = command.add_argument_group("lines")
     group.add_argument("--by", choices=tuple(GROUPINGS), help="sum kernels by this")
@@ -67,7 +68,7 @@ def _run(args: argparse.Namespace) -> int:
     (cost,), code = score_all(args)
     lines = {device: _lines(cost.kernels(device), args, timed=True) for device in cost.times}
     if not lines:
-        lines[""] = _lines(_untimed(args), args, timed=False)
+        lines[""] = _lines(cost.kernels(), args, timed=False)
     _deliver(args, cost, lines)
     return code
 
@@ -89,6 +90,11 @@ def _deliver(args: argparse.Namespace, cost: Cost, lines: dict[str, Sequence[Ker
 
     by = args.by or ("module" if args.depth else "")
     rows = {device: kernel_rows(some[: args.top], device or None) for device, some in lines.items()}
+    if by == "phase":
+        peaks = {phase.name: phase.peak_memory_bytes for phase in cost.phases()}
+        rows = {
+            device: [{**row, "peak_memory_bytes": peaks[row["name"]]} for row in some] for device, some in rows.items()
+        }
     deliver(
         args,
         table=lambda: [
@@ -101,36 +107,3 @@ def _deliver(args: argparse.Namespace, cost: Cost, lines: dict[str, Sequence[Ker
         },
         rows=lambda: [row for some in rows.values() for row in some],
     )
-
-
-def _untimed(args: argparse.Namespace) -> list[KernelCost]:
-    """The kernels without a device: what they compute and move, and no times."""
-    from oracle.query import KernelCost
-    from oracle.query.timing import network_columns
-
-    candidate = candidate_of(expand(args.networks)[0], args, [])
-    found = []
-    for kernel in network_columns(candidate.net, candidate.workload).count.kernels:
-        flops = kernel.matrix_flops + kernel.vector_flops
-        traffic = kernel.read_bytes + kernel.write_bytes
-        found.append(
-            KernelCost(
-                name=kernel.name,
-                op_class=kernel.op_class,
-                module=kernel.module,
-                phase=kernel.phase,
-                cell=kernel.cell,
-                dtype=kernel.matrix_dtype if kernel.matrix_flops else kernel.vector_dtype,
-                macs=kernel.macs,
-                flops=flops,
-                traffic_bytes=traffic,
-                weight_bytes=kernel.weight_bytes,
-                intensity=flops / traffic if traffic else 0.0,
-                time_ms=math.nan,
-                compute_ms=math.nan,
-                memory_ms=math.nan,
-                bound="",
-                share=math.nan,
-            )
-        )
-    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from oracle.cli._flags import add_devices, add_model, add_networks, add_output, add_workload
+from oracle.cli._flags import add_devices, add_model, add_networks, add_output, add_transfer, add_workload
 from oracle.cli._output import deliver
 from oracle.cli._scoring import score_all
 
@@ -17,6 +17,10 @@ examples:
   oracle score ResNet-50 -d rtx-4090 -d t4 --dtype float16 --batch 64 --runtime engine
   oracle score my/net.yaml --set TRAIN.IM_SIZE 288 --mode training --optimizer adamw
   oracle score ResNet-50 -d rtx-4090 -b 64 --dtype float16 --model calibrated
+  oracle score ResNet-50 -d rtx-4090 --model calibrated --transfer rtx-3090=m.csv
+  oracle score torchvision:resnet50 timm:convnext_tiny -d t4 -b 8
+  oracle score 'nets.mine:make(width=32)' --input 1x3x96x96 -d jetson-nano
+  oracle score bert.onnx --input 1x128:int64 --input 1x128:int64
   oracle score regnetx --convention fvcore --format csv -o regnetx.csv
 
 All numbers are per call, that is per batch. If one network fails, nothing is printed and the exit
@@ -35,6 +39,7 @@ def add(commands: Any) -> None:
     add_networks(command)
     add_devices(command)
     add_model(command)
+    add_transfer(command)
     add_workload(command)
     add_output(command)
     command.set_defaults(run=_run)

@@ -16,7 +16,9 @@ examples:
   oracle validate --device host.yaml --measurements m.csv --calibration my.yaml
   oracle validate -d rtx-4090 --measurements m.csv --model roofline --runtime compiled
   oracle validate -d t4 --measurements m.csv --format csv -o cases.csv
+  oracle validate -d t4 --measurements m.csv -o parity.svg    # predicted against measured (or .png, .pdf)
 
+With a column `accuracy`, the Pareto front is of accuracy and latency; else of MACs and latency.
 Validate on networks that the calibration has not seen: on those it was fitted to it looks better."""
 
 
@@ -40,11 +42,18 @@ def add(commands: Any) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     from oracle.query import compare
+    from oracle.report.console import show
+    from oracle.report.parity import FORMATS, write_parity
     from oracle.report.rows import comparison_rows
     from oracle.report.table import comparison_tables
 
+    is_figure = args.format is None and args.output and args.output.lower().endswith(tuple(f".{x}" for x in FORMATS))
     (device,) = devices_of([args.device])
     found = compare(device, args.measurements, **model_of(args), **selection_of(args))
+    if is_figure:
+        write_parity(args.output, found)
+        show(comparison_tables(found, args.worst))
+        return 0
     deliver(
         args,
         table=lambda: comparison_tables(found, args.worst),

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from oracle.report.units import aligned, percent
+from oracle.report.units import aligned, one_line, percent, prefix
 from oracle.spec import Workload
 
 if TYPE_CHECKING:
-    from oracle.query import Cost, DeviceTime
+    from oracle.counting.memory import PeakMemory
+    from oracle.query import Cost, DeviceTime, Fit
+    from oracle.query.calibrated import Trust
 
-__all__ = ["count_caption", "time_caption", "workload_caption"]
+__all__ = ["count_caption", "memory_caption", "origin_caption", "time_caption", "trust_caption", "workload_caption"]
+
+_TEXTBOOK = "Times: textbook roofline, a lower bound (full peaks, free launches, cold cache)"
 
 
 def workload_caption(workload: Workload) -> str:
@@ -22,6 +26,17 @@ def workload_caption(workload: Workload) -> str:
     if workload.causal != "full":
         words.append(f"causal attention {workload.causal}")
     return f"Per call of {images}: {', '.join(words)}."
+
+
+def origin_caption(costs: Sequence[Cost] | Sequence[Fit]) -> str:
+    """For networks that are no configs: what was run, on what inputs, made by which versions; "" for configs."""
+    origins = dict.fromkeys(cost.origin for cost in costs if cost.origin is not None)
+    lines = []
+    for origin in origins:
+        notes = ["built on the CPU, as its constructor refuses meta"] if origin.built_on == "cpu" else []
+        notes.append(", ".join(f"{package} {version}" for package, version in origin.versions))
+        lines.append(f"{one_line(origin.reference)}: input {', '.join(origin.inputs)}; {'; '.join(notes)}.")
+    return "\n".join(lines)
 
 
 def count_caption(costs: Sequence[Cost]) -> str:
@@ -43,18 +58,44 @@ def time_caption(times: Iterable[DeviceTime]) -> str:
     return "\n".join(dict.fromkeys(_model(time) for time in times))
 
 
+def memory_caption(memory: PeakMemory) -> str:
+    """What of the memory stays: `Memory: weights 102.4, optimiser state 102.2, ... MB`."""
+    parts = {
+        "weights": memory.weights_bytes,
+        "optimiser state": memory.states_bytes,
+        "gradients": memory.gradients_bytes,
+        "saved activations": memory.saved_bytes,
+    }
+    found = {name: size for name, size in parts.items() if size}
+    unit, scale = prefix(found.values(), "B")
+    sizes = ", ".join(f"{name} {aligned([size], scale)[0].strip()}" for name, size in found.items())
+    return f"Memory in {unit}: {sizes}." if found else "Memory: no weights."
+
+
+def trust_caption(trusts: Mapping[str, Trust]) -> str:
+    """What `time_caption` says, for columns of latencies: how far to trust each device's."""
+    lines = ["; ".join(_trusted(name, *trust)) + "." for name, trust in trusts.items()]
+    return "\n".join(lines) or f"{_TEXTBOOK}; error not measured."
+
+
 def _model(time: DeviceTime) -> str:
-    if time.model == "roofline":
-        model = "Times: textbook roofline, a lower bound (full peaks, free launches, cold cache)"
-    else:
-        source = time.source if time.model == "prior" else f"{time.model} ({time.source})"
-        model = f"Times on {time.device}: {source}"
-    parts = ["error not measured"]
-    if time.expected_error is not None:
-        parts = [f"mean error {percent([time.expected_error])[0].strip()} %"]
+    interval = None
     if time.interval_ms is not None and time.latency_ms:
-        low, high = (100 * (edge / time.latency_ms - 1) for edge in time.interval_ms)
-        parts.append(f"80 % of cases from {low:+.0f} to {high:+.0f} %")
+        interval = (time.interval_ms[0] / time.latency_ms, time.interval_ms[1] / time.latency_ms)
+    parts = _trusted(time.device, time.model, time.expected_error, time.source, interval)
     if time.call_ms:
         parts.append(f"{aligned([time.call_ms])[0].strip()} ms per call are in no kernel")
-    return "; ".join([model, *parts]) + "."
+    return "; ".join(parts) + "."
+
+
+def _trusted(
+    device: str, model: str, error: float | None, source: str, interval: tuple[float, float] | None
+) -> list[str]:
+    """What predicts, its error, and what holds 80 % of cases, relative to the prediction."""
+    said = source if model == "prior" else f"{model} ({source})"
+    parts = [_TEXTBOOK if model == "roofline" else f"Times on {device}: {said}"]
+    parts.append("error not measured" if error is None else f"mean error {percent([error])[0].strip()} %")
+    if interval is not None:
+        low, high = (100 * (edge - 1) for edge in interval)
+        parts.append(f"80 % of cases from {low:+.0f} to {high:+.0f} %")
+    return parts

@@ -14,19 +14,19 @@ from typing import Any
 
 from oracle.errors import OracleError
 
-__all__ = ["to_csv", "to_json", "write_text"]
+__all__ = ["finite", "to_csv", "to_json", "write_bytes", "write_text"]
 
 
 def to_json(data: Mapping[str, Any]) -> str:
     """JSON text of plain data, the oracle's version first; what is not a finite number is null."""
     import oracle
 
-    return json.dumps(_finite({"oracle": oracle.__version__, **data}), indent=2, allow_nan=False) + "\n"
+    return json.dumps(finite({"oracle": oracle.__version__, **data}), indent=2, allow_nan=False) + "\n"
 
 
 def to_csv(rows: Iterable[Mapping[str, Any]]) -> str:
     """CSV text with a header; every row has the keys of the first. Nothing known is an empty field."""
-    table = [_finite(row) for row in rows]
+    table = [finite(row) for row in rows]
     text = io.StringIO()
     writer = csv.DictWriter(text, list(table[0]) if table else [], lineterminator="\n")
     writer.writeheader()
@@ -34,11 +34,13 @@ def to_csv(rows: Iterable[Mapping[str, Any]]) -> str:
     return text.getvalue()
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """Plain data for JSON: None in the place of every number that is not finite."""
+    """Plain data without what JSON and CSV cannot say: None in the place of nan and infinities."""
     if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -50,13 +52,18 @@ def write_text(path: str | Path, text: str) -> None:
     Raises:
         OracleError: it cannot be written; an existing file keeps its content.
     """
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """The same for what is no text, such as a figure."""
     try:
         target = Path(path)
         if target.exists() and not target.is_file() and not target.is_dir():
-            with target.open("w", encoding="utf-8", newline="") as stream:
-                stream.write(text)
+            with target.open("wb") as stream:
+                stream.write(content)
         else:
-            _replace(target.resolve(), text.encode("utf-8"))
+            _replace(target.resolve(), content)
     except BrokenPipeError:
         raise
     except (OSError, ValueError) as error:

@@ -17,13 +17,14 @@ from oracle.report.breakdown import Group
 
 if TYPE_CHECKING:
     from oracle.measure import Measurement
-    from oracle.query import Comparison, Cost, Effect, KernelCost, Ranking, Sensitivity
+    from oracle.query import Comparison, Cost, Effect, Fit, KernelCost, Ranking, Sensitivity
 
 __all__ = [
     "comparison_rows",
     "cost_rows",
     "device_data",
     "device_rows",
+    "fit_rows",
     "kernel_rows",
     "knob_data",
     "knob_orders",
@@ -49,6 +50,24 @@ def ranking_rows(ranking: Ranking) -> list[dict[str, Any]]:
         }
         for device in ranking.devices
         for place, index in enumerate(ranking.order[device], start=1)
+    ]
+
+
+def fit_rows(fits: Sequence[Fit]) -> list[dict[str, Any]]:
+    """One row per network, device and mode."""
+    return [
+        {
+            "network": item.network,
+            "device": item.device,
+            **asdict(item.workload),
+            "batch_size": item.batch_size,
+            "peak_memory_bytes": item.peak_memory_bytes or None,
+            "next_batch_size": item.next_batch_size,
+            "next_peak_memory_bytes": item.next_peak_memory_bytes,
+            "memory_bytes": item.memory_bytes,
+            "reserve_bytes": item.reserve_bytes,
+        }
+        for item in fits
     ]
 
 
@@ -134,6 +153,7 @@ def knob_data(found: Sensitivity, by: str) -> dict[str, Any]:
         "flops": found.flops,
         "traffic_bytes": found.traffic_bytes,
         "latency_ms": dict(found.latency_ms),
+        "trust": {device: trust._asdict() for device, trust in found.trust.items()},
         "by": by,
         "steps": [
             {
@@ -157,6 +177,7 @@ def comparison_rows(found: Comparison) -> list[dict[str, Any]]:
             "device": found.device,
             **asdict(case.workload),
             "macs": case.macs,
+            "accuracy": case.accuracy,
             "measured_ms": case.measured_ms,
             "predicted_ms": case.time.latency_ms,
             "predicted_low_ms": case.time.interval_ms and case.time.interval_ms[0],

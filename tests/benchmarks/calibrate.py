@@ -19,6 +19,7 @@ import numpy as np
 
 from oracle.calibration import (
     Calibration,
+    Carried,
     Origin,
     RoofTimes,
     conformal,
@@ -31,12 +32,14 @@ from oracle.calibration import (
 from oracle.calibration.files import file_name
 from oracle.spec import Workload
 from tests.benchmarks._networks import HELP, NEUSIGHT, Group, kernel_groups, space_groups, timm_groups
+from tests.benchmarks._transfer import carried_over, shared
 
 ROOT = Path(__file__).resolve().parents[2]
 # Faster than the roofline of 224 x 224 images on the first two cards, and on the processor slower than any share of
 # its roofs explains: these columns were measured in another way than the rest.
 UNUSABLE = {"fbnet": ("1080ti_32", "1080ti_64", "2080ti_64", "gold_6226")}
 IMPOSSIBLE = 0.4  # of the roofline
+FEWEST_CARRIED = 100  # networks measured on both devices
 PER_SPACE = 160  # architectures of each design space: more do not change a fit of forty parameters
 
 
@@ -63,6 +66,7 @@ def main() -> None:
         ),
     ]
     fitted = [(group, calibrated(possible(group))) for group in groups if len(group.names)]
+    fitted = [(group, carried(group, calibration, groups)) for group, calibration in fitted]
     for group, calibration in fitted:
         write(calibration, group.device.name, group.workload, asked.out)
     for kind, workload in sorted({(group.device.kind, _workload(group)) for group, _ in fitted}, key=repr):
@@ -94,6 +98,22 @@ def calibrated(group: Group) -> Calibration:
         families=group.families,
         origin=Origin(group.source, group.licence, _today()),
     )
+
+
+def carried(here: Group, calibration: Calibration, groups: Sequence[Group]) -> Calibration:
+    """With the error of networks that another device of the same kind and workload measured, carried over."""
+    found = {}
+    for there in groups:
+        alike = _workload(there) == _workload(here) and there.device.kind == here.device.kind
+        # Design spaces were measured with several batch sizes under one name.
+        single = all(len(set(group.names)) == len(group.names) for group in (here, there))
+        pairs = shared(here, there) if alike and single and there.device.name != here.device.name else []
+        if len(pairs) < FEWEST_CARRIED:
+            continue
+        seconds = carried_over(here, there, pairs)
+        ratio = here.seconds[[index for index, _ in pairs]] / seconds
+        found[there.device.name] = Carried(float(np.abs(1 / ratio - 1).mean()), conformal(ratio), len(pairs))
+    return replace(calibration, carried=found)
 
 
 def kind_prior(kind: str, workload: Workload, kin: Sequence[tuple[Group, Calibration]]) -> Calibration:

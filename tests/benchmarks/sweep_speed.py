@@ -84,6 +84,23 @@ def parameters(chunk: Chunk) -> list[tuple[Any, ...]]:
     return list(zip(*(chunk.columns[name].tolist() for name in names), strict=True))
 
 
+def pycls_complexity() -> Callable[[tuple[Any, ...]], Costs] | None:
+    """The same from pycls itself, where it is there (`pip install --no-deps pycls==0.1.1`)."""
+    try:
+        from pycls.core.config import cfg
+        from pycls.models.regnet import RegNet
+    except ImportError:
+        return None
+    cfg.MODEL.NUM_CLASSES = 1000
+
+    def complexity(row: tuple[Any, ...]) -> Costs:
+        cfg.REGNET.DEPTH, cfg.REGNET.W0, cfg.REGNET.WA, cfg.REGNET.WM, cfg.REGNET.GROUP_W = row
+        costs: Costs = RegNet.complexity({"h": 224, "w": 224, "flops": 0, "params": 0, "acts": 0})
+        return costs
+
+    return complexity
+
+
 # -- measuring ---------------------------------------------------------------------------------------------------
 
 
@@ -108,6 +125,12 @@ def one_core(space: Space) -> None:
         print(f"counter and closed form agree on {name}: {equal}")
     counter = cpu(lambda: [regnet(*row) for row in sample], 3) / len(sample)
     print(f"\n{'one core, per candidate':48s} {'us':>8s} {'per second':>12s} {'ratio':>7s}")
+    pycls = pycls_complexity()
+    if pycls is not None:
+        same = all(pycls(row)["flops"] == cx["flops"] for row, cx in zip(sample, counted, strict=True))
+        seconds = cpu(lambda: [pycls(row) for row in sample], 3) / len(sample)
+        label = f"pycls's own complexity() (equal: {same})"
+        print(f"{label:48s} {seconds * 1e6:8.2f} {1 / seconds:12,.0f} {counter / seconds:7.1f}")
     print(f"{'pycls-style counter: FLOPs, params, acts':48s} {counter * 1e6:8.2f} {1 / counter:12,.0f} {1:7.0f}")
     for devices in ((), DEVICES[:1], DEVICES):
         size = chunk.population.size

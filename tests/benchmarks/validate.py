@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from oracle.calibration import GENERAL, Prior, conformal, general_prior, prior_from, transfer
+from oracle.calibration import GENERAL, Prior, conformal, general_prior, prior_from
 from oracle.calibration.fitting import fit_vector
 from oracle.calibration.model import Stack, efficiency_of
 from oracle.calibration.validation import cross_predict, folds_of
 from tests.benchmarks._networks import KERNELS, Group, kernel_groups, space_groups, timm_groups
+from tests.benchmarks._transfer import carried_over, shared
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -88,15 +89,10 @@ def elsewhere(groups: dict[str, Group]) -> None:
     eager = [group for name, group in groups.items() if name.endswith("eager.float16.nchw")]
     for here in eager:
         for there in (other for other in eager if other.device.name != here.device.name):
-            place = {name: index for index, name in enumerate(there.names)}
-            mine = [index for index, name in enumerate(here.names) if name in place]
-            theirs = [place[here.names[index]] for index in mine]
-            predicted_here = cross_predict(here.networks, here.seconds, _general(here), here.families)
-            predicted_there = cross_predict(there.networks, there.seconds, _general(there), there.families)
-            roofline = np.array([here.networks[index].roofline_s for index in mine])
-            carried = transfer(there.seconds[theirs], predicted_there[theirs], predicted_here[mine], roofline)
-            shared = here.part(mine)
-            line(f"{there.device.name} -> {here.device.name}", shared, carried, "target 6 %, tau 0.96")
+            pairs = shared(here, there)
+            both = here.part([index for index, _ in pairs])
+            name = f"{there.device.name} -> {here.device.name}"
+            line(name, both, carried_over(here, there, pairs), "target 6 %, tau 0.96")
 
 
 def intervals(groups: dict[str, Group]) -> None:

@@ -6,6 +6,7 @@ from oracle.report.table.calibrations import calibration_tables
 from oracle.report.table.comparisons import comparison_tables, measurement_tables
 from oracle.report.table.costs import cost_tables
 from oracle.report.table.devices import device_tables, devices_tables
+from oracle.report.table.fits import fit_tables
 from oracle.report.table.kernels import kernel_tables
 from oracle.report.table.knobs import knob_tables
 from oracle.report.table.networks import networks_tables
@@ -17,6 +18,7 @@ __all__ = [
     "cost_tables",
     "device_tables",
     "devices_tables",
+    "fit_tables",
     "kernel_tables",
     "knob_tables",
     "measurement_tables",

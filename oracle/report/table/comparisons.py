@@ -20,9 +20,9 @@ __all__ = ["comparison_tables", "measurement_tables"]
 
 
 _NOTES = """\
-Orders, front and regret are of latency per image. Pareto front: no other network has more MACs in no
-more time, or as many in less time. Regret: measured latency of a network that the predicted front
-names, over that of the fastest with as many MACs."""
+Orders, front and regret are of latency per image. Pareto front: no other network has more
+{0} in no more time, or as {1} in less time. Regret: measured latency of a network that
+the predicted front names, over that of the fastest with as {1} {0}."""
 
 
 def comparison_tables(found: Comparison, worst: int = 5) -> list[RenderableType]:
@@ -31,7 +31,8 @@ def comparison_tables(found: Comparison, worst: int = 5) -> list[RenderableType]
     Args:
         worst: how many cases to show.
     """
-    notes = [_NOTES, time_caption(case.time for case in found.cases)]
+    worth = ("MACs", "many") if found.worth == "macs" else ("accuracy", "much")
+    notes = [_NOTES.format(*worth), time_caption(case.time for case in found.cases)]
     if any(case.time.model == "calibrated" for case in found.cases):
         notes.append("On the networks that a calibration was fitted to, it looks better than it is.")
     return [_summary(found), _families(found), _cases(found.worst[:worst]), Text("\n".join(notes), style="dim")]
@@ -83,8 +84,14 @@ def _cases(cases: Sequence[Case]) -> Grid:
     )
 
 
-def measurement_tables(found: Sequence[Measurement], costs: Sequence[Cost]) -> list[RenderableType]:
-    """Measured latencies; where costs have a device, its prediction beside each, and the share of the roof reached."""
+def measurement_tables(
+    found: Sequence[Measurement], costs: Sequence[Cost], bounds: Sequence[Cost] = ()
+) -> list[RenderableType]:
+    """Measured latencies; where costs have a device, its prediction beside each, and the share of the roof reached.
+
+    Args:
+        bounds: the costs by the textbook's roofline, which the share is of; none without a device.
+    """
     workloads = dict.fromkeys(workload_caption(item.workload) for item in found)
     measured = [item.latency_ms for item in found]
     rates = [cost.executed_flops / ms * 1e3 for cost, ms in zip(costs, measured, strict=True)]
@@ -111,6 +118,11 @@ def measurement_tables(found: Sequence[Measurement], costs: Sequence[Cost]) -> l
             Column("Error", [_signed(error) for error in errors], "%", number=True),
         ]
         notes.append(time_caption(times))
+    roofs = [time.latency_ms for cost in bounds for time in cost.times.values()]
+    if roofs:
+        shares = [roof / ms for roof, ms in zip(roofs, measured, strict=True)]
+        columns.insert(5, Column("of roof", percent(shares), "%", number=True))
+        notes.append("of roof: the time that the device's roofs allow over the time measured.")
     return [
         Text("\n".join(workloads), style="bold"),
         Grid(tuple(columns), first.device),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import RenderableType
 from rich.text import Text
 
-from oracle.report.captions import count_caption, time_caption, workload_caption
+from oracle.report.captions import count_caption, origin_caption, time_caption, workload_caption
 from oracle.report.grid import Column, Grid
 from oracle.report.units import aligned, percent
 
@@ -35,8 +35,8 @@ def cost_tables(costs: Sequence[Cost]) -> list[RenderableType]:
 def footer(costs: Sequence[Cost]) -> Text:
     """How the numbers of a table were counted and predicted."""
     times = [time for cost in costs for time in cost.times.values()]
-    lines = [count_caption(costs), time_caption(times)] if times else [count_caption(costs)]
-    return Text("\n".join(lines), style="dim")
+    lines = [origin_caption(costs), count_caption(costs), time_caption(times)]
+    return Text("\n".join(filter(None, lines)), style="dim")
 
 
 def size_columns(costs: Sequence[Cost]) -> tuple[Column, ...]:

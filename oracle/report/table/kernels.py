@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from oracle.report.breakdown import Group, total
-from oracle.report.captions import workload_caption
+from oracle.report.captions import memory_caption, workload_caption
 from oracle.report.grid import Column, Grid
 from oracle.report.table.costs import BOUND_STYLES, footer
 from oracle.report.units import aligned, percent, prefix
@@ -39,11 +39,23 @@ def kernel_tables(cost: Cost, device: str, lines: _Lines, by: str = "", top: int
     whole = sums[-1]
     columns = _labels(shown, sums, by)
     columns += _timed(rows, len(sums)) if device else _shares(rows, whole)
+    notes = [footer([cost])]
+    if by == "phase":
+        columns += (_peaks(cost, shown, sums),)
+        notes.insert(0, Text(memory_caption(cost.memory), style="dim"))
     title = cost.name
     if device:
         title += f" on {device}; ridge point {aligned([cost.times[device].ridge], digits=3)[0]} FLOP/byte"
     caption = Text(workload_caption(cost.workload), style="bold")
-    return [caption, Grid(columns, title, totals=len(sums)), footer([cost])]
+    return [caption, Grid(columns, title, totals=len(sums)), Text("\n").join(notes)]
+
+
+def _peaks(cost: Cost, shown: _Lines, sums: Sequence[Group]) -> Column:
+    """The most memory that is alive in each phase, and in the whole call."""
+    peaks = {phase.name: phase.peak_memory_bytes for phase in cost.phases()}
+    named = [peaks.get(line.name) for line in (*shown, *sums[:-1])]
+    unit, size = prefix([cost.peak_memory_bytes], "B")
+    return Column("Peak memory", aligned([*named, cost.peak_memory_bytes], size), unit, number=True)
 
 
 def _labels(shown: _Lines, sums: Sequence[Group], by: str) -> tuple[Column, ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import RenderableType
 from rich.text import Text
 
-from oracle.report.captions import workload_caption
+from oracle.report.captions import trust_caption, workload_caption
 from oracle.report.grid import Column, Grid
 from oracle.report.rows import knob_orders
 from oracle.report.units import aligned, prefix
@@ -42,7 +42,8 @@ def knob_tables(found: Sensitivity, by: str = "device") -> list[RenderableType]:
         )
         for devices, effects in knob_orders(found, by)
     ]
-    return [Text(heading, style="bold"), *tables, Text(_NOTES, style="dim")]
+    notes = f"{_NOTES}\n{trust_caption(found.trust)}" if found.trust else _NOTES
+    return [Text(heading, style="bold"), *tables, Text(notes, style="dim")]
 
 
 def _step_columns(effects: Sequence[Effect]) -> tuple[Column, ...]:

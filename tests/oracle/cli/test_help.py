@@ -8,15 +8,32 @@ from typing import Any
 
 import pytest
 
-from oracle.cli import _parser, calibrate, devices, knobs, measure, networks, ops, probe, rank, score, validate
+from oracle.cli import (
+    _parser,
+    calibrate,
+    devices,
+    fit,
+    import_,
+    knobs,
+    measure,
+    networks,
+    ops,
+    probe,
+    rank,
+    score,
+    validate,
+)
 from oracle.spec import DTYPES, LAYOUTS, MODES, OPTIMIZERS, RUNTIMES
 
 Run = Callable[..., Any]
 
-COMMANDS = (score, ops, rank, knobs, devices, networks, probe, measure, calibrate, validate)
+COMMANDS = (score, ops, rank, fit, knobs, devices, networks, probe, measure, import_, calibrate, validate)
 
-# paths of a user's own, which no test has
-OWN = ("my/net.yaml", "my/board.yaml", "candidates/", "m.csv", "host.yaml", "my.yaml")
+# what a user has and no test
+OWN = (
+    *("my/net.yaml", "my/board.yaml", "candidates/", "m.csv", "host.yaml", "my.yaml", "profile.csv", "trace.json"),
+    *("nets.mine:", "bert.onnx", "torchvision:", "timm:"),
+)
 EXAMPLES = sorted(
     {
         line.partition("#")[0].strip()
@@ -41,7 +58,7 @@ def test_every_example_is_understood(example: str) -> None:
 
 def test_there_are_examples_for_every_command(run: Run) -> None:
     said = {shlex.split(line)[1] for line in EXAMPLES}
-    assert said == {module.__name__.rpartition(".")[2] for module in COMMANDS}
+    assert said == {module.__name__.rpartition(".")[2].rstrip("_") for module in COMMANDS}
     for command in said:
         assert "examples:" in run(command, "--help").out
 

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 import oracle
-from oracle.calibration import load_calibration
+from oracle.calibration import Calibration, calibration_of, load_calibration, save_calibration
 from oracle.measure import Measurement, read_measurements, write_measurements
+from oracle.roofline import Efficiency
 from oracle.spec import Workload
 
 Run = Callable[..., Any]
@@ -39,8 +40,16 @@ def test_captions_say_what_a_calibrated_time_rests_on(run: Run, command: str) ->
     done = run(*arguments, "--model", "calibrated")
     assert (done.code, done.err) == (0, "")
     said = " ".join(done.out.split())
-    assert "Times on rtx-4090: calibrated (802 measurements, leave-family-out: " in said
-    assert "mean error 8.3 %; 80 % of cases from -9 to +16 %; 0.1172 ms per call are in no kernel." in said
+    known = calibration_of(oracle.load_device("rtx-4090"), Workload(dtype="float16"))
+    assert known is not None
+    assert known.interval is not None
+    assert f"Times on rtx-4090: calibrated ({known.measurements} measurements, leave-family-out: " in said
+    low, high = (100 * (bound - 1) for bound in known.interval)
+    call = f"{known.efficiency.call_s * 1e3:.4f}"
+    assert (
+        f"mean error {100 * (known.error or 0):.1f} %; 80 % of cases from {low:+.0f} to {high:+.0f} %; {call} ms"
+        in said
+    )
     assert "textbook" not in said
     assert run(*arguments).out == run(*arguments, "--model", "roofline").out
     assert "textbook roofline" in run(*arguments).out
@@ -125,6 +134,52 @@ def test_measure_for_real(run: Run, tmp_path: Path) -> None:
     found = read_measurements(tmp_path / "m.csv")
     assert [(item.device, item.threads, item.clock) for item in found] == [("i9-10940x", 1, "cpu")] * 2
     assert run("validate", "-d", "i9-10940x", "--measurements", "m.csv", "--model", "roofline").code == 0
+
+
+def test_measure_operator_by_operator(run: Run, tmp_path: Path) -> None:
+    mine = Calibration("i9-10940x", "eager", "inference", "float32", "nchw", Efficiency(call_s=1e-3))
+    save_calibration(mine, tmp_path / "my.yaml")
+    words = ("measure", "NB201-AllConv3x3", "--repeats", "1", "--threads", "1", "--device-file", "i9-10940x")
+    done = run(*words, "--operators", "3", "--calibration", "my.yaml")
+    assert done.code == 0
+    for word in ("By class, the slowest first", "The 3 slowest of", "of roof", "threads: 1 on CPUs", "Predicted"):
+        assert word in done.out
+    assert all(len(line) <= 100 for line in done.lines)
+    data = json.loads(run(*words, "--operators", "3", "--format", "json").out)
+    cost = oracle.score("NB201-AllConv3x3", ["i9-10940x"])
+    assert sum(row["flops"] for row in data["operators"]) == cost.flops
+    assert sum(row["roof_s"] for row in data["operators"]) * 1e3 == pytest.approx(cost.latency_ms["i9-10940x"])
+    for row in data["operators"]:
+        assert row["roof_share"] == pytest.approx(row["roof_s"] / row["time_s"])
+        assert row["achieved_flops_per_s"] == pytest.approx(row["flops"] / row["time_s"])
+    refused = run(*words, "--operators", "3", "--runtime", "compiled")
+    assert (refused.code, "eager only" in refused.err) == (2, True)
+
+
+def test_a_parity_plot(run: Run, table: Path) -> None:
+    pytest.importorskip("matplotlib")
+    done = run("validate", "-d", "rtx-4090", "--measurements", str(table), "-o", "parity.svg")
+    assert (done.code, done.err) == (0, "")
+    assert "Kendall tau" in done.out
+    assert table.with_name("parity.svg").read_text(encoding="utf-8").startswith("<?xml")
+
+
+def test_a_network_measured_elsewhere_says_so(run: Run, table: Path) -> None:
+    words = ("score", "R-56", "-d", "rtx-3090", "--dtype", "float16", "--transfer")
+    done = run(*words, f"rtx-4090={table.name}")
+    assert (done.code, done.err) == (0, "")
+    assert "Times on rtx-3090: transfer (" in done.out
+    assert "carried over by the ratio of the two rooflines); error not measured." in " ".join(done.out.split())
+    done = run(*words, f"rtx-4090={table.name}", "--model", "calibrated")
+    assert "transfer (" in done.out
+    assert "of both); mean error " in " ".join(done.out.split())
+    for text, complaint in (
+        ("rtx-4090", "transfer='rtx-4090': expected DEVICE=FILE"),
+        (f"t4={table.name}", "transfer from device='t4': no measurement is of it, only of rtx-4090"),
+        ("rtx-4090=none.csv", "none.csv: cannot be read"),
+    ):
+        refused = run(*words, text)
+        assert (refused.code, refused.out, complaint in refused.err) == (2, "", True)
 
 
 def test_measurements_name_networks_so_that_they_are_found_again(

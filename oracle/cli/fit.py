@@ -1,0 +1,91 @@
+"""`oracle fit`: the largest batch that a device's memory holds."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from oracle.cli._flags import add_devices, add_networks, add_output, add_workload, workload_of
+from oracle.cli._output import deliver
+from oracle.cli._scoring import each_source
+from oracle.cli._sources import devices_of
+from oracle.errors import OracleError
+
+__all__ = ["add"]
+
+_EXAMPLES = """\
+examples:
+  oracle fit ResNet-50 --device t4 --device rtx-4090
+  oracle fit ViT-B-16 -d rtx-4090 --mode training --dtype float16 --optimizer adamw --reserve 1.5
+  oracle fit torchvision:resnet50 -d jetson-orin-nano --mode inference
+
+The answer is exact for the peak memory that the oracle counts: weights, live tensors, gradients and
+optimiser state. Workspace of kernels, rounding by the allocator and the framework's own context are
+not in it; --reserve leaves room for them."""
+
+
+def add(commands: Any) -> None:
+    """Add the command to argparse's subparsers."""
+    command = commands.add_parser(
+        "fit",
+        help="the largest batch that fits each device's memory",
+        description="The largest batch that fits each device's memory, in inference and in training,\n"
+        "with its peak memory and that of the next larger batch.",
+        epilog=_EXAMPLES,
+    )
+    add_networks(command)
+    add_devices(command)
+    command.add_argument(
+        "--reserve", type=_gib, default=0, metavar="GIB", help="memory to leave free, in GiB (default: 0)"
+    )
+    add_workload(command, counting=False)
+    add_output(command)
+    command.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from oracle.config import load_cfg
+    from oracle.query.capacity import Fit, fit
+    from oracle.report.rows import fit_rows
+    from oracle.report.table import fit_tables
+    from oracle.sources import is_reference
+    from oracle.spec import MODES
+
+    if args.batch_size is not None:
+        raise OracleError(f"--batch {args.batch_size}: the batch is what fit looks for")
+    words = {name: word for name, word in workload_of(args).items() if name not in ("batch_size", "mode")}
+    modes = MODES if args.mode is None else (args.mode,)
+    devices = devices_of(args.device)
+
+    def fitted(source: str) -> tuple[Fit, ...]:
+        network: Any = source
+        places = devices
+        if not is_reference(source):
+            network = load_cfg(source, [part for pair in args.overrides for part in pair])
+            places = devices or devices_of(network.COST.DEVICES)
+        elif args.overrides:
+            raise OracleError(f"{source}: --set {args.overrides[0][0]} is about configs, and this is none")
+        if not places:
+            raise OracleError("fit needs a device; say --device NAME (`oracle devices` lists them)")
+        return fit(network, places, modes=modes, reserve_bytes=args.reserve, inputs=args.inputs, **words)
+
+    by_source, code = each_source(args, fitted, "fitting")
+    found = [item for some in by_source.values() for item in some]
+    deliver(
+        args,
+        table=lambda: fit_tables(found),
+        data=lambda: {"fits": [item.to_dict() for item in found]},
+        rows=lambda: fit_rows(found),
+    )
+    return code
+
+
+def _gib(text: str) -> int:
+    """GiB as bytes, for argparse."""
+    try:
+        size = float(text)
+    except ValueError:
+        size = -1.0
+    if not 0 <= size < 2**40:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size in GiB")
+    return round(size * 2**30)

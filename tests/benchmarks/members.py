@@ -1,0 +1,128 @@
+"""Random members of every family and of every shipped space: closed form = sum over cells = trace of the whole.
+
+    python -m tests.benchmarks.members [--members 300] [--seed 0] [FAMILY ...] [space:NAME ...]
+
+Members come in groups of three that share a random workload, because arrays answer for populations; every integer of
+`Scores`, and the latency on one device to 1e-12. Exit code 1 on a difference.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from oracle._resources import shipped
+from oracle.counting.chain import count_table, trace_whole
+from oracle.families.population import Population
+from oracle.query import score, score_many
+from oracle.spec import NetSpec, Workload
+from search.space import load_space
+from tests.oracle.closedform.members import FAMILIES, WORKLOADS, runs
+
+FIELDS = ("macs", "flops", "params", "activations", "traffic_bytes", "peak_memory_bytes")
+DEVICE = "rtx-4090"  # the fewest dtypes are missing there
+GROUP = 3
+
+
+def differences(members: Sequence[NetSpec] | Population, workload: Workload) -> Iterator[str]:
+    """What the ways of counting disagree on."""
+    words: dict[str, Any] = {name: getattr(workload, name) for name in Workload.__dataclass_fields__}
+    nets = [net for net in (members.specs() if isinstance(members, Population) else members) if runs(net, workload)]
+    answers = {
+        "few": score_many(nets, [DEVICE], **words),  # plain ints in inference
+        "many": score_many([*nets] * 20, [DEVICE], **words),
+    }
+    if isinstance(members, Population) and len(nets) == members.size:
+        answers["columns"] = score_many(members, [DEVICE], **words)
+    for row, net in enumerate(nets):
+        cells = score(net, [DEVICE], **words)
+        expected = {name: getattr(cells, name) for name in FIELDS}
+        for label, found in answers.items():
+            got = {name: int(getattr(found, name)[row]) for name in FIELDS}
+            if got != expected:
+                yield f"{label} {_unequal(got, expected)} under {workload}: {net}"
+            if not np.isclose(found.latency_ms[DEVICE][row], cells.latency_ms[DEVICE], rtol=1e-12, atol=0):
+                yield f"{label} latency {found.latency_ms[DEVICE][row]} {cells.latency_ms[DEVICE]}, {workload}: {net}"
+        traced = _whole(net, workload)
+        if traced != expected:
+            yield f"whole {_unequal(traced, expected)} under {workload}: {net}"
+
+
+def _whole(net: NetSpec, workload: Workload) -> dict[str, int]:
+    counted = count_table(trace_whole(net, workload), workload)
+    return {
+        "macs": sum(kernel.macs for kernel in counted.kernels),
+        "flops": sum(kernel.matrix_flops + kernel.vector_flops for kernel in counted.kernels),
+        "params": counted.params,
+        "activations": counted.activations,
+        "traffic_bytes": sum(kernel.read_bytes + kernel.write_bytes for kernel in counted.kernels),
+        "peak_memory_bytes": counted.memory.peak_bytes,
+    }
+
+
+def _unequal(found: dict[str, int], expected: dict[str, int]) -> dict[str, tuple[int, int]]:
+    return {name: (found[name], expected[name]) for name in expected if found[name] != expected[name]}
+
+
+def compare(name: str, members: int, start: int) -> int:
+    """Compare the members of one family or space; returns how many differences there were."""
+    failed = checked = 0
+    begun = time.perf_counter()
+    drawn = iter([] if name in FAMILIES else _of_space(name.removeprefix("space:"), members))
+    networks = st.lists(FAMILIES[name], min_size=GROUP, max_size=GROUP) if name in FAMILIES else st.none()
+
+    @seed(start)
+    @settings(
+        max_examples=-(-members // GROUP), phases=[Phase.generate], database=None, deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(networks, WORKLOADS)
+    def check(nets: list[NetSpec] | None, workload: Workload) -> None:
+        nonlocal failed, checked
+        group = nets or next(drawn, None)
+        if group is None:
+            return
+        checked += len(nets) if nets else group.size
+        for line in differences(group, workload):
+            failed += 1
+            sys.stdout.write(f"{name}: {line}\n")
+
+    check()
+    sys.stdout.write(f"{name}: {checked} members, {failed} differences, {time.perf_counter() - begun:.0f} s\n")
+    sys.stdout.flush()
+    return failed
+
+
+def _of_space(name: str, members: int) -> Iterator[Population]:
+    """Groups of members, straight from the space and without a spec of their own."""
+    space, found = load_space(name), 0
+    for index in range(space.chunks):
+        population = space.chunk(index).population
+        rows = np.linspace(0, population.size - 1, min(members - found, population.size)).astype(np.int64)
+        for first in range(0, len(rows), GROUP):
+            found += len(rows[first : first + GROUP])
+            yield population.take(np.unique(rows[first : first + GROUP]))
+        if found >= members:
+            return
+
+
+def main() -> int:
+    """Compare, print a line per family and space, and return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help="families and spaces; all if none")
+    parser.add_argument("--members", type=int, default=300, help="of each (default 300)")
+    parser.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args()
+    names = asked.names or [*FAMILIES, *(f"space:{name}" for name in sorted(shipped("spaces")))]
+    return 1 if sum([compare(name, asked.members, asked.seed) for name in names]) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
