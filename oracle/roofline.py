@@ -13,8 +13,8 @@ last-level cache and the device states that cache's bandwidth, B is the cache's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -95,12 +95,12 @@ class Timing:
         return np.where(np.maximum(self.compute_s, self.memory_s) <= least, 2, longer)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Roofs:
-    """What each kernel of a network can reach on a device.
+    """What each kernel of a network can reach on a device; arrays have one entry per kernel.
 
     Attributes:
-        matrix, vector: FLOP/s on each unit; None where the kernel does not use the unit.
+        matrix, vector: FLOP/s on each unit; infinite where the kernel has no work for it.
         bandwidth: byte/s from memory.
         cache_bandwidth: byte/s from the last-level cache; None where the device does not state it.
         cache_bytes: size of that cache.
@@ -108,10 +108,10 @@ class Roofs:
         floor_s: seconds below which no kernel comes.
     """
 
-    matrix: tuple[float | None, ...]
-    vector: tuple[float | None, ...]
-    bandwidth: tuple[float, ...]
-    cache_bandwidth: tuple[float, ...] | None
+    matrix: Array
+    vector: Array
+    bandwidth: Array
+    cache_bandwidth: Array | None
     cache_bytes: float
     launch_s: float
     floor_s: float
@@ -131,16 +131,27 @@ class Roofs:
             DeviceError: the device states no peak for a dtype that a kernel computes in.
         """
         compute = [efficiency.compute.get(op_class, 1.0) for op_class in kinds.op_classes]
-        flow = [efficiency.memory.get(op_class, 1.0) for op_class in kinds.op_classes]
+        flow = np.array([efficiency.memory.get(op_class, 1.0) for op_class in kinds.op_classes])
         cached = device.llc is not None and device.llc_bandwidth is not None
         return cls(
             _peaks(device, "matrix", kinds.matrix_dtypes, uses_matrix, compute),
             _peaks(device, "vector", kinds.vector_dtypes, uses_vector, compute),
-            tuple(share * device.peak_bandwidth() for share in flow),
-            tuple(share * device.llc_bandwidth.value for share in flow) if cached and device.llc_bandwidth else None,
+            flow * device.peak_bandwidth(),
+            flow * device.llc_bandwidth.value if cached and device.llc_bandwidth else None,
             device.llc.value if cached and device.llc else 0.0,
             efficiency.launch_s,
             efficiency.floor_s,
+        )
+
+    def of_kernels(self, which: Sequence[int]) -> Roofs:
+        """The roofs of some of the kernels."""
+        index = list(which)
+        return replace(
+            self,
+            matrix=self.matrix[index],
+            vector=self.vector[index],
+            bandwidth=self.bandwidth[index],
+            cache_bandwidth=None if self.cache_bandwidth is None else self.cache_bandwidth[index],
         )
 
 
@@ -164,59 +175,45 @@ def time_kernels(
         DeviceError: the device states no peak for a dtype that kernels compute in.
     """
     roofs = Roofs.of(kinds, list(matrix_flops != 0), list(vector_flops != 0), device, efficiency)
-    numbers = [column.tolist() for column in (matrix_flops, vector_flops, traffic_bytes)]
-    pairs = [_roof_times(roofs, index, m, v, b, max) for index, (m, v, b) in enumerate(zip(*numbers, strict=True))]
-    compute_s, memory_s = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
+    compute_s, memory_s = _roof_times(roofs, matrix_flops, vector_flops, traffic_bytes)
     total_s = np.maximum(np.maximum(compute_s, memory_s), efficiency.floor_s) + efficiency.launch_s
     return Timing(total_s, compute_s, memory_s, efficiency.launch_s, efficiency.call_s, efficiency.floor_s)
 
 
-def total_seconds(
-    roofs: Roofs,
-    matrix_flops: Sequence[Any],
-    vector_flops: Sequence[Any],
-    traffic_bytes: Sequence[Any],
-    maximum: Callable[[Any, Any], Any] = np.maximum,
-) -> Any:
+def total_seconds(roofs: Roofs, matrix_flops: Array, vector_flops: Array, traffic_bytes: Array) -> Any:
     """Seconds of one network, or of many that have the same kernels; launches included, the call's constant not.
 
     Args:
         roofs: of the kernels.
-        matrix_flops, vector_flops, traffic_bytes: per kernel a number, or an array with one entry per network.
-        maximum: `max` serves plain numbers better.
+        matrix_flops, vector_flops, traffic_bytes: (kernels,) of one network, or (kernels, networks).
+
+    Returns:
+        A number, or (networks,).
     """
-    total: Any = roofs.launch_s * len(traffic_bytes)
-    for index, kernel in enumerate(zip(matrix_flops, vector_flops, traffic_bytes, strict=True)):
-        compute_s, memory_s = _roof_times(roofs, index, *kernel, maximum)
-        busy_s = maximum(compute_s, memory_s)
-        total = total + (maximum(busy_s, roofs.floor_s) if roofs.floor_s else busy_s)
-    return total
+    busy_s = np.maximum(*_roof_times(roofs, matrix_flops, vector_flops, traffic_bytes))
+    if roofs.floor_s:
+        busy_s = np.maximum(busy_s, roofs.floor_s)
+    return busy_s.sum(axis=0) + roofs.launch_s * len(busy_s)
 
 
-def _roof_times(
-    roofs: Roofs, index: int, matrix_flops: Any, vector_flops: Any, traffic: Any, maximum: Callable[[Any, Any], Any]
-) -> tuple[Any, Any]:
-    """Seconds that one kernel needs at the compute roof (0 without work) and at the memory roof."""
-    compute_s: Any = 0.0
-    matrix, vector = roofs.matrix[index], roofs.vector[index]
-    if matrix is not None:
-        compute_s = matrix_flops / matrix
-    if vector is not None:
-        vector_s = vector_flops / vector
-        compute_s = vector_s if matrix is None else maximum(compute_s, vector_s)
-    bandwidth: Any = roofs.bandwidth[index]
+def _roof_times(roofs: Roofs, matrix_flops: Array, vector_flops: Array, traffic_bytes: Array) -> tuple[Array, Array]:
+    """Seconds that each kernel needs at the compute roof (0 without work) and at the memory roof."""
+
+    def each(values: Array) -> Array:
+        return values.reshape(-1, *(1,) * (np.ndim(traffic_bytes) - 1))
+
+    compute_s = np.maximum(matrix_flops / each(roofs.matrix), vector_flops / each(roofs.vector))
+    bandwidth = each(roofs.bandwidth)
     if roofs.cache_bandwidth is not None:
         # A working set that fits the last-level cache sees the cache's roof instead of the memory's.
-        fits = traffic <= roofs.cache_bytes
-        cache = roofs.cache_bandwidth[index]
-        bandwidth = np.where(fits, cache, bandwidth) if isinstance(fits, np.ndarray) else cache if fits else bandwidth
-    return compute_s, traffic / bandwidth
+        bandwidth = np.where(traffic_bytes <= roofs.cache_bytes, each(roofs.cache_bandwidth), bandwidth)
+    return compute_s, traffic_bytes / bandwidth
 
 
-def _peaks(
-    device: Device, unit: str, dtypes: Sequence[str], used: Sequence[bool], shares: Sequence[float]
-) -> tuple[float | None, ...]:
+def _peaks(device: Device, unit: str, dtypes: Sequence[str], used: Sequence[bool], shares: Sequence[float]) -> Array:
     known = {
         dtype: device.peak_flops(unit, dtype) for dtype in {d for d, uses in zip(dtypes, used, strict=True) if uses}
     }
-    return tuple(known[d] * s if uses else None for d, s, uses in zip(dtypes, shares, used, strict=True))
+    return np.array(
+        [known[d] * s if uses else np.inf for d, s, uses in zip(dtypes, shares, used, strict=True)], dtype=np.float64
+    )

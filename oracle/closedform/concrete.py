@@ -3,38 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from oracle.calibration import kernel_class
+from oracle.closedform.evaluate import CellCosts
 from oracle.closedform.inputs import CellInputs
 from oracle.closedform.places import Place, roofs_at
-from oracle.closedform.template import SUMS, Answer, Format
+from oracle.closedform.template import SUMS, Format
 from oracle.counting.chain import TensorSpec, count_cell, trace_cell
 from oracle.counting.conventions import recount
-from oracle.roofline import KernelKinds, Roofs
+from oracle.counting.memory import CellMemory
+from oracle.errors import OracleError
+from oracle.roofline import KernelKinds, total_seconds
 from oracle.spec import CellSpec, Workload
 
 __all__ = ["ConcreteCell", "concrete_cell", "format_of"]
 
+Ints = NDArray[np.int64]
 
-@dataclass(frozen=True, slots=True)
-class ConcreteCell:
-    """Costs of one cell, and what leaves it."""
 
-    answer: Answer
+class ConcreteCell(NamedTuple):
+    """Numbers of one cell's kernels, what they add up to, and what leaves the cell."""
+
     kinds: KernelKinds
+    numbers: tuple[Ints, Ints, Ints]
+    sums: tuple[int, ...]
+    memory: CellMemory
+    output: tuple[int, ...]
     output_format: Format
     input_gradient: Format | None
     unknown: tuple[str, ...]
 
-    def roofs(self, device: Place) -> Roofs:
-        """The roofs of its kernels on a device."""
-        matrix, vector = (
-            [flops != 0 for flops in column] for column in (self.answer.matrix_flops, self.answer.vector_flops)
-        )
-        return roofs_at(device, self.kinds, matrix, vector)
+    def costs(self, devices: Sequence[Place]) -> CellCosts:
+        """Its costs, for one row."""
+        matrix, vector = ((column != 0).tolist() for column in self.numbers[:2])
+        roofs = [roofs_at(device, self.kinds, matrix, vector) for device in devices]
+        latency_s = tuple(total_seconds(roof, *self.numbers) for roof in roofs)
+        return CellCosts(self.sums, self.memory, self.output, latency_s)
 
 
 def concrete_cell(cell: CellSpec, dims: Sequence[int], inputs: CellInputs, workload: Workload) -> ConcreteCell:
@@ -55,22 +64,26 @@ def concrete_cell(cell: CellSpec, dims: Sequence[int], inputs: CellInputs, workl
         "pycls_macs": pycls.macs,
         "pycls_activations": pycls.activations,
     }
-    answer = Answer(
-        sums=tuple(sums[name] for name in SUMS),
-        matrix_flops=tuple(kernel.matrix_flops for kernel in kernels),
-        vector_flops=tuple(kernel.vector_flops for kernel in kernels),
-        kernel_bytes=tuple(kernel.read_bytes + kernel.write_bytes for kernel in kernels),
-        memory=counted.memory,
-        output=traced.output.shape,
-    )
-    kinds = KernelKinds(
-        tuple(kernel_class(counted.table, kernel.rows) for kernel in kernels),
-        tuple(kernel.matrix_dtype for kernel in kernels),
-        tuple(kernel.vector_dtype for kernel in kernels),
-    )
+    traffic = [kernel.read_bytes + kernel.write_bytes for kernel in kernels]
+    columns = ([kernel.matrix_flops for kernel in kernels], [kernel.vector_flops for kernel in kernels], traffic)
+    try:
+        matrix, vector, moved = (np.array(column, dtype=np.int64) for column in columns)
+    except OverflowError:
+        raise OracleError(f"cell={cell.kind}: its FLOPs or bytes exceed 62 bits; the cell is too large") from None
     grad = traced.input_gradient
     return ConcreteCell(
-        answer, kinds, format_of(traced.output), None if grad is None else format_of(grad), counted.counts.unknown
+        KernelKinds(
+            tuple(kernel_class(counted.table, kernel.rows) for kernel in kernels),
+            tuple(kernel.matrix_dtype for kernel in kernels),
+            tuple(kernel.vector_dtype for kernel in kernels),
+        ),
+        (matrix, vector, moved),
+        tuple(sums[name] for name in SUMS),
+        counted.memory,
+        traced.output.shape,
+        format_of(traced.output),
+        None if grad is None else format_of(grad),
+        counted.counts.unknown,
     )
 
 

@@ -9,13 +9,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from oracle.closedform.cells import CellCosts, Piece, cost_cells
+from oracle.closedform.boundary import Boundary, alike
+from oracle.closedform.cells import Piece, cost_cells
+from oracle.closedform.evaluate import CellCosts
 from oracle.closedform.inputs import CellInputs
 from oracle.closedform.memory import ChainMemory
 from oracle.closedform.places import Place
 from oracle.closedform.store import TemplateStore
 from oracle.closedform.template import SUMS, Format
-from oracle.families.population import CellArray, Population
+from oracle.families.population import CellArray, Population, Rows
 from oracle.spec import Workload
 
 __all__ = ["PopulationCosts", "cost_population"]
@@ -54,7 +56,7 @@ class _Situation(NamedTuple):
 
     group: CellArray
     positions: Ints
-    dims: tuple[Ints, ...]
+    dims: tuple[Any, ...]
     form: Format
     first: bool
     piece: Piece
@@ -83,62 +85,45 @@ def _walk(
     store: TemplateStore, population: Population, workload: Workload, devices: Sequence[Place]
 ) -> Iterator[_Situation]:
     """Cost the cells from the first place to the last, each with what the one before hands on."""
-    size = population.size
-    dims = np.ones((4, size), dtype=np.int64)
-    for axis, dim in enumerate((workload.batch_size, *population.input_shape)):
-        dims[axis] = dim
     rank = len(population.input_shape) + 1
-    forms = [Format.image("float32", rank, workload.layout)]
-    form_of = np.zeros(size, dtype=np.int64)  # index into forms
+    image = Format.image("float32", rank, workload.layout)
+    handed = Boundary(population.size, (workload.batch_size, *population.input_shape), image)
     for place, groups in enumerate(_places(population, workload)):
         asked = [(group, place == 0) for group in groups]
         while asked:
             group, first = asked.pop(0)
-            here = form_of[group.rows]
-            for number in range(len(forms)):
-                chosen = np.flatnonzero(here == number)
-                if not len(chosen):
-                    continue
-                form = forms[number]
-                rows = group.rows[chosen]
-                entering = tuple(dims[axis, rows] for axis in range(len(form.order)))
+            for chosen, entering, form in list(handed.at(group.rows)):
                 inputs = _inputs(group, chosen, entering, form, first)
-                for piece in cost_cells(store, inputs, len(rows), workload, devices):
+                for piece in cost_cells(store, inputs, len(chosen), workload, devices):
                     positions = chosen[piece.where]
-                    entered = tuple(d[piece.where] for d in entering)
-                    counted, rest = _repetitions(group, positions, entered, form, first, piece)
+                    entered = _at(entering, piece.where, len(chosen))
+                    same = alike(entered, piece.costs.output) if piece.output == form else False
+                    counted, rest = _repetitions(group, positions, False if first else same)
                     yield _Situation(counted, positions, entered, form, first, piece)
                     if rest is not None:
                         asked.append((rest, False))
-                    if piece.output not in forms:
-                        forms.append(piece.output)
-                    members = group.rows[positions]
-                    form_of[members] = forms.index(piece.output)
-                    for axis, sizes in enumerate(piece.costs.output):
-                        dims[axis, members] = sizes
+                    if not np.all(same):
+                        handed.leave(group.rows[positions], piece.costs.output, piece.output)
 
 
-def _repetitions(
-    group: CellArray, positions: Ints, entered: tuple[Ints, ...], form: Format, first: bool, piece: Piece
-) -> tuple[CellArray, CellArray | None]:
-    """A group whose counts are of cells that cost what `piece` says, and the cells that are still to be asked.
+def _repetitions(group: CellArray, positions: Ints, same: Any) -> tuple[CellArray, CellArray | None]:
+    """A group whose counts are of cells that cost the same, and the cells that are still to be asked.
 
-    A cell repeats the one before only where it is handed what that one was handed.
+    A cell repeats the one before only where it is handed what that one was handed: where `same` holds.
     """
-    repeated = group.counts[positions] > 1
-    if not repeated.any():
+    if np.all(same):
         return group, None
-    if not first and piece.output == form and len(piece.costs.output) == len(entered):
-        same = [before == after for before, after in zip(entered, piece.costs.output, strict=True)]
-        repeated &= ~np.logical_and.reduce(same)
-    again = positions[repeated]
+    again = positions[(group.counts[positions] > 1) & ~np.asarray(same, dtype=bool)]
     if not len(again):
         return group, None
     counts = group.counts.copy()
     counts[again] = 1
-    params = tuple((name, v[again] if isinstance(v, np.ndarray) else v) for name, v in group.params)
-    rest = CellArray(group.kind, params, group.rows[again], group.counts[again] - 1)
-    return replace(group, counts=counts), rest
+    rest = group.at(Rows(again), group.rows[again])
+    return replace(group, counts=counts), replace(rest, counts=rest.counts - 1)
+
+
+def _at(dims: tuple[Any, ...], where: Ints, count: int) -> tuple[Any, ...]:
+    return dims if len(where) == count else tuple(map(Rows(where).of, dims))
 
 
 def _backwards(
@@ -189,7 +174,7 @@ def _run_backwards(
 def _part(situation: _Situation, inside: Ints) -> _Situation:
     costs = situation.piece.costs.taken(inside)
     piece = situation.piece._replace(where=np.arange(len(inside)), costs=costs)
-    dims = tuple(dim[inside] for dim in situation.dims)
+    dims = _at(situation.dims, inside, len(situation.positions))
     return situation._replace(positions=situation.positions[inside], dims=dims, piece=piece)
 
 
@@ -201,14 +186,15 @@ def _whole(situation: _Situation) -> _Segment:
 def _inputs(
     group: CellArray,
     positions: Ints,
-    dims: tuple[Ints, ...],
+    dims: tuple[Any, ...],
     form: Format,
     first: bool,
     gradient: Format | None = None,
 ) -> CellInputs:
     if len(positions) == len(group.rows):  # ascending, so all of them: no copies, and equal columns stay one array
         return CellInputs(group.kind, group.params, dims, form, gradient, first)
-    params = tuple((name, v[positions] if isinstance(v, np.ndarray) else v) for name, v in group.params)
+    taken = Rows(positions)
+    params = tuple((name, taken.of(value)) for name, value in group.params)
     return CellInputs(group.kind, params, dims, form, gradient, first)
 
 
@@ -231,10 +217,9 @@ class _Totals:
         """Add a segment; segments come from the first cell to the last."""
         rows, counts, costs = segment
         everyone = slice(None) if len(rows) == self._latency.shape[1] else rows
-        for total, found in zip(self._sums, costs.sums, strict=True):
-            total[everyone] += counts * found
-        for device, latency in enumerate(costs.latency_s):
-            self._latency[device, everyone] += counts * latency
+        once = counts.max(initial=1) == 1
+        for total, found in zip([*self._sums, *self._latency], [*costs.sums, *costs.latency_s], strict=True):
+            total[everyone] += found if once else counts * found
         self._memory.add(everyone, counts, costs.memory)
 
     def result(self) -> PopulationCosts:
@@ -243,18 +228,3 @@ class _Totals:
         return PopulationCosts(
             **fields, peak_memory_bytes=self._memory.peak_bytes(), latency_s=self._latency, unknown=()
         )
-
-
-def _concatenated(parts: list[CellCosts]) -> CellCosts:
-    if len(parts) == 1:
-        return parts[0]
-    fields = type(parts[0].memory).__dataclass_fields__
-    memory = type(parts[0].memory)(
-        **{name: np.concatenate([getattr(part.memory, name) for part in parts]) for name in fields}
-    )
-    return CellCosts(
-        tuple(np.concatenate(columns) for columns in zip(*(part.sums for part in parts), strict=True)),
-        memory,
-        tuple(np.concatenate(c) for c in zip(*(part.output for part in parts), strict=True)),
-        tuple(np.concatenate(c) for c in zip(*(part.latency_s for part in parts), strict=True)),
-    )

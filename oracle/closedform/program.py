@@ -57,6 +57,10 @@ class Program:
         pairs = list(relations)
         return self._compile([step for _, a, b in pairs for step in (a, b)], [f"return {_all(pairs, '&')}"])
 
+    def work(self, outputs: Sequence[int]) -> int:
+        """How many operations the outputs take together."""
+        return sum(self.steps[number][0] not in ("const", "symbol") for number in self._needed(outputs))
+
     def scalar(
         self, relations: Iterable[Relation], outputs: Sequence[int], lines: Sequence[str], uses: Sequence[int]
     ) -> Callable[..., tuple[Any, ...] | None]:

@@ -1,11 +1,12 @@
 """A template's answer for one cell, latencies included, as one straight-line function of plain ints.
 
-For loops that ask one candidate at a time: where `Template.answer` and `oracle.roofline.total_seconds` walk over
-kernels, this has every roof as a constant in its source.
+For loops that ask one candidate at a time: where arrays pay for every operation, this has every roof as a constant
+in its source.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -54,14 +55,16 @@ def scalar_function(template: Template, roofs: Sequence[Roofs]) -> Callable[...,
 
 
 def _seconds(roofs: Roofs, columns: Sequence[tuple[int, int, int]], name: str) -> list[str]:
-    """What `oracle.roofline.total_seconds` does, kernel by kernel, as source: the same operations in the same order."""
+    """What `oracle.roofline.total_seconds` does, kernel by kernel, as source."""
     lines = [f"{name} = {roofs.launch_s * len(columns)!r}"]
-    for index, (matrix_step, vector_step, traffic) in enumerate(columns):
-        matrix, vector = roofs.matrix[index], roofs.vector[index]
-        terms = [f"v{step} / {roof!r}" for step, roof in ((matrix_step, matrix), (vector_step, vector)) if roof]
-        bandwidth = f"{roofs.bandwidth[index]!r}"
+    peaks = zip(roofs.matrix.tolist(), roofs.vector.tolist(), strict=True)
+    for index, ((matrix_step, vector_step, traffic), (matrix, vector)) in enumerate(zip(columns, peaks, strict=True)):
+        work = ((matrix_step, matrix), (vector_step, vector))
+        terms = [f"v{step} / {peak!r}" for step, peak in work if math.isfinite(peak)]
+        bandwidth = repr(roofs.bandwidth[index].item())
         if roofs.cache_bandwidth is not None:
-            bandwidth = f"({roofs.cache_bandwidth[index]!r} if v{traffic} <= {roofs.cache_bytes!r} else {bandwidth})"
+            cache = repr(roofs.cache_bandwidth[index].item())
+            bandwidth = f"({cache} if v{traffic} <= {roofs.cache_bytes!r} else {bandwidth})"
         lines.append(f"t = v{traffic} / {bandwidth}")
         if roofs.floor_s:
             terms.append(f"{roofs.floor_s!r}")

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from oracle.closedform.cells import LIMIT, templates_for
+from oracle.closedform.cells import templates_for
+from oracle.closedform.evaluate import LIMIT
 from oracle.closedform.inputs import CellInputs, split_params
 from oracle.closedform.places import Place
 from oracle.closedform.population import PopulationCosts

@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from itertools import pairwise
 from typing import Any, NamedTuple
 
+from oracle.closedform.partition import Part, Pattern, checks_of, parts_of
 from oracle.closedform.places import Place, roofs_at
 from oracle.closedform.program import Program
 from oracle.counting.memory import CellMemory
 from oracle.roofline import KernelKinds, Roofs
 
-__all__ = ["MEMORY_SIZES", "SUMS", "Answer", "Format", "KernelMeta", "KernelNumbers", "Template", "TemplateKey"]
+__all__ = ["MEMORY_SIZES", "SUMS", "Format", "KernelMeta", "KernelNumbers", "Template", "TemplateKey"]
 
 MEMORY_SIZES = tuple(name for name in CellMemory.__dataclass_fields__ if not name.endswith("put_retained"))
 """Fields of a cell's memory that are bytes; the others are flags."""
@@ -95,24 +95,6 @@ class KernelNumbers(NamedTuple):
     weight_bytes: tuple[Any, ...]
 
 
-class Answer(NamedTuple):
-    """What the cells of some rows cost, summed over their kernels.
-
-    Attributes:
-        sums: what `SUMS` names, ints or arrays.
-        matrix_flops, vector_flops, kernel_bytes: one entry per kernel, each an int or an array.
-        memory: as `oracle.counting.memory` has it.
-        output: dimensions of what leaves the cell.
-    """
-
-    sums: tuple[Array, ...]
-    matrix_flops: tuple[Array, ...]
-    vector_flops: tuple[Array, ...]
-    kernel_bytes: tuple[Array, ...]
-    memory: CellMemory
-    output: tuple[Array, ...]
-
-
 @dataclass(frozen=True, eq=False)
 class Template:
     """Closed forms of one kind of cell.
@@ -146,11 +128,6 @@ class Template:
     coverage: tuple[int, int, int]
 
     @cached_property
-    def covers(self) -> Any:
-        """A function of the symbols that says where the guards hold."""
-        return self.program.predicate(self.guards)
-
-    @cached_property
     def kinds(self) -> KernelKinds:
         """What `oracle.roofline.time_kernels` wants to know of the kernels."""
         return KernelKinds(
@@ -160,38 +137,44 @@ class Template:
         )
 
     @cached_property
-    def _answers(self) -> Any:
-        steps = (*self.sums, *self.output)
-        columns = (*self.numbers.matrix_flops, *self.numbers.vector_flops, *self.traffic)
-        return self.program.function((*steps, *columns, *(getattr(self.memory, name) for name in self._sizes)))
-
-    @cached_property
-    def _sizes(self) -> tuple[str, ...]:
+    def sizes(self) -> tuple[str, ...]:
         """Fields of the memory that are sizes and matter: inference has a forward pass only."""
         names = MEMORY_SIZES if dict(self.key.workload)["mode"] == "training" else ("weights", "forward")
         return tuple(names)
 
     @cached_property
+    def no_memory(self) -> CellMemory:
+        """The memory with all sizes 0."""
+        return replace(self.memory, **dict.fromkeys(MEMORY_SIZES, 0))
+
+    @cached_property
+    def outputs(self) -> tuple[int, ...]:
+        """Steps of what `SUMS` names, of the dimensions that leave the cell, and of `sizes`."""
+        return (*self.sums, *self.output, *(getattr(self.memory, name) for name in self.sizes))
+
+    @cached_property
+    def joins(self) -> tuple[str, ...]:
+        """The operation that puts the shares of the parts together, for each output."""
+        return tuple(self.program.steps[step][0] for step in self.outputs)
+
+    @cached_property
+    def parts(self) -> Callable[[Pattern], tuple[Part, ...]]:
+        """A function of the symbols' columns: outputs and kernels, those that depend on the same ones together."""
+        kernels = tuple(zip(self.numbers.matrix_flops, self.numbers.vector_flops, self.traffic, strict=True))
+        return lru_cache(maxsize=64)(lambda pattern: parts_of(self.program, pattern, self.outputs, kernels))
+
+    @cached_property
+    def checks(self) -> Callable[[Pattern], tuple[Part, ...]]:
+        """A function of the symbols' columns: the guards, those that depend on the same ones together."""
+        return lru_cache(maxsize=64)(lambda pattern: checks_of(self.program, pattern, self.guards))
+
+    @cached_property
     def _numbers(self) -> Any:
         return self.program.function([step for column in self.numbers for step in column])
 
-    def answer(self, values: Sequence[Array]) -> Answer:
-        """Costs for values of the program's symbols, ints or arrays of one length."""
-        found = self._answers(*values)
-        rank, count = len(self.output), len(self.kernels)
-        sums = len(SUMS)
-        starts = [sums + rank + i * count for i in range(4)]
-        matrix, vector, traffic = (found[a:b] for a, b in pairwise(starts))
-        memory = replace(self._no_memory, **dict(zip(self._sizes, found[starts[3] :], strict=True)))
-        return Answer(found[:sums], matrix, vector, traffic, memory, found[sums : sums + rank])
-
-    @cached_property
-    def _no_memory(self) -> CellMemory:
-        return replace(self.memory, **dict.fromkeys(MEMORY_SIZES, 0))
-
     def roofs(self, place: Place) -> Roofs:
         """The roofs of its kernels on a device, worked out once."""
-        key = id(place)
+        key = id(place), None
         if key not in self._roofs:
             steps = self.program.steps
             matrix, vector = (
@@ -202,8 +185,15 @@ class Template:
             self._roofs[key] = roofs_at(place, self.kinds, matrix, vector), place
         return self._roofs[key][0]
 
+    def part_roofs(self, place: Place, part: Part) -> Roofs:
+        """The roofs of a part's kernels on a device, worked out once."""
+        key = id(place), part.kernels
+        if key not in self._roofs:
+            self._roofs[key] = self.roofs(place).of_kernels(part.kernels), place
+        return self._roofs[key][0]
+
     @cached_property
-    def _roofs(self) -> dict[int, tuple[Roofs, Place]]:
+    def _roofs(self) -> dict[tuple[int, tuple[int, ...] | None], tuple[Roofs, Place]]:
         return {}
 
     def kernel_numbers(self, values: Sequence[Array]) -> KernelNumbers:

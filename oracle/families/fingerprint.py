@@ -57,17 +57,17 @@ def fingerprints(population: Population) -> Fingerprints:
 def _cell_words(kind: str, params: Sequence[tuple[str, object]], size: int, lane: int) -> Words:
     """A mixed word for each of `size` cells; an integer that all share counts as an array of it would."""
     shared = _word(kind, lane)
-    columns = []
+    columns: dict[int, tuple[Ints, int]] = {}  # by identity: several parameters often share one array
     for name, value in params:
         if isinstance(value, np.ndarray):
-            columns.append((value, _word(name, lane)))
+            columns[id(value)] = value, columns.get(id(value), (value, 0))[1] + _word(name, lane)
         elif isinstance(value, int) and not isinstance(value, bool):
             shared += value * _word(name, lane)
         else:
             shared += _word(f"{name}={value!r}", lane)
     words = np.full(size, shared & _MASK, dtype=np.uint64)
-    for column, factor in columns:
-        words += column.astype(np.uint64, copy=False) * np.uint64(factor)
+    for column, factor in columns.values():
+        words += column.astype(np.uint64, copy=False) * np.uint64(factor & _MASK)
     return _mixed(words)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from oracle.spec import CellSpec, NetSpec, Scalar
 
-__all__ = ["CellArray", "Population"]
+__all__ = ["CellArray", "Population", "Rows"]
 
 Ints = NDArray[np.int64]
 
@@ -31,6 +31,11 @@ class CellArray:
     params: tuple[tuple[str, Scalar | Ints], ...]
     rows: Ints
     counts: Ints
+
+    def at(self, positions: Rows, rows: Ints) -> CellArray:
+        """The cells at some positions of `rows`, for candidates that have other numbers now."""
+        params = tuple((name, positions.of(value)) for name, value in self.params)
+        return CellArray(self.kind, params, rows, positions.of(self.counts))
 
     def spec(self, position: int) -> CellSpec:
         """The spec of the cell at one position of `rows`."""
@@ -91,6 +96,8 @@ class Population:
 
     def part(self, start: int, stop: int) -> Population:
         """The candidates from `start` up to `stop`, without copying their arrays."""
+        if start == 0 and stop >= self.size:
+            return self
         places = tuple(
             tuple(part for group in place if len((part := _slice(group, start, stop)).rows)) for place in self.places
         )
@@ -99,25 +106,42 @@ class Population:
 
     def take(self, rows: Ints) -> Population:
         """The candidates at some positions (ascending, each once), as a smaller population."""
+        everyone = Rows(rows)
         kept = np.full(self.size, -1, dtype=np.int64)
         kept[rows] = np.arange(len(rows))
-        places = tuple(tuple(_taken(group, kept) for group in place) for place in self.places)
-        shape = tuple(dim[rows] if isinstance(dim, np.ndarray) else dim for dim in self.input_shape)
+
+        def taken(group: CellArray) -> CellArray:
+            if len(group.rows) == self.size:
+                return group.at(everyone, np.arange(len(rows)))
+            own = kept[group.rows]
+            inside = np.flatnonzero(own >= 0)
+            return group.at(Rows(inside), own[inside])
+
+        places = tuple(tuple(map(taken, place)) for place in self.places)
+        shape = tuple(everyone.of(dim) for dim in self.input_shape)
         names = tuple(self.names[int(row)] for row in rows) if self.names else ()
         return Population(len(rows), shape, places, names)
 
 
+class Rows:
+    """Positions to be taken out of columns; arrays that were one object stay one."""
+
+    def __init__(self, positions: Ints | slice) -> None:
+        self._positions = positions
+        self._taken: dict[int, tuple[Any, Any]] = {}
+
+    def of(self, value: Any) -> Any:
+        """The entries of a column there; a number that all rows share stays what it is."""
+        if not isinstance(value, np.ndarray):
+            return value
+        if id(value) not in self._taken:  # the column is kept as well: its address must not be given to another one
+            self._taken[id(value)] = value[self._positions], value
+        return self._taken[id(value)][0]
+
+
 def _slice(group: CellArray, start: int, stop: int) -> CellArray:
     inside = slice(*(int(bound) for bound in np.searchsorted(group.rows, (start, stop))))
-    params = tuple((name, v[inside] if isinstance(v, np.ndarray) else v) for name, v in group.params)
-    return CellArray(group.kind, params, group.rows[inside] - start, group.counts[inside])
-
-
-def _taken(group: CellArray, kept: Ints) -> CellArray:
-    rows = kept[group.rows]
-    inside = np.flatnonzero(rows >= 0)
-    params = tuple((name, v[inside] if isinstance(v, np.ndarray) else v) for name, v in group.params)
-    return CellArray(group.kind, params, rows[inside], group.counts[inside])
+    return group.at(Rows(inside), group.rows[inside] - start)
 
 
 def _varies(value: Scalar) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from oracle._memory import keep_freed_arrays
 from oracle.calibration import Calibration
 from oracle.closedform import Place, PopulationCosts, TemplateStore, cost_few, cost_population
 from oracle.devices import Device
@@ -27,7 +28,7 @@ __all__ = ["CHUNK", "Scores", "score_many", "shared_store"]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-CHUNK = 20_000
+CHUNK = 40_000
 """Candidates costed at a time: large enough for arrays to pay, small enough for the processor's cache."""
 
 _FEW = 16  # below this, plain ints beat arrays
@@ -130,6 +131,8 @@ def score_many(
                 return _scores([few], networks, asked, places, trust)
         networks = Population.of(networks)
     population = networks
+    if population.size > _FEW:
+        keep_freed_arrays()
     parts = []
     for start in range(0, population.size, chunk):
         stop = min(start + chunk, population.size)

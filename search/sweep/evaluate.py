@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from oracle._memory import keep_freed_arrays
 from oracle.closedform.store import TemplateStore, default_cache_file
 from oracle.families.fingerprint import Fingerprints
 from oracle.query.many import score_many
@@ -56,6 +57,7 @@ def evaluate(plan: Plan, index: int) -> Evaluated:
 
 
 def _feasible(plan: Plan, index: int) -> tuple[Columns, Fingerprints, Tally]:
+    keep_freed_arrays()
     chunk = plan.space.chunk(index)
     workload = {name: getattr(plan.workload, name) for name in plan.workload.__dataclass_fields__}
     templates = _templates()

@@ -13,6 +13,7 @@ from oracle.families.anynet import BLOCKS, NAMES, STEM_STRIDES
 from oracle.families.many.chain import ChainBuilder, StageRows, replaced
 from oracle.families.many.rows import Ints, Rows, taken
 from oracle.families.population import Population
+from oracle.families.population import Rows as Positions
 
 __all__ = ["COLUMNS", "assemble", "population"]
 
@@ -80,8 +81,9 @@ def _add_stage(chain: ChainBuilder, rows: Rows, kind: str, stage: StageRows, nam
         kind, at, w_in=w_in, w_out=width, stride=stage.stride, **inner,
         **(_squeeze(rows, names, w_in, at) if inner else {}), **end,
     )  # fmt: skip
-    at, width = at[several], taken(width, several, size)
-    inner = {name: taken(value, several, size) for name, value in inner.items()}
+    chosen = Positions(several)
+    at, width = at[several], chosen.of(width)
+    inner = {name: chosen.of(value) for name, value in inner.items()}
     chain.add(
         kind, at, taken(stage.depth, several, size) - 1, w_in=width, w_out=width, stride=1, **inner,
         **(_squeeze(rows, names, width, at) if inner else {}), **end,
@@ -90,7 +92,8 @@ def _add_stage(chain: ChainBuilder, rows: Rows, kind: str, stage: StageRows, nam
 
 def _inner(rows: Rows, stage: StageRows, names: Names) -> dict[str, Any]:
     """Bottleneck width and group count of a stage."""
-    w_b = rows.integer(names.bot_mul, np.rint(stage.width * stage.bot_mul), at=stage.at)
+    narrowed = stage.width if np.all(stage.bot_mul == 1) else np.rint(stage.width * stage.bot_mul)
+    w_b = rows.integer(names.bot_mul, narrowed, at=stage.at)
     group_w = rows.integer(names.group_w, stage.group_w, at=stage.at)
     # As exact as integer division where that leaves no remainder, and several times faster.
     groups = np.rint(w_b / group_w)

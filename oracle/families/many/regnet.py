@@ -1,7 +1,7 @@
 """RegNets as columns: the twin of `oracle.families.regnet`, its checks in the same order.
 
 Every logarithm and power is taken by the numpy function that the scalar path uses, so that roundings agree to
-the last bit: logarithms per block, powers once per width level.
+the last bit wherever they decide.
 """
 
 from __future__ import annotations
@@ -23,10 +23,9 @@ __all__ = ["COLUMNS", "StageTable", "level_counts", "population", "stage_table"]
 
 COLUMNS = frozenset(f"REGNET.{name}" for name in "DEPTH W0 WA WM GROUP_W BOT_MUL STRIDE STEM_W HEAD_W SE_R".split())
 
-# Networks beyond these are derived one by one: their levels need not fit 8 bits, nor their blocks memory.
-_FEW_LEVELS = 100
-_FEW_BLOCKS = 500
-_CELLS = 2**14  # numbers worked on at a time, so that they stay in the processor's cache
+_FEW_LEVELS = 100  # networks with more are derived one by one
+_FLAT = 1e-7  # lines as flat as this, over w0, cross a level within more than _CLOSE blocks of error: one by one, too
+_CLOSE = 1e-6  # blocks; the error of a crossing is (w0 / wa + blocks) times a few roundings, 1e-8 at the most
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,24 +88,36 @@ def level_counts(depth: Any, w0: Any, wa: Any, wm: Any) -> Ints:
 def stage_table(depth: Any, w0: Any, wa: Any, wm: Any) -> StageTable:
     """The stages of n RegNets, from columns that obey the rules of `oracle.families.regnet.to_spec`."""
     levels = level_counts(depth, w0, wa, wm)
-    odd = (levels > _FEW_LEVELS) | (depth > _FEW_BLOCKS)
+    odd = (levels > _FEW_LEVELS) | ((wa < w0 * _FLAT) & (wa > 0))
     if odd.any():
         return _one_by_one_if(odd, depth, w0, wa, wm)
-    block = np.arange(depth.max(initial=1))[:, None]
-    level_of = np.empty((len(block), len(depth)), dtype=np.int8)
-    w0 = w0.astype(np.float64)  # as mixed arithmetic would, but once
-    step = max(1, _CELLS // len(block))
-    for part in (slice(start, start + step) for start in range(0, len(depth), step)):
-        widths = block_widths(block.astype(np.float64), w0[part], wa[part])
-        level_of[:, part] = block_levels(widths, w0[part], wm[part])
-    np.copyto(level_of, -1, where=block.astype(np.int16) >= depth.astype(np.int16))
-    top = level_of.max(axis=0, initial=0)
-    level = np.arange(top.max(initial=0) + 1)[:, None]
-    depths = np.array([(level_of == number).sum(axis=0, dtype=np.int16) for number in level])
+    most = int(levels.max(initial=1))
+    starts = np.zeros((most + 1, len(depth)), dtype=np.int64)
+    for level in range(1, most):
+        starts[level] = np.minimum(_first_block(level, w0, wa, wm), depth)
+    starts[most] = depth
     # No row is raised to more than it needs, which could overflow. The exponents must fill an array of their
     # own: where all rows share an exponent of 2, numpy squares instead, which may round differently.
-    exponents = np.minimum(level, top, dtype=np.float64)
-    return _merged(level_widths(exponents, w0, wm), depths.astype(np.int64))
+    exponents = np.minimum(np.arange(most)[:, None], levels - 1, dtype=np.float64)
+    return _merged(level_widths(exponents, w0, wm), np.diff(starts, axis=0))
+
+
+def _first_block(level: int, w0: Any, wa: Any, wm: Any) -> NDArray[np.float64]:
+    """The first block of a width level or a higher one: where the line w0 + wa * j reaches w0 * wm ** (level - 1/2).
+
+    Within its error the crossing tells all blocks but one at the crossing itself, which is asked for its level.
+    """
+    with np.errstate(divide="ignore", over="ignore"):
+        crossing = (w0 * np.power(wm, level - 0.5) - w0) / wa  # infinite where widths do not grow
+    first: NDArray[np.float64] = np.ceil(crossing)
+    nearest = np.rint(crossing)
+    with np.errstate(invalid="ignore"):
+        close = np.flatnonzero(np.abs(crossing - nearest) < _CLOSE)
+    if len(close):
+        block, start, slope, ratio = nearest[close], w0[close], wa[close], wm[close]
+        below = block_levels(block_widths(block, start, slope), start, ratio) < level
+        first[close] = block + below
+    return first
 
 
 def _merged(widths: Ints, depths: Ints) -> StageTable:

@@ -10,12 +10,15 @@ import pytest
 
 from oracle.calibration import kernel_class
 from oracle.closedform.cells import templates_for
+from oracle.closedform.columns import Columns
+from oracle.closedform.evaluate import covered, evaluate
 from oracle.closedform.inputs import CellInputs, split_params
 from oracle.closedform.store import TemplateStore
 from oracle.closedform.template import SUMS, Format, KernelMeta, KernelNumbers, Template
 from oracle.counting.chain import TensorSpec, count_cell
 from oracle.counting.conventions import recount
 from oracle.counting.memory import CellMemory
+from oracle.devices import load_device
 from oracle.spec import CellSpec, Workload
 
 _BN: dict[str, Any] = {"activation": "relu", "inplace": True, "bn_eps": 1e-5, "bn_momentum": 0.1}
@@ -39,10 +42,19 @@ _WORKLOADS = [
 ]
 
 
+_T4 = load_device("t4")
+
+
 def template_of(cell: CellSpec, dims: tuple[int, ...], workload: Workload) -> Template:
     inputs = CellInputs(cell.kind, cell.params, dims, Format.image("float32", len(dims), "nchw"))
     static, _ = split_params(cell.params)
     return next(templates_for(TemplateStore(), inputs, static, integers(cell, dims), workload))
+
+
+def table(rows: list[dict[str, int]]) -> Columns:
+    return Columns(
+        list(rows[0]), [np.array(column) for column in zip(*(row.values() for row in rows), strict=True)], len(rows)
+    )
 
 
 def integers(cell: CellSpec, dims: tuple[int, ...]) -> dict[str, int]:
@@ -66,7 +78,7 @@ def test_other_integers_give_the_concrete_trace(
     changed = CellSpec(cell.kind, tuple((name, changes.get(name, value)) for name, value in cell.params))
     values = integers(changed, other)
     arguments = [values[name] for name in template.program.symbols]
-    assert template.covers(*arguments)
+    assert covered(template, table([values])) is True
 
     counted = count_cell(changed, tensor(other), None, False, workload)
     numbers = template.kernel_numbers(arguments)
@@ -85,7 +97,7 @@ def test_other_integers_give_the_concrete_trace(
         for k in counted.counts.kernels
     ]
 
-    answer = template.answer(arguments)
+    answer = evaluate(template, table([values]), [])
     pycls = recount(counted.table, "pycls")
     assert dict(zip(SUMS, answer.sums, strict=True)) == {
         "macs": sum(k.macs for k in counted.counts.kernels),
@@ -103,12 +115,35 @@ def test_other_integers_give_the_concrete_trace(
 def test_arrays_give_what_ints_give() -> None:
     template = template_of(_BLOCK, (4, 24, 15, 17), Workload())
     rows = [integers(_BLOCK, (4, 24, 15, 17)), integers(_BLOCK, (2, 24, 8, 30)) | {"w_se": 9}]
-    arrays = [np.array([row[name] for row in rows]) for name in template.program.symbols]
-    together = template.answer(arrays)
+    together = evaluate(template, table(rows), [_T4])
     for position, row in enumerate(rows):
-        alone = template.answer([row[name] for name in template.program.symbols])
+        alone = evaluate(template, table([row]), [_T4])
         assert [int(np.broadcast_to(column, 2)[position]) for column in together.sums] == list(alone.sums)
         assert np.broadcast_to(together.memory.forward, 2)[position] == alone.memory.forward
+        assert together.latency_s[0][position] == pytest.approx(alone.latency_s[0], rel=1e-12)
+
+
+@pytest.mark.parametrize("workload", _WORKLOADS[::3], ids=lambda workload: workload.mode)
+def test_many_rows_in_parts_give_what_few_give_whole(workload: Workload) -> None:
+    """Sums and maxima are taken apart by the columns they depend on, and put together again."""
+    template = template_of(_BLOCK, (4, 24, 15, 17), workload)
+    start, rng = integers(_BLOCK, (4, 24, 15, 17)), np.random.default_rng(0)
+    rows = [
+        start | {"w_out": 8 * int(a), "w_b": 5 * int(b), "w_se": int(c), "d2": int(d), "d3": int(d)}
+        for a, b, c, d in rng.integers(4, 12, (5_000, 4))
+    ]
+    assert covered(template, table(rows)) is True
+    parts, few = evaluate(template, table(rows), [_T4]), evaluate(template, table(rows[:100]), [_T4])
+    kept = np.arange(100)
+    for name in ("sums", "output"):
+        for column, expected in zip(getattr(parts, name), getattr(few, name), strict=True):
+            assert np.array_equal(np.broadcast_to(column, 5_000)[kept], np.broadcast_to(expected, 100))
+    for name in CellMemory.__dataclass_fields__:
+        column = np.broadcast_to(getattr(parts.memory, name), 5_000)
+        assert np.array_equal(column[kept], np.broadcast_to(getattr(few.memory, name), 100)), name
+    assert parts.latency_s[0][kept] == pytest.approx(few.latency_s[0], rel=1e-12)
+    without_projection = [start | {"w_out": 24 + 8 * (number % 2)} for number in range(5_000)]
+    assert np.array_equal(covered(template, table(without_projection)), np.arange(5_000) % 2 == 1)
 
 
 def test_guards_reject_what_runs_otherwise() -> None:
@@ -117,10 +152,10 @@ def test_guards_reject_what_runs_otherwise() -> None:
     depthwise = good | {"groups": good["w_b"]}
     without_projection = good | {"w_in": good["w_out"], "d1": good["w_out"]}
     foreign_input = good | {"d1": 25}
-    for values, covered in ((good, True), (depthwise, False), (foreign_input, False)):
-        assert bool(template.covers(*(values[name] for name in template.program.symbols))) is covered
+    for values, holds in ((good, True), (depthwise, False), (foreign_input, False)):
+        assert covered(template, table([values])) is holds
     # Stride 2 projects whether or not the widths are equal, but the trace had asked: it needs another template.
-    assert not template.covers(*(without_projection[name] for name in template.program.symbols))
+    assert covered(template, table([without_projection])) is False
 
 
 def test_a_template_survives_json() -> None:
@@ -129,6 +164,6 @@ def test_a_template_survives_json() -> None:
         again = Template.from_dict(json.loads(json.dumps(template.to_dict())))
         assert again.key == template.key
         values = [integers(_BLOCK, (4, 24, 15, 17))[name] for name in template.program.symbols]
-        assert again.answer(values) == template.answer(values)
-        assert again.covers(*values)
+        assert again.kernel_numbers(values) == template.kernel_numbers(values)
+        assert covered(again, table([integers(_BLOCK, (4, 24, 15, 17))])) is True
         assert again.to_dict() == template.to_dict()

@@ -69,6 +69,17 @@ def test_stages_equal_those_of_networks_derived_alone() -> None:
         assert not table.depths[count:, row].any()
 
 
+def test_a_block_at_a_crossing_is_asked_for_its_level() -> None:
+    # 16 * 2.25 ** 0.5 = 24 and 16 * 2.25 ** 1.5 = 54: blocks there stand half-way between two levels
+    slopes = np.array([8.0, 4.0, 2.0, 1.0, 38.0, 19.0, 9.5, 0.0])
+    table = stage_table(np.full(8, 40), np.full(8, 16), slopes, np.full(8, 2.25))
+
+    for row, wa in enumerate(slopes.tolist()):
+        levels = block_levels(block_widths(np.arange(40), 16, wa), 16, 2.25)
+        expected = np.unique(level_widths(levels, 16, 2.25), return_counts=True)[1]
+        assert table.depths[: table.counts[row], row].tolist() == expected.tolist()
+
+
 def test_a_few_extreme_networks_do_not_spoil_the_others() -> None:
     columns = draw_paper_space(50)
     plain = stage_table(*columns.values())

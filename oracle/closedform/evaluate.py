@@ -1,0 +1,161 @@
+"""A template's answer for columns of cells: sums, memory, and seconds on devices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import starmap
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oracle.closedform.columns import CONSTANT, Columns, Distinct
+from oracle.closedform.partition import Part
+from oracle.closedform.places import Place
+from oracle.closedform.template import SUMS, Template
+from oracle.counting.memory import CellMemory
+from oracle.errors import OracleError
+from oracle.roofline import total_seconds
+
+__all__ = ["LIMIT", "CellCosts", "covered", "evaluate"]
+
+Ints = NDArray[np.int64]
+
+LIMIT = 2**62
+"""Sums of 64-bit integers stay exact below it."""
+
+_FEW = 2_000  # rows of which the whole costs less than its parts
+_WORTH = 16  # steps, or kernels on devices, from which on distinct rows are looked for
+_MEMORY = tuple(CellMemory.__dataclass_fields__)
+_JOIN = {"add": np.add, "max": np.maximum}
+
+
+class CellCosts(NamedTuple):
+    """Costs of some cells: arrays with one entry each, or numbers that all of them share.
+
+    `sums` are what `SUMS` names, `output` the dimensions of what leaves the cell, `latency_s` is per device.
+    """
+
+    sums: tuple[Any, ...]
+    memory: CellMemory
+    output: tuple[Any, ...]
+    latency_s: tuple[Any, ...]
+
+    def taken(self, take: Ints) -> CellCosts:
+        """The costs at some positions, in that order."""
+        return self.mapped(lambda value: value[take] if isinstance(value, np.ndarray) else value)
+
+    def mapped(self, function: Callable[..., Any], *others: CellCosts) -> CellCosts:
+        """The costs with a function applied to each field, of these and of others side by side."""
+        every = (self, *others)
+        memory = zip(*([getattr(costs.memory, name) for name in _MEMORY] for costs in every), strict=True)
+        return CellCosts(
+            tuple(map(function, *(costs.sums for costs in every))),
+            CellMemory(*starmap(function, memory)),
+            tuple(map(function, *(costs.output for costs in every))),
+            tuple(map(function, *(costs.latency_s for costs in every))),
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[CellCosts], counts: Sequence[int]) -> CellCosts:
+        """The costs of some cells, then of others; `counts` tells how many each part has."""
+
+        def join(*values: Any) -> Any:
+            if not any(isinstance(value, np.ndarray) for value in values) and len(set(values)) == 1:
+                return values[0]
+            return np.concatenate([np.broadcast_to(v, count) for v, count in zip(values, counts, strict=True)])
+
+        return parts[0].mapped(join, *parts[1:]) if len(parts) > 1 else parts[0]
+
+
+def evaluate(template: Template, columns: Columns, devices: Sequence[Place]) -> CellCosts:
+    """Costs of cells that a template covers.
+
+    Args:
+        template: of their kind.
+        columns: their integers, among them those of the program's symbols by name.
+        devices: where they run.
+
+    Raises:
+        OracleError: a cell whose numbers exceed 62 bits.
+    """
+    asked = _Asked(template, columns)
+    _check_size(template, asked)
+    outputs: list[Any] = [None] * len(template.outputs)
+    latency: list[Any] = [0.0] * len(devices)
+    for part in template.parts(asked.pattern):
+        found = asked.distinct(part, len(devices))
+        answers = part.run(*asked.arguments(found))
+        for output, share in zip(part.outputs, answers, strict=False):  # what follows are the kernels
+            value, before = _spread(share, found), outputs[output]
+            outputs[output] = value if before is None else _JOIN[template.joins[output]](before, value)
+        if part.kernels:
+            numbers = _stacked(answers[len(part.outputs) :], len(part.kernels))
+            for index, device in enumerate(devices):
+                seconds = total_seconds(template.part_roofs(device, part), *numbers)
+                latency[index] = latency[index] + _spread(seconds, found)
+    sums, rank = len(SUMS), len(template.output)
+    memory = replace(template.no_memory, **dict(zip(template.sizes, outputs[sums + rank :], strict=True)))
+    return CellCosts(tuple(outputs[:sums]), memory, tuple(outputs[sums : sums + rank]), tuple(latency))
+
+
+def covered(template: Template, columns: Columns) -> NDArray[np.bool_] | bool:
+    """In which rows a template's guards hold; a plain bool speaks for all."""
+    asked = _Asked(template, columns)
+    inside: Any = True
+    for check in template.checks(asked.pattern):
+        found = asked.distinct(check, 0)
+        holds = check.run(*asked.arguments(found))
+        if not (holds.all() if isinstance(holds, np.ndarray) else holds):
+            inside = inside & _spread(holds, found)
+    return inside if isinstance(inside, np.ndarray) else bool(inside)
+
+
+class _Asked:
+    """Columns in the order of a program's symbols, and who among them is alike."""
+
+    def __init__(self, template: Template, columns: Columns) -> None:
+        place = {name: number for number, name in enumerate(columns.names)}
+        self._columns = columns
+        self._places = [place[name] for name in template.program.symbols]
+        twins = [columns.twins[number] for number in self._places]
+        few = len(columns) < _FEW
+        self.pattern = tuple(None if twin == CONSTANT else 0 if few else twin for twin in twins)
+        self._whole = few
+        self.spans = [columns.spans[number] for number in self._places]
+
+    def distinct(self, part: Part, devices: int) -> Distinct | None:
+        """The distinct rows that a part needs to be evaluated for; None for all rows."""
+        if self._whole or not part.columns or part.steps + 4 * devices * len(part.kernels) < _WORTH:
+            return None
+        return self._columns.distinct(part.columns)
+
+    def arguments(self, found: Distinct | None) -> list[Any]:
+        """Values of the symbols; what all rows share is a plain int, so that it is computed once and not per row."""
+        values: Any = self._columns.values
+        return [
+            low if low == high else values[number] if found is None else values[number][found.first]
+            for number, (low, high) in zip(self._places, self.spans, strict=True)
+        ]
+
+
+def _check_size(template: Template, asked: _Asked) -> None:
+    # Rounded to powers of two, so that the bound of one chunk serves the next.
+    highs = tuple(1 << high.bit_length() for _, high in asked.spans)
+    lows = tuple(1 << (low.bit_length() - 1) for low, _ in asked.spans)
+    if template.largest(highs, lows) >= LIMIT:
+        raise OracleError(f"cell={template.key.kind}: its FLOPs or bytes exceed 62 bits; the cells are too large")
+
+
+def _stacked(numbers: Sequence[Any], kernels: int) -> tuple[NDArray[Any], ...]:
+    """Matrix FLOPs, vector FLOPs and bytes, each (kernels,) or (kernels, rows)."""
+    rows = next((number.shape for number in numbers if isinstance(number, np.ndarray)), ())
+    found = np.empty((3 * kernels, *rows), dtype=np.int64)
+    for row, number in enumerate(numbers):
+        found[row] = number
+    return tuple(found.reshape(3, kernels, *rows))
+
+
+def _spread(value: Any, found: Distinct | None) -> Any:
+    return value[found.inverse] if found is not None and isinstance(value, np.ndarray) else value
