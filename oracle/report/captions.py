@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from oracle.query import Cost, DeviceTime, Fit
     from oracle.query.calibrated import Trust
 
-__all__ = ["count_caption", "memory_caption", "origin_caption", "time_caption", "trust_caption", "workload_caption"]
+__all__ = [
+    "count_caption",
+    "held",
+    "memory_caption",
+    "origin_caption",
+    "time_caption",
+    "trust_caption",
+    "workload_caption",
+]
 
 _TEXTBOOK = "Times: textbook roofline, a lower bound (full peaks, free launches, cold cache)"
 
@@ -60,16 +68,21 @@ def time_caption(times: Iterable[DeviceTime]) -> str:
 
 def memory_caption(memory: PeakMemory) -> str:
     """What of the memory stays: `Memory: weights 102.4, optimiser state 102.2, ... MB`."""
+    found = held(memory)
+    unit, scale = prefix(found.values(), "B")
+    sizes = ", ".join(f"{name} {aligned([size], scale)[0].strip()}" for name, size in found.items())
+    return f"Memory in {unit}: {sizes}." if found else "Memory: no weights."
+
+
+def held(memory: PeakMemory) -> dict[str, int]:
+    """What stays in memory -> its bytes; what there is none of is left out."""
     parts = {
         "weights": memory.weights_bytes,
         "optimiser state": memory.states_bytes,
         "gradients": memory.gradients_bytes,
         "saved activations": memory.saved_bytes,
     }
-    found = {name: size for name, size in parts.items() if size}
-    unit, scale = prefix(found.values(), "B")
-    sizes = ", ".join(f"{name} {aligned([size], scale)[0].strip()}" for name, size in found.items())
-    return f"Memory in {unit}: {sizes}." if found else "Memory: no weights."
+    return {name: size for name, size in parts.items() if size}
 
 
 def trust_caption(trusts: Mapping[str, Trust]) -> str:
