@@ -39,33 +39,64 @@ def shared_data() -> Path:
     return data
 
 
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Callable[..., Any]]:
-    """A function that opens a page in a headless Chromium: `browser(path, width=1400)` returns selenium's driver.
-
-    The driver records the console (`get_log("browser")`) and what is asked of the network (`get_log("performance")`).
-    """
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A headless Chromium for all tests, as selenium's driver; it starts in a second, so nobody starts his own."""
     webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    chromium, chromedriver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not (chromium and chromedriver):
+    program, chromedriver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not (program and chromedriver):
         pytest.skip("no chromium and chromedriver on this machine")
     options = webdriver.ChromeOptions()
-    options.binary_location = chromium
+    options.binary_location = program
     for flag in _CHROMIUM_FLAGS:
         options.add_argument(flag)
-    options.add_argument(f"--user-data-dir={tmp_path / 'chromium'}")
+    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('chromium')}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(chromedriver))
-
-    def opened(path: Path, width: int = 1400, height: int = 1000) -> Any:
-        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
-        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        downloads = {"behavior": "allow", "downloadPath": str(tmp_path)}
-        driver.execute_cdp_cmd("Browser.setDownloadBehavior", downloads)
-        driver.get(path.as_uri())
-        return driver
-
     try:
-        yield opened
+        yield driver
     finally:
         driver.quit()
+
+
+@pytest.fixture
+def browser(chromium: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """A function that opens a page: `browser(path, width=1280, scheme="light", before="")` returns selenium's driver.
+
+    The driver records the console (`get_log("browser")`) and what is asked of the network (`get_log("performance")`).
+    Downloads go to the test's `tmp_path`. `before` is a script that runs before those of the page.
+    """
+    scripts: list[str] = []
+
+    def opened(path: Path, width: int = 1280, scheme: str = "light", before: str = "") -> Any:
+        size = {"width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": False}
+        chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": features})
+        downloads = {"behavior": "allow", "downloadPath": str(tmp_path)}
+        chromium.execute_cdp_cmd("Browser.setDownloadBehavior", downloads)
+        if before:
+            added = chromium.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": before})
+            scripts.append(added["identifier"])
+        for kind in ("browser", "performance"):
+            chromium.get_log(kind)  # what other pages said
+        chromium.get(path.as_uri())
+        settle(chromium)
+        return chromium
+
+    yield opened
+    for identifier in scripts:
+        chromium.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", {"identifier": identifier})
+
+
+@pytest.fixture(scope="session")
+def settled() -> Callable[[Any], None]:
+    """A function that waits until a page has drawn what it meant to draw."""
+    return settle
+
+
+def settle(driver: Any) -> None:
+    """Three frames: one in which sizes are observed, one in which figures are drawn, one that shows them."""
+    driver.execute_async_script(
+        "const done = arguments[0], next = (left) => (left ? requestAnimationFrame(() => next(left - 1)) : done()); next(3)"
+    )
