@@ -15,6 +15,7 @@ __all__ = [
     "add_networks",
     "add_output",
     "add_place",
+    "add_scoring",
     "add_selection",
     "add_workload",
     "model_of",
@@ -42,6 +43,15 @@ def add_networks(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="when a network fails, name it and go on with the others; the exit code is 2 all the same",
     )
+
+
+def add_scoring(parser: argparse.ArgumentParser) -> None:
+    """All that says which networks to score, where, under which workload and by which model."""
+    add_networks(parser)
+    add_devices(parser)
+    add_model(parser)
+    add_transfer(parser)
+    add_workload(parser)
 
 
 def add_inputs(parser: argparse.ArgumentParser) -> None:

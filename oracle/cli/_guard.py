@@ -20,7 +20,7 @@ def guarded(program: str, parser: Callable[[], argparse.ArgumentParser], argv: S
 
     Args:
         program: its name.
-        parser: makes the parser; the result of parsing has `run`.
+        parser: makes the parser; the result of parsing has `run`. It is given `argv`, the arguments as they came.
         argv: what stands after the program's name; that of the process if None.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -52,6 +52,7 @@ def _run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         chosen = parser.parse_args(arguments)
     except SystemExit as done:  # --help and --version
         return int(done.code or 0)
+    chosen.argv = arguments
     code: int = chosen.run(chosen)
     return code
 

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["deliver"]
+    from oracle.report.page import PageFacts
+
+__all__ = ["add_page", "deliver", "deliver_page"]
 
 _FORMATS = {".json": "json", ".csv": "csv"}
 
@@ -44,3 +46,28 @@ def deliver(
         write(text)
     else:
         write_text(file, text)
+
+
+def add_page(parser: argparse.ArgumentParser) -> Any:
+    """Where a page goes; the group of flags, for more of them."""
+    group = parser.add_argument_group("page")
+    group.add_argument(
+        "-o", "--output", default="report.html", metavar="FILE", help="default: report.html; - for standard output"
+    )
+    return group
+
+
+def deliver_page(output: str, page: PageFacts) -> None:
+    """Write a page, and say what it is about; with `-` print the page itself.
+
+    Raises:
+        OracleError: the file cannot be written.
+    """
+    from oracle.report.console import write
+    from oracle.report.page import page_html, write_page
+
+    if output == "-":
+        write(page_html(page))
+        return
+    write_page(output, page)
+    write(f"{output}: {page.title}\n")

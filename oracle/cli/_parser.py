@@ -18,6 +18,7 @@ from oracle.cli import (
     ops,
     probe,
     rank,
+    report,
     score,
     validate,
 )
@@ -38,6 +39,7 @@ examples:
   oracle score RegNetX-400MF ResNet-50 --device rtx-4090 --batch 64 --dtype float16
   oracle ops ResNet-50 --device t4 --by class
   oracle rank configs/networks/regnetx --device rtx-4090 --device jetson-agx-orin
+  oracle report ResNet-50 --device t4 --batch 64 -o page.html
   oracle fit ResNet-50 --device t4
   oracle knobs RegNetX-400MF --device t4
   oracle devices jetson-agx-orin
@@ -87,6 +89,7 @@ def parser() -> argparse.ArgumentParser:
         score,
         ops,
         rank,
+        report,
         fit,
         knobs,
         devices,

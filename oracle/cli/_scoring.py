@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from oracle.sources import Source
     from oracle.spec import NetSpec
 
-__all__ = ["Candidate", "candidate_of", "each_source", "score_all"]
+__all__ = ["Candidate", "Scored", "candidate_of", "each_source", "model_words", "rescored", "score_all", "scored"]
 
 _Out = TypeVar("_Out")
 
@@ -34,8 +34,21 @@ class Candidate(NamedTuple):
     devices: list[Device]
 
 
+class Scored(NamedTuple):
+    """A network and what it costs."""
+
+    candidate: Candidate
+    cost: Cost
+
+
 def score_all(args: argparse.Namespace) -> tuple[list[Cost], int]:
-    """Costs of all networks that the arguments name, and the exit code.
+    """Costs of all networks that the arguments name, and the exit code; see `scored`."""
+    found, code = scored(args)
+    return [item.cost for item in found], code
+
+
+def scored(args: argparse.Namespace) -> tuple[list[Scored], int]:
+    """All networks that the arguments name with their costs, and the exit code.
 
     Everything is parsed and checked before the first network is counted. A failure ends the command before
     anything is printed; under `--keep-going` it is named on standard error and the exit code is 2.
@@ -45,7 +58,7 @@ def score_all(args: argparse.Namespace) -> tuple[list[Cost], int]:
     """
     from oracle.report.console import tracked
 
-    devices, model = devices_of(args.device), {**model_of(args), "transfer": _elsewhere(args)}
+    devices, model = devices_of(args.device), model_words(args)
     sources = _sources(args)
     candidates = _each(sources, lambda source: candidate_of(source, args, devices), args)
     with closing(tracked(list(candidates), "scoring")) as ticking:
@@ -55,7 +68,28 @@ def score_all(args: argparse.Namespace) -> tuple[list[Cost], int]:
     for operator in sorted({name for cost in costs.values() for name in cost.unknown}):
         where = ", ".join(cost.name for cost in costs.values() if operator in cost.unknown)
         warn(f"operator={operator} has no FLOP formula: it counts 0 FLOPs and its bytes (in {where})")
-    return _told_apart(costs), 2 if len(costs) < len(sources) else 0
+    found = [Scored(candidates[source], cost) for source, cost in _told_apart(costs).items()]
+    return found, 2 if len(costs) < len(sources) else 0
+
+
+def rescored(args: argparse.Namespace, model: Mapping[str, Any], candidate: Candidate, **changes: Any) -> Cost:
+    """What a network would cost under another workload, all else being as the arguments say.
+
+    Args:
+        args: parsed.
+        model: what `model_words` makes of them.
+        candidate: the network.
+        changes: fields of `Workload`.
+
+    Raises:
+        OracleError: it cannot be scored so.
+    """
+    return _cost(candidate._replace(workload=candidate.workload.with_(**changes)), args, model)
+
+
+def model_words(args: argparse.Namespace) -> dict[str, Any]:
+    """What predicts latency, as keywords of `oracle.query.score`; files are read once."""
+    return {**model_of(args), "transfer": _elsewhere(args)}
 
 
 def _elsewhere(args: argparse.Namespace) -> dict[Any, Any]:
@@ -134,7 +168,7 @@ def _cost(candidate: Candidate, args: argparse.Namespace, model: Mapping[str, An
     return score(candidate.net, candidate.devices, **workload, **model, convention=args.convention, strict=args.strict)
 
 
-def _told_apart(costs: Mapping[str, Cost]) -> list[Cost]:
+def _told_apart(costs: Mapping[str, Cost]) -> dict[str, Cost]:
     """Networks that share a name go by what the user called them."""
     names = Counter(cost.name for cost in costs.values())
-    return [replace(cost, name=source) if names[cost.name] > 1 else cost for source, cost in costs.items()]
+    return {source: replace(cost, name=source) if names[cost.name] > 1 else cost for source, cost in costs.items()}

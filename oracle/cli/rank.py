@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from oracle.cli._flags import add_devices, add_model, add_networks, add_output, add_transfer, add_workload, natural
+from oracle.cli._flags import add_output, add_scoring, natural
 from oracle.cli._output import deliver
 from oracle.cli._scoring import score_all
 from oracle.errors import OracleError
@@ -35,12 +35,8 @@ def add(commands: Any) -> None:
         "and say how far the devices agree.",
         epilog=_EXAMPLES,
     )
-    add_networks(command)
-    add_devices(command)
+    add_scoring(command)
     command.add_argument("--top", type=natural, metavar="N", help="show the N fastest on each device")
-    add_model(command)
-    add_transfer(command)
-    add_workload(command)
     add_output(command)
     command.set_defaults(run=_run)
 

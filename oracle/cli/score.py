@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from oracle.cli._flags import add_devices, add_model, add_networks, add_output, add_transfer, add_workload
+from oracle.cli._flags import add_output, add_scoring
 from oracle.cli._output import deliver
 from oracle.cli._scoring import score_all
 
@@ -36,11 +36,7 @@ def add(commands: Any) -> None:
         "and on every device the latency and what bounds it.",
         epilog=_EXAMPLES,
     )
-    add_networks(command)
-    add_devices(command)
-    add_model(command)
-    add_transfer(command)
-    add_workload(command)
+    add_scoring(command)
     add_output(command)
     command.set_defaults(run=_run)
 

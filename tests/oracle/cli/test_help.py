@@ -20,6 +20,7 @@ from oracle.cli import (
     ops,
     probe,
     rank,
+    report,
     score,
     validate,
 )
@@ -27,7 +28,7 @@ from oracle.spec import DTYPES, LAYOUTS, MODES, OPTIMIZERS, RUNTIMES
 
 Run = Callable[..., Any]
 
-COMMANDS = (score, ops, rank, fit, knobs, devices, networks, probe, measure, import_, calibrate, validate)
+COMMANDS = (score, ops, rank, report, fit, knobs, devices, networks, probe, measure, import_, calibrate, validate)
 
 # what a user has and no test
 OWN = (

@@ -1,0 +1,103 @@
+"""`oracle report`: one HTML page about networks on devices."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from oracle.cli._flags import add_scoring
+from oracle.cli._output import add_page, deliver_page
+from oracle.cli._scoring import Candidate, Scored, model_words, rescored, scored
+from oracle.errors import OracleError
+from oracle.spec import MODES, RUNTIMES
+
+if TYPE_CHECKING:
+    from oracle.query import Cost, Fit
+    from oracle.report.facts import Runtimes, TrainingFacts
+
+__all__ = ["add"]
+
+_Out = TypeVar("_Out")
+
+_EXAMPLES = """\
+examples:
+  oracle report ResNet-50 -d rtx-4090 -d t4 --batch 64 --dtype float16 -o page.html
+  oracle report regnetx -d t4 -d pixel-4 --brief -o page.html   # twelve networks side by side
+  oracle report torchvision:resnet50 -d rtx-4090 -o page.html
+
+The page holds all it needs: it opens without a network, in any browser, and prints."""
+
+
+def add(commands: Any) -> None:
+    """Add the command to argparse's subparsers."""
+    command = commands.add_parser(
+        "report",
+        help="one HTML page: rooflines, where the time goes, training, every kernel",
+        description="One self-contained HTML page about networks on devices: rooflines, where time and memory go,\n"
+        "eager against compiled against engine, a training step, every kernel, and what the numbers\nrest on.",
+        epilog=_EXAMPLES,
+    )
+    add_scoring(command)
+    add_page(command).add_argument(
+        "--brief", action="store_true", help="the workload alone: no other runtimes, no training step, no largest batch"
+    )
+    command.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from oracle.report.console import tracked
+    from oracle.report.page import Detail, cost_page
+
+    found, code = scored(args)
+    model = model_words(args)
+    details = [
+        Detail(item.cost) if args.brief else Detail(item.cost, *_more(args, model, item))
+        for item in tracked(found, "comparing")
+    ]
+    devices = {device.name: device for item in found for device in item.candidate.devices}
+    deliver_page(args.output, cost_page(details, devices, shlex.join(["oracle", *args.argv])))
+    return code
+
+
+def _more(args: argparse.Namespace, model: Mapping[str, Any], item: Scored) -> tuple[Runtimes | None, TrainingFacts]:
+    """The network under every runtime, and what training it takes."""
+    from oracle.report.facts import runtime_facts, training_facts
+
+    def under(**words: str) -> Cost | str:
+        """The cost under another word of the workload, or why there is none."""
+        ((name, word),) = words.items()
+        if getattr(item.cost.workload, name) == word:
+            return item.cost
+        return _attempt(partial(rescored, args, model, item.candidate, **words))
+
+    runtimes = runtime_facts({runtime: under(runtime=runtime) for runtime in RUNTIMES})
+    return runtimes if runtimes.times else None, training_facts(under(mode="training"), *_fits(item.candidate))
+
+
+def _fits(candidate: Candidate) -> tuple[list[Fit], list[str]]:
+    """The largest batches, and why some are missing."""
+    from oracle.query import fit
+
+    words = {name: word for name, word in asdict(candidate.workload).items() if name not in ("batch_size", "mode")}
+    sized = [device for device in candidate.devices if device.memory is not None]
+    missing = [f"{device.name} states no memory size." for device in candidate.devices if device not in sized]
+    found: list[Fit] = []
+    for mode in MODES if sized else ():
+        batches = _attempt(partial(fit, candidate.net, sized, modes=(mode,), **words))
+        if isinstance(batches, str):
+            missing.append(f"No largest batch in {mode}: {batches}")
+        else:
+            found += batches
+    return found, missing
+
+
+def _attempt(function: Callable[[], _Out]) -> _Out | str:
+    """What it returns, or why it cannot."""
+    try:
+        return function()
+    except OracleError as error:
+        return str(error)

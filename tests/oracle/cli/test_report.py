@@ -1,0 +1,102 @@
+"""`oracle report`: what is written where, and what it says of what it could not do."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import oracle
+
+Run = Callable[..., Any]
+
+
+def facts(path: Path) -> Any:
+    found = re.search(r'id="facts">(.*?)</script>', path.read_text(encoding="utf-8"), re.DOTALL)
+    assert found is not None
+    return json.loads(found[1])
+
+
+def test_a_page_holds_what_score_and_fit_say(run: Run) -> None:
+    done = run("report", "R-56", "-d", "t4", "-b", "8", "-o", "page.html")
+    assert (done.code, done.err) == (0, "")
+    assert done.out == "page.html: R-56 on NVIDIA T4\n"
+    page = facts(Path("page.html"))
+    (network,) = page["networks"]
+    cost = oracle.score("R-56", ["t4"], batch_size=8)
+    assert network["counts"]["macs"] == cost.macs
+    assert network["devices"]["t4"]["time"]["latency_ms"] == cost.latency_ms["t4"]
+    times = {split["name"]: split for split in network["runtimes"]["times"]["t4"]}
+    assert times.keys() == {"eager", "compiled", "engine"}
+    engine = oracle.score("R-56", ["t4"], batch_size=8, runtime="engine")
+    assert sum(times["engine"][f"{bound}_ms"] for bound in ("compute", "memory", "launch")) == pytest.approx(
+        engine.latency_ms["t4"]
+    )
+    batches = [fit["batch_size"] for fit in network["training"]["fits"]]
+    assert batches == [found.batch_size for found in oracle.fit("R-56", ["t4"])]
+    assert [phase["name"] for phase in network["training"]["phases"]["t4"]] == ["forward", "backward", "optimizer"]
+    assert page["run"]["command"] == "oracle report R-56 -d t4 -b 8 -o page.html"
+
+
+def test_what_cannot_be_compared_says_why(run: Run) -> None:
+    assert run("report", "R-56", "-d", "t4", "--runtime", "engine", "--dtype", "int8").code == 0
+    (network,) = facts(Path("report.html"))["networks"]
+    assert set(network["runtimes"]["missing"]) == {"eager", "compiled"}
+    assert any("training" in reason for reason in network["training"]["missing"])
+    assert [fit["mode"] for fit in network["training"]["fits"]] == ["inference"]
+    assert run("report", "R-56", "-d", "pixel-4").code == 0
+    (network,) = facts(Path("report.html"))["networks"]
+    assert network["training"]["missing"] == ["pixel-4 states no memory size."]
+
+
+def test_a_brief_page_is_about_the_workload_alone(run: Run) -> None:
+    assert run("report", "R-56", "R-110", "-d", "t4", "--brief").code == 0
+    page = facts(Path("report.html"))
+    assert all(network["runtimes"] is network["training"] is None for network in page["networks"])
+    assert page["population"]["names"] == ["R-56", "R-110"]
+
+
+def test_without_a_device_it_holds_counts(run: Run) -> None:
+    done = run("report", "R-56")
+    assert (done.code, done.out) == (0, "report.html: R-56\n")
+    (network,) = facts(Path("report.html"))["networks"]
+    assert (network["devices"], network["runtimes"]) == ({}, None)
+    assert [part["name"] for part in network["training"]["memory"]] == ["forward", "backward", "optimizer"]
+
+
+def test_a_page_goes_through_a_pipe(run: Run) -> None:
+    done = run("report", "R-56", "--brief", "-o", "-")
+    assert done.code == 0
+    assert done.out.startswith("<!doctype html>")
+    assert list(Path().iterdir()) == []
+
+
+def test_a_network_by_reference_says_what_was_run(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("from torch import nn\n\n\ndef make(width):\n    return nn.Conv2d(3, width, 3)\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert run("report", "mine:make(8)", "--input", "2x3x16x16", "-d", "t4").code == 0
+    page = facts(Path("report.html"))
+    assert page["networks"][0]["counts"]["macs"] == 2 * 8 * 3 * 9 * 14 * 14
+    assert any("mine:make(8): input 2x3x16x16:float32" in note for note in page["run"]["notes"])
+    assert page["networks"][0]["training"]["fits"][0]["batch_size"] > 1000
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["R-5"], "did you mean R-56"),
+        (["R-56", "-d", "t44"], "did you mean t4"),
+        (["R-56", "--brief", "-o", "no/page.html"], "cannot be written"),
+        (["R-56", "--brief", "-o", "."], "it is a directory"),
+        (["R-56", "--batc", "3"], "unrecognized arguments"),
+    ],
+)
+def test_a_mistake_is_named_and_nothing_is_written(run: Run, words: list[str], said: str) -> None:
+    done = run("report", *words)
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err
+    assert list(Path().iterdir()) == []
