@@ -16,6 +16,7 @@ COMMANDS = (
     "search.cli.spaces",
     "search.cli.sweep",
     "search.cli.pareto",
+    "search.cli.report",
     "search.cli.run",
     "search.cli.worker",
     "search.cli.resume",
@@ -37,6 +38,7 @@ examples:
   oracle-search spaces
   oracle-search sweep regnetx -d t4 -d pixel-4 --n 1000 --out out/regnetx --workers 2
   oracle-search pareto out/regnetx --objective 'min latency_ms' --objective 'max macs'
+  oracle-search report out/regnetx -o sweep.html
 
 `oracle-search COMMAND --help` tells more."""
 

@@ -1,0 +1,81 @@
+"""What the commands that draw share: a sweep, a file of candidates, or a study."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from oracle.errors import OracleError
+from search.cli._studies import STORAGE_HELP
+
+if TYPE_CHECKING:
+    from search.pareto.objectives import Objective
+    from search.study import Results
+
+__all__ = ["add_pictured", "command_of", "is_candidates", "objectives_asked", "results_asked"]
+
+_FILES = (".csv", ".parquet")
+
+
+def add_pictured(parser: argparse.ArgumentParser) -> None:
+    """What to draw."""
+    parser.add_argument(
+        "source",
+        metavar="DIR|FILE|STUDY",
+        help="directory of a sweep, CSV or Parquet file; or name of a study, study file, or journal file",
+    )
+    parser.add_argument(
+        "--objective",
+        action="append",
+        default=[],
+        metavar="'min|max COLUMN'",
+        help="of candidates: what latency is weighed against; may be repeated (default: quality or accuracy, and "
+        "every count, more being better)",
+    )
+    parser.add_argument(
+        "--storage", default="", metavar="FILE|URL", help=f"of a study: {STORAGE_HELP} (default: NAME.journal)"
+    )
+
+
+def is_candidates(source: str) -> bool:
+    """Whether a source is candidates rather than a study."""
+    path = Path(source)
+    return path.suffix.lower() in _FILES or path.is_dir()
+
+
+def objectives_asked(args: argparse.Namespace) -> tuple[Objective, ...]:
+    """The flag `--objective`.
+
+    Raises:
+        OracleError: what is no objective; or a storage, which candidates have none of.
+    """
+    from search.pareto.objectives import objectives_of
+
+    if args.storage:
+        raise OracleError(f"--storage is about studies, and {args.source} is a sweep or a file of candidates")
+    return objectives_of(args.objective)
+
+
+def results_asked(args: argparse.Namespace) -> Results:
+    """The study that the flags name.
+
+    Raises:
+        OracleError: there is none; or an objective, which a study states itself.
+    """
+    from search.study import find_study, open_results
+
+    if args.objective:
+        raise OracleError(f"--objective {args.objective[0]!r} is about candidates: a study states its own")
+    _, place = find_study(args.source, args.storage)
+    if not args.storage and "://" not in place and not Path(place).is_file():
+        raise OracleError(f"{args.source}: no directory of a sweep, no file of candidates, and no study in {place}")
+    return open_results(args.source, args.storage)
+
+
+def command_of(args: argparse.Namespace) -> str:
+    """The command as it was typed; a storage's password is left out."""
+    from search.study.storage import storage_label
+
+    return shlex.join(["oracle-search", *map(storage_label, args.argv)])

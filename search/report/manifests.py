@@ -1,0 +1,95 @@
+"""What a sweep's manifest tells a reader: workload, devices, versions, and what became of the candidates."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from oracle.calibration.files import from_yaml
+from oracle.devices import Device, Figure, Peaks
+from oracle.errors import OracleError
+from oracle.query.calibrated import Trust, trust_of
+from oracle.spec import Workload
+from search.sweep.folder import MANIFEST
+
+__all__ = ["Manifest", "manifest_beside"]
+
+_PEAKS = ("vector", "matrix", "matrix_fp16_accumulate")
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A finished sweep, as its directory tells it.
+
+    Attributes:
+        space: its name.
+        workload: what every number is for.
+        devices: as they were when it ran.
+        versions: of what made the numbers.
+        drawn, feasible: how many candidates.
+        rejected: why -> how many.
+        trust: device -> what predicts, and how far to trust it; empty for the textbook's bound.
+    """
+
+    space: str
+    workload: Workload
+    devices: tuple[Device, ...]
+    versions: tuple[tuple[str, str], ...]
+    drawn: int
+    feasible: int
+    rejected: Mapping[str, int]
+    trust: Mapping[str, Trust]
+
+
+def manifest_beside(file: Path) -> Manifest | None:
+    """The manifest of the sweep that a file of candidates belongs to; None for a file of somebody's own.
+
+    Raises:
+        OracleError: there is one, and this version cannot read it.
+    """
+    path = file.parent / MANIFEST
+    if not path.is_file():
+        return None
+    try:
+        return _read(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise OracleError(f"{path}: cannot be read as the manifest of a sweep: {error}") from None
+
+
+def _read(content: Mapping[str, Any]) -> Manifest:
+    identity, tally = content["identity"], content["tally"]
+    workload = Workload(**identity["workload"])
+    devices = tuple(_device(data) for data in identity["devices"].values())
+    made = identity["versions"]
+    versions = {"nas-cost-oracle": made["oracle"], "torch": made["torch"], "formulas": made["formulas"]}
+    texts = identity.get("model", {}).get("calibrations", {})
+    return Manifest(
+        content["name"],
+        workload,
+        devices,
+        tuple({**versions, **content["versions"]}.items()),
+        tally["drawn"],
+        tally["feasible"],
+        tally["rejected"],
+        {
+            device.name: trust_of(from_yaml(texts[device.name], device.name), device, workload)
+            for device in devices
+            if device.name in texts
+        },
+    )
+
+
+def _device(data: Mapping[str, Any]) -> Device:
+    """A device from what `dataclasses.asdict` made of it."""
+    fields: dict[str, Any] = {}
+    for name, value in data.items():
+        if name in _PEAKS:
+            fields[name] = Peaks(tuple((dtype, Figure(**figure)) for dtype, figure in value["pairs"]))
+        elif isinstance(value, Mapping):
+            fields[name] = Figure(**value)
+        else:
+            fields[name] = tuple(value) if isinstance(value, list) else value
+    return Device(**fields)

@@ -1,0 +1,112 @@
+"""The page of a sweep, or of any file of candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from oracle.errors import OracleError
+from oracle.report.captions import trust_caption, workload_caption
+from oracle.report.facts import Population, RunFacts, device_facts, run_facts
+from oracle.report.page import PageFacts
+from search.pareto.objectives import LATENCY, Objective
+from search.report.candidates import Value, population
+from search.report.manifests import Manifest, manifest_beside
+from search.sweep import Candidates
+
+__all__ = ["sweep_page", "sweep_population"]
+
+_VALUES = ("quality", "accuracy", "macs", "flops", "params", "activations", "traffic_bytes", "peak_memory_bytes")
+_NAMES = ("network", "name")
+
+
+def sweep_page(candidates: Candidates, objectives: Sequence[Objective] = (), command: str = "") -> PageFacts:
+    """What a page tells of a file of candidates.
+
+    Args:
+        candidates: the file.
+        objectives: what latency is weighed against; the counts in the file, and a quality or accuracy, if empty.
+        command: that makes the page again.
+
+    Raises:
+        OracleError: as `sweep_population`; or a manifest beside the file that cannot be read.
+    """
+    found = sweep_population(candidates, objectives)
+    manifest = manifest_beside(candidates.file)
+    names = {device.name: device.title for device in manifest.devices} if manifest else {}
+    where = [names.get(device, device) for device in candidates.devices]
+    what = f"{found.total:,} candidates of {manifest.space if manifest else candidates.file.name}"
+    return PageFacts(
+        title=f"{what} on {len(where)} devices" if len(where) > 3 else f"{what} on {_listed(where)}" if where else what,
+        subtitle=workload_caption(manifest.workload) if manifest else "",
+        run=_run(manifest, command) if manifest else run_facts([f"Candidates of {candidates.file.name}."], command),
+        devices=tuple(device_facts(device) for device in manifest.devices) if manifest else (),
+        population=found,
+    )
+
+
+def sweep_population(candidates: Candidates, objectives: Sequence[Objective] = ()) -> Population:
+    """The candidates of a file.
+
+    Args:
+        candidates: the file.
+        objectives: as in `sweep_page`.
+
+    Raises:
+        OracleError: no candidates, no such column, or a latency that is not positive.
+    """
+    latencies = {device: f"{LATENCY}@{device}" for device in candidates.devices}
+    weighed = {one.column: one.maximise for one in objectives if not one.column.startswith(LATENCY)}
+    weighed = weighed or {name: True for name in _VALUES if name in candidates.names}
+    if not weighed and not latencies:
+        raise OracleError(f"{candidates.file}: no latency and none of {', '.join(_VALUES)}: there is nothing to draw")
+    columns = candidates.columns([*latencies.values(), *weighed])
+    size = len(next(iter(columns.values())))
+    if not size:
+        raise OracleError(f"{candidates.file}: holds no candidates")
+    known = {*latencies.values(), *weighed, "row", *_NAMES}
+
+    def details(
+        positions: list[int],
+    ) -> tuple[list[str], list[Mapping[str, Any]], list[Mapping[str, Any]]]:
+        rows = candidates.rows(positions)
+        return (
+            [_name(row, position) for row, position in zip(rows, positions, strict=True)],
+            [{name: value for name, value in row.items() if _is_knob(name)} for row in rows],
+            [{name: value for name, value in row.items() if not _is_knob(name) and name not in known} for row in rows],
+        )
+
+    return population(
+        "candidates",
+        {device: columns[name] for device, name in latencies.items()},
+        {name: Value(columns[name], maximise) for name, maximise in weighed.items()},
+        details,
+        size,
+    )
+
+
+def _is_knob(name: str) -> bool:
+    """Whether a column is a key of a config: `REGNET.DEPTH`."""
+    section, _, key = name.partition(".")
+    return bool(key) and section.isupper()
+
+
+def _name(row: Mapping[str, Any], position: int) -> str:
+    given = next((str(row[name]) for name in _NAMES if row.get(name)), "")
+    return given or f"row {row.get('row', position)}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def _run(manifest: Manifest, command: str) -> RunFacts:
+    reasons = sorted(manifest.rejected.items(), key=lambda item: -item[1])
+    turned = f"; rejected: {', '.join(f'{name} {count:,}' for name, count in reasons)}" if reasons else ""
+    notes = [
+        workload_caption(manifest.workload),
+        f"Space {manifest.space}: {manifest.drawn:,} drawn, {manifest.feasible:,} feasible{turned}.",
+        "Counts: the oracle's own, 1 MAC = 2 FLOPs, by closed forms that are equal to a trace.",
+        trust_caption(manifest.trust),
+    ]
+    return RunFacts(manifest.versions, tuple(line for note in notes for line in note.splitlines()), command)
