@@ -46,7 +46,7 @@ def nasbench201_stem(w_in: int, w_out: int, bn_eps: float, bn_momentum: float) -
     return ConvStyle("relu", inplace=False, bn_eps=bn_eps, bn_momentum=bn_momentum).conv_bn(w_in, w_out, 3)
 
 
-@register_cell("nasbench201_cell")
+@register_cell("nasbench201_cell", structural=True)
 class NASBench201Cell(nn.Module):
     """A graph whose nodes each sum one edge from every node before them; (N, width, H, W) keeps its shape.
 

@@ -118,7 +118,7 @@ def _covered(
             if known:
                 template: Template | None = known.pop(0)
             else:
-                template = _new_template(store, key, group.inputs, alike.row(0), workload)
+                template = _new_template(store, key, group.inputs, alike.row(0), workload, len(left))
             if template is None:
                 yield None, left, alike
                 break
@@ -141,7 +141,7 @@ def templates_for(
     values: Mapping[str, int],
     workload: Workload,
 ) -> Iterator[Template]:
-    """Templates that may cover one cell: the known ones, then one made for it unless symbols cannot work.
+    """Templates that may cover one cell: the known ones, then one made for it if the store makes one.
 
     Args:
         store: where templates are.
@@ -165,11 +165,16 @@ def _key(
 
 
 def _new_template(
-    store: TemplateStore, key: TemplateKey, inputs: CellInputs, values: Mapping[str, int], workload: Workload
+    store: TemplateStore,
+    key: TemplateKey,
+    inputs: CellInputs,
+    values: Mapping[str, int],
+    workload: Workload,
+    rows: int = 1,
 ) -> Template | None:
     dims = [values[f"d{axis}"] for axis in range(len(inputs.dims))]
     hints = {name: values[name] for name, _ in inputs.params if name in values}
-    return store.make(key, [name for name, _ in inputs.params], hints, dims, workload)
+    return store.make(key, [name for name, _ in inputs.params], hints, dims, workload, rows)
 
 
 def _concrete(group: _Group, columns: Columns, workload: Workload, devices: Sequence[Place]) -> Iterator[Piece]:

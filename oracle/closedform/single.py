@@ -24,26 +24,23 @@ from oracle.spec import CellSpec, NetSpec, Workload
 
 __all__ = ["cost_few"]
 
-_Desk = Callable[[CellSpec, tuple[int, ...], Format, bool], Priced | None]
+_Desk = Callable[[CellSpec, tuple[int, ...], Format, bool], Priced]
 
 
 def cost_few(
     store: TemplateStore, nets: Sequence[NetSpec], workload: Workload, devices: Sequence[Place]
-) -> PopulationCosts | None:
-    """Costs of a few networks in inference; None where a cell has no closed form, so that arrays must answer.
+) -> PopulationCosts:
+    """Costs of a few networks in inference.
 
     Raises:
-        OracleError: numbers beyond 62 bits, as from arrays.
+        OracleError: a cell that cannot be traced, or numbers beyond 62 bits.
     """
     desk = _desk(store, workload, tuple(map(_Same, devices)))
     image = (workload.batch_size,)
     rows = []
     for net in nets:
         form = Format.image("float32", len(net.input_shape) + 1, workload.layout)
-        row = _cost(desk, net.cells, (*image, *net.input_shape), form)
-        if row is None:
-            return None
-        rows.append(row)
+        rows.append(_cost(desk, net.cells, (*image, *net.input_shape), form))
     if any(max(sums) >= LIMIT for sums, _ in rows):
         raise OracleError("a network's FLOPs or bytes exceed 62 bits: it or the batch is too large")
     integers = np.array([sums for sums, _ in rows], dtype=np.int64).T
@@ -54,7 +51,7 @@ def cost_few(
 
 def _cost(
     desk: _Desk, cells: Sequence[CellSpec], dims: tuple[int, ...], form: Format
-) -> tuple[list[int], list[float]] | None:
+) -> tuple[list[int], list[float]]:
     """What `SUMS` names and the peak memory; the latency on each device."""
     runs: list[tuple[Priced, int]] = []
     asked: tuple[CellSpec, tuple[int, ...], Format, bool] | None = None
@@ -65,15 +62,17 @@ def _cost(
             runs[-1] = priced, count + 1
             continue
         found = desk(*asking)
-        if found is None:
-            return None
         runs.append((found, 1))
         asked, dims, form = asking, found.output, found.output_format
-    sums = [sum(column) for column in zip(*([n * count for n in cell.sums] for cell, count in runs), strict=True)]
+    sums = list(map(sum, zip(*(_times(count, cell.sums) for cell, count in runs), strict=True)))
     weights = sums.pop()
-    live = max(cell.forward_bytes for cell, _ in runs)
-    latency = [sum(column) for column in zip(*([s * count for s in c.latency_s] for c, count in runs), strict=True)]
+    live = max([cell.forward_bytes for cell, _ in runs])
+    latency: list[float] = list(map(sum, zip(*(_times(count, cell.latency_s) for cell, count in runs), strict=True)))
     return [*sums, weights + live], latency
+
+
+def _times(count: int, numbers: tuple[Any, ...]) -> tuple[Any, ...]:
+    return numbers if count == 1 else tuple([count * number for number in numbers])
 
 
 class _Same:
@@ -104,7 +103,7 @@ def _desk(store: TemplateStore, workload: Workload, devices: tuple[_Same, ...]) 
         return functions[id(template)][1]
 
     @lru_cache(maxsize=65536)
-    def price(spec: CellSpec, dims: tuple[int, ...], form: Format, first: bool) -> Priced | None:
+    def price(spec: CellSpec, dims: tuple[int, ...], form: Format, first: bool) -> Priced:
         static, values = split_params(spec.params)
         inputs = CellInputs(spec.kind, spec.params, dims, form, None, first)
         values |= {f"d{axis}": size for axis, size in enumerate(dims)}
@@ -112,6 +111,18 @@ def _desk(store: TemplateStore, workload: Workload, devices: tuple[_Same, ...]) 
             found = function(template)(*(values[name] for name in template.program.symbols))
             if found is not None:
                 return found
-        return None
+        return _traced(spec, dims, inputs, workload, [same.device for same in devices])
 
     return price
+
+
+def _traced(
+    spec: CellSpec, dims: tuple[int, ...], inputs: CellInputs, workload: Workload, devices: Sequence[Place]
+) -> Priced:
+    """What a cell costs by a trace of its own."""
+    from oracle.closedform.concrete import concrete_cell  # needs torch
+
+    cell = concrete_cell(spec, dims, inputs, workload)
+    latency_s = tuple(float(seconds) for seconds in cell.costs(devices).latency_s)
+    weights, forward = cell.memory.weights, cell.memory.forward
+    return Priced((*cell.sums, weights), forward, cell.output, cell.output_format, latency_s)

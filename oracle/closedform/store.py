@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -26,35 +27,62 @@ _SOURCES = ("cells", "trace", "counting", "closedform", "calibration/classes.py"
 
 
 class TemplateStore:
-    """Templates made so far; safe to share between threads."""
+    """Templates made so far; safe to share between threads.
 
-    def __init__(self) -> None:
+    Args:
+        patience: cells of one kind that may be traced one by one before a template is made for the next. A template
+            costs as much as 10 to 40 such traces, so it does not pay where candidates have many kinds of few cells.
+    """
+
+    def __init__(self, patience: int = 0) -> None:
         self._templates: dict[TemplateKey, list[Template]] = {}
-        self._failed: set[TemplateKey] = set()
+        self._refused: set[TemplateKey] = set()
+        self._patience = patience
+        self._traced: Counter[TemplateKey] = Counter()
         self._lock = RLock()
         self.made = 0
 
     def __len__(self) -> int:
         return sum(len(found) for found in self._templates.values())
 
+    def kinds(self) -> set[str]:
+        """The kinds of cells that have templates."""
+        return {key.kind for key in self._templates}
+
     def known(self, key: TemplateKey) -> tuple[Template, ...]:
         """The templates of a key, in the order they were made."""
         return tuple(self._templates.get(key, ()))
 
     def make(
-        self, key: TemplateKey, order: Sequence[str], hints: Mapping[str, int], dims: Sequence[int], workload: Workload
+        self,
+        key: TemplateKey,
+        order: Sequence[str],
+        hints: Mapping[str, int],
+        dims: Sequence[int],
+        workload: Workload,
+        rows: int = 1,
     ) -> Template | None:
-        """A new template for a row that no known one covers; None where symbols cannot work."""
-        with self._lock:
-            if key in self._failed:
-                return None
-            from oracle.closedform.symbolic import make_template  # needs torch; templates from a file do not
+        """A new template for rows that no known one covers, the first of which gives the hints.
 
+        None where the rows are to be traced one by one: symbols cannot work, or it would not pay yet.
+        """
+        with self._lock:
+            if key in self._refused:
+                return None
+            if self._traced[key] + rows <= self._patience:
+                self._traced[key] += rows
+                return None
+            from oracle.cells import is_structural  # need torch; templates from a file do not
+            from oracle.closedform.symbolic import make_template
+
+            if is_structural(key.kind):
+                self._refused.add(key)
+                return None
             try:
                 template = make_template(key, order, hints, dims, workload)
             except OracleError:
                 # The row itself may be at fault; its concrete trace will say so, or answer.
-                self._failed.add(key)
+                self._refused.add(key)
                 return None
             self._templates.setdefault(key, []).append(template)
             self.made += 1

@@ -32,6 +32,7 @@ CHUNK = 40_000
 """Candidates costed at a time: large enough for arrays to pay, small enough for the processor's cache."""
 
 _FEW = 16  # below this, plain ints beat arrays
+_PATIENCE = 16  # cells that are traced one by one before a template pays
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,8 +128,7 @@ def score_many(
         networks = list(networks)
         if 0 < len(networks) <= _FEW and not asked.training:
             few = cost_few(templates, networks, asked, list(places.values()))
-            if few is not None:
-                return _scores([few], networks, asked, places, trust)
+            return _scores([few], networks, asked, places, trust)
         networks = Population.of(networks)
     population = networks
     if population.size > _FEW:
@@ -145,7 +145,7 @@ def score_many(
 @lru_cache(maxsize=1)
 def shared_store() -> TemplateStore:
     """The templates of this process."""
-    return TemplateStore()
+    return TemplateStore(_PATIENCE)
 
 
 def _scores(

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from oracle.cells import is_structural
 from oracle.closedform import TemplateStore
 from oracle.config import cfg_from_dict
 from oracle.counting.chain import NetCount, count_net, count_table, trace_whole
@@ -68,8 +69,12 @@ def test_cells_add_up_to_the_whole_network(family: str, workload: dict[str, Any]
     "workload", [WORKLOADS[0], WORKLOADS[5], WORKLOADS[6]], ids=("inference", "engine", "training")
 )
 def test_closed_forms_equal_the_trace(family: str, workload: dict[str, Any]) -> None:
-    nets = FORMS[family]
-    found = score_many(nets, ["t4"], store=TemplateStore(), **workload)
+    nets, store = FORMS[family], TemplateStore()
+    found = score_many(nets, ["t4"], store=store, **workload)
+    kinds = {cell.kind for net in nets for cell in net.cells}
+    assert store.kinds() == {kind for kind in kinds if not is_structural(kind)} | (
+        {"cross_entropy"} if workload["mode"] == "training" else set()
+    )
     for row, net in enumerate(nets):
         one = score(net, ["t4"], **workload)
         for name in ("macs", "flops", "params", "activations", "traffic_bytes", "peak_memory_bytes"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from torch import nn
 
 from oracle.cells import make_cell
 from oracle.cells.registry import register_cell
-from oracle.closedform import TemplateStore, cost_few, cost_population
+from oracle.closedform import TemplateStore, cost_few, cost_population, evaluate
 from oracle.config import cfg_from_dict, load_cfg
 from oracle.devices import load_device
 from oracle.errors import OracleError
@@ -30,16 +31,19 @@ _BN: dict[str, Any] = {"activation": "relu", "inplace": True, "bn_eps": 1e-5, "b
 
 
 def assert_equal(nets: list[NetSpec], workload: Workload) -> None:
-    costs = cost_population(_STORE, Population.of(nets), workload, [_DEVICE])
+    """By whole templates, as for few candidates, and by their parts, as for many."""
     fields: dict[str, Any] = {name: getattr(workload, name) for name in Workload.__dataclass_fields__}
-    for row, net in enumerate(nets):
-        expected = score(net, [_DEVICE], **fields)
-        found = {
-            name: int(getattr(costs, name)[row])
-            for name in ("macs", "flops", "params", "activations", "traffic_bytes", "peak_memory_bytes")
-        }
-        assert found == {name: getattr(expected, name) for name in found}, net
-        assert costs.latency_s[0, row] * 1e3 == pytest.approx(expected.latency_ms["rtx-4090"], rel=1e-12)
+    for few in (evaluate._FEW, 0):
+        with mock.patch.object(evaluate, "_FEW", few):
+            costs = cost_population(_STORE, Population.of(nets), workload, [_DEVICE])
+        for row, net in enumerate(nets):
+            expected = score(net, [_DEVICE], **fields)
+            found = {
+                name: int(getattr(costs, name)[row])
+                for name in ("macs", "flops", "params", "activations", "traffic_bytes", "peak_memory_bytes")
+            }
+            assert found == {name: getattr(expected, name) for name in found}, net
+            assert costs.latency_s[0, row] * 1e3 == pytest.approx(expected.latency_ms["rtx-4090"], rel=1e-12)
 
 
 @settings(max_examples=40)
@@ -62,7 +66,6 @@ def test_ints_and_arrays_agree(nets: list[NetSpec], runtime: str) -> None:
     workload = Workload(runtime=runtime, batch_size=2)
     arrays = cost_population(_STORE, Population.of(nets), workload, [_DEVICE])
     few = cost_few(_STORE, nets, workload, [_DEVICE])
-    assert few is not None
     for name in ("macs", "flops", "params", "activations", "traffic_bytes", "peak_memory_bytes"):
         assert np.array_equal(getattr(few, name), getattr(arrays, name))
     assert few.latency_s == pytest.approx(arrays.latency_s, rel=1e-12)
@@ -75,8 +78,8 @@ def test_runs_of_different_lengths_side_by_side() -> None:
         assert_equal(nets, Workload(mode="training", runtime=runtime))
 
 
-def _vit(layers: int, hidden: int) -> NetSpec:
-    keys = {"PATCH_SIZE": 8, "NUM_LAYERS": layers, "NUM_HEADS": 2, "HIDDEN_DIM": hidden, "MLP_DIM": 16}
+def _vit(layers: int, hidden: int, heads: int = 2) -> NetSpec:
+    keys = {"PATCH_SIZE": 8, "NUM_LAYERS": layers, "NUM_HEADS": heads, "HIDDEN_DIM": hidden, "MLP_DIM": 16}
     return to_spec(cfg_from_dict({"MODEL": {"TYPE": "vit"}, "VIT": keys, "TRAIN": {"IM_SIZE": 16}}))
 
 
@@ -85,7 +88,6 @@ def test_equal_cells_on_smaller_and_smaller_images_are_no_repetitions(mode: str)
     nets = [_shrinking(stages) for stages in (1, 3, 4)]
     assert_equal(nets, Workload(mode=mode))
     few = cost_few(_STORE, nets, Workload(), [])
-    assert few is not None
     assert few.macs.tolist() == [score(net).macs for net in nets]
 
 
@@ -119,6 +121,20 @@ def test_cells_without_a_closed_form_are_traced_one_by_one() -> None:
     nets = [NetSpec((CellSpec.make("test_specialising", w_in=width),), (4, 8)) for width in (2, 3, 3, 5)]
     assert make_cell(nets[0].cells[0]) is not None
     assert_equal(nets, Workload())
+
+
+def test_a_patient_store_traces_a_few_cells_before_it_makes_templates() -> None:
+    nets = [_vit(1, 8 * heads, heads) for heads in range(2, 8)]
+    patient, other = TemplateStore(patience=4), TemplateStore()
+    for count in (1, 2, 6):
+        for cost in (cost_few, cost_population):
+            asked = nets[:count] if cost is cost_few else Population.of(nets[:count])
+            found, expected = (cost(store, asked, Workload(), [_DEVICE]) for store in (patient, other))
+            assert found.traffic_bytes.tolist() == expected.traffic_bytes.tolist()
+            assert found.latency_s == pytest.approx(expected.latency_s, rel=1e-12)
+        if count == 1:
+            assert (len(patient), len(other)) == (0, 3)
+    assert len(patient) == len(other)
 
 
 def test_numbers_beyond_62_bits_are_an_error() -> None:
