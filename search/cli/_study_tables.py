@@ -45,7 +45,7 @@ def record_tables(results: Results, records: Sequence[Record], title: str) -> li
     shown = [name for name in (*shown, "macs", "params") if name not in names]
     columns = [
         Column("Trial", [str(record.number) for record in records], number=True),
-        Column("Network", [_network(record) for record in records]),
+        Column("Network", _networks(results, records)),
         *(_numbers(name, [record.values[i] for record in records]) for i, name in enumerate(names)),
         *(_numbers(name, [record.scores[name] for record in records]) for name in shown),
     ]
@@ -56,7 +56,7 @@ def record_tables(results: Results, records: Sequence[Record], title: str) -> li
     ]
 
 
-def trial_tables(records: Sequence[Record]) -> list[RenderableType]:
+def trial_tables(results: Results, records: Sequence[Record]) -> list[RenderableType]:
     """Every trial on a line."""
     return [
         Grid(
@@ -66,7 +66,7 @@ def trial_tables(records: Sequence[Record]) -> list[RenderableType]:
                 Column("From", [_origin(record) for record in records]),
                 Column("Values", [", ".join(f"{value:.6g}" for value in record.values) for record in records]),
                 Column("Broken", [_broken(record) for record in records]),
-                Column("Network", [_network(record) for record in records]),
+                Column("Network", _networks(results, records)),
             )
         )
     ]
@@ -77,7 +77,7 @@ def rerank_tables(results: Results, ranked: Sequence[Ranked], device: str) -> li
     names = [objective.name for objective in results.plan.objectives]
     columns = [
         Column("Trial", [str(row.record.number) for row in ranked], number=True),
-        Column("Network", [_network(row.record) for row in ranked]),
+        Column("Network", _networks(results, [row.record for row in ranked])),
         _numbers(f"latency_ms@{device}", [row.latency_ms for row in ranked]),
         *(_numbers(name, [row.record.values[i] for row in ranked]) for i, name in enumerate(names)),
         Column("Front there", ["yes" if row.on_front else "" for row in ranked]),
@@ -105,8 +105,15 @@ def _one_line(text: str) -> str:
     return line if len(line) <= 200 else line[:197] + "..."
 
 
-def _network(record: Record) -> str:
-    return ", ".join(f"{key.rpartition('.')[2]} {_value(value)}" for key, value in record.config.items())
+def _networks(results: Results, records: Sequence[Record]) -> list[str]:
+    """What tells the networks of a study apart: the values of the keys that its space varies."""
+    from search.study.params import Parameters  # brings optuna's distributions
+
+    keys = Parameters.of(results.plan.space).varying
+    return [
+        ", ".join(f"{key.rpartition('.')[2]} {_value(r.config[key])}" for key in keys if key in r.config)
+        for r in records
+    ]
 
 
 def _value(value: object) -> str:
@@ -114,7 +121,9 @@ def _value(value: object) -> str:
 
 
 def _numbers(name: str, values: Sequence[float]) -> Column:
-    return Column(name, aligned(list(values)), number=True)
+    if all(float(value).is_integer() for value in values):
+        return Column(name, [f"{int(value):,}" for value in values], number=True)
+    return Column(name, aligned(list(values), most=8), number=True)
 
 
 def _origin(record: Record) -> str:

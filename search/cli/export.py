@@ -35,7 +35,7 @@ def _run(args: argparse.Namespace) -> int:
     results = opened(args)
     deliver(
         args,
-        table=lambda: trial_tables(results.trials),
+        table=lambda: trial_tables(results, results.trials),
         data=lambda: {"study": results.plan.name, "plan": results.plan.values, "trials": results.rows()},
         rows=results.rows,
     )

@@ -40,7 +40,7 @@ def _run(args: argparse.Namespace) -> int:
     rows = [row for row in results.rows() if args.outcome in (None, row["outcome"])]
     deliver(
         args,
-        table=lambda: trial_tables(chosen),
+        table=lambda: trial_tables(results, chosen),
         data=lambda: {"study": results.plan.name, "trials": rows},
         rows=lambda: rows,
     )

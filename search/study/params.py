@@ -83,6 +83,15 @@ class Parameters:
                     yield item
 
     @property
+    def varying(self) -> tuple[str, ...]:
+        """The dotted keys that have more than one value."""
+
+        def varies(held: Parameter | tuple[Any, ...] | _Fixed) -> bool:
+            return any(map(varies, held)) if isinstance(held, tuple) else isinstance(held, Parameter)
+
+        return tuple(key for key, held in self.keys.items() if varies(held))
+
+    @property
     def distributions(self) -> dict[str, BaseDistribution]:
         """Name -> distribution: what `Study.ask` takes."""
         return {parameter.name: parameter.distribution for parameter in self}
