@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oracle.report.facts import PairFacts, Population, PopulationValue
+from oracle.report.facts import PairFacts, Population, PopulationValue, knob_of
 from search.pareto import Agreement, agreement, device_ranks, non_dominated
 
 __all__ = ["MOST", "Details", "Value", "population", "spread"]
@@ -80,7 +80,7 @@ def population(
             )
             for name, value in values.items()
         },
-        knobs=spread(knobs),
+        knobs={name: knob_of(column) for name, column in spread(knobs).items()},
         extra=spread(extra),
         pairs=tuple(_pair(pair, at) for pair in pairs),
         total=size,

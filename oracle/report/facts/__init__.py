@@ -7,6 +7,7 @@ or trial, and nothing here knows how anything looks.
 from __future__ import annotations
 
 from oracle.report.facts.devices import DeviceFacts, Stated, device_facts
+from oracle.report.facts.knobs import Knob, knob_of
 from oracle.report.facts.networks import NetworkFacts, OnDevice, Runtimes, network_facts, runtime_facts
 from oracle.report.facts.population import PairFacts, Population, PopulationValue, population_of
 from oracle.report.facts.run import RunFacts, run_facts
@@ -16,6 +17,7 @@ from oracle.report.facts.training import MemoryParts, TrainingFacts, training_fa
 __all__ = [
     "ConstraintFacts",
     "DeviceFacts",
+    "Knob",
     "MemoryParts",
     "NetworkFacts",
     "ObjectiveFacts",
@@ -29,6 +31,7 @@ __all__ = [
     "StudyFacts",
     "TrainingFacts",
     "device_facts",
+    "knob_of",
     "network_facts",
     "population_of",
     "run_facts",

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from oracle.report.facts.knobs import Knob
+
 if TYPE_CHECKING:
     from oracle.query import Cost
 
@@ -58,7 +60,7 @@ class Population:
         latency_ms: device -> column.
         ranks: device -> rank of each among all candidates, 1 for the fastest; equal ones share the best of their ranks.
         values: name -> what latency is weighed against, the first being the one to begin with.
-        knobs: name -> what distinguishes candidates: numbers or texts.
+        knobs: name -> what distinguishes candidates.
         extra: name -> further columns, for the table.
         pairs: of devices.
         total: how many candidates there are; more than there are names where only some are shown.
@@ -70,7 +72,7 @@ class Population:
     latency_ms: Mapping[str, Sequence[float]]
     ranks: Mapping[str, Sequence[int]]
     values: Mapping[str, PopulationValue]
-    knobs: Mapping[str, Sequence[Any]]
+    knobs: Mapping[str, Knob]
     extra: Mapping[str, Sequence[Any]]
     pairs: tuple[PairFacts, ...]
     total: int

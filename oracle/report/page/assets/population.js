@@ -6,7 +6,7 @@ const candidateTip = (population, row) => {
     pairs.push([device, `${time(column[row])}, rank ${integer(population.ranks[device][row])}`]);
   }
   for (const [name, { column }] of Object.entries(population.values)) pairs.push([titleOf(name), valued(name, column[row])]);
-  for (const [name, column] of Object.entries(population.knobs)) pairs.push([name, valued(name, column[row])]);
+  for (const [name, { column }] of Object.entries(population.knobs)) pairs.push([name, valued(name, column[row])]);
   return [population.names[row], pairs];
 };
 
@@ -45,7 +45,8 @@ const populationTable = (population, chosen) => {
       { key: `rank@${device}`, title: "Rank", shown: device, values: population.ranks[device] },
     ]),
     ...Object.entries(population.values).map(([name, { column }]) => ({ key: name, title: titleOf(name), unit: name in PLAIN ? "" : UNITS[name], values: column })),
-    ...Object.entries({ ...population.knobs, ...population.extra }).map(([name, values]) => ({ key: name, title: name, values })),
+    ...Object.entries(population.knobs).map(([name, { column }]) => ({ key: name, title: name, values: column })),
+    ...Object.entries(population.extra).map(([name, values]) => ({ key: name, title: name, values })),
   ];
   const noun = population.noun;
   const table = dataTable(capital(noun), columns, noun, {

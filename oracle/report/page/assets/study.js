@@ -68,7 +68,7 @@ const rejections = (study) => {
 
 const coordinates = (study, population, chosen) => {
   const columns = [
-    ...Object.entries(population.knobs).filter(([, values]) => new Set(values).size > 1).map(([name, values]) => ({ name, values, better: "" })),
+    ...Object.entries(population.knobs).filter(([, { labels }]) => labels.length > 1).map(([name, { column }]) => ({ name, values: column, better: "" })),
     ...study.objectives.map(({ name, maximise, column }) => ({ name, values: column, better: maximise ? "more" : "less" })),
   ];
   if (columns.length < 2) return null;

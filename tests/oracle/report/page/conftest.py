@@ -20,6 +20,7 @@ from oracle.report.facts import (
     PopulationValue,
     StudyFacts,
     device_facts,
+    knob_of,
     run_facts,
     runtime_facts,
     training_facts,
@@ -80,7 +81,10 @@ def population(size: int = SIZE) -> Population:
             "macs": PopulationValue(macs.tolist(), True, fronts),
             "params": PopulationValue((macs // 50).tolist(), True, fronts),
         },
-        knobs={"REGNET.DEPTH": rng.integers(12, 29, size).tolist(), "STEM": ["simple", "res"] * (size // 2)},
+        knobs={
+            "REGNET.DEPTH": knob_of(rng.integers(12, 29, size).tolist()),
+            "STEM": knob_of(["simple", "res"] * (size // 2)),
+        },
         extra={},
         pairs=(PairFacts(DEVICES, 0.25, 12, size * (size - 1) // 2, (3, 4, 1.5, 1.25)),),
         total=250_000 if size == SIZE else size,
@@ -105,7 +109,10 @@ def population_page(make_page: Callable[[PageFacts], Path]) -> Path:
 def study_page(make_page: Callable[[PageFacts], Path]) -> Path:
     """Twelve trials of a study with two objectives."""
     found = population(12)
-    found = replace(found, knobs={**found.knobs, "REGNET.W0": list(range(8, 104, 8)), "REGNET.WA": list(range(12))})
+    found = replace(
+        found,
+        knobs={**found.knobs, "REGNET.W0": knob_of(list(range(8, 104, 8))), "REGNET.WA": knob_of(list(range(12)))},
+    )
     quality = [0.5, 0.7, 0.6, 0.9, 0.8, 0.65, 0.95, 0.4, 0.3, 0.2, 0.1, 0.85]
     front = [0, 6]
     study = StudyFacts(

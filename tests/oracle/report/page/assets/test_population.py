@@ -43,7 +43,7 @@ def test_bars_of_knobs_are_shares_of_all_and_of_the_best(
     browser: Browser, settled: Settle, population_page: Path
 ) -> None:
     driver = browser(population_page)
-    depth, size = facts(driver, "population.knobs['REGNET.DEPTH']"), 10_000
+    depth, size = facts(driver, "population.knobs['REGNET.DEPTH'].column"), 10_000
     labels = [node.get_attribute("aria-label") for node in driver.find_elements("css selector", ".smalls .bin")]
     assert len(labels) == 17 + 2  # depths 12 to 28, two stems
     share = float(re.search(r"^12: (.*?) %", labels[0])[1])  # type: ignore[index]

@@ -109,7 +109,7 @@ def test_the_filter_of_the_table_selects_in_the_figures(
     browser: Browser, settled: Settle, population_page: Path
 ) -> None:
     driver = browser(population_page)
-    depth = facts(driver, "population.knobs['REGNET.DEPTH']")
+    depth = facts(driver, "population.knobs['REGNET.DEPTH'].column")
     driver.find_element("css selector", "#population input[type=search]").send_keys("regnet.depth=12")
     settled(driver)
     assert status(driver) == f"{depth.count(12)} of 10,000 candidates selected"
@@ -124,7 +124,7 @@ def test_the_pointer_finds_the_nearest_candidate(
     driver = browser(population_page)
     said = hover(driver, driver.find_elements("css selector", "#population .best")[5])
     row = int(said.split("\n")[0].removeprefix("row "))
-    assert f"REGNET.DEPTH\n{facts(driver, 'population.knobs')['REGNET.DEPTH'][row]}" in said
+    assert f"REGNET.DEPTH\n{facts(driver, 'population.knobs')['REGNET.DEPTH']['column'][row]}" in said
     assert driver.find_element("css selector", ".ring").get_attribute("visibility") == "visible"
     assert hover(driver, driver.find_element("css selector", "h1")) == ""
 

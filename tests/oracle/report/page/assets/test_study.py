@@ -50,7 +50,7 @@ def test_the_front_of_every_snapshot_is_a_line(browser: Browser, study_page: Pat
 def test_ranges_on_axes_select_together(browser: Browser, settled: Settle, study_page: Path) -> None:
     driver = browser(study_page)
     depth = driver.execute_script(
-        "return JSON.parse(document.getElementById('facts').textContent).population.knobs['REGNET.DEPTH']"
+        "return JSON.parse(document.getElementById('facts').textContent).population.knobs['REGNET.DEPTH'].column"
     )
     table = driver.find_element("css selector", "#population .table .status")
     assert table.text == "12 candidates"
