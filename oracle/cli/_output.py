@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
     from oracle.report.page import PageFacts
 
-__all__ = ["add_page", "deliver", "deliver_page"]
+__all__ = ["add_figure", "add_page", "deliver", "deliver_figure", "deliver_page"]
 
+_WIDTH = 7.2  # inches: a journal's page; one of its columns is 3.5
 _FORMATS = {".json": "json", ".csv": "csv"}
 
 
@@ -71,3 +72,47 @@ def deliver_page(output: str, page: PageFacts) -> None:
         return
     write_page(output, page)
     write(f"{output}: {page.title}\n")
+
+
+def add_figure(parser: argparse.ArgumentParser, default: str) -> None:
+    """Where a figure goes, and how wide it is."""
+    group = parser.add_argument_group("figure")
+    group.add_argument(
+        "-o", "--output", default=default, metavar="FILE", help=f"ends in svg, png or pdf (default: {default})"
+    )
+    group.add_argument(
+        "--width",
+        type=_inches,
+        default=_WIDTH,
+        metavar="INCHES",
+        help=f"default: {_WIDTH}, both columns of a page; 3.5 is one",
+    )
+
+
+def deliver_figure(args: argparse.Namespace, make: Callable[[], Any]) -> None:
+    """Make and write a figure, and say where.
+
+    Args:
+        args: parsed, with the flags of `add_figure`.
+        make: makes it; asked once the file's name is known to be one.
+
+    Raises:
+        OracleError: another suffix, no matplotlib, or a file that cannot be written.
+    """
+    from oracle.report.console import write
+    from oracle.report.plot import format_of, write_figure
+
+    format_of(args.output)
+    write_figure(args.output, make())
+    write(f"{args.output}\n")
+
+
+def _inches(text: str) -> float:
+    """A width, for argparse."""
+    try:
+        width = float(text)
+    except ValueError:
+        width = 0.0
+    if not 1 <= width <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is no width in inches from 1 to 100")
+    return width

@@ -16,16 +16,36 @@ from oracle.cli import (
     measure,
     networks,
     ops,
+    plot,
     probe,
     rank,
     report,
+    roofline,
     score,
     validate,
 )
 from oracle.errors import OracleError
 
-__all__ = ["TRACEBACK", "Parser", "Version", "parser"]
+__all__ = ["COMMANDS", "TRACEBACK", "Parser", "Version", "parser"]
 
+COMMANDS = (
+    score,
+    ops,
+    rank,
+    report,
+    roofline,
+    plot,
+    fit,
+    knobs,
+    devices,
+    networks,
+    probe,
+    measure,
+    import_,
+    calibrate,
+    validate,
+)
+"""In the order of the help."""
 TRACEBACK = "--traceback"
 
 _DESCRIPTION = """\
@@ -40,6 +60,7 @@ examples:
   oracle ops ResNet-50 --device t4 --by class
   oracle rank configs/networks/regnetx --device rtx-4090 --device jetson-agx-orin
   oracle report ResNet-50 --device t4 --batch 64 -o page.html
+  oracle roofline ResNet-50 --device t4 --batch 64 -o fig.svg
   oracle fit ResNet-50 --device t4
   oracle knobs RegNetX-400MF --device t4
   oracle devices jetson-agx-orin
@@ -85,20 +106,6 @@ def parser() -> argparse.ArgumentParser:
     main.add_argument("--version", action=Version, nargs=0, help="show the version and exit")
     main.add_argument(TRACEBACK, action="store_true", help="show where a defect of the oracle arose")
     commands = main.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (
-        score,
-        ops,
-        rank,
-        report,
-        fit,
-        knobs,
-        devices,
-        networks,
-        probe,
-        measure,
-        import_,
-        calibrate,
-        validate,
-    ):
+    for command in COMMANDS:
         command.add(commands)
     return main

@@ -17,6 +17,7 @@ COMMANDS = (
     "search.cli.sweep",
     "search.cli.pareto",
     "search.cli.report",
+    "search.cli.plot",
     "search.cli.run",
     "search.cli.worker",
     "search.cli.resume",

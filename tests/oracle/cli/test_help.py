@@ -8,27 +8,11 @@ from typing import Any
 
 import pytest
 
-from oracle.cli import (
-    _parser,
-    calibrate,
-    devices,
-    fit,
-    import_,
-    knobs,
-    measure,
-    networks,
-    ops,
-    probe,
-    rank,
-    report,
-    score,
-    validate,
-)
+from oracle.cli import _parser
+from oracle.cli._parser import COMMANDS
 from oracle.spec import DTYPES, LAYOUTS, MODES, OPTIMIZERS, RUNTIMES
 
 Run = Callable[..., Any]
-
-COMMANDS = (score, ops, rank, report, fit, knobs, devices, networks, probe, measure, import_, calibrate, validate)
 
 # what a user has and no test
 OWN = (
