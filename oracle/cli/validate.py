@@ -43,7 +43,7 @@ def add(commands: Any) -> None:
 def _run(args: argparse.Namespace) -> int:
     from oracle.query import compare
     from oracle.report.console import show
-    from oracle.report.parity import FORMATS, write_parity
+    from oracle.report.plot import FORMATS, parity_figure, write_figure
     from oracle.report.rows import comparison_rows
     from oracle.report.table import comparison_tables
 
@@ -51,7 +51,7 @@ def _run(args: argparse.Namespace) -> int:
     (device,) = devices_of([args.device])
     found = compare(device, args.measurements, **model_of(args), **selection_of(args))
     if is_figure:
-        write_parity(args.output, found)
+        write_figure(args.output, parity_figure(found))
         show(comparison_tables(found, args.worst))
         return 0
     deliver(

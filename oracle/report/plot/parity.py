@@ -2,46 +2,22 @@
 
 from __future__ import annotations
 
-import io
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oracle.errors import MissingDependencyError, OracleError
+from oracle.report.plot.style import styled
 
 if TYPE_CHECKING:
     from oracle.query import Case, Comparison
 
-__all__ = ["FORMATS", "parity_figure", "write_parity"]
-
-FORMATS = ("svg", "png", "pdf")
-"""Suffixes of files that figures are written as."""
+__all__ = ["parity_figure"]
 
 _OTHERS = "others"
 _SHOWN = 9  # families with a colour of their own: more cannot be told apart
 
 
-def write_parity(path: str | Path, found: Comparison) -> None:
-    """Write the parity plot of a comparison; the suffix says the format.
-
-    Raises:
-        MissingDependencyError: matplotlib is not installed.
-        OracleError: another suffix, or a file that cannot be written.
-    """
-    from oracle.report.export import write_bytes
-
-    suffix = Path(path).suffix.lower().removeprefix(".")
-    if suffix not in FORMATS:
-        raise OracleError(f"output={str(path)!r}: expected a name that ends in {', '.join(FORMATS)}")
-    content = io.BytesIO()
-    # Without a date and with fixed ids the same comparison gives the same file.
-    dated = {"Date": None} if suffix == "svg" else {"CreationDate": None} if suffix == "pdf" else {}
-    with _matplotlib().rc_context({"svg.hashsalt": "parity", "svg.fonttype": "none"}):
-        parity_figure(found).savefig(content, format=suffix, metadata=dated, dpi=150)
-    write_bytes(path, content.getvalue())
-
-
+@styled
 def parity_figure(found: Comparison) -> Any:
     """The figure (matplotlib's): both axes logarithmic, in milliseconds per image, a colour per family.
 
@@ -50,11 +26,10 @@ def parity_figure(found: Comparison) -> Any:
     Raises:
         MissingDependencyError: matplotlib is not installed.
     """
-    _matplotlib()
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    figure = Figure(figsize=(6, 6), layout="constrained")
+    figure = Figure(figsize=(4.5, 4.5), layout="constrained")
     axes = figure.add_subplot()
     points = [_point(case) for case in found.cases]
     for name, own in _groups(points).items():
@@ -74,7 +49,7 @@ def parity_figure(found: Comparison) -> Any:
     axes.set_xlabel("measured, ms per image")
     axes.set_ylabel("predicted, ms per image")
     axes.set_title(f"{found.device}: {len(points)} networks, MAPE {found.mape:.1%}, tau {found.kendall_tau:.3f}")
-    axes.legend(fontsize="small")
+    axes.legend()
     return figure
 
 
@@ -91,11 +66,3 @@ def _groups(points: Sequence[tuple[str, float, float]]) -> dict[str, list[tuple[
     for family, x, y in points:
         groups.setdefault(family if family in often else _OTHERS, []).append((x, y))
     return groups
-
-
-def _matplotlib() -> Any:
-    try:
-        import matplotlib as mpl
-    except ImportError:
-        raise MissingDependencyError("figures need matplotlib: pip install 'nas-cost-oracle[plot]'") from None
-    return mpl
