@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from oracle.report.captions import workload_caption
+from oracle.report.captions import trust_caption, workload_caption
 from oracle.report.grid import Column, Grid
 from oracle.report.units import aligned
 
@@ -52,7 +52,7 @@ def record_tables(results: Results, records: Sequence[Record], title: str) -> li
     goals = ", ".join(map(str, results.plan.objectives))
     return [
         Grid(tuple(columns), f"{title}: {goals}"),
-        Text(workload_caption(results.plan.workload), style="dim"),
+        Text(f"{workload_caption(results.plan.workload)}\n{trust_caption(results.plan.trust)}", style="dim"),
     ]
 
 
@@ -82,7 +82,9 @@ def rerank_tables(results: Results, ranked: Sequence[Ranked], device: str) -> li
         *(_numbers(name, [row.record.values[i] for row in ranked]) for i, name in enumerate(names)),
         Column("Front there", ["yes" if row.on_front else "" for row in ranked]),
     ]
-    return [Grid(tuple(columns), f"{results.plan.name} on {device}, the fastest first; nothing was evaluated again")]
+    title = f"{results.plan.name} on {device}, the fastest first; nothing was evaluated again"
+    caption = f"{workload_caption(results.plan.workload)}\n{trust_caption(results.trust_on(device))}"
+    return [Grid(tuple(columns), title), Text(caption, style="dim")]
 
 
 def progress_view(progress: Progress) -> RenderableType:

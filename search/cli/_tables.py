@@ -9,7 +9,7 @@ import numpy as np
 from rich.console import RenderableType
 from rich.text import Text
 
-from oracle.report.captions import workload_caption
+from oracle.report.captions import trust_caption, workload_caption
 from oracle.report.grid import Column, Grid
 from oracle.report.units import aligned, percent, prefix, stated
 
@@ -121,6 +121,8 @@ def sweep_tables(result: SweepResult, wanted: int | None = None) -> list[Rendera
             totals=1,
         )
     )
+    if result.devices:
+        lines.append(trust_caption(result.trust))
     return [*found, Text("\n".join(lines))]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from oracle.calibration import Calibration
 from oracle.devices import Device
 from oracle.errors import ConfigError, OracleError
 from oracle.families import to_spec
@@ -60,12 +61,15 @@ class Gate:
         space: whose members are checked.
         bounds: to obey.
         devices, workload: what scores are for.
+        model, calibrations: what predicts latency, as in `oracle.score`.
     """
 
     space: Space = field(repr=False)
     bounds: Sequence[Bound]
     devices: Sequence[Device] = field(repr=False)
     workload: Workload
+    model: str = "roofline"
+    calibrations: Sequence[Calibration] = field(default=(), repr=False)
 
     def check(self, config: Mapping[str, Any]) -> Candidate:
         """Everything about one config; a config without a network breaks every constraint by 1.
@@ -92,7 +96,7 @@ class Gate:
     def score(self, networks: Population | Sequence[NetSpec]) -> Scores:
         """The columns of `oracle.score_many`."""
         workload = {name: getattr(self.workload, name) for name in Workload.__dataclass_fields__}
-        return score_many(networks, self.devices, **workload)
+        return score_many(networks, self.devices, model=self.model, calibrations=self.calibrations, **workload)
 
     def _structure(self, cfg: Any) -> float:
         """The space's rule about stages: 0 where it is kept, else how far off, relative to the limit."""

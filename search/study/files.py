@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from yacs.config import CfgNode
 
+from oracle.calibration import Calibration, load_calibration
+from oracle.calibration.files import from_yaml, to_yaml
 from oracle.config import workload_of
 from oracle.config.files import layers, locate
 from oracle.devices import Device
-from oracle.errors import ConfigError, DeviceError, WorkloadError
+from oracle.errors import ConfigError, DeviceError, OracleError, WorkloadError
+from oracle.query.calibrated import MODELS, Trust, calibration_for, checked_calibrations
 from oracle.query.devices import find_devices
+from oracle.query.fitted import fitted_places
 from oracle.spec import Workload
 from search.objectives import check_quality
 from search.space import Space, load_space, space_of
@@ -35,6 +39,8 @@ def default_study() -> CfgNode:
             "SPACE": "",  # name of a shipped space, path of a file, or a mapping with SETUP
             "DEVICES": [],  # scored in any case: those of objectives and constraints are added
             "COST": {},  # BATCH_SIZE, DTYPE, MODE, RUNTIME, LAYOUT; what is absent is the space's
+            "MODEL": "roofline",  # of latency; or calibrated, see oracle.score
+            "CALIBRATIONS": [],  # files of your own, from `oracle calibrate`
             "OBJECTIVES": [],  # `maximise quality`, `minimise latency_ms@t4`, ...
             "CONSTRAINTS": [],  # `params <= 6e6`, `4.5 <= latency_ms@t4 <= 5`, ...; beside the space's own
             "QUALITY": {"TYPE": "none"},  # see search.objectives
@@ -62,6 +68,7 @@ class StudyPlan:
         space: where candidates come from.
         devices: scored for every candidate, in order.
         workload: what all scores are for.
+        model, calibrations: what predicts latency, as in `oracle.score`.
         objectives, bounds: as the file's OBJECTIVES and CONSTRAINTS with those of the space.
         quality: the QUALITY section.
         sampler: the SAMPLER section.
@@ -74,6 +81,8 @@ class StudyPlan:
     space: Space = field(repr=False)
     devices: tuple[Device, ...] = field(repr=False)
     workload: Workload
+    model: str
+    calibrations: tuple[Calibration, ...] = field(repr=False)
     objectives: tuple[Objective, ...]
     bounds: tuple[Bound, ...]
     quality: Mapping[str, Any]
@@ -84,6 +93,11 @@ class StudyPlan:
     seed: int
     probe: int
     values: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def trust(self) -> Mapping[str, Trust]:
+        """Device name -> how far to trust its latencies; nothing where they are bounds."""
+        return fitted_places(self.devices, self.workload, self.model, self.calibrations)[1]
 
 
 def load_study(source: str | Path) -> StudyPlan:
@@ -130,11 +144,16 @@ def study_of(values: Mapping[str, Any], name: str = "", directory: Path | None =
         )
         raise ConfigError(f"value {quality['TYPE']!r}, but {rule}", key="QUALITY.TYPE")
     sampler = _sampler(cfg.SAMPLER, space)
+    places = (*devices, *find_devices(device for device in spoken if device and device not in names))
+    workload = _workload(cfg.COST, space)
+    own = _model(cfg.MODEL, cfg.CALIBRATIONS, places, workload, directory or Path())
     return StudyPlan(
         name=_name(cfg.NAME or name or "study"),
         space=space,
-        devices=(*devices, *find_devices(device for device in spoken if device and device not in names)),
-        workload=_workload(cfg.COST, space),
+        devices=places,
+        workload=workload,
+        model=cfg.MODEL,
+        calibrations=own,
         objectives=objectives,
         bounds=bounds,
         quality=quality,
@@ -149,6 +168,8 @@ def study_of(values: Mapping[str, Any], name: str = "", directory: Path | None =
             "SPACE": {"SETUP": dict(space.setup)},
             "DEVICES": [_lasting(source, directory or Path()) for source in cfg.DEVICES],
             "COST": dict(cfg.COST),
+            "MODEL": cfg.MODEL,
+            "CALIBRATIONS": [to_yaml(item) for item in own],  # their content, which reaches every machine
             "OBJECTIVES": [str(objective) for objective in objectives],
             "CONSTRAINTS": list(cfg.CONSTRAINTS),
             "QUALITY": quality,
@@ -174,7 +195,7 @@ def _merged(values: Mapping[str, Any]) -> CfgNode:
     for section in ("QUALITY", "COST"):
         if not isinstance(given.get(section, {}), Mapping):
             raise ConfigError(f"value {given[section]!r}: expected a mapping", key=section)
-    for key in ("DEVICES", "CONSTRAINTS", "OBJECTIVES"):
+    for key in ("DEVICES", "CALIBRATIONS", "CONSTRAINTS", "OBJECTIVES"):
         if isinstance(given.get(key), str):
             given[key] = [given[key]]
         if not isinstance(given.get(key, []), (list, tuple)):
@@ -225,6 +246,32 @@ def _workload(values: Mapping[str, Any], space: Space) -> Workload:
         return workload_of(space.base, **{key.lower(): value for key, value in given.items()})
     except WorkloadError as error:
         raise ConfigError(str(error), key="COST") from None
+
+
+def _model(
+    model: Any, sources: Iterable[Any], devices: Sequence[Device], workload: Workload, directory: Path
+) -> tuple[Calibration, ...]:
+    """The user's own calibrations; complains now about what could not predict any candidate."""
+    one_of(model, "MODEL", MODELS)
+    own = tuple(_calibration(source, f"CALIBRATIONS[{i}]", directory) for i, source in enumerate(sources))
+    try:
+        checked_calibrations(model, own, devices)
+        for device in devices if model == "calibrated" else ():
+            calibration_for(device, workload, own)
+    except WorkloadError as error:
+        raise ConfigError(str(error), key="CALIBRATIONS" if own else "MODEL") from None
+    return own
+
+
+def _calibration(source: Any, key: str, directory: Path) -> Calibration:
+    """Of a file, or of the content of one."""
+    try:
+        if "\n" in str(source):
+            return from_yaml(str(source), key)
+        beside = directory / str(source)
+        return load_calibration(beside if beside.is_file() else str(source))
+    except OracleError as error:
+        raise ConfigError(str(error), key=key) from None
 
 
 def _sampler(values: Mapping[str, Any], space: Space) -> dict[str, Any]:

@@ -53,7 +53,7 @@ class Loop:
 
     def __init__(self, plan: StudyPlan, study: Study, quality: Quality | None, watcher: Watcher | None) -> None:
         self.plan, self.study, self.quality, self.watcher = plan, study, quality, watcher
-        self.gate = Gate(plan.space, plan.bounds, plan.devices, plan.workload)
+        self.gate = Gate(plan.space, plan.bounds, plan.devices, plan.workload, plan.model, plan.calibrations)
         self.parameters = Parameters.of(plan.space)
         self.pool = Pool(self.gate, plan.seed, in_order=plan.sampler["TYPE"] == "grid")
         self.index = Index(study)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,11 +12,14 @@ import numpy as np
 from optuna import Study
 
 from oracle._resources import find_config
+from oracle.calibration import Calibration
 from oracle.config import cfg_from_dict, to_yaml
 from oracle.devices import Device
 from oracle.errors import OracleError
 from oracle.families import to_spec
+from oracle.query.calibrated import Trust
 from oracle.query.devices import find_devices
+from oracle.query.fitted import fitted_places
 from oracle.query.many import score_many
 from oracle.spec import NetSpec
 from search.pareto import non_dominated
@@ -137,6 +140,8 @@ class Results:
     def rerank(self, device: str | Path | Device) -> list[Ranked]:
         """Evaluated networks by their latency on another device, the fastest first; nothing is evaluated.
 
+        The model of the study predicts it.
+
         Raises:
             OracleError: an unknown device, or as `spec`.
         """
@@ -146,11 +151,20 @@ class Results:
             return []
         fields = self.plan.workload.__dataclass_fields__
         workload = {name: getattr(self.plan.workload, name) for name in fields}
-        scores = score_many([self.spec(record) for record in found], [place], **workload)
+        specs = [self.spec(record) for record in found]
+        scores = score_many(specs, [place], model=self.plan.model, calibrations=self._own(place), **workload)
         latency = scores.latency_ms[place.name].tolist()
         kept = _on_front(*_with_latency(self.plan.objectives, found, latency))
         rows = [Ranked(*row) for row in zip(found, latency, kept, strict=True)]
         return sorted(rows, key=lambda row: row.latency_ms)
+
+    def trust_on(self, device: str | Path | Device) -> Mapping[str, Trust]:
+        """How far to trust latencies on a device, by its name; nothing where they are bounds."""
+        places = find_devices([device])
+        return fitted_places(places, self.plan.workload, self.plan.model, self._own(places[0]))[1]
+
+    def _own(self, place: Device) -> list[Calibration]:
+        return [item for item in self.plan.calibrations if item.device == place.name]
 
     def rows(self) -> list[dict[str, Any]]:
         """Every trial as a flat mapping: what exports write."""

@@ -15,12 +15,12 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 
 from oracle.errors import ConfigError, OracleError
-from search.study.files import StudyPlan, study_of
+from search.study.files import StudyPlan, default_study, study_of
 
 __all__ = ["create", "load", "plan_of", "quiet"]
 
 # What makes two studies comparable; everything else may change between two runs of one.
-_LASTING = ("SPACE", "DEVICES", "COST", "OBJECTIVES", "CONSTRAINTS", "QUALITY")
+_LASTING = ("SPACE", "DEVICES", "COST", "MODEL", "CALIBRATIONS", "OBJECTIVES", "CONSTRAINTS", "QUALITY")
 
 
 def create(plan: StudyPlan, storage: BaseStorage) -> Study:
@@ -35,11 +35,11 @@ def create(plan: StudyPlan, storage: BaseStorage) -> Study:
         study = optuna.create_study(storage=storage, study_name=plan.name, directions=directions)
     except DuplicatedStudyError:
         study = optuna.load_study(storage=storage, study_name=plan.name)
-        old = study.user_attrs.get("plan")
+        old = {**default_study(), **study.user_attrs.get("plan", values)}
         for key in _LASTING:
-            if old is not None and old.get(key) != values[key]:
+            if old[key] != values[key]:
                 raise ConfigError(
-                    f"the storage has a study {plan.name!r} with another {key}: {_short(old.get(key))}; "
+                    f"the storage has a study {plan.name!r} with another {key}: {_short(old[key])}; "
                     "expected the same, or another NAME",
                     key=key,
                 ) from None

@@ -16,8 +16,9 @@ from oracle.config import workload_of
 from oracle.devices import Device
 from oracle.errors import OracleError, WorkloadError
 from oracle.families.fingerprint import Seen
-from oracle.query.calibrated import checked_calibrations
+from oracle.query.calibrated import Trust, checked_calibrations
 from oracle.query.devices import find_devices
+from oracle.query.fitted import fitted_places
 from oracle.spec import Workload
 from search.space import Space, Tally, load_space
 from search.space.space import REPEATED
@@ -47,6 +48,7 @@ class SweepResult:
         tally: what became of all that were drawn.
         devices: names.
         workload: what every number is for.
+        trust: device name -> how far to trust its latencies; nothing where they are bounds.
     """
 
     directory: Path
@@ -55,6 +57,7 @@ class SweepResult:
     tally: Tally
     devices: tuple[str, ...]
     workload: Workload
+    trust: Mapping[str, Trust]
 
 
 def sweep(
@@ -240,4 +243,5 @@ def _manifest(plan: Plan, sums: Sums, *, complete: bool = False) -> dict[str, An
 def _result(plan: Plan, folder: Folder, sums: Sums) -> SweepResult:
     files = tuple(folder.result(suffix) for suffix in plan.formats)
     names = tuple(device.name for device in plan.devices)
-    return SweepResult(folder.path, files, sums.found, sums.tally, names, plan.workload)
+    trust = fitted_places(plan.devices, plan.workload, plan.model, plan.own)[1]
+    return SweepResult(folder.path, files, sums.found, sums.tally, names, plan.workload, trust)

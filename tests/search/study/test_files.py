@@ -47,6 +47,9 @@ def test_shipped_studies_load_and_say_the_same_when_stored(name: str) -> None:
         ({"COST": {"DTYPE": "int8"}}, "COST", "engine"),
         ({"COST": {"DTIPE": "int8"}}, "COST.DTIPE", "DTYPE"),
         ({"NAME": "a/b"}, "NAME", "letters"),
+        ({"MODEL": "fitted"}, "MODEL", "expected one of roofline, calibrated"),
+        ({"MODEL": "calibrated", "DEVICES": ["eyeriss"]}, "MODEL", "no calibration of device='eyeriss'"),
+        ({"CALIBRATIONS": ["no.yaml"]}, "CALIBRATIONS[0]", "no.yaml"),
     ],
 )
 def test_a_bad_study_file_names_the_key(tmp_path: Path, changes: dict[str, Any], key: str, words: str) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ import pytest
 import yaml
 
 import oracle
-from oracle.errors import OracleError
-from search.study import Results, StudyPlan, open_results, run_study
+from oracle.calibration import Calibration, save_calibration
+from oracle.errors import ConfigError, OracleError
+from oracle.roofline import Efficiency
+from search.study import Results, StudyPlan, open_results, run_study, study_of
 from search.study.results import find_study
 
 Make = Callable[..., StudyPlan]
@@ -120,3 +123,24 @@ def test_another_version_that_reads_a_config_otherwise_is_told(results: Results)
     changed = replace(record, config={**record.config, "REGNET.DEPTH": record.config["REGNET.DEPTH"] + 1})
     with pytest.raises(OracleError, match="is another network to this version"):
         results.spec(changed)
+
+
+def test_latency_by_a_calibration(make_plan: Make, tmp_path: Path) -> None:
+    """Every trial, a rerank and a resume have the latency that `score` predicts with the same calibration."""
+    save_calibration(
+        Calibration("t4", "eager", "inference", "float32", "nchw", Efficiency(call_s=0.5)), tmp_path / "mine.yaml"
+    )
+    plan = make_plan(MODEL="calibrated", CALIBRATIONS=[str(tmp_path / "mine.yaml")], TRIALS=4)
+    again = study_of(json.loads(json.dumps(plan.values)))
+    (tmp_path / "mine.yaml").rename(tmp_path / "moved.yaml")  # the study holds its content
+    run_study(plan, str(tmp_path / "small.journal"))
+    results = run_study(again, str(tmp_path / "small.journal"))
+    words = {"model": "calibrated", "calibrations": [tmp_path / "moved.yaml"]}
+    ranked = {row.record.number: row.latency_ms for row in results.rerank("t4")}
+    assert len(ranked) == 4
+    for record in results.evaluated:
+        cost = oracle.score(results.spec(record), ["t4"], **words)
+        assert cost.latency_ms["t4"] > 500
+        assert record.scores["latency_ms@t4"] == ranked[record.number] == pytest.approx(cost.latency_ms["t4"])
+    with pytest.raises(ConfigError, match="another MODEL"):
+        run_study(make_plan(TRIALS=4), str(tmp_path / "small.journal"))
