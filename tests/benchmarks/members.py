@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from oracle._resources import shipped
-from oracle.closedform import evaluate
+from oracle.closedform import TemplateStore, evaluate
 from oracle.counting.chain import count_table, trace_whole
 from oracle.families.population import Population
 from oracle.query import score, score_many
@@ -31,6 +31,7 @@ from tests.oracle.closedform.members import FAMILIES, WORKLOADS, runs
 FIELDS = ("macs", "flops", "params", "activations", "traffic_bytes", "peak_memory_bytes")
 DEVICE = "rtx-4090"  # the fewest dtypes are missing there
 GROUP = 3
+STORE = TemplateStore()  # without patience: everything by closed forms
 CROWD = {"nasbench201": 30}  # networks of a space that are costed beside its members; cells there are traced each
 
 
@@ -45,17 +46,18 @@ class Members(NamedTuple):
 def differences(members: Members, workload: Workload) -> Iterator[str]:
     """What the ways of counting disagree on."""
     words: dict[str, Any] = {name: getattr(workload, name) for name in Workload.__dataclass_fields__}
+    fast = {**words, "store": STORE}
     sound = [row for row, net in enumerate(members.nets) if runs(net, workload)]
     nets = [members.nets[row] for row in sound]
     many = [*nets] * 20
     answers: dict[str, tuple[Any, Sequence[int]]] = {
-        "few": (score_many(nets, [DEVICE], **words), range(len(nets))),  # plain ints in inference
-        "many": (score_many(many, [DEVICE], **words), range(len(nets))),
+        "few": (score_many(nets, [DEVICE], **fast), range(len(nets))),  # plain ints in inference
+        "many": (score_many(many, [DEVICE], **fast), range(len(nets))),
     }
     with mock.patch.object(evaluate, "_FEW", 0):
-        answers["parts"] = score_many(many, [DEVICE], **words), range(len(nets))
+        answers["parts"] = score_many(many, [DEVICE], **fast), range(len(nets))
     if members.population is not None and len(nets) == len(members.nets):
-        answers["columns"] = score_many(members.population, [DEVICE], **words), members.rows
+        answers["columns"] = score_many(members.population, [DEVICE], **fast), members.rows
     for number, net in enumerate(nets):
         cells = score(net, [DEVICE], **words)
         expected = {name: getattr(cells, name) for name in FIELDS}
