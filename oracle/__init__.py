@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from oracle.families import to_spec
     from oracle.measure import measure
     from oracle.query import Cost, Fit, Ranking, Scores, calibrate, fit, profile, rank, score, score_many
+    from oracle.report.frames import to_pandas, to_polars
     from oracle.spec import CellSpec, NetSpec, Workload
 
     __version__: str
@@ -64,6 +65,8 @@ __all__ = [
     "register_flops",
     "score",
     "score_many",
+    "to_pandas",
+    "to_polars",
     "to_spec",
     "workload_of",
 ]
@@ -86,6 +89,7 @@ _ROOMS = {
     "oracle.families": ("to_spec",),
     "oracle.measure": ("measure",),
     "oracle.query": ("Cost", "Fit", "Ranking", "Scores", "calibrate", "fit", "profile", "rank", "score", "score_many"),
+    "oracle.report.frames": ("to_pandas", "to_polars"),
     "oracle.spec": ("CellSpec", "NetSpec", "Workload"),
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from oracle._shown import Shown
 from oracle.errors import DeviceError
 from oracle.spec import DTYPES
 
@@ -59,7 +60,7 @@ class Peaks(Mapping[str, Figure]):
 
 
 @dataclass(frozen=True, slots=True)
-class Device:
+class Device(Shown):
     """One device. All figures are SI; None means that nobody states it.
 
     Attributes:

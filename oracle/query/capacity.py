@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from oracle._shown import Shown
 from oracle.counting.chain import count_table
 from oracle.devices import Device
 from oracle.errors import DeviceError, TraceError, WorkloadError
@@ -28,7 +29,7 @@ _LARGEST = 2**40  # a batch beyond is no batch
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
+class Fit(Shown):
     """How many images at a time a device's memory holds.
 
     Not counted, as in every peak of the oracle: workspace of kernels, what the allocator rounds up or fragments, the

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oracle._ranks import kendall_tau_b, spearman_rho
+from oracle._shown import Shown
 from oracle.calibration import Calibration, load_calibration
 from oracle.devices import Device
 from oracle.query.calibrating import measured_on
@@ -63,7 +64,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Shown):
     """All cases of a device. Orders and choices are by latency per image, so that batch sizes may differ.
 
     Attributes:

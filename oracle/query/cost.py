@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from oracle._shown import Shown
 from oracle.counting.memory import PeakMemory
 from oracle.errors import DeviceError
 from oracle.query.phases import PhaseCost, phases_of
@@ -97,7 +98,7 @@ class DeviceTime:
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(Shown):
     """What a network costs. Counts are per call, i.e. for the whole batch.
 
     Attributes:

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from oracle._frames import pandas_frame, polars_frame
 from oracle._memory import keep_freed_arrays
+from oracle._shown import Shown
 from oracle.calibration import Calibration
 from oracle.closedform import Place, PopulationCosts, TemplateStore, cost_few, cost_population
 from oracle.devices import Device
@@ -36,7 +38,7 @@ _PATIENCE = 16  # cells that are traced one by one before a template pays
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scores:
+class Scores(Shown):
     """Columns with one entry per candidate; the fields are those of `Cost`.
 
     Attributes:
@@ -46,6 +48,7 @@ class Scores:
             linear layers with bias additions; outputs of max-pools included.
         networks: the candidates, as specs or as a population.
         trust: device name -> the model that predicts, and how far to trust it.
+        names: of the candidates, where they were given as specs that have any.
     """
 
     workload: Workload
@@ -60,6 +63,7 @@ class Scores:
     latency_ms: Mapping[str, Floats]
     networks: Population | list[NetSpec] = field(repr=False)
     trust: Mapping[str, Trust] = field(default_factory=lambda: MappingProxyType({}))
+    names: tuple[str, ...] = field(default=(), repr=False)
 
     def __len__(self) -> int:
         return len(self.macs)
@@ -85,6 +89,26 @@ class Scores:
             for edge, factor in zip(("low", "high"), trust.interval or (), strict=False):
                 found[f"latency_{edge}_ms@{device}"] = self.latency_ms[device] * factor
         return found
+
+    def frame_columns(self) -> dict[str, Any]:
+        """The columns of a data frame: those of `columns`, and names where candidates have any."""
+        return {**({"network": list(self.names)} if self.names else {}), **self.columns()}
+
+    def to_pandas(self) -> Any:
+        """A `pandas.DataFrame` with a row per candidate.
+
+        Raises:
+            MissingDependencyError: pandas is not installed.
+        """
+        return pandas_frame(self.frame_columns())
+
+    def to_polars(self) -> Any:
+        """A `polars.DataFrame` with a row per candidate.
+
+        Raises:
+            MissingDependencyError: polars is not installed.
+        """
+        return polars_frame(self.frame_columns())
 
 
 def score_many(
@@ -124,11 +148,13 @@ def score_many(
     asked, found = Workload(**workload), find_devices(devices)
     places, trust = fitted_places(found, asked, model, calibrations)
     templates = shared_store() if store is None else store
+    names: tuple[str, ...] = ()
     if not isinstance(networks, Population):
         networks = list(networks)
+        names = tuple(net.name for net in networks)
         if 0 < len(networks) <= _FEW and not asked.training:
             few = cost_few(templates, networks, asked, list(places.values()))
-            return _scores([few], networks, asked, places, trust)
+            return _scores([few], networks, asked, places, trust, names)
         networks = Population.of(networks)
     population = networks
     if population.size > _FEW:
@@ -139,7 +165,7 @@ def score_many(
         parts.append(cost_population(templates, population.part(start, stop), asked, list(places.values())))
         if progress is not None:
             progress(stop, population.size)
-    return _scores(parts, population, asked, places, trust)
+    return _scores(parts, population, asked, places, trust, names)
 
 
 @lru_cache(maxsize=1)
@@ -154,6 +180,7 @@ def _scores(
     workload: Workload,
     places: Mapping[str, Place],
     trust: Mapping[str, Trust],
+    names: tuple[str, ...],
 ) -> Scores:
     def column(name: str) -> Ints:
         if len(parts) == 1:
@@ -178,4 +205,5 @@ def _scores(
         ),
         networks=networks,
         trust=trust,
+        names=names if any(names) else (),
     )

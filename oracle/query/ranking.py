@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oracle._ranks import kendall_tau_b, spearman_rho
+from oracle._shown import Shown
 from oracle.query.cost import Cost
 
 __all__ = ["Ranking", "is_dominated", "ranking_of"]
 
 
 @dataclass(frozen=True, slots=True)
-class Ranking:
+class Ranking(Shown):
     """Candidates ordered on every device.
 
     Attributes:

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from oracle._shown import Shown
 from oracle.calibration import Calibration
 from oracle.devices import Device
 from oracle.families import to_spec
@@ -52,7 +53,7 @@ class Effect:
 
 
 @dataclass(frozen=True, slots=True)
-class Sensitivity:
+class Sensitivity(Shown):
     """All effects around one network.
 
     Attributes:

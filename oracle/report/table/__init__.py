@@ -11,6 +11,7 @@ from oracle.report.table.kernels import kernel_tables
 from oracle.report.table.knobs import knob_tables
 from oracle.report.table.networks import networks_tables
 from oracle.report.table.ranking import ranking_tables
+from oracle.report.table.scores import score_tables
 
 __all__ = [
     "calibration_tables",
@@ -24,4 +25,5 @@ __all__ = [
     "measurement_tables",
     "networks_tables",
     "ranking_tables",
+    "score_tables",
 ]

@@ -1,0 +1,53 @@
+"""Many candidates in a table: the fastest of them, and what all of them span."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich.console import RenderableType
+from rich.text import Text
+
+from oracle.report.captions import trust_caption, workload_caption
+from oracle.report.grid import Column, Grid
+from oracle.report.units import aligned, prefix
+
+if TYPE_CHECKING:
+    from oracle.query import Scores
+
+__all__ = ["score_tables"]
+
+_COUNTS = {
+    "macs": ("MACs", ""),
+    "params": ("Params", ""),
+    "traffic_bytes": ("Traffic", "B"),
+    "peak_memory_bytes": ("Peak memory", "B"),
+}
+
+
+def score_tables(found: Scores, top: int = 10) -> list[RenderableType]:
+    """The fastest on the first device (the smallest, where there is none), then the least and the most of all."""
+    first = next(iter(found.latency_ms.values()), found.macs)
+    order = np.argsort(first, kind="stable")[:top].tolist()
+    who = [(found.names[row] if found.names else "") or str(row) for row in order]
+    by = f"fastest on {next(iter(found.latency_ms))}" if found.latency_ms else "with the fewest MACs"
+    title = f"{len(found):,} candidates" + (f", the {top} {by}" if len(found) > top else "")
+    columns = [Column("Candidate", [*who, "least of all", "most of all"] if len(found) else who)]
+    for device, latency in found.latency_ms.items():
+        columns.append(Column("Latency", aligned(_shown(latency, order)), f"ms, {device}", number=True))
+    for field, (label, base) in _COUNTS.items():
+        values = _shown(getattr(found, field), order)
+        unit, size = prefix(values, base)
+        columns.append(Column(label, aligned(values, size), unit, number=True))
+    notes = "Counts: the oracle's own, 1 MAC = 2 FLOPs.\n" + trust_caption(found.trust)
+    return [
+        Text(workload_caption(found.workload), style="bold"),
+        Grid(tuple(columns), title, totals=2 if len(found) else 0),
+        Text(notes, style="dim"),
+    ]
+
+
+def _shown(column: np.ndarray, order: list[int]) -> list[float]:
+    """Those listed, then the least and the most."""
+    ends = [float(column.min()), float(column.max())] if len(column) else []
+    return [*(float(column[row]) for row in order), *ends]
