@@ -17,14 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oracle.families.population import Ints, Population
+from oracle.spec import NetSpec, Scalar
 
-__all__ = ["Fingerprints", "Seen", "fingerprints", "first_of_each"]
+__all__ = ["Fingerprints", "Seen", "fingerprint", "fingerprints", "first_of_each"]
 
 Fingerprints = NDArray[np.uint64]
 Words = NDArray[np.uint64]
 
 _LANES = (0, 1)
 _MASK = 2**64 - 1
+_STEP = 0x9E3779B97F4A7C15
+_MIX = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
 
 
 def fingerprints(population: Population) -> Fingerprints:
@@ -54,6 +57,44 @@ def fingerprints(population: Population) -> Fingerprints:
     return found
 
 
+def fingerprint(net: NetSpec) -> tuple[int, int]:
+    """The two words of one network, in plain integers: what `fingerprints` finds for a population of it."""
+    dims = tuple((f"dim {axis}", size) for axis, size in enumerate(net.input_shape))
+    found = []
+    for lane in _LANES:
+        places, word, cell, own = _place_words(len(net.cells), lane), _one_word("input", dims, lane), None, 0
+        for place, following in zip(places, net.cells, strict=True):
+            if following != cell:  # most blocks repeat the one before
+                cell = following
+                own = _one_word(cell.kind, cell.params, lane)
+            word += own * place
+        found.append(word & _MASK)
+    return found[0], found[1]
+
+
+@lru_cache(maxsize=256)
+def _place_words(count: int, lane: int) -> tuple[int, ...]:
+    """The random words of the first positions."""
+    start = _word("position", lane)
+    return tuple(_mixed_word(place * _STEP + start & _MASK) for place in range(1, count + 1))
+
+
+def _one_word(kind: str, params: Sequence[tuple[str, Scalar]], lane: int) -> int:
+    word = _word(kind, lane)
+    for name, value in params:
+        if isinstance(value, int) and not isinstance(value, bool):
+            word += value * _word(name, lane)
+        else:
+            word += _word(f"{name}={value!r}", lane)
+    return _mixed_word(word & _MASK)
+
+
+def _mixed_word(word: int) -> int:
+    for shift, factor in _MIX:
+        word = (word ^ word >> shift) * factor & _MASK
+    return word ^ word >> 31
+
+
 def _cell_words(kind: str, params: Sequence[tuple[str, object]], size: int, lane: int) -> Words:
     """A mixed word for each of `size` cells; an integer that all share counts as an array of it would."""
     shared = _word(kind, lane)
@@ -79,7 +120,7 @@ def _word(text: str, lane: int) -> int:
 
 def _mixed(words: Words) -> Words:
     """SplitMix64's finaliser, in place."""
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+    for shift, factor in _MIX:
         words ^= words >> np.uint64(shift)
         words *= np.uint64(factor)
     words ^= words >> np.uint64(31)
@@ -88,7 +129,7 @@ def _mixed(words: Words) -> Words:
 
 def _running_sums(count: int, lane: int) -> Words:
     """Sums of the random words of the first 0, 1, 2, ... positions."""
-    states = np.arange(1, count, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(_word("position", lane))
+    states = np.arange(1, count, dtype=np.uint64) * np.uint64(_STEP) + np.uint64(_word("position", lane))
     return np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(_mixed(states), dtype=np.uint64)])
 
 

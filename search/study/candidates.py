@@ -12,7 +12,7 @@ from oracle.calibration import Calibration
 from oracle.devices import Device
 from oracle.errors import ConfigError, OracleError
 from oracle.families import to_spec
-from oracle.families.fingerprint import Fingerprints, fingerprints
+from oracle.families.fingerprint import Fingerprints, fingerprint
 from oracle.families.many.groups import overlaid
 from oracle.families.many.regnet import level_counts
 from oracle.families.population import Population
@@ -124,5 +124,5 @@ def key_of(network: NetSpec | Fingerprints) -> str:
     if isinstance(network, NetSpec):
         if not network.cells:
             raise OracleError(f"network {network.name!r}: expected at least one cell")
-        network = fingerprints(Population.of([network]))[:, 0]
+        return "".join(f"{word:016x}" for word in fingerprint(network))
     return "".join(f"{int(word):016x}" for word in network)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from oracle.config import cfg_from_dict, list_networks, load_cfg
 from oracle.families import to_spec
-from oracle.families.fingerprint import Fingerprints, Seen, fingerprints, first_of_each
+from oracle.families.fingerprint import Fingerprints, Seen, fingerprint, fingerprints, first_of_each
 from oracle.families.many import population_of
 from oracle.families.population import Population
 from oracle.spec import CellSpec, NetSpec
@@ -47,6 +47,13 @@ def test_prints_are_equal_where_networks_are(nets: list[NetSpec]) -> None:
             assert (one == other) == (mark == another)
             assert (one == other) == (mark[0] == another[0])
             assert (one == other) == (mark[1] == another[1])
+
+
+@given(st.lists(NETS, min_size=1, max_size=5))
+def test_plain_integers_find_the_same(nets: list[NetSpec]) -> None:
+    nets += [NetSpec((cell,) * 5, net.input_shape) for net in nets for cell in net.cells[:1]]
+    nets += [to_spec(load_cfg(name)) for name in ("RegNetY-400MF", "ViT-S-16")]
+    assert [fingerprint(net) for net in nets] == printed(nets)
 
 
 def test_the_order_of_cells_matters() -> None:
