@@ -35,9 +35,7 @@ def flips_figure(found: Population, devices: Sequence[str] = (), width: float = 
     if len(pair) != 2 or any(device not in found.ranks for device in pair):
         raise OracleError(f"devices={', '.join(pair)}: expected two of {', '.join(found.ranks)}")
     before, after = (found.ranks[device] for device in pair)
-    rows = sorted(range(len(found.names)), key=lambda row: before[row] - after[row])
-    if len(rows) > _LINES:
-        rows = [*rows[: _LINES // 2], *rows[-_LINES // 2 :]]
+    rows = _most_changed([a - b for a, b in zip(before, after, strict=True)])
     named = len(rows) <= _LINES // 2
     figure, (axes,) = grid_of(1, min(width, 4.5), max(2.2, min(6.0, 0.17 * len(rows) + 0.8)), most=1)
     for row in rows:
@@ -57,6 +55,16 @@ def flips_figure(found: Population, devices: Sequence[str] = (), width: float = 
     if tau is not None:
         axes.set_xlabel(f"Kendall tau {tau:.3f}", color=MUTED)
     return figure
+
+
+def _most_changed(gains: Sequence[int]) -> list[int]:
+    """Positions, those that lose most first: as many as gain, or more where too few do."""
+    rows = sorted(range(len(gains)), key=gains.__getitem__)
+    if len(rows) <= _LINES:
+        return rows
+    losers = max(_LINES // 2, _LINES - sum(gain > 0 for gain in gains))
+    shown = [row for row in rows if gains[row] < 0][:losers]
+    return [*shown, *rows[len(shown) - _LINES :]]
 
 
 def _slope(before: int, after: int) -> dict[str, Any]:

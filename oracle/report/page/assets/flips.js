@@ -29,10 +29,12 @@ const slopeRows = (population, value, a, b, mask) => {
   if (pool.length <= SLOPES) return { rows: pool, said: what ? `Shown: those ${what}.` : "" };
   const gain = (row) => population.ranks[a][row] - population.ranks[b][row];
   const sorted = [...pool].sort((i, j) => gain(i) - gain(j));
-  const half = SLOPES / 2;
+  // as many that lose as that gain, or more of the others where there are too few
+  const losers = Math.max(SLOPES / 2, SLOPES - sorted.filter((row) => gain(row) > 0).length);
+  const shown = sorted.filter((row) => gain(row) < 0).slice(0, losers);
   return {
-    rows: [...sorted.slice(0, half), ...sorted.slice(-half)],
-    said: `Shown: of the ${integer(pool.length)} ${what || population.noun}, the ${half} that gain and the ${half} that lose most.`,
+    rows: [...shown, ...sorted.slice(shown.length - SLOPES)],
+    said: `Shown: of the ${integer(pool.length)} ${what || population.noun}, ${SLOPES} of those whose ranks change most.`,
   };
 };
 

@@ -63,7 +63,7 @@ const networkSection = () => {
   };
   show(0);
   const [first, ...others] = facts.networks;
-  if (!others.length) return section("network", first.name, first.workload === facts.subtitle ? null : first.workload, body);
+  if (!others.length) return section("network", "Costs", null, body);
   const rest = facts.undetailed ? ` ${integer(facts.undetailed)} more are in the table above alone.` : "";
   return section("network", "One by one", `Everything below is about the network that you choose.${rest}`,
     el("div", { class: "picker" }, choice("Network", facts.networks.map((network, index) => [String(index), network.name]), "0", (index) => show(Number(index)))), body);

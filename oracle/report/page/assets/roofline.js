@@ -84,7 +84,7 @@ const roofLabels = (on, slopes, x, y, frame, marks) => {
   const [px, py] = [x(ridge), y(ridge * slopes[0].bytes_per_s)];
   const side = px > (frame.left + frame.right) / 2 ? { x: px - 6, "text-anchor": "end" } : { x: px + 6 };
   return svg("g", { class: "labels", "aria-hidden": "true" }, flat, steep,
-    svg("line", { class: "ridge", x1: px, x2: px, y1: py, y2: frame.bottom }), svg("circle", { class: "ridge", cx: px, cy: py, r: 4 }),
+    svg("line", { class: "ridge", x1: px, x2: px, y1: py, y2: frame.bottom }),
     svg("text", { ...side, y: frame.bottom - 8 }, `ridge ${digits(ridge)} FLOP/byte`));
 };
 
@@ -132,8 +132,9 @@ const drawRoofline = (box, network, device, hidden) => {
       }),
       svg("clipPath", { id: clip }, svg("rect", { x: frame.left, y: frame.top - 8, width: frame.right - frame.left, height: frame.bottom - frame.top + 8 })),
       svg("g", { "clip-path": `url(#${clip})`, "aria-hidden": "true" }, roofsOf(on, device.slopes, x, y, x0, frame.right)),
+      roofLabels(on, device.slopes, x, y, frame, points.map(place)),
       svg("g", { "aria-hidden": "true" }, stacks), svg("g", {}, marks),
-      roofLabels(on, device.slopes, x, y, frame, points.map(place)));
+      svg("circle", { class: "ridge", "aria-hidden": "true", cx: x(on.time.ridge), cy: y(on.time.ridge * device.slopes[0].bytes_per_s), r: 3.5 }));
     box.replaceChildren(root);
   });
 

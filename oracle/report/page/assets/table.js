@@ -100,7 +100,7 @@ const dataTable = (name, columns, file, options = {}) => {
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   };
 
-  const hint = columns.find((_, c) => formats[c].number);
+  const hint = columns.filter((_, c) => formats[c].number).sort((a, b) => a.key.length - b.key.length)[0];
   const filter = el("input", {
     type: "search", placeholder: `words, or ${hint ? hint.key : "column"}>1`, "aria-label": `Filter ${name}`,
     oninput: () => {

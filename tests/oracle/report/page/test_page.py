@@ -16,7 +16,7 @@ from oracle.cli import main
 Browser = Callable[..., Any]
 
 SECTIONS = {
-    "network_page": ["R-56", "About these numbers"],
+    "network_page": ["Costs", "About these numbers"],
     "population_page": ["250,000 candidates", "About these numbers"],
     "study_page": ["Study", "12 candidates", "About these numbers"],
 }
