@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from oracle.families._cells import IMAGE_CHANNELS, head, network, tail
+from oracle.families._cells import IMAGE_CHANNELS, classes, network, tail
 from oracle.families._checks import choice, image_fits, require
 from oracle.families.scaling import refuse_scaling
 from oracle.spec import CellSpec, NetSpec
 
-__all__ = ["LAYERS", "OPERATIONS", "to_spec"]
+__all__ = ["LAYERS", "OPERATIONS", "STRIDES", "cell_of", "ends", "to_spec"]
 
 # Kernel, expansion and groups of each choice; the last is to skip the layer.
 OPERATIONS = ((3, 1, 1), (3, 1, 2), (3, 3, 1), (3, 6, 1), (5, 1, 1), (5, 1, 2), (5, 3, 1), (5, 6, 1), None)
@@ -19,6 +18,25 @@ _STEM_W, _HEAD_W = 16, 1984
 # Layers, width, and stride of the first layer of each stage.
 _STAGES = ((1, 16, 1), (4, 24, 2), (4, 32, 2), (4, 64, 2), (4, 112, 1), (4, 184, 2), (1, 352, 1))
 LAYERS = sum(depth for depth, _, _ in _STAGES)
+STRIDES = (2, *(stride for _, _, stride in _STAGES))
+
+
+class _Layer(NamedTuple):
+    w_in: int
+    w_out: int
+    stride: int
+
+
+def _layers() -> tuple[_Layer, ...]:
+    found, w_in = [], _STEM_W
+    for depth, w_out, first_stride in _STAGES:
+        for layer in range(depth):
+            found.append(_Layer(w_in, w_out, 1 if layer else first_stride))
+            w_in = w_out
+    return tuple(found)
+
+
+_LAYERS = _layers()
 
 
 def to_spec(cfg: Any) -> NetSpec:
@@ -33,26 +51,26 @@ def to_spec(cfg: Any) -> NetSpec:
     require(len(ops) == LAYERS, key, ops[:40], f"{LAYERS} numbers, one per layer, found {len(ops)}")
     skip = len(OPERATIONS) - 1
     require(all(0 <= op <= skip for op in ops), key, ops, f"numbers from 0 to {skip}, which skips the layer")
-    image_fits(image, (2, *(stride for _, _, stride in _STAGES)))
-    cells = [
-        CellSpec.make("simple_stem_in", w_in=IMAGE_CHANNELS, w_out=_STEM_W, **tail(cfg, "relu")),
-        *_blocks(cfg, ops),
-        head(cfg, _STAGES[-1][1], _HEAD_W),
-    ]
-    return network(cfg, cells, image)
+    image_fits(image, STRIDES)
+    stem, last = ends(cfg, classes(cfg))
+    blocks = filter(None, (cell_of(cfg, layer, op) for layer, op in enumerate(ops)))
+    return network(cfg, [stem, *blocks, last], image)
 
 
-def _blocks(cfg: Any, ops: Sequence[int]) -> Iterator[CellSpec]:
-    """A cell for every layer that does something: a skip that keeps the shape is no operation."""
-    end, w_in, choices = tail(cfg, "relu"), _STEM_W, iter(ops)
-    for depth, w_out, first_stride in _STAGES:
-        for layer in range(depth):
-            operation = OPERATIONS[next(choices)]
-            stride = 1 if layer else first_stride
-            if operation is not None:
-                kernel, expansion, groups = operation
-                inner = {"w_exp": w_in * expansion, "kernel": kernel, "stride": stride, "groups": groups}
-                yield CellSpec.make("fbnet_block", w_in=w_in, **inner, w_out=w_out, **end)
-            elif w_in != w_out or stride != 1:
-                yield CellSpec.make("fbnet_skip", w_in=w_in, w_out=w_out, stride=stride, **end)
-            w_in = w_out
+def ends(cfg: Any, num_classes: Any) -> tuple[CellSpec, CellSpec]:
+    """Stem and head."""
+    stem = CellSpec.make("simple_stem_in", w_in=IMAGE_CHANNELS, w_out=_STEM_W, **tail(cfg, "relu"))
+    last = {"w_in": _STAGES[-1][1], "head_w": _HEAD_W, "num_classes": num_classes, "dropout": 0.0}
+    return stem, CellSpec.make("head", **last, **tail(cfg))
+
+
+def cell_of(cfg: Any, layer: int, op: int) -> CellSpec | None:
+    """The cell of a choice at a layer; None for a skip that keeps the shape, which is no operation."""
+    (w_in, w_out, stride), operation, end = _LAYERS[layer], OPERATIONS[op], tail(cfg, "relu")
+    if operation is not None:
+        kernel, expansion, groups = operation
+        inner = {"w_exp": w_in * expansion, "kernel": kernel, "stride": stride, "groups": groups}
+        return CellSpec.make("fbnet_block", w_in=w_in, **inner, w_out=w_out, **end)
+    if w_in != w_out or stride != 1:
+        return CellSpec.make("fbnet_skip", w_in=w_in, w_out=w_out, stride=stride, **end)
+    return None

@@ -10,15 +10,27 @@ subnet is made: no call pays for that.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from oracle.families._cells import IMAGE_CHANNELS, classes, network, tail
 from oracle.families._checks import choice, image_fits, integer, require
 from oracle.families.scaling import refuse_scaling
-from oracle.spec import CellSpec, NetSpec, Scalar
+from oracle.spec import CellSpec, NetSpec
 
-__all__ = ["DEPTHS", "EXPANSIONS", "KERNELS", "LAYERS", "STAGES", "to_spec"]
+__all__ = [
+    "DEPTHS",
+    "EXPANSIONS",
+    "KERNELS",
+    "LAYERS",
+    "RESOLUTIONS",
+    "STAGES",
+    "STRIDES",
+    "ends",
+    "layer",
+    "squeeze",
+    "to_spec",
+]
 
 KERNELS, EXPANSIONS, DEPTHS = (3, 5, 7), (3, 4, 6), (2, 3, 4)
 STAGES, LAYERS = 5, 4  # layers that a stage can have
@@ -32,7 +44,8 @@ _STAGES = (
     (112, 1, True, "hardswish"),
     (160, 2, True, "hardswish"),
 )
-_RESOLUTIONS = (128, 224)
+RESOLUTIONS = (128, 224)
+STRIDES = (2, *(stride for _, stride, _, _ in _STAGES))
 
 
 def to_spec(cfg: Any) -> NetSpec:
@@ -51,17 +64,45 @@ def to_spec(cfg: Any) -> NetSpec:
     expansions = _choices("OFA.EXPANSIONS", cfg.OFA.EXPANSIONS, EXPANSIONS, STAGES * LAYERS)
     depths = _choices("OFA.DEPTHS", cfg.OFA.DEPTHS, DEPTHS, STAGES)
     image = _image(cfg)
+    first, last = ends(cfg, classes(cfg))
+    blocks = [
+        _block(cfg, stage, place, kernels[LAYERS * stage + place], expansions[LAYERS * stage + place])
+        for stage in range(STAGES)
+        for place in range(depths[stage])
+    ]
+    return network(cfg, [*first, *blocks, last], image)
+
+
+def ends(cfg: Any, num_classes: Any) -> tuple[tuple[CellSpec, CellSpec], CellSpec]:
+    """Stem and fixed block; head."""
     relu, hard = tail(cfg, "relu"), tail(cfg, "relu") | {"activation": "hardswish"}
     stem = {"w_in": IMAGE_CHANNELS, "w_out": _STEM_W, "kernel": 3, "stride": 2}
     first = {"w_in": _STEM_W, "w_exp": _STEM_W, "kernel": 3, "stride": 1, "w_se": 0, "w_out": _STEM_W}
-    last = {"w_in": _STAGES[-1][0], "w_exp": _LAST_W, "head_w": _HEAD_W, "num_classes": classes(cfg)}
-    cells = [
-        CellSpec.make("conv_bn_act", **stem, **hard),
-        CellSpec.make("ofa_block", **first, **relu),
-        *_blocks({"relu": relu, "hardswish": hard}, kernels, expansions, depths),
-        CellSpec.make("ofa_head", **last, **hard),
-    ]
-    return network(cfg, cells, image)
+    last = {"w_in": _STAGES[-1][0], "w_exp": _LAST_W, "head_w": _HEAD_W, "num_classes": num_classes}
+    begun = CellSpec.make("conv_bn_act", **stem, **hard), CellSpec.make("ofa_block", **first, **relu)
+    return begun, CellSpec.make("ofa_head", **last, **hard)
+
+
+def layer(stage: int, place: int) -> tuple[int, int, int, bool, str]:
+    """What is fixed about a layer of a stage: w_in, w_out, stride, whether it squeezes, activation."""
+    w_out, first_stride, squeezes, activation = _STAGES[stage]
+    before = _STAGES[stage - 1][0] if stage else _STEM_W
+    return (w_out if place else before), w_out, (1 if place else first_stride), squeezes, activation
+
+
+def squeeze(w_exp: int) -> int:
+    """The width of a squeeze: a quarter as a multiple of 8, halves up, unless it loses a tenth (MobileNet's rule)."""
+    width = w_exp // 4
+    rounded = max(8, (width + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * width else rounded
+
+
+def _block(cfg: Any, stage: int, place: int, kernel: int, expansion: int) -> CellSpec:
+    w_in, w_out, stride, squeezes, activation = layer(stage, place)
+    w_exp = w_in * expansion  # a multiple of 8, as all widths are
+    inner = {"w_exp": w_exp, "kernel": kernel, "stride": stride, "w_se": squeeze(w_exp) if squeezes else 0}
+    end = tail(cfg, "relu") | {"activation": activation}
+    return CellSpec.make("ofa_block", w_in=w_in, **inner, w_out=w_out, **end)
 
 
 def _choices(key: str, values: Sequence[int], options: tuple[int, ...], count: int) -> list[int]:
@@ -75,26 +116,6 @@ def _choices(key: str, values: Sequence[int], options: tuple[int, ...], count: i
 def _image(cfg: Any) -> int:
     image: int = cfg.OFA.RESOLUTION or cfg.TRAIN.IM_SIZE
     if cfg.OFA.RESOLUTION:
-        return integer("OFA.RESOLUTION", image, *_RESOLUTIONS)
-    image_fits(image, (2, *(stride for _, stride, _, _ in _STAGES)))
+        return integer("OFA.RESOLUTION", image, *RESOLUTIONS)
+    image_fits(image, STRIDES)
     return image
-
-
-def _blocks(
-    ends: dict[str, dict[str, Scalar]], kernels: list[int], expansions: list[int], depths: list[int]
-) -> Iterator[CellSpec]:
-    w_in = _STEM_W
-    for stage, (w_out, first_stride, squeezes, activation) in enumerate(_STAGES):
-        for layer in range(depths[stage]):
-            place = LAYERS * stage + layer
-            w_exp = w_in * expansions[place]  # a multiple of 8, as all widths are
-            inner = {"w_exp": w_exp, "kernel": kernels[place], "stride": 1 if layer else first_stride}
-            w_se = _divisible(w_exp // 4) if squeezes else 0
-            yield CellSpec.make("ofa_block", w_in=w_in, **inner, w_se=w_se, w_out=w_out, **ends[activation])
-            w_in = w_out
-
-
-def _divisible(width: int) -> int:
-    """The multiple of 8 nearest to a width, halves up, unless it loses a tenth (MobileNet's rule)."""
-    rounded = max(8, (width + 4) // 8 * 8)
-    return rounded + 8 if rounded < 0.9 * width else rounded

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from oracle.errors import ConfigError
 from oracle.families import FAMILIES, to_spec
 from oracle.families._checks import choice
-from oracle.families.many import anynet, effnet, regnet
+from oracle.families.many import anynet, effnet, fbnet, ofa_mobilenetv3, regnet
 from oracle.families.many.groups import groups, overlaid
 from oracle.families.many.rows import Rows
 from oracle.families.population import CellArray, Population
@@ -48,6 +48,8 @@ _SHARED = frozenset({"MODEL.NUM_CLASSES", "TRAIN.IM_SIZE"})
 TWINS: dict[str, tuple[Callable[[Rows], Population], frozenset[str]]] = {
     "anynet": (anynet.population, anynet.COLUMNS | _SHARED),
     "effnet": (effnet.population, effnet.COLUMNS | _SHARED),
+    "fbnet": (fbnet.population, fbnet.COLUMNS | _SHARED),
+    "ofa_mobilenetv3": (ofa_mobilenetv3.population, ofa_mobilenetv3.COLUMNS | _SHARED),
     "regnet": (regnet.population, regnet.COLUMNS | _SHARED),
 }
 

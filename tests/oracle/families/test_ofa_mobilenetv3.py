@@ -8,7 +8,7 @@ import pytest
 from oracle.config import cfg_from_dict
 from oracle.errors import ConfigError
 from oracle.families import to_spec
-from oracle.families.ofa_mobilenetv3 import _divisible
+from oracle.families.ofa_mobilenetv3 import squeeze
 from oracle.spec import CellSpec, NetSpec
 
 SMALL: dict[str, Any] = {"KERNELS": [3], "EXPANSIONS": [3], "DEPTHS": [2]}
@@ -93,8 +93,8 @@ def test_the_resolution_is_the_image_unless_it_is_zero() -> None:
 
 @pytest.mark.parametrize(("width", "divisible"), [(1, 8), (12, 16), (20, 24), (30, 32), (36, 40), (84, 88), (168, 168)])
 def test_widths_round_to_multiples_of_eight_and_lose_no_tenth(width: int, divisible: int) -> None:
-    assert _divisible(width) == divisible
-    assert 10 * _divisible(width) >= 9 * width
+    assert squeeze(4 * width) == divisible
+    assert 10 * squeeze(4 * width) >= 9 * width
 
 
 @pytest.mark.parametrize(
