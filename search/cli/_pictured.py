@@ -31,8 +31,8 @@ def add_pictured(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="'min|max COLUMN'",
-        help="of candidates: what latency is weighed against; may be repeated (default: quality or accuracy, and "
-        "every count, more being better)",
+        help="of candidates: what latency is weighed against; may be repeated (default: quality or accuracy "
+        "and every count; of bytes less is better)",
     )
     parser.add_argument(
         "--storage", default="", metavar="FILE|URL", help=f"of a study: {STORAGE_HELP} (default: NAME.journal)"

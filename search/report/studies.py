@@ -9,6 +9,7 @@ import numpy as np
 
 from oracle.report.captions import trust_caption, workload_caption
 from oracle.report.facts import (
+    WORTH,
     ConstraintFacts,
     ObjectiveFacts,
     Population,
@@ -26,7 +27,6 @@ from search.study.words import QUALITY
 
 __all__ = ["study_facts", "study_page", "study_population"]
 
-_COUNTS = ("macs", "flops", "params", "activations", "traffic_bytes", "peak_memory_bytes")
 _SNAPSHOTS = 4
 
 
@@ -110,8 +110,8 @@ def _values(results: Results, records: Sequence[Record]) -> dict[str, Value]:
     if any(record.quality is not None for record in records):
         quality = np.array([np.nan if r.quality is None else r.quality for r in records], dtype=np.float64)
         found.setdefault(QUALITY, Value(quality, True))
-    for name in _COUNTS:
-        found.setdefault(name, Value(_scores(records, name), True))
+    for name, more in WORTH.items():
+        found.setdefault(name, Value(_scores(records, name), more))
     return {name: value for name, value in found.items() if not np.isnan(value.column).all()}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from oracle.errors import OracleError
 from oracle.report.captions import trust_caption, workload_caption
-from oracle.report.facts import Population, RunFacts, device_facts, run_facts
+from oracle.report.facts import WORTH, Population, RunFacts, device_facts, run_facts
 from oracle.report.page import PageFacts
 from search.pareto.objectives import LATENCY, Objective
 from search.report.candidates import Value, population
@@ -16,7 +16,7 @@ from search.sweep import Candidates
 
 __all__ = ["sweep_page", "sweep_population"]
 
-_VALUES = ("quality", "accuracy", "macs", "flops", "params", "activations", "traffic_bytes", "peak_memory_bytes")
+_VALUES = {"quality": True, "accuracy": True, **WORTH}
 _NAMES = ("network", "name")
 
 
@@ -57,7 +57,7 @@ def sweep_population(candidates: Candidates, objectives: Sequence[Objective] = (
     """
     latencies = {device: f"{LATENCY}@{device}" for device in candidates.devices}
     weighed = {one.column: one.maximise for one in objectives if not one.column.startswith(LATENCY)}
-    weighed = weighed or {name: True for name in _VALUES if name in candidates.names}
+    weighed = weighed or {name: more for name, more in _VALUES.items() if name in candidates.names}
     if not weighed and not latencies:
         raise OracleError(f"{candidates.file}: no latency and none of {', '.join(_VALUES)}: there is nothing to draw")
     columns = candidates.columns([*latencies.values(), *weighed])

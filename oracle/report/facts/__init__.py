@@ -9,12 +9,13 @@ from __future__ import annotations
 from oracle.report.facts.devices import DeviceFacts, Stated, device_facts
 from oracle.report.facts.knobs import Knob, knob_of
 from oracle.report.facts.networks import NetworkFacts, OnDevice, Runtimes, network_facts, runtime_facts
-from oracle.report.facts.population import PairFacts, Population, PopulationValue, population_of
+from oracle.report.facts.population import WORTH, PairFacts, Population, PopulationValue, population_of
 from oracle.report.facts.run import RunFacts, run_facts
 from oracle.report.facts.study import ConstraintFacts, ObjectiveFacts, StudyFacts
 from oracle.report.facts.training import MemoryParts, TrainingFacts, training_facts
 
 __all__ = [
+    "WORTH",
     "ConstraintFacts",
     "DeviceFacts",
     "Knob",

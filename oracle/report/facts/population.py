@@ -11,9 +11,17 @@ from oracle.report.facts.knobs import Knob
 if TYPE_CHECKING:
     from oracle.query import Cost
 
-__all__ = ["PairFacts", "Population", "PopulationValue", "population_of"]
+__all__ = ["WORTH", "PairFacts", "Population", "PopulationValue", "population_of"]
 
-_VALUES = ("macs", "flops", "params", "activations", "traffic_bytes", "peak_memory_bytes")
+WORTH = {
+    "macs": True,
+    "flops": True,
+    "params": True,
+    "activations": True,
+    "traffic_bytes": False,
+    "peak_memory_bytes": False,
+}
+"""Count -> whether more of it is better, as a stand-in for accuracy before training; bytes only cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +98,13 @@ def population_of(costs: Sequence[Cost]) -> Population:
     ranking = ranking_of(costs, devices)
     latency = {device: np.array([cost.latency_ms[device] for cost in costs]) for device in devices}
     values: dict[str, PopulationValue] = {}
-    for name in _VALUES:
+    for name, more in WORTH.items():
         column = [getattr(cost, name) for cost in costs]
         if None in column:  # another convention than ours does not report it
             continue
-        worth = np.array(column, dtype=float)
+        worth = np.array(column, dtype=float) * (1 if more else -1)
         fronts = {device: np.flatnonzero(~is_dominated(latency[device], worth)).tolist() for device in devices}
-        values[name] = PopulationValue(column, True, fronts)
+        values[name] = PopulationValue(column, more, fronts)
     total = len(costs)
     pairs = tuple(
         PairFacts(pair, tau, int(discordant_pairs(latency[pair[0]], latency[pair[1]])), total * (total - 1) // 2)

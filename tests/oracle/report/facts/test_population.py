@@ -25,6 +25,11 @@ def test_ranks_fronts_and_flips() -> None:
     found = population_of(costs(latencies, (10, 30, 20, 40)))
     assert found.ranks == {"t4": [1, 2, 2, 4], "rtx-4090": [4, 1, 2, 3]}
     assert found.values["macs"].fronts == {"t4": [0, 1, 3], "rtx-4090": [1, 3]}
+    assert [(name, value.maximise) for name, value in found.values.items() if not value.maximise] == [
+        ("traffic_bytes", False),
+        ("peak_memory_bytes", False),
+    ]
+    assert found.values["traffic_bytes"].fronts == {"t4": [0], "rtx-4090": [1]}  # all move as many bytes
     (pair,) = found.pairs
     assert (pair.devices, pair.flips, pair.pairs) == (("t4", "rtx-4090"), 3, 6)
     assert pair.kendall_tau == pytest.approx((2 - 3) / (5 * 6) ** 0.5)
