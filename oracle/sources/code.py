@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import nn
 
+from oracle._resources import closest
 from oracle.errors import OracleError
 from oracle.sources.building import built, guest, said
 from oracle.sources.opened import Opened
@@ -58,7 +59,8 @@ def _look_up(reference: Reference) -> Any:
         raise OracleError(f"network={reference.text!r}: importing {reference.room} failed: {said(error)}") from error
     for part in reference.name.split("."):
         if not hasattr(found, part):
-            raise OracleError(f"network={reference.text!r}: {reference.room} has no {reference.name!r}")
+            near = closest(part, [name for name in dir(found) if not name.startswith("_")])
+            raise OracleError(f"network={reference.text!r}: {reference.room} has no {reference.name!r}{near}")
         found = getattr(found, part)
     return found
 

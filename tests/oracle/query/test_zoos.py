@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from oracle.query import Cost, profile
+from oracle.sources.building import built
 
 try:
     torchvision: Any = importlib.import_module("torchvision")
@@ -19,12 +20,7 @@ try:
 except ImportError:
     timm = None
 
-# 2.5 GB of weights that torchvision cannot make on meta
-TORCHVISION = (
-    [name for name in torchvision.models.list_models(module=torchvision.models) if name != "regnet_y_128gf"]
-    if torchvision
-    else ["torchvision"]
-)
+TORCHVISION = torchvision.models.list_models(module=torchvision.models) if torchvision else ["torchvision"]
 # One or two of each family, and every operator they use.
 TIMM = """
 aimv2_large_patch14_224 beit_base_patch16_224 botnet26t_256 caformer_s18 cait_xxs24_224 coat_lite_tiny coatnet_nano_rw_224
@@ -56,11 +52,8 @@ def check(module: torch.nn.Module, shape: tuple[int, ...], *workloads: dict[str,
 
 
 def on_meta(make: Any, name: str, **options: Any) -> Any:
-    try:
-        with torch.device("meta"):
-            return make(name, **options)
-    except (NotImplementedError, RuntimeError):  # some constructors look at numbers
-        return make(name, **options)
+    module, _ = built(lambda: make(name, **options), name)
+    return module
 
 
 @needs_torchvision
