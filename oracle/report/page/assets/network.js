@@ -34,9 +34,9 @@ const kernelTable = (network) => {
     ...timed,
     { key: "flops", title: "Work", unit: "FLOP", values: k.flops }, { key: "traffic_bytes", title: "Traffic", unit: "B", values: k.traffic_bytes },
     { key: "intensity", title: "Intensity", shown: "FLOP/byte", text: (value) => digits(value), values: k.flops.map((flops, row) => (k.traffic_bytes[row] ? flops / k.traffic_bytes[row] : 0)) },
-    { key: "class", title: "Class", values: k.op_class }, { key: "stage", title: "Stage", values: k.stage },
+    { key: "class", title: "Class", values: k.op_class }, { key: "stage", title: "Stage", values: k.stage, screen: true },
     ...several("phase", "Phase"), ...several("dtype", "Dtype"),
-    { key: "shape", title: "Shape", values: k.shape },
+    { key: "shape", title: "Shape", values: k.shape, screen: true },
   ];
   return figure("Every kernel", timed.length ? `The longest on ${found[0][0].title} first; press a column\u2019s name to sort by it.` : "In order of execution; press a column\u2019s name to sort by it.",
     dataTable(`Kernels of ${network.name}`, columns, `${network.name.replace(/[^\w.-]+/g, "_")}-kernels`, { one: "kernel", many: "kernels", sort: timed.length ? columns.indexOf(timed[1]) : undefined }).node);

@@ -44,9 +44,9 @@ const populationTable = (population, chosen) => {
       { key: `latency_ms@${device}`, title: "Latency", shown: `${device}, ms`, values },
       { key: `rank@${device}`, title: "Rank", shown: device, values: population.ranks[device] },
     ]),
-    ...Object.entries(population.values).map(([name, { column }]) => ({ key: name, title: titleOf(name), unit: name in PLAIN ? "" : UNITS[name], values: column })),
+    ...Object.entries(population.values).map(([name, { column }]) => ({ key: name, title: titleOf(name), unit: name in PLAIN ? "" : UNITS[name], values: column, screen: name === "activations" || name === "flops" })),
     ...Object.entries(population.knobs).map(([name, { column }]) => ({ key: name, title: name, values: column })),
-    ...Object.entries(population.extra).map(([name, values]) => ({ key: name, title: name, values })),
+    ...Object.entries(population.extra).map(([name, values]) => ({ key: name, title: name, values, screen: true })),
   ];
   const noun = population.noun;
   const table = dataTable(capital(noun), columns, noun, {

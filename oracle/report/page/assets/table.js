@@ -3,8 +3,8 @@
 const PAGE = 25;
 const FEW = 8; // rows that nobody needs to filter
 
-// columns: {key, title, values, unit?, shown?, text?(value), wide?}. Numbers stand to the right; with a unit, "" too,
-// they get a prefix; `shown` is a unit that needs none.
+// columns: {key, title, values, unit?, shown?, text?(value), wide?, screen?}. Numbers stand to the right; with a unit, "" too,
+// they get a prefix; `shown` is a unit that needs none. On paper, which does not scroll, columns with `screen` are left out.
 const dataTable = (name, columns, file, options = {}) => {
   const size = columns.length ? columns[0].values.length : 0;
   const formats = columns.map((column) => {
@@ -41,9 +41,10 @@ const dataTable = (name, columns, file, options = {}) => {
     return (row) => tests.every((test) => test(row));
   };
 
+  const kindOf = (column, c) => `${formats[c].number ? "number" : column.wide ? "wide" : ""}${column.screen ? " screen" : ""}`.trim();
   const head = columns.map((column, c) => {
     const button = el("button", { type: "button", onclick: () => sortBy(c) }, column.title);
-    return el("th", { scope: "col", class: formats[c].number ? "number" : "", "aria-sort": "none" }, button,
+    return el("th", { scope: "col", class: kindOf(column, c), "aria-sort": "none" }, button,
       el("span", { class: "unit" }, formats[c].unit || "\u00a0"));
   });
   const body = el("tbody");
@@ -56,7 +57,7 @@ const dataTable = (name, columns, file, options = {}) => {
     page = Math.max(0, Math.min(page, pages - 1));
     const rows = shown.slice(page * PAGE, (page + 1) * PAGE);
     body.replaceChildren(...rows.map((row) => el("tr", {}, columns.map((column, c) =>
-      el("td", { class: formats[c].number ? "number" : column.wide ? "wide" : "" }, formats[c].text(column.values[row], row))))));
+      el("td", { class: kindOf(column, c) }, formats[c].text(column.values[row], row))))));
     if (!rows.length) body.append(el("tr", {}, el("td", { colspan: columns.length, class: "none" }, "Nothing matches.")));
     previous.disabled = page === 0;
     next.disabled = page >= pages - 1;
