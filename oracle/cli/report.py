@@ -16,6 +16,7 @@ from oracle.errors import OracleError
 from oracle.spec import MODES, RUNTIMES
 
 if TYPE_CHECKING:
+    from oracle.devices import Device
     from oracle.query import Cost, Fit
     from oracle.report.facts import Runtimes, TrainingFacts
 
@@ -67,15 +68,33 @@ def _more(args: argparse.Namespace, model: Mapping[str, Any], item: Scored) -> t
     """The network under every runtime, and what training it takes."""
     from oracle.report.facts import runtime_facts, training_facts
 
-    def under(**words: str) -> Cost | str:
-        """The cost under another word of the workload, or why there is none."""
-        ((name, word),) = words.items()
-        if getattr(item.cost.workload, name) == word:
-            return item.cost
-        return _attempt(partial(rescored, args, model, item.candidate, **words))
+    found = {runtime: _under(args, model, item, runtime=runtime) for runtime in RUNTIMES}
+    costs = [cost for cost, _ in found.values() if cost is not None]
+    runtimes = runtime_facts(costs, {runtime: reasons for runtime, (_, reasons) in found.items() if reasons})
+    step, reasons = _under(args, model, item, mode="training")
+    fits, missing = _fits(item.candidate)
+    return runtimes if runtimes.times else None, training_facts(step, fits, [*reasons, *missing])
 
-    runtimes = runtime_facts({runtime: under(runtime=runtime) for runtime in RUNTIMES})
-    return runtimes if runtimes.times else None, training_facts(under(mode="training"), *_fits(item.candidate))
+
+def _under(
+    args: argparse.Namespace, model: Mapping[str, Any], item: Scored, **words: str
+) -> tuple[Cost | None, list[str]]:
+    """The cost under another word of the workload, on the devices that can; and why others cannot."""
+    ((name, word),) = words.items()
+    if getattr(item.cost.workload, name) == word:
+        return item.cost, []
+
+    def on(devices: list[Device]) -> Cost | str:
+        return _attempt(partial(rescored, args, model, item.candidate._replace(devices=devices), **words))
+
+    cost = on(item.candidate.devices)
+    if not isinstance(cost, str):
+        return cost, []
+    alone = [(device, on([device])) for device in item.candidate.devices]
+    reasons = list(dict.fromkeys(found for _, found in alone if isinstance(found, str))) or [cost]
+    able = [device for device, found in alone if not isinstance(found, str)]
+    some = on(able) if able else ""
+    return (None if isinstance(some, str) else some), reasons
 
 
 def _fits(candidate: Candidate) -> tuple[list[Fit], list[str]]:

@@ -47,7 +47,7 @@ class Runtimes:
 
     Attributes:
         times: device -> one split for each runtime.
-        missing: runtime -> why there is none.
+        missing: runtime -> why there is none, or not on every device.
     """
 
     times: Mapping[str, tuple[Split, ...]]
@@ -118,17 +118,17 @@ def network_facts(
     )
 
 
-def runtime_facts(found: Mapping[str, Cost | str]) -> Runtimes:
+def runtime_facts(costs: Sequence[Cost], missing: Mapping[str, Sequence[str]]) -> Runtimes:
     """Runtimes next to each other.
 
     Args:
-        found: runtime -> the network's cost under it, or why there is none.
+        costs: the network under one runtime each, on the devices that can run it so.
+        missing: runtime -> why it is not there, or not on every device.
     """
-    costs = [cost for cost in found.values() if not isinstance(cost, str)]
     names = dict.fromkeys(name for cost in costs for name in cost.times)
     return Runtimes(
-        {name: tuple(whole(cost, name) for cost in costs) for name in names},
-        {runtime: reason for runtime, reason in found.items() if isinstance(reason, str)},
+        {name: tuple(whole(cost, name) for cost in costs if name in cost.times) for name in names},
+        {runtime: "; ".join(reasons) for runtime, reasons in missing.items()},
     )
 
 

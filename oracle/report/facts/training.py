@@ -52,17 +52,17 @@ class TrainingFacts:
     missing: Sequence[str]
 
 
-def training_facts(step: Cost | str, fits: Sequence[Fit], missing: Sequence[str] = ()) -> TrainingFacts:
+def training_facts(step: Cost | None, fits: Sequence[Fit], missing: Sequence[str] = ()) -> TrainingFacts:
     """Facts of a training step.
 
     Args:
-        step: the cost of one, or why there is none.
+        step: the cost of one; None where it cannot be counted.
         fits: the largest batches.
-        missing: why some of those are not there.
+        missing: why something is not there.
     """
     rows = [{"mode": item.workload.mode, **{name: getattr(item, name) for name in _FIT}} for item in fits]
-    if isinstance(step, str):
-        return TrainingFacts("", {}, (), rows, [step, *missing])
+    if step is None:
+        return TrainingFacts("", {}, (), rows, list(missing))
     held = step.memory
     parts = tuple(
         MemoryParts(

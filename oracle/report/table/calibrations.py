@@ -26,19 +26,19 @@ def calibration_tables(found: Calibration) -> list[RenderableType]:
             Column("Class", classes),
             Column("of compute", percent([shares.compute[name] for name in classes]), "%", number=True),
             Column("of bandwidth", percent([shares.memory.get(name) for name in classes]), "%", number=True),
+            Column("Launch", aligned(shares.launch_of(classes).tolist(), 1e-6), "us", number=True),
         ),
-        f"{title}. Shares of the roofs that kernels reach",
+        f"{title}. Shares of the roofs that kernels reach, and what their launch costs",
     )
     return [grid, Text("\n".join(_notes(found)), style="dim")]
 
 
 def _notes(found: Calibration) -> list[str]:
-    launch, floor, call = (
-        aligned([seconds], 1e-6)[0].strip()
-        for seconds in (found.efficiency.launch_s, found.efficiency.floor_s, found.efficiency.call_s)
+    floor, call = (
+        aligned([seconds], 1e-6)[0].strip() for seconds in (found.efficiency.floor_s, found.efficiency.call_s)
     )
     lines = [
-        f"Launch {launch} us per kernel, which takes at least {floor} us; {call} us per call.",
+        f"A kernel takes its launch and at least {floor} us; a call {call} us beside its kernels.",
         f"Fitted to {found.source}.",
     ]
     if found.error is None:

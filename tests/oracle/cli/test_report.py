@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import oracle
+from oracle.spec import RUNTIMES
 
 Run = Callable[..., Any]
 
@@ -51,6 +52,26 @@ def test_what_cannot_be_compared_says_why(run: Run) -> None:
     assert run("report", "R-56", "-d", "pixel-4").code == 0
     (network,) = facts(Path("report.html"))["networks"]
     assert network["training"]["missing"] == ["pixel-4 states no memory size."]
+
+
+def runs(device: str, runtime: str) -> bool:
+    try:
+        oracle.score("R-56", [device], runtime=runtime, model="calibrated")
+    except oracle.OracleError:
+        return False
+    return True
+
+
+def test_what_one_device_cannot_do_is_shown_on_the_others(run: Run) -> None:
+    devices = ("rtx-4090", "raspberry-pi-4")  # nobody measured a compiler on the one and an engine on the other
+    able = {device: [runtime for runtime in RUNTIMES if runs(device, runtime)] for device in devices}
+    assert able[devices[0]] != able[devices[1]]
+    done = run("report", "R-56", "-d", devices[0], "-d", devices[1], "--model", "calibrated")
+    assert (done.code, done.err) == (0, "")
+    (network,) = facts(Path("report.html"))["networks"]
+    times = network["runtimes"]["times"]
+    assert {name: [split["name"] for split in splits] for name, splits in times.items()} == able
+    assert set(network["runtimes"]["missing"]) == {r for r in RUNTIMES if not all(r in some for some in able.values())}
 
 
 def test_a_brief_page_is_about_the_workload_alone(run: Run) -> None:

@@ -45,4 +45,4 @@ const runtimeBars = ({ runtimes: { times, missing } }) => figure("Eager, compile
   ...boundBars(times, (split, _, first) => ({
     note: `${integer(split.kernels)} kernels, ${bytes(split.traffic_bytes)}${split === first ? "" : `, ${digits(totalOf(first) / totalOf(split))}\u00d7`}`,
   })),
-  Object.entries(missing).map(([runtime, reason]) => el("p", { class: "note" }, `No ${runtime}: ${reason}`)));
+  Object.entries(missing).map(([runtime, reason]) => el("p", { class: "note" }, `${capital(runtime)} is missing: ${reason}`)));

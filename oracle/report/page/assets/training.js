@@ -5,7 +5,7 @@ const PHASES = { forward: "forward", backward: "backward", optimizer: "optimiser
 
 const phaseTimes = (training) => figure("A training step, by phase",
   `${training.workload} Forward pass, backward pass and the optimiser\u2019s update run one after the other.`,
-  ...boundBars(training.phases, (split, whole) => ({ name: PHASES[split.name] || split.name, note: `${percent(totalOf(split) / whole)}, ${integer(split.kernels)} kernels` })));
+  ...boundBars(training.phases, (split, whole) => ({ name: PHASES[split.name] || split.name, note: percent(totalOf(split) / whole) + (split.kernels ? `, ${integer(split.kernels)} kernels` : "") })));
 
 const phaseMemory = (training) => {
   const shades = [facts.palette.series[0], facts.palette.series[2], facts.palette.series[3]];

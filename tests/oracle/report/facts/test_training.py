@@ -20,5 +20,5 @@ def test_memory_of_phases_is_their_peak() -> None:
 
 
 def test_a_step_that_cannot_be_counted_says_why() -> None:
-    found = training_facts("engines do not train", [])
+    found = training_facts(None, [], ["engines do not train"])
     assert (found.phases, found.memory, found.missing) == ({}, (), ["engines do not train"])

@@ -57,7 +57,7 @@ def make_page(tmp_path_factory: pytest.TempPathFactory) -> Callable[[PageFacts],
 def network_page(cost: Cost, step: Cost, make_page: Callable[[PageFacts], Path]) -> Path:
     """One network on two devices, with everything."""
     engine = oracle.score("R-56", DEVICES, batch_size=8, dtype="float16", runtime="engine")
-    runtimes = runtime_facts({"eager": cost, "compiled": "not on this device", "engine": engine})
+    runtimes = runtime_facts([cost, engine], {"compiled": ["not on this device"]})
     training = training_facts(step, oracle.fit("R-56", ["t4"], dtype="float16"), ["pixel-4 states no memory size."])
     devices = {name: oracle.load_device(name) for name in DEVICES}
     return make_page(cost_page([Detail(cost, runtimes, training)], devices, "oracle report R-56"))

@@ -53,7 +53,7 @@ def test_runtimes_stand_beside_each_other_and_what_is_missing_says_why(browser: 
     assert names(first) == ["eager", "engine"]
     engine = oracle.score("R-56", ["rtx-4090"], batch_size=8, dtype="float16", runtime="engine")
     assert f"{len(engine.kernels('rtx-4090'))} kernels" in first.text
-    assert "No compiled: not on this device" in driver.find_element("id", "network").text
+    assert "Compiled is missing: not on this device" in driver.find_element("id", "network").text
 
 
 def test_a_training_step_is_split_by_phase(browser: Browser, network_page: Path, step: Cost) -> None:

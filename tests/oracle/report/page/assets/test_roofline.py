@@ -131,7 +131,7 @@ def test_without_a_device_there_is_no_roofline_and_no_error(
     browser: Browser, make_page: Callable[[PageFacts], Path]
 ) -> None:
     cost = oracle.score("R-56")
-    driver = browser(make_page(cost_page([Detail(cost, runtime_facts({"eager": cost}))], {})))
+    driver = browser(make_page(cost_page([Detail(cost, runtime_facts([cost], {}))], {})))
     assert driver.get_log("browser") == []
     assert not driver.find_elements("css selector", ".chart")
     shown = json.dumps([node.text for node in driver.find_elements("css selector", "h3")])
