@@ -21,7 +21,7 @@ from oracle.report.table import (
     score_tables,
 )
 
-__all__ = ["html_of"]
+__all__ = ["html_of", "tables_html"]
 
 _TABLES: dict[str, Callable[[Any], Sequence[RenderableType]]] = {
     "Comparison": comparison_tables,
@@ -48,7 +48,12 @@ def html_of(result: Any) -> str:
     tables = _TABLES.get(type(result).__name__)
     if tables is None:
         raise OracleError(f"result of type {type(result).__name__}: expected one of {', '.join(_TABLES)}")
-    return f"<div>{''.join(map(_html, tables(result)))}</div>"
+    return tables_html(tables(result))
+
+
+def tables_html(parts: Sequence[RenderableType]) -> str:
+    """Grids and texts as HTML; see `html_of`."""
+    return f"<div>{''.join(map(_html, parts))}</div>"
 
 
 def _html(part: RenderableType) -> str:

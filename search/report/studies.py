@@ -43,7 +43,7 @@ def study_page(results: Results, command: str = "") -> PageFacts:
         workload_caption(plan.workload),
         f"Trials: {', '.join(f'{count:,} {word}' for word, count in found.outcomes.items())}.",
         "Counts: the oracle's own, 1 MAC = 2 FLOPs, by closed forms that are equal to a trace.",
-        trust_caption({}),
+        trust_caption(plan.trust),
     ]
     return PageFacts(
         title=f"Study {plan.name}",

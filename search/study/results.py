@@ -22,6 +22,7 @@ from oracle.query.devices import find_devices
 from oracle.query.fitted import fitted_places
 from oracle.query.many import score_many
 from oracle.spec import NetSpec
+from search._shown import html_by
 from search.pareto import non_dominated
 from search.study.candidates import key_of
 from search.study.files import StudyPlan, load_study
@@ -60,6 +61,9 @@ class Results:
     def __init__(self, study: Study, plan: StudyPlan) -> None:
         self.study = study
         self.plan = plan
+
+    def _repr_html_(self) -> str:
+        return html_by("_study_tables.run_tables", self)
 
     @cached_property
     def trials(self) -> list[Record]:

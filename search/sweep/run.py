@@ -20,6 +20,7 @@ from oracle.query.calibrated import Trust, checked_calibrations
 from oracle.query.devices import find_devices
 from oracle.query.fitted import fitted_places
 from oracle.spec import Workload
+from search._shown import html_by
 from search.space import Space, Tally, load_space
 from search.space.space import REPEATED
 from search.sweep.columns import csv_header, parquet_bytes, pyarrow
@@ -58,6 +59,9 @@ class SweepResult:
     devices: tuple[str, ...]
     workload: Workload
     trust: Mapping[str, Trust]
+
+    def _repr_html_(self) -> str:
+        return html_by("_tables.sweep_tables", self)
 
 
 def sweep(

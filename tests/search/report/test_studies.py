@@ -78,6 +78,18 @@ def test_a_study_without_a_feasible_trial_has_a_page(make_plan: Callable[..., St
     assert page.population.total == 0
 
 
+def test_a_calibrated_study_says_how_far_to_trust_it(make_plan: Callable[..., StudyPlan], tmp_path: Path) -> None:
+    words = {"MODEL": "calibrated", "OBJECTIVES": ["minimise latency_ms@t4"], "TRIALS": 2}
+    page = study_page(run_study(make_plan(STORAGE=str(tmp_path / "s.journal"), **words)))
+    assert any("mean error" in note for note in page.run.notes)
+
+
+def test_a_notebook_shows_its_tables(results: Results) -> None:
+    html = results._repr_html_()
+    assert html.count("<table>") == 1
+    assert all(str(record.number) in html for record in results.front())
+
+
 def test_the_page_has_everything(results: Results) -> None:
     page = study_page(results, "oracle-search report small")
     assert page.title == "Study small"

@@ -58,6 +58,12 @@ def test_a_calibrated_sweep_tells_how_far_to_trust_it(tmp_path: Path) -> None:
     assert any("mean error" in note for note in notes)
 
 
+def test_a_notebook_shows_what_became_of_the_candidates(tmp_path: Path) -> None:
+    html = sweep("anynet-grid", ["t4"], n=5, out=tmp_path / "out")._repr_html_()
+    assert "feasible" in html
+    assert "5 candidates" in html
+
+
 def test_a_manifest_that_is_none_is_named(swept: Path, tmp_path: Path) -> None:
     (tmp_path / "candidates.csv").write_bytes((swept / "candidates.csv").read_bytes())
     (tmp_path / "manifest.json").write_text('{"identity": {}}')
