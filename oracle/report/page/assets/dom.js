@@ -23,19 +23,31 @@ const unique = (prefix) => `${prefix}-${++counter}`;
 
 // A section with a heading that the navigation finds.
 const section = (id, title, lead, ...children) =>
-  el("section", { id, "aria-labelledby": `${id}-title` },
-    el("h2", { id: `${id}-title` }, title), lead ? el("p", { class: "lead" }, lead) : null, children);
+  el(
+    "section",
+    { id, "aria-labelledby": `${id}-title` },
+    el("h2", { id: `${id}-title` }, title),
+    lead ? el("p", { class: "lead" }, lead) : null,
+    children,
+  );
 
 // A figure: a title that says what it is, a caption that says how to read it, and what it shows.
 const figure = (title, caption, ...children) => {
   const id = unique("figure");
-  return el("figure", { "aria-labelledby": id },
-    el("figcaption", {}, el("h3", { id }, title), caption ? el("p", {}, caption) : null), children);
+  return el(
+    "figure",
+    { "aria-labelledby": id },
+    el("figcaption", {}, el("h3", { id }, title), caption ? el("p", {}, caption) : null),
+    children,
+  );
 };
 
 const choice = (label, options, chosen, onchange) => {
-  const select = el("select", { onchange: () => onchange(select.value) },
-    options.map(([value, text]) => el("option", { value, selected: value === chosen }, text)));
+  const select = el(
+    "select",
+    { onchange: () => onchange(select.value) },
+    options.map(([value, text]) => el("option", { value, selected: value === chosen }, text)),
+  );
   return el("label", { class: "choice" }, el("span", {}, label), select);
 };
 
@@ -50,9 +62,14 @@ const responsive = (box, draw) => {
       draw(width);
     }
   };
-  const later = () => { if (!due) due = requestAnimationFrame(update); };
+  const later = () => {
+    if (!due) due = requestAnimationFrame(update);
+  };
   new ResizeObserver(later).observe(box);
-  return () => { last = 0; later(); };
+  return () => {
+    last = 0;
+    later();
+  };
 };
 
 // One tab stop for many marks: arrow keys go from one to the next, Home and End to the ends.
@@ -66,8 +83,14 @@ const roving = (marks, onfocus, onblur) => {
     mark.addEventListener("blur", () => onblur(index, mark));
     mark.addEventListener("keydown", (event) => {
       const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-      const next = event.key === "Home" ? 0 : event.key === "End" ? marks.length - 1
-        : step ? (index + step + marks.length) % marks.length : null;
+      const next =
+        event.key === "Home"
+          ? 0
+          : event.key === "End"
+            ? marks.length - 1
+            : step
+              ? (index + step + marks.length) % marks.length
+              : null;
       if (next !== null) {
         event.preventDefault();
         marks[next].focus();
@@ -79,8 +102,14 @@ const roving = (marks, onfocus, onblur) => {
 // The tip: pairs of label and value beside the pointer or the focused mark.
 const tip = document.getElementById("tip");
 const showTip = (title, pairs, x, y) => {
-  tip.replaceChildren(el("strong", {}, title),
-    el("dl", {}, pairs.map(([label, value]) => [el("dt", {}, label), el("dd", {}, value)])));
+  tip.replaceChildren(
+    el("strong", {}, title),
+    el(
+      "dl",
+      {},
+      pairs.map(([label, value]) => [el("dt", {}, label), el("dd", {}, value)]),
+    ),
+  );
   tip.hidden = false;
   const { width, height } = tip.getBoundingClientRect();
   const left = x + 16 + width > innerWidth ? x - 16 - width : x + 16;
@@ -88,12 +117,16 @@ const showTip = (title, pairs, x, y) => {
   tip.style.left = `${Math.max(8, Math.min(left, innerWidth - width - 8))}px`;
   tip.style.top = `${Math.max(8, top)}px`;
 };
-const hideTip = () => { tip.hidden = true; };
+const hideTip = () => {
+  tip.hidden = true;
+};
 const tipAt = (mark, title, pairs) => {
   const box = mark.getBoundingClientRect();
   showTip(title, pairs, box.right, box.bottom);
 };
-addEventListener("keydown", (event) => { if (event.key === "Escape") hideTip(); });
+addEventListener("keydown", (event) => {
+  if (event.key === "Escape") hideTip();
+});
 addEventListener("scroll", hideTip, { passive: true });
 
 // What a colour of the style is now: the scheme may change, and paper is always light.

@@ -6,7 +6,9 @@ const sections = () => {
   const chosen = facts.population ? selection(facts.population.names.length) : null;
   return [
     facts.study ? ["study", "Study", () => studySection(facts.study, facts.population, chosen)] : null,
-    facts.population ? ["population", capital(facts.population.noun), () => populationSection(facts.population, chosen)] : null,
+    facts.population
+      ? ["population", capital(facts.population.noun), () => populationSection(facts.population, chosen)]
+      : null,
     facts.networks.length ? ["network", facts.networks.length > 1 ? "One by one" : "Costs", networkSection] : null,
     ["run", "About these numbers", runSection],
   ].filter(Boolean);
@@ -15,12 +17,25 @@ const sections = () => {
 const start = () => {
   const shown = sections();
   document.getElementById("main").replaceChildren(
-    el("header", {},
-      el("h1", {}, facts.title), facts.subtitle ? el("p", {}, facts.subtitle) : null,
-      el("nav", { "aria-label": "On this page" }, shown.map(([id, title]) => el("a", { href: `#${id}` }, title)))),
-    ...shown.map(([, , draw]) => draw()));
+    el(
+      "header",
+      {},
+      el("h1", {}, facts.title),
+      facts.subtitle ? el("p", {}, facts.subtitle) : null,
+      el(
+        "nav",
+        { "aria-label": "On this page" },
+        shown.map(([id, title]) => el("a", { href: `#${id}` }, title)),
+      ),
+    ),
+    ...shown.map(([, , draw]) => draw()),
+  );
   // on paper nothing unfolds
-  addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((node) => { node.open = true; }));
+  addEventListener("beforeprint", () =>
+    document.querySelectorAll("details").forEach((node) => {
+      node.open = true;
+    }),
+  );
   document.documentElement.dataset.ready = "true";
 };
 

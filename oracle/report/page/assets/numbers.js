@@ -3,11 +3,22 @@
 const MISSING = "\u2013";
 const MINUS = "\u2212";
 const THIN = "\u2009";
-const PREFIXES = [[1e15, "P"], [1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"], [1, ""], [1e-3, "m"], [1e-6, "\u00b5"], [1e-9, "n"]];
+const PREFIXES = [
+  [1e15, "P"],
+  [1e12, "T"],
+  [1e9, "G"],
+  [1e6, "M"],
+  [1e3, "k"],
+  [1, ""],
+  [1e-3, "m"],
+  [1e-6, "\u00b5"],
+  [1e-9, "n"],
+];
 
 const known = (value) => value !== null && value !== undefined && !Number.isNaN(value);
 
-const prefixOf = (value) => (value ? PREFIXES.find(([size]) => size <= Math.abs(value) * (1 + 1e-12)) || PREFIXES.at(-1) : [1, ""]);
+const prefixOf = (value) =>
+  value ? PREFIXES.find(([size]) => size <= Math.abs(value) * (1 + 1e-12)) || PREFIXES.at(-1) : [1, ""];
 
 // So many significant digits, but every digit before the point.
 const digits = (value, count = 3) => {
@@ -31,18 +42,27 @@ const measure = (value, unit, count = 3) => {
 
 const time = (ms, count = 3) => (known(ms) ? measure(ms / 1e3, "s", count) : MISSING);
 const bytes = (value, count = 3) => measure(value, "B", count);
-const percent = (share, count = 2) => (known(share) ? (share && Math.abs(share) < 0.001 ? "<0.1 %" : `${digits(100 * share, Math.abs(share) >= 0.9995 ? 3 : count)} %`) : MISSING);
+const percent = (share, count = 2) =>
+  known(share)
+    ? share && Math.abs(share) < 0.001
+      ? "<0.1 %"
+      : `${digits(100 * share, Math.abs(share) >= 0.9995 ? 3 : count)} %`
+    : MISSING;
 const integer = (value) => (known(value) ? grouped(String(value)) : MISSING);
 const intensity = (value) => (known(value) ? `${digits(value)} FLOP/byte` : MISSING);
 
 // A column's texts: one unit, the same decimals, so that digits line up; both suit the middle of the column. Without a
 // unit no prefix is looked for.
 const columnFormat = (values, unit, count = 4) => {
-  const sizes = values.filter((value) => typeof value === "number" && value).map(Math.abs).sort((a, b) => a - b);
+  const sizes = values
+    .filter((value) => typeof value === "number" && value)
+    .map(Math.abs)
+    .sort((a, b) => a - b);
   const middle = sizes.length ? sizes[Math.floor(sizes.length / 2)] : 1;
   const [size, letter] = unit === undefined ? [1, ""] : prefixOf(middle);
   const whole = values.every((value) => !known(value) || Number.isInteger(value));
-  const decimals = size === 1 && whole ? 0 : Math.min(6, Math.max(0, count - 1 - Math.floor(Math.log10(middle / size))));
+  const decimals =
+    size === 1 && whole ? 0 : Math.min(6, Math.max(0, count - 1 - Math.floor(Math.log10(middle / size))));
   const least = 10 ** -decimals;
   const text = (value) => {
     if (!known(value)) return MISSING;
@@ -61,8 +81,16 @@ const plain = (value) => (known(value) ? grouped(String(Number(value.toPrecision
 const UNITS = { macs: "MAC", flops: "FLOP", traffic_bytes: "B", peak_memory_bytes: "B" };
 const PLAIN = { params: 1, activations: 1 };
 const TITLES = {
-  macs: "MACs", flops: "FLOPs", params: "Parameters", activations: "Activations", traffic_bytes: "Traffic",
-  peak_memory_bytes: "Peak memory", quality: "Quality", accuracy: "Accuracy", intensity_flop_per_byte: "Intensity", intensity: "Intensity",
+  macs: "MACs",
+  flops: "FLOPs",
+  params: "Parameters",
+  activations: "Activations",
+  traffic_bytes: "Traffic",
+  peak_memory_bytes: "Peak memory",
+  quality: "Quality",
+  accuracy: "Accuracy",
+  intensity_flop_per_byte: "Intensity",
+  intensity: "Intensity",
 };
 const titleOf = (name) => TITLES[name] || (name.startsWith("latency_ms@") ? `Latency on ${name.slice(11)}` : name);
 // A value of such a column, with its unit.

@@ -5,19 +5,31 @@ const candidateTip = (population, row) => {
   for (const [device, column] of Object.entries(population.latency_ms)) {
     pairs.push([device, `${time(column[row])}, rank ${integer(population.ranks[device][row])}`]);
   }
-  for (const [name, { column }] of Object.entries(population.values)) pairs.push([titleOf(name), valued(name, column[row])]);
+  for (const [name, { column }] of Object.entries(population.values))
+    pairs.push([titleOf(name), valued(name, column[row])]);
   for (const [name, { column }] of Object.entries(population.knobs)) pairs.push([name, valued(name, column[row])]);
   return [population.names[row], pairs];
 };
 
 const valueAxis = (name, { column, maximise }) => {
   const text = (value) => valued(name, value).replace(" ", "\u2009");
-  const short = (value) => (name in UNITS || name in PLAIN ? measure(value, "", 2).replace(" ", "\u2009").trim() : digits(value, 2));
-  return { values: column, title: `${titleOf(name)}${UNITS[name] === "B" ? ", bytes" : ""} (${maximise ? "more" : "less"} is better)`, tick: short, text, maximise };
+  const short = (value) =>
+    name in UNITS || name in PLAIN ? measure(value, "", 2).replace(" ", "\u2009").trim() : digits(value, 2);
+  return {
+    values: column,
+    title: `${titleOf(name)}${UNITS[name] === "B" ? ", bytes" : ""} (${maximise ? "more" : "less"} is better)`,
+    tick: short,
+    text,
+    maximise,
+  };
 };
 
 const latencyAxis = (column) => ({
-  values: column, title: "latency per call (less is better)", tick: (value) => time(value, 2).replace(" ", "\u2009"), text: (value) => time(value), maximise: false,
+  values: column,
+  title: "latency per call (less is better)",
+  tick: (value) => time(value, 2).replace(" ", "\u2009"),
+  text: (value) => time(value),
+  maximise: false,
 });
 
 const scatterPanels = (population, valueNow, chosen) => {
@@ -26,13 +38,22 @@ const scatterPanels = (population, valueNow, chosen) => {
       const [name, value] = valueNow();
       return {
         label: `${titleOf(name)} against latency on ${device}; arrow keys go along the front`,
-        x: latencyAxis(column), y: valueAxis(name, value), fronts: [{ rows: value.fronts[device] || [] }],
+        x: latencyAxis(column),
+        y: valueAxis(name, value),
+        fronts: [{ rows: value.fronts[device] || [] }],
       };
     };
-    return [deviceTitle(device), scatterPlot(given, population.names, (row) => candidateTip(population, row), chosen, "figure")];
+    return [
+      deviceTitle(device),
+      scatterPlot(given, population.names, (row) => candidateTip(population, row), chosen, "figure"),
+    ];
   });
   return {
-    node: el("div", { class: "panels" }, plots.map(([title, { node }]) => el("div", { class: "panel" }, el("h4", {}, title), node))),
+    node: el(
+      "div",
+      { class: "panels" },
+      plots.map(([title, { node }]) => el("div", { class: "panel" }, el("h4", {}, title), node)),
+    ),
     redraw: () => plots.forEach(([, { redraw }]) => redraw()),
   };
 };
@@ -44,16 +65,28 @@ const populationTable = (population, chosen) => {
       { key: `latency_ms@${device}`, title: "Latency", shown: `${device}, ms`, values },
       { key: `rank@${device}`, title: "Rank", shown: device, values: population.ranks[device] },
     ]),
-    ...Object.entries(population.values).map(([name, { column }]) => ({ key: name, title: titleOf(name), unit: name in PLAIN ? "" : UNITS[name], values: column, screen: name === "activations" || name === "flops" })),
+    ...Object.entries(population.values).map(([name, { column }]) => ({
+      key: name,
+      title: titleOf(name),
+      unit: name in PLAIN ? "" : UNITS[name],
+      values: column,
+      screen: name === "activations" || name === "flops",
+    })),
     ...Object.entries(population.knobs).map(([name, { column }]) => ({ key: name, title: name, values: column })),
     ...Object.entries(population.extra).map(([name, values]) => ({ key: name, title: name, values, screen: true })),
   ];
   const noun = population.noun;
   const table = dataTable(capital(noun), columns, noun, {
-    one: noun.replace(/s$/, ""), many: noun, onfilter: (flags) => chosen.set("filter", flags),
+    one: noun.replace(/s$/, ""),
+    many: noun,
+    onfilter: (flags) => chosen.set("filter", flags),
   });
   chosen.follow(table.restrict);
-  return figure(`All ${noun}`, "A selection in a figure restricts the table, and its filter selects in the figures.", table.node);
+  return figure(
+    `All ${noun}`,
+    "A selection in a figure restricts the table, and its filter selects in the figures.",
+    table.node,
+  );
 };
 
 const populationSection = (population, chosen) => {
@@ -67,22 +100,55 @@ const populationSection = (population, chosen) => {
   const flips = timed > 1 ? flipFigure(population, () => population.values[name], chosen) : null;
   const knobs = knobFigure(population, bestRows, chosen);
   if (scatter) {
-    const pick = choice("Latency against", names.map((other) => [other, titleOf(other)]), name, (other) => {
-      name = other;
-      [scatter, flips, knobs].forEach((drawn) => drawn && drawn.redraw());
-    });
-    const front = el("button", {
-      type: "button", onclick: () => {
-        const rows = new Set(bestRows());
-        chosen.set("figure", Uint8Array.from({ length: population.names.length }, (_, row) => (rows.has(row) ? 1 : 0)));
+    const pick = choice(
+      "Latency against",
+      names.map((other) => [other, titleOf(other)]),
+      name,
+      (other) => {
+        name = other;
+        [scatter, flips, knobs].forEach((drawn) => drawn && drawn.redraw());
       },
-    }, "Select the fronts");
-    parts.push(figure("Latency against what it buys",
-      "Diamonds on the line are the Pareto front: no other is better in one and as good in the other. Drag a rectangle on one device to see the same ones on the others.",
-      el("div", { class: "tools" }, names.length > 1 ? pick : null, front, selectionStatus(chosen, population.names.length, population.noun)), scatter.node));
+    );
+    const front = el(
+      "button",
+      {
+        type: "button",
+        onclick: () => {
+          const rows = new Set(bestRows());
+          chosen.set(
+            "figure",
+            Uint8Array.from({ length: population.names.length }, (_, row) => (rows.has(row) ? 1 : 0)),
+          );
+        },
+      },
+      "Select the fronts",
+    );
+    parts.push(
+      figure(
+        "Latency against what it buys",
+        "Diamonds on the line are the Pareto front: no other is better in one and as good in the other. Drag a rectangle on one device to see the same ones on the others.",
+        el(
+          "div",
+          { class: "tools" },
+          names.length > 1 ? pick : null,
+          front,
+          selectionStatus(chosen, population.names.length, population.noun),
+        ),
+        scatter.node,
+      ),
+    );
   }
-  const shown = population.names.length < population.total
-    ? `${integer(population.names.length)} of ${integer(population.total)} ${population.noun} are shown: ${population.shown}. Ranks, fronts and flips are those of all.` : population.shown;
-  return section("population", `${integer(population.total)} ${population.noun}`, shown,
-    parts, flips && flips.node, knobs && knobs.node, populationTable(population, chosen));
+  const shown =
+    population.names.length < population.total
+      ? `${integer(population.names.length)} of ${integer(population.total)} ${population.noun} are shown: ${population.shown}. Ranks, fronts and flips are those of all.`
+      : population.shown;
+  return section(
+    "population",
+    `${integer(population.total)} ${population.noun}`,
+    shown,
+    parts,
+    flips && flips.node,
+    knobs && knobs.node,
+    populationTable(population, chosen),
+  );
 };

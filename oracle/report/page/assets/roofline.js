@@ -1,27 +1,36 @@
 // The roofline of one network on one device: every kernel a mark below the roofs.
 
-const markOf = (opClass) => facts.palette.marks.find((mark) => mark.classes.includes(opClass)) || facts.palette.marks.at(-1);
+const markOf = (opClass) =>
+  facts.palette.marks.find((mark) => mark.classes.includes(opClass)) || facts.palette.marks.at(-1);
 
 const kernelPoints = (network, on) => {
   const { flops, traffic_bytes, op_class } = network.kernels;
   return on.kernels.time_ms.map((ms, index) => ({
-    index, ms, share: on.kernels.share[index], bound: on.kernels.bound[index], mark: markOf(op_class[index]),
-    x: traffic_bytes[index] ? flops[index] / traffic_bytes[index] : 0, y: ms ? (flops[index] / ms) * 1e3 : 0,
+    index,
+    ms,
+    share: on.kernels.share[index],
+    bound: on.kernels.bound[index],
+    mark: markOf(op_class[index]),
+    x: traffic_bytes[index] ? flops[index] / traffic_bytes[index] : 0,
+    y: ms ? (flops[index] / ms) * 1e3 : 0,
   }));
 };
 
 const kernelTip = (network, point) => {
   const k = network.kernels;
-  return [network.kernels.module[point.index] || "(network)", [
-    ["operator", k.name[point.index]],
-    ["shape", k.shape[point.index] || MISSING],
-    ["work", measure(k.flops[point.index], "FLOP")],
-    ["traffic", bytes(k.traffic_bytes[point.index])],
-    ["intensity", intensity(point.x)],
-    ["time", `${time(point.ms)}, ${percent(point.share)} of the call`],
-    ["achieved", measure(point.y, "FLOP/s")],
-    ["bound by", point.bound],
-  ]];
+  return [
+    network.kernels.module[point.index] || "(network)",
+    [
+      ["operator", k.name[point.index]],
+      ["shape", k.shape[point.index] || MISSING],
+      ["work", measure(k.flops[point.index], "FLOP")],
+      ["traffic", bytes(k.traffic_bytes[point.index])],
+      ["intensity", intensity(point.x)],
+      ["time", `${time(point.ms)}, ${percent(point.share)} of the call`],
+      ["achieved", measure(point.y, "FLOP/s")],
+      ["bound by", point.bound],
+    ],
+  ];
 };
 
 const radiusOf = (share, width) => Math.max(2.6, Math.min(24, 40 * Math.sqrt(share) * Math.min(1, width / 520)));
@@ -40,52 +49,14 @@ const stacksOf = (points, place) => {
 const stackTip = (network, stack) => {
   const share = stack.reduce((sum, point) => sum + point.share, 0);
   const ms = stack.reduce((sum, point) => sum + point.ms, 0);
-  return [`${integer(stack.length)} kernels of a kind lie here`, [
-    ["together", `${time(ms)}, ${percent(share)} of the call`],
-    ...stack.slice(0, 4).map((point) => [percent(point.share), network.kernels.module[point.index] || "(network)"]),
-    ...(stack.length > 4 ? [["", `and ${stack.length - 4} more`]] : []),
-  ]];
-};
-
-// Where along a slope a label is furthest from all marks.
-const freestSpot = (spots, marks) => {
-  const room = ([px, py]) => Math.min(Infinity, ...marks.map(([mx, my]) => Math.hypot(mx - px, my - py)));
-  return spots.reduce((best, spot) => (room(spot) > room(best) ? spot : best));
-};
-
-const roofsOf = (on, slopes, x, y, x0, right) => {
-  const fastest = Math.max(...slopes.map((slope) => slope.bytes_per_s));
-  const peak = on.ceilings[0].flops_per_s;
   return [
-    slopes.map(({ bytes_per_s: rate }, index) => svg("line", {
-      class: index ? "roof inner" : "roof", x1: x(x0), y1: y(x0 * rate), x2: x(peak / rate), y2: y(peak),
-    })),
-    on.ceilings.map(({ flops_per_s: rate }, index) => svg("line", {
-      class: index ? "roof lower" : "roof", x1: x(rate / fastest), y1: y(rate), x2: right, y2: y(rate),
-    })),
+    `${integer(stack.length)} kernels of a kind lie here`,
+    [
+      ["together", `${time(ms)}, ${percent(share)} of the call`],
+      ...stack.slice(0, 4).map((point) => [percent(point.share), network.kernels.module[point.index] || "(network)"]),
+      ...(stack.length > 4 ? [["", `and ${stack.length - 4} more`]] : []),
+    ],
   ];
-};
-
-const roofLabels = (on, slopes, x, y, frame, marks) => {
-  const [left, right] = [x.invert(frame.left), x.invert(frame.right)];
-  const decade = [x(10 * left) - x(left), y(1) - y(10)];
-  const angle = (-Math.atan2(decade[1], decade[0]) * 180) / Math.PI;
-  const flat = on.ceilings.map(({ flops_per_s: rate, name }, index) => svg("text", { // the lower ones' labels below, clear of the slope
-    x: frame.right, y: y(rate) + (index ? 16 : -9), "text-anchor": "end",
-  }, `${measure(rate, "FLOP/s")} ${frame.right < 460 ? name.replace(",", "").replace(" unit", "") : name}`));
-  const steep = slopes.map(({ bytes_per_s: rate, name }) => {
-    const [from, to] = [Math.max(frame.left, x(y.invert(frame.bottom) / rate)), Math.min(frame.right, x(on.ceilings[0].flops_per_s / rate))];
-    const spots = [0.22, 0.3, 0.38, 0.46, 0.54, 0.62, 0.7].map((t) => [from + t * (to - from), y(x.invert(from + t * (to - from)) * rate)]);
-    const [px, py] = freestSpot(spots, marks);
-    return svg("text", { transform: `translate(${px} ${py}) rotate(${angle}) translate(0 -8)`, "text-anchor": "middle" }, `${measure(rate, "B/s")} ${name}`);
-  });
-  const ridge = on.time.ridge;
-  if (!(ridge > left && ridge < right)) return svg("g", { class: "labels", "aria-hidden": "true" }, flat, steep);
-  const [px, py] = [x(ridge), y(ridge * slopes[0].bytes_per_s)];
-  const side = px > (frame.left + frame.right) / 2 ? { x: px - 6, "text-anchor": "end" } : { x: px + 6 };
-  return svg("g", { class: "labels", "aria-hidden": "true" }, flat, steep,
-    svg("line", { class: "ridge", x1: px, x2: px, y1: py, y2: frame.bottom }),
-    svg("text", { ...side, y: frame.bottom - 8 }, `ridge ${digits(ridge)} FLOP/byte`));
 };
 
 const drawRoofline = (box, network, device, hidden) => {
@@ -94,70 +65,149 @@ const drawRoofline = (box, network, device, hidden) => {
   const points = all.filter((point) => point.x > 0 && point.y > 0).sort((a, b) => b.share - a.share);
   const peaks = on.ceilings.map((ceiling) => ceiling.flops_per_s);
   const top = Math.max(...peaks, ...points.map((point) => point.y));
-  const [x0, x1] = padded([...points.map((point) => point.x), ...on.ceilings.map((ceiling) => ceiling.ridge * 3)], true, 0.05);
-  const [y0] = padded(points.map((point) => point.y), true, 0.08);
+  const [x0, x1] = padded(
+    [...points.map((point) => point.x), ...on.ceilings.map((ceiling) => ceiling.ridge * 3)],
+    true,
+    0.05,
+  );
+  const [y0] = padded(
+    points.map((point) => point.y),
+    true,
+    0.08,
+  );
 
   responsive(box, (width) => {
     const height = Math.round(Math.min(460, Math.max(300, width * 0.68)));
     const frame = { left: 52, right: width - 12, top: 34, bottom: height - 46 };
-    const [x, y] = [logScale(x0, x1, frame.left, frame.right), logScale(Math.min(y0, top / 30), top * 2, frame.bottom, frame.top)];
+    const [x, y] = [
+      logScale(x0, x1, frame.left, frame.right),
+      logScale(Math.min(y0, top / 30), top * 2, frame.bottom, frame.top),
+    ];
     const place = (point) => [x(point.x), y(point.y)];
-    const root = chartSvg(width, height, `Roofline of ${network.name} on ${device.title}: ${points.length} kernels; arrow keys go from one to the next, the longest first`);
+    const root = chartSvg(
+      width,
+      height,
+      `Roofline of ${network.name} on ${device.title}: ${points.length} kernels; arrow keys go from one to the next, the longest first`,
+    );
     const clip = unique("clip");
     const mark = (point, share, kind) => {
       const shape = svg("path", {
-        class: kind, "data-mark": point.mark.name, d: markPath(point.mark.shape, radiusOf(share, width)),
-        transform: `translate(${place(point).join(" ")})`, style: `color:${point.mark.color}`,
+        class: kind,
+        "data-mark": point.mark.name,
+        d: markPath(point.mark.shape, radiusOf(share, width)),
+        transform: `translate(${place(point).join(" ")})`,
+        style: `color:${point.mark.color}`,
       });
       shape.classList.toggle("hollow", point.mark.shape === "ring");
       shape.classList.toggle("off", hidden.has(point.mark.name));
       return shape;
     };
-    const pointed = (shape, title, pairs) => fill(shape, {
-      onpointerenter: (event) => showTip(title, pairs, event.clientX, event.clientY), onpointerleave: hideTip,
-    }, []);
-    const stacks = stacksOf(points, place).map((stack) => pointed(
-      mark(stack[0], stack.reduce((sum, point) => sum + point.share, 0), "point stack"), ...stackTip(network, stack)));
+    const pointed = (shape, title, pairs) =>
+      fill(
+        shape,
+        {
+          onpointerenter: (event) => showTip(title, pairs, event.clientX, event.clientY),
+          onpointerleave: hideTip,
+        },
+        [],
+      );
+    const stacks = stacksOf(points, place).map((stack) =>
+      pointed(
+        mark(
+          stack[0],
+          stack.reduce((sum, point) => sum + point.share, 0),
+          "point stack",
+        ),
+        ...stackTip(network, stack),
+      ),
+    );
     const marks = points.map((point) => {
       const [title, pairs] = kernelTip(network, point);
       const shape = mark(point, point.share, "point kernel");
-      fill(shape, { role: "img", "data-kernel": point.index, "aria-label": [title, ...pairs.map(([label, value]) => `${label} ${value}`)].join(", ") }, []);
+      fill(
+        shape,
+        {
+          role: "img",
+          "data-kernel": point.index,
+          "aria-label": [title, ...pairs.map(([label, value]) => `${label} ${value}`)].join(", "),
+        },
+        [],
+      );
       return pointed(shape, title, pairs);
     });
     roving(marks, (index, shape) => tipAt(shape, ...kernelTip(network, points[index])), hideTip);
     root.append(
       axes(frame, x, y, {
-        tickX: (tick) => digits(tick, 1), tickY: (tick) => measure(tick, "", 1).replace(" ", THIN),
-        x: "arithmetic intensity, FLOP/byte", y: "performance, FLOP/s",
+        tickX: (tick) => digits(tick, 1),
+        tickY: (tick) => measure(tick, "", 1).replace(" ", THIN),
+        x: "arithmetic intensity, FLOP/byte",
+        y: "performance, FLOP/s",
       }),
-      svg("clipPath", { id: clip }, svg("rect", { x: frame.left, y: frame.top - 8, width: frame.right - frame.left, height: frame.bottom - frame.top + 8 })),
-      svg("g", { "clip-path": `url(#${clip})`, "aria-hidden": "true" }, roofsOf(on, device.slopes, x, y, x0, frame.right)),
+      svg(
+        "clipPath",
+        { id: clip },
+        svg("rect", {
+          x: frame.left,
+          y: frame.top - 8,
+          width: frame.right - frame.left,
+          height: frame.bottom - frame.top + 8,
+        }),
+      ),
+      svg(
+        "g",
+        { "clip-path": `url(#${clip})`, "aria-hidden": "true" },
+        roofsOf(on, device.slopes, x, y, x0, frame.right),
+      ),
       roofLabels(on, device.slopes, x, y, frame, points.map(place)),
-      svg("g", { "aria-hidden": "true" }, stacks), svg("g", {}, marks),
-      svg("circle", { class: "ridge", "aria-hidden": "true", cx: x(on.time.ridge), cy: y(on.time.ridge * device.slopes[0].bytes_per_s), r: 3.5 }));
+      svg("g", { "aria-hidden": "true" }, stacks),
+      svg("g", {}, marks),
+      svg("circle", {
+        class: "ridge",
+        "aria-hidden": "true",
+        cx: x(on.time.ridge),
+        cy: y(on.time.ridge * device.slopes[0].bytes_per_s),
+        r: 3.5,
+      }),
+    );
     box.replaceChildren(root);
   });
 
   const still = all.filter((point) => !(point.x > 0 && point.y > 0));
   const share = still.reduce((sum, point) => sum + point.share, 0);
-  return still.length ? `${still.length} kernel${still.length > 1 ? "s" : ""} without arithmetic (${percent(share)} of the time) ${still.length > 1 ? "have" : "has"} no place on these axes.` : "";
+  return still.length
+    ? `${still.length} kernel${still.length > 1 ? "s" : ""} without arithmetic (${percent(share)} of the time) ${still.length > 1 ? "have" : "has"} no place on these axes.`
+    : "";
 };
 
 const rooflines = (network) => {
   const hidden = new Set();
-  const present = facts.palette.marks.filter((mark) => network.kernels.op_class.some((name) => mark.classes.includes(name)));
+  const present = facts.palette.marks.filter((mark) =>
+    network.kernels.op_class.some((name) => mark.classes.includes(name)),
+  );
   const panels = el("div", { class: "panels" });
-  const legend = el("div", { class: "legend", role: "group", "aria-label": "Kinds of operators; press to hide or show" },
+  const legend = el(
+    "div",
+    { class: "legend", role: "group", "aria-label": "Kinds of operators; press to hide or show" },
     present.map((mark) => {
-      const button = el("button", {
-        type: "button", "aria-pressed": "true", onclick: () => {
-          if (!hidden.delete(mark.name)) hidden.add(mark.name);
-          button.setAttribute("aria-pressed", String(!hidden.has(mark.name)));
-          panels.querySelectorAll(".point").forEach((point) => point.classList.toggle("off", hidden.has(point.dataset.mark)));
+      const button = el(
+        "button",
+        {
+          type: "button",
+          "aria-pressed": "true",
+          onclick: () => {
+            if (!hidden.delete(mark.name)) hidden.add(mark.name);
+            button.setAttribute("aria-pressed", String(!hidden.has(mark.name)));
+            panels
+              .querySelectorAll(".point")
+              .forEach((point) => point.classList.toggle("off", hidden.has(point.dataset.mark)));
+          },
         },
-      }, markKey(mark), mark.name);
+        markKey(mark),
+        mark.name,
+      );
       return button;
-    }));
+    }),
+  );
   for (const device of facts.devices) {
     const on = network.devices[device.name];
     if (!on || !on.ceilings.length || !device.slopes.length) continue;
@@ -167,8 +217,11 @@ const rooflines = (network) => {
     const note = drawRoofline(box, network, device, hidden);
     if (note) panel.append(el("p", { class: "note" }, note));
   }
-  return figure("Roofline",
-    "Every mark is a kernel, its area its share of the time; a pale mark behind is the sum of equal ones that lie on one spot. No kernel gets above the roofs: "
-    + "below the slope memory is too slow to feed it, below the flat line arithmetic is the limit, and they meet at the ridge point.",
-    legend, panels);
+  return figure(
+    "Roofline",
+    "Every mark is a kernel, its area its share of the time; a pale mark behind is the sum of equal ones that lie on one spot. No kernel gets above the roofs: " +
+      "below the slope memory is too slow to feed it, below the flat line arithmetic is the limit, and they meet at the ridge point.",
+    legend,
+    panels,
+  );
 };

@@ -5,19 +5,6 @@ const NAMED = 40; // fewer than this have their names beside them
 const MANY = 80; // members of a front
 const NEAR = 14; // pixels from the pointer to the point that it means
 
-// axis: {values, title, text(value), maximise}; log where all is positive and the range asks for it.
-const axisScale = ({ values }, from, to) => {
-  let [low, high] = [Infinity, -Infinity];
-  for (const value of values) if (known(value)) [low, high] = [Math.min(low, value), Math.max(high, value)];
-  const isLog = low > 0 && high / low > 3;
-  const [start, end] = padded([low, high].filter(Number.isFinite), isLog, 0.04);
-  return (isLog ? logScale : linearScale)(start, end, from, to);
-};
-
-// Through points on a front: what is reached at least, between one and the next.
-const staircase = (places, maximiseX) => places
-  .map(([x, y], index) => (index ? (maximiseX ? `V${y}H${x}` : `H${x}V${y}`) : `M${x} ${y}`)).join("");
-
 // given: () => {label, x, y, fronts: [{rows, early, loose}]}, asked whenever it draws; members of the last front can be
 // focused. who: its name in the selection. Returns its node, and what draws it again.
 const scatterPlot = (given, names, tip, chosen, who) => {
@@ -86,43 +73,61 @@ const scatterPlot = (given, names, tip, chosen, who) => {
     }
     chosen.set(who, flags);
   };
-  const unpoint = () => { ring.setAttribute("visibility", "hidden"); hideTip(); };
+  const unpoint = () => {
+    ring.setAttribute("visibility", "hidden");
+    hideTip();
+  };
   const point = (row, clientX, clientY) => {
     fill(ring, { cx: places[2 * row], cy: places[2 * row + 1], visibility: "visible" }, []);
     showTip(...tip(row), clientX, clientY);
   };
   const watch = (area) => {
     let bounds = null;
-    fill(area, {
-      onpointerdown: (event) => {
-        if (event.button) return;
-        bounds = area.ownerSVGElement.getBoundingClientRect();
-        [from, to] = [at(event, bounds), at(event, bounds)];
-        try { area.setPointerCapture(event.pointerId); } catch { /* a pointer that is gone already */ }
-        unpoint();
-        event.preventDefault();
+    fill(
+      area,
+      {
+        onpointerdown: (event) => {
+          if (event.button) return;
+          bounds = area.ownerSVGElement.getBoundingClientRect();
+          [from, to] = [at(event, bounds), at(event, bounds)];
+          try {
+            area.setPointerCapture(event.pointerId);
+          } catch {
+            /* a pointer that is gone already */
+          }
+          unpoint();
+          event.preventDefault();
+        },
+        onpointermove: (event) => {
+          if (from) {
+            to = at(event, bounds);
+            if (!due) due = requestAnimationFrame(brushed);
+            return;
+          }
+          const [px, py] = at(event, area.ownerSVGElement.getBoundingClientRect());
+          const row = nearest(px, py);
+          if (row < 0) unpoint();
+          else point(row, event.clientX, event.clientY);
+        },
+        onpointerup: () => {
+          if (!from) return;
+          if (due) {
+            cancelAnimationFrame(due);
+            brushed();
+          }
+          const small = Math.abs(to[0] - from[0]) < 3 && Math.abs(to[1] - from[1]) < 3;
+          from = null;
+          if (small) chosen.set(who, null); // a click outside selects nothing
+        },
+        onpointercancel: () => {
+          from = null;
+        },
+        onpointerleave: () => {
+          if (!from) unpoint();
+        },
       },
-      onpointermove: (event) => {
-        if (from) {
-          to = at(event, bounds);
-          if (!due) due = requestAnimationFrame(brushed);
-          return;
-        }
-        const [px, py] = at(event, area.ownerSVGElement.getBoundingClientRect());
-        const row = nearest(px, py);
-        if (row < 0) unpoint();
-        else point(row, event.clientX, event.clientY);
-      },
-      onpointerup: () => {
-        if (!from) return;
-        if (due) { cancelAnimationFrame(due); brushed(); }
-        const small = Math.abs(to[0] - from[0]) < 3 && Math.abs(to[1] - from[1]) < 3;
-        from = null;
-        if (small) chosen.set(who, null); // a click outside selects nothing
-      },
-      onpointercancel: () => { from = null; },
-      onpointerleave: () => { if (!from) unpoint(); },
-    }, []);
+      [],
+    );
   };
 
   const draw = (width) => {
@@ -138,53 +143,67 @@ const scatterPlot = (given, names, tip, chosen, who) => {
       places[2 * row + 1] = known(a) && known(b) ? y(b) : NaN;
     }
     const bottom = chartSvg(width, tall, "");
-    fill(bottom, { "aria-hidden": "true" }, [axes(frame, x, y, { tickX: xAxis.tick, tickY: yAxis.tick, x: xAxis.title, y: yAxis.title })]);
+    fill(bottom, { "aria-hidden": "true" }, [
+      axes(frame, x, y, { tickX: xAxis.tick, tickY: yAxis.tick, x: xAxis.title, y: yAxis.title }),
+    ]);
     const top = chartSvg(width, tall, label);
-    const area = svg("rect", { class: "catch", x: frame.left - 6, y: frame.top - 6, width: frame.right - frame.left + 12, height: frame.bottom - frame.top + 12 });
-    watch(area);
-    const lines = fronts.filter(({ loose }) => !loose).map(({ rows, early }) => {
-      const steps = rows.map((row) => [places[2 * row], places[2 * row + 1]]).filter(([px]) => !Number.isNaN(px)).sort((a, b) => a[0] - b[0]);
-      return svg("path", { class: early ? "front early" : "front", d: staircase(steps, xAxis.maximise) });
+    const area = svg("rect", {
+      class: "catch",
+      x: frame.left - 6,
+      y: frame.top - 6,
+      width: frame.right - frame.left + 12,
+      height: frame.bottom - frame.top + 12,
     });
-    const members = [...(fronts.length ? fronts.at(-1).rows : [])].filter((row) => !Number.isNaN(places[2 * row])).sort((a, b) => places[2 * a] - places[2 * b]);
+    watch(area);
+    const lines = fronts
+      .filter(({ loose }) => !loose)
+      .map(({ rows, early }) => {
+        const steps = rows
+          .map((row) => [places[2 * row], places[2 * row + 1]])
+          .filter(([px]) => !Number.isNaN(px))
+          .sort((a, b) => a[0] - b[0]);
+        return svg("path", { class: early ? "front early" : "front", d: staircase(steps, xAxis.maximise) });
+      });
+    const members = [...(fronts.length ? fronts.at(-1).rows : [])]
+      .filter((row) => !Number.isNaN(places[2 * row]))
+      .sort((a, b) => places[2 * a] - places[2 * b]);
     const radius = size < SMALL ? 4.5 : members.length < MANY ? 3.4 : 1.7; // a long front is a line with beads, not a wall
     const marks = members.map((row) => {
       const [title, pairs] = tip(row);
       return svg("path", {
-        class: "best", role: "img", d: markPath("diamond", radius), "data-row": row,
+        class: "best",
+        role: "img",
+        d: markPath("diamond", radius),
+        "data-row": row,
         transform: `translate(${places[2 * row]} ${places[2 * row + 1]})`,
         "aria-label": [title, ...pairs.map(([label, value]) => `${label} ${value}`)].join(", "),
       });
     });
-    roving(marks, (index, mark) => {
-      const spot = mark.getBoundingClientRect();
-      point(members[index], spot.right, spot.bottom);
-    }, unpoint);
-    fill(top, {}, [area, lines, svg("g", { class: "members" }, marks), size < NAMED ? nameLabels(places, names, frame) : null, rectangle, ring]);
+    roving(
+      marks,
+      (index, mark) => {
+        const spot = mark.getBoundingClientRect();
+        point(members[index], spot.right, spot.bottom);
+      },
+      unpoint,
+    );
+    fill(top, {}, [
+      area,
+      lines,
+      svg("g", { class: "members" }, marks),
+      size < NAMED ? nameLabels(places, names, frame) : null,
+      rectangle,
+      ring,
+    ]);
     rectangle.setAttribute("width", 0);
     layers.replaceChildren(bottom, base, over, top);
     paintAll();
   };
   box.append(layers);
   const redraw = responsive(box, draw);
-  onScheme(() => { if (places) paintAll(); });
+  onScheme(() => {
+    if (places) paintAll();
+  });
   chosen.follow(paintChosen);
   return { node: box, redraw };
-};
-
-// Names beside points where there is room for them; to the left first, where no front passes.
-const nameLabels = (places, names, frame) => {
-  const taken = names.map((_, row) => [places[2 * row] - 5, places[2 * row + 1] - 5, 10, 10]);
-  const free = (one) => one[0] >= frame.left - 4 && one[0] + one[2] <= frame.right + 8 && one[1] >= frame.top - 12 && one[1] + one[3] <= frame.bottom + 4
-    && !taken.some((other) => one[0] < other[0] + other[2] && other[0] < one[0] + one[2] && one[1] < other[1] + other[3] && other[1] < one[1] + one[3]);
-  return svg("g", { class: "names", "aria-hidden": "true" }, names.map((name, row) => {
-    const [px, py] = [places[2 * row], places[2 * row + 1]];
-    if (Number.isNaN(px) || name.length > 40) return null;
-    const [width, height] = [name.length * 6.4, 14];
-    const spots = [[px - 8 - width, py - 7, "end", px - 8], [px + 8, py - 7, "start", px + 8], [px - width / 2, py - 21, "middle", px], [px - width / 2, py + 8, "middle", px]];
-    const spot = spots.find(([left, top]) => free([left, top, width, height]));
-    if (!spot) return null;
-    taken.push([spot[0], spot[1], width, height]);
-    return svg("text", { x: spot[3], y: spot[1] + 11, "text-anchor": spot[2] }, name);
-  }));
 };

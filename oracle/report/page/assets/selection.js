@@ -36,7 +36,9 @@ const selectionStatus = (chosen, size, noun) => {
   const text = el("span", {});
   const clear = el("button", { type: "button", onclick: () => chosen.clear() }, "Clear selection");
   const show = (mask) => {
-    text.textContent = mask ? `${integer(chosen.count())} of ${integer(size)} ${noun} selected` : "Drag over a figure to select";
+    text.textContent = mask
+      ? `${integer(chosen.count())} of ${integer(size)} ${noun} selected`
+      : "Drag over a figure to select";
     clear.disabled = !mask;
   };
   chosen.follow(show);
