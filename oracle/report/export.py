@@ -35,7 +35,6 @@ def to_csv(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def finite(value: Any) -> Any:
-    """Plain data for JSON: None in the place of every number that is not finite."""
     """Plain data without what JSON and CSV cannot say: None in the place of nan and infinities."""
     if isinstance(value, Mapping):
         return {key: finite(item) for key, item in value.items()}
