@@ -37,10 +37,12 @@ class Efficiency:
     Attributes:
         compute: class -> share of the peak, in (0, 1]; 1 where absent.
         memory: class -> share of the bandwidth, in (0, 1]; 1 where absent.
-        launch_s: seconds per kernel.
+        launch_s: seconds per kernel of a class that `launches` does not name.
         call_s: seconds per call of the network.
         floor_s: seconds below which no kernel comes, however small: where launches are asynchronous, their cost
             hides behind kernels that take longer.
+        launches: class -> seconds per kernel: what a library does around its kernel, such as to choose it or to lay
+            its operands out, differs by class.
     """
 
     compute: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
@@ -48,6 +50,11 @@ class Efficiency:
     launch_s: float = 0.0
     call_s: float = 0.0
     floor_s: float = 0.0
+    launches: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+
+    def launch_of(self, op_classes: Sequence[str]) -> Array:
+        """Seconds per launch of kernels of these classes."""
+        return np.array([self.launches.get(name, self.launch_s) for name in op_classes], dtype=np.float64)
 
 
 TEXTBOOK = Efficiency()
@@ -70,7 +77,7 @@ class Timing:
     Attributes:
         total_s: compute, memory or the floor, whichever is longest, plus the launch.
         compute_s, memory_s: time at the roof of each.
-        launch_s: seconds per launch.
+        launch_s: the launch of each.
         call_s: seconds per call, to be added once to the sum over kernels.
         floor_s: seconds below which no kernel comes.
     """
@@ -78,7 +85,7 @@ class Timing:
     total_s: Array
     compute_s: Array
     memory_s: Array
-    launch_s: float
+    launch_s: Array
     call_s: float
     floor_s: float = 0.0
 
@@ -91,7 +98,7 @@ class Timing:
     def bound(self) -> Array:
         """Index into `BOUNDS`: the largest of compute, memory and launch (or floor)."""
         longer = np.where(self.compute_s >= self.memory_s, 0, 1)
-        least = max(self.launch_s, self.floor_s)
+        least = np.maximum(self.launch_s, self.floor_s)
         return np.where(np.maximum(self.compute_s, self.memory_s) <= least, 2, longer)
 
 
@@ -104,7 +111,7 @@ class Roofs:
         bandwidth: byte/s from memory.
         cache_bandwidth: byte/s from the last-level cache; None where the device does not state it.
         cache_bytes: size of that cache.
-        launch_s: seconds per kernel.
+        launch_s: seconds per launch.
         floor_s: seconds below which no kernel comes.
     """
 
@@ -113,7 +120,7 @@ class Roofs:
     bandwidth: Array
     cache_bandwidth: Array | None
     cache_bytes: float
-    launch_s: float
+    launch_s: Array
     floor_s: float
 
     @classmethod
@@ -139,7 +146,7 @@ class Roofs:
             flow * device.peak_bandwidth(),
             flow * device.llc_bandwidth.value if cached and device.llc_bandwidth else None,
             device.llc.value if cached and device.llc else 0.0,
-            efficiency.launch_s,
+            efficiency.launch_of(kinds.op_classes),
             efficiency.floor_s,
         )
 
@@ -152,6 +159,7 @@ class Roofs:
             vector=self.vector[index],
             bandwidth=self.bandwidth[index],
             cache_bandwidth=None if self.cache_bandwidth is None else self.cache_bandwidth[index],
+            launch_s=self.launch_s[index],
         )
 
 
@@ -176,8 +184,8 @@ def time_kernels(
     """
     roofs = Roofs.of(kinds, list(matrix_flops != 0), list(vector_flops != 0), device, efficiency)
     compute_s, memory_s = _roof_times(roofs, matrix_flops, vector_flops, traffic_bytes)
-    total_s = np.maximum(np.maximum(compute_s, memory_s), efficiency.floor_s) + efficiency.launch_s
-    return Timing(total_s, compute_s, memory_s, efficiency.launch_s, efficiency.call_s, efficiency.floor_s)
+    total_s = np.maximum(np.maximum(compute_s, memory_s), efficiency.floor_s) + roofs.launch_s
+    return Timing(total_s, compute_s, memory_s, roofs.launch_s, efficiency.call_s, efficiency.floor_s)
 
 
 def total_seconds(roofs: Roofs, matrix_flops: Array, vector_flops: Array, traffic_bytes: Array) -> Any:
@@ -193,7 +201,7 @@ def total_seconds(roofs: Roofs, matrix_flops: Array, vector_flops: Array, traffi
     busy_s = np.maximum(*_roof_times(roofs, matrix_flops, vector_flops, traffic_bytes))
     if roofs.floor_s:
         busy_s = np.maximum(busy_s, roofs.floor_s)
-    return busy_s.sum(axis=0) + roofs.launch_s * len(busy_s)
+    return busy_s.sum(axis=0) + roofs.launch_s.sum()
 
 
 def _roof_times(roofs: Roofs, matrix_flops: Array, vector_flops: Array, traffic_bytes: Array) -> tuple[Array, Array]:

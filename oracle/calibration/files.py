@@ -13,7 +13,7 @@ PROTOCOL: leave-family-out
 INTERVAL: [0.91, 1.14]           # of measured / predicted, 80 % of cases
 ERROR_BY_FAMILY: {resnet: 0.05}
 CARRIED: {rtx-4090: {ERROR: 0.06, INTERVAL: [0.9, 1.1], NETWORKS: 300}}  # measured there, carried over to here
-LAUNCH_US: 18.8                  # per kernel
+LAUNCH_US: {conv: 18.8}          # per kernel, by class of kernel or one number for all
 CALL_US: 220                     # per call
 COMPUTE: {conv: 0.83}            # shares of the peaks, by class of kernel
 MEMORY: {conv: 0.49}             # shares of the bandwidth
@@ -168,7 +168,7 @@ def to_yaml(calibration: Calibration) -> str:
             name: {"ERROR": _rounded(item.error), "INTERVAL": _interval_yaml(item.interval), "NETWORKS": item.networks}
             for name, item in calibration.carried.items()
         },
-        "LAUNCH_US": _rounded(efficiency.launch_s / _MICRO),
+        "LAUNCH_US": _launch_yaml(efficiency),
         "CALL_US": _rounded(efficiency.call_s / _MICRO),
         "FLOOR_US": _rounded(efficiency.floor_s / _MICRO),
         "COMPUTE": {name: _rounded(efficiency.compute.get(name, 1.0)) for name in CLASSES},
@@ -198,9 +198,9 @@ def _parsed(content: Any, file: str) -> Calibration:
         efficiency=Efficiency(
             _shares(content["COMPUTE"], file, "COMPUTE"),
             _shares(content["MEMORY"], file, "MEMORY"),
-            _number(content["LAUNCH_US"], file, "LAUNCH_US") * _MICRO,
-            _number(content["CALL_US"], file, "CALL_US") * _MICRO,
-            _number(content["FLOOR_US"], file, "FLOOR_US") * _MICRO,
+            call_s=_number(content["CALL_US"], file, "CALL_US") * _MICRO,
+            floor_s=_number(content["FLOOR_US"], file, "FLOOR_US") * _MICRO,
+            launches=_launches(content["LAUNCH_US"], file),
         ),
         measurements=int(_number(content.get("MEASUREMENTS", 0), file, "MEASUREMENTS")),
         error=None if content.get("ERROR") is None else _number(content["ERROR"], file, "ERROR"),
@@ -244,13 +244,34 @@ def _interval_yaml(interval: tuple[float, float] | None) -> list[float] | None:
     return None if interval is None else [_rounded(bound) for bound in interval]
 
 
-def _shares(section: Any, file: str, key: str) -> Mapping[str, float]:
-    shares = _numbers(section, file, key)
-    for name, share in shares.items():
+def _launches(section: Any, file: str) -> Mapping[str, float]:
+    """Seconds by class, from microseconds by class or one number for all."""
+    if not isinstance(section, dict):
+        section = dict.fromkeys(CLASSES, _number(section, file, "LAUNCH_US"))
+    found = _by_class(section, file, "LAUNCH_US")
+    return MappingProxyType({name: value * _MICRO for name, value in found.items()})
+
+
+def _launch_yaml(efficiency: Efficiency) -> dict[str, float] | float:
+    launches = dict(zip(CLASSES, (efficiency.launch_of(CLASSES) / _MICRO).tolist(), strict=True))
+    if len(set(launches.values())) == 1:
+        return _rounded(launches["other"])
+    return {name: _rounded(value) for name, value in launches.items()}
+
+
+def _by_class(section: Any, file: str, key: str) -> dict[str, float]:
+    found = _numbers(section, file, key)
+    for name in found:
         if name not in CLASSES:
             raise DeviceError(
                 f"{file}: {key}.{name}: unknown class{closest(name, CLASSES, 1)}; one of {', '.join(CLASSES)}"
             )
+    return found
+
+
+def _shares(section: Any, file: str, key: str) -> Mapping[str, float]:
+    shares = _by_class(section, file, key)
+    for name, share in shares.items():
         if not 0 < share <= 1:
             raise _error(file, f"{key}.{name}", share, "a share of the roof, above 0 and at most 1")
     return MappingProxyType(shares)

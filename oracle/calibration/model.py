@@ -3,8 +3,9 @@
     latency = sum over kernels of (max(c / e_c, b / e_m, t_floor) + t_launch) + t_call
 
 c and b are the seconds a kernel needs at the textbook's compute and memory roofs, e_c and e_m the shares of the
-roofs that its class reaches. The vector holds the logits of all shares and the logarithms of the constants, so no
-value of it beats a roof. It is the formula of `oracle.roofline`, for many networks and with derivatives.
+roofs that its class reaches, t_launch what a kernel of its class costs beside. The vector holds the logits of all
+shares and the logarithms of all times, so no value of it beats a roof. It is the formula of `oracle.roofline`, for
+many networks and with derivatives.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ Floats = NDArray[np.float64]
 Array = NDArray[Any]
 
 _COUNT = len(CLASSES)
-LAUNCH, CALL, FLOOR = 2 * _COUNT, 2 * _COUNT + 1, 2 * _COUNT + 2
-NAMES = (*(f"compute.{name}" for name in CLASSES), *(f"memory.{name}" for name in CLASSES), "launch", "call", "floor")
-"""What each entry of the vector is."""
+_KINDS = ("compute", "memory", "launch")
+LAUNCH, CALL, FLOOR = 2 * _COUNT, 3 * _COUNT, 3 * _COUNT + 1
+NAMES = (*(f"{kind}.{name}" for kind in _KINDS for name in CLASSES), "call", "floor")
+"""What each entry of the vector is; `LAUNCH` is where the launches begin."""
 
 _LIMIT = 12.0  # logits beyond are 1 to five digits
 
@@ -93,7 +95,8 @@ class Stack:
         self._compute_s = np.concatenate([network.compute_s for network in networks])
         self._memory_s = np.concatenate([network.memory_s for network in networks])
         self._count = np.concatenate([network.count for network in networks])
-        self._kernels = np.add.reduceat(self._count, self._starts)
+        cells = np.bincount(self._owner * _COUNT + self._classes, self._count, len(networks) * _COUNT)
+        self._kernels = cells.reshape(-1, _COUNT)  # of each network and class
 
     def seconds(self, vector: Floats) -> Floats:
         """Latency of each network."""
@@ -114,7 +117,7 @@ class Stack:
             weights = -self._count * bound_s * (1.0 - shares[first : first + _COUNT][self._classes])
             cells = np.bincount(self._owner * _COUNT + self._classes, weights, networks * _COUNT)
             slopes[:, first : first + _COUNT] = cells.reshape(-1, _COUNT)
-        slopes[:, LAUNCH] = self._kernels * np.exp(vector[LAUNCH])
+        slopes[:, LAUNCH:CALL] = self._kernels * np.exp(vector[LAUNCH:CALL])
         slopes[:, CALL] = np.exp(vector[CALL])
         slopes[:, FLOOR] = np.add.reduceat(self._count * tiny, self._starts) * np.exp(vector[FLOOR])
         return self._total(busy_s, vector), slopes
@@ -126,7 +129,7 @@ class Stack:
 
     def _total(self, busy_s: Floats, vector: Floats) -> Floats:
         sums = np.add.reduceat(self._count * np.maximum(busy_s, np.exp(vector[FLOOR])), self._starts)
-        return np.asarray(sums + self._kernels * np.exp(vector[LAUNCH]) + np.exp(vector[CALL]))
+        return np.asarray(sums + self._kernels @ np.exp(vector[LAUNCH:CALL]) + np.exp(vector[CALL]))
 
 
 def efficiency_of(vector: Floats) -> Efficiency:
@@ -135,16 +138,16 @@ def efficiency_of(vector: Floats) -> Efficiency:
     return Efficiency(
         compute=MappingProxyType(dict(zip(CLASSES, shares[:_COUNT], strict=True))),
         memory=MappingProxyType(dict(zip(CLASSES, shares[_COUNT:], strict=True))),
-        launch_s=float(np.exp(vector[LAUNCH])),
         call_s=float(np.exp(vector[CALL])),
         floor_s=float(np.exp(vector[FLOOR])),
+        launches=MappingProxyType(dict(zip(CLASSES, np.exp(vector[LAUNCH:CALL]).tolist(), strict=True))),
     )
 
 
 def vector_of(efficiency: Efficiency) -> Floats:
     """The inverse of `efficiency_of`; shares of 1 and constants of 0 become the nearest finite numbers."""
     shares = [_share(mapping, name) for mapping in (efficiency.compute, efficiency.memory) for name in CLASSES]
-    constants = np.maximum([efficiency.launch_s, efficiency.call_s, efficiency.floor_s], 1e-12)
+    constants = np.maximum([*efficiency.launch_of(CLASSES), efficiency.call_s, efficiency.floor_s], 1e-12)
     clipped = np.clip(shares, 1 / (1 + np.exp(_LIMIT)), 1 / (1 + np.exp(-_LIMIT)))
     return np.concatenate([np.log(clipped / (1 - clipped)), np.log(constants)])
 

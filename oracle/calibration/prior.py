@@ -2,7 +2,8 @@
 
 Parameters of one device err together: a power-capped board reaches less of every peak, a slow host launches every
 kernel later. So the covariance has, beside each parameter's own spread, a spread that all compute shares have in
-common and one that all memory shares have. A few measurements settle these two; more settle single classes.
+common, one that all memory shares have, and one that all launches have. A few measurements settle these three; more
+settle single classes.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ class Prior:
 
     Attributes:
         efficiency: its mean, in natural units.
-        own: spread of each parameter by itself, by the name `compute.conv`, `memory.pool`, `launch`, `call` or `floor`;
-            a default where absent.
-        common_compute, common_memory: spread that all shares of a kind have in common.
+        own: spread of each parameter by itself, by the name `compute.conv`, `memory.pool`, `launch.conv`, `call` or
+            `floor`; a default where absent.
+        common_compute, common_memory, common_launch: spread that all of a kind have in common.
         source: what it was learnt from, for people.
         error: mean relative error of its mean on devices it was not learnt from; None if nobody checked.
         interval: of measured / predicted there, 80 % of cases.
@@ -42,6 +43,7 @@ class Prior:
     own: Mapping[str, float] = field(default_factory=dict)
     common_compute: float = 1.0
     common_memory: float = 1.0
+    common_launch: float = 1.0
     source: str = "general knowledge"
     error: float | None = None
     interval: tuple[float, float] | None = None
@@ -59,12 +61,14 @@ class Prior:
             [
                 spread,
                 [self._own(f"memory.{name}", name) for name in CLASSES],
-                [self.own.get("launch", 1.0), self.own.get("call", 1.5), self.own.get("floor", 1.0)],
+                [self.own.get(f"launch.{name}", 0.5) for name in CLASSES],
+                [self.own.get("call", 1.5), self.own.get("floor", 1.0)],
             ]
         )
         covariance = np.diag(spread**2)
         covariance[:_COUNT, :_COUNT] += self.common_compute**2
         covariance[_COUNT:LAUNCH, _COUNT:LAUNCH] += self.common_memory**2
+        covariance[LAUNCH:CALL, LAUNCH:CALL] += self.common_launch**2
         return np.linalg.inv(covariance)
 
     def _own(self, key: str, name: str) -> float:
@@ -92,7 +96,9 @@ def general_prior(kind: str = "") -> Prior:
         kind: one of `oracle.devices.KINDS`; processors start a kernel on all their cores by a barrier, which takes
             longer than a launch on a GPU.
     """
-    return replace(GENERAL, efficiency=replace(GENERAL.efficiency, launch_s=2e-5)) if kind.endswith("-cpu") else GENERAL
+    if not kind.endswith("-cpu"):
+        return GENERAL
+    return replace(GENERAL, efficiency=replace(GENERAL.efficiency, launches=dict.fromkeys(CLASSES, 2e-5)))
 
 
 def _general() -> Efficiency:
@@ -100,9 +106,10 @@ def _general() -> Efficiency:
     vector = np.empty(FLOOR + 1)
     for index, name in enumerate(CLASSES):
         compute = {"depthwise": 0.06, "grouped": 0.4}.get(name, 0.6)
-        memory = 0.85 if name in _STREAMING else 0.7
+        # A bias that is a pass of its own reads and writes the output once more.
+        memory = 0.85 if name in _STREAMING else 0.4 if name == "biased_conv" else 0.7
         vector[index], vector[_COUNT + index] = np.log(compute / (1 - compute)), np.log(memory / (1 - memory))
-    vector[LAUNCH], vector[CALL], vector[FLOOR] = np.log(3e-6), np.log(3e-4), np.log(5e-6)
+    vector[LAUNCH:CALL], vector[CALL], vector[FLOOR] = np.log(3e-6), np.log(3e-4), np.log(5e-6)
     return efficiency_of(vector)
 
 

@@ -73,7 +73,7 @@ def concrete_cell(cell: CellSpec, dims: Sequence[int], inputs: CellInputs, workl
     grad = traced.input_gradient
     return ConcreteCell(
         KernelKinds(
-            tuple(kernel_class(counted.table, kernel.rows) for kernel in kernels),
+            tuple(kernel_class(counted.table, kernel.rows, workload.runtime) for kernel in kernels),
             tuple(kernel.matrix_dtype for kernel in kernels),
             tuple(kernel.vector_dtype for kernel in kernels),
         ),

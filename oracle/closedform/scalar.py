@@ -56,7 +56,7 @@ def scalar_function(template: Template, roofs: Sequence[Roofs]) -> Callable[...,
 
 def _seconds(roofs: Roofs, columns: Sequence[tuple[int, int, int]], name: str) -> list[str]:
     """What `oracle.roofline.total_seconds` does, kernel by kernel, as source."""
-    lines = [f"{name} = {roofs.launch_s * len(columns)!r}"]
+    lines = [f"{name} = {roofs.launch_s.sum().item()!r}"]
     peaks = zip(roofs.matrix.tolist(), roofs.vector.tolist(), strict=True)
     for index, ((matrix_step, vector_step, traffic), (matrix, vector)) in enumerate(zip(columns, peaks, strict=True)):
         work = ((matrix_step, matrix), (vector_step, vector))

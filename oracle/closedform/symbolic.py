@@ -69,7 +69,7 @@ def make_template(
     guards = [guard.expr for guard in environment.guards if guard.expr != True]  # noqa: E712 (a sympy boolean)
     table = rewritten(traced.table, equalities(guards, environment.replacements))
     counts, pycls = count(table, workload), recount(table, "pycls")
-    classes = [kernel_class(table, kernel.rows) for kernel in counts.kernels]
+    classes = [kernel_class(table, kernel.rows, workload.runtime) for kernel in counts.kernels]
     return _assemble(key, symbols, guards, counts, classes, pycls, traced.output, output_format, gradient_format)
 
 

@@ -16,26 +16,29 @@ from oracle.roofline import KernelKinds
 __all__ = ["calibration_points", "roof_times_of"]
 
 
-def calibration_points(matching: Matching, count: NetCount, device: Device) -> tuple[list[RoofTimes], list[float]]:
+def calibration_points(
+    matching: Matching, count: NetCount, device: Device, runtime: str
+) -> tuple[list[RoofTimes], list[float]]:
     """What `oracle.calibration.fit` takes: roof times and measured seconds, one entry per match.
 
     Args:
         matching: of a trace with the kernels of `count`; matches that took no time are left out.
         count: of the network that was traced.
         device: the one that was traced; its roofs count.
+        runtime: what ran.
 
     Raises:
         DeviceError: it states no peak for a dtype that was used.
     """
     timed = [match for match in matching.matches if match.seconds > 0]
-    rows = [roof_times_of(match.kernels, count, device) for match in timed]
+    rows = [roof_times_of(match.kernels, count, device, runtime) for match in timed]
     return rows, [match.seconds for match in timed]
 
 
-def roof_times_of(kernels: Sequence[KernelCount], count: NetCount, device: Device) -> RoofTimes:
-    """Kernels of a counted network at the roofs of a device."""
+def roof_times_of(kernels: Sequence[KernelCount], count: NetCount, device: Device, runtime: str) -> RoofTimes:
+    """Kernels of a counted network, as a runtime runs them, at the roofs of a device."""
     kinds = KernelKinds(
-        tuple(kernel_class(count.tables[kernel.cell], kernel.rows) for kernel in kernels),
+        tuple(kernel_class(count.tables[kernel.cell], kernel.rows, runtime) for kernel in kernels),
         tuple(kernel.matrix_dtype for kernel in kernels),
         tuple(kernel.vector_dtype for kernel in kernels),
     )

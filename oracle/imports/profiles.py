@@ -131,8 +131,9 @@ def profile_of(
     seen = list(calls)
     matching = match_operators(seen, count.kernels, workload)
     kernels = [kernel for match in matching.matches for kernel in match.kernels]
-    roofs = iter(_seconds(kernels, count, device, TEXTBOOK))
-    predicted = iter(_seconds(kernels, count, None if efficiency is None else device, efficiency or TEXTBOOK))
+    roofs = iter(_seconds(kernels, count, device, TEXTBOOK, workload.runtime))
+    priced = None if efficiency is None else device
+    predicted = iter(_seconds(kernels, count, priced, efficiency or TEXTBOOK, workload.runtime))
     operators = []
     for match in matching.matches:
         main = max(match.kernels, key=lambda kernel: kernel.macs)
@@ -160,12 +161,12 @@ def _total(seconds: Sequence[float | None]) -> float | None:
 
 
 def _seconds(
-    kernels: Sequence[KernelCount], count: NetCount, device: Device | None, efficiency: Efficiency
+    kernels: Sequence[KernelCount], count: NetCount, device: Device | None, efficiency: Efficiency, runtime: str
 ) -> list[float] | list[None]:
     if device is None:
         return [None] * len(kernels)
     kinds = KernelKinds(
-        tuple(kernel_class(count.tables[kernel.cell], kernel.rows) for kernel in kernels),
+        tuple(kernel_class(count.tables[kernel.cell], kernel.rows, runtime) for kernel in kernels),
         tuple(kernel.matrix_dtype for kernel in kernels),
         tuple(kernel.vector_dtype for kernel in kernels),
     )

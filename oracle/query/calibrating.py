@@ -66,7 +66,7 @@ def calibrate(
     networks = []
     for item, net, _ in chosen:
         count = count_net(net, item.workload)
-        networks.append(roof_times_of(count.kernels, count, place))
+        networks.append(roof_times_of(count.kernels, count, place, workload.runtime))
     return fit(
         place.name,
         networks,

@@ -47,7 +47,8 @@ class _Key:
     __slots__ = ("device", "efficiency", "figures")
 
     def __init__(self, device: Device, efficiency: Efficiency) -> None:
-        shares = (frozenset(mapping.items()) for mapping in (efficiency.compute, efficiency.memory))
+        mappings = (efficiency.compute, efficiency.memory, efficiency.launches)
+        shares = (frozenset(mapping.items()) for mapping in mappings)
         self.device, self.efficiency = device, efficiency
         self.figures = (*shares, efficiency.launch_s, efficiency.call_s, efficiency.floor_s)
 

@@ -61,7 +61,9 @@ def fit_operators(
     """
     rows, seconds = [], []
     for part in parts:
-        more, times = calibration_points(match_operators(part, count.kernels, workload), count, device)
+        more, times = calibration_points(
+            match_operators(part, count.kernels, workload), count, device, workload.runtime
+        )
         rows += more
         seconds += times
     origin = Origin(f"operators of {Path(source).name}", "unstated", _today())

@@ -96,7 +96,7 @@ def cost_of(
     times: dict[str, DeviceTime] = {}
     kernels: dict[str, Callable[[], tuple[KernelCost, ...]]] = {}
     own = checked_calibrations(model, calibrations, devices)
-    kinds = columns.kinds if model == "roofline" else _calibrated_kinds(columns)
+    kinds = columns.kinds if model == "roofline" else _calibrated_kinds(columns, workload.runtime)
     for device in devices:
         found = None if model == "roofline" else calibration_for(device, workload, own)
         timing = time_kernels(
@@ -136,10 +136,10 @@ def cost_of(
     )
 
 
-def _calibrated_kinds(columns: Columns) -> KernelKinds:
+def _calibrated_kinds(columns: Columns, runtime: str) -> KernelKinds:
     """The kinds with the finer classes that calibrations tell apart."""
     tables = columns.count.tables
-    classes = tuple(kernel_class(tables[kernel.cell], kernel.rows) for kernel in columns.count.kernels)
+    classes = tuple(kernel_class(tables[kernel.cell], kernel.rows, runtime) for kernel in columns.count.kernels)
     return replace(columns.kinds, op_classes=classes)
 
 

@@ -121,40 +121,54 @@ def noise(groups: dict[str, Group]) -> None:
 
 
 def spaces(data: Path, limit: int = 160, trim: float = 0.1) -> None:
-    """Ten architectures of a design space."""
-    print(f"\n== design spaces, {FEW} measured of {limit}: mean of {DRAWS} draws")
+    """Ten architectures of a design space; the prior is what the other devices of the kind teach."""
+    print(f"\n== design spaces, {FEW} measured of {limit}: mean of {DRAWS} draws; prior without the device itself")
     print(f"   MAPE without the {trim:.0%} fastest and slowest, as HELP reports it")
-    for space in ("nasbench201", "fbnet"):
-        for column, group in space_groups(data, space, limit):
-            orders, errors = [], []
-            for seed in range(DRAWS):
-                known = np.random.default_rng(seed).choice(limit, FEW, replace=False)
-                rest = np.setdiff1d(np.arange(limit), known)
-                predicted, seconds = _fitted(group, known, _general(group))(rest), group.seconds[rest]
-                low, high = np.quantile(seconds, [trim, 1 - trim])
-                kept = (seconds >= low) & (seconds <= high)
-                orders.append(spearman(predicted, seconds))
-                errors.append(float(np.abs(predicted / seconds - 1)[kept].mean()))
-            print(f"{space} {column:25s} rho {np.mean(orders):.3f}, MAPE {np.mean(errors):.1%}")
+    columns = [(space, *item) for space in ("nasbench201", "fbnet") for item in space_groups(data, space, limit)]
+    vectors = [fit_vector(group.networks, group.seconds, _general(group)) for _, _, group in columns]
+    for space, column, group in columns:
+        pairs = zip(columns, vectors, strict=True)
+        kin = [efficiency_of(vector) for (_, _, other), vector in pairs if _is_kin(other, group)]
+        prior = prior_from(kin, "kin", group.device.kind) if kin else _general(group)
+        orders, errors = [], []
+        for seed in range(DRAWS):
+            known = np.random.default_rng(seed).choice(limit, FEW, replace=False)
+            rest = np.setdiff1d(np.arange(limit), known)
+            predicted, seconds = _fitted(group, known, prior)(rest), group.seconds[rest]
+            low, high = np.quantile(seconds, [trim, 1 - trim])
+            kept = (seconds >= low) & (seconds <= high)
+            orders.append(spearman(predicted, seconds))
+            errors.append(float(np.abs(predicted / seconds - 1)[kept].mean()))
+        tenths = cross_predict(group.networks, group.seconds, _general(group), [str(i % 10) for i in range(limit)])
+        print(
+            f"{space} {column:25s} rho {np.mean(orders):.3f}, MAPE {np.mean(errors):.1%}"
+            f"; ten-fold on all {limit}: rho {spearman(tenths, group.seconds):.3f}",
+            flush=True,
+        )
 
 
 def kernels(data: Path) -> None:
     """Single kernels: fitted on the GPU itself, and by the other GPUs' shares."""
     print("\n== single kernels, float32: five-fold on the GPU itself | leave-one-GPU-out")
     print("   targets: conv 25 %, linear and bmm 15 %, the rest 12 %")
-    groups = list(kernel_groups(data))
-    for operator in KERNELS:
-        own = [group for name, group in groups if name == operator]
-        vectors = [fit_vector(group.networks, group.seconds, GENERAL) for group in own]
+    by_device: dict[str, list[tuple[str, Group]]] = {}
+    for operator, group in kernel_groups(data):
+        by_device.setdefault(group.device.name, []).append((operator, group))
+    vectors = {}
+    for name, own in by_device.items():
+        networks = [network for _, group in own for network in group.networks]
+        vectors[name] = fit_vector(networks, np.concatenate([group.seconds for _, group in own]), GENERAL)
+    for place, operator in enumerate(KERNELS):
         cells = []
-        for index, group in enumerate(own):
+        for name, own in by_device.items():
+            _, group = own[place]
             fold = [str(number % 5) for number in range(len(group.names))]
             inside = cross_predict(group.networks, group.seconds, GENERAL, fold)
-            others = np.mean([vector for other, vector in enumerate(vectors) if other != index], axis=0)
+            others = np.mean([vector for other, vector in vectors.items() if other != name], axis=0)
             outside = Stack(group.networks).seconds(others)
             errors = [np.abs(predicted / group.seconds - 1).mean() for predicted in (inside, outside)]
-            cells.append(f"{group.device.name} {errors[0]:.1%} | {errors[1]:.1%}")
-        print(f"{operator:10s} " + "   ".join(cells))
+            cells.append(f"{name} {errors[0]:.1%} | {errors[1]:.1%}")
+        print(f"{operator:10s} " + "   ".join(cells), flush=True)
 
 
 def line(name: str, group: Group, predicted: Floats, note: str) -> None:
@@ -199,6 +213,15 @@ def _prior_without(groups: dict[str, Group], group: Group) -> Prior:
         return _general(group)
     found = [efficiency_of(fit_vector(other.networks, other.seconds, GENERAL)) for other in kin]
     return prior_from(found, "from " + ", ".join(_key(other) for other in kin))
+
+
+def _is_kin(other: Group, group: Group) -> bool:
+    """Whether it is another device of the same kind, run the same way."""
+    return (
+        other.device.kind == group.device.kind
+        and other.device.name != group.device.name
+        and other.workload.runtime == group.workload.runtime
+    )
 
 
 def _general(group: Group) -> Prior:

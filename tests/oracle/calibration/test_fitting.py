@@ -111,5 +111,6 @@ def test_a_prior_of_the_kind_helps_a_few_measurements(networks: Networks, some_d
 def test_a_prior_counts_general_knowledge_as_a_device() -> None:
     other = efficiency_of(GENERAL.mean + 1.0)
     np.testing.assert_allclose(prior_from([other], "it").mean, GENERAL.mean + 0.5)
-    assert general_prior("desktop-cpu").efficiency.launch_s > general_prior("consumer-gpu").efficiency.launch_s
+    processor, gpu = (general_prior(kind).efficiency.launch_of(["conv"]) for kind in ("desktop-cpu", "consumer-gpu"))
+    assert processor > gpu
     assert np.all(np.linalg.eigvalsh(replace(GENERAL, common_compute=2.0).precision) > 0)

@@ -88,7 +88,7 @@ def test_other_integers_give_the_concrete_trace(
         KernelMeta(
             k.name,
             k.op_class,
-            kernel_class(counted.table, k.rows),
+            kernel_class(counted.table, k.rows, workload.runtime),
             k.module,
             k.phase,
             k.matrix_dtype,

@@ -58,7 +58,7 @@ def test_matches_are_points_to_calibrate_with(calls: tuple[OperatorCall, ...]) -
     device = oracle.load_device("i9-10940x")
     count = count_net(oracle.to_spec(oracle.load_cfg("R-56")), Workload())
     found = match_operators(calls, count.kernels)
-    rows, seconds = calibration_points(found, count, device)
+    rows, seconds = calibration_points(found, count, device, "eager")
     assert len(rows) == len(seconds) == len(found.matches)
     assert seconds == [match.seconds for match in found.matches]
     predicted = oracle.score("R-56", [device]).latency_ms[device.name] * 1e-3

@@ -51,7 +51,7 @@ def test_a_device_that_measures_like_a_model_is_predicted_by_it() -> None:
 def test_calibrated_scores_are_what_the_fit_predicts() -> None:
     found = calibrate("t4", rows())
     count = network_columns(oracle.to_spec(oracle.load_cfg("FBNet-C")), HALF).count
-    (seconds,) = predict(found, [roof_times_of(count.kernels, count, oracle.load_device("t4"))])
+    (seconds,) = predict(found, [roof_times_of(count.kernels, count, oracle.load_device("t4"), "eager")])
     cost = oracle.score("FBNet-C", ["t4"], dtype="float16", model="calibrated", calibrations=[found])
     assert cost.latency_ms["t4"] == pytest.approx(seconds * 1e3, rel=1e-9)
 
