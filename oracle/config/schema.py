@@ -177,7 +177,7 @@ def default_cfg(family: str = "") -> CfgNode:
         },
         "TRAIN": {
             "IM_SIZE": 224,
-            "DATASET": "",  # a resnet is the CIFAR kind when this contains "cifar"
+            "DATASET": "",  # a resnet or fbnet is the CIFAR kind when this contains "cifar"
         },
         "OPTIM": {
             "OPTIMIZER": "sgd",  # or adamw; the cost of a training step depends on it

@@ -6,7 +6,7 @@ import numpy as np
 
 from oracle.families._cells import IMAGE_CHANNELS
 from oracle.families._checks import choice, require
-from oracle.families.fbnet import LAYERS, OPERATIONS, STRIDES, cell_of, ends
+from oracle.families.fbnet import LAYERS, OPERATIONS, cell_of, ends, strides
 from oracle.families.many.chain import ChainBuilder
 from oracle.families.many.rows import Rows
 from oracle.families.population import Population
@@ -27,7 +27,7 @@ def population(rows: Rows) -> Population:
     ops = rows.entries(key)
     require(len(ops) == LAYERS, key, len(ops), f"{LAYERS} numbers, one per layer")
     ops = [rows.sound(key, op, (op >= 0) & (op <= skip), skip) for op in ops]
-    image = rows.image((rows.everyone, stride) for stride in STRIDES)
+    image = rows.image((rows.everyone, stride) for stride in strides(rows.cfg))
     stem, last = ends(rows.cfg, rows.integer("MODEL.NUM_CLASSES"))
     chain = ChainBuilder(rows.size)
     chain.add(stem.kind, rows.everyone, **stem.kwargs)

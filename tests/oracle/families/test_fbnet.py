@@ -30,6 +30,17 @@ def test_skips_are_cells_only_where_they_change_the_shape() -> None:
     )
 
 
+def test_on_cifar_the_stem_and_the_second_stage_keep_the_size() -> None:
+    net = fbnet([8] * 22, TRAIN={"DATASET": "cifar100", "IM_SIZE": 32}, MODEL={"TYPE": "fbnet", "NUM_CLASSES": 100})
+    widths = [(16, 24, 1), (24, 32, 2), (32, 64, 2), (64, 112, 1), (112, 184, 2), (184, 352, 1)]
+
+    assert net.cells == (
+        CellSpec.make("res_stem_cifar", w_in=3, w_out=16, **TAIL),
+        *(CellSpec.make("fbnet_skip", w_in=a, w_out=b, stride=s, **TAIL) for a, b, s in widths),
+        CellSpec.make("head", w_in=352, head_w=1984, num_classes=100, dropout=0.0, **TAIL),
+    )
+
+
 @pytest.mark.parametrize(
     ("op", "kernel", "expansion", "groups"),
     [(0, 3, 1, 1), (1, 3, 1, 2), (2, 3, 3, 1), (3, 3, 6, 1),
