@@ -19,11 +19,21 @@ __all__ = [
     "memory_caption",
     "origin_caption",
     "time_caption",
+    "titled",
     "trust_caption",
     "workload_caption",
 ]
 
 _TEXTBOOK = "Times: textbook roofline, a lower bound (full peaks, free launches, cold cache)"
+
+
+def titled(what: str, places: Sequence[str]) -> str:
+    """`ResNet-50 on NVIDIA T4 and NVIDIA L4`; of more than three places their number."""
+    if not places:
+        return what
+    if len(places) > 3:
+        return f"{what} on {len(places)} devices"
+    return f"{what} on {' and '.join(filter(None, (', '.join(places[:-1]), places[-1])))}"
 
 
 def workload_caption(workload: Workload) -> str:

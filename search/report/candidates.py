@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from oracle.report.facts import PairFacts, Population, PopulationValue, knob_of
 from search.pareto import Agreement, agreement, device_ranks, non_dominated
 
-__all__ = ["MOST", "Details", "Value", "population", "spread"]
+__all__ = ["MOST", "Details", "Row", "Value", "population", "spread"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -116,7 +116,7 @@ def _values(results: Results, records: Sequence[Record]) -> dict[str, Value]:
 
 
 def _constraints(results: Results) -> tuple[ConstraintFacts, ...]:
-    """Most often broken first; each trial is judged once, however often an equal network came."""
+    """What each limit turned away, the one that turned away most first."""
     limits = {STRUCTURE: "structure that the space asks for"}
     limits |= {bound.name: f"{bound.name} {bound}" for bound in results.plan.bounds}
     judged = [trial.constraints for trial in results.trials if trial.constraints]

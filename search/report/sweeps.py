@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from oracle.errors import OracleError
-from oracle.report.captions import trust_caption, workload_caption
+from oracle.report.captions import titled, trust_caption, workload_caption
 from oracle.report.facts import WORTH, Population, RunFacts, device_facts, run_facts
 from oracle.report.page import PageFacts
 from search.pareto.objectives import LATENCY, Objective
-from search.report.candidates import Value, population
+from search.report.candidates import Row, Value, population
 from search.report.manifests import Manifest, manifest_beside
 from search.sweep import Candidates
 
@@ -37,7 +37,7 @@ def sweep_page(candidates: Candidates, objectives: Sequence[Objective] = (), com
     where = [names.get(device, device) for device in candidates.devices]
     what = f"{found.total:,} candidates of {manifest.space if manifest else candidates.file.name}"
     return PageFacts(
-        title=f"{what} on {len(where)} devices" if len(where) > 3 else f"{what} on {_listed(where)}" if where else what,
+        title=titled(what, where),
         subtitle=workload_caption(manifest.workload) if manifest else "",
         run=_run(manifest, command) if manifest else run_facts([f"Candidates of {candidates.file.name}."], command),
         devices=tuple(device_facts(device) for device in manifest.devices) if manifest else (),
@@ -66,9 +66,7 @@ def sweep_population(candidates: Candidates, objectives: Sequence[Objective] = (
         raise OracleError(f"{candidates.file}: holds no candidates")
     known = {*latencies.values(), *weighed, "row", *_NAMES}
 
-    def details(
-        positions: list[int],
-    ) -> tuple[list[str], list[Mapping[str, Any]], list[Mapping[str, Any]]]:
+    def details(positions: list[int]) -> tuple[list[str], list[Row], list[Row]]:
         rows = candidates.rows(positions)
         return (
             [_name(row, position) for row, position in zip(rows, positions, strict=True)],
@@ -94,10 +92,6 @@ def _is_knob(name: str) -> bool:
 def _name(row: Mapping[str, Any], position: int) -> str:
     given = next((str(row[name]) for name in _NAMES if row.get(name)), "")
     return given or f"row {row.get('row', position)}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _run(manifest: Manifest, command: str) -> RunFacts:

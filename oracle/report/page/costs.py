@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from oracle.devices import Device
-from oracle.report.captions import count_caption, origin_caption, time_caption, workload_caption
+from oracle.report.captions import count_caption, origin_caption, time_caption, titled, workload_caption
 from oracle.report.facts import (
     Runtimes,
     TrainingFacts,
@@ -49,8 +49,9 @@ def cost_page(details: Sequence[Detail], devices: Mapping[str, Device], command:
     times = [time for cost in costs for time in cost.times.values()]
     notes = [workloads, count_caption(costs), time_caption(times), origin_caption(costs)]
     comparable = len(costs) > 1 and len({tuple(cost.times) for cost in costs}) == 1
+    what = costs[0].name if len(costs) == 1 else f"{len(costs)} networks"
     return PageFacts(
-        title=_title(costs, devices),
+        title=titled(what, [device.title for device in devices.values()]),
         subtitle=workloads,
         run=run_facts(notes, command),
         devices=tuple(device_facts(device) for device in devices.values()),
@@ -58,14 +59,3 @@ def cost_page(details: Sequence[Detail], devices: Mapping[str, Device], command:
         undetailed=max(0, len(details) - DETAILED),
         population=population_of(costs) if comparable else None,
     )
-
-
-def _title(costs: Sequence[Cost], devices: Mapping[str, Device]) -> str:
-    """`ResNet-50 on NVIDIA T4 and Raspberry Pi 4`, `12 networks on 5 devices`."""
-    what = costs[0].name if len(costs) == 1 else f"{len(costs)} networks"
-    names = [device.title for device in devices.values()]
-    if not names:
-        return what
-    if len(names) > 3:
-        return f"{what} on {len(names)} devices"
-    return f"{what} on {' and '.join(filter(None, (', '.join(names[:-1]), names[-1])))}"

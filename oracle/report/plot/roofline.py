@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from oracle.errors import OracleError
 from oracle.report.facts import DeviceFacts, NetworkFacts, OnDevice
 from oracle.report.marks import MARKS, mark_of
 from oracle.report.plot.style import (
@@ -51,8 +52,11 @@ def roofline_figure(network: NetworkFacts, devices: Sequence[DeviceFacts], width
 
     Raises:
         MissingDependencyError: matplotlib is not installed.
+        OracleError: nothing that computes, on no device with roofs.
     """
-    shown = [device for device in devices if device.name in network.devices and device.slopes]
+    shown = [device for device in devices if device.slopes and _computes(network, device.name)]
+    if not shown:
+        raise OracleError(f"network={network.name!r}: no kernel computes on a device with roofs; there is no roofline")
     figure, panels = grid_of(len(shown), width, 2.75)
     for axes, device in zip(panels, shown, strict=True):
         _panel(axes, network, device)
@@ -63,6 +67,10 @@ def roofline_figure(network: NetworkFacts, devices: Sequence[DeviceFacts], width
     for axes, device in zip(panels, shown, strict=True):
         _label_slopes(axes, network.kernels, network.devices[device.name], device)
     return figure
+
+
+def _computes(network: NetworkFacts, device: str) -> bool:
+    return device in network.devices and bool(network.devices[device].ceilings)
 
 
 def _panel(axes: Any, network: NetworkFacts, device: DeviceFacts) -> None:

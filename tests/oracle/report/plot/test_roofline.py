@@ -9,6 +9,7 @@ import pytest
 
 import oracle
 from oracle.devices import Figure
+from oracle.errors import OracleError
 from oracle.query import Cost
 from oracle.report.facts import DeviceFacts, NetworkFacts, device_facts, network_facts
 from oracle.report.marks import MARKS
@@ -60,3 +61,9 @@ def test_text_stays_inside_a_narrow_figure(network: NetworkFacts, devices: list[
     edge = figure.bbox.x1
     assert figure._suptitle.get_window_extent().x1 <= edge
     assert all(axes.title.get_window_extent().x1 <= edge for axes in figure.axes)
+
+
+def test_a_network_that_computes_nothing_has_no_roofline(network: NetworkFacts, devices: list[DeviceFacts]) -> None:
+    idle = {name: replace(on, ceilings=()) for name, on in network.devices.items()}
+    with pytest.raises(OracleError, match="no kernel computes"):
+        roofline_figure(replace(network, devices=idle), devices)
