@@ -7,7 +7,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from oracle.calibration import Calibration, Origin, Prior, fit, general_prior, prior_calibration
+import numpy as np
+
+from oracle.calibration import Calibration, Origin, Prior, RoofTimes, fit, general_prior, prior_calibration
+from oracle.calibration.model import Stack
 from oracle.config import load_cfg
 from oracle.counting.chain import count_net
 from oracle.devices import Device
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Measured", "calibrate", "measured_on", "prior_of"]
 
 _WORDS = ("dtype", "mode", "runtime", "layout")
+_IMPLAUSIBLE = 50.0  # slow hosts and untuned kernels cost up to ten times what a kind commonly needs; units, a thousand
 
 
 class Measured(NamedTuple):
@@ -55,7 +59,7 @@ def calibrate(
 
     Raises:
         OracleError: measurements that cannot be read, none of this device, more than one workload, or a network that
-            cannot be built.
+            cannot be built; latencies in another unit.
     """
     from oracle.imports.points import roof_times_of  # scoring need not wait for profilers and benchmarks
 
@@ -67,21 +71,32 @@ def calibrate(
     for item, net, _ in chosen:
         count = count_net(net, item.workload)
         networks.append(roof_times_of(count.kernels, count, place, workload.runtime))
+    seconds, prior = [item.latency_ms * 1e-3 for item, _, _ in chosen], prior_of(place, workload)
+    _check_unit(place, networks, seconds, prior)
     return fit(
         place.name,
         networks,
-        [item.latency_ms * 1e-3 for item, _, _ in chosen],
-        prior_of(place, workload),
+        seconds,
+        prior,
         workload,
         families=[family for _, _, family in chosen],
         origin=Origin(named, licence, datetime.now(timezone.utc).date().isoformat()),
     )
 
 
+def _check_unit(device: Device, networks: Sequence[RoofTimes], seconds: Sequence[float], prior: Prior) -> None:
+    ratio = float(np.median(np.array(seconds) / Stack(networks).seconds(prior.mean)))
+    if not 1 / _IMPLAUSIBLE < ratio < _IMPLAUSIBLE:
+        raise WorkloadError(
+            f"latency_ms: of device={device.name!r} they are {ratio:.3g} times what a {device.kind} commonly needs; "
+            "expected milliseconds per call"
+        )
+
+
 def measured_on(
     device: Device, measurements: str | Path | Iterable[Measurement], **words: str | None
 ) -> list[Measured]:
-    """The measurements of a device under one workload (of any batch size).
+    """The measurements of a device under one workload (of any batch size); equal rows count once.
 
     Args:
         device: its name, title or an alias stands in the rows.
@@ -105,7 +120,7 @@ def measured_on(
         raise WorkloadError(f"{asked}: no measurement is of it; there are {_listed(here)}")
     if len(_workloads(kept)) > 1:
         raise WorkloadError(f"measurements are of several workloads, choose one: {_listed(kept)}")
-    return [_resolved(item) for item in kept]
+    return [_resolved(item) for item in dict.fromkeys(kept)]
 
 
 def _workloads(rows: Sequence[Measurement]) -> list[tuple[str, ...]]:

@@ -19,11 +19,12 @@ from statistics import median
 import numpy as np
 
 import oracle
-from oracle.calibration import GENERAL, fit, predict
+from oracle.calibration import fit, predict
 from oracle.counting.chain import count_net
 from oracle.devices import Device
 from oracle.imports.points import roof_times_of
 from oracle.measure import Measurement, device_yaml, measure, probe
+from oracle.query.calibrating import prior_of
 from oracle.spec import NetSpec, Workload
 
 _TESTED = {
@@ -79,8 +80,9 @@ def _report(
     tested = len(families)
     launch = device.launch.value if device.launch else 0.0
     roofs = np.array([np.maximum(row.compute_s, row.memory_s) @ row.count + launch * row.count.sum() for row in rows])
-    calibrated = fit(device.name, rows[tested:], measured[tested:], GENERAL, workload)
-    prior = fit(device.name, [], [], GENERAL, workload)
+    known = prior_of(device, workload)
+    calibrated = fit(device.name, rows[tested:], measured[tested:], known, workload)
+    prior = fit(device.name, [], [], known, workload)
     columns = {
         "roofs": roofs[:tested],
         "prior": predict(prior, rows[:tested]),
@@ -92,7 +94,8 @@ def _report(
         item = found[index]
         cells = "".join(f"{p[index] * 1e3:10.2f}{100 * (p[index] / truth[index] - 1):+8.1f}" for p in columns.values())
         print(f"{name:22}{item.latency_ms:12.2f}{100 * (item.spread or 0):7.1f}{cells}")
-    print()
+    fitted_to = zip(_FITTED, measured[tested:].tolist(), strict=True)
+    print("\nfitted to " + ", ".join(f"{name} {seconds * 1e3:.2f} ms" for name, seconds in fitted_to))
     for name, predicted in columns.items():
         errors = np.abs(predicted / truth - 1)
         by_family: dict[str, list[float]] = defaultdict(list)

@@ -200,15 +200,19 @@ def _ranks(values: Floats) -> Floats:
 
 
 def _prior_without(groups: dict[str, Group], group: Group) -> Prior:
-    """What other devices of the kind teach: under the same workload, or that of NHWC, which compilers choose too."""
+    """What other devices of the kind teach, run eagerly in the same layout (compilers choose NHWC), else in another.
+
+    So do the shipped priors answer for a layout that was measured on no other device.
+    """
     kin = [
         other
         for other in groups.values()
         if other.device.kind == group.device.kind
         and other.device.name != group.device.name
         and other.workload.runtime == "eager"
-        and other.workload.layout == ("nhwc" if group.workload.runtime == "compiled" else group.workload.layout)
     ]
+    layout = "nhwc" if group.workload.runtime == "compiled" else group.workload.layout
+    kin = [other for other in kin if other.workload.layout == layout] or kin
     if not kin:
         return _general(group)
     found = [efficiency_of(fit_vector(other.networks, other.seconds, GENERAL)) for other in kin]

@@ -56,6 +56,16 @@ def test_calibrated_scores_are_what_the_fit_predicts() -> None:
     assert cost.latency_ms["t4"] == pytest.approx(seconds * 1e3, rel=1e-9)
 
 
+@pytest.mark.parametrize(("factor", "expected"), [(1e3, r"are [0-9.e+]+ times what"), (1e-3, r"are 0\.00[0-9]+ times")])
+def test_latencies_in_another_unit_are_told(factor: float, expected: str) -> None:
+    with pytest.raises(OracleError, match=f"latency_ms: .*{expected}.*; expected milliseconds per call"):
+        calibrate("t4", rows(factor))
+
+
+def test_equal_rows_count_once() -> None:
+    assert calibrate("t4", [*rows(), *rows()]).measurements == len(NETWORKS)
+
+
 def test_rows_are_chosen_by_device_and_workload(tmp_path: Path) -> None:
     mixed = [
         *rows(),
