@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +13,28 @@ from numpy.typing import NDArray
 from oracle.errors import OracleError
 from search.pareto import Agreement, agreement, device_ranks, non_dominated, on_every_front
 from search.pareto.objectives import LATENCY, Objective, objectives_of
-from search.sweep import Candidates
 
-__all__ = ["Fronts", "front_data", "front_rows", "fronts_of"]
+__all__ = ["Fronts", "Table", "front_data", "front_rows", "fronts_of"]
 
 _DEFAULT = ("min latency_ms", "max macs")
+
+
+class Table(Protocol):
+    """Candidates: `search.sweep.Candidates`, or `search.study.table.Trials`."""
+
+    @property
+    def file(self) -> Path | str:
+        """Where they are from."""
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The devices that it has latencies for."""
+
+    def columns(self, names: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+        """Columns of numbers."""
+
+    def rows(self, positions: Iterable[int]) -> list[dict[str, Any]]:
+        """Every column of some candidates."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,11 +68,11 @@ class Fronts:
         return tuple(objective.on(front) for objective in self.objectives)
 
 
-def fronts_of(candidates: Candidates, words: Sequence[str], only: Sequence[str]) -> Fronts:
+def fronts_of(candidates: Table, words: Sequence[str], only: Sequence[str]) -> Fronts:
     """The fronts, the candidates on all of them, and the agreement of devices.
 
     Args:
-        candidates: the file.
+        candidates: of a file or a study.
         words: objectives; minimal latency and maximal MACs if there are none.
         only: devices to look at; all if there are none.
 
@@ -101,7 +119,7 @@ def fronts_of(candidates: Candidates, words: Sequence[str], only: Sequence[str])
     )
 
 
-def _devices(candidates: Candidates, only: Sequence[str]) -> tuple[str, ...]:
+def _devices(candidates: Table, only: Sequence[str]) -> tuple[str, ...]:
     for device in only:
         if device not in candidates.devices:
             there = ", ".join(candidates.devices) or "none"

@@ -22,7 +22,6 @@ COMMANDS = (
     "search.cli.worker",
     "search.cli.resume",
     "search.cli.best",
-    "search.cli.front",
     "search.cli.trials",
     "search.cli.rerank",
     "search.cli.export",

@@ -163,7 +163,8 @@ def _row_columns(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> tup
     """Which candidate, what it is, and some of its numbers."""
     keys = [name for name in (rows[0] if rows else ()) if name.split(".")[0].isupper() and "." in name]
     what = [", ".join(f"{key.rpartition('.')[2]} {_text(row[key])}" for key in keys) for row in rows]
-    first = (Column("Row", [str(row["row"]) for row in rows], number=True),) if rows and "row" in rows[0] else ()
+    number = next((name for name in ("row", "trial") if rows and name in rows[0]), "")
+    first = (Column(number.title(), [str(row[number]) for row in rows], number=True),) if number else ()
     return (*first, *((Column("Candidate", what),) if keys else ()), *(_number_column(rows, name) for name in names))
 
 
@@ -177,7 +178,7 @@ def _number_column(rows: Sequence[Mapping[str, Any]], name: str) -> Column:
     unit, scale = _UNITS.get(score, ""), 1.0
     if score in _TITLES and score not in _UNSCALED:
         unit, scale = prefix(values, unit)
-    return Column(_TITLES.get(score, name), aligned(values, scale), unit, number=True)
+    return Column(_TITLES.get(score, name), aligned(values, scale, most=6), unit, number=True)
 
 
 def _agreements(found: Fronts) -> Grid:
@@ -202,9 +203,10 @@ def _flips(found: Fronts) -> list[str]:
             lines.append(f"{' and '.join(pair.devices)}: no flips.")
             continue
         rows = [found.rows[position] for position in (pair.largest.first, pair.largest.second)]
+        places = (pair.largest.first, pair.largest.second)
         names = [
-            f"row {row['row']}" if "row" in row else f"candidate {position}"
-            for row, position in zip(rows, (pair.largest.first, pair.largest.second), strict=True)
+            next((f"{word} {row[word]}" for word in ("row", "trial") if word in row), f"candidate {position}")
+            for row, position in zip(rows, places, strict=True)
         ]
         lines.append(
             f"Largest flip: {names[0]} is {pair.largest.ratios[0]:.3f} times faster than {names[1]} on "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from oracle.cli._output import add_figure, deliver_figure
 from oracle.errors import OracleError
-from search.cli._pictured import add_pictured, is_candidates, objectives_asked, results_asked
+from search.cli._sources import add_pictured, candidates_asked, is_candidates, pictured_results
 
 if TYPE_CHECKING:
     from oracle.report.page import PageFacts
@@ -48,18 +48,17 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
+    from search.pareto.objectives import objectives_of
     from search.report import study_page, sweep_page
-    from search.sweep import read_candidates
 
     if args.device and args.figure != "flips":
         raise OracleError(f"--device is about --figure flips, and this is {args.figure}")
     if not is_candidates(args.source):
-        page = study_page(results_asked(args))
+        page = study_page(pictured_results(args))
     elif args.figure in _STUDY:
         raise OracleError(f"--figure {args.figure} is about studies, and {args.source} is a sweep or a file")
     else:
-        objectives = objectives_asked(args)
-        page = sweep_page(read_candidates(args.source), objectives)
+        page = sweep_page(candidates_asked(args), objectives_of(args.objective))
     deliver_figure(args, _figure(args, page))
     return 0
 

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from oracle.cli._output import add_page, deliver_page
-from search.cli._pictured import add_pictured, command_of, is_candidates, objectives_asked, results_asked
+from search.cli._sources import add_pictured, candidates_asked, command_of, is_candidates, pictured_results
 
 __all__ = ["add"]
 
@@ -36,13 +36,12 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
+    from search.pareto.objectives import objectives_of
     from search.report import study_page, sweep_page
-    from search.sweep import read_candidates
 
     if is_candidates(args.source):
-        objectives = objectives_asked(args)
-        page = sweep_page(read_candidates(args.source), objectives, command_of(args))
+        page = sweep_page(candidates_asked(args), objectives_of(args.objective), command_of(args))
     else:
-        page = study_page(results_asked(args), command_of(args))
+        page = study_page(pictured_results(args), command_of(args))
     deliver_page(args.output, page)
     return 0

@@ -34,7 +34,7 @@ def test_a_study_by_its_file_its_name_and_its_journal(run: Run) -> None:
 def test_a_password_is_not_on_the_page(run: Run) -> None:
     from argparse import Namespace
 
-    from search.cli._pictured import command_of
+    from search.cli._sources import command_of
 
     argv = ["report", "tiny", "--storage", "postgresql://me:secret@host/db"]
     assert command_of(Namespace(argv=argv)) == "oracle-search report tiny --storage postgresql://me@host/db"

@@ -78,9 +78,22 @@ def test_from_run_to_a_scored_winner(study: Callable[..., Path], capsys: Capture
     assert main(["best", "tiny", "--yaml", "-"]) == 0
     assert capsys.readouterr().out == Path("best.yaml").read_text()
 
-    assert main(["front", "tiny", "--configs", "front", "--format", "json"]) == 0
+    assert main(["pareto", "tiny", "--configs", "front", "--format", "json"]) == 0
     front = json.loads(capsys.readouterr().out)["trials"]
     assert {path.stem for path in Path("front").iterdir()} == {f"trial-{row['trial']}" for row in front}
+
+    assert main(["pareto", "tiny", "-d", "t4", "--format", "json"]) == 0
+    own = json.loads(capsys.readouterr().out)
+    assert [row["trial"] for row in own["fronts"][0]["candidates"]] == [row["trial"] for row in front]
+    assert main(["pareto", "tiny", "--objective", "min latency_ms", "--objective", "max params", "--top", "2"]) == 0
+    assert "max params" in capsys.readouterr().out
+    for words, complaint in (
+        (["tiny", "--objective", "max sparams"], "did you mean params"),
+        (["tiny", "-d", "p4"], "device='p4' is not in tiny"),
+        (["nothing"], "no directory of a sweep, no file of candidates, and no study in nothing.journal"),
+    ):
+        assert main(["pareto", *words]) == 2
+        assert complaint in capsys.readouterr().err
 
     assert main(["rerank", "tiny", "--device", "jetson-nano", "--format", "csv"]) == 0
     ranked = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))

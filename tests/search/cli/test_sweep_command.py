@@ -131,7 +131,7 @@ def test_only_some_devices(run: Run, swept: list[dict[str, str]]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["pareto", "none"], "none: cannot be read: No such file"),
+        (["pareto", "none"], "none: no directory of a sweep, no file of candidates, and no study in none.journal"),
         (["pareto", "."], ".: holds no sweep; expected candidates.csv or candidates.parquet"),
         (["pareto", "out", "--objective", "latency_ms"], "objective='latency_ms': expected `min COLUMN`"),
         (["pareto", "out", "--objective", "min latency"], "no column 'latency'; did you mean"),

@@ -1,4 +1,4 @@
-"""What the commands that draw share: a sweep, a file of candidates, or a study."""
+"""What several commands are about: a sweep, a file of candidates, or a study."""
 
 from __future__ import annotations
 
@@ -11,21 +11,37 @@ from oracle.errors import OracleError
 from search.cli._studies import STORAGE_HELP
 
 if TYPE_CHECKING:
-    from search.pareto.objectives import Objective
     from search.study import Results
+    from search.sweep import Candidates
 
-__all__ = ["add_pictured", "command_of", "is_candidates", "objectives_asked", "results_asked"]
+__all__ = [
+    "add_pictured",
+    "add_source",
+    "candidates_asked",
+    "command_of",
+    "is_candidates",
+    "pictured_results",
+    "results_asked",
+]
 
 _FILES = (".csv", ".parquet")
 
 
-def add_pictured(parser: argparse.ArgumentParser) -> None:
-    """What to draw."""
+def add_source(parser: argparse.ArgumentParser) -> None:
+    """Candidates or a study."""
     parser.add_argument(
         "source",
         metavar="DIR|FILE|STUDY",
         help="directory of a sweep, CSV or Parquet file; or name of a study, study file, or journal file",
     )
+    parser.add_argument(
+        "--storage", default="", metavar="FILE|URL", help=f"of a study: {STORAGE_HELP} (default: NAME.journal)"
+    )
+
+
+def add_pictured(parser: argparse.ArgumentParser) -> None:
+    """What to draw."""
+    add_source(parser)
     parser.add_argument(
         "--objective",
         action="append",
@@ -33,9 +49,6 @@ def add_pictured(parser: argparse.ArgumentParser) -> None:
         metavar="'min|max COLUMN'",
         help="of candidates: what latency is weighed against; may be repeated (default: quality or accuracy "
         "and every count; of bytes less is better)",
-    )
-    parser.add_argument(
-        "--storage", default="", metavar="FILE|URL", help=f"of a study: {STORAGE_HELP} (default: NAME.journal)"
     )
 
 
@@ -45,33 +58,42 @@ def is_candidates(source: str) -> bool:
     return path.suffix.lower() in _FILES or path.is_dir()
 
 
-def objectives_asked(args: argparse.Namespace) -> tuple[Objective, ...]:
-    """The flag `--objective`.
+def candidates_asked(args: argparse.Namespace) -> Candidates:
+    """The candidates that the flags name.
 
     Raises:
-        OracleError: what is no objective; or a storage, which candidates have none of.
+        OracleError: they cannot be read; or a storage, which candidates have none of.
     """
-    from search.pareto.objectives import objectives_of
+    from search.sweep import read_candidates
 
     if args.storage:
         raise OracleError(f"--storage is about studies, and {args.source} is a sweep or a file of candidates")
-    return objectives_of(args.objective)
+    return read_candidates(args.source)
 
 
 def results_asked(args: argparse.Namespace) -> Results:
     """The study that the flags name.
 
     Raises:
-        OracleError: there is none; or an objective, which a study states itself.
+        OracleError: there is none.
     """
     from search.study import find_study, open_results
 
-    if args.objective:
-        raise OracleError(f"--objective {args.objective[0]!r} is about candidates: a study states its own")
     _, place = find_study(args.source, args.storage)
     if not args.storage and "://" not in place and not Path(place).is_file():
         raise OracleError(f"{args.source}: no directory of a sweep, no file of candidates, and no study in {place}")
     return open_results(args.source, args.storage)
+
+
+def pictured_results(args: argparse.Namespace) -> Results:
+    """The study to draw.
+
+    Raises:
+        OracleError: there is none; or an objective, which a study states itself.
+    """
+    if args.objective:
+        raise OracleError(f"--objective {args.objective[0]!r} is about candidates: a study states its own")
+    return results_asked(args)
 
 
 def command_of(args: argparse.Namespace) -> str:
