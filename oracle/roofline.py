@@ -1,7 +1,7 @@
 """The roofline: time per kernel on a device, and what bounds it.
 
     t = max(matrix FLOPs / (e_c P_matrix), vector FLOPs / (e_c P_vector), bytes / (m_c B), t_floor) + t_launch
-    latency = sum over kernels of t + t_call
+    latency = sum over kernels of t + t_call, where bytes of weights may count more than others
 
 after Williams, Waterman and Patterson, "Roofline: an insightful visual performance model" (CACM 2009). With all
 efficiencies 1 and no launch time, the default, it is a lower bound: peaks are dense datasheet peaks, bytes are
@@ -41,6 +41,8 @@ class Efficiency:
         call_s: seconds per call of the network.
         floor_s: seconds below which no kernel comes, however small: where launches are asynchronous, their cost
             hides behind kernels that take longer.
+        weights: class -> share of the bandwidth at which its weights come; that of `memory` where absent. Libraries
+            of processors lay the weights of a convolution out anew at every call.
         launches: class -> seconds per kernel: what a library does around its kernel, such as to choose it or to lay
             its operands out, differs by class.
     """
@@ -51,6 +53,7 @@ class Efficiency:
     call_s: float = 0.0
     floor_s: float = 0.0
     launches: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    weights: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
     def launch_of(self, op_classes: Sequence[str]) -> Array:
         """Seconds per launch of kernels of these classes."""
@@ -113,6 +116,7 @@ class Roofs:
         cache_bytes: size of that cache.
         launch_s: seconds per launch.
         floor_s: seconds below which no kernel comes.
+        weights: how many times more than other bytes those of weights count, less 1; None where they count alike.
     """
 
     matrix: Array
@@ -122,6 +126,7 @@ class Roofs:
     cache_bytes: float
     launch_s: Array
     floor_s: float
+    weights: Array | None = None
 
     @classmethod
     def of(
@@ -148,6 +153,7 @@ class Roofs:
             device.llc.value if cached and device.llc else 0.0,
             efficiency.launch_of(kinds.op_classes),
             efficiency.floor_s,
+            _weights(kinds.op_classes, efficiency) if efficiency.weights else None,
         )
 
     def of_kernels(self, which: Sequence[int]) -> Roofs:
@@ -160,6 +166,7 @@ class Roofs:
             bandwidth=self.bandwidth[index],
             cache_bandwidth=None if self.cache_bandwidth is None else self.cache_bandwidth[index],
             launch_s=self.launch_s[index],
+            weights=None if self.weights is None else self.weights[index],
         )
 
 
@@ -170,6 +177,7 @@ def time_kernels(
     traffic_bytes: Array,
     device: Device,
     efficiency: Efficiency = TEXTBOOK,
+    weight_bytes: Array | None = None,
 ) -> Timing:
     """Time the kernels of one network on a device.
 
@@ -178,33 +186,39 @@ def time_kernels(
         matrix_flops, vector_flops, traffic_bytes: one entry per kernel.
         device: whose roofs count.
         efficiency: shares of the roofs that are reached.
+        weight_bytes: the part of the traffic that is weights; None for none.
 
     Raises:
         DeviceError: the device states no peak for a dtype that kernels compute in.
     """
     roofs = Roofs.of(kinds, list(matrix_flops != 0), list(vector_flops != 0), device, efficiency)
-    compute_s, memory_s = _roof_times(roofs, matrix_flops, vector_flops, traffic_bytes)
+    compute_s, memory_s = _roof_times(roofs, matrix_flops, vector_flops, traffic_bytes, weight_bytes)
     total_s = np.maximum(np.maximum(compute_s, memory_s), efficiency.floor_s) + roofs.launch_s
     return Timing(total_s, compute_s, memory_s, roofs.launch_s, efficiency.call_s, efficiency.floor_s)
 
 
-def total_seconds(roofs: Roofs, matrix_flops: Array, vector_flops: Array, traffic_bytes: Array) -> Any:
+def total_seconds(
+    roofs: Roofs, matrix_flops: Array, vector_flops: Array, traffic_bytes: Array, weight_bytes: Array | None = None
+) -> Any:
     """Seconds of one network, or of many that have the same kernels; launches included, the call's constant not.
 
     Args:
         roofs: of the kernels.
         matrix_flops, vector_flops, traffic_bytes: (kernels,) of one network, or (kernels, networks).
+        weight_bytes: the part of the traffic that is weights; None for none.
 
     Returns:
         A number, or (networks,).
     """
-    busy_s = np.maximum(*_roof_times(roofs, matrix_flops, vector_flops, traffic_bytes))
+    busy_s = np.maximum(*_roof_times(roofs, matrix_flops, vector_flops, traffic_bytes, weight_bytes))
     if roofs.floor_s:
         busy_s = np.maximum(busy_s, roofs.floor_s)
     return busy_s.sum(axis=0) + roofs.launch_s.sum()
 
 
-def _roof_times(roofs: Roofs, matrix_flops: Array, vector_flops: Array, traffic_bytes: Array) -> tuple[Array, Array]:
+def _roof_times(
+    roofs: Roofs, matrix_flops: Array, vector_flops: Array, traffic_bytes: Array, weight_bytes: Array | None
+) -> tuple[Array, Array]:
     """Seconds that each kernel needs at the compute roof (0 without work) and at the memory roof."""
 
     def each(values: Array) -> Array:
@@ -215,7 +229,15 @@ def _roof_times(roofs: Roofs, matrix_flops: Array, vector_flops: Array, traffic_
     if roofs.cache_bandwidth is not None:
         # A working set that fits the last-level cache sees the cache's roof instead of the memory's.
         bandwidth = np.where(traffic_bytes <= roofs.cache_bytes, each(roofs.cache_bandwidth), bandwidth)
+    if roofs.weights is not None and weight_bytes is not None:
+        traffic_bytes = traffic_bytes + weight_bytes * each(roofs.weights)
     return compute_s, traffic_bytes / bandwidth
+
+
+def _weights(op_classes: Sequence[str], efficiency: Efficiency) -> Array:
+    shares = [efficiency.memory.get(name, 1.0) for name in op_classes]
+    own = [efficiency.weights.get(name, share) for name, share in zip(op_classes, shares, strict=True)]
+    return np.array([share / other - 1.0 for share, other in zip(shares, own, strict=True)])
 
 
 def _peaks(device: Device, unit: str, dtypes: Sequence[str], used: Sequence[bool], shares: Sequence[float]) -> Array:

@@ -17,6 +17,7 @@ LAUNCH_US: {conv: 18.8}          # per kernel, by class of kernel or one number 
 CALL_US: 220                     # per call
 COMPUTE: {conv: 0.83}            # shares of the peaks, by class of kernel
 MEMORY: {conv: 0.49}             # shares of the bandwidth
+WEIGHTS: {conv: 0.3}             # shares of the bandwidth at which weights come; those of MEMORY where absent
 """
 
 from __future__ import annotations
@@ -47,7 +48,18 @@ __all__ = [
 ]
 
 _REQUIRED = ("DEVICE", "RUNTIME", "MODE", "DTYPE", "LAYOUT", "LAUNCH_US", "CALL_US", "FLOOR_US", "COMPUTE", "MEMORY")
-_OPTIONAL = ("SOURCE", "LICENCE", "DATE", "MEASUREMENTS", "ERROR", "PROTOCOL", "INTERVAL", "ERROR_BY_FAMILY", "CARRIED")
+_OPTIONAL = (
+    "SOURCE",
+    "LICENCE",
+    "DATE",
+    "MEASUREMENTS",
+    "ERROR",
+    "PROTOCOL",
+    "INTERVAL",
+    "ERROR_BY_FAMILY",
+    "CARRIED",
+    "WEIGHTS",
+)
 _MICRO = 1e-6
 
 _NEXT_OF_KIN = MappingProxyType(
@@ -173,6 +185,7 @@ def to_yaml(calibration: Calibration) -> str:
         "FLOOR_US": _rounded(efficiency.floor_s / _MICRO),
         "COMPUTE": {name: _rounded(efficiency.compute.get(name, 1.0)) for name in CLASSES},
         "MEMORY": {name: _rounded(efficiency.memory.get(name, 1.0)) for name in CLASSES},
+        "WEIGHTS": {name: _rounded(share) for name, share in efficiency.weights.items()},
     }
     kept = {key: value for key, value in content.items() if key in _REQUIRED or value not in (None, "", {})}
     return yaml.safe_dump(kept, sort_keys=False, width=110, default_flow_style=None, allow_unicode=True)
@@ -201,6 +214,7 @@ def _parsed(content: Any, file: str) -> Calibration:
             call_s=_number(content["CALL_US"], file, "CALL_US") * _MICRO,
             floor_s=_number(content["FLOOR_US"], file, "FLOOR_US") * _MICRO,
             launches=_launches(content["LAUNCH_US"], file),
+            weights=_shares(content.get("WEIGHTS", {}), file, "WEIGHTS"),
         ),
         measurements=int(_number(content.get("MEASUREMENTS", 0), file, "MEASUREMENTS")),
         error=None if content.get("ERROR") is None else _number(content["ERROR"], file, "ERROR"),

@@ -1,11 +1,11 @@
 """The time model with its parameters as one vector: seconds of many networks, and how each parameter changes them.
 
-    latency = sum over kernels of (max(c / e_c, b / e_m, t_floor) + t_launch) + t_call
+    latency = sum over kernels of (max(c / e_c, b / e_m + w / e_w, t_floor) + t_launch) + t_call
 
-c and b are the seconds a kernel needs at the textbook's compute and memory roofs, e_c and e_m the shares of the
-roofs that its class reaches, t_launch what a kernel of its class costs beside. The vector holds the logits of all
-shares and the logarithms of all times, so no value of it beats a roof. It is the formula of `oracle.roofline`, for
-many networks and with derivatives.
+c, b and w are the seconds that a kernel's arithmetic, its bytes but for weights, and its weights need at the textbook's
+roofs, e the shares of these roofs that its class reaches, t_launch what a kernel of its class costs beside. The
+vector holds the logits of all shares and the logarithms of all times, so no value of it beats a roof. It is the formula
+of `oracle.roofline`, for many networks and with derivatives.
 """
 
 from __future__ import annotations
@@ -22,16 +22,27 @@ from oracle.calibration.classes import CLASSES
 from oracle.devices import Device
 from oracle.roofline import TEXTBOOK, Efficiency, KernelKinds, time_kernels
 
-__all__ = ["CALL", "FLOOR", "LAUNCH", "NAMES", "RoofTimes", "Stack", "efficiency_of", "roof_times", "vector_of"]
+__all__ = [
+    "CALL",
+    "FLOOR",
+    "LAUNCH",
+    "NAMES",
+    "WEIGHTS",
+    "RoofTimes",
+    "Stack",
+    "efficiency_of",
+    "roof_times",
+    "vector_of",
+]
 
 Floats = NDArray[np.float64]
 Array = NDArray[Any]
 
 _COUNT = len(CLASSES)
-_KINDS = ("compute", "memory", "launch")
-LAUNCH, CALL, FLOOR = 2 * _COUNT, 3 * _COUNT, 3 * _COUNT + 1
+_KINDS = ("compute", "memory", "weights", "launch")
+WEIGHTS, LAUNCH, CALL, FLOOR = 2 * _COUNT, 3 * _COUNT, 4 * _COUNT, 4 * _COUNT + 1
 NAMES = (*(f"{kind}.{name}" for kind in _KINDS for name in CLASSES), "call", "floor")
-"""What each entry of the vector is; `LAUNCH` is where the launches begin."""
+"""What each entry of the vector is; `WEIGHTS` and `LAUNCH` are where theirs begin."""
 
 _LIMIT = 12.0  # logits beyond are 1 to five digits
 
@@ -44,12 +55,14 @@ class RoofTimes:
         classes: index into `CLASSES`.
         compute_s, memory_s: seconds at each roof; 0 where there is nothing to do.
         count: how many such kernels the network has.
+        weights_s: the part of `memory_s` that is for weights.
     """
 
     classes: NDArray[np.intp]
     compute_s: Floats
     memory_s: Floats
     count: Floats
+    weights_s: Floats
 
     @property
     def roofline_s(self) -> float:
@@ -58,7 +71,12 @@ class RoofTimes:
 
 
 def roof_times(
-    kinds: KernelKinds, matrix_flops: Array, vector_flops: Array, traffic_bytes: Array, device: Device
+    kinds: KernelKinds,
+    matrix_flops: Array,
+    vector_flops: Array,
+    traffic_bytes: Array,
+    device: Device,
+    weight_bytes: Array | None = None,
 ) -> RoofTimes:
     """Put a network's kernels, one entry each, to a device's roofs.
 
@@ -66,18 +84,21 @@ def roof_times(
         kinds: their classes are those of `kernel_class`; unknown ones count as `other`.
         matrix_flops, vector_flops, traffic_bytes: as in `oracle.roofline.time_kernels`.
         device: whose roofs count.
+        weight_bytes: the part of the traffic that is weights; None for none.
 
     Raises:
         DeviceError: the device states no peak for a dtype that a kernel computes in.
     """
     timing = time_kernels(kinds, matrix_flops, vector_flops, traffic_bytes, device, TEXTBOOK)
     index = {name: number for number, name in enumerate(CLASSES)}
-    classes = [index.get(name, index["other"]) for name in kinds.op_classes]
-    rows = np.stack([np.array(classes, dtype=np.float64), timing.compute_s, timing.memory_s], axis=1)
-    distinct, count = np.unique(rows.reshape(-1, 3), axis=0, return_counts=True)
-    return RoofTimes(
-        distinct[:, 0].astype(np.intp), distinct[:, 1].copy(), distinct[:, 2].copy(), count.astype(np.float64)
-    )
+    classes = np.array([index.get(name, index["other"]) for name in kinds.op_classes], dtype=np.float64)
+    weights_s = np.zeros(len(classes))
+    if weight_bytes is not None:
+        weights_s = timing.memory_s * (weight_bytes / np.maximum(traffic_bytes, 1))
+    rows = np.stack([classes, timing.compute_s, timing.memory_s, weights_s], axis=1)
+    distinct, count = np.unique(rows.reshape(-1, 4), axis=0, return_counts=True)
+    kind, compute_s, memory_s, weights_s = (distinct[:, place].copy() for place in range(4))
+    return RoofTimes(kind.astype(np.intp), compute_s, memory_s, count.astype(np.float64), weights_s)
 
 
 class Stack:
@@ -93,39 +114,48 @@ class Stack:
         self._owner = np.repeat(np.arange(len(networks)), sizes)
         self._classes = np.concatenate([network.classes for network in networks])
         self._compute_s = np.concatenate([network.compute_s for network in networks])
-        self._memory_s = np.concatenate([network.memory_s for network in networks])
+        self._weights_s = np.concatenate([network.weights_s for network in networks])
+        self._memory_s = np.concatenate([network.memory_s for network in networks]) - self._weights_s
         self._count = np.concatenate([network.count for network in networks])
         cells = np.bincount(self._owner * _COUNT + self._classes, self._count, len(networks) * _COUNT)
         self._kernels = cells.reshape(-1, _COUNT)  # of each network and class
 
     def seconds(self, vector: Floats) -> Floats:
         """Latency of each network."""
-        compute_s, memory_s = self._at_shares(_shares(vector))
-        return self._total(np.maximum(compute_s, memory_s), vector)
+        compute_s, memory_s, weights_s = self._at_shares(_shares(vector))
+        return self._total(np.maximum(compute_s, memory_s + weights_s), vector)
 
     def slopes(self, vector: Floats) -> tuple[Floats, Floats]:
         """Latency of each network, and its derivative by each parameter, networks by parameters."""
         shares, networks = _shares(vector), len(self._starts)
-        compute_s, memory_s = self._at_shares(shares)
-        busy_s = np.maximum(compute_s, memory_s)
+        compute_s, memory_s, weights_s = self._at_shares(shares)
+        bytes_s = memory_s + weights_s
+        busy_s = np.maximum(compute_s, bytes_s)
         tiny = busy_s < np.exp(vector[FLOOR])
-        by_compute = np.where(tiny | (compute_s < memory_s), 0.0, compute_s)
-        by_memory = np.where(tiny | (compute_s >= memory_s), 0.0, memory_s)
+        idle = tiny | (compute_s >= bytes_s)
         slopes = np.empty((networks, len(vector)))
-        for first, bound_s in ((0, by_compute), (_COUNT, by_memory)):
+        for first, bound_s, hidden in (
+            (0, compute_s, tiny | (compute_s < bytes_s)),
+            (_COUNT, memory_s, idle),
+            (WEIGHTS, weights_s, idle),
+        ):
             # d(c / e)/dx = -(c / e) (1 - e): a logit moves a share the less, the nearer it is to 1.
-            weights = -self._count * bound_s * (1.0 - shares[first : first + _COUNT][self._classes])
-            cells = np.bincount(self._owner * _COUNT + self._classes, weights, networks * _COUNT)
+            own = 1.0 - shares[first : first + _COUNT][self._classes]
+            cells = np.bincount(
+                self._owner * _COUNT + self._classes,
+                -self._count * np.where(hidden, 0.0, bound_s) * own,
+                networks * _COUNT,
+            )
             slopes[:, first : first + _COUNT] = cells.reshape(-1, _COUNT)
         slopes[:, LAUNCH:CALL] = self._kernels * np.exp(vector[LAUNCH:CALL])
         slopes[:, CALL] = np.exp(vector[CALL])
         slopes[:, FLOOR] = np.add.reduceat(self._count * tiny, self._starts) * np.exp(vector[FLOOR])
         return self._total(busy_s, vector), slopes
 
-    def _at_shares(self, shares: Floats) -> tuple[Floats, Floats]:
+    def _at_shares(self, shares: Floats) -> tuple[Floats, Floats, Floats]:
         """Seconds of each kernel at the share of each roof that its class reaches."""
-        compute, memory = shares[:_COUNT], shares[_COUNT:]
-        return self._compute_s / compute[self._classes], self._memory_s / memory[self._classes]
+        compute, memory, weights = shares.reshape(3, _COUNT)[:, self._classes]
+        return self._compute_s / compute, self._memory_s / memory, self._weights_s / weights
 
     def _total(self, busy_s: Floats, vector: Floats) -> Floats:
         sums = np.add.reduceat(self._count * np.maximum(busy_s, np.exp(vector[FLOOR])), self._starts)
@@ -137,9 +167,10 @@ def efficiency_of(vector: Floats) -> Efficiency:
     shares = [float(share) for share in _shares(vector)]
     return Efficiency(
         compute=MappingProxyType(dict(zip(CLASSES, shares[:_COUNT], strict=True))),
-        memory=MappingProxyType(dict(zip(CLASSES, shares[_COUNT:], strict=True))),
+        memory=MappingProxyType(dict(zip(CLASSES, shares[_COUNT:WEIGHTS], strict=True))),
         call_s=float(np.exp(vector[CALL])),
         floor_s=float(np.exp(vector[FLOOR])),
+        weights=MappingProxyType(dict(zip(CLASSES, shares[WEIGHTS:], strict=True))),
         launches=MappingProxyType(dict(zip(CLASSES, np.exp(vector[LAUNCH:CALL]).tolist(), strict=True))),
     )
 
@@ -147,6 +178,7 @@ def efficiency_of(vector: Floats) -> Efficiency:
 def vector_of(efficiency: Efficiency) -> Floats:
     """The inverse of `efficiency_of`; shares of 1 and constants of 0 become the nearest finite numbers."""
     shares = [_share(mapping, name) for mapping in (efficiency.compute, efficiency.memory) for name in CLASSES]
+    shares += [efficiency.weights.get(name, _share(efficiency.memory, name)) for name in CLASSES]
     constants = np.maximum([*efficiency.launch_of(CLASSES), efficiency.call_s, efficiency.floor_s], 1e-12)
     clipped = np.clip(shares, 1 / (1 + np.exp(_LIMIT)), 1 / (1 + np.exp(-_LIMIT)))
     return np.concatenate([np.log(clipped / (1 - clipped)), np.log(constants)])

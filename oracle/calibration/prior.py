@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from oracle.calibration.classes import CLASSES, CONTRACTIONS
-from oracle.calibration.model import CALL, FLOOR, LAUNCH, Floats, efficiency_of, vector_of
+from oracle.calibration.model import CALL, FLOOR, LAUNCH, WEIGHTS, Floats, efficiency_of, vector_of
 from oracle.roofline import Efficiency
 
 __all__ = ["GENERAL", "Prior", "general_prior", "prior_from"]
@@ -31,9 +31,9 @@ class Prior:
 
     Attributes:
         efficiency: its mean, in natural units.
-        own: spread of each parameter by itself, by the name `compute.conv`, `memory.pool`, `launch.conv`, `call` or
-            `floor`; a default where absent.
-        common_compute, common_memory, common_launch: spread that all of a kind have in common.
+        own: spread of each parameter by itself, by the name `compute.conv`, `memory.pool`, `weights.conv`,
+            `launch.conv`, `call` or `floor`; a default where absent.
+        common_compute, common_memory, common_weights, common_launch: spread that all of a kind have in common.
         source: what it was learnt from, for people.
         error: mean relative error of its mean on devices it was not learnt from; None if nobody checked.
         interval: of measured / predicted there, 80 % of cases.
@@ -43,6 +43,7 @@ class Prior:
     own: Mapping[str, float] = field(default_factory=dict)
     common_compute: float = 1.0
     common_memory: float = 1.0
+    common_weights: float = 1.0
     common_launch: float = 1.0
     source: str = "general knowledge"
     error: float | None = None
@@ -61,13 +62,15 @@ class Prior:
             [
                 spread,
                 [self._own(f"memory.{name}", name) for name in CLASSES],
+                [self._own(f"weights.{name}", name) for name in CLASSES],
                 [self.own.get(f"launch.{name}", 0.5) for name in CLASSES],
                 [self.own.get("call", 1.5), self.own.get("floor", 1.0)],
             ]
         )
         covariance = np.diag(spread**2)
         covariance[:_COUNT, :_COUNT] += self.common_compute**2
-        covariance[_COUNT:LAUNCH, _COUNT:LAUNCH] += self.common_memory**2
+        covariance[_COUNT:WEIGHTS, _COUNT:WEIGHTS] += self.common_memory**2
+        covariance[WEIGHTS:LAUNCH, WEIGHTS:LAUNCH] += self.common_weights**2
         covariance[LAUNCH:CALL, LAUNCH:CALL] += self.common_launch**2
         return np.linalg.inv(covariance)
 
@@ -109,6 +112,7 @@ def _general() -> Efficiency:
         # A bias that is a pass of its own reads and writes the output once more.
         memory = 0.85 if name in _STREAMING else 0.4 if name == "biased_conv" else 0.7
         vector[index], vector[_COUNT + index] = np.log(compute / (1 - compute)), np.log(memory / (1 - memory))
+    vector[WEIGHTS:LAUNCH] = 0.0  # half
     vector[LAUNCH:CALL], vector[CALL], vector[FLOOR] = np.log(3e-6), np.log(3e-4), np.log(5e-6)
     return efficiency_of(vector)
 

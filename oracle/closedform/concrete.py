@@ -30,7 +30,7 @@ class ConcreteCell(NamedTuple):
     """Numbers of one cell's kernels, what they add up to, and what leaves the cell."""
 
     kinds: KernelKinds
-    numbers: tuple[Ints, Ints, Ints]
+    numbers: tuple[Ints, Ints, Ints, Ints]
     sums: tuple[int, ...]
     memory: CellMemory
     output: tuple[int, ...]
@@ -65,9 +65,15 @@ def concrete_cell(cell: CellSpec, dims: Sequence[int], inputs: CellInputs, workl
         "pycls_activations": pycls.activations,
     }
     traffic = [kernel.read_bytes + kernel.write_bytes for kernel in kernels]
-    columns = ([kernel.matrix_flops for kernel in kernels], [kernel.vector_flops for kernel in kernels], traffic)
+    weights = [kernel.weight_bytes for kernel in kernels]
+    columns = (
+        [kernel.matrix_flops for kernel in kernels],
+        [kernel.vector_flops for kernel in kernels],
+        traffic,
+        weights,
+    )
     try:
-        matrix, vector, moved = (np.array(column, dtype=np.int64) for column in columns)
+        matrix, vector, moved, weighed = (np.array(column, dtype=np.int64) for column in columns)
     except OverflowError:
         raise OracleError(f"cell={cell.kind}: its FLOPs or bytes exceed 62 bits; the cell is too large") from None
     grad = traced.input_gradient
@@ -77,7 +83,7 @@ def concrete_cell(cell: CellSpec, dims: Sequence[int], inputs: CellInputs, workl
             tuple(kernel.matrix_dtype for kernel in kernels),
             tuple(kernel.vector_dtype for kernel in kernels),
         ),
-        (matrix, vector, moved),
+        (matrix, vector, moved, weighed),
         tuple(sums[name] for name in SUMS),
         counted.memory,
         traced.output.shape,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from oracle.closedform.columns import CONSTANT, Columns, Distinct
 from oracle.closedform.partition import Part
-from oracle.closedform.places import Place
+from oracle.closedform.places import Fitted, Place
 from oracle.closedform.template import SUMS, Template
 from oracle.counting.memory import CellMemory
 from oracle.errors import OracleError
@@ -84,7 +84,8 @@ def evaluate(template: Template, columns: Columns, devices: Sequence[Place]) -> 
     _check_size(template, asked)
     outputs: list[Any] = [None] * len(template.outputs)
     latency: list[Any] = [0.0] * len(devices)
-    for part in template.parts(asked.pattern):
+    weighted = any(isinstance(device, Fitted) for device in devices)
+    for part in template.parts(asked.pattern, weighted):
         found = asked.distinct(part, len(devices))
         answers = part.run(*asked.arguments(found))
         for output, share in zip(part.outputs, answers, strict=False):  # what follows are the kernels
@@ -149,12 +150,12 @@ def _check_size(template: Template, asked: _Asked) -> None:
 
 
 def _stacked(numbers: Sequence[Any], kernels: int) -> tuple[NDArray[Any], ...]:
-    """Matrix FLOPs, vector FLOPs and bytes, each (kernels,) or (kernels, rows)."""
+    """Matrix FLOPs, vector FLOPs, bytes, perhaps those of weights, each (kernels,) or (kernels, rows)."""
     rows = next((number.shape for number in numbers if isinstance(number, np.ndarray)), ())
-    found = np.empty((3 * kernels, *rows), dtype=np.int64)
+    found = np.empty((len(numbers), *rows), dtype=np.int64)
     for row, number in enumerate(numbers):
         found[row] = number
-    return tuple(found.reshape(3, kernels, *rows))
+    return tuple(found.reshape(-1, kernels, *rows))
 
 
 def _spread(value: Any, found: Distinct | None) -> Any:

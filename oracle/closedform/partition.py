@@ -28,7 +28,7 @@ class Part(NamedTuple):
         outputs: positions of the outputs that it has terms of.
         kernels: positions of its kernels.
         run: a function of the program's symbols: its share of each output, then of each kernel the matrix FLOPs, of
-            each the vector FLOPs, of each the bytes.
+            each the vector FLOPs, of each the bytes, and of each those of its weights if they are asked for.
         steps: how many it takes, a measure of its work.
     """
 
@@ -94,7 +94,7 @@ def _part(
         return total
 
     shares = [joined(output, own) for output, own in terms.items()]
-    numbers = [kernels[number][index] for index in range(3) for number in members]
+    numbers = [step for column in zip(*(kernels[number] for number in members), strict=True) for step in column]
     whole = Program(program.symbols, tuple(steps))
     asked = [*shares, *numbers]
     return Part(columns, tuple(terms), tuple(members), whole.function(asked), whole.work(asked))

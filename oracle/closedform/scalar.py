@@ -37,10 +37,11 @@ def scalar_function(template: Template, roofs: Sequence[Roofs]) -> Callable[...,
     """A function of the program's symbols: the cell's price under each of some roofs; None where guards fail."""
     memory, numbers = template.memory, template.numbers
     steps: list[Any] = [*template.sums, memory.weights, memory.forward, *template.output]
-    columns = list(zip(numbers.matrix_flops, numbers.vector_flops, template.traffic, strict=True))
+    columns = list(zip(numbers.matrix_flops, numbers.vector_flops, template.traffic, numbers.weight_bytes, strict=True))
     lines = [line for index, device in enumerate(roofs) for line in _seconds(device, columns, f"s{index}")]
     more = "(" + "".join(f"s{index}, " for index in range(len(roofs))) + ")"
-    uses = [step for column in columns for step in column] if roofs else []
+    read = 4 if any(device.weights is not None for device in roofs) else 3
+    uses = [step for column in columns for step in column[:read]] if roofs else []
     run = template.program.scalar(template.guards, steps, [*lines, f"more = {more}"], uses)
     sums, end = len(SUMS) + 1, len(steps)
     form = template.output_format
@@ -54,18 +55,22 @@ def scalar_function(template: Template, roofs: Sequence[Roofs]) -> Callable[...,
     return price
 
 
-def _seconds(roofs: Roofs, columns: Sequence[tuple[int, int, int]], name: str) -> list[str]:
+def _seconds(roofs: Roofs, columns: Sequence[tuple[int, int, int, int]], name: str) -> list[str]:
     """What `oracle.roofline.total_seconds` does, kernel by kernel, as source."""
     lines = [f"{name} = {roofs.launch_s.sum().item()!r}"]
     peaks = zip(roofs.matrix.tolist(), roofs.vector.tolist(), strict=True)
-    for index, ((matrix_step, vector_step, traffic), (matrix, vector)) in enumerate(zip(columns, peaks, strict=True)):
+    for index, (steps, (matrix, vector)) in enumerate(zip(columns, peaks, strict=True)):
+        matrix_step, vector_step, traffic, weights = steps
         work = ((matrix_step, matrix), (vector_step, vector))
         terms = [f"v{step} / {peak!r}" for step, peak in work if math.isfinite(peak)]
         bandwidth = repr(roofs.bandwidth[index].item())
         if roofs.cache_bandwidth is not None:
             cache = repr(roofs.cache_bandwidth[index].item())
             bandwidth = f"({cache} if v{traffic} <= {roofs.cache_bytes!r} else {bandwidth})"
-        lines.append(f"t = v{traffic} / {bandwidth}")
+        moved = f"v{traffic}"
+        if roofs.weights is not None:
+            moved = f"({moved} + v{weights} * {roofs.weights[index].item()!r})"
+        lines.append(f"t = {moved} / {bandwidth}")
         if roofs.floor_s:
             terms.append(f"{roofs.floor_s!r}")
         for term in terms:

@@ -158,10 +158,20 @@ class Template:
         return tuple(self.program.steps[step][0] for step in self.outputs)
 
     @cached_property
-    def parts(self) -> Callable[[Pattern], tuple[Part, ...]]:
-        """A function of the symbols' columns: outputs and kernels, those that depend on the same ones together."""
-        kernels = tuple(zip(self.numbers.matrix_flops, self.numbers.vector_flops, self.traffic, strict=True))
-        return lru_cache(maxsize=64)(lambda pattern: parts_of(self.program, pattern, self.outputs, kernels))
+    def parts(self) -> Callable[[Pattern, bool], tuple[Part, ...]]:
+        """Outputs and kernels, those that depend on the same columns together.
+
+        A function of the symbols' columns, and of whether the bytes of weights are asked for, which roofs alone do not.
+        """
+        numbers = self.numbers
+        columns = (numbers.matrix_flops, numbers.vector_flops, self.traffic, numbers.weight_bytes)
+
+        @lru_cache(maxsize=64)
+        def parts(pattern: Pattern, weighted: bool) -> tuple[Part, ...]:
+            kernels = tuple(zip(*columns[: 4 if weighted else 3], strict=True))
+            return parts_of(self.program, pattern, self.outputs, kernels)
+
+        return parts
 
     @cached_property
     def checks(self) -> Callable[[Pattern], tuple[Part, ...]]:

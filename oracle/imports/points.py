@@ -45,4 +45,5 @@ def roof_times_of(kernels: Sequence[KernelCount], count: NetCount, device: Devic
     matrix = np.array([kernel.matrix_flops for kernel in kernels], dtype=np.float64)
     vector = np.array([kernel.vector_flops for kernel in kernels], dtype=np.float64)
     traffic = np.array([kernel.read_bytes + kernel.write_bytes for kernel in kernels], dtype=np.float64)
-    return roof_times(kinds, matrix, vector, traffic, device)
+    weights = np.array([kernel.weight_bytes for kernel in kernels], dtype=np.float64)
+    return roof_times(kinds, matrix, vector, traffic, device, weights)

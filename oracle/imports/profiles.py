@@ -175,4 +175,5 @@ def _seconds(
         np.array([kernel.vector_flops for kernel in kernels], dtype=np.float64),
         np.array([kernel.read_bytes + kernel.write_bytes for kernel in kernels], dtype=np.float64),
     )
-    return [float(value) for value in time_kernels(kinds, *columns, device, efficiency).total_s]
+    weights = np.array([kernel.weight_bytes for kernel in kernels], dtype=np.float64)
+    return [float(value) for value in time_kernels(kinds, *columns, device, efficiency, weights).total_s]

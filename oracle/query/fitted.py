@@ -47,7 +47,7 @@ class _Key:
     __slots__ = ("device", "efficiency", "figures")
 
     def __init__(self, device: Device, efficiency: Efficiency) -> None:
-        mappings = (efficiency.compute, efficiency.memory, efficiency.launches)
+        mappings = (efficiency.compute, efficiency.memory, efficiency.launches, efficiency.weights)
         shares = (frozenset(mapping.items()) for mapping in mappings)
         self.device, self.efficiency = device, efficiency
         self.figures = (*shares, efficiency.launch_s, efficiency.call_s, efficiency.floor_s)

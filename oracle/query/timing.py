@@ -36,6 +36,7 @@ class Columns:
     matrix_flops: Any
     vector_flops: Any
     traffic_bytes: Any
+    weight_bytes: Any
     macs: int
     flops: int
     total_bytes: int
@@ -50,9 +51,14 @@ def table_columns(count: NetCount) -> Columns:
     kernels = count.kernels
     traffic = [kernel.read_bytes + kernel.write_bytes for kernel in kernels]
     try:
-        matrix, vector, moved = (
+        matrix, vector, moved, weights = (
             np.array(column, dtype=np.int64)
-            for column in ([k.matrix_flops for k in kernels], [k.vector_flops for k in kernels], traffic)
+            for column in (
+                [k.matrix_flops for k in kernels],
+                [k.vector_flops for k in kernels],
+                traffic,
+                [k.weight_bytes for k in kernels],
+            )
         )
     except OverflowError as error:
         raise OracleError("a kernel's FLOPs or bytes exceed 64 bits: the network or the batch is too large") from error
@@ -63,7 +69,7 @@ def table_columns(count: NetCount) -> Columns:
     )
     macs = sum(kernel.macs for kernel in kernels)
     flops = sum(kernel.matrix_flops + kernel.vector_flops for kernel in kernels)
-    return Columns(count, kinds, matrix, vector, moved, macs, flops, sum(traffic))
+    return Columns(count, kinds, matrix, vector, moved, weights, macs, flops, sum(traffic))
 
 
 @lru_cache(maxsize=1024)
@@ -106,6 +112,7 @@ def cost_of(
             columns.traffic_bytes,
             device,
             TEXTBOOK if found is None else found.efficiency,
+            columns.weight_bytes,
         )
         time = _device_time(timing, device, dtype, count.memory.peak_bytes)
         times[device.name] = time if found is None else _trusted(time, trust_of(found, device, workload))

@@ -48,10 +48,12 @@ class Kernels(NamedTuple):
     matrix_flops: Any
     vector_flops: Any
     traffic_bytes: Any
+    weight_bytes: Any
 
     def at(self, device: Device) -> RoofTimes:
         """The same on a device."""
-        return roof_times(self.kinds, self.matrix_flops, self.vector_flops, self.traffic_bytes, device)
+        numbers = self.matrix_flops, self.vector_flops, self.traffic_bytes
+        return roof_times(self.kinds, *numbers, device, self.weight_bytes)
 
 
 class Group(NamedTuple):
@@ -136,7 +138,7 @@ def _timm(row: dict[str, str], workload: Workload, cache: Path) -> Kernels | Non
         classes=np.array(kernels.kinds.op_classes),
         matrix=np.array(kernels.kinds.matrix_dtypes),
         vector=np.array(kernels.kinds.vector_dtypes),
-        numbers=np.stack([kernels.matrix_flops, kernels.vector_flops, kernels.traffic_bytes]),
+        numbers=np.stack(kernels[1:]),
     )
     return kernels
 
@@ -229,6 +231,7 @@ def _kernels(counted: Sequence[tuple[OpTable, KernelCount]], runtime: str) -> Ke
         np.array([kernel.matrix_flops for kernel in kernels], dtype=np.float64),
         np.array([kernel.vector_flops for kernel in kernels], dtype=np.float64),
         np.array([kernel.read_bytes + kernel.write_bytes for kernel in kernels], dtype=np.float64),
+        np.array([kernel.weight_bytes for kernel in kernels], dtype=np.float64),
     )
 
 
@@ -325,13 +328,15 @@ def _single(operator: str, row: dict[str, str]) -> Kernels:
         side = size("Input_Size")
         out = (side + 2 * size("Padding") - kernel) // size("Stride") + 1
         matrix = 2 * batch * w_out * out * out * w_in * kernel * kernel
-        elements = batch * w_in * side * side + w_out * w_in * kernel * kernel + batch * w_out * out * out
-        return _one("conv", matrix, 0, 4 * elements)
+        filters = w_out * w_in * kernel * kernel
+        elements = batch * w_in * side * side + filters + batch * w_out * out * out
+        return _one("conv", matrix, 0, 4 * elements, 4 * filters)
     if operator in ("linear", "bmm"):
         # The grids of the measured kernels say that the column N is what is summed over, and K what comes out.
         b, m, k, n = (size(name) for name in "BMNK")
         weights = k * n + n if operator == "linear" else b * k * n
-        return _one("matmul", 2 * b * m * n * k, 0, 4 * (b * m * k + weights + b * m * n))
+        elements = b * m * k + weights + b * m * n
+        return _one("matmul", 2 * b * m * n * k, 0, 4 * elements, 4 * weights if operator == "linear" else 0)
     elements = size("B") * size("H")
     kind, vector, tensors = {
         "add": ("elementwise", 1, 3),
@@ -342,9 +347,9 @@ def _single(operator: str, row: dict[str, str]) -> Kernels:
     return _one(kind, 0, vector * elements, 4 * tensors * elements)
 
 
-def _one(kind: str, matrix: int, vector: int, traffic: int) -> Kernels:
+def _one(kind: str, matrix: int, vector: int, traffic: int, weights: int = 0) -> Kernels:
     kinds = KernelKinds((kind,), ("float32",), ("float32",))
-    return Kernels(kinds, *(np.array([float(number)]) for number in (matrix, vector, traffic)))
+    return Kernels(kinds, *(np.array([float(number)]) for number in (matrix, vector, traffic, weights)))
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

@@ -32,6 +32,17 @@ def arrays(*columns: list[int]) -> tuple[np.ndarray, ...]:
     return tuple(np.array(column, dtype=np.int64) for column in columns)
 
 
+def test_weights_come_at_a_share_of_their_own() -> None:
+    efficiency = Efficiency(memory={"activation": 0.5}, weights={"activation": 0.25})
+    numbers = arrays([0, 0, 0], [0, 0, 0], [0, 4 * 10**8, 0])
+    plain = time_kernels(_KINDS, *numbers, _DEVICE, efficiency)
+    heavy = time_kernels(_KINDS, *numbers, _DEVICE, efficiency, np.array([0, 10**8, 0]))
+    # A quarter of the bytes takes twice as long.
+    assert heavy.latency_s == pytest.approx(1.25 * plain.latency_s)
+    roofs = Roofs.of(_KINDS, [False] * 3, [False] * 3, _DEVICE, efficiency)
+    assert total_seconds(roofs, *numbers, np.array([0, 10**8, 0])) == pytest.approx(heavy.latency_s)
+
+
 def test_each_kernel_takes_its_longest_roof() -> None:
     # conv: 16 GFLOP at 8 TFLOP/s = 2 ms against 10 MB at 100 GB/s = 0.1 ms
     # activation: 1 GFLOP at 1 TFLOP/s = 1 ms against 0.4 GB at 100 GB/s = 4 ms; other: nothing at all

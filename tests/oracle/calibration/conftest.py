@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from oracle.calibration import CLASSES, GENERAL, RoofTimes
+from oracle.calibration.classes import CONTRACTIONS
 from oracle.calibration.model import NAMES, Floats
 
 
@@ -30,7 +31,9 @@ def _networks(count: int, seed: int = 0) -> list[RoofTimes]:
         size = int(rng.integers(5, 30))
         compute, memory = (np.asarray(10 ** rng.uniform(-6, -2, size), dtype=np.float64) for _ in range(2))
         kernels = np.asarray(rng.integers(1, 9, size), dtype=np.float64)
-        found.append(RoofTimes(rng.integers(0, len(CLASSES), size), compute, memory, kernels))
+        classes = rng.integers(0, len(CLASSES), size)
+        weights = np.where(classes < len(CONTRACTIONS), 0.3 * memory, 0.0)
+        found.append(RoofTimes(classes, compute, memory, kernels, weights))
     return found
 
 

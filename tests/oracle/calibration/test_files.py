@@ -30,7 +30,9 @@ SOME = Calibration(
     mode="inference",
     dtype="float16",
     layout="nchw",
-    efficiency=Efficiency(dict.fromkeys(CLASSES, 0.5), dict.fromkeys(CLASSES, 0.75), 2e-6, 3e-4, 5e-6),
+    efficiency=Efficiency(
+        dict.fromkeys(CLASSES, 0.5), dict.fromkeys(CLASSES, 0.75), 2e-6, 3e-4, 5e-6, weights={"conv": 0.125}
+    ),
     measurements=12,
     error=0.08,
     protocol="leave-family-out",
@@ -48,6 +50,14 @@ def test_round_trip(tmp_path: Path) -> None:
     assert replace(found, efficiency=SOME.efficiency) == SOME
     assert found.efficiency.compute == SOME.efficiency.compute
     assert found.efficiency.call_s == pytest.approx(3e-4)
+    assert found.efficiency.weights == {"conv": 0.125}
+    assert found.efficiency.launches == pytest.approx(dict.fromkeys(CLASSES, 2e-6))
+
+
+def test_launches_may_differ_by_class(tmp_path: Path) -> None:
+    launches = {name: 1e-6 * (place + 1) for place, name in enumerate(CLASSES)}
+    save_calibration(replace(SOME, efficiency=replace(SOME.efficiency, launches=launches)), tmp_path / "t4.yaml")
+    assert load_calibration(tmp_path / "t4.yaml").efficiency.launches == pytest.approx(launches)
 
 
 def test_a_bare_one_comes_back_too(tmp_path: Path) -> None:
@@ -70,6 +80,8 @@ def test_a_bare_one_comes_back_too(tmp_path: Path) -> None:
         ("conv: 0.5", "conv: 1.2", "COMPUTE.conv=1.2: expected a share of the roof"),
         ("conv: 0.5", "conv: 0", "COMPUTE.conv=0.0: expected a share of the roof"),
         ("pool: 0.5", "poll: 0.5", "COMPUTE.poll: unknown class"),
+        ("conv: 0.125", "conv: 1.25", "WEIGHTS.conv=1.25: expected a share of the roof"),
+        ("LAUNCH_US: 2.0", "LAUNCH_US: {cnv: 2.0}", "LAUNCH_US.cnv: unknown class"),
         ("[0.9, 1.2]", "[1.2, 0.9]", "the lower first"),
         ("    ERROR: 0.05\n", "    EROR: 0.05\n", "CARRIED.p4="),
         ("NETWORKS: 300", "NETWORKS: many", "CARRIED.p4.NETWORKS='many': expected a number"),
