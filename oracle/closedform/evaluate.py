@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from oracle.closedform.columns import CONSTANT, Columns, Distinct
 from oracle.closedform.partition import Part
 from oracle.closedform.places import Fitted, Place
-from oracle.closedform.template import SUMS, Template
+from oracle.closedform.template import Template
 from oracle.counting.memory import CellMemory
 from oracle.errors import OracleError
 from oracle.roofline import total_seconds
@@ -96,9 +96,14 @@ def evaluate(template: Template, columns: Columns, devices: Sequence[Place]) -> 
             for index, device in enumerate(devices):
                 seconds = total_seconds(template.part_roofs(device, part), *numbers)
                 latency[index] = latency[index] + _spread(seconds, found)
-    sums, rank = len(SUMS), len(template.output)
-    memory = replace(template.no_memory, **dict(zip(template.sizes, outputs[sums + rank :], strict=True)))
-    return CellCosts(tuple(outputs[:sums]), memory, tuple(outputs[sums : sums + rank]), tuple(latency))
+    of = dict(zip(template.outputs, outputs, strict=True))
+    sizes = {name: of[getattr(template.memory, name)] for name in template.sizes}
+    return CellCosts(
+        tuple(of[step] for step in template.sums),
+        replace(template.no_memory, **sizes),
+        tuple(of[step] for step in template.output),
+        tuple(latency),
+    )
 
 
 def covered(template: Template, columns: Columns) -> NDArray[np.bool_] | bool:

@@ -23,6 +23,7 @@ Relation = tuple[str, int, int]
 """One of `RELATIONS`, and the steps on its left and on its right."""
 
 OPERATIONS = ("const", "symbol", "add", "sub", "mul", "floordiv", "mod", "max", "min")
+_DIVISION = 8  # what a division takes, in additions
 _SIGNS = {"add": "+", "sub": "-", "mul": "*"}
 RELATIONS = ("eq", "ne", "lt", "le")
 _COMPARISONS = {"eq": "==", "ne": "!=", "lt": "<", "le": "<="}
@@ -58,8 +59,9 @@ class Program:
         return self._compile([step for _, a, b in pairs for step in (a, b)], [f"return {_all(pairs, '&')}"])
 
     def work(self, outputs: Sequence[int]) -> int:
-        """How many operations the outputs take together."""
-        return sum(self.steps[number][0] not in ("const", "symbol") for number in self._needed(outputs))
+        """How many operations the outputs take together; a division of integers costs as much as several others."""
+        weight = {"const": 0, "symbol": 0, "floordiv": _DIVISION, "mod": _DIVISION}
+        return sum(weight.get(self.steps[number][0], 1) for number in self._needed(outputs))
 
     def scalar(
         self, relations: Iterable[Relation], outputs: Sequence[int], lines: Sequence[str], uses: Sequence[int]

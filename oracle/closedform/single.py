@@ -49,9 +49,7 @@ def cost_few(
     return PopulationCosts(**fields, latency_s=latency, unknown=())
 
 
-def _cost(
-    desk: _Desk, cells: Sequence[CellSpec], dims: tuple[int, ...], form: Format
-) -> tuple[list[int], list[float]]:
+def _cost(desk: _Desk, cells: Sequence[CellSpec], dims: tuple[int, ...], form: Format) -> tuple[list[int], list[float]]:
     """What `SUMS` names and the peak memory; the latency on each device."""
     runs: list[tuple[Priced, int]] = []
     asked: tuple[CellSpec, tuple[int, ...], Format, bool] | None = None

@@ -149,8 +149,9 @@ class Template:
 
     @cached_property
     def outputs(self) -> tuple[int, ...]:
-        """Steps of what `SUMS` names, of the dimensions that leave the cell, and of `sizes`."""
-        return (*self.sums, *self.output, *(getattr(self.memory, name) for name in self.sizes))
+        """Steps of what `SUMS` names, of the dimensions that leave the cell, and of `sizes`, each once."""
+        sizes = (getattr(self.memory, name) for name in self.sizes)
+        return tuple(dict.fromkeys((*self.sums, *self.output, *sizes)))
 
     @cached_property
     def joins(self) -> tuple[str, ...]:
