@@ -47,7 +47,7 @@ def test_a_stream_without_feasible_members_is_given_up(make_plan: Make, monkeypa
     plan = make_plan(SPACE="regnetx", CONSTRAINTS=["params <= 10"])
     tally = _pool(plan).probe(100)
     assert tally.feasible == 0
-    assert 12_000 <= tally.drawn < plan.space.num_samples / 10
+    assert 12_000 <= tally.drawn <= plan.space.chunk_size  # far from all of its samples
 
 
 def test_the_tightest_rejects_the_largest_share_of_what_it_saw() -> None:
