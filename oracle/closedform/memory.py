@@ -70,7 +70,7 @@ class ChainMemory:
                 rest = later[rows] + (counts - 1 - place) * m.gradients
                 _raise(forward, rows, kept + np.where(keeps, m.forward_held, m.forward), present)
                 _raise(backward, rows, kept + rest + np.where(keeps, m.backward_held, m.backward), present)
-            _raise(optimizer, rows, m.optimizer, present)
+            optimizer[rows] += counts * m.optimizer
             before[rows] = np.where(present, start + first + (counts - 1) * own, start)
             held[rows] = np.where(present, m.output_retained, held[rows])
         return forward, backward, optimizer

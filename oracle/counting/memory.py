@@ -10,6 +10,7 @@ arrays of sizes (one entry per cell), for which `maximum` is numpy's.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -107,13 +108,16 @@ class PeakMemory:
 def lifetimes_of(table: OpTable, kernels: Sequence[Kernel], runtime: str) -> Lifetimes:
     """Find out who lives when under a runtime's kernels."""
     counters = [0, 0, 0]
+    of_cell: Counter[int] = Counter()  # steps of the optimiser, which each is one for the parameters of all cells
     used: dict[int, list[list[int]]] = {}  # storage -> per phase, the steps that touch it
     born: dict[int, int] = {}
     touched: set[int] = set()
     for kernel in kernels:
-        phase = PHASES.index(table.rows[kernel.main].phase)
-        step = counters[phase]
-        counters[phase] += 1
+        main = table.rows[kernel.main]
+        phase = PHASES.index(main.phase)
+        step = of_cell[main.cell] if phase == 2 else counters[phase]
+        of_cell[main.cell] += phase == 2
+        counters[phase] = max(counters[phase], step + 1)
         for uses, writing in ((kernel.reads, False), (kernel.writes, True)):
             for _, use in uses:
                 storage = table.values[use.value].storage
@@ -250,7 +254,8 @@ def chain_peak(cells: Sequence[CellMemory], maximum: Callable[[Size, Size], Size
     """Peak memory of a chain of cells: what it would be, to the last byte, had the whole chain been traced.
 
     Each boundary tensor is the output of one cell and the input of the next; it is kept for the backward pass if
-    either uses it there.
+    either uses it there. The optimiser takes each of its steps on the tensors of all cells before the next one, so
+    that what it makes on the way adds up.
     """
     weights = sum(cell.weights for cell in cells)
     states = sum(cell.states for cell in cells)
@@ -266,7 +271,7 @@ def chain_peak(cells: Sequence[CellMemory], maximum: Callable[[Size, Size], Size
         backward = maximum(backward, before + later + (cell.backward_held if held else cell.backward))
         # The boundary out of this cell is the next cell's own input: its curves count it.
         before = before + cell.retained + (cell.input if held or cell.input_retained else 0)
-        optimizer = maximum(optimizer, cell.optimizer)
+        optimizer = optimizer + cell.optimizer
     kept = before + (cells[-1].output if cells and cells[-1].output_retained else 0)
     resident = weights + states
     phases = resident + forward, resident + backward, resident + all_gradients + optimizer

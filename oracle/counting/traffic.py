@@ -17,6 +17,8 @@ Dim = Any
 _GATHERS = frozenset(
     f"aten.{name}" for name in "embedding index index_select gather take _unsafe_index masked_select".split()
 )
+_PICKS = frozenset({"aten.nll_loss_forward", "aten.nll_loss2d_forward"})
+"""Read, of their first tensor, one element per index in their second."""
 _SCATTERS = frozenset(
     f"aten.{name}" for name in "index_add_ index_put_ _index_put_impl_ scatter_ scatter_add_ index_copy_".split()
 )
@@ -47,6 +49,8 @@ def moved_elements(row: Row, use: Use, writing: bool) -> Dim:
     """Elements of a use that really move."""
     if not writing and row.name in _GATHERS and use is row.reads[0]:
         return min(prod(row.out), use.elements)
+    if not writing and row.name in _PICKS and use is row.reads[0] and len(row.reads) > 1:
+        return row.reads[1].elements
     if not writing and row.name in _KEPT_FOR_ITS_SHAPE and use is row.reads[1]:
         return 0
     if row.name in _SCATTERS and use.shape == row.args[0] and len(row.reads) > 1:

@@ -110,13 +110,20 @@ def _attention_backward(
     return Work(macs, 2 * macs + scores * (6 + (mask is not None)) + 2 * prod(o))
 
 
-@register_flops(*(
-    f"aten._scaled_dot_product_{name}_attention" for name in ("flash", "efficient", "cudnn")
-))  # fmt: skip
-def _chosen_attention(
-    q: Shape, k: Shape, v: Shape, *rest: Any, out: Any, causal_half: bool = False, **kwargs: Any
-) -> Work:
-    return _attention(q, k, v, None, 0.0, False, out)
+@register_flops("aten._scaled_dot_product_flash_attention", "aten._scaled_dot_product_flash_attention_for_cpu")
+def _flash_attention(
+    q: Shape, k: Shape, v: Shape, dropout_p: float = 0.0, is_causal: bool = False, *rest: Any, out: Any,
+    causal_half: bool = False, attn_mask: Shape | None = None, **kwargs: Any,
+) -> Work:  # fmt: skip
+    return _attention(q, k, v, attn_mask, dropout_p, is_causal, out, causal_half)
+
+
+@register_flops("aten._scaled_dot_product_efficient_attention", "aten._scaled_dot_product_cudnn_attention")
+def _masked_attention(
+    q: Shape, k: Shape, v: Shape, mask: Shape | None, logsumexp: bool, dropout_p: float = 0.0, is_causal: bool = False,
+    *rest: Any, out: Any, causal_half: bool = False, **kwargs: Any,
+) -> Work:  # fmt: skip
+    return _attention(q, k, v, mask, dropout_p, is_causal, out, causal_half)
 
 
 @register_flops("aten._trilinear")

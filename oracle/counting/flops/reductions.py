@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from oracle.counting.flops.registry import Work, elements, register_flops
+from oracle.counting.flops.registry import Dim, Work, elements, register_flops
 from oracle.optable import Shape, prod
 
 
@@ -48,22 +49,33 @@ def _max_pool_backward(grad: Shape, *rest: Any, out: Any) -> Work:
 
 
 @register_flops(
-    "aten._adaptive_avg_pool2d",
-    "aten._adaptive_avg_pool3d",
-    "aten._adaptive_avg_pool2d_backward",
-    "aten._adaptive_avg_pool3d_backward",
-    "aten.adaptive_max_pool2d",
-    "aten.adaptive_max_pool3d",
+    "aten._adaptive_avg_pool2d", "aten._adaptive_avg_pool3d", "aten.adaptive_max_pool2d", "aten.adaptive_max_pool3d"
 )
 def _adaptive_pool(x: Shape, *rest: Any, out: Any) -> Work:
-    return Work(0, prod(x))
+    return Work(0, _in_windows(x, out if isinstance(out, Shape) else out[0]))
+
+
+@register_flops("aten._adaptive_avg_pool2d_backward", "aten._adaptive_avg_pool3d_backward")
+def _adaptive_avg_pool_backward(grad: Shape, x: Shape, out: Shape) -> Work:
+    return Work(0, _in_windows(x, grad))
+
+
+def _in_windows(x: Shape, out: Shape) -> Dim:
+    """Elements in all windows of an adaptive pool; those in several windows count in each.
+
+    Window i of a dimension spans floor(i * size / count) to ceil((i + 1) * size / count), so two neighbours share an
+    element wherever size / count has no whole multiple: at all count - 1 borders but gcd(size, count) - 1.
+    """
+    planes = len(x) - 2 if len(x) > 3 else 1
+    windows = [size + count - math.gcd(size, count) for size, count in zip(x[planes:], out[planes:], strict=True)]
+    return prod((*x[:planes], *windows))
 
 
 @register_flops(
     *(
         f"aten.{name}"
         for name in "mean sum prod amax amin aminmax max min argmax argmin all any nansum cumsum cumprod cummax cummin"
-        " count_nonzero sort topk median mode kthvalue nll_loss_forward nll_loss2d_forward".split()
+        " count_nonzero sort topk median mode kthvalue".split()
     )
 )
 def _reduction(x: Shape, *rest: Any, out: Any, **kwargs: Any) -> Work:
@@ -82,9 +94,14 @@ def _variance(x: Shape, *rest: Any, out: Any, **kwargs: Any) -> Work:
     return Work(0, 4 * prod(x))
 
 
+@register_flops("aten.nll_loss_forward", "aten.nll_loss2d_forward")
+def _nll_loss(x: Shape, target: Shape, *rest: Any, out: Any) -> Work:
+    return Work(0, prod(target))  # of each sample, or pixel, the entry of its class
+
+
 @register_flops("aten.nll_loss_backward", "aten.nll_loss2d_backward")
-def _nll_loss_backward(grad: Shape, x: Shape, *rest: Any, out: Any) -> Work:
-    return Work(0, prod(x[:-1]))  # one entry per sample
+def _nll_loss_backward(grad: Shape, x: Shape, target: Shape, *rest: Any, out: Any) -> Work:
+    return Work(0, prod(target))
 
 
 @register_flops(

@@ -207,6 +207,18 @@ def test_backward_of_a_convolution_by_hand() -> None:
     assert both["aten.convolution_backward"] == Work(total, 2 * total + 2 * 8 * 256)
 
 
+@pytest.mark.parametrize("causal", [False, True])
+def test_a_fused_attention_called_by_its_own_name(causal: bool) -> None:
+    q = x(1, 2, 8, 4)
+    operators = torch.ops.aten
+    for attend in (
+        lambda: operators._scaled_dot_product_flash_attention(q, q, q, 0.0, causal),
+        lambda: operators._scaled_dot_product_efficient_attention(q, q, q, None, False, 0.0, causal),
+        lambda: operators._scaled_dot_product_cudnn_attention(q, q, q, None, False, 0.0, causal),
+    ):
+        assert work(lambda _, attend=attend: attend()[0], q, causal="half").macs == 2 * (36 if causal else 64) * 8
+
+
 # -- everything else -----------------------------------------------------------------------------------------
 
 
@@ -365,6 +377,35 @@ def test_a_transformer_encoder_by_hand(mode: str) -> None:
     found = [work_of(row) for row in rows(encoder, x(2, 5, 8), mode=mode) if row.phase == "forward"]
     macs = sum(one.macs for one in found if one is not None)
     assert macs == 3 * 2 * (4 * 5 * 8 * 8 + 2 * 5 * 5 * 8 + 2 * 5 * 8 * 16)
+
+
+@pytest.mark.parametrize("out", [(3, 2), (7, 5), (6, 6), (14, 14), (1, 1), (7, 1)])
+def test_windows_of_an_adaptive_pool_overlap(out: tuple[int, int]) -> None:
+    def window(size: int, count: int) -> int:
+        return sum(-(-(i + 1) * size // count) - i * size // count for i in range(count))
+
+    expected = 2 * 8 * window(7, out[0]) * window(5, out[1])
+    assert work(nn.AdaptiveMaxPool2d(out), x(2, 8, 7, 5)).flops == expected
+    if out != (1, 1):  # then it is a mean
+        assert work(nn.AdaptiveAvgPool2d(out), x(2, 8, 7, 5)).flops == expected
+        assert work(nn.AdaptiveAvgPool2d(out), x(8, 7, 5)).flops == expected / 2
+        found = backward(nn.Sequential(nn.Conv2d(8, 8, 1), nn.AdaptiveAvgPool2d(out)), x(2, 8, 7, 5))
+        assert found["aten._adaptive_avg_pool2d_backward"].flops == expected
+
+
+def test_a_loss_picks_one_class_of_each_pixel() -> None:
+    class Loss(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 5, 1)
+
+        def forward(self, image: Any, target: Any) -> Any:
+            return F.cross_entropy(self.conv(image), target)
+
+    image, target = x(2, 3, 7, 11), x(2, 7, 11, dtype=torch.int64)
+    picked = Work(0, 2 * 7 * 11)
+    assert [work_of(row) for row in rows(Loss(), image, target) if "nll" in row.name] == [picked]
+    assert backward(Loss(), image, target)["aten.nll_loss2d_backward"] == picked
 
 
 # -- equal to torch's counter --------------------------------------------------------------------------------

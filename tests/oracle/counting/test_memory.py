@@ -18,7 +18,8 @@ from oracle.config import load_cfg
 from oracle.counting import count
 from oracle.counting.memory import CellMemory, PeakMemory, chain_peak, measure
 from oracle.families import to_spec
-from oracle.query import profile
+from oracle.query import profile, score
+from oracle.query.many import score_many
 from oracle.spec import Workload
 from oracle.trace import trace_module
 
@@ -345,6 +346,29 @@ def test_an_optimizer_step_allocates_what_we_say(name: str, optimizer: str) -> N
     ours = memory(module, x, mode="training", optimizer=optimizer)
     assert ours.states_bytes == sum(tensor.nbytes for tensor in tensors)
     assert 0 <= recorder.peak - ours.optimizer_bytes <= 8 * len(gradients)  # scalars that torch makes per tensor
+
+
+@pytest.mark.parametrize(("optimizer", "copies"), [("sgd", 4), ("adamw", 5)])
+def test_an_optimizer_steps_all_cells_at_once(optimizer: str, copies: int) -> None:
+    class Loss(nn.Module):
+        def __init__(self, net: nn.Module) -> None:
+            super().__init__()
+            self.net = net
+
+        def forward(self, image: Any, target: Any) -> Any:
+            return F.cross_entropy(self.net(image), target)
+
+    # weights, gradients, moments and what the step makes on the way; batch norms keep their statistics besides
+    net = to_spec(load_cfg("RegNetX-32GF", ["TRAIN.IM_SIZE", 32]))
+    module, image = build(net), torch.empty(2, 3, 32, 32, device="meta")
+    size, held = (sum(item.nbytes for item in items()) for items in (module.parameters, module.buffers))
+    target = torch.empty(2, dtype=torch.int64, device="meta")
+    cost = score(net, batch_size=2, mode="training", optimizer=optimizer)
+    whole = profile(Loss(module), image, target, mode="training", optimizer=optimizer)
+    many = score_many([net], batch_size=2, mode="training", optimizer=optimizer)
+    assert cost.peak_memory_bytes == copies * size + held
+    assert cost.memory.optimizer_bytes == whole.memory.optimizer_bytes == cost.peak_memory_bytes
+    assert many.peak_memory_bytes.tolist() == [cost.peak_memory_bytes]
 
 
 def test_phases_by_hand() -> None:

@@ -41,6 +41,12 @@ IDS = torch.zeros(2, 3, dtype=torch.long)
 FLAT = torch.zeros(2, dtype=torch.long)
 
 
+def test_a_loss_reads_the_scores_of_the_right_classes() -> None:
+    target = torch.zeros(64, dtype=torch.long)
+    # 64 scores and 64 positions in; the mean and the sum of weights out
+    assert moved(lambda scores: F.nll_loss(scores, target), torch.empty(64, 1000)) == (64 * 4 + 64 * 8, 2 * 4)
+
+
 @pytest.mark.parametrize(
     ("function", "inputs", "read", "written"),
     [
