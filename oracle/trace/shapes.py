@@ -147,9 +147,19 @@ def _nothing(*_: Any, **__: Any) -> None:
 def _mean(x: Any, dims: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     if not dims or not (dtype or x.dtype).is_floating_point:
         return NotImplemented  # the mean of everything, or of integers, which torch refuses
-    gone = {dim % x.dim() for dim in dims}
+    rank = x.dim()
+    gone = {dim % rank for dim in dims if -rank <= dim < rank}
+    if len(gone) < len(dims):
+        return NotImplemented  # torch says which dimension there is not, or comes twice
     shape = [1 if index in gone else size for index, size in enumerate(x.shape) if keepdim or index not in gone]
     return torch.empty(shape, dtype=dtype or x.dtype, device=x.device)
+
+
+def _softmax(x: Any, dim: int, half_to_float: bool) -> Any:
+    rank = max(x.dim(), 1)
+    if not -rank <= dim < rank:  # on meta, torch takes any
+        raise IndexError(f"Dimension out of range (expected to be in range of [{-rank}, {rank - 1}], but got {dim})")
+    return NotImplemented if half_to_float else torch.empty(x.shape, dtype=x.dtype, device=x.device)
 
 
 def _like_first(x: Any, *_: Any, **__: Any) -> Any:
@@ -198,6 +208,7 @@ SHORTCUTS: MappingProxyType[str, Callable[..., Any]] = MappingProxyType(
         "aten.native_batch_norm_backward": _native_batch_norm_backward,
         "aten.max_pool2d_with_indices": _max_pool,
         "aten.mean": _mean,
+        **{f"aten._{name}": _softmax for name in ("softmax", "log_softmax")},
         **{f"aten._foreach_{name}": _each_like for name in ("add", "sqrt")},
         **{f"aten._foreach_{name}_": _nothing for name in ("add", "mul", "div", "lerp", "addcmul", "addcdiv")},
         "aten.addmm": _addmm,

@@ -8,6 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from oracle.errors import TraceError
+from oracle.query import profile
 from oracle.trace.shapes import SHORTCUTS
 
 Call = tuple[tuple[Any, ...], dict[str, Any]]
@@ -121,6 +123,12 @@ def mean_calls(draw: st.DrawFn) -> Call:
 
 
 @st.composite
+def softmax_calls(draw: st.DrawFn) -> Call:
+    x = draw(tensors())
+    return (x, draw(st.integers(-x.dim(), x.dim() - 1)), draw(st.booleans()) and x.dtype == torch.float16), {}
+
+
+@st.composite
 def addmm_calls(draw: st.DrawFn) -> Call:
     m, k, n, dtype = draw(SIZES), draw(SIZES), draw(SIZES), draw(DTYPES)
     a = draw(st.sampled_from([meta(m, k, dtype=dtype), meta(k, m, dtype=dtype).t()]))
@@ -183,6 +191,8 @@ CALLS: dict[str, Any] = {
     "aten.native_batch_norm_backward": batch_norm_backward_calls(),
     "aten.max_pool2d_with_indices": max_pool_calls(),
     "aten.mean": mean_calls(),
+    "aten._softmax": softmax_calls(),
+    "aten._log_softmax": softmax_calls(),
     "aten.addmm": addmm_calls(),
     "aten.threshold_backward": threshold_backward_calls(),
     "aten._foreach_add": foreach_calls("list"),
@@ -279,11 +289,24 @@ def test_what_does_not_fit_is_an_error(call: Callable[[], Any]) -> None:
         ("aten.addmm", (meta(5), meta(2, 3), meta(3, 4))),
         ("aten.addmm", (meta(4), meta(2, 3), meta(4, 4))),
         ("aten.mean", (meta(2, 3, dtype=torch.int64), [0])),
+        ("aten.mean", (meta(2, 3), [1, -1])),
         ("aten.max_pool2d_with_indices", (meta(1, 1, 2, 2), [3, 3])),
     ],
-    ids=["broadcast in place", "shapes", "bias", "inner size", "integers", "kernel"],
+    ids=["broadcast in place", "shapes", "bias", "inner size", "integers", "dimension twice", "kernel"],
 )
 def test_torch_is_asked_about_what_cannot_be(name: str, args: tuple[Any, ...]) -> None:
     assert SHORTCUTS[name](*args) is NotImplemented
     with pytest.raises(RuntimeError):
         getattr(torch.ops.aten, name.removeprefix("aten."))(*args)
+
+
+@pytest.mark.parametrize("call", ["mean(2)", "mean((0, -3))", "softmax(2)", "log_softmax(-3)"])
+def test_a_dimension_that_is_not_there_is_an_error(call: str) -> None:
+    class Net(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> Any:
+            return eval(f"x.{call}")  # noqa: S307 (from the list above)
+
+    with pytest.raises(IndexError):
+        Net()(torch.zeros(2, 3))
+    with pytest.raises(TraceError, match="Dimension out of range"):
+        profile(Net(), torch.zeros(2, 3))
