@@ -15,12 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from oracle._frozen import Frozen
 from oracle.devices import Device
 
 __all__ = ["BOUNDS", "TEXTBOOK", "Efficiency", "KernelKinds", "Roofs", "Timing", "time_kernels", "total_seconds"]
@@ -47,13 +47,13 @@ class Efficiency:
             its operands out, differs by class.
     """
 
-    compute: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
-    memory: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    compute: Mapping[str, float] = field(default_factory=Frozen)
+    memory: Mapping[str, float] = field(default_factory=Frozen)
     launch_s: float = 0.0
     call_s: float = 0.0
     floor_s: float = 0.0
-    launches: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
-    weights: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    launches: Mapping[str, float] = field(default_factory=Frozen)
+    weights: Mapping[str, float] = field(default_factory=Frozen)
 
     def launch_of(self, op_classes: Sequence[str]) -> Array:
         """Seconds per launch of kernels of these classes."""

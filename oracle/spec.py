@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 from typing import Any
 
 from oracle.errors import WorkloadError
@@ -89,8 +90,11 @@ class Workload:
     causal: str = "full"
 
     def __post_init__(self) -> None:
-        if isinstance(self.batch_size, bool) or not isinstance(self.batch_size, int) or self.batch_size < 1:
+        whole = isinstance(self.batch_size, Integral) and not isinstance(self.batch_size, bool)
+        if not whole or self.batch_size < 1:
             raise WorkloadError(f"batch_size={self.batch_size!r}: expected an integer of at least 1")
+        if type(self.batch_size) is not int:  # numpy's, say
+            object.__setattr__(self, "batch_size", int(self.batch_size))
         domains: Mapping[str, tuple[str, ...]] = {
             "dtype": DTYPES,
             "mode": MODES,

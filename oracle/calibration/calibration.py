@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 import numpy as np
 
+from oracle._frozen import Frozen
 from oracle.calibration.fitting import fit_vector
 from oracle.calibration.model import Floats, RoofTimes, Stack, efficiency_of, vector_of
 from oracle.calibration.prior import Prior
@@ -76,10 +76,10 @@ class Calibration:
     measurements: int = 0
     error: float | None = None
     protocol: str = ""
-    error_by_family: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    error_by_family: Mapping[str, float] = field(default_factory=Frozen)
     interval: tuple[float, float] | None = None
     origin: Origin = Origin()
-    carried: Mapping[str, Carried] = field(default_factory=lambda: MappingProxyType({}))
+    carried: Mapping[str, Carried] = field(default_factory=Frozen)
 
     @property
     def source(self) -> str:

@@ -26,9 +26,9 @@ import math
 import reprlib
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
+from oracle._frozen import Frozen
 from oracle._resources import closest, shipped
 from oracle.calibration.calibration import Calibration, Carried, Origin
 from oracle.calibration.classes import CLASSES
@@ -62,7 +62,7 @@ _OPTIONAL = (
 )
 _MICRO = 1e-6
 
-_NEXT_OF_KIN = MappingProxyType(
+_NEXT_OF_KIN = Frozen(
     {
         "workstation-gpu": "consumer-gpu",
         "embedded-gpu": "consumer-gpu",
@@ -240,7 +240,7 @@ def _carried(section: Any, file: str) -> Mapping[str, Carried]:
             raise _error(file, place, item, "ERROR, INTERVAL and NETWORKS")
         error, networks = (_number(item[key], file, f"{place}.{key}") for key in ("ERROR", "NETWORKS"))
         found[str(name)] = Carried(error, _interval(item["INTERVAL"], file, f"{place}.INTERVAL"), int(networks))
-    return MappingProxyType(found)
+    return Frozen(found)
 
 
 def _interval(bounds: Any, file: str, key: str) -> tuple[float, float] | None:
@@ -263,7 +263,7 @@ def _launches(section: Any, file: str) -> Mapping[str, float]:
     if not isinstance(section, dict):
         section = dict.fromkeys(CLASSES, _number(section, file, "LAUNCH_US"))
     found = _by_class(section, file, "LAUNCH_US")
-    return MappingProxyType({name: value * _MICRO for name, value in found.items()})
+    return Frozen({name: value * _MICRO for name, value in found.items()})
 
 
 def _launch_yaml(efficiency: Efficiency) -> dict[str, float] | float:
@@ -288,7 +288,7 @@ def _shares(section: Any, file: str, key: str) -> Mapping[str, float]:
     for name, share in shares.items():
         if not 0 < share <= 1:
             raise _error(file, f"{key}.{name}", share, "a share of the roof, above 0 and at most 1")
-    return MappingProxyType(shares)
+    return Frozen(shares)
 
 
 def _numbers(section: Any, file: str, key: str) -> dict[str, float]:

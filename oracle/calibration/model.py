@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from oracle._frozen import Frozen
 from oracle.calibration.classes import CLASSES
 from oracle.devices import Device
 from oracle.roofline import TEXTBOOK, Efficiency, KernelKinds, time_kernels
@@ -166,12 +166,12 @@ def efficiency_of(vector: Floats) -> Efficiency:
     """The parameters as `oracle.roofline` takes them."""
     shares = [float(share) for share in _shares(vector)]
     return Efficiency(
-        compute=MappingProxyType(dict(zip(CLASSES, shares[:_COUNT], strict=True))),
-        memory=MappingProxyType(dict(zip(CLASSES, shares[_COUNT:WEIGHTS], strict=True))),
+        compute=Frozen(dict(zip(CLASSES, shares[:_COUNT], strict=True))),
+        memory=Frozen(dict(zip(CLASSES, shares[_COUNT:WEIGHTS], strict=True))),
         call_s=float(np.exp(vector[CALL])),
         floor_s=float(np.exp(vector[FLOOR])),
-        weights=MappingProxyType(dict(zip(CLASSES, shares[WEIGHTS:], strict=True))),
-        launches=MappingProxyType(dict(zip(CLASSES, np.exp(vector[LAUNCH:CALL]).tolist(), strict=True))),
+        weights=Frozen(dict(zip(CLASSES, shares[WEIGHTS:], strict=True))),
+        launches=Frozen(dict(zip(CLASSES, np.exp(vector[LAUNCH:CALL]).tolist(), strict=True))),
     )
 
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oracle.calibration import Calibration, load_calibration
-from oracle.config import load_cfg, workload_of
 from oracle.counting.chain import count_table
 from oracle.devices import Device
 from oracle.errors import OracleError, WorkloadError
-from oracle.families import to_spec
 from oracle.query.calibrating import calibrate
 from oracle.query.capacity import Fit, fit
 from oracle.query.comparing import Case, Comparison, compare
@@ -20,6 +17,7 @@ from oracle.query.cost import Cost, DeviceTime, KernelCost, PhaseCost
 from oracle.query.devices import find_devices
 from oracle.query.many import Scores, score_many
 from oracle.query.ranking import Ranking, ranking_of
+from oracle.query.resolving import parsed, resolve, several
 from oracle.query.sensitivity import Effect, Sensitivity, sensitivity_of
 from oracle.query.sourced import score_source, source_of
 from oracle.query.timing import cost_of, network_columns, table_columns
@@ -189,7 +187,7 @@ def rank(
     Raises:
         OracleError: as `score`; also no network, no device, or a network without a quality.
     """
-    candidates, places = list(networks), find_devices(devices)
+    candidates, places = several(networks), find_devices(devices)
     if not candidates or not places:
         raise WorkloadError(f"rank needs networks and devices, got {len(candidates)} and {len(places)}")
     costs = []
@@ -224,42 +222,9 @@ def knobs(
         raise OracleError(f"network={str(network)!r}: only configs have knobs")
     if isinstance(network, NetSpec):
         raise OracleError(f"network={network.name or 'NetSpec'}: a spec has no knobs; pass its config, name or path")
-    cfg = _parsed(network)[1] if isinstance(network, (str, Path)) else network
+    cfg = parsed(network)[1] if isinstance(network, (str, Path)) else network
     _, asked, places = resolve(cfg, **workload)
     return sensitivity_of(cfg, places if devices is None else devices, asked, model, calibrations)
-
-
-def resolve(network: CfgNode | NetSpec | str | Path, **changes: Any) -> tuple[NetSpec, Workload, Sequence[str]]:
-    """The spec, workload and devices that a network, however it was named, stands for.
-
-    Args:
-        network: as in `score`.
-        changes: fields of `Workload` that overrule the config's; None leaves a field alone.
-    """
-    if isinstance(network, NetSpec):
-        return network, Workload().with_(**changes), ()
-    if isinstance(network, (str, Path)):
-        net, cfg = _parsed(network)
-    elif hasattr(network, "COST"):
-        net, cfg = to_spec(network), network
-    else:
-        raise OracleError(
-            f"network={type(network).__name__}: expected a config, a NetSpec, a name or a path; "
-            "any nn.Module goes to oracle.profile"
-        )
-    return net, workload_of(cfg, **changes), tuple(cfg.COST.DEVICES)
-
-
-def _parsed(source: str | Path) -> tuple[NetSpec, CfgNode]:
-    path = Path(source)
-    return _parse(str(source), path.stat().st_mtime_ns if path.is_file() else 0)
-
-
-@lru_cache(maxsize=4096)
-def _parse(source: str, _modified_ns: int) -> tuple[NetSpec, CfgNode]:
-    """Parsing YAML costs more than scoring: a file is parsed once, until it changes (hence `_modified_ns`)."""
-    cfg = load_cfg(source)
-    return to_spec(cfg), cfg
 
 
 def _qualities(costs: Sequence[Cost], quality: Mapping[str, float] | Sequence[float]) -> list[float]:

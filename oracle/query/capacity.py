@@ -14,6 +14,7 @@ from oracle.devices import Device
 from oracle.errors import DeviceError, TraceError, WorkloadError
 from oracle.query.devices import find_devices
 from oracle.query.many import score_many
+from oracle.query.resolving import resolve
 from oracle.query.sourced import source_of
 from oracle.sources import Source
 from oracle.sources.origin import Origin
@@ -90,8 +91,6 @@ def fit(
     Example:
         >>> [(found.mode, found.batch_size) for found in fit("ResNet-50", ["t4"], dtype="float16")]
     """
-    from oracle.query import resolve
-
     if reserve_bytes < 0:
         raise WorkloadError(f"reserve_bytes={reserve_bytes}: expected 0 or more")
     if workload.pop("batch_size", None) is not None or "mode" in workload:

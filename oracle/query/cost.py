@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
+from oracle._frozen import Frozen
 from oracle._shown import Shown
 from oracle.counting.memory import PeakMemory
 from oracle.errors import DeviceError
@@ -97,6 +97,15 @@ class DeviceTime:
     call_ms: float = 0.0
 
 
+class _Kept(NamedTuple):
+    """Kernels that were made already, where a call would make them."""
+
+    kernels: tuple[KernelCost, ...]
+
+    def __call__(self) -> tuple[KernelCost, ...]:
+        return self.kernels
+
+
 @dataclass(frozen=True, slots=True)
 class Cost(Shown):
     """What a network costs. Counts are per call, i.e. for the whole batch.
@@ -145,13 +154,13 @@ class Cost(Shown):
     @property
     def latency_ms(self) -> Mapping[str, float]:
         """Device name -> milliseconds per call."""
-        return MappingProxyType({name: time.latency_ms for name, time in self.times.items()})
+        return Frozen({name: time.latency_ms for name, time in self.times.items()})
 
     @property
     def throughput_per_s(self) -> Mapping[str, float]:
         """Device name -> images per second; infinite where nothing runs."""
         batch = self.workload.batch_size
-        return MappingProxyType(
+        return Frozen(
             {name: batch / t.latency_ms * 1e3 if t.latency_ms else math.inf for name, t in self.times.items()}
         )
 
@@ -177,6 +186,12 @@ class Cost(Shown):
             >>> [(phase.name, phase.time_ms, phase.peak_memory_bytes) for phase in cost.phases("t4")]
         """
         return phases_of(self.kernels(device), self.memory)
+
+    def __reduce__(self) -> tuple[type[Cost], tuple[Any, ...]]:
+        """Pickles, and deep copies, hold the kernels instead of the traces that kernels are made from when asked."""
+        made = Frozen({device: _Kept(self.kernels(device)) for device in self._kernels})
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return type(self), tuple({**values, "_kernels": made, "_counted": _Kept(self.kernels())}.values())
 
     def to_dict(self, kernels: bool = False) -> dict[str, Any]:
         """Plain data for JSON; `kernels` adds every kernel on every device."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from types import MappingProxyType
 
+from oracle._frozen import Frozen
 from oracle.calibration import Calibration
 from oracle.closedform import Fitted, Place
 from oracle.devices import Device
@@ -16,7 +16,7 @@ from oracle.spec import Workload
 
 __all__ = ["call_seconds", "fitted_places"]
 
-_NOTHING: Mapping[str, Trust] = MappingProxyType({})
+_NOTHING: Mapping[str, Trust] = Frozen({})
 
 
 def fitted_places(
@@ -33,7 +33,7 @@ def fitted_places(
     found = {device.name: (device, calibration_for(device, workload, own)) for device in devices}
     places = {name: _kept(_Key(device, fit.efficiency)) for name, (device, fit) in found.items()}
     trust = {name: trust_of(fit, device, workload) for name, (device, fit) in found.items()}
-    return places, MappingProxyType(trust)
+    return places, Frozen(trust)
 
 
 def call_seconds(place: Place) -> float:

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oracle._frames import pandas_frame, polars_frame
+from oracle._frozen import Frozen
 from oracle._memory import keep_freed_arrays
 from oracle._shown import Shown
 from oracle.calibration import Calibration
@@ -23,7 +23,11 @@ from oracle.families.population import Population
 from oracle.query.calibrated import Trust
 from oracle.query.devices import find_devices
 from oracle.query.fitted import call_seconds, fitted_places
+from oracle.query.resolving import resolve_all
 from oracle.spec import NetSpec, Workload
+
+if TYPE_CHECKING:
+    from oracle.config import CfgNode
 
 __all__ = ["CHUNK", "Scores", "score_many", "shared_store"]
 
@@ -62,7 +66,7 @@ class Scores(Shown):
     peak_memory_bytes: Ints
     latency_ms: Mapping[str, Floats]
     networks: Population | list[NetSpec] = field(repr=False)
-    trust: Mapping[str, Trust] = field(default_factory=lambda: MappingProxyType({}))
+    trust: Mapping[str, Trust] = field(default_factory=Frozen)
     names: tuple[str, ...] = field(default=(), repr=False)
 
     def __len__(self) -> int:
@@ -112,7 +116,7 @@ class Scores(Shown):
 
 
 def score_many(
-    networks: Iterable[NetSpec] | Population,
+    networks: Iterable[CfgNode | NetSpec | str | Path] | Population,
     devices: Iterable[str | Path | Device] = (),
     *,
     chunk: int = CHUNK,
@@ -125,16 +129,16 @@ def score_many(
     """Score many candidates by closed forms: the same integers as `score`, hundreds of times faster.
 
     Args:
-        networks: specs, or a population straight from a design space.
+        networks: configs, specs, names and paths as in `score`; or a population straight from a design space.
         devices: as in `score`.
         chunk: candidates costed at a time; memory is bounded by it, results are not affected.
         progress: called with (done, total) after each chunk.
         store: templates to use and to add to; the process's own if None.
         model, calibrations: as in `score`.
-        workload: fields of `oracle.Workload`.
+        workload: fields of `oracle.Workload`; where configs are given, those of their COST sections by default.
 
     Raises:
-        OracleError: as `score`.
+        OracleError: as `score`; also configs that state different workloads, as there is one for all.
 
     Example:
         >>> scores = score_many(specs, ["rtx-4090", "t4"], batch_size=64, dtype="float16")
@@ -145,18 +149,17 @@ def score_many(
     unknown = sorted(set(workload) - set(Workload.__dataclass_fields__))
     if unknown:
         raise WorkloadError(f"{unknown[0]}={workload[unknown[0]]!r}: expected a field of Workload")
-    asked, found = Workload(**workload), find_devices(devices)
-    places, trust = fitted_places(found, asked, model, calibrations)
+    if isinstance(networks, Population):
+        specs, asked = list[NetSpec](), Workload(**workload)
+    else:
+        specs, asked = resolve_all(networks, **workload)
+    places, trust = fitted_places(find_devices(devices), asked, model, calibrations)
     templates = shared_store() if store is None else store
-    names: tuple[str, ...] = ()
-    if not isinstance(networks, Population):
-        networks = list(networks)
-        names = tuple(net.name for net in networks)
-        if 0 < len(networks) <= _FEW and not asked.training:
-            few = cost_few(templates, networks, asked, list(places.values()))
-            return _scores([few], networks, asked, places, trust, names)
-        networks = Population.of(networks)
-    population = networks
+    names = tuple(net.name for net in specs)
+    if 0 < len(specs) <= _FEW and not asked.training:
+        few = cost_few(templates, specs, asked, list(places.values()))
+        return _scores([few], specs, asked, places, trust, names)
+    population = networks if isinstance(networks, Population) else Population.of(specs)
     if population.size > _FEW:
         keep_freed_arrays()
     parts = []
@@ -197,7 +200,7 @@ def _scores(
         **fields,
         pycls_flops=column("pycls_macs") // workload.batch_size,
         pycls_acts=column("pycls_activations") // workload.batch_size,
-        latency_ms=MappingProxyType(
+        latency_ms=Frozen(
             {
                 name: (row + call_seconds(place)) * 1e3
                 for (name, place), row in zip(places.items(), latency, strict=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from oracle._frozen import Frozen
 from oracle._shown import Shown
 from oracle.calibration import Calibration
 from oracle.devices import Device
@@ -71,7 +71,7 @@ class Sensitivity(Shown):
     traffic_bytes: int
     latency_ms: Mapping[str, float]
     effects: tuple[Effect, ...]
-    trust: Mapping[str, Trust] = field(default_factory=lambda: MappingProxyType({}))
+    trust: Mapping[str, Trust] = field(default_factory=Frozen)
 
     def best(self, device: str) -> tuple[Effect, ...]:
         """Steps that make it faster on a device, most latency per MAC given up first."""
@@ -105,7 +105,7 @@ def sensitivity_of(
         int(scores.macs[0]),
         int(scores.flops[0]),
         int(scores.traffic_bytes[0]),
-        MappingProxyType({name: float(column[0]) for name, column in scores.latency_ms.items()}),
+        Frozen({name: float(column[0]) for name, column in scores.latency_ms.items()}),
         effects,
         scores.trust,
     )
@@ -124,7 +124,7 @@ def _effect(turn: Turn, scores: Scores, row: int) -> Effect:
         before=turn.before,
         after=turn.after,
         **deltas,
-        delta_latency_ms=MappingProxyType(latency),
+        delta_latency_ms=Frozen(latency),
     )
 
 

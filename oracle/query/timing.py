@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from oracle._frozen import Frozen
 from oracle.calibration import Calibration, kernel_class
 from oracle.counting import KernelCount
 from oracle.counting.chain import NetCount, count_net
@@ -134,11 +134,11 @@ def cost_of(
         traffic_bytes=columns.total_bytes,
         peak_memory_bytes=count.memory.peak_bytes,
         memory=count.memory,
-        times=MappingProxyType(times),
+        times=Frozen(times),
         unknown=count.unknown,
         coverage=count.coverage,
         executed_flops=columns.flops,
-        _kernels=MappingProxyType(kernels),
+        _kernels=Frozen(kernels),
         _counted=partial(_kernel_costs, columns, None),
     )
 
@@ -180,7 +180,7 @@ def _device_time(timing: Timing, device: Device, dtype: str, peak_bytes: int) ->
         device=device.name,
         latency_ms=total * 1e3,
         bound=max(shares, key=lambda bound: shares[bound]),
-        bound_share=MappingProxyType(shares),
+        bound_share=Frozen(shares),
         ridge=device.ridge("matrix", dtype),
         fits=None if device.memory is None else bool(peak_bytes <= device.memory.value),
         call_ms=timing.call_s * 1e3,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from oracle._frozen import Frozen
 from oracle.calibration import Calibration, load_calibration, transfer
 from oracle.config import load_cfg
 from oracle.devices import Device
@@ -101,7 +101,7 @@ def carry(
         else cost.times[device.name]
         for device in devices
     }
-    return replace(cost, times=MappingProxyType(times))
+    return replace(cost, times=Frozen(times))
 
 
 def _nearest(cost: Cost, net: NetSpec, there: Sequence[Elsewhere], device: Device) -> tuple[Device, Measurement] | None:

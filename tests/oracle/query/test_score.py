@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 import resource
 import subprocess
 import sys
@@ -31,6 +33,17 @@ def test_a_known_network() -> None:
     assert cost.intensity == pytest.approx(cost.executed_flops / cost.traffic_bytes)
     assert cost.times["t4"].model == "roofline"
     assert cost.workload == Workload()
+
+
+def test_costs_travel_between_processes() -> None:
+    for cost in (score("R-56", ["t4"]), score("R-56", ["rtx-3090"], model="calibrated", dtype="float16")):
+        device = next(iter(cost.times))
+        for twin in (pickle.loads(pickle.dumps(cost)), copy.deepcopy(cost)):  # noqa: S301
+            assert twin == cost
+            assert twin.kernels(device) == cost.kernels(device)
+            assert twin.to_dict() == cost.to_dict()
+            with pytest.raises(DeviceError, match="was not scored"):
+                twin.kernels("l4")
 
 
 def test_keywords_replace_the_config() -> None:

@@ -1,0 +1,100 @@
+"""What networks stand for, however they were named: spec, workload, devices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from oracle.config import load_cfg, workload_of
+from oracle.errors import OracleError, WorkloadError
+from oracle.families import to_spec
+from oracle.sources import Source, is_reference
+from oracle.spec import NetSpec, Workload
+
+if TYPE_CHECKING:
+    from oracle.config import CfgNode
+
+__all__ = ["parsed", "resolve", "resolve_all", "several"]
+
+
+def resolve(network: CfgNode | NetSpec | str | Path, **changes: Any) -> tuple[NetSpec, Workload, Sequence[str]]:
+    """The spec, workload and devices that a network, however it was named, stands for.
+
+    Args:
+        network: as in `score`.
+        changes: fields of `Workload` that overrule the config's; None leaves a field alone.
+    """
+    if isinstance(network, NetSpec):
+        return network, Workload().with_(**changes), ()
+    if isinstance(network, (str, Path)):
+        net, cfg = parsed(network)
+    elif hasattr(network, "COST"):
+        net, cfg = to_spec(network), network
+    else:
+        raise OracleError(
+            f"network={type(network).__name__}: expected a config, a NetSpec, a name or a path; "
+            "any nn.Module goes to oracle.profile"
+        )
+    return net, workload_of(cfg, **changes), tuple(cfg.COST.DEVICES)
+
+
+def resolve_all(networks: Iterable[Any], **changes: Any) -> tuple[list[NetSpec], Workload]:
+    """The specs of networks, and the workload that all of them are scored under.
+
+    Args:
+        networks: configs, specs, names and paths. Specs state no workload and take that of the others.
+        changes: as in `resolve`.
+
+    Raises:
+        OracleError: as `resolve`; also configs whose COST sections differ where `changes` do not overrule them, and
+            networks by reference, for which there are no closed forms.
+    """
+    items = several(networks)
+    specs, stated = [], dict[Workload, str]()
+    for item in items:
+        if isinstance(item, NetSpec):
+            specs.append(item)
+            continue
+        if isinstance(item, Source) or is_reference(item):
+            raise WorkloadError(
+                f"networks={str(item)!r}: only configs have closed forms; oracle.score takes any network"
+            )
+        net, workload, _ = resolve(item, **changes)
+        stated.setdefault(workload, net.name)
+        specs.append(net)
+    if len(stated) > 1:
+        one, other = list(stated)[:2]
+        name = next(name for name in Workload.__dataclass_fields__ if getattr(one, name) != getattr(other, name))
+        raise WorkloadError(
+            f"{name}: {stated[one]} states {getattr(one, name)!r}, {stated[other]} {getattr(other, name)!r}; expected "
+            f"one workload for all, such as {name}={getattr(one, name)!r} in the call"
+        )
+    given = {name: value for name, value in changes.items() if value is not None}
+    return specs, next(iter(stated), None) or Workload(**given)
+
+
+def several(networks: Iterable[Any]) -> list[Any]:
+    """The networks as a list.
+
+    Raises:
+        WorkloadError: a single one, whose letters or keys would be taken for networks.
+    """
+    if isinstance(networks, (str, Path, NetSpec, Source)) or hasattr(networks, "COST"):
+        shown = networks if isinstance(networks, str) else getattr(networks, "name", None) or type(networks).__name__
+        raise WorkloadError(f"networks={str(shown)!r}: expected several, such as a list of one")
+    return list(networks)
+
+
+def parsed(source: str | Path) -> tuple[NetSpec, CfgNode]:
+    """The spec and config of a name or path."""
+    path = Path(source)
+    return _parse(str(source), path.stat().st_mtime_ns if path.is_file() else 0)
+
+
+@lru_cache(maxsize=4096)
+def _parse(source: str, _modified_ns: int) -> tuple[NetSpec, CfgNode]:
+    """Parsing YAML costs more than scoring: a file is parsed once, until it changes (hence `_modified_ns`)."""
+    cfg = load_cfg(source)
+    return to_spec(cfg), cfg

@@ -1,0 +1,54 @@
+"""Networks however they are named, one by one and many at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import oracle
+from oracle.errors import OracleError, WorkloadError
+from oracle.query import rank, score, score_many
+
+
+def test_many_networks_are_named_as_one_is(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("_BASE_: R-56\n")
+    cfg = oracle.load_cfg("R-56")
+    scores = score_many(["R-56", cfg, oracle.to_spec(cfg), file, str(file)], ["t4"])
+    assert scores.macs.tolist() == [score("R-56").macs] * 5
+    assert scores.names == ("R-56", "R-56", "R-56", "mine", "mine")
+
+
+def test_many_configs_state_their_workload() -> None:
+    cfgs = [oracle.load_cfg(name, ["COST.BATCH_SIZE", 4, "COST.DTYPE", "float16"]) for name in ("R-56", "R-110")]
+    assert score_many(cfgs).workload == score(cfgs[0]).workload
+    assert score_many(cfgs, batch_size=2).workload.batch_size == 2
+    assert score_many([oracle.to_spec(cfgs[0]), cfgs[1]]).workload.dtype == "float16"
+    with pytest.raises(WorkloadError, match="batch_size: R-56 states 4, ResNet-50 1; expected one workload for all"):
+        score_many([*cfgs, "ResNet-50"], dtype="float16")
+    assert len(score_many([*cfgs, "ResNet-50"], dtype="float16", batch_size=8)) == 3
+
+
+@pytest.mark.parametrize("alone", ["ResNet-50", Path("ResNet-50"), oracle.load_cfg("R-56")])
+@pytest.mark.parametrize("ask", [score_many, rank])
+def test_one_network_is_no_list_of_them(ask: Any, alone: Any) -> None:
+    for network in (alone, oracle.to_spec(oracle.load_cfg("R-56"))):
+        with pytest.raises(WorkloadError, match="expected several, such as a list of one"):
+            ask(network, ["t4"])
+
+
+@pytest.mark.parametrize("network", ["torchvision:resnet50", 3, None])
+def test_what_has_no_closed_form_is_an_error(network: Any) -> None:
+    with pytest.raises(OracleError, match=r"only configs have closed forms|expected a config"):
+        score_many([network])
+
+
+def test_numpy_integers_are_batch_sizes() -> None:
+    cost = score("R-56", batch_size=np.int64(8))  # type: ignore[arg-type]
+    assert cost == score("R-56", batch_size=8)
+    assert type(cost.workload.batch_size) is int
+    with pytest.raises(WorkloadError, match="batch_size"):
+        score("R-56", batch_size=np.float32(8))  # type: ignore[arg-type]
