@@ -205,6 +205,72 @@ def test_measurements_name_networks_so_that_they_are_found_again(
     assert "Predicted" not in run("measure", "mine.yaml", "-b", "4").out
 
 
+@pytest.fixture
+def interrupted(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, BaseException], None]:
+    """Let measuring end after a number of blocks, which take 2 ms a call."""
+
+    def install(blocks: int, stop: BaseException) -> None:
+        left = [0.002] * blocks
+
+        def seconds(_place: Any, _step: Any, number: int = 1) -> float:
+            if number > 1:  # a block; one call finds out how many fill it
+                if not left:
+                    raise stop
+                left.pop()
+            return 0.002
+
+        monkeypatch.setattr(sys.modules["oracle.measure.stopwatch"].Place, "seconds", seconds)
+
+    return install
+
+
+def test_an_interrupt_keeps_what_is_measured(
+    run: Run, tmp_path: Path, interrupted: Callable[[int, BaseException], None]
+) -> None:
+    interrupted(7, KeyboardInterrupt())
+    done = run("measure", "R-56", "R-110", "--device-file", "i9-10940x", "-o", "m.csv")
+    assert done.code == 130
+    assert done.err == "oracle: warning: interrupted: kept 2 of 2 networks, 3 or 4 of 10 repeats each\n"
+    assert "Median of 3 or 4 blocks" in done.out
+    assert [(item.network, item.repeats) for item in read_measurements("m.csv")] == [("R-56", 4), ("R-110", 3)]
+    interrupted(5, KeyboardInterrupt())
+    done = run("measure", "R-56", "R-110", "-o", "m.csv")
+    assert (done.code, "kept 1 of 2 networks, 3 of 10 repeats each" in done.err) == (130, True)
+    assert [(item.network, item.repeats) for item in read_measurements("m.csv")] == [("R-56", 3)]
+    before = (tmp_path / "m.csv").read_bytes()
+    interrupted(4, KeyboardInterrupt())
+    done = run("measure", "R-56", "R-110", "-o", "m.csv")
+    assert (done.code, done.out, done.err.count("\n")) == (130, "", 1)
+    assert "no network had enough finished repeats, nothing is kept" in done.err
+    assert (tmp_path / "m.csv").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["m.csv"]
+
+
+def test_an_error_half_way_keeps_what_is_measured(run: Run, interrupted: Callable[[int, BaseException], None]) -> None:
+    interrupted(5, RuntimeError("out of memory"))
+    done = run("measure", "R-56", "R-110", "--format", "csv")
+    assert (done.code, len(done.lines)) == (2, 2)
+    said = "network='R-110' fails in repeat 3: out of memory; kept 1 of 2 networks, 3 of 10 repeats each"
+    assert done.err == f"oracle: error: {said}\n"
+    interrupted(1, RuntimeError("out of memory"))
+    done = run("measure", "R-56", "R-110")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == "oracle: error: network='R-110' fails in repeat 1: out of memory\n"
+
+
+def test_an_interrupt_while_operators_are_profiled_keeps_the_networks(
+    run: Run, monkeypatch: pytest.MonkeyPatch, interrupted: Callable[[int, BaseException], None]
+) -> None:
+    def profiled(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    interrupted(99, KeyboardInterrupt())
+    monkeypatch.setattr(sys.modules["oracle.measure"], "measure_operators", profiled)
+    done = run("measure", "R-56", "--operators", "3", "--format", "csv")
+    assert (done.code, len(done.lines)) == (130, 2)
+    assert "interrupted: kept 1 of 1 networks, 10 of 10 repeats each" in done.err
+
+
 def test_probe_writes_a_device_file(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
 
