@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from oracle.cli._flags import add_selection, selection_of
+from oracle.cli._output import YAML, check_file
 from oracle.cli._sources import devices_of
 
 __all__ = ["add"]
@@ -36,7 +37,7 @@ def add(commands: Any) -> None:
     add_selection(command)
     command.add_argument("-o", "--output", metavar="FILE", help="write the calibration (YAML) here, and a summary to "
                          "standard output; without it the calibration goes there")  # fmt: skip
-    command.set_defaults(run=_run)
+    command.set_defaults(run=_run, check=lambda args: check_file(args.output, YAML))
 
 
 def _run(args: argparse.Namespace) -> int:
