@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from oracle.cli._flags import add_model, add_output, add_place, add_workload, model_of, natural, workload_of
 from oracle.cli._messages import complain, warn
 from oracle.cli._output import deliver
-from oracle.cli._sources import devices_of, expand
+from oracle.cli._sources import configs_of, devices_of
 from oracle.errors import OracleError
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _run(args: argparse.Namespace) -> int:
 
     if not args.device_file and (args.model or args.calibration):
         raise OracleError("a prediction needs --device-file; `oracle probe -o host.yaml` makes one")
-    sources = list(dict.fromkeys(_portable(source) for source in expand(args.networks)))
+    sources = list(dict.fromkeys(_portable(source) for source in configs_of(args.networks, "measuring takes")))
     devices, words = devices_of([args.device_file] if args.device_file else []), workload_of(args)
     model = model_of(args)
     # complains before anything is timed

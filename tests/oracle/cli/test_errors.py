@@ -30,6 +30,12 @@ FILES = {
         "ANYNET",
     ),
     "code.py": ("import os\n", "Python configs are refused"),
+    "net.pt": (
+        "",
+        "suffix '.pt': expected .yaml or .yml; a network of PyTorch is taken as a file of torch.export (.pt2)",
+    ),
+    "net.PTH": ("", "taken as a file of torch.export (.pt2) or ONNX (.onnx)"),
+    "net.toml": ("", "suffix '.toml': expected .yaml or .yml\n"),
     "board.yaml": ("TITLE: T\n", "TITLE: unknown section"),
 }
 
@@ -64,6 +70,7 @@ ARGUMENTS = [
     (["probe", "-o", "host.json"], "output='host.json': suffix 'json': expected a name that ends in yaml, yml"),
     (["calibrate", "-d", "t4", "--measurements", "m.csv", "-o", "my.csv"], "expected a name that ends in yaml, yml"),
     (["validate", "-d", "t4", "--measurements", "m.csv", "-o", "v.gif"], "ends in csv, json, txt, svg, png, pdf"),
+    (["score", "mypkg.nets:Net("], "network='mypkg.nets:Net(': no valid call; expected package.module:callable(args)"),
     (["score", "."], ".: no YAML file in this directory"),
     (["ops", "R-56", "R-110"], "unrecognized arguments: R-110"),
 ]
