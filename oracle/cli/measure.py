@@ -27,8 +27,8 @@ examples:
   oracle measure R-56 --device-file host.yaml --operators 10  # which operators reach what share of their roof
   oracle measure ResNet-50 --device-file host.yaml --calibration my.yaml --threads 1 --clock cpu
 
-Ctrl-C keeps what is measured: networks with three finished repeats or more are written, each with
-how many it had; the exit code is 130.
+Ctrl-C keeps what is measured, and so does an error after the first repeat: networks with three
+finished repeats or more are written, each with how many it had; the exit code is 130, or 2.
 
 `oracle probe -o host.yaml` makes the device file, `oracle calibrate` learns from m.csv."""
 
@@ -59,6 +59,7 @@ def add(commands: Any) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     from oracle.query import score
+    from oracle.report.captions import spread_note
 
     if not args.device_file and (args.model or args.calibration):
         raise OracleError("a prediction needs --device-file; `oracle probe -o host.yaml` makes one")
@@ -81,6 +82,8 @@ def _run(args: argparse.Namespace) -> int:
         stop = error
     if found:
         _deliver(args, found, costs, bounds, profiles)
+        if note := spread_note(list(found.values())):
+            warn(note)
     return _ended(stop, found, len(sources), args)
 
 

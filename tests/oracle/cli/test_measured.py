@@ -247,6 +247,26 @@ def test_an_interrupt_keeps_what_is_measured(
     assert [path.name for path in tmp_path.iterdir()] == ["m.csv"]
 
 
+def test_rows_that_vary_are_named_where_they_are_made_and_where_they_are_fitted(
+    run: Run, table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = read_measurements(table)
+    shaken = [replace(item, iqr_ms=share * item.latency_ms) for item, share in zip(rows, (0.5, 0.1), strict=False)]
+    other = replace(rows[0], device="t4", iqr_ms=9 * rows[0].latency_ms)  # of no interest to a fit of another device
+    write_measurements(table, [*shaken, *rows[2:], other])
+    said = "in 1 of 5 measurements (R-56 50 %): something else kept the host busy"
+    done = run("calibrate", "-d", "rtx-4090", "--measurements", "m.csv", "-o", "my.yaml")
+    assert (done.code, done.err.count("\n"), said in done.err) == (0, 1, True)
+    assert "Fitted to 5 measurements" in done.out
+    assert "m.csv (unstated)" in done.out
+
+    monkeypatch.setattr(oracle, "measure", lambda *_, **__: shaken)
+    done = run("measure", "R-56", "R-110", "--format", "csv")
+    assert (done.code, done.err.count("\n")) == (0, 1)
+    assert "above 20 % in 1 of 2 measurements (R-56 50 %)" in done.err
+    assert done.out.startswith("network,")
+
+
 def test_an_error_half_way_keeps_what_is_measured(run: Run, interrupted: Callable[[int, BaseException], None]) -> None:
     interrupted(5, RuntimeError("out of memory"))
     done = run("measure", "R-56", "R-110", "--format", "csv")
