@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from oracle.cli._output import check_output
 from oracle.errors import OracleError
 from oracle.spec import DTYPES, LAYOUTS, MODES, OPTIMIZERS, RUNTIMES
 
@@ -219,4 +220,7 @@ def add_output(parser: argparse.ArgumentParser) -> None:
         choices=("table", "json", "csv"),
         help="default: what the suffix of the file says, else table",
     )
-    group.add_argument("-o", "--output", metavar="FILE", help="write a file instead of standard output")
+    group.add_argument(
+        "-o", "--output", metavar="FILE", help="write a file (csv, json, txt) instead of standard output"
+    )
+    parser.set_defaults(check=check_output)

@@ -20,7 +20,8 @@ def guarded(program: str, parser: Callable[[], argparse.ArgumentParser], argv: S
 
     Args:
         program: its name.
-        parser: makes the parser; the result of parsing has `run`. It is given `argv`, the arguments as they came.
+        parser: makes the parser; the result of parsing has `run`, and may have `check`, which is called before it. It
+            is given `argv`, the arguments as they came.
         argv: what stands after the program's name; that of the process if None.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -53,6 +54,8 @@ def _run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
     except SystemExit as done:  # --help and --version
         return int(done.code or 0)
     chosen.argv = arguments
+    if hasattr(chosen, "check"):
+        chosen.check(chosen)
     code: int = chosen.run(chosen)
     return code
 

@@ -3,19 +3,64 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
+
+from oracle.errors import OracleError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from oracle.report.page import PageFacts
 
-__all__ = ["add_figure", "add_page", "deliver", "deliver_figure", "deliver_page"]
+__all__ = ["YAML", "add_figure", "add_page", "check_file", "check_output", "deliver", "deliver_figure", "deliver_page"]
 
 _WIDTH = 7.2  # inches: a journal's page; one of its columns is 3.5
-_FORMATS = {".json": "json", ".csv": "csv"}
+YAML = ("yaml", "yml", "")
+"""Suffixes of devices and calibrations."""
+_PAGES = ("html", "htm", "")
+_FORMATS = {"csv": "csv", "json": "json", "txt": "table", "": "table"}
+
+
+def check_output(args: argparse.Namespace, also: Iterable[str] = ()) -> None:
+    """Complain of a file that `deliver` could not write, before there is anything to lose.
+
+    Args:
+        args: parsed, with the flags of `add_output`.
+        also: suffixes that the command itself writes, besides those of `deliver`.
+
+    Raises:
+        OracleError: a suffix that says no format, or a file that cannot be written.
+    """
+    check_file(args.output, None if args.format else (*_FORMATS, *also))
+
+
+def check_file(file: str | None, known: Iterable[str] | None) -> None:
+    """The same for a file of one kind; any suffix will do where None are said to be known."""
+    from oracle.report.export import check_writable
+
+    if file in (None, "-"):
+        return
+    if known is not None:
+        _suffix_of(file, known)
+    check_writable(file)
+
+
+def _suffix_of(file: str, known: Iterable[str]) -> str:
+    """A file's suffix without its dot, in lower case; "" among those known stands for a name without one."""
+    suffix = PurePath(file).suffix.lower().removeprefix(".")
+    if suffix not in known:
+        there = ", ".join(filter(None, known))
+        raise OracleError(f"output={file!r}: suffix {suffix!r}: expected a name that ends in {there}")
+    return suffix
+
+
+def _format_of(args: argparse.Namespace) -> str:
+    """The format asked for: by the flag, else by the file's suffix."""
+    if args.format or args.output in (None, "-"):
+        return str(args.format or "table")
+    return _FORMATS[_suffix_of(args.output, _FORMATS)]
 
 
 def deliver(
@@ -32,13 +77,12 @@ def deliver(
         table, data, rows: make what the formats table, json and csv need; only the one asked for is called.
 
     Raises:
-        OracleError: the file cannot be written.
+        OracleError: a suffix that says no format, or a file that cannot be written.
     """
     from oracle.report.console import show, text_of, write
     from oracle.report.export import to_csv, to_json, write_text
 
-    file = None if args.output == "-" else args.output
-    chosen = args.format or _FORMATS.get(PurePath(file or "").suffix.lower(), "table")
+    file, chosen = None if args.output == "-" else args.output, _format_of(args)
     if chosen == "table" and file is None:
         show(table())
         return
@@ -55,6 +99,7 @@ def add_page(parser: argparse.ArgumentParser) -> Any:
     group.add_argument(
         "-o", "--output", default="report.html", metavar="FILE", help="default: report.html; - for standard output"
     )
+    parser.set_defaults(check=lambda args: check_file(args.output, _PAGES))
     return group
 
 

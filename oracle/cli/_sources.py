@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oracle.errors import ConfigError, DeviceError
+from oracle.errors import ConfigError, DeviceError, OracleError
 
 if TYPE_CHECKING:
     from oracle.devices import Device
 
-__all__ = ["devices_of", "expand"]
+__all__ = ["configs_of", "devices_of", "expand"]
 
 _SHIPPED = ("configs", "networks")  # where a checkout has what an installed oracle carries inside
 
@@ -35,6 +35,25 @@ def expand(names: Iterable[str]) -> list[str]:
         if not files:
             raise ConfigError("no YAML file in this directory", file=name)
         found += files
+    return found
+
+
+def configs_of(names: Iterable[str], what: str) -> list[str]:
+    """The same for what needs configs.
+
+    Args:
+        names: as people write them.
+        what: what needs configs, to start an error with.
+
+    Raises:
+        OracleError: a network that is no config.
+    """
+    from oracle.sources.references import is_reference
+
+    found = expand(names)
+    for name in found:
+        if is_reference(name):
+            raise OracleError(f"network={name!r}: {what} configs (YAML files and shipped names), and this is none")
     return found
 
 

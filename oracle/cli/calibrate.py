@@ -6,6 +6,8 @@ import argparse
 from typing import Any
 
 from oracle.cli._flags import add_selection, selection_of
+from oracle.cli._messages import warn
+from oracle.cli._output import YAML, check_file
 from oracle.cli._sources import devices_of
 
 __all__ = ["add"]
@@ -36,18 +38,25 @@ def add(commands: Any) -> None:
     add_selection(command)
     command.add_argument("-o", "--output", metavar="FILE", help="write the calibration (YAML) here, and a summary to "
                          "standard output; without it the calibration goes there")  # fmt: skip
-    command.set_defaults(run=_run)
+    command.set_defaults(run=_run, check=lambda args: check_file(args.output, YAML))
 
 
 def _run(args: argparse.Namespace) -> int:
+    from pathlib import Path
+
     from oracle.calibration.files import to_yaml
     from oracle.query import calibrate
+    from oracle.query.calibrating import measured_on
+    from oracle.report.captions import spread_note
     from oracle.report.console import show, write
     from oracle.report.export import write_text
     from oracle.report.table import calibration_tables
 
     (device,) = devices_of([args.device])
-    found = calibrate(device, args.measurements, source=args.source, licence=args.licence, **selection_of(args))
+    rows = [chosen.item for chosen in measured_on(device, args.measurements, **selection_of(args))]
+    if note := spread_note(rows):
+        warn(note)
+    found = calibrate(device, rows, source=args.source or Path(args.measurements).name, licence=args.licence)
     if args.output in (None, "-"):
         write(to_yaml(found))
     else:

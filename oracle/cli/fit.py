@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from oracle.cli._flags import add_devices, add_networks, add_output, add_workload, workload_of
+from oracle.cli._messages import complain
 from oracle.cli._output import deliver
 from oracle.cli._scoring import each_source
 from oracle.cli._sources import devices_of
@@ -18,6 +19,9 @@ examples:
   oracle fit ResNet-50 --device t4 --device rtx-4090
   oracle fit ViT-B-16 -d rtx-4090 --mode training --dtype float16 --optimizer adamw --reserve 1.5
   oracle fit torchvision:resnet50 -d jetson-orin-nano --mode inference
+
+A device whose file states no memory size has no row; the others are shown, it is named, and the exit
+code is 2.
 
 The answer is exact for the peak memory that the oracle counts: weights, live tensors, gradients and
 optimiser state. Workspace of kernels, rounding by the allocator and the framework's own context are
@@ -56,6 +60,7 @@ def _run(args: argparse.Namespace) -> int:
     words = {name: word for name, word in workload_of(args).items() if name not in ("batch_size", "mode")}
     modes = MODES if args.mode is None else (args.mode,)
     devices = devices_of(args.device)
+    sizeless: dict[str, None] = {}  # devices, in order
 
     def fitted(source: str) -> tuple[Fit, ...]:
         network: Any = source
@@ -67,6 +72,10 @@ def _run(args: argparse.Namespace) -> int:
             raise OracleError(f"{source}: --set {args.overrides[0][0]} is about configs, and this is none")
         if not places:
             raise OracleError("fit needs a device; say --device NAME (`oracle devices` lists them)")
+        sized = [device for device in places if device.memory is not None]
+        if sized:  # else it complains
+            sizeless.update(dict.fromkeys(device.name for device in places if device.memory is None))
+            places = sized
         return fit(network, places, modes=modes, reserve_bytes=args.reserve, inputs=args.inputs, **words)
 
     by_source, code = each_source(args, fitted, "fitting")
@@ -77,7 +86,9 @@ def _run(args: argparse.Namespace) -> int:
         data=lambda: {"fits": [item.to_dict() for item in found]},
         rows=lambda: fit_rows(found),
     )
-    return code
+    for device in sizeless:
+        complain(f"device={device!r} states no memory size: it has no row; add MEMORY_GIB to a device file of your own")
+    return 2 if sizeless else code
 
 
 def _gib(text: str) -> int:

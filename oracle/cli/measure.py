@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from oracle.cli._flags import add_model, add_output, add_place, add_workload, model_of, natural, workload_of
+from oracle.cli._messages import complain, warn
 from oracle.cli._output import deliver
-from oracle.cli._sources import devices_of, expand
+from oracle.cli._sources import configs_of, devices_of
 from oracle.errors import OracleError
 
 if TYPE_CHECKING:
     from oracle.devices import Device
     from oracle.imports import NetworkProfile
     from oracle.measure import Measurement
+    from oracle.query import Cost
 
 __all__ = ["add"]
 
@@ -23,6 +26,9 @@ examples:
   oracle measure regnetx --device-file host.yaml -o m.csv     # beside what the host's roofs allow
   oracle measure R-56 --device-file host.yaml --operators 10  # which operators reach what share of their roof
   oracle measure ResNet-50 --device-file host.yaml --calibration my.yaml --threads 1 --clock cpu
+
+Ctrl-C keeps what is measured, and so does an error after the first repeat: networks with three
+finished repeats or more are written, each with how many it had; the exit code is 130, or 2.
 
 `oracle probe -o host.yaml` makes the device file, `oracle calibrate` learns from m.csv."""
 
@@ -53,36 +59,78 @@ def add(commands: Any) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     from oracle.query import score
+    from oracle.report.captions import spread_note
+
+    if not args.device_file and (args.model or args.calibration):
+        raise OracleError("a prediction needs --device-file; `oracle probe -o host.yaml` makes one")
+    sources = list(dict.fromkeys(_portable(source) for source in configs_of(args.networks, "measuring takes")))
+    devices, words = devices_of([args.device_file] if args.device_file else []), workload_of(args)
+    model = model_of(args)
+    # complains before anything is timed
+    costs = {source: score(source, devices, **words, **model) for source in sources}
+    if args.operators and any(cost.workload.runtime != "eager" for cost in costs.values()):
+        raise OracleError("--operators: operators can be told apart in eager only")
+    bounds = {source: score(source, devices, **words) for source in sources if devices}
+    found: dict[str, Measurement] = {}
+    profiles: list[NetworkProfile] = []
+    stop: KeyboardInterrupt | OracleError | None = None
+    try:
+        _measure(found, sources, args, devices[0].name if devices else None, words)
+        # one by one, so that those there are remain
+        profiles.extend(_profiled(source, args, devices, words, model) for source in sources if args.operators)
+    except (KeyboardInterrupt, OracleError) as error:
+        stop = error
+    if found:
+        _deliver(args, found, costs, bounds, profiles)
+        if note := spread_note(list(found.values())):
+            warn(note)
+    return _ended(stop, found, len(sources), args)
+
+
+def _deliver(
+    args: argparse.Namespace,
+    found: Mapping[str, Measurement],
+    costs: Mapping[str, Cost],
+    bounds: Mapping[str, Cost],
+    profiles: list[NetworkProfile],
+) -> None:
     from oracle.report.console import show
     from oracle.report.profiled_rows import operator_rows
     from oracle.report.rows import measurement_rows
     from oracle.report.table import measurement_tables
 
-    if not args.device_file and (args.model or args.calibration):
-        raise OracleError("a prediction needs --device-file; `oracle probe -o host.yaml` makes one")
-    sources = list(dict.fromkeys(_portable(source) for source in expand(args.networks)))
-    devices, words = devices_of([args.device_file] if args.device_file else []), workload_of(args)
-    model = model_of(args)
-    costs = [score(source, devices, **words, **model) for source in sources]  # complains before anything is timed
-    if args.operators and any(cost.workload.runtime != "eager" for cost in costs):
-        raise OracleError("--operators: operators can be told apart in eager only")
-    bounds = [score(source, devices, **words) for source in sources] if devices else []
-    found = _measured(sources, args, devices[0].name if devices else None, words)
-    profiles = [_profiled(source, args, devices, words, model) for source in sources if args.operators]
-    tables = [*measurement_tables(found, costs, bounds), *_profile_tables(profiles, args)]
+    rows, predicted = list(found.values()), [costs[source] for source in found]
+    tables = measurement_tables(rows, predicted, [bounds[source] for source in found if bounds])
+    tables += _profile_tables(profiles, args)
     deliver(
         args,
         table=lambda: tables,
         data=lambda: {
-            "measurements": measurement_rows(found),
-            "predictions": [cost.to_dict() for cost in costs],
+            "measurements": measurement_rows(rows),
+            "predictions": [cost.to_dict() for cost in predicted],
             "operators": [row for profile in profiles for row in operator_rows(profile)],
         },
-        rows=lambda: measurement_rows(found),
+        rows=lambda: measurement_rows(rows),
     )
     if args.output not in (None, "-"):
         show(tables)
-    return 0
+
+
+def _ended(
+    stop: KeyboardInterrupt | OracleError | None, found: Mapping[str, Measurement], asked: int, args: argparse.Namespace
+) -> int:
+    """The exit code; where measuring ended early, after a line that says what is kept: an hour may be in it."""
+    if stop is None:
+        return 0
+    repeats = sorted({item.repeats for item in found.values()})
+    kept = f"kept {len(found)} of {asked} networks, {' or '.join(map(str, repeats))} of {args.repeats} repeats each"
+    if isinstance(stop, KeyboardInterrupt):
+        warn(f"interrupted: {kept if found else 'no network had enough finished repeats, nothing is kept'}")
+        return 130
+    if not found:
+        raise stop
+    complain(f"{stop}; {kept}")
+    return 2
 
 
 def _profiled(
@@ -115,18 +163,19 @@ def _profile_tables(profiles: list[NetworkProfile], args: argparse.Namespace) ->
     return profile_tables(profiles, args.operators) if profiles else []
 
 
-def _measured(
-    sources: list[str], args: argparse.Namespace, name: str | None, words: dict[str, Any]
-) -> list[Measurement]:
-    """Measurements that name networks so that they are found again."""
+def _measure(
+    found: dict[str, Measurement], sources: list[str], args: argparse.Namespace, name: str | None, words: dict[str, Any]
+) -> None:
+    """Add the measurements, which name networks so that they are found again; if ended early, those there are."""
     from dataclasses import replace
 
     from oracle import measure as stopwatch
 
-    found = stopwatch(
-        sources, device=args.on, name=name, repeats=args.repeats, threads=args.threads, clock=args.clock, **words
-    )
-    return [replace(item, network=source) for item, source in zip(found, sources, strict=True)]
+    def keep(items: Sequence[Measurement | None]) -> None:
+        found.update({s: replace(item, network=s) for s, item in zip(sources, items, strict=True) if item is not None})
+
+    where = {"device": args.on, "threads": args.threads, "clock": args.clock}
+    keep(stopwatch(sources, name=name, repeats=args.repeats, on_stop=keep, **where, **words))
 
 
 def _portable(source: str) -> str:

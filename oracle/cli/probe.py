@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from oracle.cli._flags import add_place
+from oracle.cli._output import YAML, check_file
 
 __all__ = ["add"]
 
@@ -29,7 +30,7 @@ def add(commands: Any) -> None:
     command.add_argument("--seconds", type=float, default=12.0, metavar="S", help="of benchmarks (default: 12)")
     command.add_argument("-o", "--output", metavar="FILE", help="write the device file (YAML) here, and a table to "
                          "standard output; without it the file goes there")  # fmt: skip
-    command.set_defaults(run=_run)
+    command.set_defaults(run=_run, check=lambda args: check_file(args.output, YAML))
 
 
 def _run(args: argparse.Namespace) -> int:

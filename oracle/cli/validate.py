@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from oracle.cli._flags import add_model, add_output, add_selection, model_of, natural, selection_of
-from oracle.cli._output import deliver
+from oracle.cli._output import check_output, deliver
 from oracle.cli._sources import devices_of
 
 __all__ = ["add"]
@@ -37,20 +37,31 @@ def add(commands: Any) -> None:
     add_model(command, default="calibrated")
     add_selection(command)
     add_output(command)
-    command.set_defaults(run=_run)
+    command.set_defaults(run=_run, check=_check)
+
+
+def _check(args: argparse.Namespace) -> None:
+    from oracle.report.plot import FORMATS
+
+    check_output(args, FORMATS)
+
+
+def _is_figure(args: argparse.Namespace) -> bool:
+    from oracle.report.plot import FORMATS
+
+    return args.format is None and bool(args.output) and args.output.lower().endswith(tuple(f".{x}" for x in FORMATS))
 
 
 def _run(args: argparse.Namespace) -> int:
     from oracle.query import compare
     from oracle.report.console import show
-    from oracle.report.plot import FORMATS, parity_figure, write_figure
+    from oracle.report.plot import parity_figure, write_figure
     from oracle.report.rows import comparison_rows
     from oracle.report.table import comparison_tables
 
-    is_figure = args.format is None and args.output and args.output.lower().endswith(tuple(f".{x}" for x in FORMATS))
     (device,) = devices_of([args.device])
     found = compare(device, args.measurements, **model_of(args), **selection_of(args))
-    if is_figure:
+    if _is_figure(args):
         write_figure(args.output, parity_figure(found))
         show(comparison_tables(found, args.worst))
         return 0

@@ -14,6 +14,7 @@ __all__ = ["BASE_KEY", "layers", "locate"]
 
 BASE_KEY = "_BASE_"
 _SUFFIXES = (".yaml", ".yml")
+_OF_TORCH = (".pt", ".pth", ".ckpt", ".bin", ".safetensors")  # weights, or objects that only code can read
 _MAX_BYTES = 1_000_000
 _MAX_FILES = 50
 
@@ -106,7 +107,9 @@ def _base(base: str, child: Path) -> Path:
 def _read(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file."""
     if path.suffix not in (*_SUFFIXES, ""):
-        raise ConfigError(f"suffix {path.suffix!r}: expected .yaml or .yml", file=str(path))
+        files = "; a network of PyTorch is taken as a file of torch.export (.pt2) or ONNX (.onnx)"
+        more = files if path.suffix.lower() in _OF_TORCH else ""
+        raise ConfigError(f"suffix {path.suffix!r}: expected .yaml or .yml{more}", file=str(path))
     try:
         with path.open("rb") as stream:
             raw = stream.read(_MAX_BYTES + 1)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ from oracle.errors import OracleError, WorkloadError
 from oracle.families import to_spec
 from oracle.measure.host import affinity, ranges
 from oracle.measure.measurement import Measurement
-from oracle.measure.steps import check_memory, check_workload, matmul_precision, step_of
+from oracle.measure.steps import check_memory, check_workload, first_line, matmul_precision, step_of
 from oracle.measure.stopwatch import Place, today
 from oracle.spec import NetSpec, Workload
 
 __all__ = ["measure", "resolve"]
+
+_ENOUGH = 3  # blocks: the fewest whose median one disturbed block does not move far
 
 
 def measure(
@@ -31,6 +34,7 @@ def measure(
     threads: int | None = None,
     clock: str = "wall",
     progress: Callable[[int, int], None] | None = None,
+    on_stop: Callable[[list[Measurement | None]], None] | None = None,
     **workload: Any,
 ) -> list[Measurement]:
     """Time networks with real weights on this host.
@@ -47,6 +51,9 @@ def measure(
         threads: CPU threads; torch's choice within the affinity if None.
         clock: wall; or cpu, for one thread on a busy host.
         progress: called with (done, total) blocks.
+        on_stop: called if measuring ends early, by Ctrl-C or an error, with what is known by then, in the order of
+            the networks: measurements that say how many repeats they had, None where those were fewer than three
+            (or than were asked for). What ended it is raised all the same.
         workload: fields of `oracle.Workload`, which replace the config's where given.
 
     Raises:
@@ -64,17 +71,14 @@ def measure(
     check_memory(jobs, device)
     with place.threaded():
         steps = [_prepared(net, job, place) for net, job in jobs]
-        samples = _interleaved(steps, [job for _, job in jobs], place, repeats, block_s, progress)
-    facts = {
-        "device": name or place.title,
-        "repeats": repeats,
-        "threads": place.threads,
-        "affinity": ranges(affinity()),
-        "clock": place.clock,
-        "torch": torch.__version__,
-        "date": today(),
-    }
-    return [_measurement(net, job, times, facts) for (net, job), times in zip(jobs, samples, strict=True)]
+        samples: list[list[float]] = [[] for _ in jobs]
+        try:
+            _interleave(samples, steps, jobs, place, repeats, block_s, progress)
+        except BaseException:
+            if on_stop is not None:
+                on_stop(_measurements(jobs, samples, min(repeats, _ENOUGH), name, place))
+            raise
+    return [item for item in _measurements(jobs, samples, repeats, name, place) if item is not None]
 
 
 def resolve(network: Any, **changes: Any) -> tuple[NetSpec, Workload]:
@@ -94,26 +98,53 @@ def _prepared(net: NetSpec, workload: Workload, place: Place) -> Callable[[], An
     return step
 
 
-def _interleaved(
+def _interleave(
+    samples: list[list[float]],
     steps: list[Callable[[], Any]],
-    workloads: list[Workload],
+    jobs: Sequence[tuple[NetSpec, Workload]],
     place: Place,
     repeats: int,
     block_s: float,
     progress: Callable[[int, int], None] | None,
-) -> list[list[float]]:
-    samples: list[list[float]] = [[] for _ in steps]
+) -> None:
+    """Add seconds per call to each network's samples, which whoever stops us half-way can still read."""
     numbers: list[int] = []
     total = repeats * len(steps)
     for repeat in range(repeats):
-        for index, (step, workload) in enumerate(zip(steps, workloads, strict=True)):
-            with matmul_precision(workload):
+        for index, (step, (net, workload)) in enumerate(zip(steps, jobs, strict=True)):
+            with _named(net, repeat), matmul_precision(workload):
                 if repeat == 0:
                     numbers.append(max(1, round(block_s / max(place.seconds(step), 1e-9))))
                 samples[index].append(place.seconds(step, numbers[index]))
             if progress is not None:
                 progress(repeat * len(steps) + index + 1, total)
-    return samples
+
+
+@contextmanager
+def _named(net: NetSpec, repeat: int) -> Iterator[None]:
+    """Say which network failed, once it had run already: out of memory, for one."""
+    try:
+        yield
+    except Exception as error:
+        raise OracleError(f"network={net.name!r} fails in repeat {repeat + 1}: {first_line(error)}") from error
+
+
+def _measurements(
+    jobs: Sequence[tuple[NetSpec, Workload]], samples: list[list[float]], enough: int, name: str | None, place: Place
+) -> list[Measurement | None]:
+    """What the blocks of each network say; None where they are too few."""
+    facts = {
+        "device": name or place.title,
+        "threads": place.threads,
+        "affinity": ranges(affinity()),
+        "clock": place.clock,
+        "torch": torch.__version__,
+        "date": today(),
+    }
+    return [
+        _measurement(net, job, times, facts) if len(times) >= enough else None
+        for (net, job), times in zip(jobs, samples, strict=True)
+    ]
 
 
 def _measurement(net: NetSpec, workload: Workload, times: list[float], facts: dict[str, Any]) -> Measurement:
@@ -124,5 +155,6 @@ def _measurement(net: NetSpec, workload: Workload, times: list[float], facts: di
         latency_ms=median,
         iqr_ms=high - low,
         min_ms=min(times) * 1e3,
+        repeats=len(times),
         **facts,
     )

@@ -15,7 +15,7 @@ from oracle.errors import OracleError, WorkloadError
 from oracle.measure.host import available_memory
 from oracle.spec import NetSpec, Workload
 
-__all__ = ["check_memory", "check_workload", "matmul_precision", "step_of"]
+__all__ = ["check_memory", "check_workload", "first_line", "matmul_precision", "step_of"]
 
 _SHARE = 0.9  # workspaces and the allocator's rounding are not part of a predicted peak
 
@@ -83,9 +83,9 @@ def step_of(net: NetSpec, workload: Workload, device: str, seed: int = 0) -> Cal
         step()  # compiles
     except Exception as error:
         if workload.runtime != "compiled":
-            raise OracleError(f"network={net.name!r} does not run on {device}: {_first(error)}") from error
+            raise OracleError(f"network={net.name!r} does not run on {device}: {first_line(error)}") from error
         raise OracleError(
-            f"network={net.name!r}: runtime='compiled': torch.compile fails here: {_first(error)}"
+            f"network={net.name!r}: runtime='compiled': torch.compile fails here: {first_line(error)}"
         ) from error
     return step
 
@@ -147,6 +147,7 @@ def _gib(size: float) -> str:
     return f"{size / 2**30:.3g}"
 
 
-def _first(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What an error of torch says first, for a message of one line."""
     lines = str(error).strip().splitlines()
     return lines[0][:300] if lines else type(error).__name__

@@ -72,13 +72,22 @@ def calibration_for(device: Device, workload: Workload, own: Iterable[Calibratio
         raise WorkloadError(f"{asked}: the calibration given for device={device.name!r} is of {there}")
     found = found or _shipped(device, workload.with_(batch_size=1))
     if found is None:
-        names = sorted(shipped("calibrations"))
-        near = [name for name in names if name.split(".")[0] in (device.name, device.kind)] or names
+        near = _nearest(device, workload)
+        there = f"there are {', '.join(near)}; " if near else ""
         raise WorkloadError(
-            f"{asked}: no calibration of device={device.name!r} and no prior of its kind, {device.kind}; "
-            f"there are {', '.join(near)}"
+            f"{asked}: no calibration of device={device.name!r} and no prior of its kind, {device.kind}, in any dtype; "
+            f"{there}`oracle calibrate` makes one of measurements"
         )
     return found
+
+
+def _nearest(device: Device, workload: Workload, most: int = 3) -> list[str]:
+    """The shipped calibrations of a device and its kind, those that differ least from a workload first."""
+    asked = (device.name, workload.runtime, workload.mode, workload.dtype, workload.layout)
+    known = [name.split(".") for name in shipped("calibrations")]
+    own = [words for words in known if words[0] in (device.name, device.kind)]
+    own.sort(key=lambda words: sum(word != other for word, other in zip(words, asked, strict=True)))
+    return [f"{name} ({', '.join(words)})" for name, *words in own[:most]]
 
 
 def is_of(calibration: Calibration, workload: Workload) -> bool:

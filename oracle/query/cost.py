@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any, NamedTuple
 
 from oracle._frozen import Frozen
@@ -145,6 +146,12 @@ class Cost(Shown):
     _kernels: Mapping[str, Any] = field(repr=False, compare=False)
     _counted: Any = field(repr=False, compare=False)
     origin: Origin | None = None
+
+    def __repr__(self) -> str:
+        line: str = import_module("oracle.report.captions").cost_line(
+            self
+        )  # the room of numbers for people comes later
+        return line
 
     @property
     def intensity(self) -> float:

@@ -10,14 +10,17 @@ from oracle.spec import Workload
 
 if TYPE_CHECKING:
     from oracle.counting.memory import PeakMemory
+    from oracle.measure import Measurement
     from oracle.query import Cost, DeviceTime, Fit
     from oracle.query.calibrated import Trust
 
 __all__ = [
+    "cost_line",
     "count_caption",
     "held",
     "memory_caption",
     "origin_caption",
+    "spread_note",
     "time_caption",
     "titled",
     "trust_caption",
@@ -25,6 +28,39 @@ __all__ = [
 ]
 
 _TEXTBOOK = "Times: textbook roofline, a lower bound (full peaks, free launches, cold cache)"
+_UNSTEADY = 0.2  # of the median: what is fitted to more is fitted to what else the host did
+_NAMED = 5
+
+
+def cost_line(cost: Cost) -> str:
+    """A cost in a line, for people who look at it in Python: `Cost('R-56', batch_size=1, float32, ...: ...)`."""
+    workload = cost.workload
+    words = [workload.dtype, workload.mode, workload.runtime]
+    words += [word for word, usual in ((workload.layout, "nchw"), (cost.convention, "oracle")) if word != usual]
+    counts = []
+    work = (cost.flops, "FLOPs") if cost.macs is None else (cost.macs, "MACs")  # some conventions know no MACs
+    for count, name in (work, (cost.params, " params")):
+        if count is not None:
+            unit, scale = prefix([count], name)
+            counts.append(f"{aligned([count], scale)[0]} {unit.strip()}")
+    times = [f"{name} {aligned([ms])[0]} ms" for name, ms in cost.latency_ms.items()]
+    if len(times) > _NAMED:
+        times[_NAMED:] = [f"and {len(times) - _NAMED} devices more"]
+    return f"Cost({cost.name!r}, batch_size={workload.batch_size}, {', '.join(words)}: {', '.join(counts + times)})"
+
+
+def spread_note(found: Sequence[Measurement]) -> str:
+    """Which measurements vary too much to be trusted, the worst first; "" if none does."""
+    spreads = [(item.spread or 0.0, item.network) for item in found if (item.spread or 0.0) > _UNSTEADY]
+    if not spreads:
+        return ""
+    worst = sorted(spreads, reverse=True)
+    names = [f"{network} {100 * spread:.0f} %" for spread, network in worst[:_NAMED]]
+    names += [f"and {len(worst) - _NAMED} more"] if len(worst) > _NAMED else []
+    return (
+        f"spread (iqr_ms / latency_ms) above {100 * _UNSTEADY:.0f} % in {len(worst)} of {len(found)} measurements "
+        f"({', '.join(names)}): something else kept the host busy; measure again, or with --threads 1 --clock cpu"
+    )
 
 
 def titled(what: str, places: Sequence[str]) -> str:

@@ -8,13 +8,15 @@ import json
 import math
 import os
 import secrets
-from collections.abc import Iterable, Mapping
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from oracle.errors import OracleError
 
-__all__ = ["finite", "to_csv", "to_json", "write_bytes", "write_text"]
+__all__ = ["check_writable", "finite", "to_csv", "to_json", "write_bytes", "write_text"]
 
 
 def to_json(data: Mapping[str, Any]) -> str:
@@ -56,13 +58,31 @@ def write_text(path: str | Path, text: str) -> None:
 
 def write_bytes(path: str | Path, content: bytes) -> None:
     """The same for what is no text, such as a figure."""
-    try:
+    with _refused(path):
         target = Path(path)
-        if target.exists() and not target.is_file() and not target.is_dir():
+        if _is_special(target):
             with target.open("wb") as stream:
                 stream.write(content)
         else:
             _replace(target.resolve(), content)
+
+
+def check_writable(path: str | Path) -> None:
+    """Complain of a file that `write_text` would refuse, before there is anything to write.
+
+    Raises:
+        OracleError: as `write_text`.
+    """
+    with _refused(path):
+        if not _is_special(Path(path)):
+            _check(Path(path).resolve())
+
+
+@contextmanager
+def _refused(path: str | Path) -> Iterator[None]:
+    """What the system says against a file, as an error of ours."""
+    try:
+        yield
     except BrokenPipeError:
         raise
     except (OSError, ValueError) as error:
@@ -70,12 +90,25 @@ def write_bytes(path: str | Path, content: bytes) -> None:
         raise OracleError(f"output={str(path)!r} cannot be written: {reason}") from None
 
 
-def _replace(target: Path, content: bytes) -> None:
+def _is_special(target: Path) -> bool:
+    """A device or a pipe: there, and no file to be replaced."""
+    return target.exists() and not target.is_file() and not target.is_dir()
+
+
+def _check(target: Path) -> None:
     if target.is_dir():
         raise IsADirectoryError(None, "it is a directory")
-    exists = target.exists()
-    if exists and not os.access(target, os.W_OK):  # renaming onto it would not ask
+    if target.exists() and not os.access(target, os.W_OK):  # renaming onto it would not ask
         raise PermissionError(None, "it is write-protected")
+    if not stat.S_ISDIR(target.parent.stat().st_mode):
+        raise NotADirectoryError(None, "it is below a file")
+    if not os.access(target.parent, os.W_OK):
+        raise PermissionError(None, "its directory is write-protected")
+
+
+def _replace(target: Path, content: bytes) -> None:
+    _check(target)
+    exists = target.exists()
     temporary = target.with_name(f".{target.name[:80]}.{secrets.token_hex(4)}.tmp")
     try:
         with temporary.open("xb") as stream:

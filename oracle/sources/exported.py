@@ -9,6 +9,7 @@ Reading such a file loads its weights and may run code that is in it: open those
 
 from __future__ import annotations
 
+import logging
 import types
 import warnings
 from collections.abc import Callable, Iterator
@@ -31,6 +32,7 @@ from oracle.trace.meta import empty_twin
 
 __all__ = ["Exported", "open_exported"]
 
+_LOGGERS = ("torch.export", "torch.export.pt2_archive._package", "torch._export.serde.serialize")
 _CHECKS = ("_assert", "sym_constrain")  # operators that only look
 
 
@@ -43,12 +45,15 @@ def open_exported(reference: Reference) -> Opened:
     path = Path(reference.name)
     if not path.is_file():
         raise OracleError(f"network={reference.text!r}: no such file")
+    log = _Silence()
     try:
-        with guest(), warnings.catch_warnings():
+        with guest(), log, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             program = torch.export.load(path)
     except Exception as error:
-        raise OracleError(f"network={reference.text!r}: not a file of torch.export: {said(error)}") from error
+        # of some archives torch logs the reason, and raises that it has logged it
+        cause = (log.cause if "warnings above" in str(error) else None) or error
+        raise OracleError(f"network={reference.text!r}: not a file of torch.export: {said(cause)}") from error
     examples = [item for item in pytree.tree_leaves(program.example_inputs) if isinstance(item, torch.Tensor)]
     shapes = [node.meta["val"].shape for node in _given(program)]
     if len(examples) != len(shapes):
@@ -56,6 +61,27 @@ def open_exported(reference: Reference) -> Opened:
     free = tuple(frozenset(i for i, size in enumerate(shape) if not isinstance(size, int)) for shape in shapes)
     inputs = tuple(InputSpec(tuple(x.shape), str(x.dtype).removeprefix("torch.")) for x in examples)
     return Opened(Exported(program), inputs, "file", (), free)
+
+
+class _Silence(logging.Filter):
+    """While entered, what torch.export logs is kept from the terminal, but for the first error among it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cause: BaseException | None = None
+
+    def __enter__(self) -> None:
+        for name in _LOGGERS:
+            logging.getLogger(name).addFilter(self)
+
+    def __exit__(self, *_: object) -> None:
+        for name in _LOGGERS:
+            logging.getLogger(name).removeFilter(self)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """None gets through."""
+        self.cause = self.cause or (record.exc_info[1] if record.exc_info else None)
+        return False
 
 
 class _Ref(NamedTuple):

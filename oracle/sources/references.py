@@ -13,7 +13,7 @@ __all__ = ["FILES", "ZOOS", "Reference", "is_reference", "parse_reference"]
 
 ZOOS = ("torchvision", "timm")
 FILES = {".pt2": "pt2", ".onnx": "onnx"}
-_CALL = re.compile(r"(?P<room>[A-Za-z_]\w*(\.[A-Za-z_]\w*)*):(?P<name>[A-Za-z_][\w.\-]*)(?P<call>\(.*\))?", re.DOTALL)
+_CALL = re.compile(r"(?P<room>[A-Za-z_]\w*(\.[A-Za-z_]\w*)*):(?P<name>[A-Za-z_][\w.\-]*)(?P<call>\(.*)?", re.DOTALL)
 
 
 class Reference(NamedTuple):
@@ -50,7 +50,7 @@ def parse_reference(text: str | Path) -> Reference:
     """Take a reference apart. Arguments are literals, and nothing is run.
 
     Raises:
-        OracleError: it is none, or its arguments are not literals.
+        OracleError: it is none, or no valid call, or its arguments are not literals.
     """
     text = str(text)
     if _suffix(text) in FILES:
@@ -67,12 +67,18 @@ def _arguments(text: str, call: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments of a call: `(3, act="relu")`."""
     try:
         node: Any = ast.parse("f" + call, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise OracleError(
+            f"network={text!r}: no valid call; expected package.module:callable(args), such as "
+            'nets.mine:make(32, act="relu")'
+        ) from None
+    try:
         plain = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)  # one call, not `f(1)(2)`
         names = [word.arg for word in node.keywords] if plain else []
         if plain and all(names) and len(set(names)) == len(names):
             args = tuple(ast.literal_eval(item) for item in node.args)
             return args, {word.arg: ast.literal_eval(word.value) for word in node.keywords}
-    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
+    except (ValueError, TypeError, RecursionError, MemoryError):
         pass
     raise OracleError(f'network={text!r}: its arguments must be literals, such as (32, act="relu", sizes=[3, 5])')
 

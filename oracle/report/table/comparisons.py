@@ -110,7 +110,8 @@ def measurement_tables(
     times = [time for cost in costs for time in cost.times.values()]
     first = found[0]
     host = f"threads: {first.threads} on CPUs {first.affinity}, {first.clock} clock, torch {first.torch}"
-    notes = [f"Median of {first.repeats} blocks of calls; spread: interquartile range over median; {host}."]
+    blocks = " or ".join(map(str, sorted({item.repeats for item in found})))  # several where a run was interrupted
+    notes = [f"Median of {blocks} blocks of calls; spread: interquartile range over median; {host}."]
     if times:
         errors = [time.latency_ms / ms - 1 for time, ms in zip(times, measured, strict=True)]
         columns += [

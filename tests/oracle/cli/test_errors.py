@@ -30,6 +30,12 @@ FILES = {
         "ANYNET",
     ),
     "code.py": ("import os\n", "Python configs are refused"),
+    "net.pt": (
+        "",
+        "suffix '.pt': expected .yaml or .yml; a network of PyTorch is taken as a file of torch.export (.pt2)",
+    ),
+    "net.PTH": ("", "taken as a file of torch.export (.pt2) or ONNX (.onnx)"),
+    "net.toml": ("", "suffix '.toml': expected .yaml or .yml\n"),
     "board.yaml": ("TITLE: T\n", "TITLE: unknown section"),
 }
 
@@ -57,6 +63,14 @@ ARGUMENTS = [
     (["score", "R-56", "--format", "xml"], "argument --format: invalid choice: 'xml'"),
     (["score", "R-56", "-o", "no/such/folder.csv"], "output='no/such/folder.csv' cannot be written"),
     (["score", "R-56", "-o", "."], "output='.' cannot be written: it is a directory"),
+    (["score", "R-56", "-o", "s.xlsx"], "output='s.xlsx': suffix 'xlsx': expected a name that ends in csv, json, txt"),
+    (["rank", "R-56", "R-110", "-d", "t4", "-o", "s.parquet"], "expected a name that ends in csv, json, txt"),
+    (["measure", "R-56", "-o", "m.yaml"], "expected a name that ends in csv, json, txt"),
+    (["report", "R-56", "-o", "page.pdf"], "output='page.pdf': suffix 'pdf': expected a name that ends in html, htm"),
+    (["probe", "-o", "host.json"], "output='host.json': suffix 'json': expected a name that ends in yaml, yml"),
+    (["calibrate", "-d", "t4", "--measurements", "m.csv", "-o", "my.csv"], "expected a name that ends in yaml, yml"),
+    (["validate", "-d", "t4", "--measurements", "m.csv", "-o", "v.gif"], "ends in csv, json, txt, svg, png, pdf"),
+    (["score", "mypkg.nets:Net("], "network='mypkg.nets:Net(': no valid call; expected package.module:callable(args)"),
     (["score", "."], ".: no YAML file in this directory"),
     (["ops", "R-56", "R-110"], "unrecognized arguments: R-110"),
 ]
@@ -108,6 +122,14 @@ def test_a_failed_score_leaves_the_file_alone(run: Run, tmp_path: Path) -> None:
     complaint_of(run, "score", "R-56", "gone.yaml", "-o", "kept.csv")
     assert kept.read_text(encoding="utf-8") == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["kept.csv"]
+
+
+@pytest.mark.parametrize("name", ["out.xlsx", "no/out.csv", "."])
+def test_a_file_that_cannot_be_written_is_found_before_the_work(
+    run: Run, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("oracle.query.resolve", lambda *_, **__: pytest.fail("work was begun"))
+    assert "output=" in complaint_of(run, "score", "R-56", "-o", name)
 
 
 def test_an_interrupt_is_quiet(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

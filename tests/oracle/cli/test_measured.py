@@ -111,6 +111,7 @@ def test_validate_as_data(run: Run, table: Path) -> None:
         ),
         (("score", "R-56", "-d", "t4", "--model", "magic"), "magic"),
         (("measure", "R-56", "--model", "calibrated"), "a prediction needs --device-file"),
+        (("measure", "torchvision:resnet50"), "network='torchvision:resnet50': measuring takes configs"),
         (("measure", "R-56", "--on", "abacus"), "device='abacus' is not on this host"),
         (("probe", "--on", "abacus"), "device='abacus' is not on this host"),
         (("probe", "--seconds", "0"), "seconds=0.0"),
@@ -203,6 +204,92 @@ def test_measurements_name_networks_so_that_they_are_found_again(
     data = json.loads(run("measure", "mine.yaml", "-b", "4", "--format", "json").out)
     assert [row["latency_ms"] for row in data["measurements"]] == ["2"]
     assert "Predicted" not in run("measure", "mine.yaml", "-b", "4").out
+
+
+@pytest.fixture
+def interrupted(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, BaseException], None]:
+    """Let measuring end after a number of blocks, which take 2 ms a call."""
+
+    def install(blocks: int, stop: BaseException) -> None:
+        left = [0.002] * blocks
+
+        def seconds(_place: Any, _step: Any, number: int = 1) -> float:
+            if number > 1:  # a block; one call finds out how many fill it
+                if not left:
+                    raise stop
+                left.pop()
+            return 0.002
+
+        monkeypatch.setattr(sys.modules["oracle.measure.stopwatch"].Place, "seconds", seconds)
+
+    return install
+
+
+def test_an_interrupt_keeps_what_is_measured(
+    run: Run, tmp_path: Path, interrupted: Callable[[int, BaseException], None]
+) -> None:
+    interrupted(7, KeyboardInterrupt())
+    done = run("measure", "R-56", "R-110", "--device-file", "i9-10940x", "-o", "m.csv")
+    assert done.code == 130
+    assert done.err == "oracle: warning: interrupted: kept 2 of 2 networks, 3 or 4 of 10 repeats each\n"
+    assert "Median of 3 or 4 blocks" in done.out
+    assert [(item.network, item.repeats) for item in read_measurements("m.csv")] == [("R-56", 4), ("R-110", 3)]
+    interrupted(5, KeyboardInterrupt())
+    done = run("measure", "R-56", "R-110", "-o", "m.csv")
+    assert (done.code, "kept 1 of 2 networks, 3 of 10 repeats each" in done.err) == (130, True)
+    assert [(item.network, item.repeats) for item in read_measurements("m.csv")] == [("R-56", 3)]
+    before = (tmp_path / "m.csv").read_bytes()
+    interrupted(4, KeyboardInterrupt())
+    done = run("measure", "R-56", "R-110", "-o", "m.csv")
+    assert (done.code, done.out, done.err.count("\n")) == (130, "", 1)
+    assert "no network had enough finished repeats, nothing is kept" in done.err
+    assert (tmp_path / "m.csv").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["m.csv"]
+
+
+def test_rows_that_vary_are_named_where_they_are_made_and_where_they_are_fitted(
+    run: Run, table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = read_measurements(table)
+    shaken = [replace(item, iqr_ms=share * item.latency_ms) for item, share in zip(rows, (0.5, 0.1), strict=False)]
+    other = replace(rows[0], device="t4", iqr_ms=9 * rows[0].latency_ms)  # of no interest to a fit of another device
+    write_measurements(table, [*shaken, *rows[2:], other])
+    said = "in 1 of 5 measurements (R-56 50 %): something else kept the host busy"
+    done = run("calibrate", "-d", "rtx-4090", "--measurements", "m.csv", "-o", "my.yaml")
+    assert (done.code, done.err.count("\n"), said in done.err) == (0, 1, True)
+    assert "Fitted to 5 measurements" in done.out
+    assert "m.csv (unstated)" in done.out
+
+    monkeypatch.setattr(oracle, "measure", lambda *_, **__: shaken)
+    done = run("measure", "R-56", "R-110", "--format", "csv")
+    assert (done.code, done.err.count("\n")) == (0, 1)
+    assert "above 20 % in 1 of 2 measurements (R-56 50 %)" in done.err
+    assert done.out.startswith("network,")
+
+
+def test_an_error_half_way_keeps_what_is_measured(run: Run, interrupted: Callable[[int, BaseException], None]) -> None:
+    interrupted(5, RuntimeError("out of memory"))
+    done = run("measure", "R-56", "R-110", "--format", "csv")
+    assert (done.code, len(done.lines)) == (2, 2)
+    said = "network='R-110' fails in repeat 3: out of memory; kept 1 of 2 networks, 3 of 10 repeats each"
+    assert done.err == f"oracle: error: {said}\n"
+    interrupted(1, RuntimeError("out of memory"))
+    done = run("measure", "R-56", "R-110")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == "oracle: error: network='R-110' fails in repeat 1: out of memory\n"
+
+
+def test_an_interrupt_while_operators_are_profiled_keeps_the_networks(
+    run: Run, monkeypatch: pytest.MonkeyPatch, interrupted: Callable[[int, BaseException], None]
+) -> None:
+    def profiled(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    interrupted(99, KeyboardInterrupt())
+    monkeypatch.setattr(sys.modules["oracle.measure"], "measure_operators", profiled)
+    done = run("measure", "R-56", "--operators", "3", "--format", "csv")
+    assert (done.code, len(done.lines)) == (130, 2)
+    assert "interrupted: kept 1 of 1 networks, 10 of 10 repeats each" in done.err
 
 
 def test_probe_writes_a_device_file(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

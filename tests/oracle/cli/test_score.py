@@ -191,13 +191,20 @@ def test_a_failure_while_scoring_names_the_network_too(run: Run) -> None:
     assert done.err.startswith("oracle: error: ResNet-50: device='p4' has no matrix peak")
 
 
-@pytest.mark.parametrize(("suffix", "starts"), [("json", "{"), ("csv", "network,"), ("txt", "Per call")])
+@pytest.mark.parametrize(("suffix", "starts"), [("json", "{"), ("CSV", "network,"), ("txt", "Per call")])
 def test_a_files_suffix_chooses_the_format(run: Run, tmp_path: Path, suffix: str, starts: str) -> None:
     done = run("score", "R-56", "-o", f"out.{suffix}")
     assert (done.code, done.out, done.err) == (0, "", "")
     assert (tmp_path / f"out.{suffix}").read_text(encoding="utf-8").startswith(starts)
     assert run("score", "R-56", "-o", f"out.{suffix}", "--format", "json").code == 0
     assert json.loads((tmp_path / f"out.{suffix}").read_text(encoding="utf-8"))["networks"]
+
+
+def test_a_file_without_a_suffix_is_a_table_and_a_format_asked_for_may_have_any(run: Run, tmp_path: Path) -> None:
+    assert run("score", "R-56", "-o", "out").code == 0
+    assert (tmp_path / "out").read_text(encoding="utf-8").startswith("Per call")
+    assert run("score", "R-56", "-o", "out.log", "--format", "csv").code == 0
+    assert (tmp_path / "out.log").read_text(encoding="utf-8").startswith("network,")
 
 
 def test_a_dash_as_file_is_standard_output(run: Run, tmp_path: Path) -> None:

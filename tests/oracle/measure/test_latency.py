@@ -7,7 +7,7 @@ import torch
 
 import oracle
 from oracle.errors import OracleError
-from oracle.measure import latency, measure, places, steps
+from oracle.measure import latency, measure, places, steps, stopwatch
 from oracle.spec import NetSpec, Workload
 
 
@@ -72,6 +72,45 @@ def test_the_order_is_interleaved(monkeypatch: pytest.MonkeyPatch) -> None:
     measure([small("R-56"), small("R-110")], repeats=3, block_s=0, threads=1)
     turns = [name for name, before in zip(ran, ["", *ran], strict=False) if name != before]
     assert turns[-4:] == ["R-56", "R-110", "R-56", "R-110"]
+
+
+def scripted(monkeypatch: pytest.MonkeyPatch, script: list[Any]) -> None:
+    """Let the stopwatch say what a script says, one network after the other; an exception in it is raised."""
+    left = iter(script)
+
+    def seconds(*_: Any) -> float:
+        said = next(left)
+        if isinstance(said, BaseException):
+            raise said
+        return float(said)
+
+    monkeypatch.setattr(stopwatch.Place, "seconds", seconds)
+    monkeypatch.setattr(latency, "step_of", lambda *_: lambda: None)
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), RuntimeError("out of memory\nand more")])
+def test_what_ends_early_hands_over_what_it_has(monkeypatch: pytest.MonkeyPatch, stop: BaseException) -> None:
+    first = [9, 0.001, 9, 0.002]  # one call to find the number of calls, then the first block of each
+    scripted(monkeypatch, [*first, 0.002, 0.003, 0.009, stop])
+    kept: list[Any] = []
+    with pytest.raises((KeyboardInterrupt, OracleError)) as raised:
+        measure([small("R-56"), small("R-110")], repeats=9, name="bench", on_stop=kept.extend)
+    if isinstance(stop, RuntimeError):
+        assert str(raised.value) == "network='R-110' fails in repeat 3: out of memory"
+    found, missing = kept
+    assert missing is None
+    assert (found.network, found.device, found.repeats) == ("R-56", "bench", 3)
+    assert (found.latency_ms, found.min_ms, found.iqr_ms) == pytest.approx((2, 1, 4))  # of 1, 2 and 9
+
+
+def test_no_more_repeats_are_enough_than_were_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    scripted(monkeypatch, [9, 0.001, KeyboardInterrupt()])
+    kept: list[Any] = []
+    with pytest.raises(KeyboardInterrupt):
+        measure([small("R-56"), small("R-110")], repeats=1, on_stop=kept.extend)
+    assert [item and item.repeats for item in kept] == [1, None]
+    scripted(monkeypatch, [9, 0.001])
+    measure(small("R-56"), repeats=1, on_stop=lambda _: pytest.fail("nothing ended early"))
 
 
 def test_threads_and_torch_settings_are_as_before() -> None:

@@ -13,7 +13,7 @@ import oracle
 from oracle.calibration import Calibration, load_calibration, save_calibration
 from oracle.cli._flags import _SELECTION, add_model
 from oracle.errors import DeviceError, WorkloadError
-from oracle.query.calibrated import MODELS
+from oracle.query.calibrated import MODELS, calibration_for
 from oracle.roofline import Efficiency
 from oracle.spec import Workload
 
@@ -100,7 +100,13 @@ def test_a_calibration_as_a_file_and_in_a_ranking(tmp_path: Path) -> None:
     [
         ({"model": "magic"}, "model='magic': expected one of roofline, calibrated"),
         ({"model": "calibrated", "runtime": "engine"}, "no calibration of device='t4' and no prior of its kind"),
-        ({"model": "calibrated", "runtime": "engine"}, ", t4.eager.inference.float32.nchw"),
+        (
+            {"model": "calibrated", "runtime": "engine"},
+            (
+                "datacenter-gpu, in any dtype; there are t4 (eager, inference, float32, nchw), datacenter-gpu (eager, "
+                "inference, float32, nchw); `oracle calibrate` makes one of measurements"
+            ),
+        ),
         ({"model": "roofline", "calibrations": [HALF]}, "uses no calibration"),
         ({"model": "calibrated", "calibrations": [replace(HALF, device="p4")]}, "device='p4': the devices are t4"),
         ({"model": "calibrated", "calibrations": [HALF], "mode": "training"}, "is of eager inference"),
@@ -110,6 +116,30 @@ def test_no_model_steps_in_for_another(words: dict[str, object], complaint: str)
     with pytest.raises(WorkloadError) as caught:
         oracle.score("R-56", ["t4"], **words)  # type: ignore[arg-type]
     assert complaint in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("device", "words", "there"),
+    [
+        ("edge-tpu", {"runtime": "engine"}, ""),  # nobody measured an accelerator
+        (
+            "rtx-4090",
+            {"runtime": "compiled", "mode": "training", "dtype": "float16"},
+            (
+                "there are rtx-4090 (compiled, inference, float16, nchw), consumer-gpu (compiled, inference, float16, nchw), "
+                "consumer-gpu (eager, training, float16, nchw); "
+            ),
+        ),
+    ],
+)
+def test_only_the_nearest_calibrations_are_listed(device: str, words: dict[str, str], there: str) -> None:
+    workload, place = Workload(**words), oracle.load_device(device)
+    with pytest.raises(WorkloadError) as caught:
+        calibration_for(place, workload)
+    assert str(caught.value) == (
+        f"runtime={workload.runtime!r}, mode={workload.mode!r}: no calibration of device={device!r} and no prior of its "
+        f"kind, {place.kind}, in any dtype; {there}`oracle calibrate` makes one of measurements"
+    )
 
 
 def test_a_file_that_is_no_calibration(tmp_path: Path) -> None:

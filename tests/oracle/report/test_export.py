@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import oracle
 from oracle.errors import OracleError
-from oracle.report.export import to_csv, to_json, write_text
+from oracle.report.export import check_writable, to_csv, to_json, write_text
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 
@@ -106,14 +106,24 @@ def test_a_link_is_followed(tmp_path: Path) -> None:
     ("name", "reason"),
     [
         ("no/such/file", "No such file or directory"),
+        ("file/below", "it is below a file"),
         (".", "it is a directory"),
         ("x" * 300, "File name too long"),
         ("a\0b", "null"),
     ],
 )
 def test_what_cannot_be_written_is_an_error_for_people(tmp_path: Path, name: str, reason: str) -> None:
-    with pytest.raises(OracleError, match=f"cannot be written: .*{reason}"):
-        write_text(tmp_path / name, "x")
+    (tmp_path / "file").touch()
+    for call in (check_writable, lambda path: write_text(path, "x")):
+        with pytest.raises(OracleError, match=f"cannot be written: .*{reason}"):
+            call(tmp_path / name)
+
+
+def test_what_can_be_written_is_not_touched_by_asking(tmp_path: Path) -> None:
+    (tmp_path / "old").write_text("old", encoding="utf-8")
+    for name in ("old", "new", os.devnull):
+        check_writable(tmp_path / name)
+    assert [path.read_text(encoding="utf-8") for path in tmp_path.iterdir()] == ["old"]
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names on this system")

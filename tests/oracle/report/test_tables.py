@@ -8,8 +8,9 @@ from types import MappingProxyType
 import pytest
 
 import oracle
+from oracle.measure import Measurement
 from oracle.query import Cost
-from oracle.report.captions import count_caption, time_caption, workload_caption
+from oracle.report.captions import count_caption, spread_note, time_caption, workload_caption
 from oracle.report.console import text_of
 from oracle.report.rows import cost_rows, ranking_rows
 from oracle.report.table import cost_tables, ranking_tables
@@ -111,3 +112,37 @@ def test_a_ranking_by_quality_says_so() -> None:
         ("R-56", 0.94, False),
         ("R-110", 0.93, True),
     ]
+
+
+def test_a_cost_in_python_is_one_line() -> None:
+    cost = oracle.score("ResNet-50", ["t4", "rtx-4090"])
+    t4, rtx = cost.latency_ms.values()
+    assert repr(cost) == (
+        "Cost('ResNet-50', batch_size=1, float32, inference, eager: 4.089 GMACs, 25.56 M params, "
+        f"t4 {t4:.3f} ms, rtx-4090 {rtx:.4f} ms)"
+    )
+    assert repr([cost, cost]) == f"[{cost!r}, {cost!r}]"
+
+
+def test_the_line_of_a_cost_tells_apart_what_is_unusual_and_leaves_out_what_is_not_known() -> None:
+    cost = oracle.score("R-56", layout="nhwc", batch_size=8, mode="training", convention="note")
+    assert repr(cost).startswith("Cost('R-56', batch_size=8, float32, training, eager, nhwc, note: ")
+    assert "MACs" not in repr(cost)
+    assert "FLOPs" in repr(cost)
+    devices = ["t4", "p4", "l4", "a10", "a10g", "rtx-4090", "rtx-3090"]
+    assert repr(oracle.score("R-56", devices)).endswith(" ms, and 2 devices more)")
+
+
+def measured(network: str, spread: float | None) -> Measurement:
+    return Measurement(network, "t4", oracle.Workload(), 2.0, None if spread is None else 2 * spread)
+
+
+def test_measurements_that_vary_are_named_the_worst_first() -> None:
+    calm = [measured("a", 0.1), measured("b", 0.2), measured("c", None)]
+    assert spread_note(calm) == ""
+    assert spread_note([]) == ""
+    note = spread_note([*calm, measured("d", 0.55), measured("e", 4.29)])
+    assert note.startswith("spread (iqr_ms / latency_ms) above 20 % in 2 of 5 measurements (e 429 %, d 55 %): ")
+    many = spread_note([measured(f"n{index}", 0.3) for index in range(30)])
+    assert many.count("30 %") == 5
+    assert "and 25 more)" in many

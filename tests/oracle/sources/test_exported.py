@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -79,10 +81,41 @@ def test_inputs_that_are_numbers_and_outputs_in_a_nest(tmp_path: Path) -> None:
     assert fields(profile(found.module, *found.args)) == fields(profile(Several(), x, 0.5, y))
 
 
+@pytest.fixture
+def logged() -> Iterator[list[logging.LogRecord]]:
+    """What torch.export would show on the terminal: with tracebacks, of files that it cannot read."""
+    found: list[logging.LogRecord] = []
+
+    class Shown(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            found.append(record)
+
+    handler = Shown()
+    logging.getLogger("torch.export").addHandler(handler)
+    yield found
+    logging.getLogger("torch.export").removeHandler(handler)
+
+
 @pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04 no zip"])
-def test_a_file_that_is_none(content: bytes | None, tmp_path: Path) -> None:
+def test_a_file_that_is_none(content: bytes | None, tmp_path: Path, logged: list[Any]) -> None:
     path = tmp_path / "x.pt2"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(OracleError, match=r"no such file|not a file of torch\.export"):
+    with pytest.raises(OracleError, match=r"no such file|not a file of torch\.export: BadZipFile"):
         open_source(path)
+    assert not logged
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_broken_file_says_why_in_one_line(tmp_path: Path, logged: list[Any]) -> None:
+    whole = Path(save(Net(), tmp_path / "n.pt2", torch.randn(2, 3, 8, 8)))
+    (tmp_path / "half.pt2").write_bytes(whole.read_bytes()[:2000])
+    torch.save(Net().state_dict(), tmp_path / "weights.pt2")
+    logged.clear()
+    for name, reason in (("half", "BadZipFile"), ("weights", "failed locating file")):
+        with pytest.raises(OracleError, match=rf"not a file of torch\.export: .*{reason}") as raised:
+            open_source(tmp_path / f"{name}.pt2")
+        assert "warnings above" not in str(raised.value)
+        assert "\n" not in str(raised.value)
+    assert not logged
+    assert not logging.getLogger("torch.export").filters

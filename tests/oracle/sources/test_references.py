@@ -72,16 +72,21 @@ def test_parts() -> None:
         "(**{})",
         "(*[1])",
         "(1)(2)",
-        "(",
         "(x=1, x=2)",
         "(1 if 2 else 3)",
-        "(" * 300 + ")" * 300,
         "(__import__)",
     ],
 )
 def test_arguments_are_literals(call: str) -> None:
     with pytest.raises(OracleError, match=r"literals|expected"):
         parse_reference(f"a:f{call}")
+
+
+@pytest.mark.parametrize("call", ["(", "(3", "(3))", "(3]", "(3) more", "(x=)", "(" * 300 + ")" * 300, "(\0)"])
+def test_what_is_no_valid_call_says_so(call: str) -> None:
+    assert is_reference(f"a.b:f{call}")
+    with pytest.raises(OracleError, match=r"^network='a\.b:f\(.*: no valid call; expected package\.module:callable"):
+        parse_reference(f"a.b:f{call}")
 
 
 _LITERALS = st.recursive(

@@ -105,6 +105,8 @@ def test_from_run_to_a_scored_winner(study: Callable[..., Path], capsys: Capture
     exported = json.loads(Path("study.json").read_text())
     assert exported["plan"]["CONSTRAINTS"] == ["params <= 20e3"]
     assert len(exported["trials"]) == len(rows)
+    assert main(["export", "tiny", "-o", "trials.parquet"]) == 2
+    assert "suffix 'parquet': expected a name that ends in csv, json, txt" in capsys.readouterr().err
     assert main(["trials", "tiny"]) == 0
     assert "rejected" in capsys.readouterr().out
 

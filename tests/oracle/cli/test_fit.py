@@ -1,0 +1,45 @@
+"""`oracle fit` on devices that state their memory, and on those that do not."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import oracle
+
+Run = Callable[..., Any]
+
+WORDS = ("--mode", "inference", "--dtype", "float16")
+
+
+def test_rows_are_those_of_python(run: Run) -> None:
+    done = run("fit", "R-56", "-d", "t4", *WORDS, "--format", "csv")
+    (row,) = csv.DictReader(io.StringIO(done.out))
+    (found,) = oracle.fit("R-56", ["t4"], modes=["inference"], dtype="float16")
+    assert (done.code, done.err) == (0, "")
+    assert (int(row["batch_size"]), int(row["peak_memory_bytes"])) == (found.batch_size, found.peak_memory_bytes)
+
+
+@pytest.mark.parametrize("flags", [(), ("--keep-going",)])
+def test_a_device_without_a_memory_size_is_named_beside_the_rows_of_the_others(
+    run: Run, flags: tuple[str, ...]
+) -> None:
+    done = run("fit", "R-56", "R-110", "-d", "raspberry-pi-4", "-d", "t4", *WORDS, *flags, "--format", "json")
+    assert done.code == 2
+    assert [(item["network"], item["device"]) for item in json.loads(done.out)["fits"]] == [
+        ("R-56", "t4"),
+        ("R-110", "t4"),
+    ]
+    assert done.err.startswith("oracle: error: device='raspberry-pi-4' states no memory size: it has no row; ")
+    assert done.err.count("\n") == 1
+
+
+def test_where_no_device_states_one_nothing_is_printed(run: Run) -> None:
+    done = run("fit", "R-56", "-d", "raspberry-pi-4", *WORDS)
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert "device='raspberry-pi-4' states no memory size" in done.err
