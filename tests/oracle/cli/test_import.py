@@ -24,12 +24,17 @@ FIXTURES = Path(__file__).parents[1] / "imports" / "fixtures"
 
 @pytest.fixture(scope="module")
 def trace(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Two calls of a small network with two images on this CPU."""
+    """Two calls of a small network with two images on this CPU, warm and in one thread: its host may be busy."""
     module = oracle.initialise(oracle.build(oracle.to_spec(oracle.load_cfg("NB201-ResNet"))), "cpu").eval()
     path = tmp_path_factory.mktemp("trace") / "t.json"
-    with torch.no_grad(), profile(activities=[ProfilerActivity.CPU], record_shapes=True) as profiler:
-        for _ in range(2):
-            module(torch.randn(2, 3, 32, 32))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with torch.no_grad():
+        module(torch.randn(2, 3, 32, 32))
+        with profile(activities=[ProfilerActivity.CPU], record_shapes=True) as profiler:
+            for _ in range(2):
+                module(torch.randn(2, 3, 32, 32))
+    torch.set_num_threads(threads)
     profiler.export_chrome_trace(str(path))
     return str(path)
 
