@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -70,6 +71,11 @@ class Record:
     def feasible(self) -> bool:
         """Whether it is a network that obeys all constraints."""
         return bool(self.constraints) and all(value <= 0 for value in self.constraints.values())
+
+    def value(self, place: int) -> float | None:
+        """Of an objective; None where there is none, for which the storage has the worst number there is."""
+        found = self.values[place] if place < len(self.values) else None
+        return found if found is not None and math.isfinite(found) else None
 
 
 def note_candidate(trial: Trial, candidate: Candidate) -> None:

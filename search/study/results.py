@@ -176,7 +176,6 @@ class Results:
 
     def _row(self, record: Record) -> dict[str, Any]:
         names = [objective.name for objective in self.plan.objectives]
-        values = dict(zip(names, record.values, strict=False)) if record.values else {}
         return {
             "trial": record.number,
             "state": record.state.name.lower(),
@@ -187,7 +186,7 @@ class Results:
             "reason": record.reason,
             "fingerprint": record.key,
             "quality": record.quality,
-            **{f"objective {name}": values.get(name) for name in names},
+            **{f"objective {name}": record.value(i) for i, name in enumerate(names)},
             **{name: record.scores.get(name) for name in self._score_names},
             **{f"constraint {name}": record.constraints.get(name) for name in self._constraint_names},
             **{key: record.config.get(key) for key, _ in self.plan.space.samplers},
