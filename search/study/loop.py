@@ -55,7 +55,8 @@ class Loop:
         self.plan, self.study, self.quality, self.watcher = plan, study, quality, watcher
         self.gate = Gate(plan.space, plan.bounds, plan.devices, plan.workload, plan.model, plan.calibrations)
         self.parameters = Parameters.of(plan.space)
-        self.pool = Pool(self.gate, plan.seed, in_order=plan.sampler["TYPE"] == "grid")
+        in_order = plan.sampler["TYPE"] == "grid"
+        self.pool = Pool(self.gate, plan.seed, in_order=in_order, seen=self._tell_probed)
         self.index = Index(study)
         self.watch = Watch(study)
         self.seconds = dict.fromkeys(("oracle", "sampler", "quality", "storage"), 0.0)
@@ -274,6 +275,10 @@ class Loop:
             yield
         finally:
             self.seconds[part] += time.perf_counter() - began
+
+    def _tell_probed(self, done: int, total: int) -> None:
+        if self.watcher is not None:
+            self.watcher(progress_of(self.plan, self.index, self.seconds, probed=(done, total)))
 
     def _tell_watcher(self, message: str = "") -> None:
         if self.watcher is not None:
