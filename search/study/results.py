@@ -25,9 +25,9 @@ from oracle.spec import NetSpec
 from search._shown import html_by
 from search.pareto import non_dominated
 from search.study.candidates import key_of
-from search.study.files import StudyPlan, load_study
+from search.study.files import COST_KEYS, StudyPlan, load_study
 from search.study.records import EVALUATED, Record, record_of
-from search.study.storage import default_storage, open_storage
+from search.study.storage import default_storage, open_storage, storage_label
 from search.study.store import load, plan_of
 from search.study.words import Objective
 
@@ -127,18 +127,32 @@ class Results:
             )
         return spec
 
-    def config(self, record: Record) -> str:
-        """A trial's network as YAML, for `oracle score` and pycls.
+    def config(self, record: Record, *, plain: bool = False) -> str:
+        """A trial's network as YAML with the workload of the study, so that `oracle score` says what the study says.
+
+        Args:
+            record: of the trial.
+            plain: leave out the COST section, which pycls does not know and refuses.
 
         Raises:
-            OracleError: it has none.
+            OracleError: the trial has no network.
         """
-        return to_yaml(self._cfg(record))
+        if plain:
+            return to_yaml(self._cfg(record))
+        workload = self.plan.workload
+        optimizer = {"OPTIM.OPTIMIZER": workload.optimizer} if workload.training else {}
+        cost = {name: getattr(workload, name.lower()) for name in COST_KEYS}
+        return (
+            f"# Trial {record.number} of study {self.plan.name}. COST is the workload that its costs are for, "
+            "and unknown to pycls.\n"
+            f"{to_yaml(self._cfg(record, optimizer))}"
+            f"COST: {{{', '.join(f'{name}: {value}' for name, value in cost.items())}}}\n"
+        )
 
-    def _cfg(self, record: Record) -> Any:
+    def _cfg(self, record: Record, changes: Mapping[str, Any] | None = None) -> Any:
         if not record.config:
             raise OracleError(f"trial {record.number} has no network: {record.reason or record.state.name.lower()}")
-        flat = [part for pair in record.config.items() for part in pair]
+        flat = [part for pair in {**record.config, **(changes or {})}.items() for part in pair]
         return cfg_from_dict(self.plan.space.base, flat)
 
     def rerank(self, device: str | Path | Device) -> list[Ranked]:
@@ -249,5 +263,5 @@ def open_results(source: str, storage: str = "") -> Results:
         OracleError: there is no such study, or it is not one of ours.
     """
     name, place = find_study(source, storage)
-    study = load(name, open_storage(place, create=False))
+    study = load(name, open_storage(place, create=False), storage_label(place))
     return Results(study, plan_of(study))
