@@ -25,10 +25,10 @@ from search.space import Space, load_space, space_of
 from search.space.checks import count, fields, is_number, one_of
 from search.study.words import QUALITY, Bound, Objective, bounds_of, objectives_of
 
-__all__ = ["SAMPLERS", "StudyPlan", "default_study", "load_study", "study_of"]
+__all__ = ["COST_KEYS", "SAMPLERS", "StudyPlan", "default_study", "load_study", "study_of"]
 
 SAMPLERS = ("tpe", "nsga2", "nsga3", "gp", "random", "grid")
-_WORKLOAD = ("BATCH_SIZE", "DTYPE", "MODE", "RUNTIME", "LAYOUT")
+COST_KEYS = ("BATCH_SIZE", "DTYPE", "MODE", "RUNTIME", "LAYOUT")
 
 
 def default_study() -> CfgNode:
@@ -146,7 +146,12 @@ def study_of(values: Mapping[str, Any], name: str = "", directory: Path | None =
     sampler = _sampler(cfg.SAMPLER, space)
     places = (*devices, *find_devices(device for device in spoken if device and device not in names))
     workload = _workload(cfg.COST, space)
+    keys = {bound.device: "CONSTRAINTS" for bound in bounds}
+    keys |= {objective.device: f"OBJECTIVES[{i}]" for i, objective in enumerate(objectives)}
+    keys |= {device.name: f"DEVICES[{i}]" for i, device in enumerate(devices)}
     own = _model(cfg.MODEL, cfg.CALIBRATIONS, places, workload, directory or Path())
+    for place in places:
+        _check_peaks(place, workload.dtype, keys[place.name])
     return StudyPlan(
         name=_name(cfg.NAME or name or "study"),
         space=space,
@@ -234,6 +239,14 @@ def _devices(sources: Any, directory: Path) -> list[Device]:
     return found
 
 
+def _check_peaks(device: Device, dtype: str, key: str) -> None:
+    """Complain now about a device that could time no candidate: all of them multiply matrices."""
+    try:
+        device.ridge("matrix", dtype)
+    except DeviceError as error:
+        raise ConfigError(f"{error}; correct this or COST.DTYPE", key=key) from None
+
+
 def _lasting(source: str, directory: Path) -> str:
     """A device as another process finds it: a file by its whole path."""
     beside = directory / source
@@ -241,7 +254,7 @@ def _lasting(source: str, directory: Path) -> str:
 
 
 def _workload(values: Mapping[str, Any], space: Space) -> Workload:
-    given = fields(values, "COST", _WORKLOAD)
+    given = fields(values, "COST", COST_KEYS)
     try:
         return workload_of(space.base, **{key.lower(): value for key, value in given.items()})
     except WorkloadError as error:

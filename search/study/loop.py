@@ -66,8 +66,11 @@ class Loop:
         self.failures: set[str] = set()  # kinds of them that were told
         self.learns = plan.sampler["TYPE"] in LEARNERS
 
-    def run(self) -> None:
+    def run(self, note: str = "") -> None:
         """Work until the study has its trials, time is up, or nothing is left to look at.
+
+        Args:
+            note: to be told before.
 
         Raises:
             ConfigError: nothing is feasible.
@@ -75,8 +78,15 @@ class Loop:
         end = time.monotonic() + (self.plan.timeout_s or math.inf)
         with self.watch:
             self._reap()
+            if note:
+                self._tell_watcher(note)
             if self.index.spent < self.plan.trials:
                 self._begin()
+            else:
+                self._tell_watcher(
+                    f"{self.plan.name}: finished: {self.index.spent:,} evaluated, {self.plan.trials:,} asked for; "
+                    "nothing was left to do, and more TRIALS would go on"
+                )
             while time.monotonic() < end:
                 self._reap()
                 if self.index.spent >= self.plan.trials:

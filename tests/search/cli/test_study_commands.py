@@ -77,6 +77,11 @@ def test_from_run_to_a_scored_winner(study: Callable[..., Path], capsys: Capture
     capsys.readouterr()
     assert main(["best", "tiny", "--yaml", "-"]) == 0
     assert capsys.readouterr().out == Path("best.yaml").read_text()
+    assert main(["best", "tiny", "--yaml", "-", "--plain"]) == 0
+    plain = yaml.safe_load(capsys.readouterr().out)
+    assert plain == {
+        key: value for key, value in yaml.safe_load(Path("best.yaml").read_text()).items() if key != "COST"
+    }
 
     assert main(["pareto", "tiny", "--configs", "front", "--format", "json"]) == 0
     front = json.loads(capsys.readouterr().out)["trials"]
@@ -90,6 +95,8 @@ def test_from_run_to_a_scored_winner(study: Callable[..., Path], capsys: Capture
     for words, complaint in (
         (["tiny", "--objective", "max sparams"], "did you mean params"),
         (["tiny", "-d", "p4"], "device='p4' is not in tiny"),
+        (["tiny", "-d", "t4", "--configs", "front"], "--configs writes the front of the study's own objectives"),
+        (["tiny", "--plain"], "--plain is about --configs"),
         (["nothing"], "no directory of a sweep, no file of candidates, and no study in nothing.journal"),
     ):
         assert main(["pareto", *words]) == 2
@@ -216,3 +223,18 @@ def test_a_study_that_is_not_there(study: Callable[..., Path], capsys: Capture) 
     study()
     assert main(["best", "nowhere"]) == 2
     assert "nowhere.journal: no such file" in capsys.readouterr().err
+    for command in ("resume", "worker"):
+        assert main([command, "nowhere"]) == 2
+        assert "storage nowhere.journal: no such file" in capsys.readouterr().err
+    assert not list(Path.cwd().glob("nowhere*"))
+
+
+def test_a_finished_study_says_so(study: Callable[..., Path], capsys: Capture) -> None:
+    path = str(study())
+    assert main(["run", path]) == 0
+    capsys.readouterr()
+    assert main(["run", path, "--trials", "2", "--seed", "9"]) == 0
+    said = capsys.readouterr().err
+    assert "tiny: finished: 6 evaluated, 2 asked for" in said
+    assert "SEED 9 is ignored" in said
+    assert "of 2 evaluated" not in said

@@ -10,9 +10,11 @@ import optuna
 import pytest
 
 import oracle
-from oracle.errors import ConfigError
-from search.study import Progress, StudyPlan, run_study, study_of
+from oracle.errors import ConfigError, OracleError
+from search.study import Progress, StudyPlan, join_study, open_results, run_study, study_of
 from search.study.candidates import Gate
+from search.study.storage import open_storage
+from search.study.store import create, quiet
 
 Make = Callable[..., StudyPlan]
 
@@ -212,6 +214,46 @@ def test_another_study_of_that_name_is_refused(tmp_path: Path, make_plan: Make) 
     run_study(make_plan(TRIALS=2), storage)
     with pytest.raises(ConfigError, match="CONSTRAINTS: the storage has a study 'small' with another CONSTRAINTS"):
         run_study(make_plan(TRIALS=2, CONSTRAINTS=["params <= 30e3"]), storage)
+
+
+def test_a_study_in_which_nothing_was_looked_at_gives_way(tmp_path: Path, make_plan: Make) -> None:
+    storage = str(tmp_path / "j.journal")
+    with pytest.raises(ConfigError, match="nothing is feasible"):
+        run_study(make_plan(TRIALS=2, CONSTRAINTS=["params <= 10"]), storage)
+    results = run_study(make_plan(TRIALS=2, OBJECTIVES=["maximise macs"]), storage)
+    assert len(results.evaluated) == 2
+    assert [len(record.values) for record in results.evaluated] == [1, 1]
+
+
+def test_a_study_that_somebody_begins_does_not_give_way(
+    tmp_path: Path, make_plan: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = open_storage(str(tmp_path / "j.journal"))
+    with quiet():
+        create(make_plan(), storage).set_user_attr("alive:somebody", 1)
+    monkeypatch.setattr("search.study.store.is_alive", lambda worker: worker == "somebody")
+    with quiet(), pytest.raises(ConfigError, match="another CONSTRAINTS"):
+        create(make_plan(CONSTRAINTS=["params <= 30e3"]), storage)
+
+
+def test_what_is_finished_says_so_and_keeps_its_seed(tmp_path: Path, make_plan: Make) -> None:
+    storage, told = str(tmp_path / "j.journal"), []
+    run_study(make_plan(TRIALS=5), storage, watcher=lambda p: told.append(p.message))
+    assert not any(told)
+    results = run_study(make_plan(TRIALS=3, SEED=4), storage, watcher=lambda p: told.append(p.message))
+    ignored, finished = filter(None, told)
+    assert "SEED 4 is ignored: the study has trials, and goes on with its own, 0" in ignored
+    assert "finished: 5 evaluated, 3 asked for" in finished
+    assert len(results.trials) == 5
+    assert (results.plan.seed, results.plan.values["SEED"]) == (0, 0)
+    assert open_results("small", storage).plan.seed == 0
+
+
+@pytest.mark.parametrize("scheme", ["", "sqlite:///"])
+def test_who_joins_a_study_that_is_not_there_makes_no_file(tmp_path: Path, scheme: str) -> None:
+    with pytest.raises(OracleError, match=r"zz\.db: no such file"):
+        join_study("zz", f"{scheme}{tmp_path}/zz.db")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe", "nsga2"])
