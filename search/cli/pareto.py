@@ -71,6 +71,7 @@ def _run(args: argparse.Namespace) -> int:
             raise OracleError(f"--configs is about studies, and {args.source} is a sweep or a file of candidates")
         return _fronts(args, candidates_asked(args), args.objective)
     results = results_asked(args)
+    results.found()
     if args.objective or args.device:
         if args.configs:
             raise OracleError(

@@ -16,7 +16,7 @@ examples:
   oracle-search run digits --storage postgresql://user@host/db   # and elsewhere: oracle-search worker digits ...
 
 A study that is in the storage already goes on where it stopped. Rejected suggestions cost no evaluation:
-TRIALS counts evaluated trials."""
+TRIALS counts evaluations, but for those that failed; ten failures in a row end a run."""
 
 
 def add(commands: Any) -> None:

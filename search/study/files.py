@@ -51,7 +51,7 @@ def default_study() -> CfgNode:
                 "PATIENCE": 20,  # suggestions rejected in a row before the nearest feasible member is taken
             },
             "STORAGE": "",  # a file (journal), or any URL of optuna; NAME.journal unless given
-            "TRIALS": 100,  # evaluated trials
+            "TRIALS": 100,  # evaluated trials, failures not counted
             "TIMEOUT": 0.0,  # seconds of one run; 0: none
             "SEED": 0,
             "PROBE": 100_000,  # candidates by which the closed form tells how rare feasible ones are

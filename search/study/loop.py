@@ -12,6 +12,7 @@ from optuna import Study
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from oracle.errors import OracleError
 from oracle.spec import NetSpec
 from search.objectives import Quality
 from search.study.candidates import Candidate, Gate
@@ -41,6 +42,7 @@ from search.study.workers import Watch
 __all__ = ["Loop"]
 
 _WAIT_S = 0.25
+_FAILURES = 10  # evaluations in a row that may fail; more where more have succeeded
 _RARE = 1e-4  # a study in which fewer candidates are feasible is seeded
 
 
@@ -64,6 +66,8 @@ class Loop:
         self.last: dict[str, Any] = {}  # the last suggestion
         self.offered: set[str] = set()
         self.failures: set[str] = set()  # kinds of them that were told
+        self.failed = 0  # evaluations of this run, in a row
+        self.succeeded = 0  # evaluations of this run
         self.learns = plan.sampler["TYPE"] in LEARNERS
 
     def run(self, note: str = "") -> None:
@@ -74,12 +78,15 @@ class Loop:
 
         Raises:
             ConfigError: nothing is feasible.
+            OracleError: evaluations fail, one after the other.
         """
         end = time.monotonic() + (self.plan.timeout_s or math.inf)
         with self.watch:
             self._reap()
             if note:
                 self._tell_watcher(note)
+            if not self.index.spent:
+                self.index.forget_failures()  # whatever was wrong has been corrected since, or will be told again
             if self.index.spent < self.plan.trials:
                 self._begin()
             else:
@@ -220,6 +227,8 @@ class Loop:
             self._finish(trial, LOST)
             raise
         self.seconds["quality"] += verdict.seconds
+        self.failed = self.failed + 1 if verdict.outcome == FAILED else 0
+        self.succeeded += verdict.outcome != FAILED
         notes: dict[str, Any] = {"seconds": {"quality": verdict.seconds}}
         if verdict.quality is not None:
             self._finish(
@@ -230,6 +239,19 @@ class Loop:
         else:
             self._finish(trial, FAILED, notes={**notes, "reason": verdict.reason})
             self._tell_failure(trial.number, verdict.reason)
+            self._check_failures(trial.number, verdict.reason)
+
+    def _check_failures(self, number: int, reason: str) -> None:
+        """Give up where evaluations do nothing but fail: a study of an infinite space would never end.
+
+        Raises:
+            OracleError: so many in a row.
+        """
+        if self.failed >= max(_FAILURES, self.succeeded):
+            raise OracleError(
+                f"{self.failed} evaluations failed in a row, after {self.succeeded:,} that did not; what is finished "
+                f"is kept, and `oracle-search resume` goes on. The last, trial {number}: {' '.join(reason.split())}"
+            )
 
     def _tell_failure(self, number: int, reason: str) -> None:
         """Tell the first failure of a kind at once: a whole study of them should not come as a surprise."""

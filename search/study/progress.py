@@ -20,7 +20,7 @@ class Progress:
 
     Attributes:
         study: its name.
-        spent, wanted: evaluations spent, and TRIALS.
+        spent, wanted: evaluations that came to something, and TRIALS.
         outcomes: evaluated, pruned, failed, rejected, reused, ... -> how many trials.
         rejected: constraint -> how many trials broke it.
         best: objective -> the best value of a feasible trial; empty before there is one.

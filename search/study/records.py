@@ -13,6 +13,7 @@ from search.study.candidates import Candidate
 
 __all__ = [
     "BUSY",
+    "COUNTED",
     "EVALUATED",
     "FAILED",
     "LOST",
@@ -31,6 +32,7 @@ __all__ = [
 EVALUATED, PRUNED, FAILED = "evaluated", "pruned", "failed"
 REJECTED, REUSED, BUSY, LOST = "rejected", "reused", "busy", "lost"
 SETTLED = (EVALUATED, PRUNED, FAILED)  # an evaluation was spent; an equal network gets none again
+COUNTED = (EVALUATED, PRUNED)  # by TRIALS: a failure tells nothing
 
 
 @dataclass(frozen=True, slots=True)

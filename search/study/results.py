@@ -26,7 +26,7 @@ from search._shown import html_by
 from search.pareto import non_dominated
 from search.study.candidates import key_of
 from search.study.files import COST_KEYS, StudyPlan, load_study
-from search.study.records import EVALUATED, Record, record_of
+from search.study.records import EVALUATED, FAILED, Record, record_of
 from search.study.storage import default_storage, open_storage, storage_label
 from search.study.store import load, plan_of
 from search.study.words import Objective
@@ -75,6 +75,21 @@ class Results:
         """Feasible trials with a whole evaluation, each network once."""
         return [trial for trial in self.trials if trial.outcome == EVALUATED and trial.feasible]
 
+    def found(self) -> list[Record]:
+        """The same; complains where there are none.
+
+        Raises:
+            OracleError: no feasible trial has been evaluated yet; the last failure is told.
+        """
+        if self.evaluated:
+            return self.evaluated
+        message = f"study {self.plan.name!r} has no feasible evaluated trial yet"
+        failed = [trial for trial in self.trials if trial.outcome == FAILED]
+        if failed:
+            reason = " ".join(failed[-1].reason.split())
+            message += f": {len(failed):,} failed, the last, trial {failed[-1].number}, by {reason}"
+        raise OracleError(message)
+
     def best(self, objective: str = "") -> Record:
         """The best feasible trial.
 
@@ -97,10 +112,7 @@ class Results:
             signs = (-1.0 if self.plan.objectives[place].maximise else 1.0 for place in places)
             return [sign * record.values[place] for sign, place in zip(signs, places, strict=True)]
 
-        found = self.evaluated
-        if not found:
-            raise OracleError(f"study {self.plan.name!r} has no feasible evaluated trial yet")
-        return min(found, key=rank)
+        return min(self.found(), key=rank)
 
     def front(self) -> list[Record]:
         """Feasible trials that no other dominates, by the first objective, the best first."""
@@ -161,12 +173,10 @@ class Results:
         The model of the study predicts it.
 
         Raises:
-            OracleError: an unknown device, or as `spec`.
+            OracleError: an unknown device, no feasible evaluated trial, or as `spec`.
         """
         (place,) = find_devices([device])
-        found = self.evaluated
-        if not found:
-            return []
+        found = self.found()
         fields = self.plan.workload.__dataclass_fields__
         workload = {name: getattr(self.plan.workload, name) for name in fields}
         specs = [self.spec(record) for record in found]

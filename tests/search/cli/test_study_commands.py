@@ -178,9 +178,29 @@ def test_failures_are_told_at_once_and_in_the_end(
     assert main(["run", str(path)]) == 2
     told = capsys.readouterr()
     assert f"failed, and the study goes on: {reason}\n" in told.err
-    assert told.err.count(reason) == 1
-    assert f"Failed 6 times: {reason}" in " ".join(told.out.split())
-    assert "No feasible trial has been evaluated." in told.out
+    last = told.err.splitlines()[-1]
+    assert last.startswith("oracle-search: error: 10 evaluations failed in a row, after 0")
+    assert last.endswith(reason)
+    assert told.err.count(reason) == 2
+    for words in (["best"], ["pareto"], ["pareto", "-d", "t4"], ["rerank", "-d", "t4"]):
+        assert main([words[0], "tiny", *words[1:]]) == 2
+        failed = capsys.readouterr()
+        assert failed.out == ""
+        assert "study 'tiny' has no feasible evaluated trial yet: 10 failed" in failed.err
+
+
+def test_some_failures_are_counted_in_the_end(
+    study: Callable[..., Path], capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = study(**FAILING)
+    _own_quality(
+        monkeypatch,
+        "if not evaluation.number % 2: raise ValueError('even')\n    return float(evaluation.scores['macs'])",
+    )
+    assert main(["run", str(path)]) == 0
+    told = capsys.readouterr()
+    assert "times: ValueError: even" in " ".join(told.out.split())
+    assert "tiny: 6 of 6 evaluated; " in told.err.splitlines()[-1]
 
 
 def test_an_interrupted_study_goes_on_where_it_stopped(

@@ -188,10 +188,48 @@ def test_a_failing_evaluation_fails_its_trial_only(
 
     results = run_study(make_plan(**QUALITY), str(tmp_path / "j.journal"), quality=quality)
     failed = [record for record in results.trials if record.outcome == "failed"]
-    assert len(failed) == 4
+    assert len(failed) == 8
     assert all(reason in record.reason for record in failed)
-    assert len(results.evaluated) == 4
+    assert len(results.evaluated) == 8  # TRIALS counts those that did not fail
     assert results.best().values[0] == max(record.values[0] for record in results.evaluated)
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "grid"])
+def test_a_study_that_only_fails_stops_and_begins_anew_when_resumed(
+    tmp_path: Path, make_plan: Make, sampler: str
+) -> None:
+    calls: list[Any] = []
+
+    def broken(spec: Any, builder: Any, evaluation: Any) -> float:
+        calls.append(spec)
+        raise ValueError("no\nluck")
+
+    plan = make_plan(**QUALITY, SAMPLER=sampler, TRIALS=3)
+    storage = str(tmp_path / "j.journal")
+    with pytest.raises(OracleError, match=r"10 evaluations failed in a row, after 0.*The last, trial \d+: .*no luck"):
+        run_study(plan, storage, quality=broken)
+    assert len(calls) == len(set(calls)) == 10
+    with pytest.raises(OracleError, match=r"no feasible evaluated trial yet: 10 failed, the last, .*no luck"):
+        open_results("small", storage).best()
+    results = run_study(plan, storage, quality=by_macs)
+    assert len(results.evaluated) == 3
+    if sampler == "grid":  # what failed is not left out
+        assert {results.spec(record) for record in results.evaluated} == set(calls[:3])
+
+
+def test_failures_in_a_row_may_be_as_many_as_successes_before_them(tmp_path: Path, make_plan: Make) -> None:
+    calls: list[int] = []
+
+    def quality(spec: Any, builder: Any, evaluation: Any) -> float:
+        calls.append(1)
+        if len(calls) > 13:
+            raise OSError("disk full")
+        return by_macs(spec, builder, evaluation)
+
+    plan = make_plan(**QUALITY, TRIALS=60, CONSTRAINTS=["params <= 1e9"])
+    with pytest.raises(OracleError, match=r"13 evaluations failed in a row, after 13 .*disk full"):
+        run_study(plan, str(tmp_path / "j.journal"), quality=quality)
+    assert len(calls) == 26
 
 
 def test_resume_evaluates_only_what_is_missing(tmp_path: Path, make_plan: Make) -> None:
