@@ -16,6 +16,7 @@ BASE_KEY = "_BASE_"
 _SUFFIXES = (".yaml", ".yml")
 _MAX_BYTES = 1_000_000
 _MAX_FILES = 50
+_FEW = 20  # names that an error still lists
 
 # What pycls calls the networks that we ship under the names of their papers.
 _PYCLS_NAMES = (
@@ -51,7 +52,8 @@ def locate(source: str | Path, kind: str = "networks") -> Path:
         raise ConfigError("is a directory; expected a YAML file", file=str(source))
     if by_path:
         raise ConfigError("no such file", file=str(source))
-    hint = closest(name, shipped(kind))
+    known = shipped(kind)
+    hint = closest(name, known) or (f"; there are {', '.join(known)}" if len(known) <= _FEW else "")
     raise ConfigError(f"no file and no shipped config called {str(source)!r} among the {kind}{hint}")
 
 

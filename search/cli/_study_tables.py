@@ -15,6 +15,7 @@ from search.cli._sheets import Sheet
 from search.cli._tables import number_column
 
 if TYPE_CHECKING:
+    from oracle.devices import Device
     from search.study import Progress, Record, Results
     from search.study.results import Ranked
 
@@ -24,7 +25,12 @@ __all__ = ["progress_view", "record_tables", "rerank_tables", "run_tables", "tri
 def run_tables(results: Results) -> list[RenderableType]:
     """What became of the trials, and the front."""
     outcomes = Counter(record.outcome or record.state.name.lower() for record in results.trials)
-    broken = Counter(name for record in results.trials for name, value in record.constraints.items() if value > 0)
+    broken = Counter(
+        results.plan.labels.get(name, name)
+        for record in results.trials
+        for name, value in record.constraints.items()
+        if value > 0
+    )
     words = ", ".join(f"{count:,} {word}" for word, count in outcomes.most_common())
     found: list[RenderableType] = [Text(f"{results.plan.name}: {words}", style="bold")]
     if broken:
@@ -64,16 +70,16 @@ def trial_tables(results: Results, records: Sequence[Record]) -> list[Renderable
         Column("Outcome", [record.outcome or record.state.name.lower() for record in records]),
         Column("From", [_origin(record) for record in records]),
         *_objectives(results, records),
-        Column("Broken", [_broken(record) for record in records]),
+        Column("Broken", [_broken(results, record) for record in records]),
         Column("Network", _networks(results, records)),
     )
     return [Sheet(columns)]
 
 
-def rerank_tables(results: Results, ranked: Sequence[Ranked], device: str) -> list[RenderableType]:
+def rerank_tables(results: Results, ranked: Sequence[Ranked], device: Device) -> list[RenderableType]:
     """Evaluated networks by their latency on another device."""
     records = [row.record for row in ranked]
-    there = f"latency_ms@{device}"
+    there = f"latency_ms@{device.name}"
     columns = (
         _trials(records),
         number_column(there, [row.latency_ms for row in ranked]),
@@ -81,7 +87,7 @@ def rerank_tables(results: Results, ranked: Sequence[Ranked], device: str) -> li
         Column("Front there", ["yes" if row.on_front else "" for row in ranked]),
         Column("Network", _networks(results, records)),
     )
-    title = f"{results.plan.name} on {device}, the fastest first; nothing was evaluated again"
+    title = f"{results.plan.name} on {device.name}, the fastest first; nothing was evaluated again"
     caption = f"{workload_caption(results.plan.workload)}\n{trust_caption(results.trust_on(device))}"
     return [Sheet(columns, title), Text(caption, style="dim")]
 
@@ -139,6 +145,7 @@ def _origin(record: Record) -> str:
     return f"trial {record.reused_from}" if record.reused_from is not None else record.origin
 
 
-def _broken(record: Record) -> str:
-    found = [f"{name} {value:+.1%}" for name, value in record.constraints.items() if value > 0]
+def _broken(results: Results, record: Record) -> str:
+    labels = results.plan.labels
+    found = [f"{labels.get(name, name)} {value:+.1%}" for name, value in record.constraints.items() if value > 0]
     return ", ".join(found) or record.reason

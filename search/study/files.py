@@ -23,7 +23,8 @@ from oracle.spec import Workload
 from search.objectives import check_quality
 from search.space import Space, load_space, space_of
 from search.space.checks import count, fields, is_number, one_of
-from search.study.words import QUALITY, Bound, Objective, bounds_of, objectives_of
+from search.space.stages import NUM_STAGES
+from search.study.words import QUALITY, STRUCTURE, Bound, Objective, bounds_of, objectives_of
 
 __all__ = ["COST_KEYS", "SAMPLERS", "StudyPlan", "default_study", "load_study", "study_of"]
 
@@ -93,6 +94,12 @@ class StudyPlan:
     seed: int
     probe: int
     values: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Constraint -> what people are told of it by, which is what a sweep of the space tells them."""
+        stages = {STRUCTURE: NUM_STAGES} if self.space.num_stages else {}
+        return {STRUCTURE: STRUCTURE, **stages, **{bound.name: bound.label for bound in self.bounds}}
 
     @property
     def trust(self) -> Mapping[str, Trust]:

@@ -115,7 +115,7 @@ class Loop:
         with self._timed("oracle"):
             tally = self.pool.probe(self.plan.probe)
         if not tally.feasible:
-            raise nothing_feasible(tally)
+            raise nothing_feasible(tally, self.plan.labels)
         share = tally.feasible / tally.drawn
         self.study.set_user_attr("probe", {"drawn": tally.drawn, "feasible": tally.feasible})
         if share < _RARE and self.learns:

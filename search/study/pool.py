@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -150,8 +150,19 @@ def _value(value: Any) -> Any:
     return value.tolist() if hasattr(value, "tolist") else value
 
 
-def nothing_feasible(tally: Tally) -> ConfigError:
-    """The error that says which constraint is tightest, how many it rejects, and how near the nearest came."""
+def nothing_feasible(tally: Tally, labels: Mapping[str, str]) -> ConfigError:
+    """The error that says which constraint is tightest, how many it rejects, and how near the nearest came.
+
+    Args:
+        tally: of the candidates.
+        labels: constraint -> what it is called.
+    """
+    tally = replace(
+        tally,
+        rejected={labels.get(name, name): count for name, count in tally.rejected.items()},
+        nearest={labels.get(name, name): miss for name, miss in tally.nearest.items()},
+        closest={labels.get(name, name): miss for name, miss in tally.closest.items()},
+    )
     total, *reasons = tally.explain().splitlines()
     tightest = _tightest(tally)
     reasons.sort(key=lambda reason: not reason.startswith(f"{tightest} rejects"))

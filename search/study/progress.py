@@ -73,7 +73,7 @@ def progress_of(
         spent=index.spent,
         wanted=plan.trials,
         outcomes=dict(index.counts),
-        rejected=dict(index.rejected),
+        rejected={plan.labels.get(name, name): count for name, count in index.rejected.items()},
         best=best,
         front=front,
         seconds=dict(seconds),

@@ -200,6 +200,7 @@ class Results:
 
     def _row(self, record: Record) -> dict[str, Any]:
         names = [objective.name for objective in self.plan.objectives]
+        labels = self.plan.labels
         return {
             "trial": record.number,
             "state": record.state.name.lower(),
@@ -212,7 +213,7 @@ class Results:
             "quality": record.quality,
             **{f"objective {name}": record.value(i) for i, name in enumerate(names)},
             **{name: record.scores.get(name) for name in self._score_names},
-            **{f"constraint {name}": record.constraints.get(name) for name in self._constraint_names},
+            **{f"constraint {labels.get(name, name)}": record.constraints.get(name) for name in self._constraint_names},
             **{key: record.config.get(key) for key, _ in self.plan.space.samplers},
         }
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import pytest
 from rich.console import Console, RenderableType
 
+from oracle.devices import load_device
 from oracle.report.grid import Column
 from oracle.report.notebook import tables_html
 from search.cli._sheets import Sheet, parts
@@ -105,7 +106,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
         lambda results: record_tables(results, [results.best()], "Best feasible"),
         lambda results: record_tables(results, results.evaluated, "All"),
         lambda results: trial_tables(results, results.trials),
-        lambda results: rerank_tables(results, results.rerank("jetson-agx-orin"), "jetson-agx-orin"),
+        lambda results: rerank_tables(results, results.rerank("t4"), load_device("t4")),
     ],
     ids=["best", "all", "trials", "rerank"],
 )

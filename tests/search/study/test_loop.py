@@ -15,6 +15,7 @@ from search.study import Progress, StudyPlan, join_study, open_results, run_stud
 from search.study.candidates import Gate
 from search.study.storage import open_storage
 from search.study.store import create, quiet
+from tests.search.study.conftest import SMALL
 
 Make = Callable[..., StudyPlan]
 
@@ -332,6 +333,26 @@ def test_progress_counts_what_the_study_holds(tmp_path: Path, make_plan: Make) -
     assert last.best["macs"] == max(record.values[0] for record in results.evaluated)
     assert last.rejected["params"] == sum(record.constraints["params"] > 0 for record in results.trials)
     assert set(last.seconds) == {"oracle", "sampler", "quality", "storage"}
+
+
+@pytest.mark.parametrize("by_space", [True, False])
+def test_limits_have_the_names_that_whoever_set_them_gave_them(tmp_path: Path, make_plan: Make, by_space: bool) -> None:
+    def plan(most: float, **changes: Any) -> StudyPlan:
+        widths = {"REGNET.WA": {"TYPE": "grid_sampler", "VALUES": [0.0, 48.0]}}
+        setup = SMALL["SETUP"] | {"SAMPLERS": SMALL["SETUP"]["SAMPLERS"] | widths}
+        setup |= {"CONSTRAINTS": {"REGNET": {"NUM_STAGES": [1, 1]}, "CX": {"PARAMS": [0, most if by_space else 1e9]}}}
+        given = [] if by_space else [f"params <= {most}"]
+        sampler = {"TYPE": "tpe", "STARTUP": 20}
+        return make_plan(SPACE={"SETUP": setup}, CONSTRAINTS=given, SAMPLER=sampler, **changes)
+
+    names = {"REGNET.NUM_STAGES", "CX.PARAMS" if by_space else "params"}
+    seen: list[Progress] = []
+    results = run_study(plan(2e5, TRIALS=20), str(tmp_path / "j.journal"), watcher=seen.append)
+    assert seen[-1].rejected.keys() == names
+    assert {f"constraint {name}" for name in names} <= results.rows()[0].keys()
+    with pytest.raises(ConfigError) as error:
+        run_study(plan(10, NAME="none"), str(tmp_path / "j.journal"))
+    assert all(f"{name} rejects" in str(error.value) for name in names)
 
 
 def test_time_out_ends_a_run(tmp_path: Path, make_plan: Make) -> None:

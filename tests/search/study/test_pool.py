@@ -92,5 +92,5 @@ def test_cells_of_nas_bench_201_are_not_all_traced_before_the_first_evaluation(
 def test_the_tightest_rejects_the_largest_share_of_what_it_saw() -> None:
     rejected = {"REGNET.NUM_STAGES": 80, "repeated": 10, "params": 10, "macs": 4}
     nearest = {"params": Miss(0.5, 15.0, "at most 10"), "macs": Miss(0.1, 11.0, "at most 10")}
-    text = str(nothing_feasible(Tally(100, 0, rejected, nearest)))
+    text = str(nothing_feasible(Tally(100, 0, rejected, nearest), {}))
     assert "0 of 100 candidates are feasible; tightest: params rejects 10; nearest is 15 (50.00% off" in text
