@@ -55,8 +55,8 @@ def _needed(columns: Sequence[Column]) -> int:
 
 
 def _least(column: Column) -> int:
-    """What a column needs: a number all of itself, a text so much that it takes three lines and splits no word."""
+    """What a column needs: a number all of itself, a text so much that it takes two lines and splits no word."""
     if column.number:
         return column.width
     words = chain.from_iterable(text.split() for text in (column.title, *column.cells))
-    return min(column.width, max(_READABLE, -(-column.width // 3), *map(len, words)))
+    return min(column.width, max(_READABLE, -(-column.width // 2), *map(len, words)))
