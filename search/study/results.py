@@ -154,9 +154,10 @@ class Results:
         workload = self.plan.workload
         optimizer = {"OPTIM.OPTIMIZER": workload.optimizer} if workload.training else {}
         cost = {name: getattr(workload, name.lower()) for name in COST_KEYS}
+        model = "" if self.plan.model == "roofline" else f"# Its latencies are by `--model {self.plan.model}`.\n"
         return (
             f"# Trial {record.number} of study {self.plan.name}. COST is the workload that its costs are for, "
-            "and unknown to pycls.\n"
+            f"and unknown to pycls.\n{model}"
             f"{to_yaml(self._cfg(record, optimizer))}"
             f"COST: {{{', '.join(f'{name}: {value}' for name, value in cost.items())}}}\n"
         )

@@ -156,6 +156,7 @@ def test_latency_by_a_calibration(make_plan: Make, tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").rename(tmp_path / "moved.yaml")  # the study holds its content
     run_study(plan, str(tmp_path / "small.journal"))
     results = run_study(again, str(tmp_path / "small.journal"))
+    assert "`--model calibrated`" in results.config(results.best())
     words = {"model": "calibrated", "calibrations": [tmp_path / "moved.yaml"]}
     ranked = {row.record.number: row.latency_ms for row in results.rerank("t4")}
     assert len(ranked) == 4
