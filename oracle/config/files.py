@@ -17,6 +17,7 @@ _SUFFIXES = (".yaml", ".yml")
 _OF_TORCH = (".pt", ".pth", ".ckpt", ".bin", ".safetensors")  # weights, or objects that only code can read
 _MAX_BYTES = 1_000_000
 _MAX_FILES = 50
+_FEW = 20  # names that an error still lists
 
 # What pycls calls the networks that we ship under the names of their papers.
 _PYCLS_NAMES = (
@@ -52,7 +53,8 @@ def locate(source: str | Path, kind: str = "networks") -> Path:
         raise ConfigError("is a directory; expected a YAML file", file=str(source))
     if by_path:
         raise ConfigError("no such file", file=str(source))
-    hint = closest(name, shipped(kind))
+    known = shipped(kind)
+    hint = closest(name, known) or (f"; there are {', '.join(known)}" if len(known) <= _FEW else "")
     raise ConfigError(f"no file and no shipped config called {str(source)!r} among the {kind}{hint}")
 
 

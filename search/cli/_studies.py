@@ -11,7 +11,7 @@ from oracle.cli._output import deliver
 if TYPE_CHECKING:
     from search.study import Record, Results
 
-__all__ = ["add_study", "opened", "records_out", "summarise"]
+__all__ = ["add_plain", "add_study", "opened", "records_out", "summarise"]
 
 STORAGE_HELP = "journal file, or any URL of optuna: sqlite:///FILE, postgresql://..., mysql://..., grpc://HOST:PORT"
 
@@ -29,6 +29,15 @@ def add_study(parser: argparse.ArgumentParser, *, output: bool = True) -> None:
     )
     if output:
         add_output(parser)
+
+
+def add_plain(parser: argparse.ArgumentParser, of: str) -> None:
+    """Whether configs that a flag writes are to load in pycls."""
+    parser.add_argument(
+        "--plain",
+        action="store_true",
+        help=f"of {of}: without the COST section of the workload, which pycls refuses as an unknown key",
+    )
 
 
 def opened(args: argparse.Namespace) -> Results:

@@ -1,4 +1,4 @@
-"""Studies as tables that fit 100 columns."""
+"""Studies as tables that fit wherever they are shown."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from oracle.report.captions import trust_caption, workload_caption
-from oracle.report.grid import Column, Grid
-from oracle.report.units import aligned
+from oracle.report.grid import Column
+from search.cli._sheets import Sheet
+from search.cli._tables import number_column
 
 if TYPE_CHECKING:
+    from oracle.devices import Device
     from search.study import Progress, Record, Results
     from search.study.results import Ranked
 
@@ -23,7 +25,12 @@ __all__ = ["progress_view", "record_tables", "rerank_tables", "run_tables", "tri
 def run_tables(results: Results) -> list[RenderableType]:
     """What became of the trials, and the front."""
     outcomes = Counter(record.outcome or record.state.name.lower() for record in results.trials)
-    broken = Counter(name for record in results.trials for name, value in record.constraints.items() if value > 0)
+    broken = Counter(
+        results.plan.labels.get(name, name)
+        for record in results.trials
+        for name, value in record.constraints.items()
+        if value > 0
+    )
     words = ", ".join(f"{count:,} {word}" for word, count in outcomes.most_common())
     found: list[RenderableType] = [Text(f"{results.plan.name}: {words}", style="bold")]
     if broken:
@@ -43,48 +50,46 @@ def record_tables(results: Results, records: Sequence[Record], title: str) -> li
     names = [objective.name for objective in results.plan.objectives]
     shown = [f"latency_ms@{device.name}" for device in results.plan.devices]
     shown = [name for name in (*shown, "macs", "params") if name not in names]
-    columns = [
-        Column("Trial", [str(record.number) for record in records], number=True),
+    columns = (
+        _trials(records),
+        *_objectives(results, records),
+        *(number_column(name, [record.scores[name] for record in records]) for name in shown),
         Column("Network", _networks(results, records)),
-        *(_numbers(name, [record.values[i] for record in records]) for i, name in enumerate(names)),
-        *(_numbers(name, [record.scores[name] for record in records]) for name in shown),
-    ]
+    )
     goals = ", ".join(map(str, results.plan.objectives))
     return [
-        Grid(tuple(columns), f"{title}: {goals}"),
+        Sheet(columns, f"{title}: {goals}"),
         Text(f"{workload_caption(results.plan.workload)}\n{trust_caption(results.plan.trust)}", style="dim"),
     ]
 
 
 def trial_tables(results: Results, records: Sequence[Record]) -> list[RenderableType]:
     """Every trial on a line."""
-    return [
-        Grid(
-            (
-                Column("Trial", [str(record.number) for record in records], number=True),
-                Column("Outcome", [record.outcome or record.state.name.lower() for record in records]),
-                Column("From", [_origin(record) for record in records]),
-                Column("Values", [", ".join(f"{value:.6g}" for value in record.values) for record in records]),
-                Column("Broken", [_broken(record) for record in records]),
-                Column("Network", _networks(results, records)),
-            )
-        )
-    ]
+    columns = (
+        _trials(records),
+        Column("Outcome", [record.outcome or record.state.name.lower() for record in records]),
+        Column("From", [_origin(record) for record in records]),
+        *_objectives(results, records),
+        Column("Broken", [_broken(results, record) for record in records]),
+        Column("Network", _networks(results, records)),
+    )
+    return [Sheet(columns)]
 
 
-def rerank_tables(results: Results, ranked: Sequence[Ranked], device: str) -> list[RenderableType]:
+def rerank_tables(results: Results, ranked: Sequence[Ranked], device: Device) -> list[RenderableType]:
     """Evaluated networks by their latency on another device."""
-    names = [objective.name for objective in results.plan.objectives]
-    columns = [
-        Column("Trial", [str(row.record.number) for row in ranked], number=True),
-        Column("Network", _networks(results, [row.record for row in ranked])),
-        _numbers(f"latency_ms@{device}", [row.latency_ms for row in ranked]),
-        *(_numbers(name, [row.record.values[i] for row in ranked]) for i, name in enumerate(names)),
+    records = [row.record for row in ranked]
+    there = f"latency_ms@{device.name}"
+    columns = (
+        _trials(records),
+        number_column(there, [row.latency_ms for row in ranked]),
+        *_objectives(results, records, besides=there),
         Column("Front there", ["yes" if row.on_front else "" for row in ranked]),
-    ]
-    title = f"{results.plan.name} on {device}, the fastest first; nothing was evaluated again"
+        Column("Network", _networks(results, records)),
+    )
+    title = f"{results.plan.name} on {device.name}, the fastest first; nothing was evaluated again"
     caption = f"{workload_caption(results.plan.workload)}\n{trust_caption(results.trust_on(device))}"
-    return [Grid(tuple(columns), title), Text(caption, style="dim")]
+    return [Sheet(columns, title), Text(caption, style="dim")]
 
 
 def progress_view(progress: Progress) -> RenderableType:
@@ -92,7 +97,8 @@ def progress_view(progress: Progress) -> RenderableType:
     broken = sorted(progress.rejected.items(), key=lambda item: -item[1])[:5]
     others = {word: count for word, count in progress.outcomes.items() if word != "rejected"}
     lines = [
-        ("evaluated", f"{progress.spent:,} of {progress.wanted:,}"),
+        *([("probing", "the space: {:,} of {:,}".format(*progress.probed))] if progress.probed else []),
+        ("evaluated", progress.evaluations),
         ("rejected", f"{progress.outcomes.get('rejected', 0):,}  {', '.join(f'{n} {c:,}' for n, c in broken)}"),
         ("outcomes", ", ".join(f"{word} {count:,}" for word, count in sorted(others.items()))),
         ("best feasible", ", ".join(f"{name} {value:.6g}" for name, value in progress.best.items()) or "none yet"),
@@ -105,6 +111,19 @@ def progress_view(progress: Progress) -> RenderableType:
 def _one_line(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= 200 else line[:197] + "..."
+
+
+def _trials(records: Sequence[Record]) -> Column:
+    return Column("Trial", [str(record.number) for record in records], number=True)
+
+
+def _objectives(results: Results, records: Sequence[Record], besides: str = "") -> list[Column]:
+    """A column for each objective but one that has its own."""
+    return [
+        number_column(objective.name, [record.value(i) for record in records])
+        for i, objective in enumerate(results.plan.objectives)
+        if objective.name != besides
+    ]
 
 
 def _networks(results: Results, records: Sequence[Record]) -> list[str]:
@@ -122,16 +141,11 @@ def _value(value: object) -> str:
     return f"[{' '.join(map(str, value))}]" if isinstance(value, (list, tuple)) else str(value)
 
 
-def _numbers(name: str, values: Sequence[float]) -> Column:
-    if all(float(value).is_integer() for value in values):
-        return Column(name, [f"{int(value):,}" for value in values], number=True)
-    return Column(name, aligned(list(values), most=8), number=True)
-
-
 def _origin(record: Record) -> str:
     return f"trial {record.reused_from}" if record.reused_from is not None else record.origin
 
 
-def _broken(record: Record) -> str:
-    found = [f"{name} {value:+.1%}" for name, value in record.constraints.items() if value > 0]
+def _broken(results: Results, record: Record) -> str:
+    labels = results.plan.labels
+    found = [f"{labels.get(name, name)} {value:+.1%}" for name, value in record.constraints.items() if value > 0]
     return ", ".join(found) or record.reason

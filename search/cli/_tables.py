@@ -12,15 +12,22 @@ from rich.text import Text
 from oracle.report.captions import trust_caption, workload_caption
 from oracle.report.grid import Column, Grid
 from oracle.report.units import aligned, percent, prefix, stated
+from search.cli._sheets import Sheet
 
 if TYPE_CHECKING:
     from search.cli._fronts import Fronts
     from search.space import Sampler, Space
     from search.sweep import Candidates, SweepResult
 
-__all__ = ["fastest_tables", "pareto_tables", "space_tables", "spaces_tables", "sweep_tables"]
+__all__ = ["fastest_tables", "number_column", "pareto_tables", "space_tables", "spaces_tables", "sweep_tables"]
 
-_UNITS = {"latency_ms": "ms", "traffic_bytes": "B", "peak_memory_bytes": "B", "intensity_flop_per_byte": "FLOP/byte"}
+_UNITS = {
+    "latency_ms": "ms",
+    "traffic_bytes": "B",
+    "peak_memory_bytes": "B",
+    "intensity_flop_per_byte": "FLOP/byte",
+    "intensity": "FLOP/byte",  # as studies call it
+}
 _TITLES = {
     "latency_ms": "Latency",
     "macs": "MACs",
@@ -30,8 +37,11 @@ _TITLES = {
     "traffic_bytes": "Traffic",
     "peak_memory_bytes": "Peak memory",
     "intensity_flop_per_byte": "Intensity",
+    "intensity": "Intensity",
+    "pycls_flops": "pycls FLOPs",
+    "pycls_acts": "pycls acts",
 }
-_UNSCALED = ("latency_ms", "intensity_flop_per_byte")
+_UNSCALED = ("latency_ms", "intensity_flop_per_byte", "intensity")
 
 
 def spaces_tables(spaces: Sequence[Space]) -> list[RenderableType]:
@@ -135,7 +145,7 @@ def fastest_tables(candidates: Candidates, devices: Sequence[str], top: int) -> 
         order = np.argsort(latency, kind="stable")[:top]
         shown = (f"latency_ms@{device}", "macs", "params", "traffic_bytes")
         rows = candidates.rows(order.tolist())
-        found.append(Grid(_row_columns(rows, shown), f"{device}: {len(order)} of {len(latency):,}, fastest first"))
+        found.append(Sheet(_row_columns(rows, shown), f"{device}: {len(order)} of {len(latency):,}, fastest first"))
     return found
 
 
@@ -151,7 +161,7 @@ def pareto_tables(found: Fronts, top: int | None = None) -> list[RenderableType]
         if len(found.fronts) > 1:
             columns += (Column("Every front", ["yes" if position in common else "" for position in listed]),)
         shown = f"{len(listed)} of {len(positions):,}" if len(listed) < len(positions) else f"{len(positions):,}"
-        tables.append(Grid(columns, f"{front + ': ' if front else ''}{shown} on the front"))
+        tables.append(Sheet(columns, f"{front + ': ' if front else ''}{shown} on the front"))
     if len(found.fronts) > 1:
         tables.append(Text(f"{len(common):,} candidates are on every front."))
     if found.agreements:
@@ -165,20 +175,22 @@ def _row_columns(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> tup
     what = [", ".join(f"{key.rpartition('.')[2]} {_text(row[key])}" for key in keys) for row in rows]
     number = next((name for name in ("row", "trial") if rows and name in rows[0]), "")
     first = (Column(number.title(), [str(row[number]) for row in rows], number=True),) if number else ()
-    return (*first, *((Column("Candidate", what),) if keys else ()), *(_number_column(rows, name) for name in names))
+    numbers = (number_column(name, [row[name] for row in rows]) for name in names)
+    return (*first, *((Column("Candidate", what),) if keys else ()), *numbers)
 
 
 def _text(value: Any) -> str:
     return f"[{' '.join(map(str, value))}]" if isinstance(value, list) else str(value)
 
 
-def _number_column(rows: Sequence[Mapping[str, Any]], name: str) -> Column:
-    score = name.partition("@")[0]
-    values = [row[name] for row in rows]
+def number_column(name: str, values: Sequence[float | None]) -> Column:
+    """A column of scores, with the unit that suits them; of a latency the unit says where."""
+    score, _, device = name.partition("@")
     unit, scale = _UNITS.get(score, ""), 1.0
     if score in _TITLES and score not in _UNSCALED:
         unit, scale = prefix(values, unit)
-    return Column(_TITLES.get(score, name), aligned(values, scale, most=6), unit, number=True)
+    place = f"{unit}, {device}" if device else unit
+    return Column(_TITLES.get(score, name), aligned(values, scale, most=6), place, number=True)
 
 
 def _agreements(found: Fronts) -> Grid:

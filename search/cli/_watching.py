@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["progress_line", "resume_command", "teller", "watching"]
 
 _EVERY_S = 30.0
+_PROBING_EVERY_S = 5.0
 _STEPS = 10
 
 
@@ -70,6 +71,8 @@ def teller(
 ) -> Callable[[Progress], None]:
     """A watcher for logs: a line for every tenth of the evaluations, and one if half a minute had none.
 
+    A probe that takes more than some seconds is told of more often: nothing else is seen meanwhile.
+
     Args:
         say: takes lines.
         warn: takes messages of the study.
@@ -81,6 +84,11 @@ def teller(
         nonlocal last_tenth, last_time
         if progress.message:
             warn(progress.message)
+        if progress.probed:
+            if clock() - last_time >= _PROBING_EVERY_S:
+                last_time = clock()
+                say(f"{progress.study}: probing the space: {progress.probed[0]:,} of {progress.probed[1]:,}")
+            return
         tenth = progress.spent * _STEPS // progress.wanted
         if tenth > last_tenth or clock() - last_time >= _EVERY_S:
             last_tenth, last_time = max(tenth, last_tenth), clock()
@@ -95,7 +103,7 @@ def progress_line(progress: Progress) -> str:
     reasons = f" ({', '.join(f'{name} {count:,}' for name, count in broken)})" if broken else ""
     best = ", ".join(f"{name} {value:.6g}" for name, value in progress.best.items())
     parts = [
-        f"{progress.study}: {progress.spent:,} of {progress.wanted:,} evaluated",
+        f"{progress.study}: {progress.evaluations} evaluated",
         f"{progress.outcomes.get('rejected', 0):,} rejected{reasons}",
         f"best {best}" if best else "none feasible yet",
         f"{progress.front:,} on the front",

@@ -10,7 +10,7 @@ from oracle.cli._flags import add_output, natural
 from oracle.cli._output import deliver
 from oracle.errors import OracleError
 from search.cli._sources import add_source, candidates_asked, is_candidates, results_asked
-from search.cli._studies import records_out
+from search.cli._studies import add_plain, records_out
 
 if TYPE_CHECKING:
     from search.cli._fronts import Table
@@ -53,25 +53,37 @@ def add(commands: Any) -> None:
         "-d", "--device", action="append", default=[], metavar="DEVICE", help="look at these only; may be repeated"
     )
     command.add_argument("--top", type=natural, metavar="N", help="list the first N of each front")
-    command.add_argument("--configs", metavar="DIR", help="of a study: write the config of each as trial-N.yaml")
+    command.add_argument(
+        "--configs",
+        metavar="DIR",
+        help="of a study: write the config of each as trial-N.yaml, with the study's workload",
+    )
+    add_plain(command, "--configs")
     add_output(command)
     command.set_defaults(run=_run)
 
 
 def _run(args: argparse.Namespace) -> int:
+    if args.plain and not args.configs:
+        raise OracleError("--plain is about --configs, which was not given")
     if is_candidates(args.source):
         if args.configs:
             raise OracleError(f"--configs is about studies, and {args.source} is a sweep or a file of candidates")
         return _fronts(args, candidates_asked(args), args.objective)
     results = results_asked(args)
+    results.found()
     if args.objective or args.device:
+        if args.configs:
+            raise OracleError(
+                "--configs writes the front of the study's own objectives: leave out --objective, --device"
+            )
         from search.study.table import Trials
 
         own = [f"{'max' if o.maximise else 'min'} {o.name}" for o in results.plan.objectives]
         return _fronts(args, Trials(results), args.objective or own)
     front = results.front()[: args.top]
     if args.configs:
-        _write(results, front, args.configs)
+        _write(results, front, args)
     records_out(args, results, front, f"{len(front)} on the front")
     return 0
 
@@ -90,12 +102,13 @@ def _fronts(args: argparse.Namespace, table: Table, objectives: Sequence[str]) -
     return 0
 
 
-def _write(results: Results, records: Sequence[Record], directory: str) -> None:
+def _write(results: Results, records: Sequence[Record], args: argparse.Namespace) -> None:
     """The config of each."""
     from pathlib import Path
 
     from oracle.report.export import write_text
 
-    Path(directory).mkdir(parents=True, exist_ok=True)
+    directory = Path(args.configs)
+    directory.mkdir(parents=True, exist_ok=True)
     for record in records:
-        write_text(Path(directory) / f"trial-{record.number}.yaml", results.config(record))
+        write_text(directory / f"trial-{record.number}.yaml", results.config(record, plain=args.plain))

@@ -1,18 +1,24 @@
-"""`oracle-search rerank`: a study's networks on another device, without evaluating anything."""
+"""`oracle-search rerank`: a study's networks on other devices, without evaluating anything."""
 
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from oracle.cli._output import deliver
 from search.cli._studies import add_study
+
+if TYPE_CHECKING:
+    from search.study import Results
+    from search.study.results import Ranked
 
 __all__ = ["add"]
 
 _EXAMPLES = """\
 examples:
   oracle-search rerank digits --device jetson-nano
+  oracle-search rerank digits -d jetson-nano -d pixel-4    # one ranking per device
   oracle-search rerank digits --device my/device.yaml --format csv -o there.csv"""
 
 
@@ -20,37 +26,51 @@ def add(commands: Any) -> None:
     """Add the command to argparse's subparsers."""
     command = commands.add_parser(
         "rerank",
-        help="a study's networks on another device, without evaluating anything",
-        description="The evaluated networks by their latency on another device, and which of them no other beats\n"
-        "there. Qualities are those of the study.",
+        help="a study's networks on other devices, without evaluating anything",
+        description="The evaluated networks by their latency on each device asked for, and which of them no other\n"
+        "beats there. Qualities are those of the study.",
         epilog=_EXAMPLES,
     )
     add_study(command)
-    command.add_argument("-d", "--device", required=True, metavar="DEVICE", help="name or path of a device file")
+    command.add_argument(
+        "-d",
+        "--device",
+        action="append",
+        required=True,
+        metavar="DEVICE",
+        help="name or path of a device file; may be repeated, for a ranking on each",
+    )
     command.set_defaults(run=_run)
 
 
 def _run(args: argparse.Namespace) -> int:
-    from oracle.query.devices import find_devices
+    from oracle.cli._sources import devices_of
     from search.cli._studies import opened
     from search.cli._study_tables import rerank_tables
 
     results = opened(args)
-    (device,) = find_devices([args.device])
-    ranked = results.rerank(device)
-    rows = [
+    ranked = [(device, results.rerank(device)) for device in devices_of(args.device)]
+    networks = {device.name: _rows(results, found) for device, found in ranked}
+    deliver(
+        args,
+        table=lambda: [part for device, found in ranked for part in rerank_tables(results, found, device)],
+        data=lambda: {
+            "study": results.plan.name,
+            "rankings": [{"device": name, "networks": rows} for name, rows in networks.items()],
+        },
+        rows=lambda: [{"device": name, **row} for name, rows in networks.items() for row in rows],
+    )
+    return 0
+
+
+def _rows(results: Results, ranked: Sequence[Ranked]) -> list[dict[str, Any]]:
+    """The fastest first, with the objectives of the study."""
+    return [
         {
             "trial": row.record.number,
-            f"latency_ms@{device.name}": row.latency_ms,
+            "latency_ms": row.latency_ms,
             "on_front": row.on_front,
-            **{o.name: value for o, value in zip(results.plan.objectives, row.record.values, strict=True)},
+            **{o.name: row.record.value(i) for i, o in enumerate(results.plan.objectives)},
         }
         for row in ranked
     ]
-    deliver(
-        args,
-        table=lambda: rerank_tables(results, ranked, device.name),
-        data=lambda: {"study": results.plan.name, "device": device.name, "networks": rows},
-        rows=lambda: rows,
-    )
-    return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from oracle._resources import shipped
 from oracle.cli._flags import add_output, natural
 
 __all__ = ["add"]
@@ -15,8 +16,27 @@ examples:
   oracle-search run my/study.yaml --trials 200 --storage sqlite:///study.db
   oracle-search run digits --storage postgresql://user@host/db   # and elsewhere: oracle-search worker digits ...
 
+A study file says what to look for, and what not to spend an evaluation on:
+  SPACE: regnetx                            # oracle-search spaces; a path, or SETUP and what it has
+  DEVICES: [t4, pixel-4]                    # scored in any case
+  COST: {BATCH_SIZE: 8, DTYPE: float32}     # also MODE, RUNTIME, LAYOUT
+  OBJECTIVES: [maximise quality, minimise latency_ms@t4]
+  CONSTRAINTS: [params <= 30e6, latency_ms@pixel-4 <= 40]
+  QUALITY: {TYPE: call, FUNCTION: package.module:function}
+  SAMPLER: tpe                              # nsga2, nsga3, gp, random, grid
+  TRIALS: 200                               # also NAME, STORAGE, TIMEOUT, SEED
+QUALITY may be none (then no objective is quality), call, proxies, train or table. A FUNCTION of one's own is
+found in the working directory too, and gives a number for a network:
+  def function(spec, builder, trial):
+      model = builder()                     # the module, initialised; builder.meta() takes no memory
+      for epoch in range(3):
+          accuracy = train(model, seed=trial.seed)
+          trial.check(accuracy, epoch)      # reports, and stops what is poor
+      return accuracy                       # trial.config and trial.scores tell what it costs
+Shipped studies, in configs/studies: {studies}.
+
 A study that is in the storage already goes on where it stopped. Rejected suggestions cost no evaluation:
-TRIALS counts evaluated trials."""
+TRIALS counts evaluations, but for those that failed; ten failures in a row end a run."""
 
 
 def add(commands: Any) -> None:
@@ -26,7 +46,7 @@ def add(commands: Any) -> None:
         help="search: optuna suggests, the oracle rejects, the rest is evaluated",
         description="Run the study of a YAML file: suggestions that break a constraint are never evaluated,\n"
         "and equal networks only once.",
-        epilog=_EXAMPLES,
+        epilog=_EXAMPLES.replace("{studies}", ", ".join(shipped("studies"))),
     )
     command.add_argument("study", metavar="STUDY", help="shipped study, or YAML file")
     command.add_argument("--storage", default="", metavar="FILE|URL", help="instead of STORAGE")

@@ -22,8 +22,7 @@ from search.pareto import hypervolume, non_dominated
 from search.pareto.objectives import LATENCY
 from search.report.candidates import Floats, Value, population
 from search.study import Record, Results
-from search.study.candidates import STRUCTURE
-from search.study.words import QUALITY
+from search.study.words import QUALITY, STRUCTURE
 
 __all__ = ["study_facts", "study_page", "study_population"]
 
@@ -117,8 +116,10 @@ def _values(results: Results, records: Sequence[Record]) -> dict[str, Value]:
 
 def _constraints(results: Results) -> tuple[ConstraintFacts, ...]:
     """What each limit turned away, the one that turned away most first."""
-    limits = {STRUCTURE: "structure that the space asks for"}
-    limits |= {bound.name: f"{bound.name} {bound}" for bound in results.plan.bounds}
+    stages, labels = results.plan.space.num_stages, results.plan.labels
+    asked = "{} to {} stages".format(*stages) if stages else "that the space asks for"
+    limits = {STRUCTURE: f"{labels[STRUCTURE]} {asked}"}
+    limits |= {bound.name: f"{bound.label} {bound}" for bound in results.plan.bounds}
     judged = [trial.constraints for trial in results.trials if trial.constraints]
     broken = [{name for name, value in one.items() if value > 0} for one in judged]
     found = [

@@ -20,11 +20,9 @@ from oracle.families.regnet import stages_of
 from oracle.query.many import Scores, score_many
 from oracle.spec import NetSpec, Workload
 from search.space import Space
-from search.study.words import SCORES, Bound
+from search.study.words import SCORES, STRUCTURE, Bound
 
-__all__ = ["STRUCTURE", "Candidate", "Gate", "key_of", "plain"]
-
-STRUCTURE = "structure"
+__all__ = ["Candidate", "Gate", "key_of", "plain"]
 
 
 @dataclass(frozen=True, slots=True)

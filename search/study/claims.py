@@ -16,7 +16,7 @@ from collections.abc import Callable
 from optuna import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from search.study.records import BUSY, EVALUATED, REUSED, SETTLED, outcome_of
+from search.study.records import BUSY, COUNTED, EVALUATED, FAILED, REUSED, SETTLED, outcome_of
 
 __all__ = ["Index", "claim"]
 
@@ -73,8 +73,14 @@ class Index:
 
     @property
     def spent(self) -> int:
-        """Evaluations spent."""
-        return sum(self.counts[outcome] for outcome in SETTLED)
+        """Evaluations that came to something: what TRIALS counts."""
+        return sum(self.counts[outcome] for outcome in COUNTED)
+
+    def forget_failures(self) -> None:
+        """Let networks be evaluated again that failed so far, but for those that took their workers with them."""
+        for key, trial in list(self.settled.items()):
+            if outcome_of(trial) == FAILED and "losses" not in trial.user_attrs:
+                del self.settled[key]
 
     @property
     def under_way(self) -> int:

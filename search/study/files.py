@@ -23,12 +23,13 @@ from oracle.spec import Workload
 from search.objectives import check_quality
 from search.space import Space, load_space, space_of
 from search.space.checks import count, fields, is_number, one_of
-from search.study.words import QUALITY, Bound, Objective, bounds_of, objectives_of
+from search.space.stages import NUM_STAGES
+from search.study.words import QUALITY, STRUCTURE, Bound, Objective, bounds_of, objectives_of
 
-__all__ = ["SAMPLERS", "StudyPlan", "default_study", "load_study", "study_of"]
+__all__ = ["COST_KEYS", "SAMPLERS", "StudyPlan", "default_study", "load_study", "study_of"]
 
 SAMPLERS = ("tpe", "nsga2", "nsga3", "gp", "random", "grid")
-_WORKLOAD = ("BATCH_SIZE", "DTYPE", "MODE", "RUNTIME", "LAYOUT")
+COST_KEYS = ("BATCH_SIZE", "DTYPE", "MODE", "RUNTIME", "LAYOUT")
 
 
 def default_study() -> CfgNode:
@@ -51,7 +52,7 @@ def default_study() -> CfgNode:
                 "PATIENCE": 20,  # suggestions rejected in a row before the nearest feasible member is taken
             },
             "STORAGE": "",  # a file (journal), or any URL of optuna; NAME.journal unless given
-            "TRIALS": 100,  # evaluated trials
+            "TRIALS": 100,  # evaluated trials, failures not counted
             "TIMEOUT": 0.0,  # seconds of one run; 0: none
             "SEED": 0,
             "PROBE": 100_000,  # candidates by which the closed form tells how rare feasible ones are
@@ -93,6 +94,12 @@ class StudyPlan:
     seed: int
     probe: int
     values: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Constraint -> what people are told of it by, which is what a sweep of the space tells them."""
+        stages = {STRUCTURE: NUM_STAGES} if self.space.num_stages else {}
+        return {STRUCTURE: STRUCTURE, **stages, **{bound.name: bound.label for bound in self.bounds}}
 
     @property
     def trust(self) -> Mapping[str, Trust]:
@@ -146,7 +153,12 @@ def study_of(values: Mapping[str, Any], name: str = "", directory: Path | None =
     sampler = _sampler(cfg.SAMPLER, space)
     places = (*devices, *find_devices(device for device in spoken if device and device not in names))
     workload = _workload(cfg.COST, space)
+    keys = {bound.device: "CONSTRAINTS" for bound in bounds}
+    keys |= {objective.device: f"OBJECTIVES[{i}]" for i, objective in enumerate(objectives)}
+    keys |= {device.name: f"DEVICES[{i}]" for i, device in enumerate(devices)}
     own = _model(cfg.MODEL, cfg.CALIBRATIONS, places, workload, directory or Path())
+    for place in places:
+        _check_peaks(place, workload.dtype, keys[place.name])
     return StudyPlan(
         name=_name(cfg.NAME or name or "study"),
         space=space,
@@ -234,6 +246,14 @@ def _devices(sources: Any, directory: Path) -> list[Device]:
     return found
 
 
+def _check_peaks(device: Device, dtype: str, key: str) -> None:
+    """Complain now about a device that could time no candidate: all of them multiply matrices."""
+    try:
+        device.ridge("matrix", dtype)
+    except DeviceError as error:
+        raise ConfigError(f"{error}; correct this or COST.DTYPE", key=key) from None
+
+
 def _lasting(source: str, directory: Path) -> str:
     """A device as another process finds it: a file by its whole path."""
     beside = directory / source
@@ -241,7 +261,7 @@ def _lasting(source: str, directory: Path) -> str:
 
 
 def _workload(values: Mapping[str, Any], space: Space) -> Workload:
-    given = fields(values, "COST", _WORKLOAD)
+    given = fields(values, "COST", COST_KEYS)
     try:
         return workload_of(space.base, **{key.lower(): value for key, value in given.items()})
     except WorkloadError as error:

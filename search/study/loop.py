@@ -12,6 +12,7 @@ from optuna import Study
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from oracle.errors import OracleError
 from oracle.spec import NetSpec
 from search.objectives import Quality
 from search.study.candidates import Candidate, Gate
@@ -41,6 +42,7 @@ from search.study.workers import Watch
 __all__ = ["Loop"]
 
 _WAIT_S = 0.25
+_FAILURES = 10  # evaluations in a row that may fail; more where more have succeeded
 _RARE = 1e-4  # a study in which fewer candidates are feasible is seeded
 
 
@@ -55,7 +57,8 @@ class Loop:
         self.plan, self.study, self.quality, self.watcher = plan, study, quality, watcher
         self.gate = Gate(plan.space, plan.bounds, plan.devices, plan.workload, plan.model, plan.calibrations)
         self.parameters = Parameters.of(plan.space)
-        self.pool = Pool(self.gate, plan.seed, in_order=plan.sampler["TYPE"] == "grid")
+        in_order = plan.sampler["TYPE"] == "grid"
+        self.pool = Pool(self.gate, plan.seed, in_order=in_order, seen=self._tell_probed)
         self.index = Index(study)
         self.watch = Watch(study)
         self.seconds = dict.fromkeys(("oracle", "sampler", "quality", "storage"), 0.0)
@@ -63,19 +66,34 @@ class Loop:
         self.last: dict[str, Any] = {}  # the last suggestion
         self.offered: set[str] = set()
         self.failures: set[str] = set()  # kinds of them that were told
+        self.failed = 0  # evaluations of this run, in a row
+        self.succeeded = 0  # evaluations of this run
         self.learns = plan.sampler["TYPE"] in LEARNERS
 
-    def run(self) -> None:
+    def run(self, note: str = "") -> None:
         """Work until the study has its trials, time is up, or nothing is left to look at.
+
+        Args:
+            note: to be told before.
 
         Raises:
             ConfigError: nothing is feasible.
+            OracleError: evaluations fail, one after the other.
         """
         end = time.monotonic() + (self.plan.timeout_s or math.inf)
         with self.watch:
             self._reap()
+            if note:
+                self._tell_watcher(note)
+            if not self.index.spent:
+                self.index.forget_failures()  # whatever was wrong has been corrected since, or will be told again
             if self.index.spent < self.plan.trials:
                 self._begin()
+            else:
+                self._tell_watcher(
+                    f"{self.plan.name}: finished: {self.index.spent:,} evaluated, {self.plan.trials:,} asked for; "
+                    "nothing was left to do, and more TRIALS would go on"
+                )
             while time.monotonic() < end:
                 self._reap()
                 if self.index.spent >= self.plan.trials:
@@ -97,7 +115,7 @@ class Loop:
         with self._timed("oracle"):
             tally = self.pool.probe(self.plan.probe)
         if not tally.feasible:
-            raise nothing_feasible(tally)
+            raise nothing_feasible(tally, self.plan.labels)
         share = tally.feasible / tally.drawn
         self.study.set_user_attr("probe", {"drawn": tally.drawn, "feasible": tally.feasible})
         if share < _RARE and self.learns:
@@ -209,6 +227,8 @@ class Loop:
             self._finish(trial, LOST)
             raise
         self.seconds["quality"] += verdict.seconds
+        self.failed = self.failed + 1 if verdict.outcome == FAILED else 0
+        self.succeeded += verdict.outcome != FAILED
         notes: dict[str, Any] = {"seconds": {"quality": verdict.seconds}}
         if verdict.quality is not None:
             self._finish(
@@ -219,6 +239,19 @@ class Loop:
         else:
             self._finish(trial, FAILED, notes={**notes, "reason": verdict.reason})
             self._tell_failure(trial.number, verdict.reason)
+            self._check_failures(trial.number, verdict.reason)
+
+    def _check_failures(self, number: int, reason: str) -> None:
+        """Give up where evaluations do nothing but fail: a study of an infinite space would never end.
+
+        Raises:
+            OracleError: so many in a row.
+        """
+        if self.failed >= max(_FAILURES, self.succeeded):
+            raise OracleError(
+                f"{self.failed} evaluations failed in a row, after {self.succeeded:,} that did not; what is finished "
+                f"is kept, and `oracle-search resume` goes on. The last, trial {number}: {' '.join(reason.split())}"
+            )
 
     def _tell_failure(self, number: int, reason: str) -> None:
         """Tell the first failure of a kind at once: a whole study of them should not come as a surprise."""
@@ -274,6 +307,10 @@ class Loop:
             yield
         finally:
             self.seconds[part] += time.perf_counter() - began
+
+    def _tell_probed(self, done: int, total: int) -> None:
+        if self.watcher is not None:
+            self.watcher(progress_of(self.plan, self.index, self.seconds, probed=(done, total)))
 
     def _tell_watcher(self, message: str = "") -> None:
         if self.watcher is not None:

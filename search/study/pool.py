@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -12,15 +12,18 @@ from typing import Any
 import numpy as np
 
 from oracle.errors import ConfigError
-from search.space import Space, Tally
+from search.space import Tally
 from search.space.space import REPEATED, Chunk
+from search.study.batches import batches, is_small
 from search.study.candidates import Gate, key_of
 
 __all__ = ["Member", "Pool", "nothing_feasible"]
 
 _NEAREST_OF = 2_000  # members compared when the nearest is wanted
-_SMALL = 200_000  # a space up to this size is judged as a whole and shuffled
 _PATIENCE = 10_000_000  # draws in a row without a new feasible network, about a minute, after which there is none
+
+Seen = Callable[[int, int], None]
+"""Told how many candidates have been looked at, and how many there are to look at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,29 +46,44 @@ class Pool:
         tally: what became of the candidates drawn so far.
     """
 
-    def __init__(self, gate: Gate, seed: int, *, in_order: bool = False) -> None:
+    def __init__(self, gate: Gate, seed: int, *, in_order: bool = False, seen: Seen | None = None) -> None:
         """Nothing is drawn yet.
 
         Args:
             gate: what members must pass.
             seed: of the draws.
             in_order: enumerate the space as its file lists it, instead of drawing.
+            seen: told about progress.
         """
         self.tally = Tally()
         self._gate = gate
-        self._chunks = _chunks(gate.space, seed, in_order=in_order)
-        self._shuffle = None if in_order or not _is_small(gate.space) else np.random.default_rng(seed)
+        self._seen = seen or (lambda *_: None)
+        self._goal = gate.space.length
+        self._batches = batches(gate.space, seed, in_order=in_order)
+        self._shuffle = None if in_order or not is_small(gate.space) else np.random.default_rng(seed)
         self._rows: deque[tuple[Chunk, int]] = deque()  # feasible, and not yet looked at
         self._members: deque[Member] = deque()
         self._keys: set[str] = set()
         self._patience = math.inf if in_order else _PATIENCE
+        self._one_by_one = False  # whether networks are traced, each for itself
         self._idle = 0  # draws since the last feasible candidate that may be new
 
     def probe(self, draws: int) -> Tally:
-        """Draw at least so many candidates, and on until one is feasible or the stream ends."""
-        while (self.tally.drawn < draws or not self.tally.feasible) and self._more():
-            pass
+        """Look at so many candidates, and on until one is feasible or the stream ends.
+
+        Of networks that are traced one by one a batch is enough, unless none of it is feasible: how many it takes to
+        find one says how rare they are. What is looked at depends on the space and the seed, and on no clock.
+        """
+        self._goal = min(draws, self._gate.space.length)
+        self._seen(0, self._goal)
+        while not self._is_probed(draws) and self._more():
+            if self.tally.drawn >= self._goal:
+                self._goal = self._gate.space.length
+        self._goal = self._gate.space.length
         return self.tally
+
+    def _is_probed(self, draws: int) -> bool:
+        return bool(self.tally.feasible) and (self._one_by_one or self.tally.drawn >= draws)
 
     def take(self, taken: Callable[[str], bool], distance: Callable[[Any], float] | None = None) -> Member | None:
         """A member that was not given before and is not taken: the next, or the nearest of some; None at the end.
@@ -90,24 +108,24 @@ class Pool:
                 return None
 
     def _more(self) -> bool:
-        """Judge another chunk; False when the stream has ended, or has had nothing new for long."""
-        if self._idle >= self._patience:
+        """Judge another batch; False when the stream has ended, or has had nothing new for long."""
+        batch = next(self._batches, None) if self._idle < self._patience else None
+        if batch is None:
             return False
-        for space, index in self._chunks:
-            chunk = space.chunk(index)
-            self.tally += chunk.tally
-            self._idle += chunk.tally.drawn
-            if chunk.population.size:
-                scores = self._gate.score(chunk.population)
-                feasible, tally = _judged(self._gate, scores, chunk.population.size)
-                self.tally += tally
-                rows = [(chunk, int(row)) for row in np.flatnonzero(feasible)]
-                if self._shuffle is not None:
-                    self._shuffle.shuffle(rows)
-                self._rows += rows
-                self._idle = 0 if self._holds_news(rows) else self._idle
-            return True
-        return False
+        self._one_by_one = batch.traced
+        self.tally += batch.tally
+        self._idle += batch.tally.drawn
+        if len(batch.rows):
+            scores = self._gate.score(batch.population)
+            feasible, tally = _judged(self._gate, scores, len(batch.rows))
+            self.tally += tally
+            rows = [(batch.chunk, int(row)) for row in batch.rows[feasible]]
+            if self._shuffle is not None:
+                self._shuffle.shuffle(rows)
+            self._rows += rows
+            self._idle = 0 if self._holds_news(rows) else self._idle
+        self._seen(self.tally.drawn, max(self._goal, self.tally.drawn))
+        return True
 
     def _holds_news(self, rows: Sequence[tuple[Chunk, int]]) -> bool:
         return any(key_of(chunk.prints[:, row]) not in self._keys for chunk, row in rows)
@@ -128,27 +146,23 @@ def _judged(gate: Gate, scores: Any, count: int) -> Any:
     return judge(gate.bounds, scores, count)  # type: ignore[arg-type]
 
 
-def _is_small(space: Space) -> bool:
-    return space.enumerated and space.length <= _SMALL
-
-
-def _chunks(space: Space, seed: int, *, in_order: bool) -> Iterator[tuple[Space, int]]:
-    """The chunks to judge: of the enumeration, of a small space as a whole, or of a stream of draws."""
-    if not in_order and _is_small(space):
-        space = replace(space, chunk_size=space.length)
-    elif not in_order and space.enumerated:
-        space = replace(space, num_samples=space.length - 1)  # one less than all, and it is drawn
-    space = replace(space, seed=seed)
-    for index in range(space.chunks):
-        yield space, index
-
-
 def _value(value: Any) -> Any:
     return value.tolist() if hasattr(value, "tolist") else value
 
 
-def nothing_feasible(tally: Tally) -> ConfigError:
-    """The error that says which constraint is tightest, how many it rejects, and how near the nearest came."""
+def nothing_feasible(tally: Tally, labels: Mapping[str, str]) -> ConfigError:
+    """The error that says which constraint is tightest, how many it rejects, and how near the nearest came.
+
+    Args:
+        tally: of the candidates.
+        labels: constraint -> what it is called.
+    """
+    tally = replace(
+        tally,
+        rejected={labels.get(name, name): count for name, count in tally.rejected.items()},
+        nearest={labels.get(name, name): miss for name, miss in tally.nearest.items()},
+        closest={labels.get(name, name): miss for name, miss in tally.closest.items()},
+    )
     total, *reasons = tally.explain().splitlines()
     tightest = _tightest(tally)
     reasons.sort(key=lambda reason: not reason.startswith(f"{tightest} rejects"))

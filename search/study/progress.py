@@ -20,12 +20,14 @@ class Progress:
 
     Attributes:
         study: its name.
-        spent, wanted: evaluations spent, and TRIALS.
+        spent, wanted: evaluations that came to something, and TRIALS.
         outcomes: evaluated, pruned, failed, rejected, reused, ... -> how many trials.
         rejected: constraint -> how many trials broke it.
         best: objective -> the best value of a feasible trial; empty before there is one.
         front: how many feasible trials no other dominates.
         seconds: oracle, sampler, quality, storage -> seconds of this worker.
+        probed: candidates that the closed form has looked at, and how many there are to look at; nothing while it
+            looks at none.
         message: something to tell, once.
     """
 
@@ -37,13 +39,25 @@ class Progress:
     best: Mapping[str, float] = field(default_factory=dict)
     front: int = 0
     seconds: Mapping[str, float] = field(default_factory=dict)
+    probed: tuple[int, int] | None = None
     message: str = ""
+
+    @property
+    def evaluations(self) -> str:
+        """`40 of 60`; where a study has more than was asked for, `40 (12 asked for)`."""
+        return f"{self.spent:,} " + ("of {:,}" if self.spent <= self.wanted else "({:,} asked for)").format(self.wanted)
 
 
 Watcher = Callable[[Progress], None]
 
 
-def progress_of(plan: StudyPlan, index: Index, seconds: Mapping[str, float], message: str = "") -> Progress:
+def progress_of(
+    plan: StudyPlan,
+    index: Index,
+    seconds: Mapping[str, float],
+    message: str = "",
+    probed: tuple[int, int] | None = None,
+) -> Progress:
     """The progress that an index shows."""
     best: dict[str, float] = {}
     front = 0
@@ -59,9 +73,10 @@ def progress_of(plan: StudyPlan, index: Index, seconds: Mapping[str, float], mes
         spent=index.spent,
         wanted=plan.trials,
         outcomes=dict(index.counts),
-        rejected=dict(index.rejected),
+        rejected={plan.labels.get(name, name): count for name, count in index.rejected.items()},
         best=best,
         front=front,
         seconds=dict(seconds),
+        probed=probed,
         message=message,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from search.study.candidates import Candidate
 
 __all__ = [
     "BUSY",
+    "COUNTED",
     "EVALUATED",
     "FAILED",
     "LOST",
@@ -30,6 +32,7 @@ __all__ = [
 EVALUATED, PRUNED, FAILED = "evaluated", "pruned", "failed"
 REJECTED, REUSED, BUSY, LOST = "rejected", "reused", "busy", "lost"
 SETTLED = (EVALUATED, PRUNED, FAILED)  # an evaluation was spent; an equal network gets none again
+COUNTED = (EVALUATED, PRUNED)  # by TRIALS: a failure tells nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,11 @@ class Record:
     def feasible(self) -> bool:
         """Whether it is a network that obeys all constraints."""
         return bool(self.constraints) and all(value <= 0 for value in self.constraints.values())
+
+    def value(self, place: int) -> float | None:
+        """Of an objective; None where there is none, for which the storage has the worst number there is."""
+        found = self.values[place] if place < len(self.values) else None
+        return found if found is not None and math.isfinite(found) else None
 
 
 def note_candidate(trial: Trial, candidate: Candidate) -> None:

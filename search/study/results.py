@@ -25,9 +25,9 @@ from oracle.spec import NetSpec
 from search._shown import html_by
 from search.pareto import non_dominated
 from search.study.candidates import key_of
-from search.study.files import StudyPlan, load_study
-from search.study.records import EVALUATED, Record, record_of
-from search.study.storage import default_storage, open_storage
+from search.study.files import COST_KEYS, StudyPlan, load_study
+from search.study.records import EVALUATED, FAILED, Record, record_of
+from search.study.storage import default_storage, open_storage, storage_label
 from search.study.store import load, plan_of
 from search.study.words import Objective
 
@@ -75,6 +75,21 @@ class Results:
         """Feasible trials with a whole evaluation, each network once."""
         return [trial for trial in self.trials if trial.outcome == EVALUATED and trial.feasible]
 
+    def found(self) -> list[Record]:
+        """The same; complains where there are none.
+
+        Raises:
+            OracleError: no feasible trial has been evaluated yet; the last failure is told.
+        """
+        if self.evaluated:
+            return self.evaluated
+        message = f"study {self.plan.name!r} has no feasible evaluated trial yet"
+        failed = [trial for trial in self.trials if trial.outcome == FAILED]
+        if failed:
+            reason = " ".join(failed[-1].reason.split())
+            message += f": {len(failed):,} failed, the last, trial {failed[-1].number}, by {reason}"
+        raise OracleError(message)
+
     def best(self, objective: str = "") -> Record:
         """The best feasible trial.
 
@@ -97,10 +112,7 @@ class Results:
             signs = (-1.0 if self.plan.objectives[place].maximise else 1.0 for place in places)
             return [sign * record.values[place] for sign, place in zip(signs, places, strict=True)]
 
-        found = self.evaluated
-        if not found:
-            raise OracleError(f"study {self.plan.name!r} has no feasible evaluated trial yet")
-        return min(found, key=rank)
+        return min(self.found(), key=rank)
 
     def front(self) -> list[Record]:
         """Feasible trials that no other dominates, by the first objective, the best first."""
@@ -127,18 +139,33 @@ class Results:
             )
         return spec
 
-    def config(self, record: Record) -> str:
-        """A trial's network as YAML, for `oracle score` and pycls.
+    def config(self, record: Record, *, plain: bool = False) -> str:
+        """A trial's network as YAML with the workload of the study, so that `oracle score` says what the study says.
+
+        Args:
+            record: of the trial.
+            plain: leave out the COST section, which pycls does not know and refuses.
 
         Raises:
-            OracleError: it has none.
+            OracleError: the trial has no network.
         """
-        return to_yaml(self._cfg(record))
+        if plain:
+            return to_yaml(self._cfg(record))
+        workload = self.plan.workload
+        optimizer = {"OPTIM.OPTIMIZER": workload.optimizer} if workload.training else {}
+        cost = {name: getattr(workload, name.lower()) for name in COST_KEYS}
+        model = "" if self.plan.model == "roofline" else f"# Its latencies are by `--model {self.plan.model}`.\n"
+        return (
+            f"# Trial {record.number} of study {self.plan.name}. COST is the workload that its costs are for, "
+            f"and unknown to pycls.\n{model}"
+            f"{to_yaml(self._cfg(record, optimizer))}"
+            f"COST: {{{', '.join(f'{name}: {value}' for name, value in cost.items())}}}\n"
+        )
 
-    def _cfg(self, record: Record) -> Any:
+    def _cfg(self, record: Record, changes: Mapping[str, Any] | None = None) -> Any:
         if not record.config:
             raise OracleError(f"trial {record.number} has no network: {record.reason or record.state.name.lower()}")
-        flat = [part for pair in record.config.items() for part in pair]
+        flat = [part for pair in {**record.config, **(changes or {})}.items() for part in pair]
         return cfg_from_dict(self.plan.space.base, flat)
 
     def rerank(self, device: str | Path | Device) -> list[Ranked]:
@@ -147,12 +174,10 @@ class Results:
         The model of the study predicts it.
 
         Raises:
-            OracleError: an unknown device, or as `spec`.
+            OracleError: an unknown device, no feasible evaluated trial, or as `spec`.
         """
         (place,) = find_devices([device])
-        found = self.evaluated
-        if not found:
-            return []
+        found = self.found()
         fields = self.plan.workload.__dataclass_fields__
         workload = {name: getattr(self.plan.workload, name) for name in fields}
         specs = [self.spec(record) for record in found]
@@ -176,7 +201,7 @@ class Results:
 
     def _row(self, record: Record) -> dict[str, Any]:
         names = [objective.name for objective in self.plan.objectives]
-        values = dict(zip(names, record.values, strict=False)) if record.values else {}
+        labels = self.plan.labels
         return {
             "trial": record.number,
             "state": record.state.name.lower(),
@@ -187,9 +212,9 @@ class Results:
             "reason": record.reason,
             "fingerprint": record.key,
             "quality": record.quality,
-            **{f"objective {name}": values.get(name) for name in names},
+            **{f"objective {name}": record.value(i) for i, name in enumerate(names)},
             **{name: record.scores.get(name) for name in self._score_names},
-            **{f"constraint {name}": record.constraints.get(name) for name in self._constraint_names},
+            **{f"constraint {labels.get(name, name)}": record.constraints.get(name) for name in self._constraint_names},
             **{key: record.config.get(key) for key, _ in self.plan.space.samplers},
         }
 
@@ -250,5 +275,5 @@ def open_results(source: str, storage: str = "") -> Results:
         OracleError: there is no such study, or it is not one of ours.
     """
     name, place = find_study(source, storage)
-    study = load(name, open_storage(place, create=False))
+    study = load(name, open_storage(place, create=False), storage_label(place))
     return Results(study, plan_of(study))

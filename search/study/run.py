@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 import numpy as np
 from optuna import Study
@@ -18,7 +19,7 @@ from search.study.loop import Loop
 from search.study.progress import Watcher
 from search.study.results import Results
 from search.study.samplers import sampler_of
-from search.study.storage import default_storage, open_storage
+from search.study.storage import default_storage, open_storage, storage_label
 from search.study.store import create, load, plan_of, quiet
 
 __all__ = ["join_study", "run_study"]
@@ -36,7 +37,7 @@ def run_study(
     Args:
         plan: from `load_study`.
         storage: path, URL or storage of optuna; that of the plan if empty, else NAME.journal.
-        watcher: called with the progress after every trial.
+        watcher: called with the progress after every trial, and meanwhile where the space is probed.
         quality: instead of the plan's QUALITY section.
 
     Returns:
@@ -50,7 +51,14 @@ def run_study(
     opened = _opened(storage or plan.storage or default_storage(plan.name))
     with quiet():
         study = create(plan, opened)
-        return _worked(plan, study, evaluate, watcher, 0)
+        values = study.user_attrs["plan"]
+        seed, note = values["SEED"], ""
+        if seed != plan.seed:
+            note = (
+                f"{plan.name}: SEED {plan.seed} is ignored: the study has trials, and goes on with its own, {seed}; "
+                "another NAME makes another study"
+            )
+        return _worked(replace(plan, seed=seed, values=values), study, evaluate, watcher, 0, note)
 
 
 def join_study(
@@ -73,20 +81,23 @@ def join_study(
         OracleError: as `run_study`; or there is no such study.
     """
     with quiet():
-        study = load(name, _opened(storage))
+        label = storage_label(storage) if isinstance(storage, str) else ""
+        study = load(name, _opened(storage, create=False), label)
         plan = plan_of(study, trials)
         evaluate = quality or quality_of(plan.quality, plan.space)
         return _worked(plan, study, evaluate, watcher, time.time_ns())
 
 
-def _worked(plan: StudyPlan, study: Study, quality: Quality | None, watcher: Watcher | None, word: int) -> Results:
+def _worked(
+    plan: StudyPlan, study: Study, quality: Quality | None, watcher: Watcher | None, word: int, note: str = ""
+) -> Results:
     # Draws depend on the seed, on how far the study is (a resumed one does not repeat how it began) and, beside
     # other workers, on a word of one's own.
     words = [plan.seed, len(study.get_trials(deepcopy=False)), word % 2**64]
     seed = int(np.random.SeedSequence(words).generate_state(1)[0])
     study.sampler = sampler_of(plan.sampler, seed)
     with _templates():
-        Loop(plan, study, quality, watcher).run()
+        Loop(plan, study, quality, watcher).run(note)
     return Results(study, plan)
 
 
@@ -105,5 +116,5 @@ def _templates() -> Generator[None, None, None]:
                 store.save(file)
 
 
-def _opened(storage: str | BaseStorage) -> BaseStorage:
-    return open_storage(storage) if isinstance(storage, str) else storage
+def _opened(storage: str | BaseStorage, *, create: bool = True) -> BaseStorage:
+    return open_storage(storage, create=create) if isinstance(storage, str) else storage

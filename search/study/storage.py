@@ -50,8 +50,8 @@ def open_storage(source: str, *, create: bool = True) -> BaseStorage:
             warnings.simplefilter("ignore")  # optuna's experimental features announce themselves
             if source.startswith("grpc://"):
                 return _proxy(source)
-            if source.startswith("sqlite:///"):
-                _check_sqlite(Path(source.removeprefix("sqlite:///").partition("?")[0]), create=create)
+            if source.startswith("sqlite:///") and not create:
+                _check_there(Path(source.removeprefix("sqlite:///").partition("?")[0]))
             return _tables(_with_driver(source))
     except ImportError as error:
         raise MissingDependencyError(f"storage {storage_label(source)}: {_line(error)}") from None
@@ -120,9 +120,9 @@ def _serialise(engine: Any) -> None:
     engine.dispose()  # connections that were made before
 
 
-def _check_sqlite(path: Path, *, create: bool) -> None:
-    if not create and not path.is_file():
-        raise OracleError(f"storage {path}: no such file")
+def _check_there(path: Path) -> None:
+    if not path.is_file():
+        raise OracleError(f"storage {path}: no such file; expected that of a study that `oracle-search run` has begun")
 
 
 def _proxy(source: str) -> BaseStorage:
@@ -135,8 +135,8 @@ def _proxy(source: str) -> BaseStorage:
 
 
 def _journal(path: Path, *, create: bool) -> BaseStorage:
-    if not create and not path.is_file():
-        raise OracleError(f"storage {path}: no such file")
+    if not create:
+        _check_there(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return JournalStorage(Journal(str(path)))

@@ -13,9 +13,11 @@ from optuna import Study
 from optuna.exceptions import DuplicatedStudyError
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
+from optuna.trial import TrialState
 
 from oracle.errors import ConfigError, OracleError
 from search.study.files import StudyPlan, default_study, study_of
+from search.study.workers import SIGN, is_alive, this_worker
 
 __all__ = ["create", "load", "plan_of", "quiet"]
 
@@ -24,7 +26,9 @@ _LASTING = ("SPACE", "DEVICES", "COST", "MODEL", "CALIBRATIONS", "OBJECTIVES", "
 
 
 def create(plan: StudyPlan, storage: BaseStorage) -> Study:
-    """The study of a plan, made if it is not in the storage.
+    """The study of a plan, made if it is not in the storage; one that has trials keeps its SEED.
+
+    A study in which nothing was looked at yet, because its file was wrong, gives way to the corrected one.
 
     Raises:
         ConfigError: the storage has another study of that name.
@@ -36,16 +40,29 @@ def create(plan: StudyPlan, storage: BaseStorage) -> Study:
     except DuplicatedStudyError:
         study = optuna.load_study(storage=storage, study_name=plan.name)
         old = {**default_study(), **study.user_attrs.get("plan", values)}
-        for key in _LASTING:
-            if old[key] != values[key]:
-                raise ConfigError(
-                    f"the storage has a study {plan.name!r} with another {key}: {_short(old[key])}; "
-                    "expected the same, or another NAME",
-                    key=key,
-                ) from None
+        changed = [key for key in _LASTING if old[key] != values[key]]
+        if changed and _is_untouched(study):
+            optuna.delete_study(study_name=plan.name, storage=storage)
+            return create(plan, storage)
+        for key in changed:
+            raise ConfigError(
+                f"the storage has a study {plan.name!r} with another {key}: {_short(old[key])}; "
+                "expected the same, or another NAME",
+                key=key,
+            ) from None
+        if not _is_untouched(study):
+            values["SEED"] = old["SEED"]
     study.set_metric_names([objective.name for objective in plan.objectives])
     study.set_user_attr("plan", values)
     return study
+
+
+def _is_untouched(study: Study) -> bool:
+    """Whether it has no trial but such as wait, and no other worker is about to make one."""
+    others = [name.removeprefix(SIGN) for name in study.user_attrs if name.startswith(SIGN)]
+    if any(is_alive(worker) for worker in others if worker != this_worker()):
+        return False
+    return all(trial.state == TrialState.WAITING for trial in study.get_trials(deepcopy=False))
 
 
 def _short(value: Any) -> str:
@@ -53,8 +70,13 @@ def _short(value: Any) -> str:
     return text if len(text) <= 100 else text[:97] + "..."
 
 
-def load(name: str, storage: BaseStorage) -> Study:
+def load(name: str, storage: BaseStorage, label: str = "") -> Study:
     """A study by its name.
+
+    Args:
+        name: of the study.
+        storage: that has it.
+        label: of the storage, for complaints.
 
     Raises:
         OracleError: there is none; those there are, are named.
@@ -63,7 +85,9 @@ def load(name: str, storage: BaseStorage) -> Study:
         return optuna.load_study(study_name=name, storage=storage)
     except KeyError:
         known = sorted(study.study_name for study in storage.get_all_studies())
-        raise OracleError(f"no study {name!r} in the storage; it has {', '.join(known) or 'none'}") from None
+        raise OracleError(
+            f"no study {name!r} in {label or 'the storage'}; it has {', '.join(known) or 'none'}"
+        ) from None
 
 
 def plan_of(study: Study, trials: int | None = None) -> StudyPlan:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
@@ -20,9 +20,10 @@ from oracle.devices import load_device
 from oracle.errors import ConfigError, DeviceError
 from search.space.limits import COLUMNS, Limit
 
-__all__ = ["QUALITY", "SCORES", "Bound", "Objective", "bound_of_limit", "bounds_of", "objectives_of"]
+__all__ = ["QUALITY", "SCORES", "STRUCTURE", "Bound", "Objective", "bound_of_limit", "bounds_of", "objectives_of"]
 
 QUALITY = "quality"
+STRUCTURE = "structure"  # the constraint to be a network, and such a one as the space asks for
 SCORES = (
     "macs",
     "flops",
@@ -79,17 +80,24 @@ class Bound:
         score: one of `SCORES`.
         low, high: the range, an infinite end being open.
         device: what latency_ms is on, else "".
+        key: dotted key of the space, where that alone says it.
     """
 
     score: str
     low: float = -inf
     high: float = inf
     device: str = ""
+    key: str = field(default="", compare=False)
 
     @property
     def name(self) -> str:
         """The score, with its device: `params`, `latency_ms@t4`."""
         return f"{self.score}@{self.device}" if self.device else self.score
+
+    @property
+    def label(self) -> str:
+        """What people are told of it by: the key of the space as in sweeps, or the name as in the study's file."""
+        return self.key or self.name
 
     def violation(self, value: float) -> float:
         """Above 0 outside, as a share of the side it is beyond; at most 0 inside (the distance to that side)."""
@@ -162,7 +170,7 @@ def bounds_of(
     given += [(_bound(text, devices, f"{key}[{i}]"), f"{key}[{i}]") for i, text in enumerate(_texts(texts, key))]
     for bound, at in given:
         old = found.get(bound.name, Bound(bound.score, device=bound.device))
-        both = Bound(bound.score, max(old.low, bound.low), min(old.high, bound.high), bound.device)
+        both = Bound(bound.score, max(old.low, bound.low), min(old.high, bound.high), bound.device, bound.key)
         if both.low > both.high:
             conflict = f"; another constraint says {old}" if bound.name in found else ""
             raise ConfigError(f"nothing can obey {bound.name} {bound}{conflict}: expected low <= high", key=at)
@@ -172,7 +180,7 @@ def bounds_of(
 
 def bound_of_limit(limit: Limit) -> Bound:
     """The bound that a space's limit is; its 0 leaves a side open."""
-    return Bound(COLUMNS[limit.score], limit.low or -inf, limit.high or inf, limit.device)
+    return Bound(COLUMNS[limit.score], limit.low or -inf, limit.high or inf, limit.device, limit.name)
 
 
 def _bound(text: str, devices: Collection[str], key: str) -> Bound:

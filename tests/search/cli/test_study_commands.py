@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import sys
 from collections.abc import Callable
@@ -13,8 +14,10 @@ import pytest
 import yaml
 
 import oracle
+from oracle._resources import shipped
 from oracle.cli import main as oracle_main
 from search.cli import main
+from search.study import open_results, study_of
 
 STUDY = {
     "SPACE": {
@@ -77,6 +80,11 @@ def test_from_run_to_a_scored_winner(study: Callable[..., Path], capsys: Capture
     capsys.readouterr()
     assert main(["best", "tiny", "--yaml", "-"]) == 0
     assert capsys.readouterr().out == Path("best.yaml").read_text()
+    assert main(["best", "tiny", "--yaml", "-", "--plain"]) == 0
+    plain = yaml.safe_load(capsys.readouterr().out)
+    assert plain == {
+        key: value for key, value in yaml.safe_load(Path("best.yaml").read_text()).items() if key != "COST"
+    }
 
     assert main(["pareto", "tiny", "--configs", "front", "--format", "json"]) == 0
     front = json.loads(capsys.readouterr().out)["trials"]
@@ -90,6 +98,8 @@ def test_from_run_to_a_scored_winner(study: Callable[..., Path], capsys: Capture
     for words, complaint in (
         (["tiny", "--objective", "max sparams"], "did you mean params"),
         (["tiny", "-d", "p4"], "device='p4' is not in tiny"),
+        (["tiny", "-d", "t4", "--configs", "front"], "--configs writes the front of the study's own objectives"),
+        (["tiny", "--plain"], "--plain is about --configs"),
         (["nothing"], "no directory of a sweep, no file of candidates, and no study in nothing.journal"),
     ):
         assert main(["pareto", *words]) == 2
@@ -173,9 +183,29 @@ def test_failures_are_told_at_once_and_in_the_end(
     assert main(["run", str(path)]) == 2
     told = capsys.readouterr()
     assert f"failed, and the study goes on: {reason}\n" in told.err
-    assert told.err.count(reason) == 1
-    assert f"Failed 6 times: {reason}" in " ".join(told.out.split())
-    assert "No feasible trial has been evaluated." in told.out
+    last = told.err.splitlines()[-1]
+    assert last.startswith("oracle-search: error: 10 evaluations failed in a row, after 0")
+    assert last.endswith(reason)
+    assert told.err.count(reason) == 2
+    for words in (["best"], ["pareto"], ["pareto", "-d", "t4"], ["rerank", "-d", "t4"]):
+        assert main([words[0], "tiny", *words[1:]]) == 2
+        failed = capsys.readouterr()
+        assert failed.out == ""
+        assert "study 'tiny' has no feasible evaluated trial yet: 10 failed" in failed.err
+
+
+def test_some_failures_are_counted_in_the_end(
+    study: Callable[..., Path], capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = study(**FAILING)
+    _own_quality(
+        monkeypatch,
+        "if not evaluation.number % 2: raise ValueError('even')\n    return float(evaluation.scores['macs'])",
+    )
+    assert main(["run", str(path)]) == 0
+    told = capsys.readouterr()
+    assert "times: ValueError: even" in " ".join(told.out.split())
+    assert "tiny: 6 of 6 evaluated; " in told.err.splitlines()[-1]
 
 
 def test_an_interrupted_study_goes_on_where_it_stopped(
@@ -214,7 +244,80 @@ def test_flags_of_run_win_over_the_file(study: Callable[..., Path], capsys: Capt
     assert len(capsys.readouterr().out.splitlines()) == 1 + 3
 
 
+def test_rerank_on_several_devices(study: Callable[..., Path], capsys: Capture) -> None:
+    assert main(["run", str(study())]) == 0
+    capsys.readouterr()
+    assert main(["rerank", "tiny", "-d", "jetson-nano", "--format", "csv"]) == 0
+    ranked = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert main(["rerank", "tiny", "-d", "t4", "-d", "jetson-nano", "-d", "rtx-4090", "--format", "csv"]) == 0
+    several = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["device"] for row in several] == ["t4"] * 6 + ["jetson-nano"] * 6 + ["rtx-4090"] * 6
+    assert [row["trial"] for row in several[6:12]] == [row["trial"] for row in ranked]
+    assert [row["on_front"] for row in several[6:12]] == [row["on_front"] for row in ranked]
+    assert main(["rerank", "tiny", "-d", "t4", "-d", "jetson-nano", "--format", "json"]) == 0
+    rankings = json.loads(capsys.readouterr().out)["rankings"]
+    assert [ranking["device"] for ranking in rankings] == ["t4", "jetson-nano"]
+    assert {row["trial"]: row["latency_ms"] for row in rankings[0]["networks"]} == {
+        record.number: pytest.approx(record.scores["latency_ms@t4"]) for record in open_results("tiny").evaluated
+    }
+    assert main(["rerank", "tiny", "-d", "t4", "-d", "jetson-nano"]) == 0
+    tables = capsys.readouterr().out
+    assert "tiny on t4" in tables
+    assert "tiny on jetson-nano" in tables
+    assert tables.count("ms, t4") == 2  # that of an objective, which the ranking there does not show twice
+    Path("board.yaml").write_text(shipped("devices")["t4"].read_text())
+    assert main(["rerank", "tiny", "-d", "board.yaml"]) == 0  # a device that only its file knows
+    assert "tiny on board" in capsys.readouterr().out
+
+
+def test_what_a_rejected_network_never_got_is_not_shown(
+    study: Callable[..., Path], capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = study(**FAILING)
+    _own_quality(monkeypatch, "return 0.5")
+    assert main(["run", str(path)]) == 0
+    for words in (["trials", "tiny"], ["trials", "tiny", "--format", "json"], ["export", "tiny", "--format", "csv"]):
+        capsys.readouterr()
+        assert main(words) == 0
+        out = capsys.readouterr().out
+        assert "rejected" in out
+        assert "inf" not in out.lower().replace("infeasible", "")
+
+
+def test_help_shows_a_study_that_is_one(capsys: Capture) -> None:
+    assert main(["run", "--help"]) == 0
+    told = capsys.readouterr().out
+    lines = told[told.index("  SPACE:") :].splitlines()
+    plan = study_of(yaml.safe_load("\n".join(itertools.takewhile(lambda line: line.startswith("  "), lines))))
+    assert [device.name for device in plan.devices] == ["t4", "pixel-4"]
+    assert plan.quality["TYPE"] == "call"
+    assert "(spec, builder, trial)" in told
+    assert all(name in told for name in shipped("studies"))
+
+
+def test_an_unknown_study_lists_those_that_ship(study: Callable[..., Path], capsys: Capture) -> None:
+    study()
+    assert main(["run", "nope"]) == 2
+    error = capsys.readouterr().err
+    assert all(name in error for name in shipped("studies"))
+
+
 def test_a_study_that_is_not_there(study: Callable[..., Path], capsys: Capture) -> None:
     study()
     assert main(["best", "nowhere"]) == 2
     assert "nowhere.journal: no such file" in capsys.readouterr().err
+    for command in ("resume", "worker"):
+        assert main([command, "nowhere"]) == 2
+        assert "storage nowhere.journal: no such file" in capsys.readouterr().err
+    assert not list(Path.cwd().glob("nowhere*"))
+
+
+def test_a_finished_study_says_so(study: Callable[..., Path], capsys: Capture) -> None:
+    path = str(study())
+    assert main(["run", path]) == 0
+    capsys.readouterr()
+    assert main(["run", path, "--trials", "2", "--seed", "9"]) == 0
+    said = capsys.readouterr().err
+    assert "tiny: finished: 6 evaluated, 2 asked for" in said
+    assert "SEED 9 is ignored" in said
+    assert "of 2 evaluated" not in said

@@ -41,3 +41,14 @@ def test_the_line_of_a_study() -> None:
         "4 on the front; seconds: oracle 1.3, sampler 3.0"
     )
     assert "none feasible yet" in progress_line(_at(0))
+    assert progress_line(_at(40)).startswith("digits: 40 (20 asked for) evaluated; ")
+
+
+def test_a_long_probe_is_told_of() -> None:
+    lines: list[str] = []
+    now = [0.0]
+    watch = teller(lines.append, lines.append, lambda: now[0])
+    for second in range(12):
+        now[0] = float(second)
+        watch(Progress("digits", 0, 20, probed=(second * 100, 15_625)))
+    assert lines == [f"digits: probing the space: {count} of 15,625" for count in ("500", "1,000")]

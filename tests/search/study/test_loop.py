@@ -10,9 +10,12 @@ import optuna
 import pytest
 
 import oracle
-from oracle.errors import ConfigError
-from search.study import Progress, StudyPlan, run_study, study_of
+from oracle.errors import ConfigError, OracleError
+from search.study import Progress, StudyPlan, join_study, open_results, run_study, study_of
 from search.study.candidates import Gate
+from search.study.storage import open_storage
+from search.study.store import create, quiet
+from tests.search.study.conftest import SMALL
 
 Make = Callable[..., StudyPlan]
 
@@ -186,10 +189,48 @@ def test_a_failing_evaluation_fails_its_trial_only(
 
     results = run_study(make_plan(**QUALITY), str(tmp_path / "j.journal"), quality=quality)
     failed = [record for record in results.trials if record.outcome == "failed"]
-    assert len(failed) == 4
+    assert len(failed) == 8
     assert all(reason in record.reason for record in failed)
-    assert len(results.evaluated) == 4
+    assert len(results.evaluated) == 8  # TRIALS counts those that did not fail
     assert results.best().values[0] == max(record.values[0] for record in results.evaluated)
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "grid"])
+def test_a_study_that_only_fails_stops_and_begins_anew_when_resumed(
+    tmp_path: Path, make_plan: Make, sampler: str
+) -> None:
+    calls: list[Any] = []
+
+    def broken(spec: Any, builder: Any, evaluation: Any) -> float:
+        calls.append(spec)
+        raise ValueError("no\nluck")
+
+    plan = make_plan(**QUALITY, SAMPLER=sampler, TRIALS=3)
+    storage = str(tmp_path / "j.journal")
+    with pytest.raises(OracleError, match=r"10 evaluations failed in a row, after 0.*The last, trial \d+: .*no luck"):
+        run_study(plan, storage, quality=broken)
+    assert len(calls) == len(set(calls)) == 10
+    with pytest.raises(OracleError, match=r"no feasible evaluated trial yet: 10 failed, the last, .*no luck"):
+        open_results("small", storage).best()
+    results = run_study(plan, storage, quality=by_macs)
+    assert len(results.evaluated) == 3
+    if sampler == "grid":  # what failed is not left out
+        assert {results.spec(record) for record in results.evaluated} == set(calls[:3])
+
+
+def test_failures_in_a_row_may_be_as_many_as_successes_before_them(tmp_path: Path, make_plan: Make) -> None:
+    calls: list[int] = []
+
+    def quality(spec: Any, builder: Any, evaluation: Any) -> float:
+        calls.append(1)
+        if len(calls) > 13:
+            raise OSError("disk full")
+        return by_macs(spec, builder, evaluation)
+
+    plan = make_plan(**QUALITY, TRIALS=60, CONSTRAINTS=["params <= 1e9"])
+    with pytest.raises(OracleError, match=r"13 evaluations failed in a row, after 13 .*disk full"):
+        run_study(plan, str(tmp_path / "j.journal"), quality=quality)
+    assert len(calls) == 26
 
 
 def test_resume_evaluates_only_what_is_missing(tmp_path: Path, make_plan: Make) -> None:
@@ -212,6 +253,46 @@ def test_another_study_of_that_name_is_refused(tmp_path: Path, make_plan: Make) 
     run_study(make_plan(TRIALS=2), storage)
     with pytest.raises(ConfigError, match="CONSTRAINTS: the storage has a study 'small' with another CONSTRAINTS"):
         run_study(make_plan(TRIALS=2, CONSTRAINTS=["params <= 30e3"]), storage)
+
+
+def test_a_study_in_which_nothing_was_looked_at_gives_way(tmp_path: Path, make_plan: Make) -> None:
+    storage = str(tmp_path / "j.journal")
+    with pytest.raises(ConfigError, match="nothing is feasible"):
+        run_study(make_plan(TRIALS=2, CONSTRAINTS=["params <= 10"]), storage)
+    results = run_study(make_plan(TRIALS=2, OBJECTIVES=["maximise macs"]), storage)
+    assert len(results.evaluated) == 2
+    assert [len(record.values) for record in results.evaluated] == [1, 1]
+
+
+def test_a_study_that_somebody_begins_does_not_give_way(
+    tmp_path: Path, make_plan: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = open_storage(str(tmp_path / "j.journal"))
+    with quiet():
+        create(make_plan(), storage).set_user_attr("alive:somebody", 1)
+    monkeypatch.setattr("search.study.store.is_alive", lambda worker: worker == "somebody")
+    with quiet(), pytest.raises(ConfigError, match="another CONSTRAINTS"):
+        create(make_plan(CONSTRAINTS=["params <= 30e3"]), storage)
+
+
+def test_what_is_finished_says_so_and_keeps_its_seed(tmp_path: Path, make_plan: Make) -> None:
+    storage, told = str(tmp_path / "j.journal"), []
+    run_study(make_plan(TRIALS=5), storage, watcher=lambda p: told.append(p.message))
+    assert not any(told)
+    results = run_study(make_plan(TRIALS=3, SEED=4), storage, watcher=lambda p: told.append(p.message))
+    ignored, finished = filter(None, told)
+    assert "SEED 4 is ignored: the study has trials, and goes on with its own, 0" in ignored
+    assert "finished: 5 evaluated, 3 asked for" in finished
+    assert len(results.trials) == 5
+    assert (results.plan.seed, results.plan.values["SEED"]) == (0, 0)
+    assert open_results("small", storage).plan.seed == 0
+
+
+@pytest.mark.parametrize("scheme", ["", "sqlite:///"])
+def test_who_joins_a_study_that_is_not_there_makes_no_file(tmp_path: Path, scheme: str) -> None:
+    with pytest.raises(OracleError, match=r"zz\.db: no such file"):
+        join_study("zz", f"{scheme}{tmp_path}/zz.db")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe", "nsga2"])
@@ -252,6 +333,26 @@ def test_progress_counts_what_the_study_holds(tmp_path: Path, make_plan: Make) -
     assert last.best["macs"] == max(record.values[0] for record in results.evaluated)
     assert last.rejected["params"] == sum(record.constraints["params"] > 0 for record in results.trials)
     assert set(last.seconds) == {"oracle", "sampler", "quality", "storage"}
+
+
+@pytest.mark.parametrize("by_space", [True, False])
+def test_limits_have_the_names_that_whoever_set_them_gave_them(tmp_path: Path, make_plan: Make, by_space: bool) -> None:
+    def plan(most: float, **changes: Any) -> StudyPlan:
+        widths = {"REGNET.WA": {"TYPE": "grid_sampler", "VALUES": [0.0, 48.0]}}
+        setup = SMALL["SETUP"] | {"SAMPLERS": SMALL["SETUP"]["SAMPLERS"] | widths}
+        setup |= {"CONSTRAINTS": {"REGNET": {"NUM_STAGES": [1, 1]}, "CX": {"PARAMS": [0, most if by_space else 1e9]}}}
+        given = [] if by_space else [f"params <= {most}"]
+        sampler = {"TYPE": "tpe", "STARTUP": 20}
+        return make_plan(SPACE={"SETUP": setup}, CONSTRAINTS=given, SAMPLER=sampler, **changes)
+
+    names = {"REGNET.NUM_STAGES", "CX.PARAMS" if by_space else "params"}
+    seen: list[Progress] = []
+    results = run_study(plan(2e5, TRIALS=20), str(tmp_path / "j.journal"), watcher=seen.append)
+    assert seen[-1].rejected.keys() == names
+    assert {f"constraint {name}" for name in names} <= results.rows()[0].keys()
+    with pytest.raises(ConfigError) as error:
+        run_study(plan(10, NAME="none"), str(tmp_path / "j.journal"))
+    assert all(f"{name} rejects" in str(error.value) for name in names)
 
 
 def test_time_out_ends_a_run(tmp_path: Path, make_plan: Make) -> None:

@@ -15,6 +15,7 @@ from oracle.errors import ConfigError, OracleError
 from oracle.roofline import Efficiency
 from search.study import Results, StudyPlan, open_results, run_study, study_of
 from search.study.results import find_study
+from tests.search.study.conftest import SMALL
 
 Make = Callable[..., StudyPlan]
 
@@ -64,12 +65,32 @@ def test_front_against_all_pairs_and_against_optuna(results: Results) -> None:
     assert by_hand <= {trial.number for trial in results.study.best_trials}
 
 
-def test_winner_as_yaml(results: Results, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "cost",
+    [
+        {},
+        {"BATCH_SIZE": 8, "DTYPE": "float16", "RUNTIME": "engine", "LAYOUT": "nhwc"},
+        {"BATCH_SIZE": 4, "MODE": "training"},
+    ],
+    ids=["defaults", "inference", "training"],
+)
+def test_winner_as_yaml_costs_what_the_study_says(tmp_path: Path, make_plan: Make, cost: dict[str, Any]) -> None:
+    space = json.loads(json.dumps(SMALL))
+    space["SETUP"]["BASE_CFG"]["OPTIM"] = {"OPTIMIZER": "adamw"}
+    results = run_study(make_plan(SPACE=space, COST=cost, TRIALS=2), str(tmp_path / "s.journal"))
     record = results.best()
     path = tmp_path / "best.yaml"
     path.write_text(results.config(record))
+    found = oracle.score(oracle.load_cfg(path), ["t4"])
     assert oracle.to_spec(oracle.load_cfg(path)) == results.spec(record)
-    assert "COST" not in yaml.safe_load(path.read_text())  # pycls does not know it
+    assert found.workload == results.plan.workload
+    assert found.latency_ms["t4"] == pytest.approx(record.scores["latency_ms@t4"], rel=1e-12)
+    assert [found.peak_memory_bytes, found.traffic_bytes] == [
+        record.scores[name] for name in ("peak_memory_bytes", "traffic_bytes")
+    ]
+    written = yaml.safe_load(path.read_text())
+    assert set(written.pop("COST")) == {"BATCH_SIZE", "DTYPE", "MODE", "RUNTIME", "LAYOUT"}
+    assert yaml.safe_load(results.config(record, plain=True)) == written  # pycls does not know COST
 
 
 def test_rerank_is_scoring_anew(results: Results) -> None:
@@ -135,6 +156,7 @@ def test_latency_by_a_calibration(make_plan: Make, tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").rename(tmp_path / "moved.yaml")  # the study holds its content
     run_study(plan, str(tmp_path / "small.journal"))
     results = run_study(again, str(tmp_path / "small.journal"))
+    assert "`--model calibrated`" in results.config(results.best())
     words = {"model": "calibrated", "calibrations": [tmp_path / "moved.yaml"]}
     ranked = {row.record.number: row.latency_ms for row in results.rerank("t4")}
     assert len(ranked) == 4
