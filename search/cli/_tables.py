@@ -12,6 +12,7 @@ from rich.text import Text
 from oracle.report.captions import trust_caption, workload_caption
 from oracle.report.grid import Column, Grid
 from oracle.report.units import aligned, percent, prefix, stated
+from search.space.limits import OVERLAP
 
 if TYPE_CHECKING:
     from search.cli._fronts import Fronts
@@ -102,28 +103,26 @@ def sweep_tables(result: SweepResult, wanted: int | None = None) -> list[Rendera
     """What became of the candidates, and where they are."""
     tally = result.tally
     reasons = sorted(tally.rejected.items(), key=lambda item: -item[1])
+    surplus = tally.feasible - result.count
     lines = [f"{result.count:,} candidates in {', '.join(map(str, result.files))}"]
+    if surplus:
+        lines.append(f"{surplus:,} more are feasible and were left out, as {result.count:,} were wanted")
     if wanted and result.count < wanted:
         lines.append(f"fewer than {wanted:,}: the stream of {tally.drawn:,} has ended; --samples draws more")
-    found: list[RenderableType] = [Text(workload_caption(result.workload), style="bold")]
-    found.append(
-        Grid(
-            (
-                Column("Candidates", ["drawn", *(f"rejected: {name}" for name, _ in reasons), "feasible"]),
-                Column("Count", [f"{n:,}" for n in (tally.drawn, *(n for _, n in reasons), result.count)], number=True),
-                Column(
-                    "Share",
-                    percent([n / max(tally.drawn, 1) for n in (tally.drawn, *(n for _, n in reasons), result.count)]),
-                    "%",
-                    number=True,
-                ),
-            ),
-            totals=1,
-        )
+    if tally.overlaps:
+        lines.append(OVERLAP)
+    counts = [("drawn", tally.drawn), *((f"rejected: {name}", n) for name, n in reasons), ("feasible", tally.feasible)]
+    grid = Grid(
+        (
+            Column("Candidates", [name for name, _ in counts]),
+            Column("Count", [f"{n:,}" for _, n in counts], number=True),
+            Column("Share", percent([n / max(tally.drawn, 1) for _, n in counts]), "% of drawn", number=True),
+        ),
+        totals=1,
     )
     if result.devices:
         lines.append(trust_caption(result.trust))
-    return [*found, Text("\n".join(lines))]
+    return [Text(workload_caption(result.workload), style="bold"), grid, Text("\n".join(lines))]
 
 
 def fastest_tables(candidates: Candidates, devices: Sequence[str], top: int) -> list[RenderableType]:

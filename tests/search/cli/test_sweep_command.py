@@ -161,13 +161,32 @@ def test_what_a_user_gets_wrong_is_one_line(
     assert complaint in done.err
 
 
-def test_nothing_feasible_is_exit_code_2_and_an_explanation(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "small.yaml").write_text(SMALL % "10")
+def test_nothing_feasible_is_exit_code_2_and_an_explanation_in_lines(run: Run, tmp_path: Path) -> None:
+    tight = SMALL % "10"  # of two limits the one that the nearest misses by more is the tighter one
+    (tmp_path / "small.yaml").write_text(tight.replace("PARAMS: [0, 10]", "PARAMS: [0, 1.0e+5], ACTS: [0, 1]"))
     done = run("sweep", "small.yaml", "--out", "out")
     assert (done.code, done.out) == (2, "")
-    assert "0 of 120 candidates are feasible; CX.PARAMS rejects" in done.err
-    assert "nearest is" in done.err
+    first, *lines = done.err.splitlines()
+    assert first == "oracle-search: error: out: 0 of 120 candidates are feasible; what rejects most stands first"
+    assert all(line.startswith("  ") and len(line) <= 100 for line in lines)
+    assert lines[0].startswith("  CX.ACTS rejects ")
+    assert "nearest is" in lines[0]
+    assert any(line.startswith("  CX.PARAMS rejects ") for line in lines)
+    assert lines[-1] == "  A candidate that breaks several limits is counted for each of them."
     assert run("pareto", "out").code == 2
+
+
+def test_feasible_is_a_share_of_what_was_drawn(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(SMALL % "2.0e+6")
+    out = run("sweep", "small.yaml", "--out", "out", "--n", "3").out
+    cells = {line.rsplit(maxsplit=2)[0]: line.split()[-2:] for line in out.splitlines() if len(line.split()) > 2}
+    assert cells["drawn"] == ["40", "100"]
+    feasible = int(cells["feasible"][0])
+    assert feasible > 3
+    assert float(cells["feasible"][1]) == pytest.approx(100 * feasible / 40, abs=0.05)
+    assert f"{feasible - 3} more are feasible and were left out, as 3 were wanted" in out
+    assert "surplus" not in out
+    assert "counted for each" not in out  # no two reasons overlap here
 
 
 def test_a_stream_that_ends_too_early_is_said(run: Run, tmp_path: Path) -> None:
