@@ -27,6 +27,7 @@ class Manifest:
 
     Attributes:
         space: its name.
+        setup: what `search.space.space_of` makes the space of.
         workload: what every number is for.
         devices: as they were when it ran.
         versions: of what made the numbers.
@@ -36,6 +37,7 @@ class Manifest:
     """
 
     space: str
+    setup: Mapping[str, Any]
     workload: Workload
     devices: tuple[Device, ...]
     versions: tuple[tuple[str, str], ...]
@@ -68,6 +70,7 @@ def _read(content: Mapping[str, Any]) -> Manifest:
     texts = identity.get("model", {}).get("calibrations", {})
     return Manifest(
         content["name"],
+        identity["space"],
         workload,
         devices,
         tuple({**versions, **content["versions"]}.items()),
