@@ -15,6 +15,7 @@ from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any, TypeVar
 
 from oracle.errors import MissingDependencyError, OracleError
+from oracle.trace import undisturbed
 
 __all__ = ["dask_executor", "in_order", "local_pool"]
 
@@ -38,7 +39,7 @@ def local_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
         context.terminate()  # nobody waits for their chunks, nor for imports that a worker is busy with
         raise
     finally:
-        with _held(signal.SIGINT, signal.SIGTERM):  # a second Ctrl-C must not leave processes behind
+        with undisturbed():  # a second Ctrl-C must not leave processes behind
             pool.shutdown(wait=True, cancel_futures=True)
 
 
@@ -72,7 +73,8 @@ class _Worker(SpawnProcess):
     """A process to which Ctrl-C is the parent's affair from its first moment, before it can import anything."""
 
     def start(self) -> None:
-        with _held(signal.SIGINT):  # a process inherits what its parent holds back
+        # A process inherits what its parent holds back; one that is started by half would complain.
+        with undisturbed(), _held(signal.SIGINT):
             super().start()
 
 
