@@ -61,7 +61,7 @@ def _run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
 
 
 def _fail(program: str, message: str, code: int = 2) -> int:
-    complain(message, program)
+    complain(message, program=program)
     return code
 
 

@@ -94,6 +94,7 @@ def _runtimes(args: argparse.Namespace, item: Scored) -> list[Cost]:
 
 
 def _several(args: argparse.Namespace, found: Sequence[Scored]) -> Any:
+    from oracle.report.captions import time_caption, workload_caption
     from oracle.report.facts import population_of
     from oracle.report.plot import flips_figure, front_figure
 
@@ -103,4 +104,7 @@ def _several(args: argparse.Namespace, found: Sequence[Scored]) -> Any:
     if args.figure == "flips":
         return flips_figure(population, width=args.width)
     titles: Mapping[str, str] = {device.name: device.title for device in found[0].candidate.devices}
-    return front_figure(population, titles, width=args.width)
+    costs = [item.cost for item in found]
+    workloads = " ".join(dict.fromkeys(workload_caption(cost.workload) for cost in costs))
+    times = time_caption(time for cost in costs for time in cost.times.values())
+    return front_figure(population, titles, width=args.width, about=(workloads, times))

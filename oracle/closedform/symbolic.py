@@ -24,6 +24,7 @@ from oracle.counting.conventions import Recount, recount
 from oracle.counting.memory import measure
 from oracle.optable import equal
 from oracle.spec import CellSpec, Workload
+from oracle.trace import undisturbed
 
 __all__ = ["make_template"]
 
@@ -56,7 +57,7 @@ def make_template(
         return environment.create_symintnode(expression, hint=hint, source=source)
 
     static = dict(key.static)
-    with FakeTensorMode(shape_env=environment, allow_non_fake_inputs=False):
+    with undisturbed(), FakeTensorMode(shape_env=environment, allow_non_fake_inputs=False):
         params = [(name, static[name] if name in static else symbol(name, hints[name])) for name in order]
         sizes = [symbol(f"d{axis}", size) for axis, size in enumerate(dims)]
         x = _empty(sizes, key.input, requires_grad=workload.training and not key.first)

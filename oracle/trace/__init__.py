@@ -14,13 +14,13 @@ from oracle.errors import OracleError, TraceError
 from oracle.optable import ModuleCall, OpTable, Shape
 from oracle.spec import Workload
 from oracle.trace.functions import CallRecorder
-from oracle.trace.isolation import isolated
+from oracle.trace.isolation import isolated, undisturbed
 from oracle.trace.meta import to_meta, twin_on_meta
 from oracle.trace.optimizers import STATES_PER_PARAMETER, step
 from oracle.trace.recorder import Recorder
 from oracle.trace.regions import regions
 
-__all__ = ["Trace", "isolated", "trace", "trace_module"]
+__all__ = ["Trace", "isolated", "trace", "trace_module", "undisturbed"]
 
 
 class Trace(NamedTuple):

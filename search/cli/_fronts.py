@@ -14,7 +14,7 @@ from oracle.errors import OracleError
 from search.pareto import Agreement, agreement, device_ranks, non_dominated, on_every_front
 from search.pareto.objectives import LATENCY, Objective, objectives_of
 
-__all__ = ["Fronts", "Table", "front_data", "front_rows", "fronts_of"]
+__all__ = ["Fronts", "Table", "front_data", "front_rows", "fronts_of", "listed"]
 
 _DEFAULT = ("min latency_ms", "max macs")
 
@@ -44,6 +44,7 @@ class Fronts:
     Attributes:
         source: the file.
         size: how many candidates it holds.
+        left_out: front -> how many of them have no number for one of its objectives, and can be on none.
         devices: that are looked at.
         objectives: as asked.
         fronts: device ("" where no objective is about each device) -> positions, best in the first objective first.
@@ -55,6 +56,7 @@ class Fronts:
 
     source: str
     size: int
+    left_out: dict[str, int]
     devices: tuple[str, ...]
     objectives: tuple[Objective, ...]
     fronts: dict[str, NDArray[np.int64]]
@@ -109,6 +111,7 @@ def fronts_of(candidates: Table, words: Sequence[str], only: Sequence[str]) -> F
     return Fronts(
         str(candidates.file),
         size,
+        {label: _without([columns[objective.on(label).column] for objective in objectives]) for label in labels},
         devices,
         objectives,
         fronts,
@@ -127,9 +130,20 @@ def _devices(candidates: Table, only: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(only)) or candidates.devices
 
 
+def _without(columns: Sequence[NDArray[np.float64]]) -> int:
+    """How many candidates lack a number in some column."""
+    return int(np.any(np.isnan(columns), axis=0).sum())
+
+
 def _sorted(positions: NDArray[np.int64], column: NDArray[np.float64], maximise: bool) -> NDArray[np.int64]:
     values = column[positions]
     return positions[np.argsort(-values if maximise else values, kind="stable")]
+
+
+def listed(found: Fronts, top: int | None = None) -> list[dict[str, Any]]:
+    """Every column of the candidates that are on some front, each once."""
+    positions = sorted({int(row) for front in found.fronts.values() for row in front[:top]})
+    return _at(found, positions)
 
 
 def front_rows(found: Fronts, top: int | None = None) -> list[dict[str, Any]]:
@@ -157,7 +171,12 @@ def front_data(found: Fronts, top: int | None = None) -> dict[str, Any]:
         "candidates": found.size,
         "objectives": [str(objective) for objective in found.objectives],
         "fronts": [
-            {"device": front or None, "size": len(positions), "candidates": _listed(found, front, top)}
+            {
+                "device": front or None,
+                "size": len(positions),
+                "left_out": found.left_out[front],
+                "candidates": _listed(found, front, top),
+            }
             for front, positions in found.fronts.items()
         ],
         "on_every_front": _at(found, found.common[:top].tolist()),

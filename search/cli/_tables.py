@@ -13,8 +13,10 @@ from oracle.report.captions import trust_caption, workload_caption
 from oracle.report.grid import Column, Grid
 from oracle.report.units import aligned, percent, prefix, stated
 from search.cli._sheets import Sheet
+from search.space.limits import OVERLAP
 
 if TYPE_CHECKING:
+    from search.cli._about import About
     from search.cli._fronts import Fronts
     from search.space import Sampler, Space
     from search.sweep import Candidates, SweepResult
@@ -112,28 +114,26 @@ def sweep_tables(result: SweepResult, wanted: int | None = None) -> list[Rendera
     """What became of the candidates, and where they are."""
     tally = result.tally
     reasons = sorted(tally.rejected.items(), key=lambda item: -item[1])
+    surplus = tally.feasible - result.count
     lines = [f"{result.count:,} candidates in {', '.join(map(str, result.files))}"]
+    if surplus:
+        lines.append(f"{surplus:,} more are feasible and were left out, as {result.count:,} were wanted")
     if wanted and result.count < wanted:
         lines.append(f"fewer than {wanted:,}: the stream of {tally.drawn:,} has ended; --samples draws more")
-    found: list[RenderableType] = [Text(workload_caption(result.workload), style="bold")]
-    found.append(
-        Grid(
-            (
-                Column("Candidates", ["drawn", *(f"rejected: {name}" for name, _ in reasons), "feasible"]),
-                Column("Count", [f"{n:,}" for n in (tally.drawn, *(n for _, n in reasons), result.count)], number=True),
-                Column(
-                    "Share",
-                    percent([n / max(tally.drawn, 1) for n in (tally.drawn, *(n for _, n in reasons), result.count)]),
-                    "%",
-                    number=True,
-                ),
-            ),
-            totals=1,
-        )
+    if tally.overlaps:
+        lines.append(OVERLAP)
+    counts = [("drawn", tally.drawn), *((f"rejected: {name}", n) for name, n in reasons), ("feasible", tally.feasible)]
+    grid = Grid(
+        (
+            Column("Candidates", [name for name, _ in counts]),
+            Column("Count", [f"{n:,}" for _, n in counts], number=True),
+            Column("Share", percent([n / max(tally.drawn, 1) for _, n in counts]), "% of drawn", number=True),
+        ),
+        totals=1,
     )
     if result.devices:
         lines.append(trust_caption(result.trust))
-    return [*found, Text("\n".join(lines))]
+    return [Text(workload_caption(result.workload), style="bold"), grid, Text("\n".join(lines))]
 
 
 def fastest_tables(candidates: Candidates, devices: Sequence[str], top: int) -> list[RenderableType]:
@@ -149,10 +149,13 @@ def fastest_tables(candidates: Candidates, devices: Sequence[str], top: int) -> 
     return found
 
 
-def pareto_tables(found: Fronts, top: int | None = None) -> list[RenderableType]:
-    """Every front, what is on all of them, and how far the devices agree."""
+def pareto_tables(
+    found: Fronts, about: About, top: int | None = None, notes: Sequence[str] = ()
+) -> list[RenderableType]:
+    """Every front, what is on all of them, and how far the devices agree; what the numbers hold for, and notes."""
     objectives = ", ".join(map(str, found.objectives))
-    tables: list[RenderableType] = [Text(f"{found.size:,} candidates of {found.source}: {objectives}", style="bold")]
+    heading = [f"{found.size:,} candidates of {found.source}: {objectives}", about.heading]
+    tables: list[RenderableType] = [Text("\n".join(filter(None, heading)), style="bold")]
     common = set(found.common.tolist())
     for front, positions in found.fronts.items():
         listed = positions[:top].tolist()
@@ -161,12 +164,21 @@ def pareto_tables(found: Fronts, top: int | None = None) -> list[RenderableType]
         if len(found.fronts) > 1:
             columns += (Column("Every front", ["yes" if position in common else "" for position in listed]),)
         shown = f"{len(listed)} of {len(positions):,}" if len(listed) < len(positions) else f"{len(positions):,}"
-        tables.append(Sheet(columns, f"{front + ': ' if front else ''}{shown} on the front"))
+        without = f"; {found.left_out[front]:,} without a number are left out" if found.left_out[front] else ""
+        tables.append(Sheet(columns, f"{front + ': ' if front else ''}{shown} on the front{without}"))
     if len(found.fronts) > 1:
         tables.append(Text(f"{len(common):,} candidates are on every front."))
     if found.agreements:
         tables += [_agreements(found), Text("\n".join(_flips(found)), style="dim")]
-    return tables
+    shown_on = [device for device in found.devices if _shows(found, device)]
+    lines = list(filter(None, [about.footing(shown_on), *notes]))
+    return [*tables, Text("\n".join(lines), style="dim")] if lines else tables
+
+
+def _shows(found: Fronts, device: str) -> bool:
+    """Whether a latency on a device is among what is shown."""
+    shown = {objective.column for front in found.fronts for objective in found.of(front)}
+    return bool(found.agreements) or f"latency_ms@{device}" in shown
 
 
 def _row_columns(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> tuple[Column, ...]:

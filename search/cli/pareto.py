@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from oracle.cli._flags import add_output, natural
@@ -13,7 +14,9 @@ from search.cli._sources import add_source, candidates_asked, is_candidates, res
 from search.cli._studies import add_plain, records_out
 
 if TYPE_CHECKING:
-    from search.cli._fronts import Table
+    from search.cli._about import About
+    from search.cli._fronts import Fronts
+    from search.report.manifests import Manifest
     from search.study import Record, Results
 
 __all__ = ["add"]
@@ -24,7 +27,8 @@ examples:
   oracle-search pareto out/regnetx --objective 'min latency_ms' --objective 'max params' --top 10
   oracle-search pareto out/regnetx --objective 'min latency_ms@t4' --format csv -o fastest.csv
   oracle-search pareto trials.csv --objective 'min latency_ms@t4' --objective 'max accuracy'
-  oracle-search pareto digits --configs out/front   # a study; a YAML of each
+  oracle-search pareto out/regnetx --top 5 --configs front   # a YAML of each: oracle score front
+  oracle-search pareto digits --configs out/front            # a study; a YAML of each
   oracle-search pareto digits --objective 'min latency_ms' --objective 'max quality'
 
 An objective is min or max and a column of the file, or a score of the study. `latency_ms` without
@@ -56,7 +60,7 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--configs",
         metavar="DIR",
-        help="of a study: write the config of each as trial-N.yaml, with the study's workload",
+        help="of a sweep or a study: write the config of each with its workload, as row-N.yaml or trial-N.yaml",
     )
     add_plain(command, "--configs")
     add_output(command)
@@ -67,48 +71,77 @@ def _run(args: argparse.Namespace) -> int:
     if args.plain and not args.configs:
         raise OracleError("--plain is about --configs, which was not given")
     if is_candidates(args.source):
-        if args.configs:
-            raise OracleError(f"--configs is about studies, and {args.source} is a sweep or a file of candidates")
-        return _fronts(args, candidates_asked(args), args.objective)
+        return _of_candidates(args)
     results = results_asked(args)
     results.found()
     if args.objective or args.device:
-        if args.configs:
-            raise OracleError(
-                "--configs writes the front of the study's own objectives: leave out --objective, --device"
-            )
-        from search.study.table import Trials
-
-        own = [f"{'max' if o.maximise else 'min'} {o.name}" for o in results.plan.objectives]
-        return _fronts(args, Trials(results), args.objective or own)
+        return _of_study(args, results)
     front = results.front()[: args.top]
     if args.configs:
-        _write(results, front, args)
+        _write_trials(args, results, front)
     records_out(args, results, front, f"{len(front)} on the front")
     return 0
 
 
-def _fronts(args: argparse.Namespace, table: Table, objectives: Sequence[str]) -> int:
-    from search.cli._fronts import front_data, front_rows, fronts_of
+def _of_candidates(args: argparse.Namespace) -> int:
+    from search.cli._about import about_candidates
+    from search.cli._fronts import fronts_of, listed
+    from search.report.manifests import manifest_beside
+
+    candidates = candidates_asked(args)
+    manifest = manifest_beside(candidates.file)
+    if args.configs and manifest is None:
+        raise OracleError(f"--configs needs the space of a sweep, and no manifest.json is beside {candidates.file}")
+    found = fronts_of(candidates, args.objective, args.device)
+    notes = _write_rows(args, manifest, listed(found, args.top)) if args.configs and manifest else []
+    return _deliver(args, found, about_candidates(args.source, manifest), notes)
+
+
+def _of_study(args: argparse.Namespace, results: Results) -> int:
+    """Fronts of other objectives than the study's own, or of some of its devices."""
+    from search.cli._about import about_study
+    from search.cli._fronts import fronts_of, listed
+    from search.study.table import Trials
+
+    own = [f"{'max' if o.maximise else 'min'} {o.name}" for o in results.plan.objectives]
+    found = fronts_of(Trials(results), args.objective or own, args.device)
+    if args.configs:
+        numbers = {row["trial"] for row in listed(found, args.top)}
+        _write_trials(args, results, [record for record in results.evaluated if record.number in numbers])
+    return _deliver(args, found, about_study(results), [])
+
+
+def _deliver(args: argparse.Namespace, found: Fronts, about: About, notes: Sequence[str]) -> int:
+    from search.cli._fronts import front_data, front_rows
     from search.cli._tables import pareto_tables
 
-    found = fronts_of(table, objectives, args.device)
     deliver(
         args,
-        table=lambda: pareto_tables(found, args.top),
+        table=lambda: pareto_tables(found, about, args.top, notes),
         data=lambda: front_data(found, args.top),
         rows=lambda: front_rows(found, args.top),
     )
     return 0
 
 
-def _write(results: Results, records: Sequence[Record], args: argparse.Namespace) -> None:
+def _write_rows(args: argparse.Namespace, manifest: Manifest, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The configs of candidates; what is to be said of them."""
+    from search.cli._configs import configs_of, foreign_devices, write_configs
+
+    texts = configs_of(manifest, rows, plain=args.plain)
+    write_configs(args.configs, texts)
+    written = f"{len(texts):,} configs are in {args.configs}"
+    if args.plain:
+        return [f"{written}, without the workload of the sweep."]
+    words = ["oracle", "score", args.configs, *(["--model", "calibrated"] if manifest.trust else [])]
+    lines = [f"{written}; the same numbers: {shlex.join(words)}"]
+    foreign = foreign_devices(manifest)
+    return [*lines, f"Not in them, being no shipped devices: {', '.join(foreign)}"] if foreign else lines
+
+
+def _write_trials(args: argparse.Namespace, results: Results, records: Sequence[Record]) -> None:
     """The config of each."""
-    from pathlib import Path
+    from search.cli._configs import write_configs
 
-    from oracle.report.export import write_text
-
-    directory = Path(args.configs)
-    directory.mkdir(parents=True, exist_ok=True)
-    for record in records:
-        write_text(directory / f"trial-{record.number}.yaml", results.config(record, plain=args.plain))
+    texts = {f"trial-{record.number}": results.config(record, plain=args.plain) for record in records}
+    write_configs(args.configs, texts)

@@ -12,6 +12,7 @@ from search.cli._sources import add_pictured, candidates_asked, is_candidates, p
 
 if TYPE_CHECKING:
     from oracle.report.page import PageFacts
+    from search.cli._about import About
 
 __all__ = ["add"]
 
@@ -48,22 +49,27 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
+    from search.cli._about import about_candidates, about_study
     from search.pareto.objectives import objectives_of
     from search.report import study_page, sweep_page
+    from search.report.manifests import manifest_beside
 
     if args.device and args.figure != "flips":
         raise OracleError(f"--device is about --figure flips, and this is {args.figure}")
     if not is_candidates(args.source):
-        page = study_page(pictured_results(args))
+        results = pictured_results(args)
+        page, about = study_page(results), about_study(results)
     elif args.figure in _STUDY:
         raise OracleError(f"--figure {args.figure} is about studies, and {args.source} is a sweep or a file")
     else:
-        page = sweep_page(candidates_asked(args), objectives_of(args.objective))
-    deliver_figure(args, _figure(args, page))
+        candidates = candidates_asked(args)
+        page = sweep_page(candidates, objectives_of(args.objective))
+        about = about_candidates(args.source, manifest_beside(candidates.file))
+    deliver_figure(args, _figure(args, page, about))
     return 0
 
 
-def _figure(args: argparse.Namespace, page: PageFacts) -> Callable[[], Any]:
+def _figure(args: argparse.Namespace, page: PageFacts, about: About) -> Callable[[], Any]:
     """What makes the figure that was asked for."""
     from oracle.report import plot
 
@@ -72,7 +78,9 @@ def _figure(args: argparse.Namespace, page: PageFacts) -> Callable[[], Any]:
         raise OracleError(f"{args.source}: holds no candidates")
     titles = {device.name: device.title for device in page.devices}
     makers: dict[str, Callable[[], Any]] = {
-        "front": lambda: plot.front_figure(found, titles, width=args.width),
+        "front": lambda: plot.front_figure(
+            found, titles, width=args.width, about=(about.heading, about.footing(tuple(found.latency_ms)))
+        ),
         "flips": lambda: plot.flips_figure(found, args.device, args.width),
         "knobs": lambda: plot.knobs_figure(found, width=args.width),
     }

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from oracle.cli._flags import add_devices, add_model, add_workload, model_of, natural, workload_of
-from oracle.errors import OracleError
+from oracle.cli._messages import complain
+from search.cli._interrupts import resumable
+from search.cli._parser import PROGRAM
 
 if TYPE_CHECKING:
+    from search.space import Tally
     from search.sweep import SweepResult
 
-__all__ = ["add"]
+__all__ = ["add", "nothing_feasible"]
+
+_WIDTH = 96  # columns, beside an indent
 
 _EXAMPLES = """\
 examples:
@@ -23,8 +30,8 @@ examples:
 DIR gets candidates.csv (or .parquet) and manifest.json: the space, the workload, the devices with
 their figures, versions, and what became of the candidates that were drawn. Interrupted in whatever
 way, the same command with --resume goes on behind the last chunk that was finished, and ends with
-the same files. Where no candidate is feasible the exit code is 2, and the message says which limit
-rejected how many."""
+the same files. Where no candidate is feasible the exit code is 2, and the message says which limits
+rejected how many, and how near the nearest came."""
 
 
 def add(commands: Any) -> None:
@@ -58,14 +65,32 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
+    with resumable(_resume_command(args)):
+        result = _swept(args)
+    return _told(args, result)
+
+
+def nothing_feasible(out: str, tally: Tally) -> list[str]:
+    """What to say of a sweep without candidates: the limits, the tightest first, in lines that fit a terminal."""
+    from search.space.limits import OVERLAP
+
+    total, *reasons = tally.explain().splitlines()
+    lines = [f"{out}: {total}; what rejects most stands first", *reasons, *([OVERLAP] if tally.overlaps else [])]
+    return [lines[0], *(part for line in lines[1:] for part in wrap(line, _WIDTH, subsequent_indent="  "))]
+
+
+def _resume_command(args: argparse.Namespace) -> str:
+    """The same command; without --resume it would refuse to touch what an interrupted one left."""
+    return shlex.join(["oracle-search", *args.argv, *([] if args.resume else ["--resume"])])
+
+
+def _swept(args: argparse.Namespace) -> SweepResult:
     from oracle.cli._sources import devices_of
-    from oracle.report.console import show
     from search.cli._progress import bar
-    from search.cli._tables import sweep_tables
     from search.sweep import sweep
 
     with bar("sweeping") as progress:
-        result = sweep(
+        return sweep(
             args.space,
             devices_of(args.device),
             args.n,
@@ -79,8 +104,15 @@ def _run(args: argparse.Namespace) -> int:
             **model_of(args),
             **{name: value for name, value in workload_of(args).items() if value is not None},
         )
+
+
+def _told(args: argparse.Namespace, result: SweepResult) -> int:
+    from oracle.report.console import show
+    from search.cli._tables import sweep_tables
+
     if not result.count:
-        raise OracleError(f"{args.out}: {'; '.join(result.tally.explain().splitlines())}")
+        complain(*nothing_feasible(args.out, result.tally), program=PROGRAM)
+        return 2
     show([*sweep_tables(result, args.n), *_top(result, args.top)])
     return 0
 

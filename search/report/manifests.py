@@ -13,7 +13,8 @@ from oracle.devices import Device, Figure, Peaks
 from oracle.errors import OracleError
 from oracle.query.calibrated import Trust, trust_of
 from oracle.spec import Workload
-from search.sweep.folder import MANIFEST
+from search.space import Tally
+from search.sweep.folder import MANIFEST, Sums
 
 __all__ = ["Manifest", "manifest_beside"]
 
@@ -26,21 +27,22 @@ class Manifest:
 
     Attributes:
         space: its name.
+        setup: what `search.space.space_of` makes the space of.
         workload: what every number is for.
         devices: as they were when it ran.
         versions: of what made the numbers.
-        drawn, feasible: how many candidates.
-        rejected: why -> how many.
+        tally: what became of the candidates.
+        kept: how many of the feasible ones the files hold.
         trust: device -> what predicts, and how far to trust it; empty for the textbook's bound.
     """
 
     space: str
+    setup: Mapping[str, Any]
     workload: Workload
     devices: tuple[Device, ...]
     versions: tuple[tuple[str, str], ...]
-    drawn: int
-    feasible: int
-    rejected: Mapping[str, int]
+    tally: Tally
+    kept: int
     trust: Mapping[str, Trust]
 
 
@@ -60,7 +62,7 @@ def manifest_beside(file: Path) -> Manifest | None:
 
 
 def _read(content: Mapping[str, Any]) -> Manifest:
-    identity, tally = content["identity"], content["tally"]
+    identity, sums = content["identity"], Sums.read(content)
     workload = Workload(**identity["workload"])
     devices = tuple(_device(data) for data in identity["devices"].values())
     made = identity["versions"]
@@ -68,12 +70,12 @@ def _read(content: Mapping[str, Any]) -> Manifest:
     texts = identity.get("model", {}).get("calibrations", {})
     return Manifest(
         content["name"],
+        identity["space"],
         workload,
         devices,
         tuple({**versions, **content["versions"]}.items()),
-        tally["drawn"],
-        tally["feasible"],
-        tally["rejected"],
+        sums.tally,
+        sums.found,
         {
             device.name: trust_of(from_yaml(texts[device.name], device.name), device, workload)
             for device in devices

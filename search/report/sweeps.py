@@ -12,6 +12,7 @@ from oracle.report.page import PageFacts
 from search.pareto.objectives import LATENCY, Objective
 from search.report.candidates import Row, Value, population
 from search.report.manifests import Manifest, manifest_beside
+from search.space.limits import OVERLAP
 from search.sweep import Candidates
 
 __all__ = ["sweep_page", "sweep_population"]
@@ -95,12 +96,23 @@ def _name(row: Mapping[str, Any], position: int) -> str:
 
 
 def _run(manifest: Manifest, command: str) -> RunFacts:
-    reasons = sorted(manifest.rejected.items(), key=lambda item: -item[1])
-    turned = f"; rejected: {', '.join(f'{name} {count:,}' for name, count in reasons)}" if reasons else ""
     notes = [
         workload_caption(manifest.workload),
-        f"Space {manifest.space}: {manifest.drawn:,} drawn, {manifest.feasible:,} feasible{turned}.",
+        _account(manifest),
         "Counts: the oracle's own, 1 MAC = 2 FLOPs, by closed forms that are equal to a trace.",
         trust_caption(manifest.trust),
     ]
     return RunFacts(manifest.versions, tuple(line for note in notes for line in note.splitlines()), command)
+
+
+def _account(manifest: Manifest) -> str:
+    """What became of the candidates."""
+    tally = manifest.tally
+    reasons = sorted(tally.rejected.items(), key=lambda item: -item[1])
+    parts = [f"{tally.drawn:,} drawn", f"{tally.feasible:,} feasible"]
+    if manifest.kept < tally.feasible:
+        parts.append(f"{manifest.kept:,} of them kept, as many as were wanted")
+    said = f"Space {manifest.space}: {', '.join(parts)}"
+    if reasons:
+        said += f"; rejected: {', '.join(f'{name} {count:,}' for name, count in reasons)}"
+    return f"{said}. {OVERLAP}" if tally.overlaps else f"{said}."

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["COLUMNS", "Limit", "Miss", "Tally", "judge"]
+__all__ = ["COLUMNS", "OVERLAP", "Limit", "Miss", "Tally", "judge"]
+
+OVERLAP = "A candidate that breaks several limits is counted for each of them."
 
 # Name in a space file -> column of `oracle.score_many`. FLOPS and ACTS are counted as pycls does: MACs with
 # bias adds, and activations with those of max-pools.
@@ -111,10 +113,15 @@ class Tally:
             min(candidates, key=_worst, default={}),
         )
 
+    @property
+    def overlaps(self) -> bool:
+        """Whether some candidates are counted by more than one reason."""
+        return self.feasible + sum(self.rejected.values()) > self.drawn
+
     def explain(self) -> str:
-        """A line on the whole, and one on each reason, the most frequent first."""
+        """A line on the whole, and one on each reason, the most frequent first, or missed furthest by the nearest."""
         lines = [f"{self.feasible:,} of {self.drawn:,} candidates are feasible"]
-        for name, count in sorted(self.rejected.items(), key=lambda item: -item[1]):
+        for name, count in sorted(self.rejected.items(), key=lambda item: (-item[1], -self._missed_by(item[0]))):
             line = f"{name} rejects {count:,}"
             if name in self.nearest:
                 line += f"; nearest is {_shown(self.nearest[name])}"
@@ -123,6 +130,9 @@ class Tally:
             misses = ", ".join(f"{name} {_shown(miss)}" for name, miss in self.closest.items())
             lines.append(f"closest candidate: {misses}")
         return "\n".join(lines)
+
+    def _missed_by(self, name: str) -> float:
+        return self.nearest[name].excess if name in self.nearest else 0.0
 
 
 def _worst(misses: Mapping[str, Miss]) -> float:

@@ -53,6 +53,8 @@ def samplers_of(values: Any) -> dict[str, Sampler]:
 
 
 def _samplers(key: str, values: Any, at: str) -> dict[str, Sampler]:
+    if key != "REGNET":
+        _check_key(key, at)
     kind = _type_of(values, at)
     if (kind == "regnet_sampler") != (key == "REGNET"):
         raise ConfigError(
@@ -79,6 +81,18 @@ def _regnet(given: Mapping[str, Any], at: str) -> dict[str, Sampler]:
         sampler = {"TYPE": kind, "RAND_TYPE": law, "RANGE": ends, "QUANTIZE": step}
         found[f"REGNET.{name}"] = _number(f"REGNET.{name}", sampler, f"{at}.{name}", f"{at}.{name}", entry=False)
     return found
+
+
+def _check_key(key: str, at: str) -> None:
+    """Complain about a key that no config has, before its values are to blame."""
+    cfg, parts = default_cfg(), key.split(".")
+    section = cfg.get(parts[0])
+    if len(parts) == 2 and isinstance(section, Mapping) and parts[1] in section:
+        return
+    try:
+        merge(cfg, _nested(parts, 0))
+    except ConfigError as error:
+        raise ConfigError(str(error).removeprefix(f"{error.key}: "), key=at) from None
 
 
 def _entries(key: str, given: Mapping[str, Any], at: str) -> Entries:
@@ -183,9 +197,14 @@ def _typed(key: str, values: Sequence[Any], at: str, *, entry: bool = False) -> 
     for value in values:
         try:
             content = [value] if entry else value
-            merge(cfg, reduce(lambda inner, part: {part: inner}, reversed(parts), content))
+            merge(cfg, _nested(parts, content))
         except ConfigError as error:
             raise ConfigError(str(error).removeprefix(f"{error.key}: "), key=at) from None
         held: Any = reduce(lambda node, part: node[part], parts, cfg)
         typed.append(held[0] if entry else held)
     return typed
+
+
+def _nested(parts: Sequence[str], content: Any) -> dict[str, Any]:
+    """`["REGNET", "DEPTH"]` and 12 -> `{"REGNET": {"DEPTH": 12}}`."""
+    return reduce(lambda inner, part: {part: inner}, reversed(parts), content)

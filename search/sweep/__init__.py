@@ -7,6 +7,6 @@ kept) and a sweep that was killed goes on where it was.
 from __future__ import annotations
 
 from search.sweep.read import Candidates, read_candidates
-from search.sweep.run import SURPLUS, SweepResult, sweep
+from search.sweep.run import SweepResult, sweep
 
-__all__ = ["SURPLUS", "Candidates", "SweepResult", "read_candidates", "sweep"]
+__all__ = ["Candidates", "SweepResult", "read_candidates", "sweep"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -13,14 +13,17 @@ from numpy.typing import NDArray
 from oracle._memory import keep_freed_arrays
 from oracle.closedform.store import TemplateStore, default_cache_file
 from oracle.families.fingerprint import Fingerprints
-from oracle.query.many import score_many
+from oracle.families.population import Population
+from oracle.query.many import Scores, score_many
 from search.space import Tally
 from search.sweep.columns import csv_lines, flat
 from search.sweep.plan import Plan
 
-__all__ = ["Evaluated", "evaluate"]
+__all__ = ["Evaluated", "check", "evaluate"]
 
 Columns = dict[str, NDArray[Any]]
+
+_FIRST = 100  # draws among which some network is looked for
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,20 +59,34 @@ def evaluate(plan: Plan, index: int) -> Evaluated:
     return Evaluated(index, tuple(columns), prints, lines, columns if more else {}, tally)
 
 
+def check(plan: Plan) -> None:
+    """Complain now about what would keep the first candidates from being scored.
+
+    Raises:
+        OracleError: a device without a peak for the dtype, for one.
+    """
+    few = replace(plan.space, chunk_size=min(_FIRST, plan.space.chunk_size)).chunk(0).population
+    if few.size:
+        _scored(plan, few.part(0, 1))
+
+
 def _feasible(plan: Plan, index: int) -> tuple[Columns, Fingerprints, Tally]:
     keep_freed_arrays()
     chunk = plan.space.chunk(index)
-    workload = {name: getattr(plan.workload, name) for name in plan.workload.__dataclass_fields__}
-    templates = _templates()
-    scores = score_many(
-        chunk.population, plan.devices, store=templates, model=plan.model, calibrations=plan.own, **workload
-    )
-    _share(templates)
+    scores = _scored(plan, chunk.population)
     feasible, judged = plan.space.judge(scores, len(chunk.rows))
     columns = {"row": chunk.rows, **chunk.columns, **scores.columns()}
     rows = np.flatnonzero(feasible)
     kept = {name: flat(column if len(rows) == len(feasible) else column[rows]) for name, column in columns.items()}
     return kept, chunk.prints[:, rows], chunk.tally + judged
+
+
+def _scored(plan: Plan, population: Population) -> Scores:
+    workload = {name: getattr(plan.workload, name) for name in plan.workload.__dataclass_fields__}
+    templates = _templates()
+    scores = score_many(population, plan.devices, store=templates, model=plan.model, calibrations=plan.own, **workload)
+    _share(templates)
+    return scores
 
 
 @lru_cache(maxsize=1)

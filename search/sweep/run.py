@@ -24,16 +24,13 @@ from search._shown import html_by
 from search.space import Space, Tally, load_space
 from search.space.space import REPEATED
 from search.sweep.columns import csv_header, parquet_bytes, pyarrow
-from search.sweep.evaluate import Evaluated, evaluate
+from search.sweep.evaluate import Evaluated, check, evaluate
 from search.sweep.executors import dask_executor, in_order, local_pool
 from search.sweep.folder import LOCK, Finished, Folder, Sums
 from search.sweep.lock import locked
 from search.sweep.plan import FORMATS, Plan, identity, refuse_other, versions
 
-__all__ = ["SURPLUS", "SweepResult", "sweep"]
-
-SURPLUS = "surplus"
-"""Why feasible candidates of the last chunk are left out: as many as wanted were found before them."""
+__all__ = ["SweepResult", "sweep"]
 
 Progress = Callable[[int, int], None]
 
@@ -46,7 +43,7 @@ class SweepResult:
         directory: where it is.
         files: with all candidates, one per format.
         count: how many candidates they hold.
-        tally: what became of all that were drawn.
+        tally: what became of all that were drawn; of the last chunk more may be feasible than were wanted.
         devices: names.
         workload: what every number is for.
         trust: device name -> how far to trust its latencies; nothing where they are bounds.
@@ -120,6 +117,7 @@ def sweep(
             return _result(plan, folder, Sums.read(known))
         if not resume:
             raise OracleError(f"out={str(out)!r} holds an unfinished sweep; resume it, or choose another directory")
+    check(plan)  # before there is a directory
     folder.create()
     with locked(folder.path / LOCK):
         sums = _swept(plan, folder, partial(_evaluated, plan, executor, workers, dask), progress)
@@ -210,9 +208,8 @@ def _kept(plan: Plan, folder: Folder, chunk: Evaluated, seen: Seen, sums: Sums) 
     feasible = chunk.prints.shape[1]
     new = seen.add(chunk.prints)
     rows = new[: plan.wanted - sums.found] if plan.wanted else new
-    lost = {REPEATED: feasible - len(new), SURPLUS: len(new) - len(rows)}
-    lost = {reason: count for reason, count in lost.items() if count}
-    done = Finished(chunk.prints[:, rows], chunk.tally + Tally(0, len(rows) - feasible, lost))
+    again = feasible - len(new)
+    done = Finished(chunk.prints[:, rows], chunk.tally + Tally(0, -again, {REPEATED: again} if again else {}))
     contents = {}
     if "csv" in plan.formats:
         contents["csv"] = "".join([csv_header(chunk.names), *(chunk.lines[row] for row in rows)]).encode()

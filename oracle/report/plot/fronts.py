@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from oracle.errors import OracleError
 from oracle.report.facts import Population
-from oracle.report.plot.style import FRONT, FULL_WIDTH, PALE, grid_of, panel_title, short_axis, styled
+from oracle.report.plot.style import FRONT, FULL_WIDTH, PALE, footing, grid_of, heading, panel_title, short_axis, styled
 
 __all__ = ["front_figure", "front_line", "front_marks", "require_devices"]
 
+_TICKS = 4  # on a linear axis
+_DECADES = (
+    (4.0, (1.0, 2.0, 3.0, 5.0, 7.0)),
+    (6.0, (1.0, 2.0, 3.0, 5.0)),
+    (30.0, (1.0, 2.0, 5.0)),
+    (100.0, (1.0, 3.0)),
+    (math.inf, (1.0,)),
+)
+"""How much values span -> where ticks stand in each decade."""
 _MANY = 80  # members of a front
 _CLOUD = 2000  # points that a vector file holds as a picture
 _SAID = {
@@ -23,7 +33,14 @@ _SAID = {
 
 
 @styled
-def front_figure(found: Population, titles: Mapping[str, str], value: str = "", width: float = FULL_WIDTH) -> Any:
+def front_figure(
+    found: Population,
+    titles: Mapping[str, str],
+    value: str = "",
+    width: float = FULL_WIDTH,
+    *,
+    about: tuple[str, str] = ("", ""),
+) -> Any:
     """The figure (matplotlib's): latency against a value on every device, with the Pareto front.
 
     Args:
@@ -31,6 +48,7 @@ def front_figure(found: Population, titles: Mapping[str, str], value: str = "", 
         titles: of devices, where they have one.
         value: name of the value; the first if empty.
         width: inches.
+        about: captions: the workload, which stands above, and what made the times, which stands below.
 
     Raises:
         MissingDependencyError: matplotlib is not installed.
@@ -55,6 +73,10 @@ def front_figure(found: Population, titles: Mapping[str, str], value: str = "", 
         _scale(axes.set_xscale, axes.xaxis, latency, 1e-3, "s")
         _scale(axes.set_yscale, axes.yaxis, weighed.column)
         axes.grid(visible=True, axis="y")
+    above, below = about
+    heading(figure, f"{found.total:,} {found.noun}", above)
+    if below:
+        footing(figure, below)
     return figure
 
 
@@ -92,9 +114,11 @@ def require_devices(found: Population, count: int) -> None:
 
 
 def _scale(choose: Any, axis: Any, values: Sequence[float | None], scale: float = 1.0, unit: str = "") -> None:
-    """Logarithmic where values span much, with ticks in words."""
+    """Logarithmic where values span much, with ticks in words; few, for words are wide."""
     known = [value for value in values if value is not None]
     spread = max(known) / min(known) if known and min(known) > 0 else 1.0
     if spread > 3:
         choose("log")
-    short_axis(axis, scale, unit, (1.0, 2.0, 5.0) if spread < 30 else (1.0,))
+    # Two ticks at least are in any such range: of a single one matplotlib makes many, which run into each other.
+    decades = next(ticks for most, ticks in _DECADES if spread < most)
+    short_axis(axis, scale, unit, decades, _TICKS)

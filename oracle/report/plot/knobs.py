@@ -8,7 +8,7 @@ from typing import Any
 
 from oracle.errors import OracleError
 from oracle.report.facts import Knob, Population
-from oracle.report.plot.style import FRONT, FULL_WIDTH, PALE, grid_of, panel_title, styled
+from oracle.report.plot.style import FRONT, FULL_WIDTH, MUTED, PALE, grid_of, panel_title, short_axis, styled
 
 __all__ = ["knobs_figure"]
 
@@ -37,12 +37,12 @@ def knobs_figure(found: Population, value: str = "", width: float = FULL_WIDTH) 
         _bars(axes, knob, range(len(knob.column)), PALE, 0.88, "all")
         _bars(axes, knob, best, FRONT, 0.45, "on a front")
         panel_title(axes, key)
-        axes.set_yticks([])
-        axes.spines["left"].set_visible(False)
+        short_axis(axes.yaxis, 100.0, "%", most=3)
         every = -(-len(knob.labels) // 6)
         labels = dict(enumerate(knob.labels[::every])) if knob.ends is None else {}
         places = [place * every for place in labels] or [0, len(knob.labels) - 1]
         axes.set_xticks(places, [*labels.values()] or list(knob.ends or ()))
+    figure.supylabel(f"share of {found.noun}", fontsize=7, color=MUTED)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", ncols=2)
     return figure
 

@@ -151,7 +151,7 @@ def _roofs(axes: Any, on: OnDevice, device: DeviceFacts, low: float, high: float
         dtype, _, unit = ceiling.name.partition(", ")
         label = f"{short(rate)}FLOP/s {dtype} {unit.removesuffix(' unit')}"
         offset, va = ((0, -2), "top") if index else ((0, 3), "bottom")
-        note(axes, label, (high, rate), offset, ha="right", va=va)
+        note(axes, label, (high, rate), offset, ha="right", va=va, zorder=4)  # no mark covers it
     ridge, bottom = on.time["ridge"], axes.get_ylim()[0]
     edge = ridge * device.slopes[0].bytes_per_s
     axes.plot([ridge, ridge], [bottom, edge], color=MUTED, linewidth=0.7, linestyle=":")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import wraps
+from textwrap import wrap
 from typing import Any, ParamSpec, TypeVar
 
 from oracle.errors import MissingDependencyError
@@ -21,6 +22,7 @@ __all__ = [
     "MARKERS",
     "MUTED",
     "PALE",
+    "footing",
     "grid_of",
     "heading",
     "matplotlib_with",
@@ -83,6 +85,8 @@ _STYLE = {
     "savefig.dpi": 300,
 }
 _PREFIXES = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"))
+
+_LETTERS = 21  # of the smallest type, in an inch
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -149,6 +153,12 @@ def heading(figure: Any, name: str, workload: str) -> None:
     figure.suptitle(f"{name}.{gap}{workload}", x=0.01, ha="left", fontsize=7.5, color=MUTED)
 
 
+def footing(figure: Any, text: str) -> None:
+    """What the numbers of a figure rest on, below it."""
+    lines = [part for line in text.splitlines() for part in wrap(line, int(figure.get_figwidth() * _LETTERS))]
+    figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=6.5, color=MUTED)
+
+
 def panel_title(axes: Any, text: str) -> None:
     """A title no wider than its panel: long ones are smaller."""
     columns = axes.get_gridspec().ncols
@@ -167,7 +177,9 @@ def number(value: float) -> str:
     return f"{value:.4g}" if 1e-3 <= abs(value) < 1e5 or not value else short(value)
 
 
-def short_axis(axis: Any, scale: float = 1.0, unit: str = "", decades: Sequence[float] = (1.0,)) -> None:
+def short_axis(
+    axis: Any, scale: float = 1.0, unit: str = "", decades: Sequence[float] = (1.0,), most: int | None = None
+) -> None:
     """Ticks of an axis in words.
 
     Args:
@@ -175,10 +187,18 @@ def short_axis(axis: Any, scale: float = 1.0, unit: str = "", decades: Sequence[
         scale: what one of the axis's numbers is in the unit.
         unit: behind the prefix.
         decades: where ticks stand in each decade of a logarithmic axis.
+        most: ticks that there is room for on a linear axis, about; matplotlib's own number if None.
     """
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
     if axis.get_scale() == "log":
         axis.set_major_locator(LogLocator(subs=decades))
         axis.set_minor_formatter(NullFormatter())
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{short(value * scale, 3)}{unit}"))
+    elif most is not None:
+        axis.set_major_locator(MaxNLocator(most, steps=[1, 2, 5, 10]))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{_tick(value * scale, unit)}{unit}"))
+
+
+def _tick(value: float, unit: str) -> str:
+    """A number without a unit is a count, or a share as it is: 0.75, not 750 m."""
+    return short(value) if unit or abs(value) >= 1 else number(value)

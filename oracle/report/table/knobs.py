@@ -42,7 +42,7 @@ def knob_tables(found: Sensitivity, by: str = "device") -> list[RenderableType]:
         )
         for devices, effects in knob_orders(found, by)
     ]
-    notes = f"{_NOTES}\n{trust_caption(found.trust)}" if found.trust else _NOTES
+    notes = f"{_NOTES}\n{trust_caption(found.trust)}"
     return [Text(heading, style="bold"), *tables, Text(notes, style="dim")]
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -17,7 +19,7 @@ from oracle.errors import TraceError
 from oracle.families import to_spec
 from oracle.query import profile
 from oracle.spec import CellSpec, NetSpec, Workload
-from oracle.trace import isolated
+from oracle.trace import isolated, undisturbed
 
 
 class Watching(TorchDispatchMode):
@@ -146,3 +148,34 @@ def test_nothing_global_changes_even_when_it_fails(mode: str) -> None:
     with torch.no_grad():
         profile(module, torch.zeros(2, 4), mode=mode)
         assert not torch.is_grad_enabled()
+
+
+def test_an_interrupt_waits_until_torch_has_finished() -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    reached = []
+
+    def work() -> None:
+        with undisturbed():
+            signal.raise_signal(signal.SIGINT)
+            reached.append("end")
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            work()
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert reached == ["end"]
+
+
+def test_another_thread_has_no_handlers_to_hold_back() -> None:
+    found = []
+
+    def work() -> None:
+        with undisturbed():
+            found.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == [signal.getsignal(signal.SIGINT)]

@@ -21,7 +21,9 @@ def test_figures_of_a_sweep(run: Run) -> None:
     for figure, said in (("front", "NVIDIA T4"), ("flips", "rank on l4"), ("knobs", "ANYNET.DEPTHS[2]")):
         done = run("plot", "out", "--figure", figure, "-o", "fig.svg")
         assert (done.code, done.err, done.out) == (0, "", "fig.svg\n")
-        assert said in Path("fig.svg").read_text(encoding="utf-8")
+        text = Path("fig.svg").read_text(encoding="utf-8")
+        assert said in text
+        assert ("Times: textbook roofline" in text and "Per call of 1 image" in text) == (figure == "front")
     assert run("plot", "out", "--figure", "flips", "-d", "l4", "-d", "t4").code == 0
     refused = run("plot", "out", "--figure", "growth")
     assert (refused.code, "is about studies" in refused.err) == (2, True)

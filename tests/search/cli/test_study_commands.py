@@ -98,7 +98,6 @@ def test_from_run_to_a_scored_winner(study: Callable[..., Path], capsys: Capture
     for words, complaint in (
         (["tiny", "--objective", "max sparams"], "did you mean params"),
         (["tiny", "-d", "p4"], "device='p4' is not in tiny"),
-        (["tiny", "-d", "t4", "--configs", "front"], "--configs writes the front of the study's own objectives"),
         (["tiny", "--plain"], "--plain is about --configs"),
         (["nothing"], "no directory of a sweep, no file of candidates, and no study in nothing.journal"),
     ):

@@ -97,6 +97,8 @@ def test_a_table_fits_100_columns_and_names_everything(run: Run, swept: list[dic
     for word in ("t4: ", "pixel-4: ", "on the front", "on every front", "Kendall tau-b", "Flips", "Largest flip: row "):
         assert word in out
     assert f"{len(swept)} candidates of out/candidates.csv: min latency_ms, max macs" in out
+    assert "Per call of 2 images: float32, inference, eager, nchw." in out
+    assert out.splitlines()[-1].startswith("Times: textbook roofline, a lower bound")
 
 
 def test_one_front_of_any_columns(run: Run, swept: list[dict[str, str]]) -> None:
@@ -120,6 +122,74 @@ def test_a_file_of_ones_own(run: Run, tmp_path: Path) -> None:
         ).out
     )
     assert [row["name"] for row in rows] == ["a", "b"]
+
+
+def test_rows_without_a_number_are_counted_as_left_out(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "w.csv").write_text("name,accuracy,latency_ms@t4\na,0.9,2.0\nb,0.8,1.0\nc,,0.5\nd,nan,0.1\n")
+    words = ["pareto", "w.csv", "--objective", "max accuracy", "--objective", "min latency_ms"]
+    said = json.loads(run(*words, "--format", "json").out)
+    assert [(front["size"], front["left_out"]) for front in said["fronts"]] == [(2, 2)]
+    out = run(*words).out
+    assert "t4: 2 on the front; 2 without a number are left out" in out
+    assert "Times: as w.csv states them; it says neither what they hold for nor what made them." in out
+
+
+def test_a_front_of_a_sweep_as_configs_that_score_the_same(
+    run: Run, swept: list[dict[str, str]], tmp_path: Path
+) -> None:
+    done = run("pareto", "out", "--top", "2", "--configs", "front")
+    listed = {row["row"]: row for row in read(run("pareto", "out", "--top", "2", "--format", "csv").out)}
+    files = sorted((tmp_path / "front").iterdir())
+    assert [file.name for file in files] == sorted(f"row-{row}.yaml" for row in listed)
+    assert f"{len(files)} configs are in front; the same numbers: oracle score front" in done.out
+    by_row = {row["row"]: row for row in swept}
+    for file in files:
+        cost = oracle.score(file)  # the batch of 2 and the devices are the file's
+        row = by_row[file.stem.removeprefix("row-")]
+        assert (cost.name, cost.workload.batch_size, tuple(cost.latency_ms)) == (file.stem, 2, DEVICES)
+        assert (cost.macs, cost.params, cost.traffic_bytes) == tuple(
+            int(row[name]) for name in ("macs", "params", "traffic_bytes")
+        )
+        for device, latency in cost.latency_ms.items():
+            assert latency == pytest.approx(float(row[f"latency_ms@{device}"]), rel=1e-12)
+
+
+def test_configs_of_a_trained_half_precision_sweep_keep_its_workload(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(SMALL % "2.0e+6")
+    device = "TITLE: My board\nKIND: desktop-cpu\nVECTOR: {FP32_TFLOPS: 1.0, FP16_TFLOPS: 2.0}\nBANDWIDTH_GBPS: 50\n"
+    (tmp_path / "board.yaml").write_text(device)
+    flags = [
+        "--batch",
+        "8",
+        "--mode",
+        "training",
+        "--optimizer",
+        "adamw",
+        "--dtype",
+        "float16",
+        "--runtime",
+        "compiled",
+    ]
+    assert run("sweep", "small.yaml", "-d", "t4", "-d", "board.yaml", "--n", "5", "--out", "out", *flags).code == 0
+    out = run("pareto", "out", "--configs", "front", "--objective", "min latency_ms@t4").out
+    assert "Not in them, being no shipped devices: board" in out
+    (file,) = (tmp_path / "front").iterdir()
+    cost, (row,) = (
+        oracle.score(file),
+        read(run("pareto", "out", "--objective", "min latency_ms@t4", "--format", "csv").out),
+    )
+    assert (cost.workload.optimizer, cost.workload.mode, cost.workload.dtype) == ("adamw", "training", "float16")
+    assert (cost.macs, cost.peak_memory_bytes) == (int(row["macs"]), int(row["peak_memory_bytes"]))
+    assert cost.latency_ms == pytest.approx({"t4": float(row["latency_ms@t4"])}, rel=1e-12)
+
+
+def test_configs_need_the_space_that_a_manifest_tells(run: Run, swept: list[dict[str, str]], tmp_path: Path) -> None:
+    assert swept
+    (tmp_path / "own.csv").write_bytes((tmp_path / "out" / "candidates.csv").read_bytes())
+    done = run("pareto", "own.csv", "--configs", "front")
+    assert (done.code, done.out) == (2, "")
+    assert "--configs needs the space of a sweep, and no manifest.json is beside own.csv" in done.err
+    assert not (tmp_path / "front").exists()
 
 
 def test_only_some_devices(run: Run, swept: list[dict[str, str]]) -> None:
@@ -161,13 +231,32 @@ def test_what_a_user_gets_wrong_is_one_line(
     assert complaint in done.err
 
 
-def test_nothing_feasible_is_exit_code_2_and_an_explanation(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "small.yaml").write_text(SMALL % "10")
+def test_nothing_feasible_is_exit_code_2_and_an_explanation_in_lines(run: Run, tmp_path: Path) -> None:
+    tight = SMALL % "10"  # of two limits the one that the nearest misses by more is the tighter one
+    (tmp_path / "small.yaml").write_text(tight.replace("PARAMS: [0, 10]", "PARAMS: [0, 1.0e+5], ACTS: [0, 1]"))
     done = run("sweep", "small.yaml", "--out", "out")
     assert (done.code, done.out) == (2, "")
-    assert "0 of 120 candidates are feasible; CX.PARAMS rejects" in done.err
-    assert "nearest is" in done.err
+    first, *lines = done.err.splitlines()
+    assert first == "oracle-search: error: out: 0 of 120 candidates are feasible; what rejects most stands first"
+    assert all(line.startswith("  ") and len(line) <= 100 for line in lines)
+    assert lines[0].startswith("  CX.ACTS rejects ")
+    assert "nearest is" in lines[0]
+    assert any(line.startswith("  CX.PARAMS rejects ") for line in lines)
+    assert lines[-1] == "  A candidate that breaks several limits is counted for each of them."
     assert run("pareto", "out").code == 2
+
+
+def test_feasible_is_a_share_of_what_was_drawn(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(SMALL % "2.0e+6")
+    out = run("sweep", "small.yaml", "--out", "out", "--n", "3").out
+    cells = {line.rsplit(maxsplit=2)[0]: line.split()[-2:] for line in out.splitlines() if len(line.split()) > 2}
+    assert cells["drawn"] == ["40", "100"]
+    feasible = int(cells["feasible"][0])
+    assert feasible > 3
+    assert float(cells["feasible"][1]) == pytest.approx(100 * feasible / 40, abs=0.05)
+    assert f"{feasible - 3} more are feasible and were left out, as 3 were wanted" in out
+    assert "surplus" not in out
+    assert "counted for each" not in out  # no two reasons overlap here
 
 
 def test_a_stream_that_ends_too_early_is_said(run: Run, tmp_path: Path) -> None:

@@ -270,7 +270,8 @@ def test_a_bad_setup_names_its_key(values: dict[str, Any], key: str, words: str)
 @pytest.mark.parametrize(
     ("key", "sampler", "where", "words"),
     [
-        ("DEPHT", {"RANGE": [1, 2]}, ".RANGE", "REGNET.DEPTH"),
+        ("DEPHT", {"RANGE": [1, 2]}, "", "REGNET.DEPTH"),
+        ("SEON", {"TYPE": "value_sampler", "VALUES": [True]}, "", "unknown key; did you mean REGNET.SE_ON"),
         ("DEPTH", {"TYPE": "int_sampel"}, ".TYPE", "did you mean int_sampler"),
         ("DEPTH", {"TYPE": None}, ".TYPE", "None"),
         ("DEPTH", 5, "", "TYPE"),
@@ -358,7 +359,7 @@ def test_a_bad_regnet_sampler_names_its_key(changes: dict[str, Any], where: str,
 )
 def test_keys_that_make_no_regnet_are_refused(key: str, words: str) -> None:
     values = {"TYPE": "value_sampler", "VALUES": ["vit"] if key == "MODEL.TYPE" else [1]}
-    check_sampler("regnet", key, values, ".VALUES" if key.startswith("RGNET") else "", words)
+    check_sampler("regnet", key, values, "", words)
 
 
 def test_a_key_is_sampled_once() -> None:

@@ -110,9 +110,14 @@ def test_an_explanation_tells_who_rejected_how_many_and_by_how_much() -> None:
     assert text.splitlines() == [
         "0 of 1,000 candidates are feasible",
         "REGNET.NUM_STAGES rejects 997",
-        "CX.FLOPS rejects 2; nearest is 4.04e+08 (1.00% off; expected at most 400,000,000)",
         "CX.LATENCY_MS.t4 rejects 2; nearest is 2.2 (10.00% off; expected 1 to 2)",
+        "CX.FLOPS rejects 2; nearest is 4.04e+08 (1.00% off; expected at most 400,000,000)",
         "closest candidate: CX.LATENCY_MS.t4 2.2 (10.00% off; expected 1 to 2)",
     ]
     assert tally.closest == {"CX.LATENCY_MS.t4": Miss((2.2 - 2) / 2, 2.2, "1 to 2")}
     assert "closest" not in (tally + Tally(1, 1)).explain()
+
+
+def test_reasons_overlap_where_they_are_more_than_the_candidates() -> None:
+    assert Tally(10, 2, {"CX.FLOPS": 8, "CX.PARAMS": 1}).overlaps
+    assert not Tally(10, 2, {"CX.FLOPS": 7, "CX.PARAMS": 1}).overlaps

@@ -11,10 +11,10 @@ import pytest
 
 import oracle
 from oracle.calibration import Calibration, save_calibration
-from oracle.errors import OracleError
+from oracle.errors import DeviceError, OracleError
 from oracle.roofline import Efficiency
 from search.space import Space, space_of
-from search.sweep import SURPLUS, SweepResult, read_candidates, sweep
+from search.sweep import SweepResult, read_candidates, sweep
 
 SPACE: dict[str, Any] = {
     "SAMPLERS": {
@@ -115,8 +115,17 @@ def test_as_many_as_wanted_and_no_more(tmp_path: Path) -> None:
     assert some.count == 60 < whole.count
     assert rows_of(some) == rows_of(whole)[:60]
     assert some.tally.drawn < whole.tally.drawn
-    assert some.count + sum(some.tally.rejected.values()) == some.tally.drawn
-    assert SURPLUS in some.tally.rejected
+    assert some.tally.feasible + sum(some.tally.rejected.values()) == some.tally.drawn
+    # how many are feasible is about the candidates that were drawn, not about how many were wanted
+    among = sum(int(row["row"]) < some.tally.drawn for row in rows_of(whole))
+    assert some.tally.feasible == among > some.count
+
+
+def test_a_device_without_a_peak_is_refused_before_there_is_a_directory(tmp_path: Path) -> None:
+    for device, complaint in (("edge-tpu", "calibrate-only"), ("epyc-7763", "no matrix peak for dtype=.bfloat16.")):
+        with pytest.raises(DeviceError, match=complaint):
+            sweep(regnets(), [device], out=tmp_path / "out", dtype="bfloat16")
+        assert not (tmp_path / "out").exists()
 
 
 def test_num_configs_says_it_too_and_samples_ends_the_stream(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ const slopeRows = (population, value, a, b, mask) => {
   const fronts = value ? [...new Set([...(value.fronts[a] || []), ...(value.fronts[b] || [])])] : [];
   const few = all.length <= SLOPES;
   const pool = mask ? all.filter((row) => mask[row]) : few || !fronts.length ? all : fronts;
-  const what = mask ? "selected" : few || !fronts.length ? "" : "on a front";
+  const what = mask ? "selected" : few || !fronts.length ? "" : `on the front of ${a} or of ${b}`;
   if (pool.length <= SLOPES) return { rows: pool, said: what ? `Shown: those ${what}.` : "" };
   const gain = (row) => population.ranks[a][row] - population.ranks[b][row];
   const sorted = [...pool].sort((i, j) => gain(i) - gain(j));

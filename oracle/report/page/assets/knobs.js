@@ -86,6 +86,12 @@ const knobChart = (name, knob, all, rows, chosen, width) => {
   return root;
 };
 
+// Whose fronts are counted: of two devices by their names.
+const devicesWords = (population) => {
+  const names = Object.keys(population.latency_ms);
+  return names.length > 2 ? `at least one of the ${names.length} devices` : names.join(" or of ") || "any device";
+};
+
 const knobFigure = (population, bestRows, chosen) => {
   const varied = Object.entries(population.knobs).filter(([, knob]) => knob.labels.length > 1);
   if (!varied.length) return null;
@@ -104,7 +110,7 @@ const knobFigure = (population, bestRows, chosen) => {
     title.textContent = `Wide grey bars: all ${integer(population.names.length)} that are shown. Narrow bars: ${
       chosen.mask()
         ? `the ${integer(chosen.count())} selected.`
-        : `the ${integer(bestRows().length)} that are best, on the front of any device.`
+        : `the ${integer(bestRows().length)} that are best: on the front of ${devicesWords(population)}.`
     }`;
   };
   const redraw = () => {

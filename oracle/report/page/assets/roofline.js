@@ -158,9 +158,10 @@ const drawRoofline = (box, network, device, hidden) => {
         { "clip-path": `url(#${clip})`, "aria-hidden": "true" },
         roofsOf(on, device.slopes, x, y, x0, frame.right),
       ),
-      roofLabels(on, device.slopes, x, y, frame, points.map(place)),
       svg("g", { "aria-hidden": "true" }, stacks),
       svg("g", {}, marks),
+      // above the marks, with their halo: a mark that covers a label makes it unreadable, a label hides but a little
+      roofLabels(on, device.slopes, x, y, frame, points.map(place)),
       svg("circle", {
         class: "ridge",
         "aria-hidden": "true",

@@ -31,9 +31,21 @@ const roofsOf = (on, slopes, x, y, x0, right) => {
   ];
 };
 
+const LETTER = 6.8; // pixels, on average
+
+// What a flat roof is called where so much of it is free: `float16, vector unit`, or in fewer words.
+const roofName = (rate, name, room) => {
+  const [dtype, unit] = name.replace(" unit", "").split(", ");
+  const texts = [name, [dtype, unit].filter(Boolean).join(" "), unit || dtype].map(
+    (words) => `${measure(rate, "FLOP/s")} ${words}`,
+  );
+  return texts.find((text) => text.length * LETTER < room) || texts.at(-1);
+};
+
 const roofLabels = (on, slopes, x, y, frame, marks) => {
   const [left, right] = [x.invert(frame.left), x.invert(frame.right)];
   const decade = [x(10 * left) - x(left), y(1) - y(10)];
+  const fastest = Math.max(...slopes.map((slope) => slope.bytes_per_s));
   const angle = (-Math.atan2(decade[1], decade[0]) * 180) / Math.PI;
   const flat = on.ceilings.map(({ flops_per_s: rate, name }, index) =>
     svg(
@@ -44,7 +56,7 @@ const roofLabels = (on, slopes, x, y, frame, marks) => {
         y: y(rate) + (index ? 16 : -9),
         "text-anchor": "end",
       },
-      `${measure(rate, "FLOP/s")} ${frame.right < 460 ? name.replace(",", "").replace(" unit", "") : name}`,
+      roofName(rate, name, frame.right - (index ? x(rate / fastest) : frame.left)),
     ),
   );
   const steep = slopes.map(({ bytes_per_s: rate, name }) => {

@@ -54,6 +54,8 @@ const phaseMemory = (training) => {
 
 const batches = (fits) => {
   const column = (key, title, more = {}) => ({ key, title, values: fits.map((fit) => fit[key]), ...more });
+  // peaks in the unit of the memory beside them
+  const gib = { shown: "GiB", text: (value) => (value ? digits(value / 2 ** 30, 4) : MISSING) };
   return figure(
     "Largest batch that fits",
     "How many images at a time each device\u2019s memory holds: the peak of that batch fits, that of the next one does not. The framework\u2019s own context and kernels\u2019 workspace need room besides (oracle fit --reserve).",
@@ -63,10 +65,10 @@ const batches = (fits) => {
         column("device", "Device"),
         column("mode", "Mode"),
         column("batch_size", "Batch", { text: (value) => (value ? integer(value) : "none fits") }),
-        column("peak_memory_bytes", "Its peak", { unit: "B" }),
+        column("peak_memory_bytes", "Its peak", gib),
         column("next_batch_size", "Next"),
-        column("next_peak_memory_bytes", "Its peak", { unit: "B" }),
-        column("memory_bytes", "Memory", { shown: "GiB", text: (value) => digits(value / 2 ** 30) }),
+        column("next_peak_memory_bytes", "Its peak", gib),
+        column("memory_bytes", "Memory", gib),
       ],
       "largest-batch",
       { one: "line", many: "lines" },

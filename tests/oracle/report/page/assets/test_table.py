@@ -111,3 +111,13 @@ def test_what_nobody_knows_goes_last_whichever_way(browser: Browser, network_pag
     cell.find_element("css selector", "button").click()
     batches = [int(text.replace(",", "")) for text in column(figure, 2)]
     assert batches == sorted(batches, reverse=True)
+
+
+def test_peaks_are_in_the_unit_of_the_memory_beside_them(browser: Browser, network_page: Path) -> None:
+    figure = table(browser(network_page), "Largest batch that fits")
+    titles = [cell.text.split()[-1] for cell in figure.find_elements("css selector", "thead th")]
+    assert [titles[place] for place in (3, 5, 6)] == ["GiB"] * 3
+    for peak, after, memory in zip(
+        *([float(text) for text in column(figure, place)] for place in (3, 5, 6)), strict=True
+    ):
+        assert peak <= memory <= after

@@ -1,0 +1,88 @@
+"""Sweeps that are interrupted from a terminal, or asked to end."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from search.cli._interrupts import resumable
+
+ROOT = Path(__file__).resolve().parents[3]
+pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc on this system")
+
+LONG = """
+SETUP:
+  NUM_SAMPLES: 1000000
+  CHUNK_SIZE: 20
+  SAMPLERS:
+    REGNET: {TYPE: regnet_sampler, DEPTH: [6, 9], W0: [16, 48], WA: [8, 32], GROUP_W: [8, 16]}
+  CONSTRAINTS: {REGNET: {NUM_STAGES: [0, 0]}}
+  BASE_CFG: {MODEL: {TYPE: regnet, NUM_CLASSES: 10}, TRAIN: {IM_SIZE: 32}}
+"""
+
+
+def workers_of(parent: int) -> list[int]:
+    """Processes that a pool has started."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+            command = (stat.parent / "cmdline").read_text()
+        except OSError:
+            continue
+        if int(fields[1]) == parent and fields[0] != "Z" and "spawn_main" in command:
+            found.append(int(stat.parent.name))
+    return found
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_one_line_while_workers_are_still_starting(
+    tmp_path: Path, templates: Path, number: signal.Signals, code: int
+) -> None:
+    (tmp_path / "long.yaml").write_text(LONG)
+    command = ["sweep", "long.yaml", "-d", "t4", "--workers", "2", "--out", "my out"]
+    deaf = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # CI may start us deaf
+    main = "from search.cli import main\nif __name__ == '__main__': sys.exit(main())\n"
+    with subprocess.Popen(
+        [sys.executable, "-c", deaf + main, *command],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "NAS_COST_ORACLE_CACHE": str(templates)},
+    ) as process:
+        deadline = time.monotonic() + 120
+        while not (workers := workers_of(process.pid)):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        if number == signal.SIGINT:
+            os.killpg(process.pid, number)  # as a terminal does: the workers get it too
+        else:
+            process.send_signal(number)
+        out, err = process.communicate(timeout=120)
+    resume = shlex.join(["oracle-search", *command, "--resume"])
+    assert (process.returncode, out) == (code, "")
+    assert err == f"oracle-search: interrupted; what is finished is kept; go on with: {resume}\n"
+    assert (tmp_path / "my out" / "manifest.json").is_file()
+    assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
+
+
+def test_a_handler_of_somebody_elses_is_given_back() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with resumable("again"):
+        assert signal.getsignal(signal.SIGTERM) is not before
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_other_errors_are_no_interruptions(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ValueError, match="mine"), resumable("again"):
+        raise ValueError("mine")
+    assert capsys.readouterr().err == ""
