@@ -132,8 +132,8 @@ def fit(
 def largest_batch(peak: Callable[[int], int], limit: int) -> tuple[int, int]:
     """The largest batch with a peak of at most `limit`, 0 if none; and the smallest that was found not to fit.
 
-    Peaks grow with the batch, and almost along a line: interpolation between what fits and what does not finds the
-    edge in a few steps, and halving takes over where it does not.
+    Peaks grow with the batch, and but for the smallest almost along a line: interpolation between what fits and what
+    does not finds the edge in a few steps, and halving takes over where it does not.
 
     Args:
         peak: bytes at a batch size; raises TraceError where the network cannot run with it.
@@ -145,7 +145,8 @@ def largest_batch(peak: Callable[[int], int], limit: int) -> tuple[int, int]:
     fits, fails = first, 2 * first
     while peak(fails) <= limit:
         step = max(1, (peak(fails) - peak(fits)) // (fails - fits))
-        fits, fails = fails, max(2 * fails, fails + (limit - peak(fails)) // step + 1)
+        # Not too far at once: where the optimiser's step is the peak, small batches say nothing of large ones.
+        fits, fails = fails, max(2 * fails, min(16 * fails, fails + (limit - peak(fails)) // step + 1))
         if fails > _LARGEST:
             raise WorkloadError(f"its peak memory hardly grows with the batch: {fits} still fit into {limit} bytes")
     rounds = 0
