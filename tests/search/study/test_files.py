@@ -30,7 +30,7 @@ def test_shipped_studies_load_and_say_the_same_when_stored(name: str) -> None:
     [
         ({"TRAILS": 5}, "TRAILS", "did you mean TRIALS"),
         ({"SPACE": "regnetz"}, "SPACE", "regnetz"),
-        ({"SPACE": {"SETUP": {"SAMPLERS": {"REGNET.W1": 5}}}}, "SPACE.SETUP.SAMPLERS.REGNET.W1", "expected a mapping"),
+        ({"SPACE": {"SETUP": {"SAMPLERS": {"REGNET.WM": 5}}}}, "SPACE.SETUP.SAMPLERS.REGNET.WM", "expected a mapping"),
         ({"OBJECTIVES": ["maximise accuracy"]}, "OBJECTIVES[0]", "unknown score 'accuracy'"),
         ({"CONSTRAINTS": ["params <= 1", "params >= 2"]}, "CONSTRAINTS[1]", "nothing can obey"),
         ({"SAMPLER": "cma"}, "SAMPLER.TYPE", "expected one of tpe"),
