@@ -128,6 +128,11 @@ class Workload:
         """Whether a backward pass and an optimiser step are part of a call."""
         return self.mode == "training"
 
+    @property
+    def runtimes(self) -> tuple[str, ...]:
+        """The runtimes that there are for its mode: engines deploy, they do not train."""
+        return tuple(runtime for runtime in RUNTIMES if runtime != "engine" or not self.training)
+
     def with_(self, **changes: Any) -> Workload:
         """A copy with some fields changed; None means unchanged."""
         return replace(self, **{name: value for name, value in changes.items() if value is not None})

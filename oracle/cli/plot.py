@@ -10,7 +10,6 @@ from oracle.cli._flags import add_scoring
 from oracle.cli._output import add_figure, deliver_figure
 from oracle.cli._scoring import Scored, model_words, rescored, scored
 from oracle.errors import OracleError
-from oracle.spec import RUNTIMES
 
 if TYPE_CHECKING:
     from oracle.query import Cost
@@ -88,8 +87,9 @@ def _runtimes(args: argparse.Namespace, item: Scored) -> list[Cost]:
     """
     model = model_words(args)
     own = item.cost.workload.runtime
+    runtimes = item.cost.workload.runtimes
     return [
-        item.cost if runtime == own else rescored(args, model, item.candidate, runtime=runtime) for runtime in RUNTIMES
+        item.cost if runtime == own else rescored(args, model, item.candidate, runtime=runtime) for runtime in runtimes
     ]
 
 

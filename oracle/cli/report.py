@@ -13,7 +13,7 @@ from oracle.cli._flags import add_scoring
 from oracle.cli._output import add_page, deliver_page
 from oracle.cli._scoring import Candidate, Scored, model_words, rescored, scored
 from oracle.errors import OracleError
-from oracle.spec import MODES, RUNTIMES
+from oracle.spec import MODES
 
 if TYPE_CHECKING:
     from oracle.devices import Device
@@ -68,7 +68,7 @@ def _more(args: argparse.Namespace, model: Mapping[str, Any], item: Scored) -> t
     """The network under every runtime, and what training it takes."""
     from oracle.report.facts import runtime_facts, training_facts
 
-    found = {runtime: _under(args, model, item, runtime=runtime) for runtime in RUNTIMES}
+    found = {runtime: _under(args, model, item, runtime=runtime) for runtime in item.cost.workload.runtimes}
     costs = [cost for cost, _ in found.values() if cost is not None]
     runtimes = runtime_facts(costs, {runtime: reasons for runtime, (_, reasons) in found.items() if reasons})
     step, reasons = _under(args, model, item, mode="training")

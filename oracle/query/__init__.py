@@ -17,7 +17,7 @@ from oracle.query.cost import Cost, DeviceTime, KernelCost, PhaseCost
 from oracle.query.devices import find_devices
 from oracle.query.many import Scores, score_many
 from oracle.query.ranking import Ranking, ranking_of
-from oracle.query.resolving import parsed, resolve, several
+from oracle.query.resolving import check_one_workload, parsed, resolve, several
 from oracle.query.sensitivity import Effect, Sensitivity, sensitivity_of
 from oracle.query.sourced import score_source, source_of
 from oracle.query.timing import cost_of, network_columns, table_columns
@@ -185,7 +185,8 @@ def rank(
         workload: further keywords of `score`.
 
     Raises:
-        OracleError: as `score`; also no network, no device, or a network without a quality.
+        OracleError: as `score`; also no network, no device, configs of different workloads, or a network without a
+            quality.
     """
     candidates, places = several(networks), find_devices(devices)
     if not candidates or not places:
@@ -196,6 +197,7 @@ def rank(
         costs.append(score(network, places, model=model, calibrations=own, **workload))
         if progress is not None:
             progress(done, len(candidates))
+    check_one_workload({cost.workload: cost.name for cost in costs})
     values = None if quality is None else _qualities(costs, quality)
     return ranking_of(costs, [device.name for device in places], values)
 

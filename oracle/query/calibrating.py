@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Measured", "calibrate", "measured_on", "prior_of"]
 
 _WORDS = ("dtype", "mode", "runtime", "layout")
+_IMPOSSIBLE = 5.0  # boost clocks, caches and Winograd's convolutions run up to about twice as fast as a stated peak
 _IMPLAUSIBLE = 50.0  # slow hosts and untuned kernels cost up to ten times what a kind commonly needs; units, a thousand
 
 
@@ -72,7 +73,7 @@ def calibrate(
         count = count_net(net, item.workload)
         networks.append(roof_times_of(count.kernels, count, place, workload.runtime))
     seconds, prior = [item.latency_ms * 1e-3 for item, _, _ in chosen], prior_of(place, workload)
-    _check_unit(place, networks, seconds, prior)
+    _check_unit(place, chosen, networks, seconds, prior)
     return fit(
         place.name,
         networks,
@@ -84,13 +85,22 @@ def calibrate(
     )
 
 
-def _check_unit(device: Device, networks: Sequence[RoofTimes], seconds: Sequence[float], prior: Prior) -> None:
+def _check_unit(
+    device: Device, chosen: Sequence[Measured], networks: Sequence[RoofTimes], seconds: Sequence[float], prior: Prior
+) -> None:
     ratio = float(np.median(np.array(seconds) / Stack(networks).seconds(prior.mean)))
     if not 1 / _IMPLAUSIBLE < ratio < _IMPLAUSIBLE:
         raise WorkloadError(
             f"latency_ms: of device={device.name!r} they are {ratio:.3g} times what a {device.kind} commonly needs; "
             "expected milliseconds per call"
         )
+    for (item, net, _), network in zip(chosen, networks, strict=True):
+        bound_ms = network.roofline_s * 1e3
+        if item.latency_ms < bound_ms / _IMPOSSIBLE:
+            raise WorkloadError(
+                f"latency_ms={item.latency_ms:.4g} of {net.name or item.network}: device={device.name!r} cannot be "
+                f"faster than {bound_ms:.4g} at its peaks; expected milliseconds per call"
+            )
 
 
 def measured_on(

@@ -130,7 +130,7 @@ def score_many(
 
     Args:
         networks: configs, specs, names and paths as in `score`; or a population straight from a design space.
-        devices: as in `score`.
+        devices: as in `score`, but for COST.DEVICES, which differ from config to config: none by default.
         chunk: candidates costed at a time; memory is bounded by it, results are not affected.
         progress: called with (done, total) after each chunk.
         store: templates to use and to add to; the process's own if None.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from oracle.spec import NetSpec, Workload
 if TYPE_CHECKING:
     from oracle.config import CfgNode
 
-__all__ = ["parsed", "resolve", "resolve_all", "several"]
+__all__ = ["check_one_workload", "parsed", "resolve", "resolve_all", "several"]
 
 
 def resolve(network: CfgNode | NetSpec | str | Path, **changes: Any) -> tuple[NetSpec, Workload, Sequence[str]]:
@@ -64,15 +64,25 @@ def resolve_all(networks: Iterable[Any], **changes: Any) -> tuple[list[NetSpec],
         net, workload, _ = resolve(item, **changes)
         stated.setdefault(workload, net.name)
         specs.append(net)
-    if len(stated) > 1:
-        one, other = list(stated)[:2]
-        name = next(name for name in Workload.__dataclass_fields__ if getattr(one, name) != getattr(other, name))
-        raise WorkloadError(
-            f"{name}: {stated[one]} states {getattr(one, name)!r}, {stated[other]} {getattr(other, name)!r}; expected "
-            f"one workload for all, such as {name}={getattr(one, name)!r} in the call"
-        )
+    check_one_workload(stated)
     given = {name: value for name, value in changes.items() if value is not None}
     return specs, next(iter(stated), None) or Workload(**given)
+
+
+def check_one_workload(stated: Mapping[Workload, str]) -> None:
+    """Complain where there are several workloads; each is given with the name of a network that states it.
+
+    Raises:
+        WorkloadError: what they differ in.
+    """
+    if len(stated) < 2:
+        return
+    one, other = list(stated)[:2]
+    name = next(name for name in Workload.__dataclass_fields__ if getattr(one, name) != getattr(other, name))
+    raise WorkloadError(
+        f"{name}: {stated[one]} states {getattr(one, name)!r}, {stated[other]} {getattr(other, name)!r}; expected one "
+        f"workload for all, such as {name}={getattr(one, name)!r} in the call"
+    )
 
 
 def several(networks: Iterable[Any]) -> list[Any]:

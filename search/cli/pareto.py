@@ -77,9 +77,8 @@ def _run(args: argparse.Namespace) -> int:
     if args.objective or args.device:
         return _of_study(args, results)
     front = results.front()[: args.top]
-    if args.configs:
-        _write_trials(args, results, front)
-    records_out(args, results, front, f"{len(front)} on the front")
+    notes = _write_trials(args, results, front) if args.configs else []
+    records_out(args, results, front, "; ".join([f"{len(front)} on the front", *notes]))
     return 0
 
 
@@ -105,10 +104,10 @@ def _of_study(args: argparse.Namespace, results: Results) -> int:
 
     own = [f"{'max' if o.maximise else 'min'} {o.name}" for o in results.plan.objectives]
     found = fronts_of(Trials(results), args.objective or own, args.device)
-    if args.configs:
-        numbers = {row["trial"] for row in listed(found, args.top)}
-        _write_trials(args, results, [record for record in results.evaluated if record.number in numbers])
-    return _deliver(args, found, about_study(results), [])
+    numbers = {row["trial"] for row in listed(found, args.top)}
+    records = [record for record in results.evaluated if record.number in numbers]
+    notes = _write_trials(args, results, records) if args.configs else []
+    return _deliver(args, found, about_study(results), notes)
 
 
 def _deliver(args: argparse.Namespace, found: Fronts, about: About, notes: Sequence[str]) -> int:
@@ -134,14 +133,15 @@ def _write_rows(args: argparse.Namespace, manifest: Manifest, rows: Sequence[Map
     if args.plain:
         return [f"{written}, without the workload of the sweep."]
     words = ["oracle", "score", args.configs, *(["--model", "calibrated"] if manifest.trust else [])]
-    lines = [f"{written}; the same numbers: {shlex.join(words)}"]
+    lines = [f"{written}; the same numbers, latencies to rounding: {shlex.join(words)}"]
     foreign = foreign_devices(manifest)
     return [*lines, f"Not in them, being no shipped devices: {', '.join(foreign)}"] if foreign else lines
 
 
-def _write_trials(args: argparse.Namespace, results: Results, records: Sequence[Record]) -> None:
-    """The config of each."""
+def _write_trials(args: argparse.Namespace, results: Results, records: Sequence[Record]) -> list[str]:
+    """The config of each; what is to be said of them."""
     from search.cli._configs import write_configs
 
     texts = {f"trial-{record.number}": results.config(record, plain=args.plain) for record in records}
     write_configs(args.configs, texts)
+    return [f"{len(texts):,} configs are in {args.configs}"]

@@ -48,7 +48,7 @@ def evaluate(quality: Quality, spec: NetSpec, evaluation: Evaluation) -> Verdict
         return verdict(EVALUATED, _number(quality(spec, Builder(spec, evaluation.seed), evaluation)))
     except optuna.TrialPruned:
         return verdict(PRUNED)
-    except Exception as error:  # noqa: BLE001 - a user's function may raise anything
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's function may raise anything
         return verdict(FAILED, reason=f"{type(error).__name__}: {error}")
 
 
@@ -58,7 +58,7 @@ def _number(value: Any) -> float:
     Raises:
         OracleError: no finite number.
     """
-    if hasattr(value, "item") and getattr(value, "size", 1) == 1:  # numpy's and torch's scalars
+    if math.prod(getattr(value, "shape", (0,))) == 1:  # numpy's and torch's scalars
         value = value.item()
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise OracleError(f"quality={value!r}: expected a finite number")

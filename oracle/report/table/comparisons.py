@@ -111,7 +111,8 @@ def measurement_tables(
     first = found[0]
     host = f"threads: {first.threads} on CPUs {first.affinity}, {first.clock} clock, torch {first.torch}"
     blocks = " or ".join(map(str, sorted({item.repeats for item in found})))  # several where a run was interrupted
-    notes = [f"Median of {blocks} blocks of calls; spread: interquartile range over median; {host}."]
+    word = "block" if blocks == "1" else "blocks"
+    notes = [f"Median of {blocks} {word} of calls; spread: interquartile range over median; {host}."]
     if times:
         errors = [time.latency_ms / ms - 1 for time, ms in zip(times, measured, strict=True)]
         columns += [

@@ -20,6 +20,7 @@ Run = Callable[..., Any]
         (["plot", "R-56", "-d", "t4"], ["stem", "head", "memory-bound"]),
         (["plot", "R-56", "-d", "t4", "--figure", "kinds"], ["convolution", "pointwise"]),
         (["plot", "R-56", "-d", "t4", "--figure", "runtimes"], ["eager", "compiled", "engine"]),
+        (["plot", "R-56", "-d", "t4", "--figure", "runtimes", "--mode", "training"], ["eager", "compiled"]),
         (["plot", "R-56", "-d", "t4", "--mode", "training", "--figure", "phases"], ["forward", "backward"]),
         (["plot", "R-56", "-d", "t4", "--mode", "training", "--figure", "memory"], ["optimiser state", "backward"]),
         (["plot", "R-56", "R-110", "-d", "t4", "-d", "l4", "--figure", "front"], ["NVIDIA T4", "MACs"]),

@@ -62,6 +62,13 @@ def test_latencies_in_another_unit_are_told(factor: float, expected: str) -> Non
         calibrate("t4", rows(factor))
 
 
+def test_a_row_far_below_its_bound_is_told() -> None:
+    good = rows()
+    bad = replace(good[3], latency_ms=oracle.score(good[3].network, ["t4"], dtype="float16").latency_ms["t4"] / 10)
+    with pytest.raises(OracleError, match=rf"of {bad.network}: device='t4' cannot be faster than"):
+        calibrate("t4", [*good[:3], bad, *good[4:]])
+
+
 def test_equal_rows_count_once() -> None:
     assert calibrate("t4", [*rows(), *rows()]).measurements == len(NETWORKS)
 

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from oracle.config import load_cfg
 from oracle.errors import DeviceError, OracleError, WorkloadError
 from oracle.query import rank, score
 from oracle.query.ranking import is_dominated
@@ -117,3 +118,10 @@ def test_what_cannot_be_ranked_says_why(
 ) -> None:
     with pytest.raises(error, match=words):
         rank(networks, devices, **options)  # type: ignore[arg-type]
+
+
+def test_networks_of_different_workloads_have_no_order() -> None:
+    cfgs = [load_cfg("R-56", ["COST.BATCH_SIZE", 8]), load_cfg("R-110")]
+    with pytest.raises(WorkloadError, match="batch_size: R-56 states 8, R-110 1; expected one workload for all"):
+        rank(cfgs, ["t4"])
+    assert len(rank(cfgs, ["t4"], batch_size=2).costs) == 2

@@ -141,7 +141,7 @@ def test_a_front_of_a_sweep_as_configs_that_score_the_same(
     listed = {row["row"]: row for row in read(run("pareto", "out", "--top", "2", "--format", "csv").out)}
     files = sorted((tmp_path / "front").iterdir())
     assert [file.name for file in files] == sorted(f"row-{row}.yaml" for row in listed)
-    assert f"{len(files)} configs are in front; the same numbers: oracle score front" in done.out
+    assert f"{len(files)} configs are in front; the same numbers, latencies to rounding: oracle score front" in done.out
     by_row = {row["row"]: row for row in swept}
     for file in files:
         cost = oracle.score(file)  # the batch of 2 and the devices are the file's

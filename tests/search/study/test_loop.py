@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import itertools
 import math
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
+import torch
 
 import oracle
 from oracle.errors import ConfigError, OracleError
@@ -175,7 +178,9 @@ def test_nothing_feasible_ends_at_once_and_says_what_is_tight(tmp_path: Path, ma
         (lambda: float("nan"), "quality=nan: expected a finite number"),
         (lambda: "0.9", "quality='0.9': expected a finite number"),
         (lambda: None, "quality=None"),
+        (lambda: torch.zeros(2), "quality=tensor([0., 0.]): expected a finite number"),
         (lambda: 1 / 0, "ZeroDivisionError"),
+        (lambda: sys.exit(3), "SystemExit: 3"),
     ],
 )
 def test_a_failing_evaluation_fails_its_trial_only(
@@ -193,6 +198,16 @@ def test_a_failing_evaluation_fails_its_trial_only(
     assert all(reason in record.reason for record in failed)
     assert len(results.evaluated) == 8  # TRIALS counts those that did not fail
     assert results.best().values[0] == max(record.values[0] for record in results.evaluated)
+
+
+@pytest.mark.parametrize(
+    "number", [np.float32(0.5), np.array(0.5), torch.tensor(0.5), torch.tensor([0.5]), np.int64(1), 1]
+)
+def test_scalars_of_any_library_are_numbers(tmp_path: Path, make_plan: Make, number: Any) -> None:
+    results = run_study(
+        make_plan(**QUALITY, TRIALS=2), str(tmp_path / "j.journal"), quality=lambda spec, builder, evaluation: number
+    )
+    assert [record.quality for record in results.evaluated] == [float(number)] * 2
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "grid"])
