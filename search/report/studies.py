@@ -22,11 +22,13 @@ from search.pareto import hypervolume, non_dominated
 from search.pareto.objectives import LATENCY
 from search.report.candidates import Floats, Value, population
 from search.study import Record, Results
+from search.study.records import FAILED
 from search.study.words import QUALITY, STRUCTURE
 
 __all__ = ["study_facts", "study_page", "study_population"]
 
 _SNAPSHOTS = 4
+_REASONS = 3  # of failures, the commonest
 
 
 def study_page(results: Results, command: str = "") -> PageFacts:
@@ -38,9 +40,11 @@ def study_page(results: Results, command: str = "") -> PageFacts:
     """
     plan = results.plan
     found = study_facts(results)
+    reasons = Counter(record.reason for record in results.trials if record.outcome == FAILED)
     notes = [
         workload_caption(plan.workload),
         f"Trials: {', '.join(f'{count:,} {word}' for word, count in found.outcomes.items())}.",
+        *(f"Failed {count:,} times: {reason}" for reason, count in reasons.most_common(_REASONS)),
         "Counts: the oracle's own, 1 MAC = 2 FLOPs, by closed forms that are equal to a trace.",
         trust_caption(plan.trust),
     ]
@@ -49,7 +53,7 @@ def study_page(results: Results, command: str = "") -> PageFacts:
         subtitle=workload_caption(plan.workload),
         run=run_facts(notes, command),
         devices=tuple(device_facts(device) for device in plan.devices),
-        population=study_population(results),
+        population=study_population(results) if results.evaluated else None,
         study=found,
     )
 

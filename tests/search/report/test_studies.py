@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from oracle.errors import OracleError
 from search.pareto import hypervolume, non_dominated
 from search.report import study_page
 from search.report.studies import study_facts, study_population
-from search.study import Results, StudyPlan, run_study
+from search.study import Results, StudyPlan, open_results, run_study
 from search.study.storage import open_storage
 from search.study.store import create, quiet
 
@@ -74,8 +76,7 @@ def test_a_study_without_a_feasible_trial_has_a_page(make_plan: Callable[..., St
         page = study_page(Results(create(plan, open_storage(plan.storage)), plan))
     assert page.study is not None
     assert (page.study.trials, page.study.front, page.study.progress) == ([], [], [])
-    assert page.population is not None
-    assert page.population.total == 0
+    assert page.population is None  # no empty figures
 
 
 def test_a_calibrated_study_says_how_far_to_trust_it(make_plan: Callable[..., StudyPlan], tmp_path: Path) -> None:
@@ -95,3 +96,15 @@ def test_the_page_has_everything(results: Results) -> None:
     assert page.title == "Study small"
     assert [device.name for device in page.devices] == ["t4"]
     assert page.run.command == "oracle-search report small"
+
+
+def test_failures_are_told_with_their_reasons(make_plan: Callable[..., StudyPlan], tmp_path: Path) -> None:
+    def fail(spec: Any, builder: Any, evaluation: Any) -> float:
+        raise RuntimeError("boom")
+
+    words = {"OBJECTIVES": ["maximise quality"], "QUALITY": {"TYPE": "call", "FUNCTION": "a:b"}}
+    plan = make_plan(STORAGE=str(tmp_path / "s.journal"), **words)
+    with quiet(), pytest.raises(OracleError, match="boom"):
+        run_study(plan, quality=fail)
+    page = study_page(open_results(plan.storage))
+    assert "Failed 10 times: RuntimeError: boom" in page.run.notes
