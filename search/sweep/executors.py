@@ -32,7 +32,7 @@ def local_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     On the way out what has not begun is dropped; left by an exception, what has begun too.
     """
     context = _Deaf()
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)
+    pool = _Pool(workers, mp_context=context, initializer=_begin)
     try:
         yield pool
     except BaseException:
@@ -41,6 +41,14 @@ def local_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     finally:
         with undisturbed():  # a second Ctrl-C must not leave processes behind
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+class _Pool(ProcessPoolExecutor):
+    """Starts its processes and threads whole: one that an interrupt left half begun could not be shut down."""
+
+    def submit(self, fn: Callable[..., _Out], /, *args: Any, **kwargs: Any) -> Future[_Out]:
+        with undisturbed():
+            return super().submit(fn, *args, **kwargs)
 
 
 class _Deaf(SpawnContext):
