@@ -21,7 +21,16 @@ from oracle.config.schema import FAMILY_DEFAULTS, default_cfg
 from oracle.errors import ConfigError
 from oracle.spec import OPTIMIZERS, Workload
 
-__all__ = ["CfgNode", "cfg_from_dict", "default_cfg", "list_networks", "load_cfg", "to_yaml", "workload_of"]
+__all__ = [
+    "COST_KEYS",
+    "CfgNode",
+    "cfg_from_dict",
+    "default_cfg",
+    "list_networks",
+    "load_cfg",
+    "to_yaml",
+    "workload_of",
+]
 
 
 def load_cfg(source: str | Path, overrides: Iterable[Any] | None = None) -> CfgNode:
@@ -81,6 +90,10 @@ def _merged(layered: Iterable[tuple[Any, str]], family: str) -> CfgNode:
     return cfg
 
 
+COST_KEYS = ("BATCH_SIZE", "DTYPE", "MODE", "RUNTIME", "LAYOUT")
+"""Keys of the COST section that are fields of a workload, whose names are the same in lower case."""
+
+
 def workload_of(cfg: CfgNode, **changes: Any) -> Workload:
     """The workload that a config's COST section and optimiser describe.
 
@@ -93,11 +106,7 @@ def workload_of(cfg: CfgNode, **changes: Any) -> Workload:
         WorkloadError: a value or a combination that no runtime offers.
     """
     fields: dict[str, Any] = {
-        "batch_size": cfg.COST.BATCH_SIZE,
-        "dtype": cfg.COST.DTYPE,
-        "mode": cfg.COST.MODE,
-        "runtime": cfg.COST.RUNTIME,
-        "layout": cfg.COST.LAYOUT,
+        **{name.lower(): cfg.COST[name] for name in COST_KEYS},
         "optimizer": cfg.OPTIM.OPTIMIZER,
     }
     fields |= {name: value for name, value in changes.items() if value is not None}

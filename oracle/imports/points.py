@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from oracle.calibration import RoofTimes, kernel_class, roof_times
 from oracle.counting import KernelCount
@@ -13,7 +14,9 @@ from oracle.devices import Device
 from oracle.imports.matching import Matching
 from oracle.roofline import KernelKinds
 
-__all__ = ["calibration_points", "roof_times_of"]
+__all__ = ["calibration_points", "kernel_columns", "roof_times_of"]
+
+Floats = NDArray[np.float64]
 
 
 def calibration_points(
@@ -37,13 +40,28 @@ def calibration_points(
 
 def roof_times_of(kernels: Sequence[KernelCount], count: NetCount, device: Device, runtime: str) -> RoofTimes:
     """Kernels of a counted network, as a runtime runs them, at the roofs of a device."""
+    kinds, matrix, vector, traffic, weights = kernel_columns(kernels, count, runtime)
+    return roof_times(kinds, matrix, vector, traffic, device, weights)
+
+
+def kernel_columns(
+    kernels: Sequence[KernelCount], count: NetCount, runtime: str
+) -> tuple[KernelKinds, Floats, Floats, Floats, Floats]:
+    """Kernels of a counted network as rooflines take them.
+
+    Returns:
+        Their kinds, with the classes that calibrations tell apart; matrix FLOPs, vector FLOPs, bytes, and those of
+        weights, each (kernels,).
+    """
     kinds = KernelKinds(
         tuple(kernel_class(count.tables[kernel.cell], kernel.rows, runtime) for kernel in kernels),
         tuple(kernel.matrix_dtype for kernel in kernels),
         tuple(kernel.vector_dtype for kernel in kernels),
     )
-    matrix = np.array([kernel.matrix_flops for kernel in kernels], dtype=np.float64)
-    vector = np.array([kernel.vector_flops for kernel in kernels], dtype=np.float64)
-    traffic = np.array([kernel.read_bytes + kernel.write_bytes for kernel in kernels], dtype=np.float64)
-    weights = np.array([kernel.weight_bytes for kernel in kernels], dtype=np.float64)
-    return roof_times(kinds, matrix, vector, traffic, device, weights)
+    return (
+        kinds,
+        np.array([kernel.matrix_flops for kernel in kernels], dtype=np.float64),
+        np.array([kernel.vector_flops for kernel in kernels], dtype=np.float64),
+        np.array([kernel.read_bytes + kernel.write_bytes for kernel in kernels], dtype=np.float64),
+        np.array([kernel.weight_bytes for kernel in kernels], dtype=np.float64),
+    )

@@ -6,15 +6,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from oracle.calibration import kernel_class
 from oracle.counting import KernelCount
 from oracle.counting.chain import NetCount
 from oracle.devices import Device
 from oracle.imports.matching import match_operators
+from oracle.imports.points import kernel_columns
 from oracle.imports.replay import OperatorCall
-from oracle.roofline import TEXTBOOK, Efficiency, KernelKinds, time_kernels
+from oracle.roofline import TEXTBOOK, Efficiency, time_kernels
 from oracle.spec import Workload
 
 __all__ = ["NetworkProfile", "OperatorTime", "profile_of"]
@@ -165,15 +163,6 @@ def _seconds(
 ) -> list[float] | list[None]:
     if device is None:
         return [None] * len(kernels)
-    kinds = KernelKinds(
-        tuple(kernel_class(count.tables[kernel.cell], kernel.rows, runtime) for kernel in kernels),
-        tuple(kernel.matrix_dtype for kernel in kernels),
-        tuple(kernel.vector_dtype for kernel in kernels),
-    )
-    columns = (
-        np.array([kernel.matrix_flops for kernel in kernels], dtype=np.float64),
-        np.array([kernel.vector_flops for kernel in kernels], dtype=np.float64),
-        np.array([kernel.read_bytes + kernel.write_bytes for kernel in kernels], dtype=np.float64),
-    )
-    weights = np.array([kernel.weight_bytes for kernel in kernels], dtype=np.float64)
-    return [float(value) for value in time_kernels(kinds, *columns, device, efficiency, weights).total_s]
+    kinds, matrix, vector, traffic, weights = kernel_columns(kernels, count, runtime)
+    timing = time_kernels(kinds, matrix, vector, traffic, device, efficiency, weights)
+    return [float(value) for value in timing.total_s]

@@ -148,9 +148,8 @@ class Cost(Shown):
     origin: Origin | None = None
 
     def __repr__(self) -> str:
-        line: str = import_module("oracle.report.captions").cost_line(
-            self
-        )  # the room of numbers for people comes later
+        # The room of numbers for people comes later.
+        line: str = import_module("oracle.report.captions").cost_line(self)
         return line
 
     @property

@@ -16,7 +16,7 @@ from oracle.spec import Workload
 
 __all__ = ["call_seconds", "fitted_places"]
 
-_NOTHING: Mapping[str, Trust] = Frozen({})
+_NOTHING: Mapping[str, Trust] = Frozen()
 
 
 def fitted_places(

@@ -104,9 +104,10 @@ def _of_study(args: argparse.Namespace, results: Results) -> int:
 
     own = [f"{'max' if o.maximise else 'min'} {o.name}" for o in results.plan.objectives]
     found = fronts_of(Trials(results), args.objective or own, args.device)
-    numbers = {row["trial"] for row in listed(found, args.top)}
-    records = [record for record in results.evaluated if record.number in numbers]
-    notes = _write_trials(args, results, records) if args.configs else []
+    notes = []
+    if args.configs:
+        numbers = {row["trial"] for row in listed(found, args.top)}
+        notes = _write_trials(args, results, [record for record in results.evaluated if record.number in numbers])
     return _deliver(args, found, about_study(results), notes)
 
 

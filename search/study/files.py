@@ -12,7 +12,7 @@ from yacs.config import CfgNode
 
 from oracle.calibration import Calibration, load_calibration
 from oracle.calibration.files import from_yaml, to_yaml
-from oracle.config import workload_of
+from oracle.config import COST_KEYS, workload_of
 from oracle.config.files import layers, locate
 from oracle.devices import Device
 from oracle.errors import ConfigError, DeviceError, OracleError, WorkloadError
@@ -26,10 +26,9 @@ from search.space.checks import count, fields, is_number, one_of
 from search.space.stages import NUM_STAGES
 from search.study.words import QUALITY, STRUCTURE, Bound, Objective, bounds_of, objectives_of
 
-__all__ = ["COST_KEYS", "SAMPLERS", "StudyPlan", "default_study", "load_study", "study_of"]
+__all__ = ["SAMPLERS", "StudyPlan", "default_study", "load_study", "study_of"]
 
 SAMPLERS = ("tpe", "nsga2", "nsga3", "gp", "random", "grid")
-COST_KEYS = ("BATCH_SIZE", "DTYPE", "MODE", "RUNTIME", "LAYOUT")
 
 
 def default_study() -> CfgNode:

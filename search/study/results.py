@@ -13,7 +13,7 @@ from optuna import Study
 
 from oracle._resources import find_config
 from oracle.calibration import Calibration
-from oracle.config import cfg_from_dict, to_yaml
+from oracle.config import COST_KEYS, cfg_from_dict, to_yaml
 from oracle.devices import Device
 from oracle.errors import OracleError
 from oracle.families import to_spec
@@ -25,7 +25,7 @@ from oracle.spec import NetSpec
 from search._shown import html_by
 from search.pareto import non_dominated
 from search.study.candidates import key_of
-from search.study.files import COST_KEYS, StudyPlan, load_study
+from search.study.files import StudyPlan, load_study
 from search.study.records import EVALUATED, FAILED, Record, record_of
 from search.study.storage import default_storage, open_storage, storage_label
 from search.study.store import load, plan_of

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from search.cli._interrupts import resumable
+from tests.search.processes import workers_of
 
 ROOT = Path(__file__).resolve().parents[3]
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc on this system")
@@ -26,20 +27,6 @@ SETUP:
   CONSTRAINTS: {REGNET: {NUM_STAGES: [0, 0]}}
   BASE_CFG: {MODEL: {TYPE: regnet, NUM_CLASSES: 10}, TRAIN: {IM_SIZE: 32}}
 """
-
-
-def workers_of(parent: int) -> list[int]:
-    """Processes that a pool has started."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-            command = (stat.parent / "cmdline").read_text()
-        except OSError:
-            continue
-        if int(fields[1]) == parent and fields[0] != "Z" and "spawn_main" in command:
-            found.append(int(stat.parent.name))
-    return found
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

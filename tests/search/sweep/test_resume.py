@@ -18,6 +18,7 @@ import pytest
 from oracle.errors import OracleError
 from search.space import Space, space_of
 from search.sweep import SweepResult, sweep
+from tests.search.processes import workers_of
 
 ROOT = Path(__file__).resolve().parents[3]
 SPACE = """
@@ -289,20 +290,6 @@ def started(tmp_path: Path, workers: int) -> subprocess.Popen[str]:
     )
 
 
-def children(parent: int) -> list[int]:
-    """The processes that a process started and that start none themselves; Linux tells."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-            command = (stat.parent / "cmdline").read_text()
-        except OSError:
-            continue
-        if int(fields[1]) == parent and "spawn_main" in command:
-            found.append(int(stat.parent.name))
-    return found
-
-
 no_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc on this system")
 
 
@@ -313,7 +300,7 @@ def test_a_sweep_killed_half_way_loses_and_doubles_nothing(tmp_path: Path, alone
         for line in process.stdout:
             if int(line) >= 150:
                 break
-        orphans = children(process.pid) if workers > 1 else []
+        orphans = workers_of(process.pid) if workers > 1 else []
         process.kill()
     assert process.returncode == -signal.SIGKILL
     assert len(orphans) == (2 if workers > 1 else 0)
@@ -341,7 +328,7 @@ def test_a_worker_killed_half_way_is_replaced(tmp_path: Path, alone: SweepResult
         killed = False
         for line in process.stdout:
             if int(line) >= 150 and not killed:
-                os.kill(children(process.pid)[0], signal.SIGKILL)
+                os.kill(workers_of(process.pid)[0], signal.SIGKILL)
                 killed = True
         assert process.stderr is not None
         assert process.stderr.read() == ""
