@@ -16,6 +16,7 @@ from oracle.closedform.inputs import CellInputs, is_static
 from oracle.closedform.places import Place
 from oracle.closedform.store import TemplateStore
 from oracle.closedform.template import Format, Template, TemplateKey
+from oracle.families.population import taken
 from oracle.spec import CellSpec, Scalar, Workload
 
 __all__ = ["Piece", "cost_cells", "templates_for"]
@@ -74,11 +75,11 @@ def _cost_group(store: TemplateStore, group: _Group, workload: Workload, devices
     pieces = _pieces(store, group, columns, workload, devices)
     if found is None:
         for piece in pieces:
-            yield piece._replace(where=group.index[piece.where])
+            yield piece._replace(where=taken(group.index, piece.where, len(group.index)))
         return
     for piece in _merged(list(pieces)):  # while they are small
         where, take = found.members(piece.where)
-        yield piece._replace(where=group.index[where], costs=piece.costs.taken(take))
+        yield piece._replace(where=taken(group.index, where, len(group.index)), costs=piece.costs.taken(take))
 
 
 def _pieces(
@@ -201,7 +202,7 @@ def _pinned_patterns(columns: Columns) -> Iterator[tuple[Ints, tuple[tuple[str, 
     code = np.zeros(len(rows), dtype=np.int64)
     for number in small:
         value = columns.values[number]
-        code = code * 3 + np.where(value < 2, value + 1, 0)
+        code = code * 3 + np.minimum(value, 2)
     for pattern in np.flatnonzero(np.bincount(code)):
         chosen = np.flatnonzero(code == pattern)
         yield chosen, tuple((name, value) for name, value in columns.row(chosen[0]).items() if value < 2)

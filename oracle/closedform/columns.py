@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -99,6 +100,9 @@ class Columns:
 
     def _found(self, which: Sequence[int]) -> Distinct | None:
         count, span = len(self), 1
+        least = prod(((high - low) >> 3) + 1 for low, high in (self.spans[number] for number in which))
+        if least > _SPAN_PER_ROW * count:
+            return None
         key: Ints = np.zeros(count, dtype=np.int64)
         for number in which:
             low, high = self.spans[number]

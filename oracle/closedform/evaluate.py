@@ -16,6 +16,7 @@ from oracle.closedform.places import Fitted, Place
 from oracle.closedform.template import Template
 from oracle.counting.memory import CellMemory
 from oracle.errors import OracleError
+from oracle.families.population import Rows
 from oracle.roofline import total_seconds
 
 __all__ = ["LIMIT", "CellCosts", "covered", "evaluate"]
@@ -44,17 +45,27 @@ class CellCosts(NamedTuple):
 
     def taken(self, take: Ints) -> CellCosts:
         """The costs at some positions, in that order."""
-        return self.mapped(lambda value: value[take] if isinstance(value, np.ndarray) else value)
+        return self.mapped(Rows(take).of)
 
     def mapped(self, function: Callable[..., Any], *others: CellCosts) -> CellCosts:
-        """The costs with a function applied to each field, of these and of others side by side."""
-        every = (self, *others)
+        """The costs with a function applied to each field, of these and of others side by side.
+
+        Fields that are one object stay one.
+        """
+        every, done = (self, *others), dict[tuple[int, ...], Any]()
+
+        def once(*values: Any) -> Any:
+            key = tuple(map(id, values))
+            if key not in done:
+                done[key] = function(*values)
+            return done[key]
+
         memory = zip(*([getattr(costs.memory, name) for name in _MEMORY] for costs in every), strict=True)
         return CellCosts(
-            tuple(map(function, *(costs.sums for costs in every))),
-            CellMemory(*starmap(function, memory)),
-            tuple(map(function, *(costs.output for costs in every))),
-            tuple(map(function, *(costs.latency_s for costs in every))),
+            tuple(map(once, *(costs.sums for costs in every))),
+            CellMemory(*starmap(once, memory)),
+            tuple(map(once, *(costs.output for costs in every))),
+            tuple(map(once, *(costs.latency_s for costs in every))),
         )
 
     @classmethod
@@ -96,7 +107,8 @@ def evaluate(template: Template, columns: Columns, devices: Sequence[Place]) -> 
             for index, device in enumerate(devices):
                 seconds = total_seconds(template.part_roofs(device, part), *numbers)
                 latency[index] = latency[index] + _spread(seconds, found)
-    of = dict(zip(template.outputs, outputs, strict=True))
+    of = {step: asked.symbol(symbol) for step, symbol in template.handed_on.items()}
+    of |= zip(template.outputs, outputs, strict=True)
     sizes = {name: of[getattr(template.memory, name)] for name in template.sizes}
     return CellCosts(
         tuple(of[step] for step in template.sums),
@@ -130,6 +142,11 @@ class _Asked:
         self.pattern = tuple(None if twin == CONSTANT else 0 if few else twin for twin in twins)
         self._whole = few
         self.spans = [columns.spans[number] for number in self._places]
+
+    def symbol(self, index: int) -> Any:
+        """The values of a symbol."""
+        low, high = self.spans[index]
+        return low if low == high else self._columns.values[self._places[index]]
 
     def distinct(self, part: Part, devices: int) -> Distinct | None:
         """The distinct rows that a part needs to be evaluated for; None for all rows."""

@@ -37,12 +37,14 @@ class ChainMemory:
 
     def add(self, rows: Ints | slice, counts: Ints, memory: CellMemory) -> None:
         """Add a run of equal cells to some chains."""
-        self._resident[rows] += counts * (memory.weights + memory.states)
+        own = memory.weights + memory.states if self._training else memory.weights
+        self._resident[rows] += counts * own
         if self._training:
             self._gradients[rows] += counts * memory.gradients
             self._runs.append(_Run(rows, counts, memory))
         else:  # nothing is kept from one cell to the next but the tensor between them, which is in both
-            self._forward[rows] = np.maximum(self._forward[rows], np.where(counts > 0, memory.forward, 0))
+            forward = memory.forward if counts.min(initial=1) > 0 else np.where(counts > 0, memory.forward, 0)
+            self._forward[rows] = np.maximum(self._forward[rows], forward)
 
     def peak_bytes(self) -> Ints:
         """The peak of every chain."""

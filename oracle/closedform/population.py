@@ -17,7 +17,7 @@ from oracle.closedform.memory import ChainMemory
 from oracle.closedform.places import Place
 from oracle.closedform.store import TemplateStore
 from oracle.closedform.template import SUMS, Format
-from oracle.families.population import CellArray, Population, Rows
+from oracle.families.population import CellArray, Population, Rows, taken
 from oracle.spec import Workload
 
 __all__ = ["PopulationCosts", "cost_population"]
@@ -25,6 +25,9 @@ __all__ = ["PopulationCosts", "cost_population"]
 Ints = NDArray[np.int64]
 
 _LOSS = "cross_entropy"
+
+# Sums that most cells have in common with another: added up by what they have beyond it.
+_BEYOND = {"pycls_macs": "macs", "pycls_activations": "activations"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,13 +92,13 @@ def _walk(
     image = Format.image("float32", rank, workload.layout)
     handed = Boundary(population.size, (workload.batch_size, *population.input_shape), image)
     for place, groups in enumerate(_places(population, workload)):
-        asked = [(group, place == 0) for group in groups]
+        asked = [(_present(group) if workload.training else group, place == 0) for group in groups]
         while asked:
             group, first = asked.pop(0)
             for chosen, entering, form in list(handed.at(group.rows)):
                 inputs = _inputs(group, chosen, entering, form, first)
                 for piece in cost_cells(store, inputs, len(chosen), workload, devices):
-                    positions = chosen[piece.where]
+                    positions = taken(chosen, piece.where, len(chosen))
                     entered = _at(entering, piece.where, len(chosen))
                     same = alike(entered, piece.costs.output) if piece.output == form else False
                     counted, rest = _repetitions(group, positions, False if first else same)
@@ -103,7 +106,20 @@ def _walk(
                     if rest is not None:
                         asked.append((rest, False))
                     if not np.all(same):
-                        handed.leave(group.rows[positions], piece.costs.output, piece.output)
+                        _leave(handed, group, positions, piece)
+
+
+def _present(group: CellArray) -> CellArray:
+    """The cells of a group that are there, in candidates where they are repeated at least once."""
+    there = np.flatnonzero(group.counts)
+    return group if len(there) == len(group.rows) else group.at(Rows(there), group.rows[there])
+
+
+def _leave(handed: Boundary, group: CellArray, positions: Ints, piece: Piece) -> None:
+    """Hand on what leaves the cells of a group that are there."""
+    there = np.flatnonzero(group.counts[positions])
+    rows = taken(group.rows, positions, len(group.rows))
+    handed.leave(taken(rows, there, len(rows)), _at(piece.costs.output, there, len(rows)), piece.output)
 
 
 def _repetitions(group: CellArray, positions: Ints, same: Any) -> tuple[CellArray, CellArray | None]:
@@ -180,7 +196,8 @@ def _part(situation: _Situation, inside: Ints) -> _Situation:
 
 def _whole(situation: _Situation) -> _Segment:
     group = situation.group
-    return _Segment(group.rows[situation.positions], group.counts[situation.positions], situation.piece.costs)
+    rows, counts = (taken(column, situation.positions, len(group.rows)) for column in (group.rows, group.counts))
+    return _Segment(rows, counts, situation.piece.costs)
 
 
 def _inputs(
@@ -209,7 +226,7 @@ class _Totals:
     """Sums over the cells of each candidate, and the peak of their chain."""
 
     def __init__(self, size: int, devices: int, training: bool) -> None:
-        self._sums = [np.zeros(size, dtype=np.int64) for _ in SUMS]
+        self._sums: dict[str, Ints] = {name: np.zeros(size, dtype=np.int64) for name in SUMS}
         self._latency = np.zeros((devices, size))
         self._memory = ChainMemory(size, training)
 
@@ -217,14 +234,21 @@ class _Totals:
         """Add a segment; segments come from the first cell to the last."""
         rows, counts, costs = segment
         everyone = slice(None) if len(rows) == self._latency.shape[1] else rows
-        once = counts.max(initial=1) == 1
-        for total, found in zip([*self._sums, *self._latency], [*costs.sums, *costs.latency_s], strict=True):
-            total[everyone] += found if once else counts * found
+        once = counts.min(initial=1) == counts.max(initial=1) == 1
+        shares: dict[str, Any] = dict(zip(SUMS, costs.sums, strict=True))
+        for name, base in _BEYOND.items():
+            shares[name] = None if shares[name] is shares[base] else shares[name] - shares[base]
+        totals = [*self._sums.values(), *self._latency]
+        for total, found in zip(totals, [*shares.values(), *costs.latency_s], strict=True):
+            if found is not None:
+                total[everyone] += found if once else counts * found
         self._memory.add(everyone, counts, costs.memory)
 
     def result(self) -> PopulationCosts:
         """The costs."""
-        fields: dict[str, Any] = dict(zip(SUMS, self._sums, strict=True))
+        fields: dict[str, Any] = dict(self._sums)
+        for name, base in _BEYOND.items():
+            fields[name] = fields[name] + fields[base]
         return PopulationCosts(
             **fields, peak_memory_bytes=self._memory.peak_bytes(), latency_s=self._latency, unknown=()
         )

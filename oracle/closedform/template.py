@@ -149,7 +149,20 @@ class Template:
 
     @cached_property
     def outputs(self) -> tuple[int, ...]:
-        """Steps of what `SUMS` names, of the dimensions that leave the cell, and of `sizes`, each once."""
+        """Steps of what `SUMS` names, of the dimensions that leave the cell, and of `sizes`, each once.
+
+        Without those that are symbols.
+        """
+        return tuple(step for step in self._answers if step not in self.handed_on)
+
+    @cached_property
+    def handed_on(self) -> dict[int, int]:
+        """The others: step -> which symbol it is."""
+        steps = self.program.steps
+        return {step: steps[step][1] for step in self._answers if steps[step][0] == "symbol"}
+
+    @cached_property
+    def _answers(self) -> tuple[int, ...]:
         sizes = (getattr(self.memory, name) for name in self.sizes)
         return tuple(dict.fromkeys((*self.sums, *self.output, *sizes)))
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from oracle.spec import CellSpec, NetSpec, Scalar
 
-__all__ = ["CellArray", "Population", "Rows"]
+__all__ = ["CellArray", "Population", "Rows", "taken"]
 
 Ints = NDArray[np.int64]
 
@@ -24,7 +24,7 @@ class CellArray:
         kind: of all of them.
         params: in the order of the cell's `CellSpec`: a value that all share, or an array with one per row.
         rows: (m,) which candidates they belong to, ascending, each once.
-        counts: (m,) how often the cell is repeated there, at least once.
+        counts: (m,) how often the cell is repeated there; 0 where it is not there, but its parameters would do.
     """
 
     kind: str
@@ -137,6 +137,11 @@ class Rows:
         if id(value) not in self._taken:  # the column is kept as well: its address must not be given to another one
             self._taken[id(value)] = value[self._positions], value
         return self._taken[id(value)][0]
+
+
+def taken(value: Any, positions: Ints, size: int) -> Any:
+    """The entries at some ascending positions of a column of `size`; a plain value stays what it is."""
+    return value[positions] if isinstance(value, np.ndarray) and len(positions) < size else value
 
 
 def _slice(group: CellArray, start: int, stop: int) -> CellArray:

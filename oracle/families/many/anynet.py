@@ -11,8 +11,8 @@ from oracle.families._checks import MAX_BLOCKS, choice, per_stage
 from oracle.families._stages import Names
 from oracle.families.anynet import BLOCKS, NAMES, STEM_STRIDES
 from oracle.families.many.chain import ChainBuilder, StageRows, replaced
-from oracle.families.many.rows import Ints, Rows, taken
-from oracle.families.population import Population
+from oracle.families.many.rows import Ints, Rows
+from oracle.families.population import Population, taken
 from oracle.families.population import Rows as Positions
 
 __all__ = ["COLUMNS", "assemble", "population"]
@@ -76,16 +76,19 @@ def _add_stage(chain: ChainBuilder, rows: Rows, kind: str, stage: StageRows, nam
     at, width, size = stage.at, stage.width, len(stage.at)
     end = tail(rows.cfg)
     inner = _inner(rows, stage, names) if BLOCKS[kind] else {}
-    several = np.flatnonzero(np.broadcast_to(stage.depth, size) > 1)
     chain.add(
         kind, at, w_in=w_in, w_out=width, stride=stage.stride, **inner,
         **(_squeeze(rows, names, w_in, at) if inner else {}), **end,
     )  # fmt: skip
-    chosen = Positions(several)
-    at, width = at[several], chosen.of(width)
-    inner = {name: chosen.of(value) for name, value in inner.items()}
+    more = np.broadcast_to(stage.depth - 1, size)
+    several = np.flatnonzero(more)
+    # Where most have others, to carry along the few without is faster; no check below may be about those.
+    if 2 * len(several) < size or np.any(rows[f"{names.section}.SE_R"] > 1):
+        chosen = Positions(several)
+        at, width, more = at[several], chosen.of(width), more[several]
+        inner = {name: chosen.of(value) for name, value in inner.items()}
     chain.add(
-        kind, at, taken(stage.depth, several, size) - 1, w_in=width, w_out=width, stride=1, **inner,
+        kind, at, more, w_in=width, w_out=width, stride=1, **inner,
         **(_squeeze(rows, names, width, at) if inner else {}), **end,
     )  # fmt: skip
 

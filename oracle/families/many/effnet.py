@@ -9,8 +9,8 @@ import numpy as np
 from oracle.families._cells import IMAGE_CHANNELS, tail
 from oracle.families._checks import MAX_BLOCKS, MAX_IMAGE, per_stage, ratio
 from oracle.families.many.chain import ChainBuilder
-from oracle.families.many.rows import Ints, Rows, taken
-from oracle.families.population import Population
+from oracle.families.many.rows import Ints, Rows
+from oracle.families.population import Population, taken
 
 __all__ = ["COLUMNS", "population"]
 

@@ -9,7 +9,7 @@ import numpy as np
 from oracle.families._cells import IMAGE_CHANNELS, tail
 from oracle.families._checks import choice, require
 from oracle.families.many.chain import ChainBuilder
-from oracle.families.many.rows import Rows, taken
+from oracle.families.many.rows import Rows
 from oracle.families.ofa_mobilenetv3 import (
     DEPTHS,
     EXPANSIONS,
@@ -22,7 +22,7 @@ from oracle.families.ofa_mobilenetv3 import (
     layer,
     squeeze,
 )
-from oracle.families.population import Population
+from oracle.families.population import Population, taken
 
 __all__ = ["COLUMNS", "population"]
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from oracle.families._checks import MAX_BLOCKS, MAX_WIDTH
 from oracle.families.many.anynet import assemble
 from oracle.families.many.chain import StageRows
-from oracle.families.many.rows import Ints, Rows, taken
-from oracle.families.population import Population
+from oracle.families.many.rows import Ints, Rows
+from oracle.families.population import Population, taken
 from oracle.families.regnet import NAMES, QUANTUM, block_levels, block_widths, level_widths, stage_runs
 
 __all__ = ["COLUMNS", "StageTable", "level_counts", "population", "stage_table"]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from oracle.families._checks import MAX_IMAGE, MAX_WIDTH
 
-__all__ = ["Rows", "taken"]
+__all__ = ["Rows"]
 
 Ints = NDArray[np.int64]
 
@@ -113,8 +113,3 @@ class Rows:
             if key not in self.keys:
                 self.keys.append(key)
             self.reason[rows] = self.keys.index(key)
-
-
-def taken(value: Any, positions: Ints, size: int) -> Any:
-    """The entries at some ascending positions of a column of `size`; a plain value stays what it is."""
-    return value[positions] if isinstance(value, np.ndarray) and len(positions) < size else value
