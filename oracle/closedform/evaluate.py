@@ -158,7 +158,7 @@ class _Asked:
         """Values of the symbols; what all rows share is a plain int, so that it is computed once and not per row."""
         values: Any = self._columns.values
         return [
-            low if low == high else values[number] if found is None else values[number][found.first]
+            low if low == high else values[number] if found is None else values[number].take(found.first)
             for number, (low, high) in zip(self._places, self.spans, strict=True)
         ]
 
@@ -181,4 +181,4 @@ def _stacked(numbers: Sequence[Any], kernels: int) -> tuple[NDArray[Any], ...]:
 
 
 def _spread(value: Any, found: Distinct | None) -> Any:
-    return value[found.inverse] if found is not None and isinstance(value, np.ndarray) else value
+    return value.take(found.inverse) if found is not None and isinstance(value, np.ndarray) else value

@@ -39,21 +39,16 @@ def fingerprints(population: Population) -> Fingerprints:
     done: Ints = np.zeros(population.size, dtype=np.int64)  # cells so far, of each candidate
     longest = sum(int(group.counts.max(initial=0)) for place in population.places for group in place)
     sums = [_running_sums(longest + 1, lane) for lane in _LANES]
+    reached = np.zeros((2, population.size), dtype=np.uint64)  # their running sums so far
     for group in (group for place in population.places for group in place):
-        everyone = len(group.rows) == population.size
-        before = done if everyone else done[group.rows]
-        after = before + group.counts
+        rows = slice(None) if len(group.rows) == population.size else group.rows
+        done[rows] += group.counts
         for lane in _LANES:
+            after = sums[lane].take(done[rows])
             term = _cell_words(group.kind, group.params, len(group.rows), lane)
-            term *= sums[lane][after] - sums[lane][before]
-            if everyone:
-                found[lane] += term
-            else:
-                found[lane][group.rows] += term
-        if everyone:
-            done = after
-        else:
-            done[group.rows] = after
+            term *= after - reached[lane][rows]
+            found[lane][rows] += term
+            reached[lane][rows] = after
     return found
 
 
@@ -108,7 +103,7 @@ def _cell_words(kind: str, params: Sequence[tuple[str, object]], size: int, lane
             shared += _word(f"{name}={value!r}", lane)
     words = np.full(size, shared & _MASK, dtype=np.uint64)
     for column, factor in columns.values():
-        words += column.astype(np.uint64, copy=False) * np.uint64(factor & _MASK)
+        words += np.asarray(column, dtype=np.int64).view(np.uint64) * np.uint64(factor & _MASK)
     return _mixed(words)
 
 
@@ -135,14 +130,19 @@ def _running_sums(count: int, lane: int) -> Words:
 
 def first_of_each(prints: Fingerprints) -> Ints:
     """Ascending positions of candidates that equal none before them."""
-    order = np.argsort(prints[0])
-    words = prints[0][order]
-    alike = words[1:] == words[:-1]
-    # Few share a first word; among those the second decides, and the position which of equals comes first.
-    some = order[np.concatenate([alike, [False]]) | np.concatenate([[False], alike])] if alike.any() else order[:0]
+    some = _sharing_bits(prints[0])
+    some = some[_sharing_bits(prints[1][some])]  # few by now: sorting all would take longer than all else here
     some = some[np.lexsort((some, prints[1][some], prints[0][some]))]
     repeated = some[1:][(prints[:, some[1:]] == prints[:, some[:-1]]).all(axis=0)]
-    return np.delete(np.arange(len(words)), repeated)
+    first = np.ones(prints.shape[1], dtype=bool)
+    first[repeated] = False
+    return np.flatnonzero(first)
+
+
+def _sharing_bits(words: Words) -> Ints:
+    """Positions of words that share their last bits with others: all that are equal, and a few by chance."""
+    slots = (words & np.uint64((1 << (4 * len(words)).bit_length()) - 1)).view(np.int64)
+    return np.flatnonzero((np.bincount(slots) > 1)[slots])
 
 
 class Seen:

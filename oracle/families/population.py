@@ -135,13 +135,14 @@ class Rows:
         if not isinstance(value, np.ndarray):
             return value
         if id(value) not in self._taken:  # the column is kept as well: its address must not be given to another one
-            self._taken[id(value)] = value[self._positions], value
+            own = value[self._positions] if isinstance(self._positions, slice) else value.take(self._positions)
+            self._taken[id(value)] = own, value
         return self._taken[id(value)][0]
 
 
 def taken(value: Any, positions: Ints, size: int) -> Any:
     """The entries at some ascending positions of a column of `size`; a plain value stays what it is."""
-    return value[positions] if isinstance(value, np.ndarray) and len(positions) < size else value
+    return value.take(positions) if isinstance(value, np.ndarray) and len(positions) < size else value
 
 
 def _slice(group: CellArray, start: int, stop: int) -> CellArray:

@@ -18,7 +18,10 @@ def index(rng: np.random.Generator, count: int, options: int) -> NDArray[np.int6
 
 
 def _uniform(rng: np.random.Generator, count: int, low: float, high: float) -> Floats:
-    return low + rng.random(count) * (high - low)
+    values = rng.random(count)
+    values *= high - low
+    values += low
+    return values
 
 
 def _normal(rng: np.random.Generator, count: int, low: float, high: float) -> Floats:
@@ -36,7 +39,9 @@ def _of_logarithm(law: Callable[..., Floats]) -> Callable[..., Floats]:
     """The law of numbers whose logarithm has a law."""
 
     def drawn(rng: np.random.Generator, count: int, low: float, high: float) -> Floats:
-        return np.clip(np.exp(law(rng, count, np.log(low), np.log(high))), low, high)
+        values = law(rng, count, np.log(low), np.log(high))
+        np.exp(values, out=values)
+        return np.clip(values, low, high, out=values)
 
     return drawn
 

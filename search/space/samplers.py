@@ -109,7 +109,9 @@ def _numbers(number: Number, rng: np.random.Generator, count: int) -> Column:
         values = _in_steps(laws.index(rng, count, last - first + 1) + float(first), step)
     else:
         real = laws.LAWS[number.law](rng, count, low, high)
-        values = _in_steps(np.clip(np.rint(real / step), *multiples(number)), step)
+        counts = real / step
+        np.rint(counts, out=counts)
+        values = _in_steps(np.clip(counts, *multiples(number), out=counts), step)
         if number.law == "power2_or_log_uniform" and low < step:
             _to_powers(values, real, number)
     return values.astype(np.int64) if number.integer else values
@@ -127,7 +129,8 @@ def _to_powers(values: NDArray[np.float64], real: NDArray[np.float64], number: N
 def _in_steps(counts: NDArray[Any], step: float) -> NDArray[Any]:
     """Multiples of a step, each the float nearest to the decimal number: 3 steps of 0.1 are 0.3."""
     exact = Fraction(str(step))
-    return counts * exact.numerator / exact.denominator
+    whole = counts * exact.numerator
+    return whole if exact.denominator == 1 else whole / exact.denominator
 
 
 def as_column(values: tuple[Any, ...]) -> Column:

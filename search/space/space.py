@@ -113,10 +113,10 @@ class Space:
         first, last = start // self.chunk_size, (stop - 1) // self.chunk_size
         parts = [self._drawn(chunk, self.chunk_size) for chunk in range(first, last + 1)]
         offset = first * self.chunk_size
-        return {
-            key: np.concatenate([part[key] for part in parts])[start - offset : stop - offset]
-            for key, _ in self.samplers
-        }
+        drawn = parts[0]
+        if len(parts) > 1:
+            drawn = {key: np.concatenate([part[key] for part in parts]) for key in drawn}
+        return {key: column[start - offset : stop - offset] for key, column in drawn.items()}
 
     def _drawn(self, chunk: int, count: int) -> Columns:
         rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(chunk,)))
@@ -165,4 +165,4 @@ class Space:
 
 def _taken(columns: Columns, rows: Ints, count: int) -> Columns:
     """The values at some ascending positions."""
-    return columns if len(rows) == count else {key: column[rows] for key, column in columns.items()}
+    return columns if len(rows) == count else {key: column.take(rows, axis=0) for key, column in columns.items()}

@@ -28,18 +28,18 @@ def likely_rows(
     depth, w0, wa, wm = (
         np.broadcast_to(columns.get(f"REGNET.{name}", base.REGNET[name]), count) for name in ("DEPTH", "W0", "WA", "WM")
     )
-    rows = np.arange(count)
-    sound = rows[(depth >= 1) & (w0 >= 1) & (wa >= 0) & (wm > 1)]
-    whole = len(sound) == count
-    levels = level_counts(*(column if whole else column[sound] for column in (depth, w0, wa, wm)))
     low, high = num_stages
-    outside = sound[(levels < low) | (levels > high)]
-    if not len(outside):
-        return rows, Tally()
+    sound = (depth >= 1) & (w0 >= 1) & (wa >= 0) & (wm > 1)
+    if sound.all():
+        levels = level_counts(depth, w0, wa, wm)
+    else:
+        levels = np.full(count, max(low, 1))
+        levels[sound] = level_counts(*(column[sound] for column in (depth, w0, wa, wm)))
+    likely = np.flatnonzero((levels >= low) & (levels <= high))
+    if len(likely) == count:
+        return likely, Tally()
     found = np.flatnonzero(np.bincount(np.minimum(levels, _MANY)))
     misses = [(max((low - n) / low if low else 0.0, (n - high) / high), int(n)) for n in found]
     excess, value = min(miss for miss in misses if miss[0] > 0)
-    likely = np.ones(count, dtype=bool)
-    likely[outside] = False
     nearest = Miss(excess, float(value), f"{low} to {high} stages")
-    return rows[likely], Tally(0, 0, {NUM_STAGES: len(outside)}, {NUM_STAGES: nearest})
+    return likely, Tally(0, 0, {NUM_STAGES: count - len(likely)}, {NUM_STAGES: nearest})

@@ -87,7 +87,7 @@ def population_of(
         rows = Rows(overlaid(cfg, values), varying, len(own), num_stages)
         parts.append((_draft(rows, varying), own[rows.kept]))
         rejected.update(rows.rejected)
-    kept = np.sort(np.concatenate([own for _, own in parts]))
+    kept = np.sort(np.concatenate([own for _, own in parts])) if len(parts) > 1 else parts[0][1]
     return _merged(parts, kept), kept, dict(rejected)
 
 

@@ -45,7 +45,7 @@ def assemble(rows: Rows, stages: list[StageRows], names: Names) -> Population:
     stages = [_checked(rows, stage, names) for stage in stages]
     blocks = np.zeros(rows.size)
     for stage in stages:
-        blocks[stage.at] += stage.depth
+        blocks[slice(None) if len(stage.at) == rows.size else stage.at] += stage.depth
     rows.sound(names.depth, blocks, blocks <= MAX_BLOCKS, 1)
     stem = choice(f"{section}.STEM_TYPE", rows.cfg[section].STEM_TYPE, STEM_STRIDES)
     stem_w = rows.integer(f"{section}.STEM_W")

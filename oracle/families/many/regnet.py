@@ -34,10 +34,12 @@ class StageTable:
 
     Attributes:
         counts: (n,) how many stages.
+        levels: (n,) how many width levels, skipped ones and those of equal width included.
         widths, depths: (most stages, n), 0 where a network has no such stage; widths ascend.
     """
 
     counts: Ints
+    levels: Ints
     widths: Ints
     depths: Ints
 
@@ -74,8 +76,7 @@ def stages_of(rows: Rows) -> StageTable:
     table = stage_table(depth, w0, wa, wm)
     if rows.num_stages:
         low, high = rows.num_stages
-        none_skipped = table.counts == level_counts(depth, w0, wa, wm)
-        holds = none_skipped & (table.counts >= low) & (table.counts <= high)
+        holds = (table.counts == table.levels) & (table.counts >= low) & (table.counts <= high)
         rows.sound("REGNET.NUM_STAGES", table.counts, holds, low)
     return table
 
@@ -99,7 +100,7 @@ def stage_table(depth: Any, w0: Any, wa: Any, wm: Any) -> StageTable:
     # No row is raised to more than it needs, which could overflow. The exponents must fill an array of their
     # own: where all rows share an exponent of 2, numpy squares instead, which may round differently.
     exponents = np.minimum(np.arange(most)[:, None], levels - 1, dtype=np.float64)
-    return _merged(level_widths(exponents, w0, wm), np.diff(starts, axis=0))
+    return _merged(levels, level_widths(exponents, w0, wm), np.diff(starts, axis=0))
 
 
 def _first_block(level: int, w0: Any, wa: Any, wm: Any) -> NDArray[np.float64]:
@@ -120,8 +121,8 @@ def _first_block(level: int, w0: Any, wa: Any, wm: Any) -> NDArray[np.float64]:
     return first
 
 
-def _merged(widths: Ints, depths: Ints) -> StageTable:
-    """Stages from levels: those without blocks dropped, those of equal width made one."""
+def _merged(levels: Ints, widths: Ints, depths: Ints) -> StageTable:
+    """Stages from so many levels: those without blocks dropped, those of equal width made one."""
     count = len(widths)
     wider = np.diff(widths, axis=0, prepend=0) > 0
     used = depths > 0
@@ -143,7 +144,7 @@ def _merged(widths: Ints, depths: Ints) -> StageTable:
     counts = used.sum(axis=0)
     most = int(counts.max(initial=0))
     widths[~used] = 0
-    return StageTable(counts, widths[:most], depths[:most])
+    return StageTable(counts, levels, widths[:most], depths[:most])
 
 
 def _one_by_one_if(odd: NDArray[np.bool_], depth: Any, w0: Any, wa: Any, wm: Any) -> StageTable:
@@ -153,10 +154,10 @@ def _one_by_one_if(odd: NDArray[np.bool_], depth: Any, w0: Any, wa: Any, wm: Any
     for row in alone:
         levels = block_levels(block_widths(np.arange(depth[row]), w0[row], wa[row]), w0[row], wm[row])
         runs = np.array(stage_runs(level_widths(levels, w0[row], wm[row])), dtype=np.int64)
-        parts.append(StageTable(np.array([len(runs)]), runs[:, :1], runs[:, 1:]))
+        parts.append(StageTable(np.array([len(runs)]), levels[-1:].astype(np.int64) + 1, runs[:, :1], runs[:, 1:]))
     joined = _joined(parts)
     back = np.argsort(np.concatenate([others, alone]))
-    return StageTable(joined.counts[back], joined.widths[:, back], joined.depths[:, back])
+    return StageTable(joined.counts[back], joined.levels[back], joined.widths[:, back], joined.depths[:, back])
 
 
 def _joined(parts: list[StageTable]) -> StageTable:
@@ -166,7 +167,8 @@ def _joined(parts: list[StageTable]) -> StageTable:
         arrays = [getattr(part, name) for part in parts]
         return np.concatenate([np.pad(a, ((0, most - len(a)), (0, 0))) for a in arrays], axis=1)
 
-    return StageTable(np.concatenate([part.counts for part in parts]), column("widths"), column("depths"))
+    counts, levels = (np.concatenate([getattr(part, name) for part in parts]) for name in ("counts", "levels"))
+    return StageTable(counts, levels, column("widths"), column("depths"))
 
 
 def _fitted(width: Ints, bot_mul: Any, group_w: Any) -> tuple[Ints, Ints]:

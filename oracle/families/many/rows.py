@@ -46,9 +46,11 @@ class Rows:
         self._columns = columns
 
     def __getitem__(self, key: str) -> Any:
-        """The column of a dotted key, else the base config's value."""
+        """The column of a dotted key, or the value that all its entries have, else the base config's value."""
         if key in self._columns:
-            return self._columns[key]
+            column = self._columns[key]
+            alike = column.ndim == 1 and len(column) and column[0] == column[-1] and (column == column[0]).all()
+            return column[0].item() if alike else column
         section, name = key.split(".")
         return self.cfg[section][name]
 
@@ -91,7 +93,8 @@ class Rows:
         image = self.integer(key, high=MAX_IMAGE)
         total = np.ones(self.size)
         for at, stride in strides:
-            total[at] = np.minimum(total[at] * stride, 2.0 * MAX_IMAGE)  # beyond any image, far from overflow
+            rows = slice(None) if len(at) == self.size else at
+            total[rows] = np.minimum(total[rows] * stride, 2.0 * MAX_IMAGE)  # beyond any image, far from overflow
         self.sound(key, total, total <= image, 1)
         return image
 

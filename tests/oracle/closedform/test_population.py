@@ -19,7 +19,7 @@ from oracle.config import cfg_from_dict, load_cfg
 from oracle.devices import load_device
 from oracle.errors import OracleError
 from oracle.families import to_spec
-from oracle.families.population import Population
+from oracle.families.population import CellArray, Population
 from oracle.query import score
 from oracle.spec import CellSpec, NetSpec, Workload
 from tests.oracle.closedform.members import FAMILIES, WORKLOADS, runs
@@ -135,6 +135,32 @@ def test_a_patient_store_traces_a_few_cells_before_it_makes_templates() -> None:
         if count == 1:
             assert (len(patient), len(other)) == (0, 3)
     assert len(patient) == len(other)
+
+
+@pytest.mark.parametrize("mode", ["inference", "training"])
+@pytest.mark.parametrize("layout", ["nchw", "nhwc"])
+def test_cells_that_are_repeated_no_time_cost_nothing(mode: str, layout: str) -> None:
+    stem = CellSpec.make("simple_stem_in", w_in=3, w_out=16, **_BN)
+    narrow = CellSpec.make("vanilla_block", w_in=16, w_out=32, stride=2, **_BN)
+    wide = CellSpec.make("vanilla_block", w_in=32, w_out=32, stride=1, **_BN)
+    heads = [CellSpec.make("head", w_in=w, head_w=0, num_classes=8, dropout=0.0, **_BN) for w in (32, 16)]
+    nets = [NetSpec((stem, narrow, wide, wide, heads[0]), (3, 32, 32)), NetSpec((stem, heads[1]), (3, 32, 32))]
+    rows = np.arange(2)
+    places = [
+        CellArray(stem.kind, stem.params, rows, np.array([1, 1])),
+        CellArray(narrow.kind, narrow.params, rows, np.array([1, 0])),
+        CellArray(wide.kind, wide.params, rows[:1], np.array([2])),
+        CellArray("head", (("w_in", np.array([32, 16])), *heads[0].params[1:]), rows, np.array([1, 1])),
+    ]
+    population = Population(2, (3, 32, 32), tuple((place,) for place in places))
+    assert list(population.specs()) == nets
+    workload = Workload(mode=mode, layout=layout, dtype="float16", batch_size=2)
+    found, expected = (
+        cost_population(_STORE, asked, workload, [_DEVICE]) for asked in (population, Population.of(nets))
+    )
+    for name in ("macs", "flops", "params", "activations", "traffic_bytes", "pycls_macs", "peak_memory_bytes"):
+        assert getattr(found, name).tolist() == getattr(expected, name).tolist(), name
+    assert found.latency_s == pytest.approx(expected.latency_s, rel=1e-12)
 
 
 def test_numbers_beyond_62_bits_are_an_error() -> None:
