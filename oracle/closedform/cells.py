@@ -123,7 +123,8 @@ def _covered(
             if template is None:
                 yield None, left, alike
                 break
-            inside = np.broadcast_to(covered(template, alike), left.shape)
+            holds = covered(template, alike)
+            inside = holds if isinstance(holds, np.ndarray) else np.full(len(left), holds)
             if inside.all():
                 yield template, left, alike
                 break

@@ -75,7 +75,8 @@ class CellCosts(NamedTuple):
         def join(*values: Any) -> Any:
             if not any(isinstance(value, np.ndarray) for value in values) and len(set(values)) == 1:
                 return values[0]
-            return np.concatenate([np.broadcast_to(v, count) for v, count in zip(values, counts, strict=True)])
+            columns = zip(values, counts, strict=True)
+            return np.concatenate([v if isinstance(v, np.ndarray) else np.full(count, v) for v, count in columns])
 
         return parts[0].mapped(join, *parts[1:]) if len(parts) > 1 else parts[0]
 
