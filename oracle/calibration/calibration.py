@@ -86,7 +86,8 @@ class Calibration:
         """One line for people: on what, and on how many measurements, the error was found."""
         if not self.measurements:
             return f"prior of {self.device}: {self.origin.source}"
-        return f"{self.measurements} measurements, {self.protocol}: {self.origin.source} ({self.origin.licence})"
+        many = "1 measurement" if self.measurements == 1 else f"{self.measurements} measurements"
+        return f"{many}, {self.protocol}: {self.origin.source} ({self.origin.licence})"
 
     def interval_ms(self, latency_ms: float) -> tuple[float, float] | None:
         """Where a latency lies in 80 % of cases, given its prediction."""

@@ -132,6 +132,15 @@ def add_figure(parser: argparse.ArgumentParser, default: str) -> None:
         metavar="INCHES",
         help=f"default: {_WIDTH}, both columns of a page; 3.5 is one",
     )
+    parser.set_defaults(check=_check_figure)
+
+
+def _check_figure(args: argparse.Namespace) -> None:
+    from oracle.report.export import check_writable
+    from oracle.report.plot import format_of
+
+    format_of(args.output)
+    check_writable(args.output)
 
 
 def deliver_figure(args: argparse.Namespace, make: Callable[[], Any]) -> None:
@@ -139,15 +148,14 @@ def deliver_figure(args: argparse.Namespace, make: Callable[[], Any]) -> None:
 
     Args:
         args: parsed, with the flags of `add_figure`.
-        make: makes it; asked once the file's name is known to be one.
+        make: makes it.
 
     Raises:
         OracleError: another suffix, no matplotlib, or a file that cannot be written.
     """
     from oracle.report.console import write
-    from oracle.report.plot import format_of, write_figure
+    from oracle.report.plot import write_figure
 
-    format_of(args.output)
     write_figure(args.output, make())
     write(f"{args.output}\n")
 

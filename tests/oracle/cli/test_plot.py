@@ -41,6 +41,7 @@ def test_a_figure_says_what_it_shows(run: Run, words: list[str], said: list[str]
         (["roofline", "R-56"], "needs a device"),
         (["roofline", "R-56", "R-110", "-d", "t4"], "takes one network, here are 2"),
         (["roofline", "R-56", "-d", "t4", "-o", "fig.txt"], "ends in svg, png, pdf"),
+        (["plot", "no-network", "-d", "t4", "-o", "fig.txt"], "ends in svg, png, pdf"),  # before anything is scored
         (["roofline", "R-56", "-d", "t4", "--width", "0"], "is no width in inches"),
         (["plot", "R-56", "-d", "t4", "--figure", "front"], "compares networks, here is one"),
         (["plot", "R-56", "R-110", "-d", "t4"], "takes one network, here are 2"),
