@@ -133,6 +133,10 @@ class Workload:
         """The runtimes that there are for its mode: engines deploy, they do not train."""
         return tuple(runtime for runtime in RUNTIMES if runtime != "engine" or not self.training)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Its fields: plain data for JSON, and the words that `oracle.score` takes."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
     def with_(self, **changes: Any) -> Workload:
         """A copy with some fields changed; None means unchanged."""
         return replace(self, **{name: value for name, value in changes.items() if value is not None})

@@ -164,7 +164,7 @@ def candidate_of(source: str, args: argparse.Namespace, devices: list[Device]) -
 def _cost(candidate: Candidate, args: argparse.Namespace, model: Mapping[str, Any]) -> Cost:
     from oracle.query import score
 
-    workload = {name: getattr(candidate.workload, name) for name in candidate.workload.__dataclass_fields__}
+    workload = candidate.workload.to_dict()
     return score(candidate.net, candidate.devices, **workload, **model, convention=args.convention, strict=args.strict)
 
 

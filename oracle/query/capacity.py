@@ -172,10 +172,9 @@ def _smallest(peak: Callable[[int], int]) -> int:
 
 
 def _net_peak(net: NetSpec, workload: Workload) -> Callable[[int], int]:
-    words = {name: getattr(workload, name) for name in Workload.__dataclass_fields__ if name != "batch_size"}
-
     def peak(batch_size: int) -> int:
-        return int(score_many([net], batch_size=batch_size, **words).peak_memory_bytes[0])
+        words = workload.with_(batch_size=batch_size).to_dict()
+        return int(score_many([net], **words).peak_memory_bytes[0])
 
     return peak
 

@@ -201,12 +201,11 @@ class Cost(Shown):
 
     def to_dict(self, kernels: bool = False) -> dict[str, Any]:
         """Plain data for JSON; `kernels` adds every kernel on every device."""
-        workload = {name: getattr(self.workload, name) for name in Workload.__dataclass_fields__}
         memory = {name: getattr(self.memory, name) for name in PeakMemory.__dataclass_fields__}
         result: dict[str, Any] = {
             "name": self.name,
             "origin": self.origin and self.origin.to_dict(),
-            "workload": workload,
+            "workload": self.workload.to_dict(),
             "convention": self.convention,
             "macs": self.macs,
             "flops": self.flops,

@@ -94,6 +94,11 @@ class Scores(Shown):
                 found[f"latency_{edge}_ms@{device}"] = self.latency_ms[device] * factor
         return found
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON: the workload, names (None where there are none) and columns."""
+        columns = {name: column.tolist() for name, column in self.columns().items()}
+        return {"workload": self.workload.to_dict(), "networks": list(self.names) or None, "columns": columns}
+
     def frame_columns(self) -> dict[str, Any]:
         """The columns of a data frame: those of `columns`, and names where candidates have any."""
         return {**({"network": list(self.names)} if self.names else {}), **self.columns()}

@@ -93,10 +93,9 @@ def sensitivity_of(
     """
     turns = list(turns_of(cfg, to_spec))
     places = find_devices(devices)
-    fields = {name: getattr(workload, name) for name in Workload.__dataclass_fields__}
     net = to_spec(cfg)
     scores = score_many(
-        [net, *(turn.network for turn in turns)], places, model=model, calibrations=calibrations, **fields
+        [net, *(turn.network for turn in turns)], places, model=model, calibrations=calibrations, **workload.to_dict()
     )
     effects = tuple(_effect(turn, scores, row) for row, turn in enumerate(turns, start=1))
     return Sensitivity(

@@ -93,8 +93,8 @@ class Gate:
 
     def score(self, networks: Population | Sequence[NetSpec]) -> Scores:
         """The columns of `oracle.score_many`."""
-        workload = {name: getattr(self.workload, name) for name in Workload.__dataclass_fields__}
-        return score_many(networks, self.devices, model=self.model, calibrations=self.calibrations, **workload)
+        words = self.workload.to_dict()
+        return score_many(networks, self.devices, model=self.model, calibrations=self.calibrations, **words)
 
     def _structure(self, cfg: Any) -> float:
         """The space's rule about stages: 0 where it is kept, else how far off, relative to the limit."""

@@ -178,8 +178,7 @@ class Results:
         """
         (place,) = find_devices([device])
         found = self.found()
-        fields = self.plan.workload.__dataclass_fields__
-        workload = {name: getattr(self.plan.workload, name) for name in fields}
+        workload = self.plan.workload.to_dict()
         specs = [self.spec(record) for record in found]
         scores = score_many(specs, [place], model=self.plan.model, calibrations=self._own(place), **workload)
         latency = scores.latency_ms[place.name].tolist()

@@ -82,9 +82,9 @@ def _feasible(plan: Plan, index: int) -> tuple[Columns, Fingerprints, Tally]:
 
 
 def _scored(plan: Plan, population: Population) -> Scores:
-    workload = {name: getattr(plan.workload, name) for name in plan.workload.__dataclass_fields__}
     templates = _templates()
-    scores = score_many(population, plan.devices, store=templates, model=plan.model, calibrations=plan.own, **workload)
+    words = {"model": plan.model, "calibrations": plan.own, **plan.workload.to_dict()}
+    scores = score_many(population, plan.devices, store=templates, **words)
     _share(templates)
     return scores
 

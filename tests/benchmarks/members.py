@@ -45,7 +45,7 @@ class Members(NamedTuple):
 
 def differences(members: Members, workload: Workload) -> Iterator[str]:
     """What the ways of counting disagree on."""
-    words: dict[str, Any] = {name: getattr(workload, name) for name in Workload.__dataclass_fields__}
+    words: dict[str, Any] = workload.to_dict()
     fast = {**words, "store": STORE}
     sound = [row for row, net in enumerate(members.nets) if runs(net, workload)]
     nets = [members.nets[row] for row in sound]

@@ -229,7 +229,7 @@ WORKLOADS: st.SearchStrategy[Workload] = st.builds(
 def runs(net: NetSpec, workload: Workload) -> bool:
     """Whether torch runs it: in training, batch norm refuses a single value per channel."""
     try:
-        score(net, **{name: getattr(workload, name) for name in Workload.__dataclass_fields__})
+        score(net, **workload.to_dict())
     except TraceError as error:
         if "Expected more than 1 value per channel" not in str(error):
             raise

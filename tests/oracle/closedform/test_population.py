@@ -32,7 +32,7 @@ _BN: dict[str, Any] = {"activation": "relu", "inplace": True, "bn_eps": 1e-5, "b
 
 def assert_equal(nets: list[NetSpec], workload: Workload) -> None:
     """By whole templates, as for few candidates, and by their parts, as for many."""
-    fields: dict[str, Any] = {name: getattr(workload, name) for name in Workload.__dataclass_fields__}
+    fields: dict[str, Any] = workload.to_dict()
     for few in (evaluate._FEW, 0):
         with mock.patch.object(evaluate, "_FEW", few):
             costs = cost_population(_STORE, Population.of(nets), workload, [_DEVICE])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from oracle.errors import DeviceError, OracleError, WorkloadError
 from oracle.families import to_spec
 from oracle.families.population import Population
 from oracle.query import score, score_many
+from oracle.spec import Workload
 
 _NAMES = ("RegNetX-200MF", "RegNetX-400MF", "RegNetX-600MF", "RegNetY-200MF", "EfficientNet-B0")
 _STORE = TemplateStore()
@@ -61,6 +63,15 @@ def test_pycls_columns_are_pycls_figures(shared_data: Path) -> None:
         assert scores.pycls_flops.tolist() == [int(row["macs_with_bias"]) for row in rows]
         assert scores.pycls_acts.tolist() == [int(row["activations"]) for row in rows]
         assert scores.params.tolist() == [int(row["params"]) for row in rows]
+
+
+def test_scores_are_plain_data_too() -> None:
+    scores = score_many(["R-56", "R-110"], ["t4"], batch_size=2)
+    plain = json.loads(json.dumps(scores.to_dict()))
+    assert plain["networks"] == ["R-56", "R-110"]
+    assert plain["columns"]["macs"] == scores.macs.tolist()
+    assert plain["columns"]["latency_ms@t4"] == scores.latency_ms["t4"].tolist()
+    assert Workload(**plain["workload"]) == scores.workload
 
 
 def test_no_candidates_are_no_rows() -> None:
