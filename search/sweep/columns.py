@@ -33,16 +33,17 @@ def csv_header(names: Sequence[str]) -> str:
 
 def csv_lines(columns: Mapping[str, Column]) -> list[str]:
     """One line per candidate. Numbers have all their digits; a list is JSON text."""
-    return [",".join(cells) + "\n" for cells in zip(*map(_texts, columns.values()), strict=True)]
+    parts = [_cells(column) for column in columns.values()]
+    line = ",".join(form for form, _ in parts) + "\n"
+    return [line % cells for cells in zip(*(values for _, values in parts), strict=True)]
 
 
-def _texts(column: Column) -> list[str]:
+def _cells(column: Column) -> tuple[str, list[Any]]:
+    """How the cells of a column are formatted, and the cells."""
     values = column.tolist()
     if column.ndim > 1:
-        return [_field(json.dumps(value)) for value in values]
-    if column.dtype.kind == "f":
-        return list(map(repr, values))
-    return list(map(_field if column.dtype.kind in "US" else str, values))
+        return "%s", [_field(json.dumps(value)) for value in values]
+    return ("%s", list(map(_field, values))) if column.dtype.kind in "US" else ("%r", values)
 
 
 def _field(text: str) -> str:
