@@ -207,6 +207,11 @@ def natural(text: str) -> int:
     return int(text)
 
 
+def whole(text: str) -> int:
+    """A positive integer, or 0."""
+    return 0 if text == "0" else natural(text)
+
+
 def workload_of(args: argparse.Namespace) -> dict[str, Any]:
     """The workload flags as keywords of `oracle.query.resolve`; None where a flag was not given."""
     return {name: getattr(args, name) for name in _WORKLOAD}

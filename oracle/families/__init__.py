@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from oracle.errors import ConfigError
 from oracle.families import anynet, effnet, fbnet, nasbench201, ofa_mobilenetv3, regnet, resnet, vit
 from oracle.families._checks import choice
 from oracle.spec import NetSpec
@@ -30,6 +31,8 @@ def to_spec(cfg: Any) -> NetSpec:
     """The network that a loaded config describes, of the family that MODEL.TYPE names.
 
     Raises:
-        ConfigError: no such network can exist; the error carries the dotted key.
+        ConfigError: no such network can exist, and the error carries the dotted key; or no config.
     """
+    if not hasattr(cfg, "MODEL"):
+        raise ConfigError(f"{cfg!r}: expected a config; `oracle.load_cfg` makes one of a name or a path")
     return FAMILIES[choice("MODEL.TYPE", cfg.MODEL.TYPE, tuple(FAMILIES))](cfg)

@@ -8,6 +8,7 @@ from typing import Any
 
 from oracle.errors import ConfigError
 from oracle.families import anynet, regnet
+from oracle.families.resnet import IMAGENET_DEPTHS
 from oracle.spec import NetSpec
 
 __all__ = ["Knob", "Turn", "knobs_of", "turns_of"]
@@ -77,7 +78,7 @@ def _stage_knobs(cfg: Any) -> Iterator[Knob]:
         yield _steps(f"depth of stage {i + 1}", "ANYNET.DEPTHS", i, 1)
         if bottleneck:
             yield _doubling(f"group width of stage {i + 1}", "ANYNET.GROUP_WS", i)
-    yield _steps("resolution", "TRAIN.IM_SIZE", None, 32)
+    yield _resolution(cfg)
 
 
 def _effnet_knobs(cfg: Any) -> Iterator[Knob]:
@@ -86,7 +87,7 @@ def _effnet_knobs(cfg: Any) -> Iterator[Knob]:
         yield _steps(f"depth of stage {i + 1}", "EN.DEPTHS", i, 1)
         yield _steps(f"expansion of stage {i + 1}", "EN.EXP_RATIOS", i, 1)
         yield _steps(f"kernel of stage {i + 1}", "EN.KERNELS", i, 2)
-    yield _steps("resolution", "TRAIN.IM_SIZE", None, 32)
+    yield _resolution(cfg)
 
 
 def _vit_knobs(cfg: Any) -> Iterator[Knob]:
@@ -97,9 +98,26 @@ def _vit_knobs(cfg: Any) -> Iterator[Knob]:
     yield _steps("resolution", "TRAIN.IM_SIZE", None, 2 * cfg.VIT.PATCH_SIZE)
 
 
-def _resnet_knobs(_: Any) -> Iterator[Knob]:
-    yield _steps("width per group", "RESNET.WIDTH_PER_GROUP", None, 8)
-    yield _steps("resolution", "TRAIN.IM_SIZE", None, 32)
+def _resnet_knobs(cfg: Any) -> Iterator[Knob]:
+    if cfg.RESNET.TRANS_FUN == "basic_transform":
+        yield _steps("layers", "MODEL.DEPTH", None, 6)
+        yield _resolution(cfg)
+        return
+    yield Knob("layers", "MODEL.DEPTH", None, _deeper, _shallower)
+    width = cfg.RESNET.WIDTH_PER_GROUP
+    yield _steps("width per group", "RESNET.WIDTH_PER_GROUP", None, 8 if width > 8 else max(1, width // 2))
+    if cfg.RESNET.NUM_GROUPS > 1:
+        yield _doubling("groups", "RESNET.NUM_GROUPS", None)
+    yield _resolution(cfg)
+
+
+def _deeper(depth: int) -> int:
+    """The next depth that there is; one that there is not, where there is none."""
+    return min((other for other in IMAGENET_DEPTHS if other > depth), default=depth + 1)
+
+
+def _shallower(depth: int) -> int:
+    return max((other for other in IMAGENET_DEPTHS if other < depth), default=depth - 1)
 
 
 _KNOBS: dict[str, Callable[[Any], Iterator[Knob]]] = {
@@ -112,6 +130,10 @@ _KNOBS: dict[str, Callable[[Any], Iterator[Knob]]] = {
 
 def _steps(name: str, key: str, index: int | None, step: int) -> Knob:
     return Knob(name, key, index, lambda value: value + step, lambda value: value - step)
+
+
+def _resolution(cfg: Any) -> Knob:
+    return _steps("resolution", "TRAIN.IM_SIZE", None, 32 if cfg.TRAIN.IM_SIZE > 64 else 8)
 
 
 def _doubling(name: str, key: str, index: int | None) -> Knob:

@@ -79,8 +79,16 @@ class Population:
             places.append(tuple(_cell_array(members) for members in groups.values()))
         return cls(len(nets), shape, tuple(places), tuple(net.name for net in nets))
 
+    def __len__(self) -> int:
+        return self.size
+
     def spec(self, row: int) -> NetSpec:
-        """One candidate as a spec."""
+        """One candidate as a spec.
+
+        Raises:
+            IndexError: there is no such candidate; -1 is the last.
+        """
+        row = range(self.size)[row]
         cells: list[CellSpec] = []
         for place in self.places:
             for group in place:

@@ -23,7 +23,8 @@ from oracle.families.population import Population
 from oracle.query.calibrated import Trust
 from oracle.query.devices import find_devices
 from oracle.query.fitted import call_seconds, fitted_places
-from oracle.query.resolving import resolve_all
+from oracle.query.resolving import check_words, resolve_all
+from oracle.roofline import steady
 from oracle.spec import NetSpec, Workload
 
 if TYPE_CHECKING:
@@ -68,6 +69,12 @@ class Scores(Shown):
     networks: Population | list[NetSpec] = field(repr=False)
     trust: Mapping[str, Trust] = field(default_factory=Frozen)
     names: tuple[str, ...] = field(default=(), repr=False)
+
+    def __post_init__(self) -> None:
+        fields = (getattr(self, name) for name in self.__dataclass_fields__)
+        for column in (*fields, *self.latency_ms.values()):
+            if isinstance(column, np.ndarray):
+                column.flags.writeable = False
 
     def __len__(self) -> int:
         return len(self.macs)
@@ -151,9 +158,7 @@ def score_many(
     """
     if chunk < 1:
         raise WorkloadError(f"chunk={chunk!r}: expected at least 1")
-    unknown = sorted(set(workload) - set(Workload.__dataclass_fields__))
-    if unknown:
-        raise WorkloadError(f"{unknown[0]}={workload[unknown[0]]!r}: expected a field of Workload")
+    check_words(workload)
     if isinstance(networks, Population):
         specs, asked = list[NetSpec](), Workload(**workload)
     else:
@@ -207,7 +212,7 @@ def _scores(
         pycls_acts=column("pycls_activations") // workload.batch_size,
         latency_ms=Frozen(
             {
-                name: (row + call_seconds(place)) * 1e3
+                name: steady(row + call_seconds(place)) * 1e3
                 for (name, place), row in zip(places.items(), latency, strict=True)
             }
         ),

@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from oracle._resources import closest
 from oracle.config import load_cfg, workload_of
 from oracle.errors import OracleError, WorkloadError
 from oracle.families import to_spec
@@ -16,7 +17,20 @@ from oracle.spec import NetSpec, Workload
 if TYPE_CHECKING:
     from oracle.config import CfgNode
 
-__all__ = ["check_one_workload", "parsed", "resolve", "resolve_all", "several"]
+__all__ = ["check_one_workload", "check_words", "parsed", "resolve", "resolve_all", "several"]
+
+
+def check_words(words: Mapping[str, Any]) -> None:
+    """Complain of words that no workload has.
+
+    Raises:
+        WorkloadError: the first of them.
+    """
+    known = Workload.__dataclass_fields__
+    for name, value in words.items():
+        if name not in known:
+            hint = closest(name, known, 1) or f"; expected one of {', '.join(known)}"
+            raise WorkloadError(f"{name}={value!r}: no field of a workload{hint}")
 
 
 def resolve(network: CfgNode | NetSpec | str | Path, **changes: Any) -> tuple[NetSpec, Workload, Sequence[str]]:

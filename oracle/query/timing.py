@@ -172,13 +172,13 @@ def _main_dtype(columns: Columns) -> str:
 
 
 def _device_time(timing: Timing, device: Device, dtype: str, peak_bytes: int) -> DeviceTime:
-    total = float(timing.latency_s)
     by_bound = np.bincount(timing.bound, weights=timing.total_s, minlength=len(BOUNDS))
     by_bound[BOUNDS.index("launch")] += timing.call_s
+    total = by_bound.sum()
     shares = {bound: float(by_bound[index] / total) if total else 0.0 for index, bound in enumerate(BOUNDS)}
     return DeviceTime(
         device=device.name,
-        latency_ms=total * 1e3,
+        latency_ms=timing.latency_s * 1e3,
         bound=max(shares, key=lambda bound: shares[bound]),
         bound_share=Frozen(shares),
         ridge=device.ridge("matrix", dtype),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-__all__ = ["MISSING", "aligned", "known", "lined_up", "one_line", "percent", "prefix", "stated"]
+__all__ = ["MISSING", "aligned", "counted", "known", "lined_up", "one_line", "percent", "prefix", "stated"]
 
 MISSING = "-"
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"))
@@ -35,12 +35,17 @@ def aligned(values: Sequence[Number], scale: float = 1.0, digits: int = 4, most:
     return lined_up([_text(value, scale, digits, most) for value in values])
 
 
+def counted(count: int, noun: str) -> str:
+    """`1 network`, `1,200 networks`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def stated(value: Number, scale: float = 1.0, digits: int = 12) -> str:
     """A number that somebody wrote down, with the digits they wrote, as far as `digits` allows."""
     if value is None:
         return MISSING
     text = f"{value / scale:.{digits}g}"
-    return f"{value / scale:.0f}" if "e" in text else text
+    return f"{value / scale:.0f}" if "e+" in text else text
 
 
 def lined_up(texts: Sequence[str]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from oracle.config import COST_KEYS, to_yaml
 from oracle.devices import load_device
-from oracle.errors import DeviceError
+from oracle.errors import DeviceError, OracleError
 from oracle.report.export import write_text
 from search.space import space_of
 
@@ -67,11 +67,17 @@ def _ships(device: Device) -> bool:
 
 
 def write_configs(directory: str | Path, texts: Mapping[str, str]) -> None:
-    """Each as a file of its name.
+    """Each as a file of its name, in a directory that holds nothing else.
 
     Raises:
-        OracleError: a file cannot be written.
+        OracleError: it holds something, or a file cannot be written.
     """
-    Path(directory).mkdir(parents=True, exist_ok=True)
+    try:
+        Path(directory).mkdir(parents=True, exist_ok=True)
+        others = any(Path(directory).iterdir())
+    except OSError as error:
+        raise OracleError(f"configs={str(directory)!r}: {error.strerror or error}") from None
+    if others:
+        raise OracleError(f"configs={str(directory)!r} is not empty, and configs would mix; expected a new directory")
     for name, text in texts.items():
         write_text(Path(directory) / f"{name}.yaml", text)

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from oracle.report.captions import trust_caption, workload_caption
 from oracle.report.grid import Column
-from search.cli._sheets import Sheet
+from oracle.report.sheets import Sheet
 from search.cli._tables import number_column
 
 if TYPE_CHECKING:

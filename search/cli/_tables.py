@@ -11,9 +11,9 @@ from rich.text import Text
 
 from oracle.report.captions import trust_caption, workload_caption
 from oracle.report.grid import Column, Grid
-from oracle.report.units import aligned, percent, prefix, stated
-from search.cli._sheets import Sheet
-from search.space.limits import OVERLAP
+from oracle.report.sheets import Sheet
+from oracle.report.units import aligned, counted, percent, prefix, stated
+from search.space.limits import OVERLAP, PYCLS, counts_as_pycls
 
 if TYPE_CHECKING:
     from search.cli._about import About
@@ -72,7 +72,7 @@ def space_tables(space: Space) -> list[RenderableType]:
     """What each key may be, and what a member may cost."""
     how = "each once" if space.enumerated else f"at random, seed {space.seed}"
     members = "" if space.size is None else f" of {space.size:,} members"
-    drawn = f"{space.length:,}{members}, {how}, in {space.chunks:,} chunks of {space.chunk_size:,}"
+    drawn = f"{space.length:,}{members}, {how}, in {counted(space.chunks, 'chunk')} of {space.chunk_size:,}"
     found: list[RenderableType] = [
         Text(f"{space.name}: {space.base.MODEL.TYPE}; {drawn}", style="bold"),
         Grid(
@@ -88,6 +88,8 @@ def space_tables(space: Space) -> list[RenderableType]:
     if limits:
         names, ranges = zip(*limits, strict=True)
         found.append(Grid((Column("Limit", names), Column("Expected", ranges))))
+        if counts_as_pycls(names):
+            found.append(Text(PYCLS, style="dim"))
     return found
 
 
@@ -97,7 +99,7 @@ def _values(sampler: Sampler) -> str:
     if isinstance(sampler, Number):
         if sampler.low == sampler.high:
             return stated(sampler.low)
-        step = f", multiples of {sampler.step:g}" if sampler.step else ""
+        step = f", multiples of {stated(sampler.step)}" if sampler.step else ""
         return f"{stated(sampler.low)} to {stated(sampler.high)}{step}, {sampler.law}"
     if isinstance(sampler, Choice):
         return "one of " + ", ".join(_value(value) for value in sampler.values)
@@ -120,8 +122,15 @@ def sweep_tables(result: SweepResult, wanted: int | None = None) -> list[Rendera
         lines.append(f"{surplus:,} more are feasible and were left out, as {result.count:,} were wanted")
     if wanted and result.count < wanted:
         lines.append(f"fewer than {wanted:,}: the stream of {tally.drawn:,} has ended; --samples draws more")
+    if result.in_order and wanted and tally.drawn < result.members:
+        lines.append(
+            f"a grid is gone through in order, its last key fastest: these are the first of {result.members:,}; "
+            f"--samples {tally.drawn} draws from all of it at random"
+        )
     if tally.overlaps:
         lines.append(OVERLAP)
+    if counts_as_pycls(tally.rejected):
+        lines.append(PYCLS)
     counts = [("drawn", tally.drawn), *((f"rejected: {name}", n) for name, n in reasons), ("feasible", tally.feasible)]
     grid = Grid(
         (

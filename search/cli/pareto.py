@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from oracle.cli._flags import add_output, natural
 from oracle.cli._output import deliver
 from oracle.errors import OracleError
+from oracle.report.units import counted
 from search.cli._sources import add_source, candidates_asked, is_candidates, results_asked
 from search.cli._studies import add_plain, records_out
 
@@ -130,11 +131,11 @@ def _write_rows(args: argparse.Namespace, manifest: Manifest, rows: Sequence[Map
 
     texts = configs_of(manifest, rows, plain=args.plain)
     write_configs(args.configs, texts)
-    written = f"{len(texts):,} configs are in {args.configs}"
+    written = f"{counted(len(texts), 'config')} in {args.configs}"
     if args.plain:
         return [f"{written}, without the workload of the sweep."]
     words = ["oracle", "score", args.configs, *(["--model", "calibrated"] if manifest.trust else [])]
-    lines = [f"{written}; the same numbers, latencies to rounding: {shlex.join(words)}"]
+    lines = [f"{written}; the same numbers: {shlex.join(words)}"]
     foreign = foreign_devices(manifest)
     return [*lines, f"Not in them, being no shipped devices: {', '.join(foreign)}"] if foreign else lines
 
@@ -145,4 +146,4 @@ def _write_trials(args: argparse.Namespace, results: Results, records: Sequence[
 
     texts = {f"trial-{record.number}": results.config(record, plain=args.plain) for record in records}
     write_configs(args.configs, texts)
-    return [f"{len(texts):,} configs are in {args.configs}"]
+    return [f"{counted(len(texts), 'config')} in {args.configs}"]

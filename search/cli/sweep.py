@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from collections.abc import Mapping
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from oracle.cli._flags import add_devices, add_model, add_workload, model_of, natural, workload_of
+from oracle.cli._flags import add_devices, add_model, add_workload, model_of, natural, whole, workload_of
 from oracle.cli._messages import complain
 from search.cli._interrupts import resumable
 from search.cli._parser import PROGRAM
@@ -46,7 +47,7 @@ def add(commands: Any) -> None:
     command.add_argument("space", metavar="SPACE", help="name of a shipped space, or YAML file")
     command.add_argument("--out", required=True, metavar="DIR", help="directory to write")
     command.add_argument(
-        "--n", type=natural, metavar="N", help="stop after N feasible candidates (default: NUM_CONFIGS, 0 for all)"
+        "--n", type=whole, metavar="N", help="stop after N feasible candidates (default: NUM_CONFIGS, 0 for all)"
     )
     command.add_argument(
         "--samples", type=natural, metavar="N", help="draw at most N candidates (default: NUM_SAMPLES)"
@@ -70,12 +71,20 @@ def _run(args: argparse.Namespace) -> int:
     return _told(args, result)
 
 
-def nothing_feasible(out: str, tally: Tally) -> list[str]:
-    """What to say of a sweep without candidates: the limits, the tightest first, in lines that fit a terminal."""
-    from search.space.limits import OVERLAP
+def nothing_feasible(out: str, tally: Tally, why: Mapping[str, str]) -> list[str]:
+    """What to say of a sweep without candidates: the limits, the tightest first, in lines that fit a terminal.
+
+    Args:
+        out: where it is.
+        tally: what became of the candidates.
+        why: what the family says of one that a key makes impossible.
+    """
+    from search.space.limits import OVERLAP, PYCLS, counts_as_pycls
 
     total, *reasons = tally.explain().splitlines()
-    lines = [f"{out}: {total}; what rejects most stands first", *reasons, *([OVERLAP] if tally.overlaps else [])]
+    reasons = [f"{line}; {why[key]}" if (key := line.split()[0]) in why else line for line in reasons]
+    notes = [OVERLAP] * tally.overlaps + [PYCLS] * counts_as_pycls(tally.rejected)
+    lines = [f"{out}: {total}; what rejects most stands first", *reasons, *notes]
     return [lines[0], *(part for line in lines[1:] for part in wrap(line, _WIDTH, subsequent_indent="  "))]
 
 
@@ -111,10 +120,17 @@ def _told(args: argparse.Namespace, result: SweepResult) -> int:
     from search.cli._tables import sweep_tables
 
     if not result.count:
-        complain(*nothing_feasible(args.out, result.tally), program=PROGRAM)
+        complain(*nothing_feasible(args.out, result.tally, _reasons(args, result.tally)), program=PROGRAM)
         return 2
     show([*sweep_tables(result, args.n), *_top(result, args.top)])
     return 0
+
+
+def _reasons(args: argparse.Namespace, tally: Tally) -> dict[str, str]:
+    from search.space import load_space
+    from search.space.reasons import reasons
+
+    return reasons(load_space(args.space), tally.rejected)
 
 
 def _top(result: SweepResult, top: int | None) -> list[Any]:

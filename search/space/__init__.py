@@ -13,6 +13,7 @@
         TRAIN.IM_SIZE: {TYPE: grid_sampler, RANGE: [128, 256], STEP: 32}
       CONSTRAINTS:
         CX:                     # [low, high], 0 leaves a side open
+          MACS: [0, 0]          # of a call, as BYTES
           FLOPS: [0, 400e6]     # as pycls counts: MACs of convolution and linear layers, bias adds included
           PARAMS: [0, 0]
           ACTS: [0, 0]          # as pycls counts: with the outputs of max-pools
@@ -23,7 +24,7 @@
         REGNET: {NUM_STAGES: [4, 4]}    # no skipped width level either; [0, 0] allows any number
 
 Sweep files of pycls load as they are; their other sections are ignored. `grid_sampler`, `ITEM_SAMPLERS`,
-NUM_STAGES [0, 0], BYTES, PEAK_MEMORY, INTENSITY, LATENCY_MS and text in BASE_CFG are ours.
+NUM_STAGES [0, 0], MACS, BYTES, PEAK_MEMORY, INTENSITY, LATENCY_MS and text in BASE_CFG are ours.
 
 The stream of candidates depends on the file alone: whoever draws chunk i, it comes from
 SeedSequence(RNG_SEED, spawn_key=(i,)).

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["COLUMNS", "OVERLAP", "Limit", "Miss", "Tally", "judge"]
+__all__ = ["COLUMNS", "OVERLAP", "PYCLS", "Limit", "Miss", "Tally", "counts_as_pycls", "judge"]
+
+PYCLS = "CX.FLOPS and CX.ACTS count as pycls does, per image: MACs with bias adds, activations with those of max-pools."
+"""What two limits mean that do not mean what they are called."""
 
 OVERLAP = "A candidate that breaks several limits is counted for each of them."
 
-# Name in a space file -> column of `oracle.score_many`. FLOPS and ACTS are counted as pycls does: MACs with
-# bias adds, and activations with those of max-pools.
+# Name in a space file -> column of `oracle.score_many`.
 COLUMNS = {
+    "MACS": "macs",
     "FLOPS": "pycls_flops",
     "PARAMS": "params",
     "ACTS": "pycls_acts",
@@ -141,6 +144,11 @@ def _worst(misses: Mapping[str, Miss]) -> float:
 
 def _shown(miss: Miss) -> str:
     return f"{miss.value:,.6g} ({miss.excess:.2%} off; expected {miss.expected})"
+
+
+def counts_as_pycls(names: Iterable[str]) -> bool:
+    """Whether some limits, by name, are what `PYCLS` is about."""
+    return not {"CX.FLOPS", "CX.ACTS"}.isdisjoint(names)
 
 
 def judge(limits: Sequence[Limit], scores: Any, count: int) -> tuple[NDArray[np.bool_], Tally]:

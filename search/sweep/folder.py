@@ -105,9 +105,15 @@ class Folder:
             raise OracleError(f"{file}: not the manifest of a sweep: {error}; choose another directory") from None
         return dict(found)
 
-    def whole(self) -> bool:
-        """Whether the files with all candidates are there."""
-        return all(self.result(suffix).is_file() for suffix in self.formats)
+    def sizes(self) -> dict[str, int]:
+        """Bytes of the files with all candidates, of those that are there."""
+        files = {suffix: self.result(suffix) for suffix in self.formats}
+        return {suffix: file.stat().st_size for suffix, file in files.items() if file.is_file()}
+
+    def whole(self, manifest: Mapping[str, Any]) -> bool:
+        """Whether the files with all candidates are there, as large as a manifest says."""
+        found = self.sizes()
+        return len(found) == len(self.formats) and manifest.get("sizes", found) == found
 
     def _refuse_strangers(self) -> None:
         if not self.path.exists():

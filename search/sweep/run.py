@@ -19,6 +19,7 @@ from oracle.families.fingerprint import Seen
 from oracle.query.calibrated import Trust, checked_calibrations
 from oracle.query.devices import find_devices
 from oracle.query.fitted import fitted_places
+from oracle.query.resolving import check_words
 from oracle.spec import Workload
 from search._shown import html_by
 from search.space import Space, Tally, load_space
@@ -47,6 +48,8 @@ class SweepResult:
         devices: names.
         workload: what every number is for.
         trust: device name -> how far to trust its latencies; nothing where they are bounds.
+        in_order: whether the stream goes through all members of the space, in order.
+        members: length of the stream.
     """
 
     directory: Path
@@ -56,6 +59,8 @@ class SweepResult:
     devices: tuple[str, ...]
     workload: Workload
     trust: Mapping[str, Trust]
+    in_order: bool
+    members: int
 
     def _repr_html_(self) -> str:
         return html_by("_tables.sweep_tables", self)
@@ -113,7 +118,7 @@ def sweep(
     known = folder.manifest()
     if known is not None:
         refuse_other(str(out), known["identity"], identity(plan))
-        if known["complete"] and folder.whole():
+        if known["complete"] and folder.whole(known):
             return _result(plan, folder, Sums.read(known))
         if not resume:
             raise OracleError(f"out={str(out)!r} holds an unfinished sweep; resume it, or choose another directory")
@@ -132,9 +137,7 @@ def _plan(
     formats: Sequence[str],
     workload: Mapping[str, Any],
 ) -> Plan:
-    for name, value in workload.items():
-        if name not in Workload.__dataclass_fields__:
-            raise WorkloadError(f"{name}={value!r}: expected a field of Workload")
+    check_words(workload)
     for name in formats or ("",):
         if name not in FORMATS:
             raise WorkloadError(f"formats={name!r}: expected {' or '.join(FORMATS)}")
@@ -198,7 +201,7 @@ def _swept(
                 if _enough(plan, sums):
                     break
     folder.merge(len(sums.counts))
-    folder.write_manifest(_manifest(plan, sums, complete=True))
+    folder.write_manifest({**_manifest(plan, sums, complete=True), "sizes": folder.sizes()})
     folder.remove_parts()
     return sums
 
@@ -245,4 +248,5 @@ def _result(plan: Plan, folder: Folder, sums: Sums) -> SweepResult:
     files = tuple(folder.result(suffix) for suffix in plan.formats)
     names = tuple(device.name for device in plan.devices)
     trust = fitted_places(plan.devices, plan.workload, plan.model, plan.own)[1]
-    return SweepResult(folder.path, files, sums.found, sums.tally, names, plan.workload, trust)
+    about = plan.workload, trust, plan.space.enumerated, plan.space.length
+    return SweepResult(folder.path, files, sums.found, sums.tally, names, *about)

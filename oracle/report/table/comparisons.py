@@ -10,6 +10,7 @@ from rich.text import Text
 
 from oracle.report.captions import time_caption, workload_caption
 from oracle.report.grid import Column, Grid
+from oracle.report.sheets import Sheet
 from oracle.report.units import aligned, percent
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def measurement_tables(
         notes.append("of roof: the time that the device's roofs allow over the time measured.")
     return [
         Text("\n".join(workloads), style="bold"),
-        Grid(tuple(columns), first.device),
+        Sheet(tuple(columns), first.device),
         Text("\n".join(notes), style="dim"),
     ]
 

@@ -9,7 +9,8 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from oracle.report.captions import count_caption, origin_caption, time_caption, workload_caption
-from oracle.report.grid import Column, Grid
+from oracle.report.grid import Column
+from oracle.report.sheets import Sheet
 from oracle.report.units import aligned, percent
 
 if TYPE_CHECKING:
@@ -62,9 +63,9 @@ def bound_column(times: Sequence[DeviceTime]) -> Column:
     return Column("Bound by", cells, "of the time", styles=[BOUND_STYLES[time.bound] for time in times])
 
 
-def _counts(costs: Sequence[Cost], title: str) -> Grid:
+def _counts(costs: Sequence[Cost], title: str) -> Sheet:
     macs, flops, traffic, intensity = size_columns(costs)
-    return Grid(
+    return Sheet(
         (
             Column("Network", [cost.name for cost in costs]),
             Column("Params", aligned([cost.params for cost in costs], 1e6), "M", number=True),
@@ -79,12 +80,12 @@ def _counts(costs: Sequence[Cost], title: str) -> Grid:
     )
 
 
-def _times(costs: Sequence[Cost]) -> Grid:
+def _times(costs: Sequence[Cost]) -> Sheet:
     rows = [(cost, device) for cost in costs for device in cost.times]
     times = [cost.times[device] for cost, device in rows]
     speeds = [cost.throughput_per_s[device] for cost, device in rows]
     fits = [_FITS[time.fits] for time in times]
-    return Grid(
+    return Sheet(
         (
             Column("Network", [cost.name for cost, _ in rows]),
             Column("Device", [device for _, device in rows]),
@@ -93,5 +94,6 @@ def _times(costs: Sequence[Cost]) -> Grid:
             bound_column(times),
             Column("Ridge point", aligned([time.ridge for time in times], digits=3), "FLOP/byte", number=True),
             Column("Fits", fits, "memory", styles=["bold red" if cell == "NO" else "" for cell in fits]),
-        )
+        ),
+        keys=2,
     )

@@ -10,6 +10,7 @@ from rich.text import Text
 from oracle.devices import UNITS, Device, Figure, in_file_units
 from oracle.errors import DeviceError
 from oracle.report.grid import Column, Grid
+from oracle.report.sheets import Sheet
 from oracle.report.units import MISSING, aligned, lined_up, stated
 
 __all__ = ["device_tables", "devices_tables"]
@@ -43,7 +44,7 @@ def devices_tables(devices: Sequence[Device]) -> list[RenderableType]:
         Column("Memory", _marked([device.memory for device in devices], 2.0**30), "GiB", number=True),
     ]
     styles = ["dim" if device.calibrate_only else "" for device in devices]
-    return [Grid(tuple(columns), row_styles=styles), Text(_legend(devices), style="dim")]
+    return [Sheet(tuple(columns), row_styles=styles), Text(_legend(devices), style="dim")]
 
 
 def _legend(devices: Sequence[Device]) -> str:

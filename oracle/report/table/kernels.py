@@ -10,7 +10,8 @@ from rich.text import Text
 
 from oracle.report.breakdown import Group, total
 from oracle.report.captions import memory_caption, workload_caption
-from oracle.report.grid import Column, Grid
+from oracle.report.grid import Column
+from oracle.report.sheets import Sheet
 from oracle.report.table.costs import BOUND_STYLES, footer
 from oracle.report.units import aligned, percent, prefix
 
@@ -47,7 +48,7 @@ def kernel_tables(cost: Cost, device: str, lines: _Lines, by: str = "", top: int
     if device:
         title += f" on {device}; ridge point {aligned([cost.times[device].ridge], digits=3)[0]} FLOP/byte"
     caption = Text(workload_caption(cost.workload), style="bold")
-    return [caption, Grid(columns, title, totals=len(sums)), Text("\n").join(notes)]
+    return [caption, Sheet(columns, title, totals=len(sums)), Text("\n").join(notes)]
 
 
 def _peaks(cost: Cost, shown: _Lines, sums: Sequence[Group]) -> Column:

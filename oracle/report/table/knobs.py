@@ -9,8 +9,9 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from oracle.report.captions import trust_caption, workload_caption
-from oracle.report.grid import Column, Grid
+from oracle.report.grid import Column
 from oracle.report.rows import knob_orders
+from oracle.report.sheets import Sheet
 from oracle.report.units import aligned, prefix
 
 if TYPE_CHECKING:
@@ -32,13 +33,14 @@ def knob_tables(found: Sensitivity, by: str = "device") -> list[RenderableType]:
     latencies = "; ".join(f"{aligned([value])[0].strip()} ms on {name}" for name, value in found.latency_ms.items())
     heading = f"{workload_caption(found.workload)}\n{found.name or 'network'}: {latencies}"
     tables = [
-        Grid(
+        Sheet(
             (
                 *_step_columns(effects),
                 *(column for name in devices for column in _time_columns(effects, name, len(devices) > 1)),
                 *_size_columns(effects),
             ),
             f"{devices[0]}: the step that pays most first" if by == "device" else "Every step of every knob",
+            keys=2,
         )
         for devices, effects in knob_orders(found, by)
     ]

@@ -9,8 +9,9 @@ from rich.text import Text
 
 from oracle.report.captions import workload_caption
 from oracle.report.grid import Column, Grid
+from oracle.report.sheets import Sheet
 from oracle.report.table.costs import bound_column, footer, latency_column, size_columns
-from oracle.report.units import aligned
+from oracle.report.units import aligned, counted
 
 if TYPE_CHECKING:
     from oracle.query import Ranking
@@ -37,8 +38,10 @@ def _order(ranking: Ranking, device: str, top: int | None) -> Grid:
     costs = [ranking.costs[i] for i in order]
     dominated = [ranking.dominated[device][i] for i in order]
     ridges = aligned(sorted({cost.times[device].ridge for cost in ranking.costs}), digits=3)
-    count = str(len(ranking.costs)) if len(order) == len(ranking.costs) else f"{len(order)} of {len(ranking.costs)}"
-    return Grid(
+    count = counted(len(ranking.costs), "network")
+    if len(order) < len(ranking.costs):
+        count = f"{len(order)} of {count}"
+    return Sheet(
         (
             Column("#", [str(place) for place in range(1, len(order) + 1)], number=True),
             Column("Network", [cost.name for cost in costs]),
@@ -47,8 +50,9 @@ def _order(ranking: Ranking, device: str, top: int | None) -> Grid:
             bound_column([cost.times[device] for cost in costs]),
             Column("Pareto", ["" if flag else "yes" for flag in dominated], "front"),
         ),
-        f"{device}: {count} networks, fastest first; ridge point {', '.join(ridges)} FLOP/byte",
+        f"{device}: {count}, fastest first; ridge point {', '.join(ridges)} FLOP/byte",
         row_styles=["dim" if flag else "" for flag in dominated],
+        keys=2,
     )
 
 

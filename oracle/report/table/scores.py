@@ -9,7 +9,8 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from oracle.report.captions import trust_caption, workload_caption
-from oracle.report.grid import Column, Grid
+from oracle.report.grid import Column
+from oracle.report.sheets import Sheet
 from oracle.report.units import aligned, prefix
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def score_tables(found: Scores, top: int = 10) -> list[RenderableType]:
     notes = "Counts: the oracle's own, 1 MAC = 2 FLOPs.\n" + trust_caption(found.trust)
     return [
         Text(workload_caption(found.workload), style="bold"),
-        Grid(tuple(columns), title, totals=2 if len(found) else 0),
+        Sheet(tuple(columns), title, totals=2 if len(found) else 0),
         Text(notes, style="dim"),
     ]
 

@@ -208,3 +208,8 @@ def test_any_config_is_a_sound_network_or_a_config_error(family: str, data: st.D
         section, name = complaint.key.split(".")
         assert name in cfg[section]
         assert len(str(complaint)) < 1000
+
+
+def test_a_name_is_no_config() -> None:
+    with pytest.raises(ConfigError, match=r"'R-56': expected a config; `oracle.load_cfg` makes one"):
+        to_spec("R-56")

@@ -61,3 +61,14 @@ def test_networks_of_different_families_mix(names: list[str]) -> None:
     nets = [to_spec(load_cfg(name)) for name in names]
 
     assert list(Population.of(nets).specs()) == nets
+
+
+def test_candidates_count_from_both_ends() -> None:
+    nets = [to_spec(load_cfg(name)) for name in ("R-56", "R-110")]
+    population = Population.of(nets)
+
+    assert len(population) == 2
+    assert population.spec(-1) == nets[1]
+    for row in (2, -3):
+        with pytest.raises(IndexError):
+            population.spec(row)

@@ -65,6 +65,28 @@ def test_pycls_columns_are_pycls_figures(shared_data: Path) -> None:
         assert scores.params.tolist() == [int(row["params"]) for row in rows]
 
 
+def test_latencies_are_those_of_scores_to_the_last_digit() -> None:
+    specs = [to_spec(load_cfg(name)) for name in _NAMES]
+    for net in specs:
+        cost = score(net, ["t4", "pixel-4"], batch_size=3)
+        for few in ([net], specs * 4):
+            scores = score_many(few, ["t4", "pixel-4"], batch_size=3)
+            row = few.index(net)
+            assert {device: float(column[row]) for device, column in scores.latency_ms.items()} == cost.latency_ms
+
+
+def test_columns_cannot_be_changed() -> None:
+    scores = score_many(["R-56"], ["t4"])
+    for column in (scores.macs, scores.latency_ms["t4"]):
+        with pytest.raises(ValueError, match="read-only"):
+            column[0] = 1
+
+
+def test_an_unknown_word_is_named() -> None:
+    with pytest.raises(WorkloadError, match=r"batchsize=2: no field of a workload; did you mean batch_size\?"):
+        score_many(["R-56"], batchsize=2)
+
+
 def test_scores_are_plain_data_too() -> None:
     scores = score_many(["R-56", "R-110"], ["t4"], batch_size=2)
     plain = json.loads(json.dumps(scores.to_dict()))

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from oracle.config import load_cfg
+from oracle.config import cfg_from_dict, load_cfg
 from oracle.errors import DeviceError, OracleError, WorkloadError
 from oracle.query import rank, score
 from oracle.query.ranking import is_dominated
@@ -125,3 +125,15 @@ def test_networks_of_different_workloads_have_no_order() -> None:
     with pytest.raises(WorkloadError, match="batch_size: R-56 states 8, R-110 1; expected one workload for all"):
         rank(cfgs, ["t4"])
     assert len(rank(cfgs, ["t4"], batch_size=2).costs) == 2
+
+
+def test_the_order_of_equal_kernels_tells_no_networks_apart() -> None:
+    """Two cells of NAS-Bench-201 that are mirror images: the sums of their kernels' times differ in the last bit."""
+    skip, conv = "skip_connect", "nor_conv_3x3"
+    cells = ([skip, skip, conv, conv, skip, conv], [conv, skip, conv, conv, skip, skip])
+    nets = [cfg_from_dict({"MODEL": {"TYPE": "nasbench201"}, "NB201": {"OPS": ops}}) for ops in cells]
+    found = rank(nets, ["t4", "raspberry-pi-4"])
+    for device in found.devices:
+        first, second = (cost.latency_ms[device] for cost in found.costs)
+        assert first == second
+        assert found.dominated[device] == (False, False)

@@ -63,3 +63,18 @@ def test_what_has_no_knobs_says_so() -> None:
         knobs_of(load_cfg("R-56", ["MODEL.TYPE", "nasbench201"]))
     with pytest.raises(OracleError, match="a spec has no knobs"):
         knobs(NetSpec((), (3, 8, 8)), ["t4"])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [
+        ("R-56", {("layers", 50), ("layers", 62), ("resolution", 24), ("resolution", 40)}),
+        ("ResNet-101", {("layers", 50), ("layers", 152), ("width per group", 56), ("width per group", 72)}),
+        ("ResNeXt-50-32x4d", {("layers", 101), ("groups", 16), ("groups", 64), ("width per group", 2)}),
+    ],
+)
+def test_knobs_of_resnets_matter(name: str, steps: set[tuple[str, int]]) -> None:
+    cfg = load_cfg(name)
+    turns = list(turns_of(cfg, to_spec))
+    assert steps <= {(turn.knob.name, turn.after) for turn in turns}
+    assert all(turn.network != to_spec(cfg) for turn in turns)

@@ -94,6 +94,7 @@ def test_percent() -> None:
 
 def test_stated_figures_keep_their_digits() -> None:
     assert [stated(value, 1e12) for value in (82.6e12, 1979e12, 0.0485e12)] == ["82.6", "1979", "0.0485"]
+    assert [stated(value) for value in (1.5e-5, 1e-10, 3e15)] == ["1.5e-05", "1e-10", "3000000000000000"]
     assert stated(None) == MISSING
     assert stated(123456.7, digits=3) == "123457"
     assert lined_up(["1", "2.5*", "-"]) == ("1   ", "2.5*", "-   ")

@@ -9,7 +9,7 @@ from rich.console import Console, RenderableType
 from oracle.devices import load_device
 from oracle.report.grid import Column
 from oracle.report.notebook import tables_html
-from search.cli._sheets import Sheet, parts
+from oracle.report.sheets import Sheet, parts
 from search.cli._study_tables import record_tables, rerank_tables, trial_tables
 from search.study import Results, run_study, study_of
 

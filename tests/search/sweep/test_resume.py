@@ -135,6 +135,15 @@ def test_a_kill_between_merging_and_saying_so(tmp_path: Path, alone: SweepResult
     assert same(run(tmp_path, resume=True), alone)
 
 
+def test_a_damaged_result_is_made_again(tmp_path: Path, alone: SweepResult) -> None:
+    result = run(tmp_path)
+    assert same(result, alone)
+    _truncate(result.files[0])
+    with pytest.raises(OracleError, match="unfinished"):
+        run(tmp_path)
+    assert same(run(tmp_path, resume=True), alone)
+
+
 def test_another_sweep_in_the_directory_is_named(tmp_path: Path) -> None:
     interrupted(tmp_path)
     said = {}
