@@ -143,7 +143,8 @@ def _worst(misses: Mapping[str, Miss]) -> float:
 
 
 def _shown(miss: Miss) -> str:
-    return f"{miss.value:,.6g} ({miss.excess:.2%} off; expected {miss.expected})"
+    value = f"{miss.value:,.0f}" if miss.value >= 1e6 else f"{miss.value:,.6g}"
+    return f"{value} ({miss.excess:.2%} off; expected {miss.expected})"
 
 
 def counts_as_pycls(names: Iterable[str]) -> bool:

@@ -101,6 +101,8 @@ class Folder:
         except FileNotFoundError:
             self._refuse_strangers()
             return None
+        except NotADirectoryError:
+            raise OracleError(f"out={str(self.path)!r} is a file; expected a directory") from None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise OracleError(f"{file}: not the manifest of a sweep: {error}; choose another directory") from None
         return dict(found)

@@ -111,7 +111,7 @@ def test_an_explanation_tells_who_rejected_how_many_and_by_how_much() -> None:
         "0 of 1,000 candidates are feasible",
         "REGNET.NUM_STAGES rejects 997",
         "CX.LATENCY_MS.t4 rejects 2; nearest is 2.2 (10.00% off; expected 1 to 2)",
-        "CX.FLOPS rejects 2; nearest is 4.04e+08 (1.00% off; expected at most 400,000,000)",
+        "CX.FLOPS rejects 2; nearest is 404,000,000 (1.00% off; expected at most 400,000,000)",
         "closest candidate: CX.LATENCY_MS.t4 2.2 (10.00% off; expected 1 to 2)",
     ]
     assert tally.closest == {"CX.LATENCY_MS.t4": Miss((2.2 - 2) / 2, 2.2, "1 to 2")}
