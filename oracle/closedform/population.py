@@ -17,6 +17,7 @@ from oracle.closedform.memory import ChainMemory
 from oracle.closedform.places import Place
 from oracle.closedform.store import TemplateStore
 from oracle.closedform.template import SUMS, Format
+from oracle.errors import OracleError
 from oracle.families.population import CellArray, Population, Rows, taken
 from oracle.spec import Workload
 
@@ -73,6 +74,20 @@ def cost_population(
     Raises:
         OracleError: a cell that cannot be traced, or numbers beyond 62 bits.
     """
+    if workload.training:
+        return _costs(store, _present(population), workload, devices)
+    try:
+        return _costs(store, population, workload, devices)
+    except OracleError:  # perhaps about a cell that no candidate has
+        there = _present(population)
+        if there is population:
+            raise
+        return _costs(store, there, workload, devices)
+
+
+def _costs(
+    store: TemplateStore, population: Population, workload: Workload, devices: Sequence[Place]
+) -> PopulationCosts:
     totals = _Totals(population.size, len(devices), workload.training)
     walked = _walk(store, population, workload, devices)
     if not workload.training:
@@ -92,7 +107,7 @@ def _walk(
     image = Format.image("float32", rank, workload.layout)
     handed = Boundary(population.size, (workload.batch_size, *population.input_shape), image)
     for place, groups in enumerate(_places(population, workload)):
-        asked = [(_present(group) if workload.training else group, place == 0) for group in groups]
+        asked = [(group, place == 0) for group in groups]
         while asked:
             group, first = asked.pop(0)
             for chosen, entering, form in list(handed.at(group.rows)):
@@ -109,10 +124,15 @@ def _walk(
                         _leave(handed, group, positions, piece)
 
 
-def _present(group: CellArray) -> CellArray:
-    """The cells of a group that are there, in candidates where they are repeated at least once."""
-    there = np.flatnonzero(group.counts)
-    return group if len(there) == len(group.rows) else group.at(Rows(there), group.rows[there])
+def _present(population: Population) -> Population:
+    """The cells that are there, repeated at least once; the same population where all are."""
+
+    def kept(group: CellArray) -> CellArray:
+        there = np.flatnonzero(group.counts)
+        return group if len(there) == len(group.rows) else group.at(Rows(there), group.rows[there])
+
+    places = tuple(tuple(map(kept, place)) for place in population.places)
+    return population if places == population.places else replace(population, places=places)
 
 
 def _leave(handed: Boundary, group: CellArray, positions: Ints, piece: Piece) -> None:

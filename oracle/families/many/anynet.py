@@ -83,7 +83,8 @@ def _add_stage(chain: ChainBuilder, rows: Rows, kind: str, stage: StageRows, nam
     more = np.broadcast_to(stage.depth - 1, size)
     several = np.flatnonzero(more)
     # Where most have others, to carry along the few without is faster; no check below may be about those.
-    if 2 * len(several) < size or np.any(rows[f"{names.section}.SE_R"] > 1):
+    ratio = rows[f"{names.section}.SE_R"]
+    if 2 * len(several) < size or not np.all((ratio >= 0) & (ratio <= 1)):
         chosen = Positions(several)
         at, width, more = at[several], chosen.of(width), more[several]
         inner = {name: chosen.of(value) for name, value in inner.items()}

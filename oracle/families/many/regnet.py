@@ -88,6 +88,7 @@ def level_counts(depth: Any, w0: Any, wa: Any, wm: Any) -> Ints:
 
 def stage_table(depth: Any, w0: Any, wa: Any, wm: Any) -> StageTable:
     """The stages of n RegNets, from columns that obey the rules of `oracle.families.regnet.to_spec`."""
+    wa = wa + 0.0  # a slope of -0.0 would send crossings to the other infinity
     levels = level_counts(depth, w0, wa, wm)
     odd = (levels > _FEW_LEVELS) | ((wa < w0 * _FLAT) & (wa > 0))
     if odd.any():

@@ -143,3 +143,14 @@ def test_scaled_networks_keep_the_rule_about_stages() -> None:
     assert kept.tolist() == [0, 1]
     assert rejected == {"REGNET.NUM_STAGES": 1}
     assert population.size == 2
+
+
+def test_a_slope_of_minus_zero_is_flat(agree: Callable[..., Any]) -> None:
+    base = {"MODEL": {"TYPE": "regnet"}, "REGNET": {"W0": 16, "DEPTH": 5, "WM": 2.0}}
+    agree(base, [{"REGNET.WA": -0.0}, {"REGNET.WA": 20.0}])
+
+
+@pytest.mark.parametrize("ratio", [-0.01, 0.25, 2.0**17])
+def test_repetitions_that_are_not_there_are_not_to_blame(agree: Callable[..., Any], ratio: float) -> None:
+    base = {"MODEL": {"TYPE": "regnet"}, "REGNET": {"SE_ON": True, "W0": 56, "WA": 0.0}}
+    agree(base, [{"REGNET.DEPTH": depth, "REGNET.SE_R": ratio} for depth in (1, 2, 2)])
