@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,48 +11,20 @@ from numpy.typing import NDArray
 
 from oracle.closedform.boundary import Boundary, alike
 from oracle.closedform.cells import Piece, cost_cells
-from oracle.closedform.evaluate import CellCosts
 from oracle.closedform.inputs import CellInputs
-from oracle.closedform.memory import ChainMemory
 from oracle.closedform.places import Place
 from oracle.closedform.store import TemplateStore
-from oracle.closedform.template import SUMS, Format
+from oracle.closedform.template import Format
+from oracle.closedform.totals import PopulationCosts, Segment, Totals
 from oracle.errors import OracleError
 from oracle.families.population import CellArray, Population, Rows, taken
 from oracle.spec import Workload
 
-__all__ = ["PopulationCosts", "cost_population"]
+__all__ = ["cost_population"]
 
 Ints = NDArray[np.int64]
 
 _LOSS = "cross_entropy"
-
-# Sums that most cells have in common with another: added up by what they have beyond it.
-_BEYOND = {"pycls_macs": "macs", "pycls_activations": "activations"}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PopulationCosts:
-    """One entry per candidate; `latency_s` has a row per device, in their order."""
-
-    macs: Ints
-    flops: Ints
-    traffic_bytes: Ints
-    params: Ints
-    activations: Ints
-    pycls_macs: Ints
-    pycls_activations: Ints
-    peak_memory_bytes: Ints
-    latency_s: NDArray[np.float64]
-    unknown: tuple[str, ...]
-
-
-class _Segment(NamedTuple):
-    """Equal cells of some candidates: `rows` ascending within a piece, `counts` how often each."""
-
-    rows: Ints
-    counts: Ints
-    costs: CellCosts
 
 
 class _Situation(NamedTuple):
@@ -88,7 +60,7 @@ def cost_population(
 def _costs(
     store: TemplateStore, population: Population, workload: Workload, devices: Sequence[Place]
 ) -> PopulationCosts:
-    totals = _Totals(population.size, len(devices), workload.training)
+    totals = Totals(population.size, len(devices), workload.training)
     walked = _walk(store, population, workload, devices)
     if not workload.training:
         for situation in walked:
@@ -164,7 +136,7 @@ def _at(dims: tuple[Any, ...], where: Ints, count: int) -> tuple[Any, ...]:
 
 def _backwards(
     store: TemplateStore, situations: list[_Situation], size: int, workload: Workload, devices: Sequence[Place]
-) -> Iterator[_Segment]:
+) -> Iterator[Segment]:
     """From the last cell to the first, each with the gradient that the next hands back."""
     forms: list[Format | None] = [None]
     given = np.zeros(size, dtype=np.int64)  # index into forms: what comes from behind; None: like the output
@@ -187,21 +159,21 @@ def _run_backwards(
     gradient: Format | None,
     workload: Workload,
     devices: Sequence[Place],
-) -> Iterator[tuple[_Segment, Format | None]]:
+) -> Iterator[tuple[Segment, Format | None]]:
     """Runs of equal cells from their last one on, and the format of the gradient that leaves each segment.
 
     The last of a run gets the gradient from behind; what it hands to the one before may be the usual one.
     """
     piece = situation.piece
     if gradient is None or gradient == piece.output:
-        yield _Segment(situation.group.rows[situation.positions], counts, piece.costs), piece.input_gradient
+        yield Segment(situation.group.rows[situation.positions], counts, piece.costs), piece.input_gradient
         return
     inputs = _inputs(situation.group, situation.positions, situation.dims, situation.form, situation.first, gradient)
     for recosted in cost_cells(store, inputs, len(situation.positions), workload, devices):
         where, leaving = recosted.where, recosted.input_gradient
         rows, left = situation.group.rows[situation.positions[where]], counts[where]
         settled = leaving == gradient
-        yield _Segment(rows, left if settled else np.ones_like(left), recosted.costs), leaving
+        yield Segment(rows, left if settled else np.ones_like(left), recosted.costs), leaving
         more = np.flatnonzero(left > 1)
         if len(more) and not settled:
             yield from _run_backwards(store, _part(situation, where[more]), left[more] - 1, leaving, workload, devices)
@@ -214,10 +186,10 @@ def _part(situation: _Situation, inside: Ints) -> _Situation:
     return situation._replace(positions=situation.positions[inside], dims=dims, piece=piece)
 
 
-def _whole(situation: _Situation) -> _Segment:
+def _whole(situation: _Situation) -> Segment:
     group = situation.group
     rows, counts = (taken(column, situation.positions, len(group.rows)) for column in (group.rows, group.counts))
-    return _Segment(rows, counts, situation.piece.costs)
+    return Segment(rows, counts, situation.piece.costs)
 
 
 def _inputs(
@@ -230,8 +202,8 @@ def _inputs(
 ) -> CellInputs:
     if len(positions) == len(group.rows):  # ascending, so all of them: no copies, and equal columns stay one array
         return CellInputs(group.kind, group.params, dims, form, gradient, first)
-    taken = Rows(positions)
-    params = tuple((name, taken.of(value)) for name, value in group.params)
+    chosen = Rows(positions)
+    params = tuple((name, chosen.of(value)) for name, value in group.params)
     return CellInputs(group.kind, params, dims, form, gradient, first)
 
 
@@ -240,35 +212,3 @@ def _places(population: Population, workload: Workload) -> Iterator[tuple[CellAr
     if workload.training:
         rows = np.arange(population.size)
         yield (CellArray(_LOSS, (), rows, np.ones(population.size, dtype=np.int64)),)
-
-
-class _Totals:
-    """Sums over the cells of each candidate, and the peak of their chain."""
-
-    def __init__(self, size: int, devices: int, training: bool) -> None:
-        self._sums: dict[str, Ints] = {name: np.zeros(size, dtype=np.int64) for name in SUMS}
-        self._latency = np.zeros((devices, size))
-        self._memory = ChainMemory(size, training)
-
-    def add(self, segment: _Segment) -> None:
-        """Add a segment; segments come from the first cell to the last."""
-        rows, counts, costs = segment
-        everyone = slice(None) if len(rows) == self._latency.shape[1] else rows
-        once = counts.min(initial=1) == counts.max(initial=1) == 1
-        shares: dict[str, Any] = dict(zip(SUMS, costs.sums, strict=True))
-        for name, base in _BEYOND.items():
-            shares[name] = None if shares[name] is shares[base] else shares[name] - shares[base]
-        totals = [*self._sums.values(), *self._latency]
-        for total, found in zip(totals, [*shares.values(), *costs.latency_s], strict=True):
-            if found is not None:
-                total[everyone] += found if once else counts * found
-        self._memory.add(everyone, counts, costs.memory)
-
-    def result(self) -> PopulationCosts:
-        """The costs."""
-        fields: dict[str, Any] = dict(self._sums)
-        for name, base in _BEYOND.items():
-            fields[name] = fields[name] + fields[base]
-        return PopulationCosts(
-            **fields, peak_memory_bytes=self._memory.peak_bytes(), latency_s=self._latency, unknown=()
-        )

@@ -15,10 +15,10 @@ from oracle.closedform.cells import templates_for
 from oracle.closedform.evaluate import LIMIT
 from oracle.closedform.inputs import CellInputs, split_params
 from oracle.closedform.places import Place
-from oracle.closedform.population import PopulationCosts
 from oracle.closedform.scalar import Priced, scalar_function
 from oracle.closedform.store import TemplateStore
 from oracle.closedform.template import SUMS, Format, Template
+from oracle.closedform.totals import PopulationCosts
 from oracle.errors import OracleError
 from oracle.spec import CellSpec, NetSpec, Workload
 
