@@ -214,7 +214,7 @@ def test_parquet_without_pyarrow_says_what_to_install(tmp_path: Path, monkeypatc
         ({"workers": 0}, "workers=0: expected at least 1"),
         ({"formats": ("json",)}, "formats='json': expected csv or parquet"),
         ({"formats": ()}, "expected csv or parquet"),
-        ({"batch": 3}, "batch=3: expected a field of Workload"),
+        ({"batch": 3}, "batch=3: no field of a workload; did you mean batch_size?"),
         ({"dtype": "fp16"}, "dtype='fp16': expected one of"),
         ({"devices": ["t5"]}, "device='t5' is unknown"),
         ({"space": "regnet"}, "no file and no shipped config called 'regnet'"),
