@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -101,7 +100,7 @@ def _fits(candidate: Candidate) -> tuple[list[Fit], list[str]]:
     """The largest batches, and why some are missing."""
     from oracle.query import fit
 
-    words = {name: word for name, word in asdict(candidate.workload).items() if name not in ("batch_size", "mode")}
+    words = {name: word for name, word in candidate.workload.to_dict().items() if name not in ("batch_size", "mode")}
     sized = [device for device in candidate.devices if device.memory is not None]
     missing = [f"{device.name} states no memory size." for device in candidate.devices if device not in sized]
     found: list[Fit] = []

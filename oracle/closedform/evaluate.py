@@ -16,7 +16,6 @@ from oracle.closedform.places import Fitted, Place
 from oracle.closedform.template import Template
 from oracle.counting.memory import CellMemory
 from oracle.errors import OracleError
-from oracle.families.population import Rows
 from oracle.roofline import total_seconds
 
 __all__ = ["LIMIT", "CellCosts", "covered", "evaluate"]
@@ -45,7 +44,7 @@ class CellCosts(NamedTuple):
 
     def taken(self, take: Ints) -> CellCosts:
         """The costs at some positions, in that order."""
-        return self.mapped(Rows(take).of)
+        return self.mapped(lambda value: value.take(take) if isinstance(value, np.ndarray) else value)
 
     def mapped(self, function: Callable[..., Any], *others: CellCosts) -> CellCosts:
         """The costs with a function applied to each field, of these and of others side by side.
@@ -145,7 +144,7 @@ class _Asked:
         self.spans = [columns.spans[number] for number in self._places]
 
     def symbol(self, index: int) -> Any:
-        """The values of a symbol."""
+        """The values of a symbol; what all rows share is a plain int, so that it is computed once and not per row."""
         low, high = self.spans[index]
         return low if low == high else self._columns.values[self._places[index]]
 
@@ -156,12 +155,11 @@ class _Asked:
         return self._columns.distinct(part.columns)
 
     def arguments(self, found: Distinct | None) -> list[Any]:
-        """Values of the symbols; what all rows share is a plain int, so that it is computed once and not per row."""
-        values: Any = self._columns.values
-        return [
-            low if low == high else values[number] if found is None else values[number].take(found.first)
-            for number, (low, high) in zip(self._places, self.spans, strict=True)
-        ]
+        """The values of all symbols, in the distinct rows that were found."""
+        values = [self.symbol(index) for index in range(len(self._places))]
+        if found is None:
+            return values
+        return [value.take(found.first) if isinstance(value, np.ndarray) else value for value in values]
 
 
 def _check_size(template: Template, asked: _Asked) -> None:

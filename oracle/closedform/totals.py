@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from oracle.closedform.evaluate import CellCosts
 from oracle.closedform.memory import ChainMemory
 from oracle.closedform.template import SUMS
+from oracle.families.population import index_of
 
 __all__ = ["PopulationCosts", "Segment", "Totals"]
 
@@ -55,7 +56,7 @@ class Totals:
     def add(self, segment: Segment) -> None:
         """Add a segment; segments come from the first cell to the last."""
         rows, counts, costs = segment
-        everyone = slice(None) if len(rows) == self._latency.shape[1] else rows
+        index = index_of(rows, self._latency.shape[1])
         once = counts.min(initial=1) == counts.max(initial=1) == 1
         shares: dict[str, Any] = dict(zip(SUMS, costs.sums, strict=True))
         for name, base in _BEYOND.items():
@@ -63,8 +64,8 @@ class Totals:
         totals = [*self._sums.values(), *self._latency]
         for total, found in zip(totals, [*shares.values(), *costs.latency_s], strict=True):
             if found is not None:
-                total[everyone] += found if once else counts * found
-        self._memory.add(everyone, counts, costs.memory)
+                total[index] += found if once else counts * found
+        self._memory.add(index, counts, costs.memory)
 
     def result(self) -> PopulationCosts:
         """The costs."""

@@ -25,6 +25,7 @@ __all__ = [
     "COST_KEYS",
     "CfgNode",
     "cfg_from_dict",
+    "cost_values",
     "default_cfg",
     "list_networks",
     "load_cfg",
@@ -92,6 +93,11 @@ def _merged(layered: Iterable[tuple[Any, str]], family: str) -> CfgNode:
 
 COST_KEYS = ("BATCH_SIZE", "DTYPE", "MODE", "RUNTIME", "LAYOUT")
 """Keys of the COST section that are fields of a workload, whose names are the same in lower case."""
+
+
+def cost_values(workload: Workload) -> dict[str, Any]:
+    """Those keys with the values that state a workload."""
+    return {name: getattr(workload, name.lower()) for name in COST_KEYS}
 
 
 def workload_of(cfg: CfgNode, **changes: Any) -> Workload:

@@ -16,7 +16,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from oracle.families.population import Ints, Population
+from oracle.families.population import Ints, Population, index_of
 from oracle.spec import NetSpec, Scalar
 
 __all__ = ["Fingerprints", "Seen", "fingerprint", "fingerprints", "first_of_each"]
@@ -41,7 +41,7 @@ def fingerprints(population: Population) -> Fingerprints:
     sums = [_running_sums(longest + 1, lane) for lane in _LANES]
     reached = np.zeros((2, population.size), dtype=np.uint64)  # their running sums so far
     for group in (group for place in population.places for group in place):
-        rows = slice(None) if len(group.rows) == population.size else group.rows
+        rows = index_of(group.rows, population.size)
         done[rows] += group.counts
         for lane in _LANES:
             after = sums[lane].take(done[rows])

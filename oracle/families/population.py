@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from oracle.spec import CellSpec, NetSpec, Scalar
 
-__all__ = ["CellArray", "Population", "Rows", "taken"]
+__all__ = ["CellArray", "Population", "Rows", "index_of", "taken"]
 
 Ints = NDArray[np.int64]
 
@@ -151,6 +151,11 @@ class Rows:
 def taken(value: Any, positions: Ints, size: int) -> Any:
     """The entries at some ascending positions of a column of `size`; a plain value stays what it is."""
     return value.take(positions) if isinstance(value, np.ndarray) and len(positions) < size else value
+
+
+def index_of(rows: Ints, size: int) -> Ints | slice:
+    """Ascending positions in a column of `size` as an index of it: where they are all a slice, which copies nothing."""
+    return slice(None) if len(rows) == size else rows
 
 
 def _slice(group: CellArray, start: int, stop: int) -> CellArray:

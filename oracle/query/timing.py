@@ -200,7 +200,7 @@ def _kernel_costs(columns: Columns, timing: Timing | None) -> tuple[KernelCost, 
     if timing is None:
         nan = math.nan
         return tuple(_kernel_cost(kernel, _shape(columns, kernel), nan, nan, nan, "", nan) for kernel in kernels)
-    total = float(timing.total_s.sum()) + timing.call_s
+    total = timing.sum_s
     times = zip(
         kernels,
         timing.total_s.tolist(),

@@ -59,7 +59,7 @@ def fit_rows(fits: Sequence[Fit]) -> list[dict[str, Any]]:
         {
             "network": item.network,
             "device": item.device,
-            **asdict(item.workload),
+            **item.workload.to_dict(),
             "batch_size": item.batch_size,
             "peak_memory_bytes": item.peak_memory_bytes or None,
             "next_batch_size": item.next_batch_size,
@@ -132,7 +132,7 @@ def knob_rows(found: Sensitivity, by: str) -> list[dict[str, Any]]:
         {
             "network": found.name,
             "device": device,
-            **asdict(found.workload),
+            **found.workload.to_dict(),
             **_step(effect),
             "latency_ms": found.latency_ms[device],
             "delta_latency_ms": effect.delta_latency_ms[device],
@@ -148,7 +148,7 @@ def knob_data(found: Sensitivity, by: str) -> dict[str, Any]:
     """A sensitivity for JSON."""
     return {
         "network": found.name,
-        "workload": asdict(found.workload),
+        "workload": found.workload.to_dict(),
         "macs": found.macs,
         "flops": found.flops,
         "traffic_bytes": found.traffic_bytes,
@@ -175,7 +175,7 @@ def comparison_rows(found: Comparison) -> list[dict[str, Any]]:
             "network": case.network,
             "family": case.family,
             "device": found.device,
-            **asdict(case.workload),
+            **case.workload.to_dict(),
             "macs": case.macs,
             "accuracy": case.accuracy,
             "measured_ms": case.measured_ms,
@@ -203,7 +203,7 @@ def _step(effect: Effect) -> dict[str, Any]:
 
 
 def _row(cost: Cost, device: str | None) -> dict[str, Any]:
-    workload = asdict(cost.workload)
+    workload = cost.workload.to_dict()
     time = cost.times[device] if device else None
     low, high = (time and time.interval_ms) or (None, None)
     shares = time.bound_share if time else {}

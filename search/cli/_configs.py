@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from oracle.config import COST_KEYS, to_yaml
+from oracle.config import cost_values, to_yaml
 from oracle.devices import load_device
 from oracle.errors import DeviceError, OracleError
 from oracle.report.export import write_text
@@ -49,7 +49,7 @@ def _values(manifest: Manifest, row: Mapping[str, Any], keys: Iterable[str]) -> 
         **{key: row[key] for key in keys},
         "OPTIM.OPTIMIZER": workload.optimizer,
         "COST.NAME": "",  # the file's
-        **{f"COST.{name}": getattr(workload, name.lower()) for name in COST_KEYS},
+        **{f"COST.{name}": value for name, value in cost_values(workload).items()},
         "COST.DEVICES": [device.name for device in manifest.devices if device.name not in foreign],
     }
 

@@ -122,9 +122,9 @@ def sweep_tables(result: SweepResult, wanted: int | None = None) -> list[Rendera
         lines.append(f"{surplus:,} more are feasible and were left out, as {result.count:,} were wanted")
     if wanted and result.count < wanted:
         lines.append(f"fewer than {wanted:,}: the stream of {tally.drawn:,} has ended; --samples draws more")
-    if result.in_order and wanted and tally.drawn < result.members:
+    if wanted and result.grid and tally.drawn < result.grid:
         lines.append(
-            f"a grid is gone through in order, its last key fastest: these are the first of {result.members:,}; "
+            f"a grid is gone through in order, its last key fastest: these are the first of {result.grid:,}; "
             f"--samples {tally.drawn} draws from all of it at random"
         )
     if tally.overlaps:

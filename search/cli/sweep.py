@@ -81,8 +81,7 @@ def nothing_feasible(out: str, tally: Tally, why: Mapping[str, str]) -> list[str
     """
     from search.space.limits import OVERLAP, PYCLS, counts_as_pycls
 
-    total, *reasons = tally.explain().splitlines()
-    reasons = [f"{line}; {why[key]}" if (key := line.split()[0]) in why else line for line in reasons]
+    total, *reasons = tally.explain(why).splitlines()
     notes = [OVERLAP] * tally.overlaps + [PYCLS] * counts_as_pycls(tally.rejected)
     lines = [f"{out}: {total}; what rejects most stands first", *reasons, *notes]
     return [lines[0], *(part for line in lines[1:] for part in wrap(line, _WIDTH, subsequent_indent="  "))]

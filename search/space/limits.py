@@ -121,13 +121,19 @@ class Tally:
         """Whether some candidates are counted by more than one reason."""
         return self.feasible + sum(self.rejected.values()) > self.drawn
 
-    def explain(self) -> str:
-        """A line on the whole, and one on each reason, the most frequent first, or missed furthest by the nearest."""
+    def explain(self, why: Mapping[str, str] | None = None) -> str:
+        """A line on the whole, and one on each reason, the most frequent first, or missed furthest by the nearest.
+
+        Args:
+            why: reason -> what more there is to say of it.
+        """
         lines = [f"{self.feasible:,} of {self.drawn:,} candidates are feasible"]
         for name, count in sorted(self.rejected.items(), key=lambda item: (-item[1], -self._missed_by(item[0]))):
             line = f"{name} rejects {count:,}"
             if name in self.nearest:
                 line += f"; nearest is {_shown(self.nearest[name])}"
+            if why and name in why:
+                line += f"; {why[name]}"
             lines.append(line)
         if self.closest and not self.feasible:
             misses = ", ".join(f"{name} {_shown(miss)}" for name, miss in self.closest.items())

@@ -13,7 +13,7 @@ from optuna import Study
 
 from oracle._resources import find_config
 from oracle.calibration import Calibration
-from oracle.config import COST_KEYS, cfg_from_dict, to_yaml
+from oracle.config import cfg_from_dict, cost_values, to_yaml
 from oracle.devices import Device
 from oracle.errors import OracleError
 from oracle.families import to_spec
@@ -153,7 +153,7 @@ class Results:
             return to_yaml(self._cfg(record))
         workload = self.plan.workload
         optimizer = {"OPTIM.OPTIMIZER": workload.optimizer} if workload.training else {}
-        cost = {name: getattr(workload, name.lower()) for name in COST_KEYS}
+        cost = cost_values(workload)
         model = "" if self.plan.model == "roofline" else f"# Its latencies are by `--model {self.plan.model}`.\n"
         return (
             f"# Trial {record.number} of study {self.plan.name}. COST is the workload that its costs are for, "

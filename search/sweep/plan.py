@@ -59,7 +59,7 @@ def identity(plan: Plan) -> dict[str, Any]:
     sources = {"oracle": oracle.__version__, "torch": _version("torch"), "formulas": fingerprint()[:16]}
     data = {
         "space": {"SETUP": plan.space.setup},
-        "workload": asdict(plan.workload),
+        "workload": plan.workload.to_dict(),
         "devices": {device.name: asdict(device) for device in plan.devices},
         "wanted": plan.wanted,
         "formats": list(plan.formats),

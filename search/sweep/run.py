@@ -48,8 +48,7 @@ class SweepResult:
         devices: names.
         workload: what every number is for.
         trust: device name -> how far to trust its latencies; nothing where they are bounds.
-        in_order: whether the stream goes through all members of the space, in order.
-        members: length of the stream.
+        grid: members of a space that was gone through in order; None where they were drawn.
     """
 
     directory: Path
@@ -59,8 +58,7 @@ class SweepResult:
     devices: tuple[str, ...]
     workload: Workload
     trust: Mapping[str, Trust]
-    in_order: bool
-    members: int
+    grid: int | None
 
     def _repr_html_(self) -> str:
         return html_by("_tables.sweep_tables", self)
@@ -248,5 +246,5 @@ def _result(plan: Plan, folder: Folder, sums: Sums) -> SweepResult:
     files = tuple(folder.result(suffix) for suffix in plan.formats)
     names = tuple(device.name for device in plan.devices)
     trust = fitted_places(plan.devices, plan.workload, plan.model, plan.own)[1]
-    about = plan.workload, trust, plan.space.enumerated, plan.space.length
-    return SweepResult(folder.path, files, sums.found, sums.tally, names, *about)
+    grid = plan.space.size if plan.space.enumerated else None
+    return SweepResult(folder.path, files, sums.found, sums.tally, names, plan.workload, trust, grid)

@@ -3,7 +3,7 @@
     python -m tests.benchmarks.members [--members 300] [--seed 0] [FAMILY ...] [space:NAME ...]
 
 Members come in groups of three that share a random workload, because arrays answer for populations; every integer of
-`Scores`, and the latency on one device to 1e-9. Exit code 1 on a difference.
+`Scores`, and the latency on one device to 1e-12. Exit code 1 on a difference.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def differences(members: Members, workload: Workload) -> Iterator[str]:
             got = {name: int(getattr(found, name)[row]) for name in FIELDS}
             if got != expected:
                 yield f"{label} {_unequal(got, expected)} under {workload}: {net}"
-            if not np.isclose(found.latency_ms[DEVICE][row], cells.latency_ms[DEVICE], rtol=1e-9, atol=0):
+            if not np.isclose(found.latency_ms[DEVICE][row], cells.latency_ms[DEVICE], rtol=1e-12, atol=0):
                 yield f"{label} latency {found.latency_ms[DEVICE][row]} {cells.latency_ms[DEVICE]}, {workload}: {net}"
         traced = _whole(net, workload)
         if traced != expected:

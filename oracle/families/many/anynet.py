@@ -12,7 +12,7 @@ from oracle.families._stages import Names
 from oracle.families.anynet import BLOCKS, NAMES, STEM_STRIDES
 from oracle.families.many.chain import ChainBuilder, StageRows, replaced
 from oracle.families.many.rows import Ints, Rows
-from oracle.families.population import Population, taken
+from oracle.families.population import Population, index_of, taken
 from oracle.families.population import Rows as Positions
 
 __all__ = ["COLUMNS", "assemble", "population"]
@@ -45,7 +45,7 @@ def assemble(rows: Rows, stages: list[StageRows], names: Names) -> Population:
     stages = [_checked(rows, stage, names) for stage in stages]
     blocks = np.zeros(rows.size)
     for stage in stages:
-        blocks[slice(None) if len(stage.at) == rows.size else stage.at] += stage.depth
+        blocks[index_of(stage.at, rows.size)] += stage.depth
     rows.sound(names.depth, blocks, blocks <= MAX_BLOCKS, 1)
     stem = choice(f"{section}.STEM_TYPE", rows.cfg[section].STEM_TYPE, STEM_STRIDES)
     stem_w = rows.integer(f"{section}.STEM_W")

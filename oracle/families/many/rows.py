@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oracle.families._checks import MAX_IMAGE, MAX_WIDTH
+from oracle.families.population import index_of
 
 __all__ = ["Rows"]
 
@@ -93,7 +94,7 @@ class Rows:
         image = self.integer(key, high=MAX_IMAGE)
         total = np.ones(self.size)
         for at, stride in strides:
-            rows = slice(None) if len(at) == self.size else at
+            rows = index_of(at, self.size)
             total[rows] = np.minimum(total[rows] * stride, 2.0 * MAX_IMAGE)  # beyond any image, far from overflow
         self.sound(key, total, total <= image, 1)
         return image

@@ -46,7 +46,7 @@ def assert_equal(nets: list[NetSpec], workload: Workload) -> None:
             }
             assert found == {name: getattr(expected, name) for name in found}, net
             latency_ms = steady(costs.latency_s[0, row]) * 1e3
-            assert latency_ms == pytest.approx(expected.latency_ms["rtx-4090"], rel=1e-9)
+            assert latency_ms == pytest.approx(expected.latency_ms["rtx-4090"], rel=1e-12)
 
 
 @settings(max_examples=40)
