@@ -1,19 +1,21 @@
 """What does this network cost on that device, before it is trained or deployed?
 
 Every name below is loaded on first use, so that `import oracle` costs next to nothing and a command that
-needs no network never waits for torch.
+needs no network never waits for torch. `oracle.search` asks which network to take.
 """
 
 from __future__ import annotations
 
-import importlib
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING
 
+from oracle._lazy import lazy
+
 if TYPE_CHECKING:
+    from oracle import search
     from oracle.build import build, initialise
-    from oracle.config import default_cfg, list_networks, load_cfg, workload_of
+    from oracle.calibration import Calibration, load_calibration, save_calibration
+    from oracle.cells import register_cell
+    from oracle.config import cfg_from_dict, default_cfg, list_networks, load_cfg, workload_of
     from oracle.counting.flops import Work, register_flops
     from oracle.devices import Device, list_devices, load_device
     from oracle.errors import (
@@ -26,25 +28,48 @@ if TYPE_CHECKING:
         WorkloadError,
     )
     from oracle.families import to_spec
-    from oracle.measure import measure
-    from oracle.query import Cost, Fit, Ranking, Scores, calibrate, fit, profile, rank, score, score_many
+    from oracle.measure import Measurement, measure
+    from oracle.query import (
+        Comparison,
+        Cost,
+        DeviceTime,
+        Fit,
+        KernelCost,
+        Ranking,
+        Scores,
+        Sensitivity,
+        calibrate,
+        compare,
+        fit,
+        knobs,
+        profile,
+        rank,
+        score,
+        score_many,
+    )
     from oracle.report.frames import to_pandas, to_polars
     from oracle.spec import CellSpec, NetSpec, Workload
 
     __version__: str
 
 __all__ = [
+    "Calibration",
     "CellSpec",
+    "Comparison",
     "ConfigError",
     "Cost",
     "Device",
     "DeviceError",
+    "DeviceTime",
     "Fit",
+    "KernelCost",
+    "Measurement",
     "MissingDependencyError",
     "NetSpec",
     "OracleError",
     "Ranking",
     "Scores",
+    "Sensitivity",
     "TraceError",
     "UnknownOperatorError",
     "Work",
@@ -52,84 +77,86 @@ __all__ = [
     "WorkloadError",
     "build",
     "calibrate",
+    "cfg_from_dict",
+    "compare",
     "default_cfg",
     "fit",
     "initialise",
+    "knobs",
     "list_devices",
     "list_networks",
+    "load_calibration",
     "load_cfg",
     "load_device",
     "measure",
     "profile",
     "rank",
+    "register_cell",
     "register_flops",
+    "save_calibration",
     "score",
     "score_many",
+    "search",
     "to_pandas",
     "to_polars",
     "to_spec",
     "workload_of",
 ]
 
-# The imports above once more, for the interpreter.
-_ROOMS = {
-    "oracle.build": ("build", "initialise"),
-    "oracle.config": ("default_cfg", "list_networks", "load_cfg", "workload_of"),
-    "oracle.counting.flops": ("Work", "register_flops"),
-    "oracle.devices": ("Device", "list_devices", "load_device"),
-    "oracle.errors": (
-        "ConfigError",
-        "DeviceError",
-        "MissingDependencyError",
-        "OracleError",
-        "TraceError",
-        "UnknownOperatorError",
-        "WorkloadError",
-    ),
-    "oracle.families": ("to_spec",),
-    "oracle.measure": ("measure",),
-    "oracle.query": ("Cost", "Fit", "Ranking", "Scores", "calibrate", "fit", "profile", "rank", "score", "score_many"),
-    "oracle.report.frames": ("to_pandas", "to_polars"),
-    "oracle.spec": ("CellSpec", "NetSpec", "Workload"),
-}
-_HOME = {name: room for room, names in _ROOMS.items() for name in names}
-
-
-class _Package(ModuleType):
-    """Keeps a public name from being replaced by the submodule of the same name.
-
-    Python binds a submodule to its package once it is imported: without this, `oracle.build` would be the
-    function or the module depending on who imported what before.
-    """
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if not (name in _HOME and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package
-
 
 def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
+    from oracle._versions import version_of
 
-    try:
-        return version("nas-cost-oracle")
-    except PackageNotFoundError:  # a source tree that was never installed
-        return "0+unknown"
+    return version_of("nas-cost-oracle", "0+unknown")  # a source tree that was never installed has none
 
 
-if not TYPE_CHECKING:  # a type checker that saw it would accept every misspelt name
+def _search() -> object:
+    from importlib import import_module
 
-    def __getattr__(name: str) -> object:
-        if name == "__version__":
-            return _version()
-        if name not in _HOME:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = getattr(importlib.import_module(_HOME[name]), name)
-        globals()[name] = value  # asked once, an ordinary attribute from then on
-        return value
+    return import_module("oracle.search")  # the room after all others: by name, as no room knows one that follows
 
 
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, "__version__"})
+# The imports above once more, for the interpreter.
+lazy(
+    __name__,
+    {
+        "oracle.build": ("build", "initialise"),
+        "oracle.calibration": ("Calibration", "load_calibration", "save_calibration"),
+        "oracle.cells": ("register_cell",),
+        "oracle.config": ("cfg_from_dict", "default_cfg", "list_networks", "load_cfg", "workload_of"),
+        "oracle.counting.flops": ("Work", "register_flops"),
+        "oracle.devices": ("Device", "list_devices", "load_device"),
+        "oracle.errors": (
+            "ConfigError",
+            "DeviceError",
+            "MissingDependencyError",
+            "OracleError",
+            "TraceError",
+            "UnknownOperatorError",
+            "WorkloadError",
+        ),
+        "oracle.families": ("to_spec",),
+        "oracle.measure": ("Measurement", "measure"),
+        "oracle.query": (
+            "Comparison",
+            "Cost",
+            "DeviceTime",
+            "Fit",
+            "KernelCost",
+            "Ranking",
+            "Scores",
+            "Sensitivity",
+            "calibrate",
+            "compare",
+            "fit",
+            "knobs",
+            "profile",
+            "rank",
+            "score",
+            "score_many",
+        ),
+        "oracle.report.frames": ("to_pandas", "to_polars"),
+        "oracle.spec": ("CellSpec", "NetSpec", "Workload"),
+    },
+    {"__version__": _version, "search": _search},
+)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from itertools import chain
 from threading import Lock
 from typing import TypeVar
@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from oracle.cells import cell_role, make_cell
 from oracle.errors import ConfigError, OracleError
-from oracle.spec import CellSpec, NetSpec
+from oracle.naming import cell_names
+from oracle.spec import NetSpec
 
-__all__ = ["Network", "build", "cell_names", "initialise"]
+__all__ = ["Network", "build", "initialise"]
 
 _Module = TypeVar("_Module", bound=nn.Module)
 
@@ -22,7 +23,7 @@ _RNG_LOCK = Lock()  # torch's default generator is one per process: two seeded i
 
 
 class Network(nn.Module):
-    """The cells of a NetSpec in a row: its children, in order, named by `cell_names`.
+    """The cells of a NetSpec in a row: its children, in order, named by `oracle.naming.cell_names`.
 
     Attributes:
         spec: what the network was built from.
@@ -31,7 +32,7 @@ class Network(nn.Module):
     def __init__(self, spec: NetSpec) -> None:
         super().__init__()
         self.spec = spec
-        for name, cell in zip(cell_names(spec), spec.cells, strict=True):
+        for name, cell in zip(cell_names(spec, cell_role), spec.cells, strict=True):
             self.add_module(name, make_cell(cell))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -52,40 +53,6 @@ def build(net: NetSpec) -> Network:
     if not net.cells:
         raise ConfigError(f"network {net.name!r}: expected at least one cell")
     return Network(net)
-
-
-def cell_names(net: NetSpec) -> tuple[str, ...]:
-    """A readable, unique attribute name per cell.
-
-    `stem` and `head` (numbered when there are several); blocks that have a stride are `s1_b2`, stage and
-    block, where a stage begins whenever resolution or width change; other blocks are `block1`, `block2`, ...
-    """
-    by_role: dict[str, list[CellSpec]] = {}
-    for cell in net.cells:
-        by_role.setdefault(cell_role(cell.kind), []).append(cell)
-    names = {
-        role: iter(_block_names(cells) if role == "block" else _numbered(role, len(cells)))
-        for role, cells in by_role.items()
-    }
-    return tuple(next(names[cell_role(cell.kind)]) for cell in net.cells)
-
-
-def _numbered(role: str, count: int) -> Iterable[str]:
-    return [role] if count == 1 else [f"{role}{i}" for i in range(1, count + 1)]
-
-
-def _block_names(cells: Iterable[CellSpec]) -> Iterator[str]:
-    stage = place = plain = 0
-    for cell in cells:
-        arguments = cell.kwargs
-        if "stride" not in arguments:
-            plain += 1
-            yield f"block{plain}"
-            continue
-        if not stage or arguments["stride"] != 1 or arguments.get("w_in") != arguments.get("w_out"):
-            stage, place = stage + 1, 0
-        place += 1
-        yield f"s{stage}_b{place}"
 
 
 def initialise(module: _Module, device: str | torch.device = "cpu", seed: int | None = None) -> _Module:

@@ -25,6 +25,7 @@ __all__ = [
     "Value",
     "equal",
     "prod",
+    "shapes_text",
 ]
 
 Dim = Any  # an int, or a sympy expression of a cell's integers
@@ -180,10 +181,19 @@ class Row(NamedTuple):
 
         Of tensors that it reads the first two with several dimensions, or else the first; the first that it makes.
         """
+        return shapes_text(self.main_shapes)
+
+    @property
+    def main_shapes(self) -> tuple[tuple[Shape, ...], tuple[Shape, ...]]:
+        """The shapes that `shapes` shows: of what it reads, and of what it makes."""
         read = [part for part in self.args if isinstance(part, Shape)]
         made = [part for part in ((self.out,) if isinstance(self.out, Shape) else self.out or ()) if part]
-        ends = ([part for part in read if len(part) > 1][:2] or read[:1], made[:1])
-        return " -> ".join(", ".join("x".join(map(str, shape)) or "scalar" for shape in end) for end in ends if end)
+        return tuple([part for part in read if len(part) > 1][:2] or read[:1]), tuple(made[:1])
+
+
+def shapes_text(ends: Iterable[Iterable[Iterable[Dim]]]) -> str:
+    """Shapes for people: `1x3x224x224, 64x3x7x7 -> 1x64x112x112`."""
+    return " -> ".join(", ".join("x".join(map(str, shape)) or "scalar" for shape in end) for end in ends if end)
 
 
 class ModuleCall(NamedTuple):

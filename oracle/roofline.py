@@ -13,7 +13,7 @@ last-level cache and the device states that cache's bandwidth, B is the cache's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -30,12 +30,17 @@ __all__ = [
     "KernelKinds",
     "Roofs",
     "Timing",
+    "latency_s",
     "steady",
+    "time_at",
     "time_kernels",
     "total_seconds",
+    "whole_quanta",
 ]
 
 Array = NDArray[Any]
+
+_ROUNDING = 6.0  # 1.5 * 2^52 quanta of 2^-50 s: what is added to it is rounded to whole ones
 
 BOUNDS = ("compute", "memory", "launch")
 
@@ -100,7 +105,7 @@ class Timing:
     memory_s: Array
     launch_s: Array
     call_s: float
-    floor_s: float = 0.0
+    floor_s: float | Array = 0.0
 
     @property
     def sum_s(self) -> float:
@@ -128,9 +133,9 @@ class Roofs:
         matrix, vector: FLOP/s on each unit; infinite where the kernel has no work for it.
         bandwidth: byte/s from memory.
         cache_bandwidth: byte/s from the last-level cache; None where the device does not state it.
-        cache_bytes: size of that cache.
+        cache_bytes: size of that cache; one per device where arrays are (devices, kernels).
         launch_s: seconds per launch.
-        floor_s: seconds below which no kernel comes.
+        floor_s: seconds below which no kernel comes; as `cache_bytes`.
         weights: how many times more than other bytes those of weights count, less 1; None where they count alike.
     """
 
@@ -138,9 +143,9 @@ class Roofs:
     vector: Array
     bandwidth: Array
     cache_bandwidth: Array | None
-    cache_bytes: float
+    cache_bytes: float | Array
     launch_s: Array
-    floor_s: float
+    floor_s: float | Array
     weights: Array | None = None
 
     @classmethod
@@ -166,9 +171,33 @@ class Roofs:
             flow * device.peak_bandwidth(),
             flow * device.llc_bandwidth.value if cached and device.llc_bandwidth else None,
             device.llc.value if cached and device.llc else 0.0,
-            efficiency.launch_of(kinds.op_classes),
+            whole_quanta(efficiency.launch_of(kinds.op_classes)),
             efficiency.floor_s,
             _weights(kinds.op_classes, efficiency) if efficiency.weights else None,
+        )
+
+    @classmethod
+    def table(cls, rows: Sequence[Sequence[Roofs]]) -> Roofs:
+        """The roofs of a network's kernels, given in parts, on several devices: arrays of (devices, kernels)."""
+
+        def columns(value: Callable[[Roofs], Any]) -> Array:
+            return np.stack([np.concatenate([value(part) for part in row]) for row in rows])
+
+        cached = any(part.cache_bandwidth is not None for row in rows for part in row)
+        weighed = any(part.weights is not None for row in rows for part in row)
+        return cls(
+            columns(lambda part: part.matrix),
+            columns(lambda part: part.vector),
+            columns(lambda part: part.bandwidth),
+            columns(lambda part: part.bandwidth if part.cache_bandwidth is None else part.cache_bandwidth)
+            if cached
+            else None,
+            np.array([[row[0].cache_bytes] for row in rows]) if cached else 0.0,
+            columns(lambda part: part.launch_s),
+            np.array([[row[0].floor_s] for row in rows]),
+            columns(lambda part: np.zeros_like(part.matrix) if part.weights is None else part.weights)
+            if weighed
+            else None,
         )
 
     def of_kernels(self, which: Sequence[int]) -> Roofs:
@@ -208,15 +237,52 @@ def time_kernels(
     """
     roofs = Roofs.of(kinds, list(matrix_flops != 0), list(vector_flops != 0), device, efficiency)
     compute_s, memory_s = _roof_times(roofs, matrix_flops, vector_flops, traffic_bytes, weight_bytes)
-    total_s = np.maximum(np.maximum(compute_s, memory_s), efficiency.floor_s) + roofs.launch_s
+    total_s = whole_quanta(np.maximum(np.maximum(compute_s, memory_s), efficiency.floor_s)) + roofs.launch_s
     return Timing(total_s, compute_s, memory_s, roofs.launch_s, efficiency.call_s, efficiency.floor_s)
+
+
+def time_at(
+    roofs: Roofs, matrix_flops: Array, vector_flops: Array, traffic_bytes: Array, weight_bytes: Array
+) -> Timing:
+    """Time the kernels of one network on several devices.
+
+    Args:
+        roofs: (devices, kernels), see `Roofs.table`.
+        matrix_flops, vector_flops, traffic_bytes, weight_bytes: (kernels,).
+
+    Returns:
+        Seconds, (devices, kernels); calls cost nothing.
+    """
+    compute_s, memory_s = _roof_times(roofs, matrix_flops, vector_flops, traffic_bytes, weight_bytes)
+    total_s = whole_quanta(np.maximum(np.maximum(compute_s, memory_s), roofs.floor_s)) + roofs.launch_s
+    return Timing(total_s, compute_s, memory_s, roofs.launch_s, 0.0, roofs.floor_s)
+
+
+def latency_s(seconds: float) -> float:
+    """`steady` of one number, as a plain float."""
+    large = seconds * (2.0**20 + 1)
+    return large - (large - seconds)
+
+
+def whole_quanta(seconds: Array) -> Array:
+    """Seconds per kernel to the nearest multiple of 2^-50 s, a femtosecond; an array is changed in place.
+
+    Sums of multiples are exact up to 8 s, and so the same in whatever order kernels are added up: alone, in a
+    population, run by run.
+    """
+    if isinstance(seconds, np.ndarray) and seconds.ndim:
+        seconds += _ROUNDING
+        seconds -= _ROUNDING
+        return seconds
+    return np.asarray((seconds + _ROUNDING) - _ROUNDING)
 
 
 def steady(seconds: Any) -> Any:
     """Seconds to 33 bits, ten digits.
 
-    Beyond them lies the order in which kernels were added up, which must not tell equal networks apart where they are
-    ranked. The split is Veltkamp's (Dekker: A floating-point technique for extending the available precision, 1971).
+    Beyond them lies, in calls of more than 8 s, the order in which kernels were added up, which must not tell equal
+    networks apart where they are ranked. The split is Veltkamp's (Dekker: A floating-point technique for extending the
+    available precision, 1971).
     """
     large = seconds * (2.0**20 + 1)
     return large - (large - seconds)
@@ -236,9 +302,9 @@ def total_seconds(
         A number, or (networks,).
     """
     busy_s = np.maximum(*_roof_times(roofs, matrix_flops, vector_flops, traffic_bytes, weight_bytes))
-    if roofs.floor_s:
+    if np.any(roofs.floor_s):
         busy_s = np.maximum(busy_s, roofs.floor_s)
-    return busy_s.sum(axis=0) + roofs.launch_s.sum()
+    return whole_quanta(busy_s).sum(axis=0) + roofs.launch_s.sum()
 
 
 def _roof_times(
@@ -247,7 +313,7 @@ def _roof_times(
     """Seconds that each kernel needs at the compute roof (0 without work) and at the memory roof."""
 
     def each(values: Array) -> Array:
-        return values.reshape(-1, *(1,) * (np.ndim(traffic_bytes) - 1))
+        return values if np.ndim(traffic_bytes) == 1 else values.reshape(-1, *(1,) * (np.ndim(traffic_bytes) - 1))
 
     compute_s = np.maximum(matrix_flops / each(roofs.matrix), vector_flops / each(roofs.vector))
     bandwidth = each(roofs.bandwidth)

@@ -8,13 +8,26 @@ sees final integers only. Two candidates that are equal as specs are the same ne
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import lru_cache
 from numbers import Integral
 from typing import Any
 
 from oracle.errors import WorkloadError
 
-__all__ = ["DTYPES", "LAYOUTS", "MODES", "OPTIMIZERS", "RUNTIMES", "CellSpec", "NetSpec", "Scalar", "Workload"]
+__all__ = [
+    "DTYPES",
+    "LAYOUTS",
+    "LOSS",
+    "MODES",
+    "OPTIMIZERS",
+    "RUNTIMES",
+    "CellSpec",
+    "NetSpec",
+    "Scalar",
+    "Workload",
+    "workload_with",
+]
 
 Scalar = int | float | bool | str
 
@@ -47,6 +60,10 @@ class CellSpec:
             if key == name:
                 return value
         raise KeyError(name)
+
+
+LOSS = CellSpec("cross_entropy", ())
+"""The cell that training appends to every network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,4 +156,21 @@ class Workload:
 
     def with_(self, **changes: Any) -> Workload:
         """A copy with some fields changed; None means unchanged."""
-        return replace(self, **{name: value for name, value in changes.items() if value is not None})
+        return workload_with({**self.to_dict(), **{k: value for k, value in changes.items() if value is not None}})
+
+
+def workload_with(fields: Mapping[str, Any]) -> Workload:
+    """The workload of some fields; those that are equal are one object, for checking takes longer than finding.
+
+    Raises:
+        WorkloadError: as `Workload`.
+    """
+    try:
+        return _kept(tuple(fields.items()), tuple(map(type, fields.values())))
+    except TypeError:  # a list, say, or no field of a workload
+        return Workload(**fields)
+
+
+@lru_cache(maxsize=1024)
+def _kept(fields: tuple[tuple[str, Any], ...], _types: tuple[type, ...]) -> Workload:  # True equals 1
+    return Workload(**dict(fields))

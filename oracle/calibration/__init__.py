@@ -10,13 +10,18 @@
 
 from __future__ import annotations
 
-from oracle.calibration.calibration import Calibration, Carried, Origin, fit, predict
-from oracle.calibration.classes import CLASSES, kernel_class
-from oracle.calibration.files import calibration_of, load_calibration, prior_calibration, save_calibration
-from oracle.calibration.model import RoofTimes, roof_times
-from oracle.calibration.prior import GENERAL, Prior, general_prior, prior_from
-from oracle.calibration.transfer import transfer
-from oracle.calibration.validation import conformal
+from typing import TYPE_CHECKING
+
+from oracle._lazy import lazy
+
+if TYPE_CHECKING:
+    from oracle.calibration.calibration import Calibration, Carried, Origin, fit, predict
+    from oracle.calibration.classes import CLASSES, kernel_class
+    from oracle.calibration.files import calibration_of, load_calibration, prior_calibration, save_calibration
+    from oracle.calibration.model import RoofTimes, roof_times
+    from oracle.calibration.prior import GENERAL, Prior, general_prior, prior_from
+    from oracle.calibration.transfer import transfer
+    from oracle.calibration.validation import conformal
 
 __all__ = [
     "CLASSES",
@@ -39,3 +44,17 @@ __all__ = [
     "save_calibration",
     "transfer",
 ]
+
+# The imports above once more, for the interpreter: files are read without what fits them, and the other way round.
+lazy(
+    __name__,
+    {
+        "oracle.calibration.calibration": ("Calibration", "Carried", "Origin", "fit", "predict"),
+        "oracle.calibration.classes": ("CLASSES", "kernel_class"),
+        "oracle.calibration.files": ("calibration_of", "load_calibration", "prior_calibration", "save_calibration"),
+        "oracle.calibration.model": ("RoofTimes", "roof_times"),
+        "oracle.calibration.prior": ("GENERAL", "Prior", "general_prior", "prior_from"),
+        "oracle.calibration.transfer": ("transfer",),
+        "oracle.calibration.validation": ("conformal",),
+    },
+)

@@ -15,6 +15,6 @@ from oracle.cells import (  # noqa: F401  (importing a file registers its cells)
     stems,
     vit,
 )
-from oracle.cells.registry import cell_arguments, cell_kinds, cell_role, is_structural, make_cell, register_cell
+from oracle.cells.registry import cell_arguments, cell_kinds, cell_role, make_cell, register_cell
 
-__all__ = ["cell_arguments", "cell_kinds", "cell_role", "is_structural", "make_cell", "register_cell"]
+__all__ = ["cell_arguments", "cell_kinds", "cell_role", "make_cell", "register_cell"]

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from oracle.cells.layers import ConvStyle, chain, conv2d, linear
 from oracle.cells.registry import register_cell
 from oracle.errors import ConfigError
+from oracle.families.nasbench201 import graph_of
 
 __all__ = ["NASBench201Cell", "NASBench201Reduction", "Zero", "nasbench201_head", "nasbench201_stem"]
 
@@ -46,7 +47,7 @@ def nasbench201_stem(w_in: int, w_out: int, bn_eps: float, bn_momentum: float) -
     return ConvStyle("relu", inplace=False, bn_eps=bn_eps, bn_momentum=bn_momentum).conv_bn(w_in, w_out, 3)
 
 
-@register_cell("nasbench201_cell", structural=True)
+@register_cell("nasbench201_cell")
 class NASBench201Cell(nn.Module):
     """A graph whose nodes each sum one edge from every node before them; (N, width, H, W) keeps its shape.
 
@@ -60,22 +61,16 @@ class NASBench201Cell(nn.Module):
     def __init__(self, width: int, arch: str, bn_eps: float, bn_momentum: float) -> None:
         super().__init__()
         style = ConvStyle("relu", inplace=False, bn_eps=bn_eps, bn_momentum=bn_momentum)
-        nodes = [node.strip("|").split("|") for node in arch.split("+")]
-        self.nodes = len(nodes)
-        self.edges = nn.ModuleDict(
-            {
-                f"{source}to{target}": _operation(edge.removesuffix(f"~{source}"), width, style)
-                for target, edges in enumerate(nodes, start=1)
-                for source, edge in enumerate(edges)
-            }
-        )
+        self.graph = graph_of(arch)
+        edges = (edge for node in self.graph.nodes for edge in node)
+        self.edges = nn.ModuleDict({edge.name: _operation(edge.operation, width, style) for edge in edges})
 
     def forward(self, x: Tensor) -> Tensor:
         states = [x]
-        for target in range(1, self.nodes + 1):
-            node = self.edges[f"0to{target}"](x)
-            for source in range(1, target):
-                node = node + self.edges[f"{source}to{target}"](states[source])
+        for first, *others in self.graph.nodes:
+            node = self.edges[first.name](states[first.source])
+            for edge in others:
+                node = node + self.edges[edge.name](states[edge.source])
             states.append(node)
         return states[-1]
 

@@ -14,7 +14,7 @@ from torch import nn
 from oracle.errors import ConfigError, OracleError
 from oracle.spec import CellSpec
 
-__all__ = ["ROLES", "cell_arguments", "cell_kinds", "cell_role", "is_structural", "make_cell", "register_cell"]
+__all__ = ["ROLES", "cell_arguments", "cell_kinds", "cell_role", "make_cell", "register_cell"]
 
 ROLES = ("stem", "block", "head")
 
@@ -25,13 +25,12 @@ _Factory = TypeVar("_Factory", bound=Callable[..., nn.Module])
 class _Entry:
     factory: Callable[..., nn.Module]
     role: str
-    structural: bool
 
 
 _CELLS: dict[str, _Entry] = {}
 
 
-def register_cell(kind: str, *, role: str = "block", structural: bool = False) -> Callable[[_Factory], _Factory]:
+def register_cell(kind: str, *, role: str = "block") -> Callable[[_Factory], _Factory]:
     """Decorate the nn.Module class (or the function returning a module) that a `CellSpec` kind stands for.
 
     The factory's parameters are the parameters of the spec, by name. It must create its tensors on the meta
@@ -41,8 +40,6 @@ def register_cell(kind: str, *, role: str = "block", structural: bool = False) -
     Args:
         kind: the name used in `CellSpec.kind`.
         role: stem, block or head; decides how `oracle.build` names the cell.
-        structural: whether a parameter spells out what the cell is made of, so that hardly two candidates share a
-            closed form: cells are traced one by one.
 
     Raises:
         OracleError: the kind is taken, or there is no such role.
@@ -53,7 +50,7 @@ def register_cell(kind: str, *, role: str = "block", structural: bool = False) -
     def register(factory: _Factory) -> _Factory:
         if kind in _CELLS:
             raise OracleError(f"cell kind={kind!r} is already registered, to {_CELLS[kind].factory!r}")
-        _CELLS[kind] = _Entry(factory, role, structural)
+        _CELLS[kind] = _Entry(factory, role)
         return factory
 
     return register
@@ -67,11 +64,6 @@ def cell_kinds() -> tuple[str, ...]:
 def cell_role(kind: str) -> str:
     """The role of a kind in a network: stem, block or head. An unknown kind raises ConfigError."""
     return _entry(kind).role
-
-
-def is_structural(kind: str) -> bool:
-    """Whether cells of a kind are too different to share closed forms."""
-    return kind in _CELLS and _CELLS[kind].structural
 
 
 def cell_arguments(kind: str) -> tuple[str, ...]:

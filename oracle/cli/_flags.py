@@ -145,9 +145,11 @@ def add_model(parser: argparse.ArgumentParser, default: str = "roofline") -> Non
 
 def model_of(args: argparse.Namespace) -> dict[str, Any]:
     """The model flags as keywords of `oracle.query.score`."""
+    model = args.model or ("calibrated" if args.calibration else args.default_model)
+    if not args.calibration:
+        return {"model": model, "calibrations": []}
     from oracle.calibration import load_calibration
 
-    model = args.model or ("calibrated" if args.calibration else args.default_model)
     return {"model": model, "calibrations": [load_calibration(path) for path in args.calibration]}
 
 

@@ -15,18 +15,20 @@ from oracle.errors import OracleError
 __all__ = ["guarded"]
 
 
-def guarded(program: str, parser: Callable[[], argparse.ArgumentParser], argv: Sequence[str] | None) -> int:
+def guarded(
+    program: str, parser: Callable[[Sequence[str]], argparse.ArgumentParser], argv: Sequence[str] | None
+) -> int:
     """Run the command that some arguments name and return the exit code.
 
     Args:
         program: its name.
-        parser: makes the parser; the result of parsing has `run`, and may have `check`, which is called before it. It
-            is given `argv`, the arguments as they came.
+        parser: makes the parser of some arguments. The result of parsing has `run`, and may have `check`, which is
+            called before it; it is given `argv`, the arguments as they came.
         argv: what stands after the program's name; that of the process if None.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        code = _run(parser(), arguments)
+        code = _run(parser(arguments), arguments)
         if sys.stdout is not None:
             sys.stdout.flush()
     except KeyboardInterrupt:

@@ -4,49 +4,34 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any, NoReturn
 
-from oracle.cli import (
-    calibrate,
-    devices,
-    fit,
-    import_,
-    knobs,
-    measure,
-    networks,
-    ops,
-    plot,
-    probe,
-    rank,
-    report,
-    roofline,
-    score,
-    validate,
-)
 from oracle.errors import OracleError
 
-__all__ = ["COMMANDS", "TRACEBACK", "Parser", "Version", "parser"]
+__all__ = ["COMMANDS", "TRACEBACK", "Parser", "Version", "add_commands", "parser"]
 
-COMMANDS = (
-    score,
-    ops,
-    rank,
-    report,
-    roofline,
-    plot,
-    fit,
-    knobs,
-    devices,
-    networks,
-    probe,
-    measure,
-    import_,
-    calibrate,
-    validate,
-)
-"""In the order of the help."""
+COMMANDS = {
+    "score": "oracle.cli.score",
+    "ops": "oracle.cli.ops",
+    "rank": "oracle.cli.rank",
+    "report": "oracle.cli.report",
+    "roofline": "oracle.cli.roofline",
+    "plot": "oracle.cli.plot",
+    "fit": "oracle.cli.fit",
+    "knobs": "oracle.cli.knobs",
+    "devices": "oracle.cli.devices",
+    "networks": "oracle.cli.networks",
+    "probe": "oracle.cli.probe",
+    "measure": "oracle.cli.measure",
+    "import": "oracle.cli.import_",
+    "calibrate": "oracle.cli.calibrate",
+    "validate": "oracle.cli.validate",
+}
+"""Command -> the module that adds it to a parser, in the order of the help."""
 TRACEBACK = "--traceback"
+_VERSION = "--version"
 
 _DESCRIPTION = """\
 What does a network cost on a device, before it is trained or deployed?
@@ -100,12 +85,24 @@ class Version(argparse.Action):
         parser.exit()
 
 
-def parser() -> argparse.ArgumentParser:
-    """A parser whose result has `run`, a function of the parsed arguments that returns the exit code."""
+def parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """A parser whose result has `run`, a function of the parsed arguments that returns the exit code.
+
+    Args:
+        arguments: what will be parsed: of the command that they name alone the flags are set up. All are, where they
+            name none.
+    """
     main = Parser(prog="oracle", description=_DESCRIPTION, epilog=_EXAMPLES)
-    main.add_argument("--version", action=Version, nargs=0, help="show the version and exit")
-    main.add_argument(TRACEBACK, action="store_true", help="show where a defect of the oracle arose")
-    commands = main.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in COMMANDS:
-        command.add(commands)
+    add_commands(main, COMMANDS, arguments)
     return main
+
+
+def add_commands(main: argparse.ArgumentParser, commands: Mapping[str, str], arguments: Sequence[str]) -> None:
+    """The flags of a program, and its commands, or the one that some arguments name."""
+    main.add_argument(_VERSION, action=Version, nargs=0, help="show the version and exit")
+    main.add_argument(TRACEBACK, action="store_true", help="show where a defect of the oracle arose")
+    added = main.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    first = next((word for word in arguments if word != TRACEBACK), "")
+    needed = [commands[first]] if first in commands else [] if first == _VERSION else commands.values()
+    for module in needed:
+        import_module(module).add(added)

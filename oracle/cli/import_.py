@@ -86,7 +86,7 @@ def _kernels(args: argparse.Namespace, imported: Imported, device: Device | None
 
 
 def _network(args: argparse.Namespace, imported: Imported, device: Device | None) -> int:
-    from oracle.counting.chain import count_net
+    from oracle.counting.networks import count_net
     from oracle.imports.calls import network_calls, typical_call
     from oracle.imports.profiles import profile_of
     from oracle.query import resolve

@@ -139,7 +139,7 @@ def _profiled(
     """A network operator by operator, as the model predicts it where that is calibrated."""
     from oracle.measure import measure_operators
     from oracle.query import resolve
-    from oracle.query.calibrated import calibration_for, checked_calibrations
+    from oracle.query.models import calibration_for, checked_calibrations
 
     roofs = devices[0] if devices else None
     efficiency = None

@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
-from oracle.closedform.places import Fitted, Place
+from functools import lru_cache
+
+from oracle.closedform.calibrated import CalibratedDevice
+from oracle.closedform.network import Described, Launch, NetworkForm, costs_of, main_dtype, network_form
 from oracle.closedform.population import cost_population
-from oracle.closedform.single import cost_few
-from oracle.closedform.store import TemplateStore, default_cache_file
+from oracle.closedform.store import TemplateStore
 from oracle.closedform.totals import PopulationCosts
 
-__all__ = ["Fitted", "Place", "PopulationCosts", "TemplateStore", "cost_few", "cost_population", "default_cache_file"]
+__all__ = [
+    "CalibratedDevice",
+    "Described",
+    "Launch",
+    "NetworkForm",
+    "PopulationCosts",
+    "TemplateStore",
+    "cost_population",
+    "costs_of",
+    "main_dtype",
+    "network_form",
+    "shared_store",
+]
+
+
+@lru_cache(maxsize=1)
+def shared_store() -> TemplateStore:
+    """The templates of this process: those that ship, those of the user's cache, and those that it makes."""
+    return TemplateStore.everything()

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from oracle.closedform.calibrated import CalibratedDevice
 from oracle.closedform.columns import Columns
 from oracle.closedform.evaluate import CellCosts, covered, evaluate
-from oracle.closedform.inputs import CellInputs, is_static
-from oracle.closedform.places import Place
+from oracle.closedform.inputs import CellInputs, canonical, is_static, key_of
 from oracle.closedform.store import TemplateStore
 from oracle.closedform.template import Format, Template, TemplateKey
+from oracle.families.graphs import structure_of
 from oracle.families.population import taken
-from oracle.spec import CellSpec, Scalar, Workload
+from oracle.spec import Scalar, Workload
 
-__all__ = ["Piece", "cost_cells", "templates_for"]
+__all__ = ["Piece", "cost_cells", "templates_for", "traced_alone"]
 
 Ints = NDArray[np.int64]
 
@@ -35,13 +35,18 @@ class Piece(NamedTuple):
 
 
 def cost_cells(
-    store: TemplateStore, inputs: CellInputs, count: int, workload: Workload, devices: Sequence[Place]
+    store: TemplateStore, inputs: CellInputs, count: int, workload: Workload, devices: Sequence[CalibratedDevice]
 ) -> Iterator[Piece]:
     """Cost `count` cells; every one is in exactly one piece.
 
     Raises:
         OracleError: a cell that cannot be traced, or whose numbers exceed 62 bits.
     """
+    if structure_of(inputs.kind) is not None:
+        from oracle.closedform.structural import cost_structures  # counts tables, which others need not
+
+        yield from (Piece(*answer) for answer in cost_structures(inputs, count, workload, devices) or ())
+        return
     for group in _statically_equal(inputs, count):
         yield from _cost_group(store, group, workload, devices)
 
@@ -65,11 +70,14 @@ def _statically_equal(inputs: CellInputs, count: int) -> Iterator[_Group]:
     combinations = [((), np.arange(count))] if not varying else _combinations([value for _, value in varying])
     for values, index in combinations:
         chosen = dict(zip((name for name, _ in varying), values, strict=True))
-        static: Any = tuple((name, chosen.get(name, value)) for name, value in fixed)
+        whole = ((name, canonical(name, chosen.get(name, value))) for name, value in fixed)
+        static: Any = tuple((name, value) for name, value in whole if value is not None)
         yield _Group(inputs, static, index, columns.rows(index))
 
 
-def _cost_group(store: TemplateStore, group: _Group, workload: Workload, devices: Sequence[Place]) -> Iterator[Piece]:
+def _cost_group(
+    store: TemplateStore, group: _Group, workload: Workload, devices: Sequence[CalibratedDevice]
+) -> Iterator[Piece]:
     found = group.columns.distinct()
     columns = group.columns if found is None else group.columns.rows(found.first)
     pieces = _pieces(store, group, columns, workload, devices)
@@ -83,15 +91,22 @@ def _cost_group(store: TemplateStore, group: _Group, workload: Workload, devices
 
 
 def _pieces(
-    store: TemplateStore, group: _Group, columns: Columns, workload: Workload, devices: Sequence[Place]
+    store: TemplateStore, group: _Group, columns: Columns, workload: Workload, devices: Sequence[CalibratedDevice]
 ) -> Iterator[Piece]:
     for template, rows, chosen in _covered(store, group, columns, workload):
         if template is None:
-            for number, piece in enumerate(_concrete(group, chosen, workload, devices)):
-                yield piece._replace(where=rows[[number]])
+            for number in range(len(rows)):
+                alone = chosen.rows(np.array([number]))
+                yield _piece(
+                    traced_alone(group.inputs, group.static, alone.row(0), workload), rows[[number]], alone, devices
+                )
         else:
-            ends = template.output_format, template.input_gradient, template.unknown
-            yield Piece(rows, evaluate(template, chosen, devices), *ends)
+            yield _piece(template, rows, chosen, devices)
+
+
+def _piece(template: Template, rows: Ints, columns: Columns, devices: Sequence[CalibratedDevice]) -> Piece:
+    ends = template.output_format, template.input_gradient, template.unknown
+    return Piece(rows, evaluate(template, columns, devices), *ends)
 
 
 def _merged(pieces: Sequence[Piece]) -> Iterator[Piece]:
@@ -111,15 +126,17 @@ def _covered(
 ) -> Iterator[tuple[Template | None, Ints, Columns]]:
     """Templates with the distinct cells that they cover; None with those that none can."""
     for rows, pins in _pinned_patterns(columns):
-        key = _key(group.inputs, group.static, pins, workload)
+        key = key_of(group.inputs, group.static, pins, workload)
         known = list(store.known(key))
         left, alike = rows, columns.rows(rows)
         while len(left):
+            if not known:
+                known = list(store.more(key))
             fresh = not known
             if known:
                 template: Template | None = known.pop(0)
             else:
-                template = _new_template(store, key, group.inputs, alike.row(0), workload, len(left))
+                template = _new_template(store, key, group.inputs, alike.row(0), workload)
             if template is None:
                 yield None, left, alike
                 break
@@ -153,17 +170,19 @@ def templates_for(
         workload: what it runs under.
     """
     pins = tuple((name, value) for name, value in values.items() if value < 2)
-    key = _key(inputs, static, pins, workload)
+    key = key_of(inputs, static, pins, workload)
+    if structure_of(inputs.kind) is not None:
+        from oracle.closedform.structural import structural_template
+
+        composed = structural_template(key, workload)
+        if composed is not None:
+            yield composed
+        return
     yield from store.known(key)
+    yield from store.more(key)
     made = _new_template(store, key, inputs, values, workload)
     if made is not None:
         yield made
-
-
-def _key(
-    inputs: CellInputs, static: tuple[tuple[str, Scalar], ...], pins: tuple[tuple[str, int], ...], workload: Workload
-) -> TemplateKey:
-    return TemplateKey(inputs.kind, static, pins, inputs.input, inputs.gradient, inputs.first, _workload_key(workload))
 
 
 def _new_template(
@@ -172,25 +191,28 @@ def _new_template(
     inputs: CellInputs,
     values: Mapping[str, int],
     workload: Workload,
-    rows: int = 1,
 ) -> Template | None:
     dims = [values[f"d{axis}"] for axis in range(len(inputs.dims))]
-    hints = {name: values[name] for name, _ in inputs.params if name in values}
-    return store.make(key, [name for name, _ in inputs.params], hints, dims, workload, rows)
+    return store.make(key, _params(inputs, key.static, values), dims, workload)
 
 
-def _concrete(group: _Group, columns: Columns, workload: Workload, devices: Sequence[Place]) -> Iterator[Piece]:
-    """One concrete trace per distinct cell, for what symbols cannot express."""
-    from oracle.closedform.concrete import concrete_cell  # needs torch
+def _params(
+    inputs: CellInputs, static: tuple[tuple[str, Scalar], ...], values: Mapping[str, int]
+) -> tuple[tuple[str, Any], ...]:
+    """All parameters of one cell, in order; what its key leaves out stays as it was given."""
+    known: dict[str, Any] = {**values, **dict(static)}
+    return tuple((name, known.get(name, value)) for name, value in inputs.params)
 
-    static = dict(group.static)
-    for position in range(len(columns)):
-        here = columns.row(position)
-        dims = [here.pop(f"d{axis}") for axis in range(len(group.inputs.dims))]
-        params = tuple((name, static[name] if name in static else here[name]) for name, _ in group.inputs.params)
-        cell = concrete_cell(CellSpec(group.inputs.kind, params), dims, group.inputs, workload)
-        ends = cell.output_format, cell.input_gradient, cell.unknown
-        yield Piece(np.zeros(1, dtype=np.int64), cell.costs(devices), *ends)
+
+def traced_alone(
+    inputs: CellInputs, static: tuple[tuple[str, Scalar], ...], values: Mapping[str, int], workload: Workload
+) -> Template:
+    """A template of one cell only, by a trace of its own: for what symbols cannot express."""
+    from oracle.closedform.symbolic import concrete_template  # needs torch
+
+    dims = [values[f"d{axis}"] for axis in range(len(inputs.dims))]
+    key = key_of(inputs, static, tuple(values.items()), workload)
+    return concrete_template(key, _params(inputs, static, values), dims, workload)
 
 
 def _pinned_patterns(columns: Columns) -> Iterator[tuple[Ints, tuple[tuple[str, int], ...]]]:
@@ -214,10 +236,3 @@ def _combinations(columns: Sequence[Ints]) -> list[tuple[tuple[int, ...], Ints]]
     return [
         (tuple(int(v) for v in row), np.flatnonzero(inverse.reshape(-1) == number)) for number, row in enumerate(values)
     ]
-
-
-@lru_cache(maxsize=256)
-def _workload_key(workload: Workload) -> tuple[tuple[str, str], ...]:
-    """All fields but the batch size, which is a dimension of the input."""
-    names = ("dtype", "mode", "runtime", "layout", "causal") + (("optimizer",) if workload.training else ())
-    return tuple((name, getattr(workload, name)) for name in names)

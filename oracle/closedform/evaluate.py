@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from oracle.closedform.calibrated import CalibratedDevice
 from oracle.closedform.columns import CONSTANT, Columns, Distinct
 from oracle.closedform.partition import Part
-from oracle.closedform.places import Fitted, Place
 from oracle.closedform.template import Template
-from oracle.counting.memory import CellMemory
 from oracle.errors import OracleError
+from oracle.memory import CellMemory
 from oracle.roofline import total_seconds
 
 __all__ = ["LIMIT", "CellCosts", "covered", "evaluate"]
@@ -80,7 +80,7 @@ class CellCosts(NamedTuple):
         return parts[0].mapped(join, *parts[1:]) if len(parts) > 1 else parts[0]
 
 
-def evaluate(template: Template, columns: Columns, devices: Sequence[Place]) -> CellCosts:
+def evaluate(template: Template, columns: Columns, devices: Sequence[CalibratedDevice]) -> CellCosts:
     """Costs of cells that a template covers.
 
     Args:
@@ -95,7 +95,7 @@ def evaluate(template: Template, columns: Columns, devices: Sequence[Place]) -> 
     _check_size(template, asked)
     outputs: list[Any] = [None] * len(template.outputs)
     latency: list[Any] = [0.0] * len(devices)
-    weighted = any(isinstance(device, Fitted) for device in devices)
+    weighted = any(device.efficiency.weights for device in devices)
     for part in template.parts(asked.pattern, weighted):
         found = asked.distinct(part, len(devices))
         answers = part.run(*asked.arguments(found))
@@ -105,7 +105,7 @@ def evaluate(template: Template, columns: Columns, devices: Sequence[Place]) -> 
         if part.kernels:
             numbers = _stacked(answers[len(part.outputs) :], len(part.kernels))
             for index, device in enumerate(devices):
-                seconds = total_seconds(template.part_roofs(device, part), *numbers)
+                seconds = total_seconds(template.part_roofs(device, part.kernels), *numbers)
                 latency[index] = latency[index] + _spread(seconds, found)
     of = {step: asked.symbol(symbol) for step, symbol in template.handed_on.items()}
     of |= zip(template.outputs, outputs, strict=True)

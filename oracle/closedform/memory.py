@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from oracle.counting.memory import CellMemory
+from oracle.memory import CellMemory
 
 __all__ = ["ChainMemory"]
 

@@ -10,21 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oracle.closedform.boundary import Boundary, alike
+from oracle.closedform.calibrated import CalibratedDevice
 from oracle.closedform.cells import Piece, cost_cells
 from oracle.closedform.inputs import CellInputs
-from oracle.closedform.places import Place
 from oracle.closedform.store import TemplateStore
 from oracle.closedform.template import Format
 from oracle.closedform.totals import PopulationCosts, Segment, Totals
 from oracle.errors import OracleError
 from oracle.families.population import CellArray, Population, Rows, taken
-from oracle.spec import Workload
+from oracle.spec import LOSS, Workload
 
 __all__ = ["cost_population"]
 
 Ints = NDArray[np.int64]
-
-_LOSS = "cross_entropy"
 
 
 class _Situation(NamedTuple):
@@ -39,7 +37,7 @@ class _Situation(NamedTuple):
 
 
 def cost_population(
-    store: TemplateStore, population: Population, workload: Workload, devices: Sequence[Place]
+    store: TemplateStore, population: Population, workload: Workload, devices: Sequence[CalibratedDevice]
 ) -> PopulationCosts:
     """Cost every candidate of a population.
 
@@ -58,7 +56,7 @@ def cost_population(
 
 
 def _costs(
-    store: TemplateStore, population: Population, workload: Workload, devices: Sequence[Place]
+    store: TemplateStore, population: Population, workload: Workload, devices: Sequence[CalibratedDevice]
 ) -> PopulationCosts:
     totals = Totals(population.size, len(devices), workload.training)
     walked = _walk(store, population, workload, devices)
@@ -72,7 +70,7 @@ def _costs(
 
 
 def _walk(
-    store: TemplateStore, population: Population, workload: Workload, devices: Sequence[Place]
+    store: TemplateStore, population: Population, workload: Workload, devices: Sequence[CalibratedDevice]
 ) -> Iterator[_Situation]:
     """Cost the cells from the first place to the last, each with what the one before hands on."""
     rank = len(population.input_shape) + 1
@@ -135,7 +133,11 @@ def _at(dims: tuple[Any, ...], where: Ints, count: int) -> tuple[Any, ...]:
 
 
 def _backwards(
-    store: TemplateStore, situations: list[_Situation], size: int, workload: Workload, devices: Sequence[Place]
+    store: TemplateStore,
+    situations: list[_Situation],
+    size: int,
+    workload: Workload,
+    devices: Sequence[CalibratedDevice],
 ) -> Iterator[Segment]:
     """From the last cell to the first, each with the gradient that the next hands back."""
     forms: list[Format | None] = [None]
@@ -158,7 +160,7 @@ def _run_backwards(
     counts: Ints,
     gradient: Format | None,
     workload: Workload,
-    devices: Sequence[Place],
+    devices: Sequence[CalibratedDevice],
 ) -> Iterator[tuple[Segment, Format | None]]:
     """Runs of equal cells from their last one on, and the format of the gradient that leaves each segment.
 
@@ -211,4 +213,4 @@ def _places(population: Population, workload: Workload) -> Iterator[tuple[CellAr
     yield from population.places
     if workload.training:
         rows = np.arange(population.size)
-        yield (CellArray(_LOSS, (), rows, np.ones(population.size, dtype=np.int64)),)
+        yield (CellArray(LOSS.kind, (), rows, np.ones(population.size, dtype=np.int64)),)

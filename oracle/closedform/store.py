@@ -1,145 +1,194 @@
-"""Templates by key: found, made on demand, saved to and loaded from a cache file.
+"""Templates by key: those of this process, those that ship, those of the user's cache, and else made by a trace.
 
-The file is JSON and holds data only. It is keyed by the torch version and by a hash of the sources that decide
-what a template says; a file that does not match, or cannot be read, is ignored and written anew.
+The user's cache is a file that grows by a line per template: a checksum and JSON, data only. It is keyed by the
+version of torch and by a hash of the sources that decide what a template says; a line that is damaged is left out.
 """
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import os
-import tempfile
-from collections import Counter
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from threading import RLock
+from typing import Any
 
+from oracle._versions import version_of
+from oracle.closedform.codec import Steps, StepTable, Words, key_from, key_to, pack, unpack
+from oracle.closedform.library import Library, library
 from oracle.closedform.template import Template, TemplateKey
 from oracle.errors import OracleError
 from oracle.spec import Workload
 
-__all__ = ["TemplateStore", "default_cache_file", "fingerprint"]
+__all__ = ["TemplateStore", "cache_directory", "fingerprint", "torch_version"]
 
-_SOURCES = ("cells", "trace", "counting", "closedform", "calibration/classes.py", "optable.py", "spec.py")
+_SOURCES = (
+    "cells",
+    "trace",
+    "counting",
+    *(f"closedform/{name}.py" for name in "compile equalities inputs symbolic template".split()),
+    "calibration/classes.py",
+    "optable.py",
+    "spec.py",
+)
 
 
 class TemplateStore:
-    """Templates made so far; safe to share between threads.
+    """Templates by key; safe to share between threads.
 
     Args:
-        patience: cells of one kind that may be traced one by one before a template is made for the next. A template
-            costs as much as 10 to 40 such traces, so it does not pay where candidates have many kinds of few cells.
+        library: templates that ship; None for none.
+        cache: directory of the user's file, which is read when nothing ships for a key, and grows; None for none.
     """
 
-    def __init__(self, patience: int = 0) -> None:
+    def __init__(self, library: Library | None = None, cache: Path | None = None) -> None:
         self._templates: dict[TemplateKey, list[Template]] = {}
         self._refused: set[TemplateKey] = set()
-        self._patience = patience
-        self._traced: Counter[TemplateKey] = Counter()
+        self._library = library
+        self._cache = cache
+        self._cached: dict[TemplateKey, list[Template]] | None = None
         self._lock = RLock()
         self.made = 0
+
+    @classmethod
+    def everything(cls) -> TemplateStore:
+        """With what ships and with the user's cache."""
+        return cls(library(), cache_directory())
 
     def __len__(self) -> int:
         return sum(len(found) for found in self._templates.values())
 
-    def kinds(self) -> set[str]:
-        """The kinds of cells that have templates."""
-        return {key.kind for key in self._templates}
-
     def known(self, key: TemplateKey) -> tuple[Template, ...]:
-        """The templates of a key, in the order they were made."""
-        return tuple(self._templates.get(key, ()))
+        """The templates of a key, in the order they were made; those that ship come first."""
+        found = self._templates.get(key)
+        if found is None:
+            with self._lock:
+                found = self._templates.get(key)
+                if found is None:
+                    shipped = self._library.find(key) if self._library else ()
+                    found = self._templates[key] = list(shipped)
+        return tuple(found)
 
     def make(
         self,
         key: TemplateKey,
-        order: Sequence[str],
-        hints: Mapping[str, int],
+        params: Sequence[tuple[str, Any]],
         dims: Sequence[int],
         workload: Workload,
-        rows: int = 1,
     ) -> Template | None:
-        """A new template for rows that no known one covers, the first of which gives the hints.
+        """Another template for rows that no known one covers; params and dims are those of the first.
 
-        None where the rows are to be traced one by one: symbols cannot work, or it would not pay yet.
+        None where the rows are to be traced one by one, as symbols cannot work.
         """
         with self._lock:
             if key in self._refused:
                 return None
-            if self._traced[key] + rows <= self._patience:
-                self._traced[key] += rows
-                return None
-            from oracle.cells import is_structural  # need torch; templates from a file do not
-            from oracle.closedform.symbolic import make_template
+            from oracle.closedform.symbolic import make_template  # needs torch; known templates do not
 
-            if is_structural(key.kind):
-                self._refused.add(key)
-                return None
             try:
-                template = make_template(key, order, hints, dims, workload)
-            except OracleError:
+                template = make_template(key, params, dims, workload)
+            except (OracleError, RuntimeError, AssertionError):  # the latter two are torch's own
                 # The row itself may be at fault; its concrete trace will say so, or answer.
                 self._refused.add(key)
                 return None
             self._templates.setdefault(key, []).append(template)
             self.made += 1
+            self._keep(template)
             return template
 
-    def save(self, path: Path) -> None:
-        """Write all templates; the file appears whole or not at all."""
+    def more(self, key: TemplateKey) -> tuple[Template, ...]:
+        """Those of the user's cache, for whom the known ones do not answer; known ones from then on."""
+        if self._cache is None:
+            return ()
         with self._lock:
-            templates = [template.to_dict() for found in self._templates.values() for template in found]
-        text = json.dumps({"fingerprint": fingerprint(), "templates": templates})
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-        try:
-            with os.fdopen(handle, "w") as file:
-                file.write(text)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+            if self._cached is None:
+                self._cached = {}
+                for template in _read_lines(_cache_file(self._cache)):
+                    self._cached.setdefault(template.key, []).append(template)
+            found = tuple(self._cached.pop(key, ()))
+            self._templates.setdefault(key, []).extend(found)
+        return found
 
-    def load(self, path: Path) -> int:
-        """Add the templates of a file; returns how many: 0 if it is absent, unreadable or of other sources."""
-        try:
-            data = json.loads(path.read_text())
-            if data["fingerprint"] != fingerprint():
-                return 0
-            templates = [Template.from_dict(item) for item in data["templates"]]
-        except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, OracleError):
-            return 0
-        with self._lock:
-            for template in templates:
-                self._templates.setdefault(template.key, []).append(template)
-        return len(templates)
+    def _keep(self, template: Template) -> None:
+        """Add a template to the user's cache; where that cannot be written, the next process makes it anew."""
+        if self._cache is None:
+            return
+        file = _cache_file(self._cache)
+        with suppress(OSError):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            if not file.exists():  # those of other sources serve nobody any more
+                for old in file.parent.glob("templates-*.jsonl"):
+                    old.unlink(missing_ok=True)
+            with file.open("ab") as stream:
+                stream.write(_line(template))
+
+
+def _line(template: Template) -> bytes:
+    words, steps = Words(), Steps()
+    packed = pack(template, words, steps)
+    ends = template.output_format, template.input_gradient
+    plain = [key_to(template.key), packed, ends, words.table, steps.plain()]
+    text = json.dumps(plain, separators=(",", ":")).encode()
+    return b"%08x %s\n" % (zlib.crc32(text), text)
+
+
+def _read_lines(file: Path) -> list[Template]:
+    try:
+        lines = file.read_bytes().splitlines()
+    except OSError:
+        return []
+    found = []
+    for line in lines:
+        with suppress(ValueError, KeyError, TypeError, IndexError, RecursionError, OracleError):
+            checksum, text = line.split(b" ", 1)
+            if int(checksum, 16) == zlib.crc32(text):
+                key, packed, ends, words, steps = json.loads(text)
+                found.append(unpack(key_from(key), packed, ends, words, StepTable(steps)))
+    return found
+
+
+def _cache_file(directory: Path) -> Path:
+    return directory / f"templates-{fingerprint()[:16]}.jsonl"
 
 
 @cache
 def fingerprint() -> str:
-    """A hash of the torch version and of every source file that decides what a template says."""
+    """A hash of the torch version and of the code that decides what a template says; comments do not matter."""
     package = Path(__file__).resolve().parent.parent
-    digest = hashlib.sha256(_torch_version().encode())
+    digest = hashlib.sha256(torch_version().encode())
     for source in _SOURCES:
         root = package / source
         for path in sorted(root.rglob("*.py")) if root.is_dir() else [root]:
             digest.update(path.relative_to(package).as_posix().encode())
-            digest.update(path.read_bytes())
+            digest.update(_code_of(path.read_text(encoding="utf-8")).encode())
     return digest.hexdigest()
 
 
-def default_cache_file() -> Path:
+def _code_of(source: str) -> str:
+    """A module without comments, layout and docstrings."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [item for item in body if not _is_text(item)]  # type: ignore[attr-defined]
+    return ast.dump(tree)
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def cache_directory() -> Path:
     """Where templates are kept between processes: `$NAS_COST_ORACLE_CACHE`, or the user's cache directory."""
     root = os.environ.get("NAS_COST_ORACLE_CACHE")
-    base = Path(root) if root else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "nas-cost-oracle"
-    return base / "templates.json"
+    return Path(root) if root else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "nas-cost-oracle"
 
 
-def _torch_version() -> str:
-    try:
-        return version("torch")
-    except PackageNotFoundError:
-        return "unknown"
+def torch_version() -> str:
+    """The version of torch that is installed, without importing it."""
+    return version_of("torch", "unknown")

@@ -7,7 +7,8 @@ they assumed on the way (the guards of torch's ShapeEnv) becomes the template's 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -17,36 +18,91 @@ from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
 from oracle.calibration import kernel_class
 from oracle.closedform.compile import ProgramBuilder, Term, UnsupportedExpressionError
 from oracle.closedform.equalities import equalities, rewritten
+from oracle.closedform.inputs import Visit, is_static
 from oracle.closedform.template import MEMORY_SIZES, SUMS, Format, KernelMeta, KernelNumbers, Template, TemplateKey
 from oracle.counting import TableCount, count
-from oracle.counting.chain import run_cell, tracing_part
 from oracle.counting.conventions import Recount, recount
+from oracle.counting.fusion import main_row
 from oracle.counting.memory import measure
-from oracle.optable import equal
+from oracle.counting.networks import TensorSpec, TracedCell, run_cell, trace_cell, tracing_part
+from oracle.errors import TraceError
+from oracle.optable import OpTable, Shape, equal
 from oracle.spec import CellSpec, Workload
-from oracle.trace import undisturbed
+from oracle.trace import isolated, undisturbed
 
-__all__ = ["make_template"]
+__all__ = ["Recording", "concrete_template", "counted_template", "make_template", "record", "traced_cell"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recording:
+    """A cell traced with symbols: what every runtime's template of it is counted from.
+
+    Attributes:
+        symbols: names with their expressions, in order.
+        guards: what the trace assumed of them.
+        table: the operators; sizes that are equal are written alike.
+        output: dimensions of what leaves the cell.
+        output_format, input_gradient: as in `Template`.
+    """
+
+    symbols: tuple[tuple[str, Any], ...]
+    guards: tuple[Any, ...]
+    table: OpTable
+    output: tuple[Any, ...]
+    output_format: Format
+    input_gradient: Format | None
+
+    def holds(self, values: Mapping[str, int]) -> bool:
+        """Whether the guards hold for some integers."""
+        builder = ProgramBuilder(self.symbols)
+        relations = [relation for guard in self.guards for relation in builder.relation(guard)]
+        program = builder.program()
+        return program.scalar(relations, ())(*(values[name] for name, _ in self.symbols)) is not None
 
 
 def make_template(
-    key: TemplateKey, order: Sequence[str], hints: Mapping[str, int], dims: Sequence[int], workload: Workload
+    key: TemplateKey, params: Sequence[tuple[str, Any]], dims: Sequence[int], workload: Workload
 ) -> Template:
-    """Trace the cell of a key, with symbols for all integers that are neither static nor pinned.
+    """Trace the cell of a key, with symbols for all integers that are neither static nor pinned, and count it.
 
     Args:
         key: what the template is for.
-        order: names of all parameters of the cell, in order.
-        hints: value of each integer parameter in the row that asks for the template.
-        dims: dimensions of the input in that row.
+        params: all parameters of the cell that asks for the template, in order.
+        dims: dimensions of its input.
         workload: the key's, complete.
 
     Raises:
         UnsupportedExpressionError: a result that has no closed form here.
         TraceError: the cell cannot be traced with symbols.
     """
-    environment = ShapeEnv(duck_shape=False)  # equal hints need not stay equal
+    return counted_template(key, record(key, params, dims, workload), workload)
+
+
+def record(key: TemplateKey, params: Sequence[tuple[str, Any]], dims: Sequence[int], workload: Workload) -> Recording:
+    """Trace the cell of a key with symbols; arguments and errors as those of `make_template`.
+
+    Most operators take symbolic sizes on meta as they are. Those that do not are what torch's FakeTensorMode is for,
+    which takes three times as long.
+    """
+    try:
+        return _recorded(key, params, dims, workload, ShapeEnv(duck_shape=False), nullcontext())
+    except TraceError:
+        environment = ShapeEnv(duck_shape=False)
+        mode = FakeTensorMode(shape_env=environment, allow_non_fake_inputs=False)
+        mode.cache_enabled = False  # no two operators of a cell have the same symbolic inputs
+        return _recorded(key, params, dims, workload, environment, mode)
+
+
+def _recorded(
+    key: TemplateKey,
+    params: Sequence[tuple[str, Any]],
+    dims: Sequence[int],
+    workload: Workload,
+    environment: ShapeEnv,  # equal hints need not stay equal in it
+    mode: AbstractContextManager[Any],
+) -> Recording:
     symbols: list[tuple[str, Any]] = []
+    static = dict(key.static)
 
     def symbol(name: str, hint: int) -> Any:
         if hint in (0, 1):
@@ -56,37 +112,85 @@ def make_template(
         symbols.append((name, expression))
         return environment.create_symintnode(expression, hint=hint, source=source)
 
-    static = dict(key.static)
-    with undisturbed(), FakeTensorMode(shape_env=environment, allow_non_fake_inputs=False):
-        params = [(name, static[name] if name in static else symbol(name, hints[name])) for name in order]
+    def parameter(name: str, value: Any) -> Any:
+        if name in static:
+            return static[name]
+        return value if is_static(name, value) else symbol(name, value)
+
+    with isolated(), undisturbed(), mode:
+        cell = CellSpec(key.kind, tuple((name, parameter(name, value)) for name, value in params))
         sizes = [symbol(f"d{axis}", size) for axis, size in enumerate(dims)]
         x = _empty(sizes, key.input, requires_grad=workload.training and not key.first)
-        traced = run_cell(CellSpec(key.kind, tuple(params)), x, None, tracing_part(workload))
+        traced = run_cell(cell, x, None, tracing_part(workload))
         if key.gradient is not None:
             gradient = _empty(traced.output.shape, key.gradient)
             x = _empty(sizes, key.input, requires_grad=workload.training and not key.first)
-            traced = run_cell(CellSpec(key.kind, tuple(params)), x, gradient, tracing_part(workload))
+            traced = run_cell(cell, x, gradient, tracing_part(workload))
         output_format = _format(traced.output)
         gradient_format = None if traced.input_gradient is None else _format(traced.input_gradient)
     guards = [guard.expr for guard in environment.guards if guard.expr != True]  # noqa: E712 (a sympy boolean)
     table = rewritten(traced.table, equalities(guards, environment.replacements))
+    output = tuple(map(_expression, traced.output.shape))
+    return Recording(tuple(symbols), tuple(guards), table, output, output_format, gradient_format)
+
+
+def concrete_template(
+    key: TemplateKey, params: Sequence[tuple[str, Any]], dims: Sequence[int], workload: Workload
+) -> Template:
+    """A template of one cell only, traced with plain integers: for what symbols cannot express.
+
+    Arguments as those of `make_template`.
+
+    Raises:
+        TraceError: the cell cannot be traced.
+    """
+    visit = Visit(CellSpec(key.kind, tuple(params)), tuple(dims), key.input, key.gradient, key.first)
+    traced = traced_cell(visit, workload)
+    back = traced.input_gradient
+    ends = format_of(traced.output), None if back is None else format_of(back)
+    return counted_template(key, Recording((), (), traced.table, traced.output.shape, *ends), workload)
+
+
+def traced_cell(visit: Visit, workload: Workload) -> TracedCell:
+    """A trace of one cell, where it stands in a network, with plain integers.
+
+    Raises:
+        TraceError: the cell cannot be traced.
+    """
+    with isolated():
+        x, gradient = TensorSpec.of(_empty(visit.dims, visit.form)), None
+    if visit.gradient is not None:
+        output = trace_cell(visit.spec, x, None, visit.first, workload).output
+        with isolated():
+            gradient = TensorSpec.of(_empty(output.shape, visit.gradient))
+    return trace_cell(visit.spec, x, gradient, visit.first, workload)
+
+
+def format_of(tensor: TensorSpec) -> Format:
+    """The format of a dense tensor."""
+    return Format.of(tensor.dtype, tensor.shape, tensor.stride)
+
+
+def counted_template(key: TemplateKey, traced: Recording, workload: Workload) -> Template:
+    """Count a recording under a workload; errors as those of `make_template`."""
+    table = traced.table
     counts, pycls = count(table, workload), recount(table, "pycls")
     classes = [kernel_class(table, kernel.rows, workload.runtime) for kernel in counts.kernels]
-    return _assemble(key, symbols, guards, counts, classes, pycls, traced.output, output_format, gradient_format)
+    shapes = [table.rows[main_row(table, kernel.rows)].main_shapes for kernel in counts.kernels]
+    return assemble(key, ProgramBuilder(traced.symbols), traced.guards, counts, classes, shapes, pycls, traced)
 
 
-def _assemble(
+def assemble(
     key: TemplateKey,
-    symbols: Sequence[tuple[str, Any]],
+    builder: ProgramBuilder,
     guards: Sequence[Any],
     counts: TableCount,
     classes: Sequence[str],
+    shapes: Sequence[tuple[tuple[Shape, ...], tuple[Shape, ...]]],
     pycls: Recount,
-    output: Any,
-    output_format: Format,
-    gradient_format: Format | None,
+    traced: Recording,
 ) -> Template:
-    builder = ProgramBuilder(symbols)
+    """A template of what was counted in expressions that the builder understands."""
     numbers = KernelNumbers(
         *(tuple(builder.add(getattr(k, name)) for k in counts.kernels) for name in KernelNumbers._fields)
     )
@@ -105,7 +209,10 @@ def _assemble(
         sums[f"pycls_{name}"] = sums[name] if equal(ours, theirs) else builder.add(theirs)
     memory = measure(counts.lifetimes, [builder.term(builder.add(size)) for size in counts.sizes], Term.maximum)
     sizes = {name: _step(builder, getattr(memory, name)) for name in MEMORY_SIZES}
-    dims = tuple(builder.add(_expression(size)) for size in output.shape)
+    shown = tuple(
+        tuple(tuple(tuple(builder.add(size) for size in shape) for shape in end) for end in ends) for ends in shapes
+    )
+    dims = tuple(builder.add(size) for size in traced.output)
     return Template(
         key=key,
         program=builder.program(),
@@ -115,12 +222,13 @@ def _assemble(
             for k, kind in zip(counts.kernels, classes, strict=True)
         ),
         numbers=numbers,
+        shapes=shown,
         traffic=traffic,
         sums=tuple(sums[name] for name in SUMS),
         memory=replace(memory, **sizes),
         output=dims,
-        output_format=output_format,
-        input_gradient=gradient_format,
+        output_format=traced.output_format,
+        input_gradient=traced.input_gradient,
         unknown=counts.unknown,
         coverage=counts.coverage,
     )

@@ -5,24 +5,30 @@ Free of torch and sympy, so that templates from the cache file answer without ei
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
+from oracle.closedform.calibrated import CalibratedDevice, roofs_at
 from oracle.closedform.partition import Part, Pattern, checks_of, parts_of
-from oracle.closedform.places import Place, roofs_at
 from oracle.closedform.program import Program
-from oracle.counting.memory import CellMemory
+from oracle.memory import PHASES, CellMemory
+from oracle.optable import shapes_text
 from oracle.roofline import KernelKinds, Roofs
 
-__all__ = ["MEMORY_SIZES", "SUMS", "Format", "KernelMeta", "KernelNumbers", "Template", "TemplateKey"]
+__all__ = ["ALONE", "MEMORY_SIZES", "SUMS", "Format", "KernelMeta", "KernelNumbers", "Template", "TemplateKey"]
 
 MEMORY_SIZES = tuple(name for name in CellMemory.__dataclass_fields__ if not name.endswith("put_retained"))
 """Fields of a cell's memory that are bytes; the others are flags."""
 
 SUMS = ("macs", "flops", "traffic_bytes", "params", "activations", "pycls_macs", "pycls_activations")
 """What is added up over the kernels of a cell, and over the cells of a network; the last two as pycls counts."""
+
+ALONE = ("macs", "params", "activations", "pycls_macs", "pycls_activations")
+"""Those of `SUMS` that the numbers of the kernels do not add up to."""
+
+_PLACES = 64  # devices, as calibrated, whose roofs a template remembers
 
 Array = Any  # an int, or an int64 array of shape (rows,)
 
@@ -105,6 +111,7 @@ class Template:
         guards: relations (name, step, step) that the trace relied on.
         kernels: what is known of each kernel.
         numbers: steps of each kernel's integers.
+        shapes: of each kernel, the shapes that its main operator reads and makes, in steps (`Row.main_shapes`).
         traffic: steps of the bytes that each kernel moves.
         sums: steps of what `SUMS` names.
         memory: steps of what `oracle.counting.memory.measure` says.
@@ -118,6 +125,7 @@ class Template:
     guards: tuple[tuple[str, int, int], ...]
     kernels: tuple[KernelMeta, ...]
     numbers: KernelNumbers
+    shapes: tuple[Any, ...]
     traffic: tuple[int, ...]
     sums: tuple[int, ...]
     memory: CellMemory
@@ -196,29 +204,60 @@ class Template:
     def _numbers(self) -> Any:
         return self.program.function([step for column in self.numbers for step in column])
 
-    def roofs(self, place: Place) -> Roofs:
-        """The roofs of its kernels on a device, worked out once."""
-        key = id(place), None
-        if key not in self._roofs:
-            steps = self.program.steps
-            matrix, vector = (
-                [steps[step] != ("const", 0, 0) for step in column]
-                for column in (self.numbers.matrix_flops, self.numbers.vector_flops)
-            )
-            # The place is kept as well: its address must not be given to another one.
-            self._roofs[key] = roofs_at(place, self.kinds, matrix, vector), place
-        return self._roofs[key][0]
-
-    def part_roofs(self, place: Place, part: Part) -> Roofs:
-        """The roofs of a part's kernels on a device, worked out once."""
-        key = id(place), part.kernels
-        if key not in self._roofs:
-            self._roofs[key] = self.roofs(place).of_kernels(part.kernels), place
-        return self._roofs[key][0]
+    @cached_property
+    def roofs(self) -> Callable[[CalibratedDevice], Roofs]:
+        """A function of a place: the roofs of its kernels there."""
+        steps = self.program.steps
+        matrix, vector = (
+            [steps[step] != ("const", 0, 0) for step in column]
+            for column in (self.numbers.matrix_flops, self.numbers.vector_flops)
+        )
+        return lru_cache(maxsize=_PLACES)(lambda place: roofs_at(place, self.kinds, matrix, vector))
 
     @cached_property
-    def _roofs(self) -> dict[tuple[int, tuple[int, ...] | None], tuple[Roofs, Place]]:
-        return {}
+    def part_roofs(self) -> Callable[[CalibratedDevice, tuple[int, ...]], Roofs]:
+        """A function of a place and the numbers of some kernels: their roofs there."""
+        return lru_cache(maxsize=8 * _PLACES)(lambda place, kernels: self.roofs(place).of_kernels(kernels))
+
+    @cached_property
+    def alone(self) -> Callable[..., tuple[int, ...] | None]:
+        """A function of the symbols' values, all ints: what one cell costs, or None where the guards do not hold.
+
+        It returns what `ALONE` names, the `sizes`, the output's dimensions, then of each kernel the matrix FLOPs, of
+        each the vector FLOPs, of each the bytes, and of each those of its weights.
+        """
+        sizes = [getattr(self.memory, name) for name in self.sizes]
+        numbers = self.numbers
+        columns = [*numbers.matrix_flops, *numbers.vector_flops, *self.traffic, *numbers.weight_bytes]
+        sums = [step for name, step in zip(SUMS, self.sums, strict=True) if name in ALONE]
+        return self.program.scalar(self.guards, [*sums, *sizes, *self.output, *columns])
+
+    def described(self, values: Sequence[int]) -> list[tuple[KernelMeta, int, str]]:
+        """Each kernel of one cell: its words, its multiply-adds, and the shapes of its main operator for people."""
+        numbers = self._details(*values)
+        count = len(self.kernels)
+        texts = [form % numbers[count + start : count + stop] for form, start, stop in self._shape_forms]
+        return list(zip(self.kernels, numbers, texts, strict=False))
+
+    @cached_property
+    def _shape_forms(self) -> list[tuple[str, int, int]]:
+        """Of each kernel: its shapes with a `%d` per dimension, and where these stand among all dimensions."""
+        found, stop = [], 0
+        for ends in self.shapes:
+            start, stop = stop, stop + sum(len(shape) for end in ends for shape in end)
+            found.append((shapes_text([[["%d"] * len(shape) for shape in end] for end in ends]), start, stop))
+        return found
+
+    @cached_property
+    def by_phase(self) -> tuple[list[int], ...]:
+        """The numbers of the kernels of each phase, in order."""
+        numbered = list(enumerate(self.kernels))
+        return tuple([at for at, kernel in numbered if kernel.phase == phase] for phase in PHASES)
+
+    @cached_property
+    def _details(self) -> Callable[..., tuple[int, ...]]:
+        dims = [step for ends in self.shapes for end in ends for shape in end for step in shape]
+        return self.program.function([*self.numbers.macs, *dims])
 
     def kernel_numbers(self, values: Sequence[Array]) -> KernelNumbers:
         """The integers of every kernel."""
@@ -236,34 +275,3 @@ class Template:
             return max(self.program.bounds(largest, smallest, [*self.sums, self.memory.forward, self.memory.backward]))
 
         return bound
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for the cache file."""
-        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        plain["program"] = {"symbols": self.program.symbols, "steps": self.program.steps}
-        plain["memory"] = {name: getattr(self.memory, name) for name in CellMemory.__dataclass_fields__}
-        return plain
-
-    @classmethod
-    def from_dict(cls, plain: Mapping[str, Any]) -> Template:
-        """The template that `to_dict` wrote, through JSON.
-
-        Raises:
-            KeyError, TypeError, ValueError, OracleError: anything else than what `to_dict` wrote.
-        """
-        data = {name: _tuples(plain[name]) for name in cls.__dataclass_fields__}
-        key = data["key"]
-        gradient = None if key[4] is None else Format(*key[4])
-        data["key"] = TemplateKey(key[0], key[1], key[2], Format(*key[3]), gradient, key[5], key[6])
-        program = plain["program"]
-        data["program"] = Program(_tuples(program["symbols"]), _tuples(program["steps"]))
-        data["kernels"] = tuple(KernelMeta(*kernel) for kernel in data["kernels"])
-        data["numbers"] = KernelNumbers(*data["numbers"])
-        data["memory"] = CellMemory(**{name: plain["memory"][name] for name in CellMemory.__dataclass_fields__})
-        data["output_format"] = Format(*data["output_format"])
-        data["input_gradient"] = None if data["input_gradient"] is None else Format(*data["input_gradient"])
-        return cls(**data)
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(item) for item in value) if isinstance(value, (list, tuple)) else value

@@ -6,20 +6,31 @@ There is no global config: every call returns a new one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from functools import reduce
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
-
-import yaml
-from yacs.config import CfgNode
+from typing import TYPE_CHECKING, Any
 
 from oracle._resources import shipped
-from oracle.config.files import BASE_KEY, layers, locate
-from oracle.config.merge import merge
-from oracle.config.schema import FAMILY_DEFAULTS, default_cfg
+from oracle.config.files import BASE_KEY, Layer, locate, shared_layers
+from oracle.config.merge import merge, override
+from oracle.config.schema import FAMILY_DEFAULTS, default_cfg, default_values
 from oracle.errors import ConfigError
-from oracle.spec import OPTIMIZERS, Workload
+from oracle.spec import OPTIMIZERS, Workload, workload_with
+
+if TYPE_CHECKING:
+    from yacs.config import CfgNode
+else:
+
+    def __getattr__(name: str) -> type:
+        """CfgNode, which brings yacs and yaml along, when somebody asks for it."""
+        if name != "CfgNode":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from yacs.config import CfgNode
+
+        globals()[name] = CfgNode
+        return CfgNode
+
 
 __all__ = [
     "COST_KEYS",
@@ -32,6 +43,8 @@ __all__ = [
     "to_yaml",
     "workload_of",
 ]
+
+Sections = dict[str, Any]
 
 
 def load_cfg(source: str | Path, overrides: Iterable[Any] | None = None) -> CfgNode:
@@ -47,7 +60,9 @@ def load_cfg(source: str | Path, overrides: Iterable[Any] | None = None) -> CfgN
             was expected.
     """
     path = locate(source)
-    return _finished([(values, str(file)) for file, values in layers(path)], overrides, path.stem)
+    found = shared_layers(path)
+    keep = all(layer.stamp for layer in found)
+    return _finished(lambda family: (_kept if keep else _merged)(found, family), overrides, path.stem)
 
 
 def cfg_from_dict(values: Mapping[str, Any], overrides: Iterable[Any] | None = None, name: str = "") -> CfgNode:
@@ -63,32 +78,63 @@ def cfg_from_dict(values: Mapping[str, Any], overrides: Iterable[Any] | None = N
     """
     if isinstance(values, Mapping) and BASE_KEY in values:
         raise ConfigError("only a file can have a base; load it with load_cfg", key=BASE_KEY)
-    return _finished([(values, "")], overrides, name)
+
+    def merged(family: str) -> Sections:
+        sections = default_values(family)
+        merge(sections, values)
+        return sections
+
+    return _finished(merged, overrides, name)
 
 
-def _finished(layered: list[tuple[Any, str]], overrides: Iterable[Any] | None, name: str) -> CfgNode:
-    """Values (with the file they stand in) one over the other, the overrides on top."""
+def _finished(merged: Callable[[str], Sections], overrides: Iterable[Any] | None, name: str) -> CfgNode:
+    """The config of some sections with the overrides on top.
+
+    Args:
+        merged: MODEL.TYPE -> the sections over that family's defaults; they are not changed.
+        overrides: as in `load_cfg`.
+        name: as in `cfg_from_dict`.
+    """
     flat = list(overrides or ())
     if len(flat) % 2:
         raise ConfigError(f"overrides={flat!r}: expected key, value, key, value, ...")
-    for key, value in zip(flat[::2], flat[1::2], strict=True):
+    for key in flat[::2]:
         if not isinstance(key, str):
             raise ConfigError(f"override key {key!r}: expected a dotted key")
-        layered.append((reduce(lambda inner, part: {part: inner}, reversed(key.split(".")), value), ""))
-    cfg = _merged(layered, "")
-    if cfg.MODEL.TYPE in FAMILY_DEFAULTS:  # known only now, and the family's defaults lie below everything
-        cfg = _merged(layered, cfg.MODEL.TYPE)
-    if not cfg.COST.NAME:
-        cfg.COST.NAME = name
-    cfg.freeze()
-    return cfg
+    # The family's defaults lie below everything, and the last word about the family is the overrides'.
+    sections = merged("")
+    below = _with_defaults(sections["MODEL"]["TYPE"])
+    sections = _overridden(merged(below) if below else sections, flat)
+    family = _with_defaults(sections["MODEL"]["TYPE"])
+    if family != below:
+        sections = _overridden(merged(family), flat)
+    if not sections["COST"]["NAME"]:
+        sections["COST"]["NAME"] = name
+    from oracle.config.nodes import node_of
+
+    return node_of(sections, frozen=True)
 
 
-def _merged(layered: Iterable[tuple[Any, str]], family: str) -> CfgNode:
-    cfg = default_cfg(family)
-    for values, file in layered:
-        merge(cfg, values, file)
-    return cfg
+def _with_defaults(family: str) -> str:
+    return family if family in FAMILY_DEFAULTS else ""
+
+
+def _overridden(sections: Sections, flat: list[Any]) -> Sections:
+    changed = {name: dict(keys) if isinstance(keys, dict) else keys for name, keys in sections.items()}
+    for key, value in zip(flat[::2], flat[1::2], strict=True):
+        override(changed, key, value)
+    return changed
+
+
+def _merged(layers: tuple[Layer, ...], family: str) -> Sections:
+    """The defaults of a family with the layers of a file over them."""
+    sections: Sections = default_values(family)
+    for layer in layers:
+        merge(sections, layer.values, str(layer.path))
+    return sections
+
+
+_kept = lru_cache(maxsize=256)(_merged)  # for layers whose files would show a change
 
 
 COST_KEYS = ("BATCH_SIZE", "DTYPE", "MODE", "RUNTIME", "LAYOUT")
@@ -119,7 +165,7 @@ def workload_of(cfg: CfgNode, **changes: Any) -> Workload:
     if fields["mode"] == "inference" and cfg.OPTIM.OPTIMIZER not in OPTIMIZERS:
         # Somebody's training recipe: no reason not to answer what one forward pass costs.
         fields["optimizer"] = changes.get("optimizer") or OPTIMIZERS[0]
-    return Workload(**fields)
+    return workload_with(fields)
 
 
 def to_yaml(cfg: CfgNode, *, cost: bool = False) -> str:
@@ -129,34 +175,9 @@ def to_yaml(cfg: CfgNode, *, cost: bool = False) -> str:
         cfg: a loaded config.
         cost: include the COST section, which pycls does not know.
     """
-    changed = _changed(cfg, default_cfg(cfg.MODEL.TYPE))
-    if not cost:
-        changed.pop("COST", None)
-    return yaml.dump(changed, Dumper=_Dumper, sort_keys=False, default_flow_style=False, width=100)
+    from oracle.config.writing import dumped
 
-
-class _Dumper(yaml.SafeDumper):
-    """Mappings in blocks, lists on a line, as people write configs."""
-
-    def represent_sequence(self, tag: str, sequence: Iterable[Any], flow_style: bool | None = True) -> Any:
-        return super().represent_sequence(tag, sequence, flow_style)
-
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - a list that occurs twice is written twice
-        return True
-
-
-def _changed(cfg: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of nested mappings that differs from the default, as plain dicts."""
-    found: dict[str, Any] = {}
-    for name, value in cfg.items():
-        old = default.get(name)
-        if isinstance(value, Mapping):
-            part = _changed(value, old if isinstance(old, Mapping) else {})
-            if part:
-                found[name] = part
-        elif name not in default or value != old:
-            found[name] = value
-    return found
+    return dumped(cfg, cost=cost)
 
 
 def list_networks() -> tuple[str, ...]:

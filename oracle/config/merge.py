@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
+from functools import reduce
 from typing import Any
 
-from yacs.config import CfgNode
-
 from oracle._resources import closest
-from oracle.config.schema import CHOICES, IGNORED, LIST_ITEMS, OPEN_SECTIONS, TRAINING_ONLY
+from oracle.config.schema import CHOICES, DEFAULTS, IGNORED, LIST_ITEMS, OPEN_SECTIONS, TRAINING_ONLY
 from oracle.errors import ConfigError
 
-__all__ = ["merge"]
+__all__ = ["merge", "override"]
+
+Sections = dict[str, Any]
 
 _MAX_NESTING = 20
 _DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]*)")  # no octal 010, which YAML 1.1 reads as 8
@@ -25,12 +25,13 @@ _LARGEST = 2**53  # beyond it float64 arithmetic on sizes is no longer exact
 _LITERALS = {"true": True, "false": False}
 
 
-def merge(cfg: CfgNode, values: Any, file: str = "") -> None:
-    """Set the keys of nested mappings in a config, in place.
+def merge(sections: Sections, values: Any, file: str = "") -> None:
+    """Set the keys of nested mappings in the sections of a config, in place.
 
     Args:
-        cfg: a config with the keys of `default_cfg`.
-        values: mapping of sections, or of top-level keys that only training uses.
+        sections: with the keys of `default_values`; what stands in a section is replaced, never changed itself.
+        values: mapping of sections, or of top-level keys that only training uses; nothing of it is kept that
+            could change.
         file: where the values come from, for the messages.
 
     Raises:
@@ -40,20 +41,34 @@ def merge(cfg: CfgNode, values: Any, file: str = "") -> None:
         if section in IGNORED:
             continue
         if section in OPEN_SECTIONS:
-            _merge_open(cfg[section], section, content, file)
+            _merge_open(sections[section], section, content, file)
         elif section in TRAINING_ONLY:
-            _keep(cfg, section, section, content, file)
-        elif section in cfg:
+            _keep(sections, section, section, content, file)
+        elif section in sections:
+            keys = sections[section]
             for name, value in _items(content, section, file):
-                if name not in cfg[section]:
-                    raise _unknown(f"{section}.{name}", cfg, file)
-                key = f"{section}.{name}"
-                cfg[section][name] = _convert(key, value, cfg[section][name], file)
+                if name not in keys:
+                    raise _unknown(f"{section}.{name}", sections, file)
+                keys[name] = _convert(f"{section}.{name}", value, type(keys[name]), file)
         else:
-            raise _unknown(section, cfg, file)
+            raise _unknown(section, sections, file)
 
 
-def _merge_open(node: CfgNode, section: str, content: Any, file: str) -> None:
+def override(sections: Sections, key: str, value: Any) -> None:
+    """Set one dotted key in the sections of a config, in place: `merge` of the one value.
+
+    Raises:
+        ConfigError: as `merge`.
+    """
+    kind = _KINDS.get(key)
+    if kind is None:  # a key of training's, or none at all
+        merge(sections, reduce(lambda inner, part: {part: inner}, reversed(key.split(".")), value))
+    else:
+        section, name = key.split(".")
+        sections[section][name] = _convert(key, value, kind, "")
+
+
+def _merge_open(keys: Sections, section: str, content: Any, file: str) -> None:
     """Our keys of TRAIN and OPTIM are checked; a near miss of one, which would do nothing, is refused."""
     ours = OPEN_SECTIONS[section]
     for name, value in _items(content, section, file):
@@ -61,25 +76,23 @@ def _merge_open(node: CfgNode, section: str, content: Any, file: str) -> None:
         if key in IGNORED:
             continue
         if name in ours:
-            node[name] = _convert(key, value, node[name], file)
+            keys[name] = _convert(key, value, type(keys[name]), file)
             continue
-        near = get_close_matches(name.upper(), ours, n=1, cutoff=0.8)
+        near = _near(name, ours, 1, 0.8)
         if near:
             raise ConfigError(f"unknown key; did you mean {section}.{near[0]}?", key=key, file=file)
-        _keep(node, name, key, value, file)
+        _keep(keys, name, key, value, file)
 
 
-def _keep(node: CfgNode, name: str, key: str, value: Any, file: str) -> None:
+def _keep(keys: Sections, name: str, key: str, value: Any, file: str) -> None:
     """Store a training-only value as it is; mappings join what is there."""
     plain = _plain(value, key, file)
     if isinstance(plain, dict):
         plain = {k: v for k, v in plain.items() if f"{key}.{k}" not in IGNORED}
-        old = node.get(name)
-        if isinstance(old, CfgNode):
+        old = keys.get(name)
+        if isinstance(old, dict):
             plain = _joined(old, plain)
-        node[name] = CfgNode(plain)
-    else:
-        node[name] = plain
+    keys[name] = plain
 
 
 def _joined(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
@@ -115,27 +128,29 @@ def _items(values: Any, key: str, file: str) -> list[tuple[str, Any]]:
     return list(values.items())
 
 
-def _unknown(key: str, cfg: CfgNode, file: str) -> ConfigError:
+def _unknown(key: str, sections: Sections, file: str) -> ConfigError:
     """The complaint about a key that we do not know, with the nearest that we do."""
     section, _, name = key.rpartition(".")
     if not section:
-        hint = closest(name, [*cfg, *sorted(TRAINING_ONLY)], 1) or f"; ours are {', '.join(cfg)}"
+        hint = closest(name, [*sections, *sorted(TRAINING_ONLY)], 1) or f"; ours are {', '.join(sections)}"
         return ConfigError(f"unknown section{hint}", key=key, file=file)
-    namesakes = [f"{other}.{name}" for other, node in cfg.items() if isinstance(node, CfgNode) and name in node]
-    siblings = [f"{section}.{sibling}" for sibling in _near(name, cfg[section])]
+    namesakes = [f"{other}.{name}" for other, keys in sections.items() if isinstance(keys, dict) and name in keys]
+    siblings = [f"{section}.{sibling}" for sibling in _near(name, sections[section])]
     likely = (namesakes + siblings)[:3]
-    hint = f"did you mean {' or '.join(likely)}?" if likely else f"{section} has {', '.join(cfg[section])}"
+    hint = f"did you mean {' or '.join(likely)}?" if likely else f"{section} has {', '.join(sections[section])}"
     return ConfigError(f"unknown key; {hint}", key=key, file=file)
 
 
-def _near(name: str, options: Iterable[str]) -> list[str]:
+def _near(name: str, options: Iterable[str], count: int = 3, cutoff: float = 0.5) -> list[str]:
     """The options most like a name; ties are all listed, since W0, WA and WM are equally near to WO."""
-    return get_close_matches(name.upper(), list(options), n=3, cutoff=0.5)
+    from difflib import get_close_matches
+
+    return get_close_matches(name.upper(), list(options), n=count, cutoff=cutoff)
 
 
-def _convert(key: str, value: Any, default: Any, file: str) -> Any:
+def _convert(key: str, value: Any, kind: type, file: str) -> Any:
     """The value in the type of the default it replaces."""
-    converted = _typed(key, value, type(default), file)
+    converted = _typed(key, value, kind, file)
     if key in CHOICES and converted not in CHOICES[key]:
         raise ConfigError(f"value {_shown(value)}: expected one of {', '.join(CHOICES[key])}", key=key, file=file)
     return converted
@@ -212,3 +227,6 @@ def _parsed_list(text: str) -> list[str]:
 
 _SCALARS: dict[type, Callable[[Any], Any]] = {int: _as_int, float: _as_float, bool: _as_bool, str: _as_str}
 _WORDS: dict[type, str] = {int: "an integer", float: "a number", bool: "true or false", str: "a word"}
+
+# The type of every key we own, which no value can change.
+_KINDS = {f"{section}.{name}": type(value) for section, keys in DEFAULTS.items() for name, value in keys.items()}

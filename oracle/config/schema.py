@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from yacs.config import CfgNode
+from typing import TYPE_CHECKING, Any
 
 from oracle.spec import DTYPES, LAYOUTS, MODES, RUNTIMES
 
+if TYPE_CHECKING:
+    from yacs.config import CfgNode
+
 __all__ = [
     "CHOICES",
+    "DEFAULTS",
     "FAMILY_DEFAULTS",
     "IGNORED",
     "LIST_ITEMS",
     "OPEN_SECTIONS",
     "TRAINING_ONLY",
     "default_cfg",
+    "default_values",
 ]
 
 # Training-only keys and sections of pycls: they load in any shape and are kept, but no cost depends on them.
@@ -71,130 +74,142 @@ FAMILY_DEFAULTS: dict[str, tuple[tuple[str, str, int], ...]] = {
 }
 
 
-def default_cfg(family: str = "") -> CfgNode:
-    """A new config holding every key we own at its default; nothing is shared between two calls.
+# Section -> key -> default; read only, for nothing is copied before somebody needs it.
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "MODEL": {
+        "TYPE": "",  # anynet, regnet, resnet, effnet, vit, nasbench201, fbnet, ofa_mobilenetv3
+        "DEPTH": 0,  # resnet only
+        "NUM_CLASSES": 10,
+        "LOSS_FUN": "cross_entropy",
+        "ACTIVATION_FUN": "relu",  # relu, silu (swish), gelu
+        "ACTIVATION_INPLACE": True,
+        "SCALING_TYPE": "",  # "d1_w8_g8_r1", "dw", ...; see oracle.families.scaling
+        "SCALING_FACTOR": 1.0,
+    },
+    "RESNET": {
+        "TRANS_FUN": "basic_transform",  # or bottleneck_transform
+        "NUM_GROUPS": 1,
+        "WIDTH_PER_GROUP": 64,
+        "STRIDE_1X1": True,  # stride on the first 1x1 of a bottleneck, not on its 3x3
+    },
+    "ANYNET": {
+        "STEM_TYPE": "simple_stem_in",
+        "STEM_W": 32,
+        "BLOCK_TYPE": "res_bottleneck_block",
+        # One entry per stage; empty BOT_MULS and GROUP_WS: the block has neither.
+        "DEPTHS": [],
+        "WIDTHS": [],
+        "STRIDES": [],
+        "BOT_MULS": [],
+        "GROUP_WS": [],
+        "HEAD_W": 0,  # width of a 1x1 convolution before pooling, 0 for none
+        "SE_ON": False,
+        "SE_R": 0.25,
+    },
+    "REGNET": {
+        "STEM_TYPE": "simple_stem_in",
+        "STEM_W": 32,
+        "BLOCK_TYPE": "res_bottleneck_block",
+        "STRIDE": 2,
+        "SE_ON": False,
+        "SE_R": 0.25,
+        "DEPTH": 10,
+        "W0": 32,  # first width
+        "WA": 5.0,  # slope of the widths
+        "WM": 2.5,  # step of their quantisation
+        "GROUP_W": 16,
+        "BOT_MUL": 1.0,
+        "HEAD_W": 0,
+    },
+    "EN": {
+        "STEM_W": 32,
+        "DEPTHS": [],
+        "WIDTHS": [],
+        "EXP_RATIOS": [],
+        "SE_R": 0.25,
+        "STRIDES": [],
+        "KERNELS": [],
+        "HEAD_W": 1280,
+        "DC_RATIO": 0.0,  # drop-connect probability
+        "DROPOUT_RATIO": 0.0,
+    },
+    "VIT": {
+        "PATCH_SIZE": 16,
+        "STEM_TYPE": "patchify",  # or conv
+        "C_STEM_KERNELS": [],
+        "C_STEM_STRIDES": [],
+        "C_STEM_DIMS": [],
+        "NUM_LAYERS": 12,
+        "NUM_HEADS": 12,
+        "HIDDEN_DIM": 768,
+        "MLP_DIM": 3072,
+        "CLASSIFIER_TYPE": "token",  # or pooled
+    },
+    "NB201": {
+        "ARCH": "",  # |op~0|+|op~0|op~1|+|op~0|op~1|op~2|; see oracle.families.nasbench201
+        "OPS": [],  # instead of ARCH: its six operations in order, which a space can sample
+    },
+    "FBNET": {
+        "OPS": [],  # 22 numbers from 0 to 8; see oracle.families.fbnet
+    },
+    "OFA": {
+        # Four entries per stage (DEPTHS: one), or one for all; see oracle.families.ofa_mobilenetv3.
+        "KERNELS": [],  # 3, 5, 7
+        "EXPANSIONS": [],  # 3, 4, 6
+        "DEPTHS": [],  # 2, 3, 4
+        "RESOLUTION": 0,  # from 128 to 224; 0: TRAIN.IM_SIZE
+    },
+    "BN": {
+        "EPS": 1e-5,
+        "MOM": 0.1,
+        "USE_PRECISE_STATS": True,
+        "NUM_SAMPLES_PRECISE": 8192,
+        "ZERO_INIT_FINAL_GAMMA": False,
+        "USE_CUSTOM_WEIGHT_DECAY": False,
+        "CUSTOM_WEIGHT_DECAY": 0.0,
+    },
+    "LN": {
+        "EPS": 1e-5,
+        "USE_CUSTOM_WEIGHT_DECAY": False,
+        "CUSTOM_WEIGHT_DECAY": 0.0,
+    },
+    "TRAIN": {
+        "IM_SIZE": 224,
+        "DATASET": "",  # a resnet or fbnet is the CIFAR kind when this contains "cifar"
+    },
+    "OPTIM": {
+        "OPTIMIZER": "sgd",  # or adamw; the cost of a training step depends on it
+    },
+    "COST": {
+        "NAME": "",  # label of the network in results; load_cfg fills in the file's stem
+        "BATCH_SIZE": 1,
+        "DTYPE": "float32",
+        "MODE": "inference",
+        "RUNTIME": "eager",
+        "LAYOUT": "nchw",
+        "DEVICES": [],  # names of shipped devices or paths of device files
+    },
+}
+
+
+def default_values(family: str = "") -> dict[str, dict[str, Any]]:
+    """Every key we own at its default, as plain sections that may be changed; their lists are shared.
 
     Args:
         family: the MODEL.TYPE whose defaults are wanted; the key itself stays empty.
     """
-    sections: dict[str, dict[str, Any]] = {
-        "MODEL": {
-            "TYPE": "",  # anynet, regnet, resnet, effnet, vit, nasbench201, fbnet, ofa_mobilenetv3
-            "DEPTH": 0,  # resnet only
-            "NUM_CLASSES": 10,
-            "LOSS_FUN": "cross_entropy",
-            "ACTIVATION_FUN": "relu",  # relu, silu (swish), gelu
-            "ACTIVATION_INPLACE": True,
-            "SCALING_TYPE": "",  # "d1_w8_g8_r1", "dw", ...; see oracle.families.scaling
-            "SCALING_FACTOR": 1.0,
-        },
-        "RESNET": {
-            "TRANS_FUN": "basic_transform",  # or bottleneck_transform
-            "NUM_GROUPS": 1,
-            "WIDTH_PER_GROUP": 64,
-            "STRIDE_1X1": True,  # stride on the first 1x1 of a bottleneck, not on its 3x3
-        },
-        "ANYNET": {
-            "STEM_TYPE": "simple_stem_in",
-            "STEM_W": 32,
-            "BLOCK_TYPE": "res_bottleneck_block",
-            # One entry per stage; empty BOT_MULS and GROUP_WS: the block has neither.
-            "DEPTHS": [],
-            "WIDTHS": [],
-            "STRIDES": [],
-            "BOT_MULS": [],
-            "GROUP_WS": [],
-            "HEAD_W": 0,  # width of a 1x1 convolution before pooling, 0 for none
-            "SE_ON": False,
-            "SE_R": 0.25,
-        },
-        "REGNET": {
-            "STEM_TYPE": "simple_stem_in",
-            "STEM_W": 32,
-            "BLOCK_TYPE": "res_bottleneck_block",
-            "STRIDE": 2,
-            "SE_ON": False,
-            "SE_R": 0.25,
-            "DEPTH": 10,
-            "W0": 32,  # first width
-            "WA": 5.0,  # slope of the widths
-            "WM": 2.5,  # step of their quantisation
-            "GROUP_W": 16,
-            "BOT_MUL": 1.0,
-            "HEAD_W": 0,
-        },
-        "EN": {
-            "STEM_W": 32,
-            "DEPTHS": [],
-            "WIDTHS": [],
-            "EXP_RATIOS": [],
-            "SE_R": 0.25,
-            "STRIDES": [],
-            "KERNELS": [],
-            "HEAD_W": 1280,
-            "DC_RATIO": 0.0,  # drop-connect probability
-            "DROPOUT_RATIO": 0.0,
-        },
-        "VIT": {
-            "PATCH_SIZE": 16,
-            "STEM_TYPE": "patchify",  # or conv
-            "C_STEM_KERNELS": [],
-            "C_STEM_STRIDES": [],
-            "C_STEM_DIMS": [],
-            "NUM_LAYERS": 12,
-            "NUM_HEADS": 12,
-            "HIDDEN_DIM": 768,
-            "MLP_DIM": 3072,
-            "CLASSIFIER_TYPE": "token",  # or pooled
-        },
-        "NB201": {
-            "ARCH": "",  # |op~0|+|op~0|op~1|+|op~0|op~1|op~2|; see oracle.families.nasbench201
-            "OPS": [],  # instead of ARCH: its six operations in order, which a space can sample
-        },
-        "FBNET": {
-            "OPS": [],  # 22 numbers from 0 to 8; see oracle.families.fbnet
-        },
-        "OFA": {
-            # Four entries per stage (DEPTHS: one), or one for all; see oracle.families.ofa_mobilenetv3.
-            "KERNELS": [],  # 3, 5, 7
-            "EXPANSIONS": [],  # 3, 4, 6
-            "DEPTHS": [],  # 2, 3, 4
-            "RESOLUTION": 0,  # from 128 to 224; 0: TRAIN.IM_SIZE
-        },
-        "BN": {
-            "EPS": 1e-5,
-            "MOM": 0.1,
-            "USE_PRECISE_STATS": True,
-            "NUM_SAMPLES_PRECISE": 8192,
-            "ZERO_INIT_FINAL_GAMMA": False,
-            "USE_CUSTOM_WEIGHT_DECAY": False,
-            "CUSTOM_WEIGHT_DECAY": 0.0,
-        },
-        "LN": {
-            "EPS": 1e-5,
-            "USE_CUSTOM_WEIGHT_DECAY": False,
-            "CUSTOM_WEIGHT_DECAY": 0.0,
-        },
-        "TRAIN": {
-            "IM_SIZE": 224,
-            "DATASET": "",  # a resnet or fbnet is the CIFAR kind when this contains "cifar"
-        },
-        "OPTIM": {
-            "OPTIMIZER": "sgd",  # or adamw; the cost of a training step depends on it
-        },
-        "COST": {
-            "NAME": "",  # label of the network in results; load_cfg fills in the file's stem
-            "BATCH_SIZE": 1,
-            "DTYPE": "float32",
-            "MODE": "inference",
-            "RUNTIME": "eager",
-            "LAYOUT": "nchw",
-            "DEVICES": [],  # names of shipped devices or paths of device files
-        },
-    }
+    sections = {section: dict(keys) for section, keys in DEFAULTS.items()}
     for section, name, value in FAMILY_DEFAULTS.get(family, ()):
         sections[section][name] = value
-    cfg = CfgNode(sections)
-    for name in OPEN_SECTIONS:
-        cfg[name].set_new_allowed(True)
-    return cfg
+    return sections
+
+
+def default_cfg(family: str = "") -> CfgNode:
+    """A new config holding every key we own at its default; nothing is shared between two calls.
+
+    Args:
+        family: as in `default_values`.
+    """
+    from oracle.config.nodes import node_of
+
+    return node_of(default_values(family), frozen=False)

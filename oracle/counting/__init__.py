@@ -11,7 +11,7 @@ from oracle.counting.traffic import itemsize, moved_elements
 from oracle.optable import OpTable, Row, Shape, Use, prod
 from oracle.spec import Workload
 
-__all__ = ["MATRIX_CLASSES", "KernelCount", "TableCount", "count"]
+__all__ = ["MATRIX_CLASSES", "KernelCount", "TableCount", "count", "kernel_count"]
 
 Dim = Any  # an int, or a sympy expression
 
@@ -78,7 +78,7 @@ def count(table: OpTable, workload: Workload) -> TableCount:
     kernels = kernels_of(table, workload.runtime)
     run = {row for kernel in kernels for row in kernel.rows}
     return TableCount(
-        tuple(_kernel_count(table, kernel, works, run, workload) for kernel in kernels),
+        tuple(kernel_count(table, kernel, works, run, workload) for kernel in kernels),
         sum(storage.elements for storage in table.storages if storage.kind == "parameter"),
         sum(_activations(row, work) for row, work in zip(table.rows, works, strict=True) if row.phase == "forward"),
         tuple(sorted({row.name for row, work in zip(table.rows, works, strict=True) if work is None})),
@@ -94,9 +94,18 @@ def _coverage(works: list[Work | None]) -> tuple[int, int, int]:
     return len(works) - unknown - nothing, nothing, unknown
 
 
-def _kernel_count(
+def kernel_count(
     table: OpTable, kernel: Kernel, works: list[Work | None], run: set[int], workload: Workload
 ) -> KernelCount:
+    """Count one kernel of a table.
+
+    Args:
+        table: the operators.
+        kernel: those that it runs, and what crosses its border.
+        works: of each operator of the table.
+        run: the rows that any kernel runs.
+        workload: runtime, dtype.
+    """
     main = table.rows[kernel.main]
     macs: Dim = 0
     matrix: Dim = 0

@@ -10,19 +10,19 @@ arrays of sizes (one entry per cell), for which `maximum` is numpy's.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from oracle.counting.fusion import Kernel
+from oracle.memory import PHASES, CellMemory
 from oracle.optable import OpTable
 
-__all__ = ["CellMemory", "Lifetimes", "PeakMemory", "chain_peak", "lifetimes_of", "measure"]
+__all__ = ["Lifetimes", "lifetimes_of", "measure"]
 
 Size = Any  # an int, or an array of them
 
-PHASES = ("forward", "backward", "optimizer")
+_PHASE = {name: number for number, name in enumerate(PHASES)}
 
 
 class Span(NamedTuple):
@@ -61,71 +61,10 @@ class Lifetimes:
     output_retained: bool
 
 
-@dataclass(frozen=True, slots=True)
-class CellMemory:
-    """A cell's memory in bytes; the `_held` peaks are those with its input alive throughout the phase."""
-
-    weights: Size
-    states: Size
-    gradients: Size
-    forward: Size
-    forward_held: Size
-    backward: Size
-    backward_held: Size
-    optimizer: Size
-    retained: Size
-    input: Size
-    output: Size
-    output_retained: Any  # bools, or arrays of them
-    input_retained: Any
-
-
-@dataclass(frozen=True, slots=True)
-class PeakMemory:
-    """Peak memory in bytes, of the whole call and of each phase.
-
-    Attributes:
-        weights_bytes: parameters and buffers, and what autocast or an engine keeps in their place.
-        states_bytes: the optimiser's state; 0 in inference, as are the next two.
-        gradients_bytes: of all parameters.
-        saved_bytes: what the forward pass made, or was given, and keeps for the backward pass.
-        forward_bytes, backward_bytes, optimizer_bytes: peak of each phase. Weights and states are in all of them;
-            so is whatever of saved tensors and gradients is alive at the peak. In inference the last two are no
-            more than the weights.
-        peak_bytes: the largest of the three.
-    """
-
-    weights_bytes: Size
-    states_bytes: Size
-    gradients_bytes: Size
-    saved_bytes: Size
-    forward_bytes: Size
-    backward_bytes: Size
-    optimizer_bytes: Size
-    peak_bytes: Size
-
-
 def lifetimes_of(table: OpTable, kernels: Sequence[Kernel], runtime: str) -> Lifetimes:
     """Find out who lives when under a runtime's kernels."""
-    counters = [0, 0, 0]
-    of_cell: Counter[int] = Counter()  # steps of the optimiser, which each is one for the parameters of all cells
-    used: dict[int, list[list[int]]] = {}  # storage -> per phase, the steps that touch it
-    born: dict[int, int] = {}
-    touched: set[int] = set()
-    for kernel in kernels:
-        main = table.rows[kernel.main]
-        phase = PHASES.index(main.phase)
-        step = of_cell[main.cell] if phase == 2 else counters[phase]
-        of_cell[main.cell] += phase == 2
-        counters[phase] = max(counters[phase], step + 1)
-        for uses, writing in ((kernel.reads, False), (kernel.writes, True)):
-            for _, use in uses:
-                storage = table.values[use.value].storage
-                used.setdefault(storage, [[], [], []])[phase].append(step)
-                touched.add(storage)
-                if writing:
-                    born.setdefault(storage, phase)
-    weights, states, gradients = _residents(table, touched, set(born), runtime)
+    counters, used, born = _touched(table, kernels)
+    weights, states, gradients = _residents(table, used.keys(), born, runtime)
     stays = {*weights, *states}
     final = set(gradients)
     held = {table.values[value].storage for value in table.outputs}
@@ -159,8 +98,33 @@ def lifetimes_of(table: OpTable, kernels: Sequence[Kernel], runtime: str) -> Lif
     )
 
 
+def _touched(table: OpTable, kernels: Sequence[Kernel]) -> tuple[list[int], dict[int, list[list[int]]], set[int]]:
+    """How many steps each phase has; storage -> per phase, the steps that touch it; and what kernels write."""
+    counters = [0, 0, 0]
+    of_cell: dict[int, int] = {}  # steps of the optimiser, which each is one for the parameters of all cells
+    used: dict[int, list[list[int]]] = {}
+    born: set[int] = set()
+    rows, values = table.rows, table.values
+    for kernel in kernels:
+        main = rows[kernel.main]
+        phase = _PHASE[main.phase]
+        step = counters[phase]
+        if phase == _PHASE["optimizer"]:
+            step = of_cell.get(main.cell, 0)
+            of_cell[main.cell] = step + 1
+        counters[phase] = max(counters[phase], step + 1)
+        for uses in (kernel.reads, kernel.writes):
+            for _, use in uses:
+                storage = values[use.value].storage
+                if storage not in used:
+                    used[storage] = [[], [], []]
+                used[storage][phase].append(step)
+        born.update([values[use.value].storage for _, use in kernel.writes])
+    return counters, used, born
+
+
 def _residents(
-    table: OpTable, touched: set[int], born: set[int], runtime: str
+    table: OpTable, touched: Collection[int], born: Collection[int], runtime: str
 ) -> tuple[list[int], list[int], list[int]]:
     """Storages that stay: weights, optimiser state, gradients of parameters."""
     weights, states, gradients = [], [], []
@@ -248,32 +212,3 @@ def measure(lifetimes: Lifetimes, sizes: Sequence[Size], maximum: Callable[[Size
         output_retained=lifetimes.output_retained,
         input_retained=input_retained,
     )
-
-
-def chain_peak(cells: Sequence[CellMemory], maximum: Callable[[Size, Size], Size] = max) -> PeakMemory:
-    """Peak memory of a chain of cells: what it would be, to the last byte, had the whole chain been traced.
-
-    Each boundary tensor is the output of one cell and the input of the next; it is kept for the backward pass if
-    either uses it there. The optimiser takes each of its steps on the tensors of all cells before the next one, so
-    that what it makes on the way adds up.
-    """
-    weights = sum(cell.weights for cell in cells)
-    states = sum(cell.states for cell in cells)
-    all_gradients = sum(cell.gradients for cell in cells)
-    forward: Size = 0
-    backward: Size = 0
-    optimizer: Size = 0
-    before: Size = 0  # kept by earlier cells, without the boundary into this one
-    for position, cell in enumerate(cells):
-        held = position > 0 and cells[position - 1].output_retained
-        forward = maximum(forward, before + (cell.forward_held if held else cell.forward))
-        later = sum(other.gradients for other in cells[position + 1 :])
-        backward = maximum(backward, before + later + (cell.backward_held if held else cell.backward))
-        # The boundary out of this cell is the next cell's own input: its curves count it.
-        before = before + cell.retained + (cell.input if held or cell.input_retained else 0)
-        optimizer = optimizer + cell.optimizer
-    kept = before + (cells[-1].output if cells and cells[-1].output_retained else 0)
-    resident = weights + states
-    phases = resident + forward, resident + backward, resident + all_gradients + optimizer
-    top = maximum(maximum(phases[0], phases[1]), phases[2])
-    return PeakMemory(weights, states, all_gradients, kept, *phases, top)

@@ -1,7 +1,7 @@
 """Families of networks: a config in, a `NetSpec` of final integers out.
 
-One file per family; each has `to_spec(cfg)`. A family checks everything that could make its network
-impossible, so that building and tracing meet sound specs only.
+One file per family; each has `to_spec(cfg)` and a line below. A family checks everything that could make its
+network impossible, so that building and tracing meet sound specs only.
 """
 
 from __future__ import annotations
@@ -9,22 +9,20 @@ from __future__ import annotations
 from typing import Any
 
 from oracle.errors import ConfigError
-from oracle.families import anynet, effnet, fbnet, nasbench201, ofa_mobilenetv3, regnet, resnet, vit
 from oracle.families._checks import choice
+from oracle.families._registry import FAMILIES, Columns, Family, register_family
 from oracle.spec import NetSpec
 
-__all__ = ["FAMILIES", "to_spec"]
+__all__ = ["FAMILIES", "Columns", "Family", "register_family", "to_spec"]
 
-FAMILIES = {
-    "anynet": anynet.to_spec,
-    "effnet": effnet.to_spec,
-    "fbnet": fbnet.to_spec,
-    "nasbench201": nasbench201.to_spec,
-    "ofa_mobilenetv3": ofa_mobilenetv3.to_spec,
-    "regnet": regnet.to_spec,
-    "resnet": resnet.to_spec,
-    "vit": vit.to_spec,
-}
+register_family(Family.own("anynet", "ANYNET", columns=True))
+register_family(Family.own("effnet", "EN", columns=True))
+register_family(Family.own("fbnet", "FBNET", columns=True))
+register_family(Family.own("nasbench201", "NB201", columns=True))
+register_family(Family.own("ofa_mobilenetv3", "OFA", columns=True))
+register_family(Family.own("regnet", "REGNET", columns=True))
+register_family(Family.own("resnet", "RESNET"))
+register_family(Family.own("vit", "VIT"))
 
 
 def to_spec(cfg: Any) -> NetSpec:
@@ -35,4 +33,4 @@ def to_spec(cfg: Any) -> NetSpec:
     """
     if not hasattr(cfg, "MODEL"):
         raise ConfigError(f"{cfg!r}: expected a config; `oracle.load_cfg` makes one of a name or a path")
-    return FAMILIES[choice("MODEL.TYPE", cfg.MODEL.TYPE, tuple(FAMILIES))](cfg)
+    return FAMILIES[choice("MODEL.TYPE", cfg.MODEL.TYPE, FAMILIES)](cfg)

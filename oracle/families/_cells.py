@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from oracle.families._checks import choice, integer
 from oracle.spec import CellSpec, NetSpec, Scalar
 
-__all__ = ["IMAGE_CHANNELS", "classes", "head", "network", "tail"]
+__all__ = ["IMAGE_CHANNELS", "cell", "classes", "head", "network", "tail"]
 
 IMAGE_CHANNELS = 3
 _ACTIVATIONS = {"relu": "relu", "silu": "silu", "swish": "silu", "gelu": "gelu"}
@@ -16,14 +16,19 @@ _ACTIVATIONS = {"relu": "relu", "silu": "silu", "swish": "silu", "gelu": "gelu"}
 
 def tail(cfg: Any, activation: str | None = None) -> dict[str, Scalar]:
     """The common last arguments of convolutional cells: activation and batch norm."""
-    key = "MODEL.ACTIVATION_FUN"
-    word = choice(key, (activation or cfg.MODEL.ACTIVATION_FUN).lower(), _ACTIVATIONS)
+    key, model, norm = "MODEL.ACTIVATION_FUN", cfg["MODEL"], cfg["BN"]  # a key costs a tenth of an attribute
+    word = choice(key, (activation or model["ACTIVATION_FUN"]).lower(), _ACTIVATIONS)
     return {
         "activation": _ACTIVATIONS[word],
-        "inplace": cfg.MODEL.ACTIVATION_INPLACE,
-        "bn_eps": cfg.BN.EPS,
-        "bn_momentum": cfg.BN.MOM,
+        "inplace": model["ACTIVATION_INPLACE"],
+        "bn_eps": norm["EPS"],
+        "bn_momentum": norm["MOM"],
     }
+
+
+def cell(kind: str, end: Mapping[str, Scalar], **params: Scalar) -> CellSpec:
+    """`CellSpec.make(kind, **params, **end)`, in half the time."""
+    return CellSpec(kind, (*params.items(), *end.items()))
 
 
 def classes(cfg: Any) -> int:
@@ -33,7 +38,7 @@ def classes(cfg: Any) -> int:
 
 def head(cfg: Any, w_in: int, head_w: int = 0, dropout: float = 0.0) -> CellSpec:
     """Optional 1x1 to head_w, global average pool, linear with bias."""
-    return CellSpec.make("head", w_in=w_in, head_w=head_w, num_classes=classes(cfg), dropout=dropout, **tail(cfg))
+    return cell("head", tail(cfg), w_in=w_in, head_w=head_w, num_classes=classes(cfg), dropout=dropout)
 
 
 def network(cfg: Any, cells: Iterable[CellSpec], image: int) -> NetSpec:

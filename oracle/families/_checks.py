@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from math import prod
 
 from oracle._resources import closest
@@ -36,7 +36,8 @@ def require(holds: bool, key: str, value: object, expected: str) -> None:
 
 def integer(key: str, value: int, low: int = 1, high: int = MAX_WIDTH) -> int:
     """An integer within a closed range."""
-    require(low <= value <= high, key, value, f"an integer from {low} to {high}")
+    if not low <= value <= high:
+        require(False, key, value, f"an integer from {low} to {high}")
     return value
 
 
@@ -52,12 +53,11 @@ def odd(key: str, value: int) -> int:
     return value
 
 
-def choice(key: str, value: str, options: Iterable[str]) -> str:
+def choice(key: str, value: str, options: Collection[str]) -> str:
     """One of several words."""
-    valid = list(options)
-    if value not in valid:
-        hint = closest(value, valid, 1)
-        raise ConfigError(f"value {value!r}: expected one of {', '.join(valid)}{hint}", key=key)
+    if value not in options:
+        hint = closest(value, options, 1)
+        raise ConfigError(f"value {value!r}: expected one of {', '.join(options)}{hint}", key=key)
     return value
 
 

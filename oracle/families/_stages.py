@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import lcm
 
 from oracle.families._checks import MAX_WIDTH, require
@@ -60,5 +60,5 @@ def compatible(stages: Iterable[Stage], names: Names) -> list[Stage]:
         require(sound, names.bot_mul, b, "a ratio above 0 and below 1, or a whole number")
         require(stage.group_w > 0, names.group_w, stage.group_w, "a group width of at least 1")
         width, group_w = fit_width(stage.width, b, stage.group_w)
-        fitted.append(replace(stage, width=width, group_w=group_w))
+        fitted.append(Stage(stage.depth, width, stage.stride, b, group_w))
     return fitted

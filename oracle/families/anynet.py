@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-from oracle.families._cells import IMAGE_CHANNELS, head, network, tail
+from oracle.families._cells import IMAGE_CHANNELS, cell, head, network, tail
 from oracle.families._checks import block_count, choice, image_fits, integer, per_stage, require
 from oracle.families._stages import Names, Stage
 from oracle.families.scaling import scale_image, scale_stages, scaling_of
@@ -56,7 +55,7 @@ def assemble(cfg: Any, stages: list[Stage], names: Names) -> NetSpec:
     Raises:
         ConfigError: a stage that cannot be built, or an image smaller than the total stride.
     """
-    section, image = cfg[names.section], cfg.TRAIN.IM_SIZE
+    section, image = cfg[names.section], cfg["TRAIN"]["IM_SIZE"]
     for stage in stages:
         integer(names.depth, stage.depth)
         integer(names.width, stage.width)
@@ -65,33 +64,35 @@ def assemble(cfg: Any, stages: list[Stage], names: Names) -> NetSpec:
     scaling = scaling_of(cfg)
     if scaling:
         stages, image = scale_stages(stages, scaling, names), scale_image(image, scaling)
-    stem = choice(f"{names.section}.STEM_TYPE", section.STEM_TYPE, STEM_STRIDES)
-    stem_w = integer(f"{names.section}.STEM_W", section.STEM_W)
-    head_w = integer(f"{names.section}.HEAD_W", section.HEAD_W, low=0)
+    stem = choice(f"{names.section}.STEM_TYPE", section["STEM_TYPE"], STEM_STRIDES)
+    stem_w = integer(f"{names.section}.STEM_W", section["STEM_W"])
+    head_w = integer(f"{names.section}.HEAD_W", section["HEAD_W"], low=0)
     image_fits(image, [STEM_STRIDES[stem], *(stage.stride for stage in stages)])
     cells = [
-        CellSpec.make(stem, w_in=IMAGE_CHANNELS, w_out=stem_w, **tail(cfg)),
+        cell(stem, tail(cfg), w_in=IMAGE_CHANNELS, w_out=stem_w),
         *_blocks(cfg, stages, names, stem_w),
         head(cfg, stages[-1].width, head_w),
     ]
     return network(cfg, cells, image)
 
 
-def _blocks(cfg: Any, stages: list[Stage], names: Names, w_in: int) -> Iterator[CellSpec]:
-    section = cfg[names.section]
-    kind = choice(f"{names.section}.BLOCK_TYPE", section.BLOCK_TYPE, BLOCKS)
-    se_r = section.SE_R if section.SE_ON else 0.0
-    end = tail(cfg)
+def _blocks(cfg: Any, stages: list[Stage], names: Names, w_in: int) -> list[CellSpec]:
+    section, key = cfg[names.section], f"{names.section}.SE_R"
+    kind = choice(f"{names.section}.BLOCK_TYPE", section["BLOCK_TYPE"], BLOCKS)
+    se_r = section["SE_R"] if section["SE_ON"] else 0.0
+    end, cells = tail(cfg), list[CellSpec]()
     for stage in stages:
         inner = _inner(stage, names) if BLOCKS[kind] else {}
-        for i in range(stage.depth):
-            params = {"w_in": w_in, "w_out": stage.width, "stride": 1 if i else stage.stride, **inner}
+        for stride, count in ((stage.stride, 1), (1, stage.depth - 1)):
+            if not count:
+                continue
+            params = {"w_in": w_in, "w_out": stage.width, "stride": stride, **inner}
             if inner:
                 # The width inside squeeze-and-excitation follows the block's input, not its bottleneck.
-                w_se = integer(f"{names.section}.SE_R", round(w_in * se_r), low=0)
-                params |= {"w_se": w_se, "stride_1x1": False}
-            yield CellSpec.make(kind, **params, **end)
+                params |= {"w_se": integer(key, round(w_in * se_r), low=0), "stride_1x1": False}
+            cells += [cell(kind, end, **params)] * count
             w_in = stage.width
+    return cells
 
 
 def _inner(stage: Stage, names: Names) -> dict[str, int]:

@@ -91,11 +91,14 @@ def _mixed_word(word: int) -> int:
 
 
 def _cell_words(kind: str, params: Sequence[tuple[str, object]], size: int, lane: int) -> Words:
-    """A mixed word for each of `size` cells; an integer that all share counts as an array of it would."""
+    """A mixed word for each of `size` cells; a value that all share counts as an array of it would."""
     shared = _word(kind, lane)
     columns: dict[int, tuple[Ints, int]] = {}  # by identity: several parameters often share one array
+    texts: list[Words] = []
     for name, value in params:
-        if isinstance(value, np.ndarray):
+        if isinstance(value, np.ndarray) and value.dtype == object:
+            texts.append(_text_words(name, tuple(value.tolist()), lane))
+        elif isinstance(value, np.ndarray):
             columns[id(value)] = value, columns.get(id(value), (value, 0))[1] + _word(name, lane)
         elif isinstance(value, int) and not isinstance(value, bool):
             shared += value * _word(name, lane)
@@ -104,12 +107,25 @@ def _cell_words(kind: str, params: Sequence[tuple[str, object]], size: int, lane
     words = np.full(size, shared & _MASK, dtype=np.uint64)
     for column, factor in columns.values():
         words += np.asarray(column, dtype=np.int64).view(np.uint64) * np.uint64(factor & _MASK)
+    for own in texts:
+        words += own
     return _mixed(words)
+
+
+@lru_cache(maxsize=4)  # the places of a chain mostly hold the same texts, of both lanes
+def _text_words(name: str, values: tuple[str, ...], lane: int) -> Words:
+    """The word of a parameter that is a text, for each cell."""
+    known = {value: _long_word(f"{name}={value!r}", lane) for value in set(values)}
+    return np.array([known[value] for value in values], dtype=np.uint64)
 
 
 @lru_cache(maxsize=4096)
 def _word(text: str, lane: int) -> int:
-    """An odd 64-bit word for a text."""
+    """An odd 64-bit word for a text, remembered."""
+    return _long_word(text, lane)
+
+
+def _long_word(text: str, lane: int) -> int:
     return int.from_bytes(blake2b(f"{lane} {text}".encode(), digest_size=8).digest(), "little") | 1
 
 

@@ -2,22 +2,46 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from oracle.families._cells import IMAGE_CHANNELS, classes, network
 from oracle.families._checks import MAX_IMAGE, choice, integer, require
+from oracle.families.graphs import Edge, Graph, Structure, register_structure
 from oracle.families.scaling import refuse_scaling
 from oracle.spec import CellSpec, NetSpec, Scalar
 
-__all__ = ["OPERATIONS", "to_spec"]
+__all__ = ["CELL", "EDGES", "IMAGE_STEP", "OPERATIONS", "STRING", "architecture", "chain", "graph_of", "to_spec"]
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 
+STRING = "|{}~0|+|{}~0|{}~1|+|{}~0|{}~1|{}~2|"
+"""An architecture, to be filled with the operations of its edges."""
+
+EDGES = 6
+IMAGE_STEP = 4
+"""What divides the image's side: the benchmark's pools round odd sizes down and its convolutions up."""
+
+CELL = "nasbench201_cell"
+
 _WIDTHS = (16, 32, 64)
 _REPEATS = 5
-_STRING = "|{}~0|+|{}~0|{}~1|+|{}~0|{}~1|{}~2|"
-_EDGES = 6
-_FORM = f"{_STRING.replace('{}', 'op')} with op one of {', '.join(OPERATIONS)}"
+_FORM = f"{STRING.replace('{}', 'op')} with op one of {', '.join(OPERATIONS)}"
+
+
+def graph_of(arch: str) -> Graph:
+    """The graph of an architecture: node by node, the operations and the nodes they read; any number of nodes."""
+    return Graph(tuple([_node(target, node) for target, node in enumerate(arch.split("+"), start=1)]))
+
+
+@lru_cache(maxsize=1024)
+def _node(target: int, text: str) -> tuple[Edge, ...]:
+    """The edges to a node: `|op~0|op~1|`."""
+    edges = enumerate(text.strip("|").split("|"))
+    return tuple(Edge(f"{source}to{target}", edge.removesuffix(f"~{source}"), source) for source, edge in edges)
+
+
+register_structure(Structure(CELL, "arch", OPERATIONS, graph_of, "|{}~0|".format))
 
 
 def to_spec(cfg: Any) -> NetSpec:
@@ -30,34 +54,46 @@ def to_spec(cfg: Any) -> NetSpec:
     """
     refuse_scaling(cfg)
     choice("MODEL.ACTIVATION_FUN", cfg.MODEL.ACTIVATION_FUN.lower(), ("relu",))  # the benchmark's own
-    arch, image = _architecture(cfg.NB201), integer("TRAIN.IM_SIZE", cfg.TRAIN.IM_SIZE, high=MAX_IMAGE)
-    # The benchmark's pools round odd sizes down and its convolutions up: they would not meet.
-    require(image % 4 == 0, "TRAIN.IM_SIZE", image, "a multiple of 4, as two reductions halve it")
-    norm: dict[str, Scalar] = {"bn_eps": cfg.BN.EPS, "bn_momentum": cfg.BN.MOM}
-    w_in = _WIDTHS[0]
-    cells = [CellSpec.make("nasbench201_stem", w_in=IMAGE_CHANNELS, w_out=w_in, **norm)]
-    for width in _WIDTHS:
-        if width != w_in:
-            cells.append(CellSpec.make("nasbench201_reduction", w_in=w_in, w_out=width, **norm))
-        cells += [CellSpec.make("nasbench201_cell", width=width, arch=arch, **norm)] * _REPEATS
-        w_in = width
-    inplace = cfg.MODEL.ACTIVATION_INPLACE
-    cells.append(CellSpec.make("nasbench201_head", w_in=w_in, num_classes=classes(cfg), inplace=inplace, **norm))
+    arch, image = (
+        architecture(cfg.NB201.ARCH, cfg.NB201.OPS),
+        integer("TRAIN.IM_SIZE", cfg.TRAIN.IM_SIZE, high=MAX_IMAGE),
+    )
+    require(image % IMAGE_STEP == 0, "TRAIN.IM_SIZE", image, "a multiple of 4, as two reductions halve it")
+    cells = [cell for cell, count in chain(cfg, arch, classes(cfg)) for _ in range(count)]
     return network(cfg, cells, image)
 
 
-def _architecture(section: Any) -> str:
-    """The string of an architecture; there is one way to write each."""
-    key, arch, ops = "NB201.ARCH", section.ARCH, section.OPS
+def chain(cfg: Any, arch: str, num_classes: int) -> list[tuple[CellSpec, int]]:
+    """The cells of a network, from the stem to the head, and how often each is repeated."""
+    norm: dict[str, Scalar] = {"bn_eps": cfg.BN.EPS, "bn_momentum": cfg.BN.MOM}
+    w_in = _WIDTHS[0]
+    cells = [(CellSpec.make("nasbench201_stem", w_in=IMAGE_CHANNELS, w_out=w_in, **norm), 1)]
+    for width in _WIDTHS:
+        if width != w_in:
+            cells.append((CellSpec.make("nasbench201_reduction", w_in=w_in, w_out=width, **norm), 1))
+        cells.append((CellSpec.make(CELL, width=width, arch=arch, **norm), _REPEATS))
+        w_in = width
+    inplace = cfg.MODEL.ACTIVATION_INPLACE
+    head = CellSpec.make("nasbench201_head", w_in=w_in, num_classes=num_classes, inplace=inplace, **norm)
+    return [*cells, (head, 1)]
+
+
+def architecture(arch: str, ops: list[str]) -> str:
+    """The string of an architecture, given as one or as its operations; there is one way to write each.
+
+    Raises:
+        ConfigError: neither or both, or none of the space.
+    """
+    key = "NB201.ARCH"
     if ops:
         key = "NB201.OPS"
         require(not arch, key, ops, "nothing beside NB201.ARCH, which says the same")
-        require(len(ops) == _EDGES, key, ops[:40], f"{_EDGES} operations, one per edge, found {len(ops)}")
+        require(len(ops) == EDGES, key, ops[:40], f"{EDGES} operations, one per edge, found {len(ops)}")
     else:
         edges = arch.replace("+", "").split("|")
         ops = [edge.rpartition("~")[0] for edge in edges if edge]
-        written = len(ops) == _EDGES and arch == _STRING.format(*ops)
+        written = len(ops) == EDGES and arch == STRING.format(*ops)
         require(written, key, arch[:200], _FORM)
     for operation in ops:
         choice(key, operation, OPERATIONS)
-    return _STRING.format(*ops)
+    return STRING.format(*ops)

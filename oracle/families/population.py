@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from oracle.families.graphs import structure_of
 from oracle.spec import CellSpec, NetSpec, Scalar
 
 __all__ = ["CellArray", "Population", "Rows", "index_of", "taken"]
@@ -22,7 +23,8 @@ class CellArray:
 
     Attributes:
         kind: of all of them.
-        params: in the order of the cell's `CellSpec`: a value that all share, or an array with one per row.
+        params: in the order of the cell's `CellSpec`: a value that all share, or an array with one per row, of
+            integers, or of strings (as objects) where they spell out a graph (`oracle.families.graphs`).
         rows: (m,) which candidates they belong to, ascending, each once.
         counts: (m,) how often the cell is repeated there; 0 where it is not there, but its parameters would do.
     """
@@ -40,7 +42,7 @@ class CellArray:
     def spec(self, position: int) -> CellSpec:
         """The spec of the cell at one position of `rows`."""
         values = [
-            (name, int(value[position]) if isinstance(value, np.ndarray) else value) for name, value in self.params
+            (name, value.item(position) if isinstance(value, np.ndarray) else value) for name, value in self.params
         ]
         return CellSpec(self.kind, tuple(values))
 
@@ -74,7 +76,7 @@ class Population:
             for row, cells in enumerate(runs):
                 if place < len(cells):
                     cell, count = cells[place]
-                    shared = tuple((k, v) if not _varies(v) else (k, None) for k, v in cell.params)
+                    shared = tuple((k, None) if _varies(cell.kind, k, v) else (k, v) for k, v in cell.params)
                     groups.setdefault((cell.kind, shared), []).append((row, cell, count))
             places.append(tuple(_cell_array(members) for members in groups.values()))
         return cls(len(nets), shape, tuple(places), tuple(net.name for net in nets))
@@ -163,7 +165,10 @@ def _slice(group: CellArray, start: int, stop: int) -> CellArray:
     return group.at(Rows(inside), group.rows[inside] - start)
 
 
-def _varies(value: Scalar) -> bool:
+def _varies(kind: str, name: str, value: Scalar) -> bool:
+    if isinstance(value, str):
+        structure = structure_of(kind)
+        return structure is not None and structure.param == name
     return isinstance(value, int) and not isinstance(value, bool)
 
 
@@ -182,8 +187,9 @@ def _cell_array(members: list[tuple[int, CellSpec, int]]) -> CellArray:
     first = members[0][1]
     params: list[tuple[str, Scalar | Ints]] = []
     for index, (name, value) in enumerate(first.params):
-        if _varies(value):
-            params.append((name, np.array([cell.params[index][1] for _, cell, _ in members], dtype=np.int64)))
+        if _varies(first.kind, name, value):
+            dtype = object if isinstance(value, str) else np.int64
+            params.append((name, np.array([cell.params[index][1] for _, cell, _ in members], dtype=dtype)))
         else:
             params.append((name, value))
     return CellArray(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from oracle.families._cells import IMAGE_CHANNELS, head, network, tail
+from oracle.families._cells import IMAGE_CHANNELS, cell, head, network, tail
 from oracle.families._checks import MAX_BLOCKS, choice, image_fits, integer, require
 from oracle.families.scaling import refuse_scaling
-from oracle.spec import CellSpec, NetSpec
+from oracle.spec import NetSpec
 
 __all__ = ["IMAGENET_DEPTHS", "to_spec"]
 
@@ -43,14 +43,15 @@ def _imagenet(cfg: Any) -> NetSpec:
     integer("RESNET.WIDTH_PER_GROUP", 8 * w_b)
     strides = (1, 2, 2, 2)
     image_fits(cfg.TRAIN.IM_SIZE, (4, *strides))
-    w_in, end, cells = 64, tail(cfg), []
-    cells.append(CellSpec.make("res_stem_in", w_in=IMAGE_CHANNELS, w_out=w_in, **end))
-    for stage, (count, stride) in enumerate(zip(IMAGENET_DEPTHS[depth], strides, strict=True)):
-        for i in range(count):
-            block = {"w_in": w_in, "w_out": 256 << stage, "stride": 1 if i else stride}
-            inner = {"w_b": w_b << stage, "groups": groups, "w_se": 0, "stride_1x1": cfg.RESNET.STRIDE_1X1}
-            cells.append(CellSpec.make("res_bottleneck_block", **block, **inner, **end))
-            w_in = 256 << stage
+    w_in, end, stride_1x1 = 64, tail(cfg), cfg["RESNET"]["STRIDE_1X1"]
+    cells = [cell("res_stem_in", end, w_in=IMAGE_CHANNELS, w_out=w_in)]
+    for stage, (depth_here, first_stride) in enumerate(zip(IMAGENET_DEPTHS[depth], strides, strict=True)):
+        w_out = 256 << stage
+        inner = {"w_b": w_b << stage, "groups": groups, "w_se": 0, "stride_1x1": stride_1x1}
+        for stride, count in ((first_stride, 1), (1, depth_here - 1)):
+            block = {"w_in": w_in, "w_out": w_out, "stride": stride}
+            cells += [cell("res_bottleneck_block", end, **block, **inner)] * count
+            w_in = w_out
     return network(cfg, [*cells, head(cfg, w_in)], cfg.TRAIN.IM_SIZE)
 
 
@@ -60,10 +61,10 @@ def _cifar(cfg: Any) -> NetSpec:
     require(fits, "MODEL.DEPTH", depth, f"6n + 2 with n >= 1 and at most {2 * MAX_BLOCKS} (CIFAR ResNet)")
     strides = (1, 2, 2)
     image_fits(cfg.TRAIN.IM_SIZE, strides)
-    w_in, end, cells = 16, tail(cfg), []
-    cells.append(CellSpec.make("res_stem_cifar", w_in=IMAGE_CHANNELS, w_out=w_in, **end))
-    for w_out, stride in zip((16, 32, 64), strides, strict=True):
-        for i in range((depth - 2) // 6):
-            cells.append(CellSpec.make("res_basic_block", w_in=w_in, w_out=w_out, stride=1 if i else stride, **end))
+    w_in, end = 16, tail(cfg)
+    cells = [cell("res_stem_cifar", end, w_in=IMAGE_CHANNELS, w_out=w_in)]
+    for w_out, first_stride in zip((16, 32, 64), strides, strict=True):
+        for stride, count in ((first_stride, 1), (1, (depth - 2) // 6 - 1)):
+            cells += [cell("res_basic_block", end, w_in=w_in, w_out=w_out, stride=stride)] * count
             w_in = w_out
     return network(cfg, [*cells, head(cfg, w_in)], cfg.TRAIN.IM_SIZE)

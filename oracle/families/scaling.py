@@ -46,7 +46,7 @@ def scaling_of(cfg: Any) -> Scaling | None:
     Raises:
         ConfigError: a type that cannot be read, or a factor that is not positive.
     """
-    kind, factor = cfg.MODEL.SCALING_TYPE, cfg.MODEL.SCALING_FACTOR
+    kind, factor = cfg["MODEL"]["SCALING_TYPE"], cfg["MODEL"]["SCALING_FACTOR"]
     if not kind:
         return None
     terms = _TERM.findall(kind)

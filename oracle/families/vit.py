@@ -20,9 +20,9 @@ def to_spec(cfg: Any) -> NetSpec:
         ConfigError: a patch that does not divide the image, heads that do not divide the width, and the like.
     """
     refuse_scaling(cfg)
-    section = cfg.VIT
-    hidden = integer("VIT.HIDDEN_DIM", section.HIDDEN_DIM)
-    heads = integer("VIT.NUM_HEADS", section.NUM_HEADS)
+    section = cfg["VIT"]
+    hidden = integer("VIT.HIDDEN_DIM", section["HIDDEN_DIM"])
+    heads = integer("VIT.NUM_HEADS", section["NUM_HEADS"])
     require(hidden % heads == 0, "VIT.NUM_HEADS", heads, f"a divisor of HIDDEN_DIM, {hidden}")
     layers = integer("VIT.NUM_LAYERS", section.NUM_LAYERS, high=MAX_BLOCKS)
     mlp = integer("VIT.MLP_DIM", section.MLP_DIM)

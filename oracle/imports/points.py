@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from oracle.calibration import RoofTimes, kernel_class, roof_times
 from oracle.counting import KernelCount
-from oracle.counting.chain import NetCount
+from oracle.counting.networks import NetCount
 from oracle.devices import Device
 from oracle.imports.matching import Matching
 from oracle.roofline import KernelKinds
@@ -54,7 +54,7 @@ def kernel_columns(
         weights, each (kernels,).
     """
     kinds = KernelKinds(
-        tuple(kernel_class(count.tables[kernel.cell], kernel.rows, runtime) for kernel in kernels),
+        tuple(kernel_class(count.table, kernel.rows, runtime) for kernel in kernels),
         tuple(kernel.matrix_dtype for kernel in kernels),
         tuple(kernel.vector_dtype for kernel in kernels),
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from oracle.counting import KernelCount
-from oracle.counting.chain import NetCount
+from oracle.counting.networks import NetCount
 from oracle.devices import Device
 from oracle.imports.matching import match_operators
 from oracle.imports.points import kernel_columns

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from oracle.measure.device_file import device_yaml
-from oracle.measure.latency import measure
-from oracle.measure.measurement import Measurement, measurements_csv, read_measurements, write_measurements
-from oracle.measure.operators import NetworkProfile, OperatorTime, measure_operators
-from oracle.measure.probing import probe
-from oracle.measure.stopwatch import places
+from typing import TYPE_CHECKING
+
+from oracle._lazy import lazy
+
+if TYPE_CHECKING:
+    from oracle.measure.device_file import device_yaml
+    from oracle.measure.latency import measure
+    from oracle.measure.measurement import Measurement, measurements_csv, read_measurements, write_measurements
+    from oracle.measure.operators import NetworkProfile, OperatorTime, measure_operators
+    from oracle.measure.probing import probe
+    from oracle.measure.stopwatch import places
 
 __all__ = [
     "Measurement",
@@ -22,3 +27,16 @@ __all__ = [
     "read_measurements",
     "write_measurements",
 ]
+
+# The imports above once more, for the interpreter.
+lazy(
+    __name__,
+    {
+        "oracle.measure.device_file": ("device_yaml",),
+        "oracle.measure.latency": ("measure",),
+        "oracle.measure.measurement": ("Measurement", "measurements_csv", "read_measurements", "write_measurements"),
+        "oracle.measure.operators": ("NetworkProfile", "OperatorTime", "measure_operators"),
+        "oracle.measure.probing": ("probe",),
+        "oracle.measure.stopwatch": ("places",),
+    },
+)

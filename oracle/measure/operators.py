@@ -10,7 +10,7 @@ from typing import Any
 
 from torch.profiler import ProfilerActivity, profile
 
-from oracle.counting.chain import count_net
+from oracle.counting.networks import count_net
 from oracle.devices import Device
 from oracle.errors import WorkloadError
 from oracle.imports.kineto import read_trace

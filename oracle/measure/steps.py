@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from oracle.build import build, initialise
-from oracle.counting.chain import count_net
+from oracle.closedform import network_form, shared_store
 from oracle.errors import OracleError, WorkloadError
 from oracle.measure.host import available_memory
 from oracle.spec import NetSpec, Workload
@@ -48,7 +48,7 @@ def check_memory(networks: list[tuple[NetSpec, Workload]], device: str, availabl
         return
     held = extra = 0
     for net, workload in networks:
-        peak = count_net(net, workload).memory
+        peak = network_form(shared_store(), net, workload).memory
         if peak.peak_bytes > _SHARE * free:
             raise OracleError(
                 f"network={net.name!r}: needs {_gib(peak.peak_bytes)} GiB at its peak, and {device} has "

@@ -6,30 +6,30 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oracle.calibration import Calibration, load_calibration
-from oracle.counting.chain import count_table
-from oracle.devices import Device
+from oracle._lazy import lazy
 from oracle.errors import OracleError, WorkloadError
-from oracle.query.calibrating import calibrate
-from oracle.query.capacity import Fit, fit
-from oracle.query.comparing import Case, Comparison, compare
-from oracle.query.cost import Cost, DeviceTime, KernelCost, PhaseCost
 from oracle.query.devices import find_devices
-from oracle.query.many import Scores, score_many
-from oracle.query.ranking import Ranking, ranking_of
+from oracle.query.models import latency_models
 from oracle.query.resolving import check_one_workload, parsed, resolve, several
-from oracle.query.sensitivity import Effect, Sensitivity, sensitivity_of
+from oracle.query.scoring import score_net
 from oracle.query.sourced import score_source, source_of
-from oracle.query.timing import cost_of, network_columns, table_columns
-from oracle.query.transferring import Measured, carry, elsewhere, here_and_there
 from oracle.sources import Source, is_reference
 from oracle.spec import NetSpec, Workload
-from oracle.trace import trace_module
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from oracle.calibration import Calibration
     from oracle.config import CfgNode
+    from oracle.devices import Device
+    from oracle.query.calibrating import calibrate
+    from oracle.query.capacity import Fit, fit
+    from oracle.query.comparing import Case, Comparison, compare
+    from oracle.query.cost import Cost, DeviceTime, KernelCost, PhaseCost
+    from oracle.query.many import Scores, score_many
+    from oracle.query.ranking import Ranking
+    from oracle.query.sensitivity import Effect, Sensitivity
+    from oracle.query.transferring import Measured
 
 __all__ = [
     "Case",
@@ -53,6 +53,20 @@ __all__ = [
     "score",
     "score_many",
 ]
+
+# What no score needs is loaded on first use.
+lazy(
+    __name__,
+    {
+        "oracle.query.calibrating": ("calibrate",),
+        "oracle.query.capacity": ("Fit", "fit"),
+        "oracle.query.comparing": ("Case", "Comparison", "compare"),
+        "oracle.query.cost": ("Cost", "DeviceTime", "KernelCost", "PhaseCost"),
+        "oracle.query.many": ("Scores", "score_many"),
+        "oracle.query.ranking": ("Ranking",),
+        "oracle.query.sensitivity": ("Effect", "Sensitivity"),
+    },
+)
 
 
 def score(
@@ -114,13 +128,15 @@ def score(
             raise WorkloadError(f"transfer: expected a config, for measurements name those; got {source.reference!r}")
         return score_source(source, find_devices(devices or ()), words, convention, strict, model, calibrations)
     net, workload, asked = resolve(network, batch_size=batch_size, **words)
-    columns = network_columns(net, workload)
     places = find_devices(asked if devices is None else devices)
     if not transfer:
-        return cost_of(columns, net.name, places, workload, convention, strict, model, calibrations)
+        models = latency_models(places, workload, model, calibrations)
+        return score_net(net, workload, models, convention, strict)
+    from oracle.query.transferring import carry, elsewhere, here_and_there
+
     there = elsewhere(transfer)
     own, others = here_and_there(calibrations, there, places)
-    cost = cost_of(columns, net.name, places, workload, convention, strict, model, own)
+    cost = score_net(net, workload, latency_models(places, workload, model, own), convention, strict)
     return carry(cost, net, there, places, model, [*own, *others])
 
 
@@ -157,10 +173,13 @@ def profile(
     workload = Workload(batch_size=_batch_of([inputs, kwargs]) or 1).with_(
         dtype=dtype, mode=mode, runtime=runtime, layout=layout, optimizer=optimizer, causal=causal
     )
-    table = trace_module(module, inputs, kwargs or {}, workload)
-    columns = table_columns(count_table(table, workload))
-    title, places = name or type(module).__name__, find_devices(devices)
-    return cost_of(columns, title, places, workload, convention, strict, model, calibrations)
+    from oracle.counting.networks import count_table  # need torch, as the module does
+    from oracle.query.traced import score_count
+    from oracle.trace import trace_module
+
+    models = latency_models(find_devices(devices), workload, model, calibrations)
+    counted = count_table(trace_module(module, inputs, kwargs or {}, workload), workload)
+    return score_count(counted, name or type(module).__name__, workload, models, convention, strict)
 
 
 def rank(
@@ -191,6 +210,9 @@ def rank(
     candidates, places = several(networks), find_devices(devices)
     if not candidates or not places:
         raise WorkloadError(f"rank needs networks and devices, got {len(candidates)} and {len(places)}")
+    from oracle.calibration import Calibration, load_calibration
+    from oracle.query.ranking import ranking_of
+
     costs = []
     own = [item if isinstance(item, Calibration) else load_calibration(item) for item in calibrations]
     for done, network in enumerate(candidates, start=1):
@@ -224,6 +246,8 @@ def knobs(
         raise OracleError(f"network={str(network)!r}: only configs have knobs")
     if isinstance(network, NetSpec):
         raise OracleError(f"network={network.name or 'NetSpec'}: a spec has no knobs; pass its config, name or path")
+    from oracle.query.sensitivity import sensitivity_of
+
     cfg = parsed(network)[1] if isinstance(network, (str, Path)) else network
     _, asked, places = resolve(cfg, **workload)
     return sensitivity_of(cfg, places if devices is None else devices, asked, model, calibrations)

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from oracle.calibration import Calibration, Origin, Prior, RoofTimes, fit, general_prior, prior_calibration
-from oracle.calibration.model import Stack
+from oracle.calibration.model import Stack, roof_times
+from oracle.closedform import network_form, shared_store
 from oracle.config import load_cfg
-from oracle.counting.chain import count_net
 from oracle.devices import Device
 from oracle.errors import WorkloadError
 from oracle.families import to_spec
-from oracle.query.calibrated import trust_of
 from oracle.query.devices import find_devices
+from oracle.query.models import trust_of
 from oracle.spec import NetSpec, Workload
 
 if TYPE_CHECKING:
@@ -62,16 +62,14 @@ def calibrate(
         OracleError: measurements that cannot be read, none of this device, more than one workload, or a network that
             cannot be built; latencies in another unit.
     """
-    from oracle.imports.points import roof_times_of  # scoring need not wait for profilers and benchmarks
-
     (place,) = find_devices([device])
     chosen = measured_on(place, measurements, dtype=dtype, mode=mode, runtime=runtime, layout=layout)
     workload = chosen[0].item.workload
     named = source or (Path(measurements).name if isinstance(measurements, (str, Path)) else "unsourced")
     networks = []
     for item, net, _ in chosen:
-        count = count_net(net, item.workload)
-        networks.append(roof_times_of(count.kernels, count, place, workload.runtime))
+        kinds, (matrix, vector, traffic, weights) = network_form(shared_store(), net, item.workload).every_kernel()
+        networks.append(roof_times(kinds, matrix, vector, traffic, place, weights))
     seconds, prior = [item.latency_ms * 1e-3 for item, _, _ in chosen], prior_of(place, workload)
     _check_unit(place, chosen, networks, seconds, prior)
     return fit(

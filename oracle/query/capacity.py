@@ -9,17 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oracle._shown import Shown
-from oracle.counting.chain import count_table
+from oracle.closedform import network_form, shared_store
 from oracle.devices import Device
 from oracle.errors import DeviceError, TraceError, WorkloadError
 from oracle.query.devices import find_devices
-from oracle.query.many import score_many
 from oracle.query.resolving import resolve
-from oracle.query.sourced import source_of
+from oracle.query.sourced import count_source, source_of
 from oracle.sources import Source
 from oracle.sources.origin import Origin
 from oracle.spec import MODES, NetSpec, Workload
-from oracle.trace import trace_module
 
 if TYPE_CHECKING:
     from oracle.config import CfgNode
@@ -173,8 +171,7 @@ def _smallest(peak: Callable[[int], int]) -> int:
 
 def _net_peak(net: NetSpec, workload: Workload) -> Callable[[int], int]:
     def peak(batch_size: int) -> int:
-        words = workload.with_(batch_size=batch_size).to_dict()
-        return int(score_many([net], **words).peak_memory_bytes[0])
+        return network_form(shared_store(), net, workload.with_(batch_size=batch_size)).peak_memory_bytes
 
     return peak
 
@@ -182,8 +179,7 @@ def _net_peak(net: NetSpec, workload: Workload) -> Callable[[int], int]:
 def _source_peak(source: Source, workload: Workload) -> Callable[[int], int]:
     def peak(batch_size: int) -> int:
         sized = source.with_batch(batch_size)
-        table = trace_module(sized.module, sized.args, sized.kwargs, workload)
-        return int(count_table(table, workload.with_(batch_size=batch_size)).memory.peak_bytes)
+        return int(count_source(sized, workload.with_(batch_size=batch_size)).memory.peak_bytes)
 
     return peak
 

@@ -18,8 +18,9 @@ from oracle.devices import Device
 from oracle.query.calibrating import measured_on
 from oracle.query.cost import DeviceTime
 from oracle.query.devices import find_devices
+from oracle.query.models import latency_models
 from oracle.query.ranking import is_dominated
-from oracle.query.timing import cost_of, network_columns
+from oracle.query.scoring import score_net
 from oracle.spec import Workload
 
 if TYPE_CHECKING:
@@ -214,9 +215,7 @@ def compare(
     chosen = measured_on(place, measurements, dtype=dtype, mode=mode, runtime=runtime, layout=layout)
     cases = []
     for done, (item, net, family) in enumerate(chosen, start=1):
-        cost = cost_of(
-            network_columns(net, item.workload), net.name, [place], item.workload, model=model, calibrations=own
-        )
+        cost = score_net(net, item.workload, latency_models([place], item.workload, model, own))
         time = cost.times[place.name]
         cases.append(Case(item.network, family, item.workload, item.latency_ms, time, cost.macs or 0, item.accuracy))
         if progress is not None:

@@ -5,22 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from oracle._frozen import Frozen
+from oracle._lines import cost_line
 from oracle._shown import Shown
-from oracle.counting.memory import PeakMemory
 from oracle.errors import DeviceError
 from oracle.query.phases import PhaseCost, phases_of
 from oracle.sources.origin import Origin
 from oracle.spec import Workload
 
-__all__ = ["Cost", "DeviceTime", "KernelCost", "PhaseCost"]
+if TYPE_CHECKING:
+    from oracle.memory import PeakMemory
+
+__all__ = ["Cost", "DeviceTime", "Kept", "KernelCost", "PhaseCost"]
 
 
-@dataclass(frozen=True, slots=True)
-class KernelCost:
+class KernelCost(NamedTuple):
     """One kernel on one device.
 
     Attributes:
@@ -98,13 +99,29 @@ class DeviceTime:
     call_ms: float = 0.0
 
 
-class _Kept(NamedTuple):
-    """Kernels that were made already, where a call would make them."""
+class Kept(NamedTuple):
+    """Kernels and memory that were made already, where others are made when they are asked for.
 
-    kernels: tuple[KernelCost, ...]
+    Attributes:
+        memory: of the network.
+        by_device: kernels by device; under None those without times.
+    """
 
-    def __call__(self) -> tuple[KernelCost, ...]:
-        return self.kernels
+    memory: PeakMemory
+    by_device: Mapping[str | None, tuple[KernelCost, ...]]
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """Those that were scored."""
+        return tuple(name for name in self.by_device if name is not None)
+
+    def kernels(self, device: str | None) -> tuple[KernelCost, ...]:
+        """All kernels on a device, or without times."""
+        return self.by_device[device]
+
+    def alike(self, device: str | None) -> list[tuple[KernelCost, int]]:
+        """The same, each with how often it runs."""
+        return [(kernel, 1) for kernel in self.by_device[device]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +139,6 @@ class Cost(Shown):
         activations: elements of the outputs of convolutions, linear layers and matrix products.
         traffic_bytes: bytes that cross the borders of kernels.
         peak_memory_bytes: weights, live tensors, and in training gradients and optimiser state; no workspace.
-        memory: the same by phase.
         times: device name -> `DeviceTime`, in the order asked.
         unknown: operators without a FLOP formula: they cost their bytes and count 0 FLOPs.
         coverage: rows counted, rows known to compute nothing, rows unknown.
@@ -138,19 +154,21 @@ class Cost(Shown):
     activations: int | None
     traffic_bytes: int
     peak_memory_bytes: int
-    memory: PeakMemory
     times: Mapping[str, DeviceTime]
     unknown: tuple[str, ...]
     coverage: tuple[int, int, int]
     executed_flops: int
-    _kernels: Mapping[str, Any] = field(repr=False, compare=False)
-    _counted: Any = field(repr=False, compare=False)
+    _details: Any = field(repr=False, compare=False)
     origin: Origin | None = None
 
     def __repr__(self) -> str:
-        # The room of numbers for people comes later.
-        line: str = import_module("oracle.report.captions").cost_line(self)
-        return line
+        return cost_line(self)
+
+    @property
+    def memory(self) -> PeakMemory:
+        """Peak memory by phase, and what it is made of."""
+        memory: PeakMemory = self._details.memory
+        return memory
 
     @property
     def intensity(self) -> float:
@@ -176,9 +194,8 @@ class Cost(Shown):
         Raises:
             DeviceError: a device that the score was not asked about.
         """
-        if device is not None and device not in self._kernels:
-            raise DeviceError(f"device={device!r} was not scored; there are {', '.join(self._kernels) or 'none'}")
-        found: tuple[KernelCost, ...] = self._counted() if device is None else self._kernels[device]()
+        self._check(device)
+        found: tuple[KernelCost, ...] = self._details.kernels(device)
         return found
 
     def phases(self, device: str | None = None) -> tuple[PhaseCost, ...]:
@@ -191,17 +208,23 @@ class Cost(Shown):
             >>> cost = score("ResNet-50", ["t4"], mode="training", batch_size=32)
             >>> [(phase.name, phase.time_ms, phase.peak_memory_bytes) for phase in cost.phases("t4")]
         """
-        return phases_of(self.kernels(device), self.memory)
+        self._check(device)
+        return phases_of(self._details.alike(device), self.memory)
+
+    def _check(self, device: str | None) -> None:
+        there = self._details.devices
+        if device is not None and device not in there:
+            raise DeviceError(f"device={device!r} was not scored; there are {', '.join(there) or 'none'}")
 
     def __reduce__(self) -> tuple[type[Cost], tuple[Any, ...]]:
-        """Pickles, and deep copies, hold the kernels instead of the traces that kernels are made from when asked."""
-        made = Frozen({device: _Kept(self.kernels(device)) for device in self._kernels})
+        """Pickles, and deep copies, hold the kernels instead of the closed forms that they are made from when asked."""
+        made = {device: self.kernels(device) for device in (None, *self._details.devices)}
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return type(self), tuple({**values, "_kernels": made, "_counted": _Kept(self.kernels())}.values())
+        return type(self), tuple({**values, "_details": Kept(self.memory, Frozen(made))}.values())
 
     def to_dict(self, kernels: bool = False) -> dict[str, Any]:
         """Plain data for JSON; `kernels` adds every kernel on every device."""
-        memory = {name: getattr(self.memory, name) for name in PeakMemory.__dataclass_fields__}
+        memory = {name: getattr(found, name) for found in (self.memory,) for name in found.__dataclass_fields__}
         result: dict[str, Any] = {
             "name": self.name,
             "origin": self.origin and self.origin.to_dict(),
@@ -225,7 +248,7 @@ class Cost(Shown):
         }
         if kernels:
             result["kernels"] = {
-                device: [_plain(kernel) for kernel in self.kernels(device)] for device in self._kernels
+                device: [_plain(kernel) for kernel in self.kernels(device)] for device in self._details.devices
             }
         return result
 
@@ -235,5 +258,6 @@ def _without_times(phase: PhaseCost) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> dict[str, Any]:
-    plain = {name: getattr(value, name) for name in value.__dataclass_fields__}
+    fields = value._fields if isinstance(value, KernelCost) else value.__dataclass_fields__
+    plain = {name: getattr(value, name) for name in fields}
     return {name: dict(item) if isinstance(item, Mapping) else item for name, item in plain.items()}

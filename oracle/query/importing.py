@@ -9,7 +9,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from oracle.calibration import Calibration, Origin, fit
-from oracle.counting.chain import NetCount
+from oracle.counting.networks import NetCount
 from oracle.devices import Device
 from oracle.imports.matching import match_operators
 from oracle.imports.points import calibration_points

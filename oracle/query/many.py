@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +15,20 @@ from oracle._frozen import Frozen
 from oracle._memory import keep_freed_arrays
 from oracle._shown import Shown
 from oracle.calibration import Calibration
-from oracle.closedform import Place, PopulationCosts, TemplateStore, cost_few, cost_population
+from oracle.closedform import (
+    CalibratedDevice,
+    PopulationCosts,
+    TemplateStore,
+    cost_population,
+    costs_of,
+    network_form,
+    shared_store,
+)
 from oracle.devices import Device
 from oracle.errors import WorkloadError
 from oracle.families.population import Population
-from oracle.query.calibrated import Trust
 from oracle.query.devices import find_devices
-from oracle.query.fitted import call_seconds, fitted_places
+from oracle.query.models import Trust, latency_models
 from oracle.query.resolving import check_words, resolve_all
 from oracle.roofline import steady
 from oracle.spec import NetSpec, Workload
@@ -30,7 +36,7 @@ from oracle.spec import NetSpec, Workload
 if TYPE_CHECKING:
     from oracle.config import CfgNode
 
-__all__ = ["CHUNK", "Scores", "score_many", "shared_store"]
+__all__ = ["CHUNK", "Scores", "score_many"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -39,7 +45,6 @@ CHUNK = 40_000
 """Candidates costed at a time: large enough for arrays to pay, small enough for the processor's cache."""
 
 _FEW = 16  # below this, plain ints beat arrays
-_PATIENCE = 16  # cells that are traced one by one before a template pays
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -163,11 +168,12 @@ def score_many(
         specs, asked = list[NetSpec](), Workload(**workload)
     else:
         specs, asked = resolve_all(networks, **workload)
-    places, trust = fitted_places(find_devices(devices), asked, model, calibrations)
+    models = latency_models(find_devices(devices), asked, model, calibrations)
+    places, trust = models
     templates = shared_store() if store is None else store
     names = tuple(net.name for net in specs)
-    if 0 < len(specs) <= _FEW and not asked.training:
-        few = cost_few(templates, specs, asked, list(places.values()))
+    if 0 < len(specs) <= _FEW:
+        few = costs_of([network_form(templates, net, asked) for net in specs], tuple(places.values()))
         return _scores([few], specs, asked, places, trust, names)
     population = networks if isinstance(networks, Population) else Population.of(specs)
     if population.size > _FEW:
@@ -181,17 +187,11 @@ def score_many(
     return _scores(parts, population, asked, places, trust, names)
 
 
-@lru_cache(maxsize=1)
-def shared_store() -> TemplateStore:
-    """The templates of this process."""
-    return TemplateStore(_PATIENCE)
-
-
 def _scores(
     parts: Sequence[PopulationCosts],
     networks: Population | list[NetSpec],
     workload: Workload,
-    places: Mapping[str, Place],
+    places: Mapping[str, CalibratedDevice],
     trust: Mapping[str, Trust],
     names: tuple[str, ...],
 ) -> Scores:
@@ -212,7 +212,7 @@ def _scores(
         pycls_acts=column("pycls_activations") // workload.batch_size,
         latency_ms=Frozen(
             {
-                name: steady(row + call_seconds(place)) * 1e3
+                name: steady(row + place.efficiency.call_s) * 1e3
                 for (name, place), row in zip(places.items(), latency, strict=True)
             }
         ),

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from oracle.counting.memory import PHASES, PeakMemory
+from oracle.memory import PHASES, PeakMemory
 
 if TYPE_CHECKING:
     from oracle.query.cost import KernelCost
@@ -40,11 +40,11 @@ class PhaseCost:
     bound: str
 
 
-def phases_of(kernels: Iterable[KernelCost], memory: PeakMemory) -> tuple[PhaseCost, ...]:
-    """Sum kernels by phase, in order of execution; a phase without kernels is left out, but for the forward pass."""
-    members: dict[str, list[KernelCost]] = {phase: [] for phase in PHASES}
-    for kernel in kernels:
-        members[kernel.phase].append(kernel)
+def phases_of(kernels: Iterable[tuple[KernelCost, int]], memory: PeakMemory) -> tuple[PhaseCost, ...]:
+    """Sum kernels, each with how often it runs, by phase; one without kernels is left out, but for the forward pass."""
+    members: dict[str, list[tuple[KernelCost, int]]] = {phase: [] for phase in PHASES}
+    for kernel, count in kernels:
+        members[kernel.phase].append((kernel, count))
     peaks = (memory.forward_bytes, memory.backward_bytes, memory.optimizer_bytes)
     return tuple(
         _phase(name, run, peak)
@@ -53,19 +53,19 @@ def phases_of(kernels: Iterable[KernelCost], memory: PeakMemory) -> tuple[PhaseC
     )
 
 
-def _phase(name: str, kernels: list[KernelCost], peak_bytes: int) -> PhaseCost:
+def _phase(name: str, kernels: list[tuple[KernelCost, int]], peak_bytes: int) -> PhaseCost:
     time_of: dict[str, float] = {}
-    for kernel in kernels:
-        time_of[kernel.bound] = time_of.get(kernel.bound, 0.0) + kernel.time_ms
+    for kernel, count in kernels:
+        time_of[kernel.bound] = time_of.get(kernel.bound, 0.0) + count * kernel.time_ms
     return PhaseCost(
         name,
-        len(kernels),
-        sum(kernel.macs for kernel in kernels),
-        sum(kernel.flops for kernel in kernels),
-        sum(kernel.traffic_bytes for kernel in kernels),
-        sum(kernel.weight_bytes for kernel in kernels),
+        sum(count for _, count in kernels),
+        sum(count * kernel.macs for kernel, count in kernels),
+        sum(count * kernel.flops for kernel, count in kernels),
+        sum(count * kernel.traffic_bytes for kernel, count in kernels),
+        sum(count * kernel.weight_bytes for kernel, count in kernels),
         peak_bytes,
-        sum(kernel.time_ms for kernel in kernels),
-        sum(kernel.share for kernel in kernels),
+        sum(count * kernel.time_ms for kernel, count in kernels),
+        sum(count * kernel.share for kernel, count in kernels),
         max(time_of, key=time_of.__getitem__, default=""),
     )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from oracle._fronts import non_dominated
 from oracle._ranks import kendall_tau_b, spearman_rho
 from oracle._shown import Shown
 from oracle.query.cost import Cost
@@ -72,11 +73,7 @@ def ranking_of(costs: Sequence[Cost], devices: Sequence[str], quality: Sequence[
     )
 
 
-def is_dominated(latency: NDArray[Any], value: NDArray[Any]) -> NDArray[Any]:
-    """Whether another candidate is no slower and worth no less, and better in one."""
-    found = np.zeros(len(latency), dtype=bool)
-    for i in range(len(latency)):
-        no_worse = (latency <= latency[i]) & (value >= value[i])
-        better = (latency < latency[i]) | (value > value[i])
-        found[i] = bool((no_worse & better).any())
-    return found
+def is_dominated(latency: NDArray[Any], value: NDArray[Any]) -> NDArray[np.bool_]:
+    """(n,) whether another candidate is no slower and worth no less, and better in one; nan is neither."""
+    known = ~(np.isnan(latency) | np.isnan(value))
+    return np.asarray(known & ~non_dominated([latency, value], [False, True]))

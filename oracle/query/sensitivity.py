@@ -13,9 +13,9 @@ from oracle.calibration import Calibration
 from oracle.devices import Device
 from oracle.families import to_spec
 from oracle.families.knobs import Turn, turns_of
-from oracle.query.calibrated import Trust
 from oracle.query.devices import find_devices
 from oracle.query.many import Scores, score_many
+from oracle.query.models import Trust
 from oracle.spec import Workload
 
 if TYPE_CHECKING:

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from oracle.calibration import Calibration
-from oracle.counting.chain import count_table
-from oracle.devices import Device
 from oracle.errors import WorkloadError
-from oracle.query.cost import Cost
-from oracle.query.timing import Columns, cost_of, table_columns
+from oracle.query.models import latency_models
 from oracle.sources import Source, inputs_of, is_reference, open_source
 from oracle.spec import Workload
-from oracle.trace import trace_module
 
-__all__ = ["score_source", "source_columns", "source_of"]
+if TYPE_CHECKING:
+    from oracle.calibration import Calibration
+    from oracle.counting.networks import NetCount
+    from oracle.devices import Device
+    from oracle.query.cost import Cost
+
+__all__ = ["count_source", "score_source", "source_of"]
 
 
 def source_of(network: Any, inputs: Iterable[str], batch_size: int | None) -> Source | None:
@@ -54,18 +55,21 @@ def score_source(
     Raises:
         TraceError: its forward or backward pass cannot be traced.
     """
+    from oracle.query.traced import score_count
+
     workload = Workload(batch_size=source.batch_size).with_(**words)
-    cost = cost_of(
-        source_columns(source, workload), source.name, devices, workload, convention, strict, model, calibrations
-    )
+    models = latency_models(devices, workload, model, calibrations)
+    cost = score_count(count_source(source, workload), source.name, workload, models, convention, strict)
     return replace(cost, origin=source.origin)
 
 
-def source_columns(source: Source, workload: Workload) -> Columns:
+def count_source(source: Source, workload: Workload) -> NetCount:
     """Trace and count a source.
 
     Raises:
         TraceError: its forward or backward pass cannot be traced.
     """
-    table = trace_module(source.module, source.args, source.kwargs, workload)
-    return table_columns(count_table(table, workload))
+    from oracle.counting.networks import count_table
+    from oracle.trace import trace_module
+
+    return count_table(trace_module(source.module, source.args, source.kwargs, workload), workload)

@@ -15,10 +15,10 @@ from oracle.config import load_cfg
 from oracle.devices import Device
 from oracle.errors import ConfigError, WorkloadError
 from oracle.families import to_spec
-from oracle.query.calibrated import Trust, calibration_for, is_of
 from oracle.query.cost import Cost, DeviceTime
 from oracle.query.devices import find_devices
-from oracle.query.timing import cost_of, network_columns
+from oracle.query.models import Trust, calibration_for, is_of, latency_models
+from oracle.query.scoring import score_net
 from oracle.spec import NetSpec, Workload
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def _carried(
 
 
 def _latency_s(net: NetSpec, device: Device, workload: Workload, model: str, own: Sequence[Calibration]) -> float:
-    cost = cost_of(network_columns(net, workload), net.name, [device], workload, model=model, calibrations=own)
+    cost = score_net(net, workload, latency_models([device], workload, model, own))
     return cost.latency_ms[device.name] * 1e-3
 
 

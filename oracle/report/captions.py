@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from oracle.report.units import aligned, one_line, percent, prefix
+from oracle._units import aligned, one_line, percent, prefix
 from oracle.spec import Workload
 
 if TYPE_CHECKING:
-    from oracle.counting.memory import PeakMemory
     from oracle.measure import Measurement
+    from oracle.memory import PeakMemory
     from oracle.query import Cost, DeviceTime, Fit
-    from oracle.query.calibrated import Trust
+    from oracle.query.models import Trust
 
 __all__ = [
-    "cost_line",
     "count_caption",
     "held",
     "memory_caption",
@@ -30,23 +29,6 @@ __all__ = [
 _TEXTBOOK = "Times: textbook roofline, a lower bound (full peaks, free launches, cold cache)"
 _UNSTEADY = 0.2  # of the median: what is fitted to more is fitted to what else the host did
 _NAMED = 5
-
-
-def cost_line(cost: Cost) -> str:
-    """A cost in a line, for people who look at it in Python: `Cost('R-56', batch_size=1, float32, ...: ...)`."""
-    workload = cost.workload
-    words = [workload.dtype, workload.mode, workload.runtime]
-    words += [word for word, usual in ((workload.layout, "nchw"), (cost.convention, "oracle")) if word != usual]
-    counts = []
-    work = (cost.flops, "FLOPs") if cost.macs is None else (cost.macs, "MACs")  # some conventions know no MACs
-    for count, name in (work, (cost.params, " params")):
-        if count is not None:
-            unit, scale = prefix([count], name)
-            counts.append(f"{aligned([count], scale)[0]} {unit.strip()}")
-    times = [f"{name} {aligned([ms])[0]} ms" for name, ms in cost.latency_ms.items()]
-    if len(times) > _NAMED:
-        times[_NAMED:] = [f"and {len(times) - _NAMED} devices more"]
-    return f"Cost({cost.name!r}, batch_size={workload.batch_size}, {', '.join(words)}: {', '.join(counts + times)})"
 
 
 def spread_note(found: Sequence[Measurement]) -> str:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
 import os
-import secrets
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +17,8 @@ __all__ = ["check_writable", "finite", "to_csv", "to_json", "write_bytes", "writ
 
 def to_json(data: Mapping[str, Any]) -> str:
     """JSON text of plain data, the oracle's version first; what is not a finite number is null."""
+    import json
+
     import oracle
 
     return json.dumps(finite({"oracle": oracle.__version__, **data}), indent=2, allow_nan=False) + "\n"
@@ -28,6 +26,9 @@ def to_json(data: Mapping[str, Any]) -> str:
 
 def to_csv(rows: Iterable[Mapping[str, Any]]) -> str:
     """CSV text with a header; every row has the keys of the first. Nothing known is an empty field."""
+    import csv
+    import io
+
     table = [finite(row) for row in rows]
     text = io.StringIO()
     writer = csv.DictWriter(text, list(table[0]) if table else [], lineterminator="\n")
@@ -107,6 +108,8 @@ def _check(target: Path) -> None:
 
 
 def _replace(target: Path, content: bytes) -> None:
+    import secrets
+
     _check(target)
     exists = target.exists()
     temporary = target.with_name(f".{target.name[:80]}.{secrets.token_hex(4)}.tmp")

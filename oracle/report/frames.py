@@ -59,7 +59,8 @@ def _columns(results: Any) -> Mapping[str, Sequence[Any]]:
 
 
 def _several(results: Any) -> Iterable[Any]:
-    return results if isinstance(results, (list, tuple)) else [results]
+    several = isinstance(results, (list, tuple)) and not hasattr(results, "_fields")  # a named tuple is one result
+    return results if several else [results]
 
 
 def _rows(result: Any) -> list[dict[str, Any]]:

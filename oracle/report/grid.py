@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from rich import box
-from rich.console import Console, ConsoleOptions, RenderResult
-from rich.table import Table
-from rich.text import Text
+from oracle._units import one_line
 
-from oracle.report.units import one_line
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.text import Text
 
-__all__ = ["WIDTH", "Column", "Grid"]
+__all__ = ["GAP", "WIDTH", "Column", "Grid"]
 
 WIDTH = 100
 """Columns of text that every table fits in; what does not fit is folded, never cut."""
 
+GAP = 2
+"""Blanks between two columns."""
+
 # top, head, rule below it, middle, rule between sections, and three that a table without footer does not use
 _RULES = "    \n    \n {0}{0} \n    \n {0}{0} \n    \n    \n    \n"
-_PLAIN = box.Box(_RULES.format("-"), ascii=True)
-_DRAWN = box.Box(_RULES.format("\N{BOX DRAWINGS LIGHT HORIZONTAL}"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +46,18 @@ class Column:
         """Columns of text that header and cells need."""
         return max(map(len, (self.title, self.unit, *self.cells)))
 
-    def texts(self) -> list[Text]:
+    @property
+    def shown(self) -> list[str]:
         """The cells; numbers are padded on the left, so that they stay aligned below a wider header."""
         width = self.width
-        cells = [cell.rjust(width) if self.number else one_line(cell) for cell in self.cells]
-        return [Text(cell, style) for cell, style in zip(cells, self.styles or [""] * len(cells), strict=True)]
+        return [cell.rjust(width) if self.number else one_line(cell) for cell in self.cells]
+
+    def texts(self) -> list[Text]:
+        """The cells with their styles."""
+        from rich.text import Text
+
+        shown = self.shown
+        return [Text(cell, style) for cell, style in zip(shown, self.styles or [""] * len(shown), strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +76,21 @@ class Grid:
     totals: int = 0
     row_styles: Sequence[str] = ()
 
+    @property
+    def shown_title(self) -> str:
+        """The title as it is shown."""
+        return one_line(self.title)
+
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.box import Box
+        from rich.table import Table
+        from rich.text import Text
+
         if self.title:
-            yield Text(one_line(self.title), style="bold")
+            yield Text(self.shown_title, style="bold")
+        drawn = console.is_terminal and not options.ascii_only
         table = Table(
-            box=_DRAWN if console.is_terminal and not options.ascii_only else _PLAIN,
+            box=Box(_RULES.format("\N{BOX DRAWINGS LIGHT HORIZONTAL}" if drawn else "-"), ascii=not drawn),
             pad_edge=False,
             show_edge=False,
             padding=(0, 1),
@@ -96,6 +114,8 @@ class Grid:
         yield table
 
     def _header(self, column: Column) -> Text:
+        from rich.text import Text
+
         header = Text(column.title, justify="right" if column.number else "left")
         if any(other.unit for other in self.columns):
             header.append(f"\n{column.unit}", style="dim not bold")

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from html import escape
-from typing import Any
-
-from rich.console import RenderableType
-from rich.text import Text
+from typing import TYPE_CHECKING, Any
 
 from oracle.errors import OracleError
 from oracle.report.grid import Column, Grid
@@ -20,6 +17,10 @@ from oracle.report.table import (
     ranking_tables,
     score_tables,
 )
+from oracle.report.texts import Text
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 __all__ = ["html_of", "tables_html"]
 

@@ -76,12 +76,16 @@ def kernel_rows(lines: Sequence[KernelCost] | Sequence[Group], device: str | Non
     return [
         {
             "device": device,
-            **{name: value for name, value in asdict(line).items() if name != "intensity"},
+            **{name: value for name, value in _fields(line).items() if name != "intensity"},
             "intensity_flop_per_byte": line.intensity,
             "achieved_flops_per_s": line.achieved_flops_per_s,
         }
         for line in lines
     ]
+
+
+def _fields(line: KernelCost | Group) -> dict[str, Any]:
+    return line._asdict() if isinstance(line, tuple) else asdict(line)
 
 
 def device_rows(device: Device) -> list[dict[str, Any]]:

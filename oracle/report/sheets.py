@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import TYPE_CHECKING
 
-from rich.console import Console, ConsoleOptions, RenderResult
+from oracle.report.grid import GAP, Column, Grid
 
-from oracle.report.grid import Column, Grid
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
 
 __all__ = ["Sheet", "parts"]
 
-_GAP = 2  # blanks between two columns
 _READABLE = 30  # columns of text below which words are worse to read than in a table of their own
 
 
@@ -51,7 +52,7 @@ def parts(columns: Sequence[Column], keys: int, width: int) -> list[tuple[Column
 
 
 def _needed(columns: Sequence[Column]) -> int:
-    return sum(map(_least, columns)) + _GAP * (len(columns) - 1)
+    return sum(map(_least, columns)) + GAP * (len(columns) - 1)
 
 
 def _least(column: Column) -> int:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
+
+from oracle._versions import version_of
 
 __all__ = ["Origin", "versions_of"]
 
@@ -39,12 +40,5 @@ class Origin:
 
 def versions_of(packages: Iterable[str]) -> tuple[tuple[str, str], ...]:
     """The versions of packages, of those that are installed as such."""
-    found = [(package, _version(package)) for package in dict.fromkeys(packages)]
+    found = [(package, version_of(package)) for package in dict.fromkeys(packages)]
     return tuple((package, number) for package, number in found if number)
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except (PackageNotFoundError, ValueError):  # a directory beside us, or no package at all
-        return ""

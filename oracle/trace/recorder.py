@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from oracle.optable import ModuleCall, OpTable, Row, Storage, Use, Value
-from oracle.trace.classify import (
+from oracle.opclasses import (
     ALLOCATIONS,
     SHAPE_ONLY,
     VIEWS_IN_PLACE,
@@ -21,6 +20,7 @@ from oracle.trace.classify import (
     packet_name,
     written_results,
 )
+from oracle.optable import ModuleCall, OpTable, Row, Storage, Use, Value
 from oracle.trace.dims import dim_of, dims_of, shapes_of
 from oracle.trace.functions import CallRecorder
 from oracle.trace.placement import META

@@ -1,6 +1,6 @@
 """The command line: `oracle-search sweep | pareto | spaces | ...`.
 
-One file per command, listed in `search.cli._parser`; at the top of each nothing heavier than argparse, so that
+One file per command, listed in `oracle.search.cli._parser`; at the top of each nothing heavier than argparse, so that
 `oracle-search --help` answers without numpy, torch or optuna.
 
 Exit codes are those of `oracle`: 0; 2 after one line on standard error that says what to correct, also where a
@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from oracle.cli._guard import guarded
-from search.cli._parser import PROGRAM, parser
+
+from ._parser import PROGRAM, parser
 
 __all__ = ["main"]
 

@@ -1,8 +1,8 @@
-"""`python -m search.cli`, for a checkout that is not installed."""
+"""`python -m oracle.search.cli`, for a checkout that is not installed; `python -m search.cli` is the same."""
 
 from __future__ import annotations
 
-from search.cli import main
+from . import main
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -12,11 +12,13 @@ from oracle.config import cost_values, to_yaml
 from oracle.devices import load_device
 from oracle.errors import DeviceError, OracleError
 from oracle.report.export import write_text
-from search.space import space_of
+
+from ..space import space_of
 
 if TYPE_CHECKING:
     from oracle.devices import Device
-    from search.report.manifests import Manifest
+
+    from ..report.manifests import Manifest
 
 __all__ = ["configs_of", "foreign_devices", "write_configs"]
 

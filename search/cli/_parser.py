@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import argparse
-from importlib import import_module
+from collections.abc import Sequence
 
-from oracle.cli._parser import TRACEBACK, Parser, Version
+from oracle.cli._parser import Parser, add_commands
 
-__all__ = ["PROGRAM", "parser"]
+__all__ = ["COMMANDS", "PROGRAM", "parser"]
 
 PROGRAM = "oracle-search"
 
-# One module per command, in the order of the help: each has `add(subparsers)` and imports argparse only.
-COMMANDS = (
-    "search.cli.spaces",
-    "search.cli.sweep",
-    "search.cli.pareto",
-    "search.cli.report",
-    "search.cli.plot",
-    "search.cli.run",
-    "search.cli.worker",
-    "search.cli.resume",
-    "search.cli.best",
-    "search.cli.trials",
-    "search.cli.rerank",
-    "search.cli.export",
-)
+COMMANDS = {
+    "spaces": f"{__package__}.spaces",
+    "sweep": f"{__package__}.sweep",
+    "pareto": f"{__package__}.pareto",
+    "report": f"{__package__}.report",
+    "plot": f"{__package__}.plot",
+    "run": f"{__package__}.run",
+    "worker": f"{__package__}.worker",
+    "resume": f"{__package__}.resume",
+    "best": f"{__package__}.best",
+    "trials": f"{__package__}.trials",
+    "rerank": f"{__package__}.rerank",
+    "export": f"{__package__}.export",
+}
+"""Command -> the module that adds it to a parser and imports argparse only, in the order of the help."""
 
 _DESCRIPTION = """\
 Which network should I take?
@@ -43,12 +43,12 @@ examples:
 `oracle-search COMMAND --help` tells more."""
 
 
-def parser() -> argparse.ArgumentParser:
-    """A parser whose result has `run`, a function of the parsed arguments that returns the exit code."""
+def parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """A parser whose result has `run`, a function of the parsed arguments that returns the exit code.
+
+    Args:
+        arguments: as in `oracle.cli._parser.parser`.
+    """
     main = Parser(prog=PROGRAM, description=_DESCRIPTION, epilog=_EXAMPLES)
-    main.add_argument("--version", action=Version, nargs=0, help="show the version and exit")
-    main.add_argument(TRACEBACK, action="store_true", help="show where a defect arose")
-    commands = main.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name in COMMANDS:
-        import_module(name).add(commands)
+    add_commands(main, COMMANDS, arguments)
     return main

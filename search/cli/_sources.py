@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oracle.errors import OracleError
-from search.cli._studies import STORAGE_HELP
+
+from ._studies import STORAGE_HELP
 
 if TYPE_CHECKING:
-    from search.study import Results
-    from search.sweep import Candidates
+    from ..study import Results
+    from ..sweep import Candidates
 
 __all__ = [
     "add_pictured",
@@ -64,7 +65,7 @@ def candidates_asked(args: argparse.Namespace) -> Candidates:
     Raises:
         OracleError: they cannot be read; or a storage, which candidates have none of.
     """
-    from search.sweep import read_candidates
+    from ..sweep import read_candidates
 
     if args.storage:
         raise OracleError(f"--storage is about studies, and {args.source} is a sweep or a file of candidates")
@@ -77,7 +78,7 @@ def results_asked(args: argparse.Namespace) -> Results:
     Raises:
         OracleError: there is none.
     """
-    from search.study import find_study, open_results
+    from ..study import find_study, open_results
 
     _, place = find_study(args.source, args.storage)
     if not args.storage and "://" not in place and not Path(place).is_file():
@@ -98,6 +99,6 @@ def pictured_results(args: argparse.Namespace) -> Results:
 
 def command_of(args: argparse.Namespace) -> str:
     """The command as it was typed; a storage's password is left out."""
-    from search.study.storage import storage_label
+    from ..study.labels import storage_label
 
     return shlex.join(["oracle-search", *map(storage_label, args.argv)])

@@ -9,7 +9,7 @@ from oracle.cli._flags import add_output
 from oracle.cli._output import deliver
 
 if TYPE_CHECKING:
-    from search.study import Record, Results
+    from ..study import Record, Results
 
 __all__ = ["add_plain", "add_study", "opened", "records_out", "summarise"]
 
@@ -42,14 +42,14 @@ def add_plain(parser: argparse.ArgumentParser, of: str) -> None:
 
 def opened(args: argparse.Namespace) -> Results:
     """The results of the study that the flags name."""
-    from search.study import open_results
+    from ..study import open_results
 
     return open_results(args.study, args.storage)
 
 
 def records_out(args: argparse.Namespace, results: Results, records: list[Record], title: str) -> None:
     """Trials as a table, JSON or CSV."""
-    from search.cli._study_tables import record_tables
+    from ..report.study_tables import record_tables
 
     numbers = {record.number for record in records}
 
@@ -67,7 +67,7 @@ def records_out(args: argparse.Namespace, results: Results, records: list[Record
 
 def summarise(args: argparse.Namespace, results: Results) -> int:
     """What a run has found; 2 where that is nothing."""
-    from search.cli._study_tables import run_tables
+    from ..report.study_tables import run_tables
 
     deliver(
         args,

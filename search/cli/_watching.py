@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from search.study import Progress
+    from ..study import Progress
 
 __all__ = ["progress_line", "resume_command", "teller", "watching"]
 
@@ -44,7 +44,7 @@ def _view() -> Generator[Callable[[Progress], None], None, None]:
     from rich.console import Console
     from rich.live import Live
 
-    from search.cli._study_tables import progress_view
+    from ..report.study_tables import progress_view
 
     with Live(console=Console(stderr=True), refresh_per_second=4, transient=True) as live:
 
@@ -58,7 +58,8 @@ def _view() -> Generator[Callable[[Progress], None], None, None]:
 
 def resume_command(name: str, storage: str) -> str:
     """What goes on with a study; a storage's password is left out."""
-    from search.study.storage import default_storage, storage_label
+    from ..study.labels import storage_label
+    from ..study.storage import default_storage
 
     words = ["oracle-search", "resume", name]
     if storage not in ("", default_storage(name)):

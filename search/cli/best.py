@@ -6,7 +6,8 @@ import argparse
 from typing import Any
 
 from oracle.errors import OracleError
-from search.cli._studies import add_plain, add_study
+
+from ._studies import add_plain, add_study
 
 __all__ = ["add"]
 
@@ -38,7 +39,7 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from search.cli._studies import opened, records_out
+    from ._studies import opened, records_out
 
     if args.plain and not args.yaml:
         raise OracleError("--plain is about --yaml, which was not given")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from search.cli._studies import add_study
+from ._studies import add_study
 
 __all__ = ["add"]
 
@@ -29,8 +29,9 @@ def add(commands: Any) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     from oracle.cli._output import deliver
-    from search.cli._studies import opened
-    from search.cli._study_tables import trial_tables
+
+    from ..report.study_tables import trial_tables
+    from ._studies import opened
 
     results = opened(args)
     deliver(

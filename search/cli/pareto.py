@@ -7,18 +7,19 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from oracle._units import counted
 from oracle.cli._flags import add_output, natural
 from oracle.cli._output import deliver
 from oracle.errors import OracleError
-from oracle.report.units import counted
-from search.cli._sources import add_source, candidates_asked, is_candidates, results_asked
-from search.cli._studies import add_plain, records_out
+
+from ._sources import add_source, candidates_asked, is_candidates, results_asked
+from ._studies import add_plain, records_out
 
 if TYPE_CHECKING:
-    from search.cli._about import About
-    from search.cli._fronts import Fronts
-    from search.report.manifests import Manifest
-    from search.study import Record, Results
+    from ..pareto import Fronts
+    from ..report.about import About
+    from ..report.manifests import Manifest
+    from ..study import Record, Results
 
 __all__ = ["add"]
 
@@ -84,50 +85,49 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _of_candidates(args: argparse.Namespace) -> int:
-    from search.cli._about import about_candidates
-    from search.cli._fronts import fronts_of, listed
-    from search.report.manifests import manifest_beside
+    from ..pareto import fronts_of
+    from ..report.about import about_candidates
+    from ..report.manifests import manifest_beside
 
     candidates = candidates_asked(args)
     manifest = manifest_beside(candidates.file)
     if args.configs and manifest is None:
         raise OracleError(f"--configs needs the space of a sweep, and no manifest.json is beside {candidates.file}")
     found = fronts_of(candidates, args.objective, args.device)
-    notes = _write_rows(args, manifest, listed(found, args.top)) if args.configs and manifest else []
+    notes = _write_rows(args, manifest, found.members(args.top)) if args.configs and manifest else []
     return _deliver(args, found, about_candidates(args.source, manifest), notes)
 
 
 def _of_study(args: argparse.Namespace, results: Results) -> int:
     """Fronts of other objectives than the study's own, or of some of its devices."""
-    from search.cli._about import about_study
-    from search.cli._fronts import fronts_of, listed
-    from search.study.table import Trials
+    from ..pareto import fronts_of
+    from ..report.about import about_study
+    from ..study.table import Trials
 
     own = [f"{'max' if o.maximise else 'min'} {o.name}" for o in results.plan.objectives]
     found = fronts_of(Trials(results), args.objective or own, args.device)
     notes = []
     if args.configs:
-        numbers = {row["trial"] for row in listed(found, args.top)}
+        numbers = {row["trial"] for row in found.members(args.top)}
         notes = _write_trials(args, results, [record for record in results.evaluated if record.number in numbers])
     return _deliver(args, found, about_study(results), notes)
 
 
 def _deliver(args: argparse.Namespace, found: Fronts, about: About, notes: Sequence[str]) -> int:
-    from search.cli._fronts import front_data, front_rows
-    from search.cli._tables import pareto_tables
+    from ..report.tables import pareto_tables
 
     deliver(
         args,
         table=lambda: pareto_tables(found, about, args.top, notes),
-        data=lambda: front_data(found, args.top),
-        rows=lambda: front_rows(found, args.top),
+        data=lambda: found.to_dict(args.top),
+        rows=lambda: found.to_rows(args.top),
     )
     return 0
 
 
 def _write_rows(args: argparse.Namespace, manifest: Manifest, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """The configs of candidates; what is to be said of them."""
-    from search.cli._configs import configs_of, foreign_devices, write_configs
+    from ._configs import configs_of, foreign_devices, write_configs
 
     texts = configs_of(manifest, rows, plain=args.plain)
     write_configs(args.configs, texts)
@@ -142,7 +142,7 @@ def _write_rows(args: argparse.Namespace, manifest: Manifest, rows: Sequence[Map
 
 def _write_trials(args: argparse.Namespace, results: Results, records: Sequence[Record]) -> list[str]:
     """The config of each; what is to be said of them."""
-    from search.cli._configs import write_configs
+    from ._configs import write_configs
 
     texts = {f"trial-{record.number}": results.config(record, plain=args.plain) for record in records}
     write_configs(args.configs, texts)

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from oracle.cli._output import add_figure, deliver_figure
 from oracle.errors import OracleError
-from search.cli._sources import add_pictured, candidates_asked, is_candidates, pictured_results
+
+from ._sources import add_pictured, candidates_asked, is_candidates, pictured_results
 
 if TYPE_CHECKING:
     from oracle.report.page import PageFacts
-    from search.cli._about import About
+
+    from ..report.about import About
 
 __all__ = ["add"]
 
@@ -49,19 +51,22 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from search.cli._about import about_candidates, about_study
-    from search.pareto.objectives import objectives_of
-    from search.report import study_page, sweep_page
-    from search.report.manifests import manifest_beside
-
     if args.device and args.figure != "flips":
         raise OracleError(f"--device is about --figure flips, and this is {args.figure}")
     if not is_candidates(args.source):
+        from ..report import study_page
+        from ..report.about import about_study
+
         results = pictured_results(args)
         page, about = study_page(results), about_study(results)
     elif args.figure in _STUDY:
         raise OracleError(f"--figure {args.figure} is about studies, and {args.source} is a sweep or a file")
     else:
+        from ..pareto import objectives_of
+        from ..report import sweep_page
+        from ..report.about import about_candidates
+        from ..report.manifests import manifest_beside
+
         candidates = candidates_asked(args)
         page = sweep_page(candidates, objectives_of(args.objective))
         about = about_candidates(args.source, manifest_beside(candidates.file))

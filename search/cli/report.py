@@ -6,7 +6,8 @@ import argparse
 from typing import Any
 
 from oracle.cli._output import add_page, deliver_page
-from search.cli._sources import add_pictured, candidates_asked, command_of, is_candidates, pictured_results
+
+from ._sources import add_pictured, candidates_asked, command_of, is_candidates, pictured_results
 
 __all__ = ["add"]
 
@@ -36,12 +37,14 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from search.pareto.objectives import objectives_of
-    from search.report import study_page, sweep_page
-
     if is_candidates(args.source):
+        from ..pareto import objectives_of
+        from ..report import sweep_page
+
         page = sweep_page(candidates_asked(args), objectives_of(args.objective), command_of(args))
     else:
+        from ..report import study_page
+
         page = study_page(pictured_results(args), command_of(args))
     deliver_page(args.output, page)
     return 0

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from oracle.cli._output import deliver
-from search.cli._studies import add_study
+
+from ._studies import add_study
 
 if TYPE_CHECKING:
-    from search.study import Results
-    from search.study.results import Ranked
+    from ..study import Results
+    from ..study.results import Ranked
 
 __all__ = ["add"]
 
@@ -45,8 +46,9 @@ def add(commands: Any) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     from oracle.cli._sources import devices_of
-    from search.cli._studies import opened
-    from search.cli._study_tables import rerank_tables
+
+    from ..report.study_tables import rerank_tables
+    from ._studies import opened
 
     results = opened(args)
     ranked = [(device, results.rerank(device)) for device in devices_of(args.device)]

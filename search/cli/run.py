@@ -59,9 +59,9 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from search.cli._studies import summarise
-    from search.cli._watching import resume_command, watching
-    from search.study import load_study, run_study, study_of
+    from ..study import load_study, run_study, study_of
+    from ._studies import summarise
+    from ._watching import resume_command, watching
 
     plan = load_study(args.study)
     flags = {"TRIALS": args.trials, "TIMEOUT": args.timeout, "SEED": args.seed, "NAME": args.name}

@@ -32,8 +32,9 @@ def add(commands: Any) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     from oracle._resources import shipped
-    from search.cli._tables import space_tables, spaces_tables
-    from search.space import load_space
+
+    from ..report.tables import space_tables, spaces_tables
+    from ..space import load_space
 
     spaces = [load_space(name) for name in ([args.space] if args.space else sorted(shipped("spaces")))]
     deliver(

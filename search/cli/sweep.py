@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from oracle.cli._flags import add_devices, add_model, add_workload, model_of, natural, whole, workload_of
 from oracle.cli._messages import complain
-from search.cli._interrupts import resumable
-from search.cli._parser import PROGRAM
+
+from ._interrupts import resumable
+from ._parser import PROGRAM
 
 if TYPE_CHECKING:
-    from search.space import Tally
-    from search.sweep import SweepResult
+    from ..space import Tally
+    from ..sweep import SweepResult
 
 __all__ = ["add", "nothing_feasible"]
 
@@ -79,7 +80,7 @@ def nothing_feasible(out: str, tally: Tally, why: Mapping[str, str]) -> list[str
         tally: what became of the candidates.
         why: what the family says of one that a key makes impossible.
     """
-    from search.space.limits import OVERLAP, PYCLS, counts_as_pycls
+    from ..space.limits import OVERLAP, PYCLS, counts_as_pycls
 
     total, *reasons = tally.explain(why).splitlines()
     notes = [OVERLAP] * tally.overlaps + [PYCLS] * counts_as_pycls(tally.rejected)
@@ -94,8 +95,9 @@ def _resume_command(args: argparse.Namespace) -> str:
 
 def _swept(args: argparse.Namespace) -> SweepResult:
     from oracle.cli._sources import devices_of
-    from search.cli._progress import bar
-    from search.sweep import sweep
+
+    from ..sweep import sweep
+    from ._progress import bar
 
     with bar("sweeping") as progress:
         return sweep(
@@ -116,7 +118,8 @@ def _swept(args: argparse.Namespace) -> SweepResult:
 
 def _told(args: argparse.Namespace, result: SweepResult) -> int:
     from oracle.report.console import show
-    from search.cli._tables import sweep_tables
+
+    from ..report.tables import sweep_tables
 
     if not result.count:
         complain(*nothing_feasible(args.out, result.tally, _reasons(args, result.tally)), program=PROGRAM)
@@ -126,8 +129,8 @@ def _told(args: argparse.Namespace, result: SweepResult) -> int:
 
 
 def _reasons(args: argparse.Namespace, tally: Tally) -> dict[str, str]:
-    from search.space import load_space
-    from search.space.reasons import reasons
+    from ..space import load_space
+    from ..space.reasons import reasons
 
     return reasons(load_space(args.space), tally.rejected)
 
@@ -135,7 +138,7 @@ def _reasons(args: argparse.Namespace, tally: Tally) -> dict[str, str]:
 def _top(result: SweepResult, top: int | None) -> list[Any]:
     if not top or not result.devices:
         return []
-    from search.cli._tables import fastest_tables
-    from search.sweep import read_candidates
+    from ..report.tables import fastest_tables
+    from ..sweep import read_candidates
 
     return fastest_tables(read_candidates(result.files[0]), result.devices, top)

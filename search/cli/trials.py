@@ -6,7 +6,8 @@ import argparse
 from typing import Any
 
 from oracle.cli._output import deliver
-from search.cli._studies import add_study
+
+from ._studies import add_study
 
 __all__ = ["add"]
 
@@ -32,8 +33,8 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from search.cli._studies import opened
-    from search.cli._study_tables import trial_tables
+    from ..report.study_tables import trial_tables
+    from ._studies import opened
 
     results = opened(args)
     chosen = [trial for trial in results.trials if args.outcome in (None, trial.outcome)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from search.cli._studies import add_study
+from ._studies import add_study
 
 __all__ = ["add"]
 
@@ -31,9 +31,9 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from search.cli._studies import summarise
-    from search.cli._watching import resume_command, watching
-    from search.study import find_study, join_study
+    from ..study import find_study, join_study
+    from ._studies import summarise
+    from ._watching import resume_command, watching
 
     name, storage = find_study(args.study, args.storage)
     with watching(resume_command(name, storage)) as watcher:

@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oracle.errors import ConfigError
-from search.objectives.build import Builder
-from search.space.checks import count, fields, is_number, one_of
+
+from ..space.checks import count, fields, is_number, one_of
+from .build import Builder
 
 if TYPE_CHECKING:
-    from search.space import Space
+    from ..space import Space
 
 __all__ = ["TYPES", "Builder", "Quality", "check_quality", "quality_of"]
 
@@ -74,7 +75,7 @@ def check_quality(values: Mapping[str, Any], directory: Path) -> dict[str, Any]:
         elif not isinstance(value, str):
             raise ConfigError(f"value {value!r}: expected a text", key=at)
     if kind == "proxies":
-        from search.objectives.proxies import PROXIES
+        from .proxies import PROXIES
 
         one_of(section["PROXY"], "QUALITY.PROXY", tuple(PROXIES))
     if kind == "table":
@@ -94,5 +95,5 @@ def quality_of(section: Mapping[str, Any], space: Space) -> Quality | None:
     """
     if section["TYPE"] == "none":
         return None
-    maker: Callable[[Mapping[str, Any], Space], Quality] = import_module(f"search.objectives.{section['TYPE']}").quality
+    maker: Callable[[Mapping[str, Any], Space], Quality] = import_module(f"{__name__}.{section['TYPE']}").quality
     return maker(section, space)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from oracle.errors import ConfigError
 
 if TYPE_CHECKING:
-    from search.objectives import Quality
-    from search.space import Space
+    from ..space import Space
+    from . import Quality
 
 __all__ = ["imported", "quality"]
 

@@ -13,8 +13,8 @@ from oracle.families import to_spec
 from oracle.spec import NetSpec
 
 if TYPE_CHECKING:
-    from search.objectives import Builder, Quality
-    from search.space import Space
+    from ..space import Space
+    from . import Builder, Quality
 
 __all__ = ["quality"]
 

@@ -13,11 +13,12 @@ from torch.nn import functional as F
 
 from oracle.errors import ConfigError, MissingDependencyError
 from oracle.spec import NetSpec
-from search.objectives.call import imported
+
+from .call import imported
 
 if TYPE_CHECKING:
-    from search.objectives import Builder, Quality
-    from search.space import Space
+    from ..space import Space
+    from . import Builder, Quality
 
 __all__ = ["Data", "digits", "quality"]
 

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from search.pareto.agreement import Agreement, Flip, agreement, device_fronts, device_ranks, on_every_front
-from search.pareto.front import layers, non_dominated
-from search.pareto.hypervolume import hypervolume
+from oracle._fronts import layers, non_dominated
+
+from .agreement import Agreement, Flip, agreement, device_fronts, device_ranks, on_every_front
+from .fronts import Fronts, fronts_of
+from .hypervolume import hypervolume
+from .objectives import Objective, objectives_of
 
 __all__ = [
     "Agreement",
     "Flip",
+    "Fronts",
+    "Objective",
     "agreement",
     "device_fronts",
     "device_ranks",
+    "fronts_of",
     "hypervolume",
     "layers",
     "non_dominated",
+    "objectives_of",
     "on_every_front",
 ]

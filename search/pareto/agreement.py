@@ -9,9 +9,9 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from oracle._fronts import non_dominated
 from oracle._ranks import discordant_pairs, kendall_tau_b, spearman_rho
 from oracle.errors import ConfigError
-from search.pareto.front import non_dominated
 
 __all__ = [
     "Agreement",

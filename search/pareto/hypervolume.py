@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from oracle._fronts import non_dominated
 from oracle.errors import ConfigError
-from search.pareto.front import non_dominated
 
 __all__ = ["hypervolume"]
 

@@ -11,6 +11,8 @@ __all__ = ["LATENCY", "Objective", "objectives_of"]
 
 LATENCY = "latency_ms"
 
+_WAYS = {"min": False, "minimise": False, "minimize": False, "max": True, "maximise": True, "maximize": True}
+
 
 @dataclass(frozen=True, slots=True)
 class Objective:
@@ -42,9 +44,9 @@ def objectives_of(texts: Sequence[str]) -> tuple[Objective, ...]:
     for text in texts:
         way, _, column = text.strip().partition(" ")
         column = column.strip()
-        if way not in ("min", "max") or not column:
+        if way not in _WAYS or not column:
             raise ConfigError(f"objective={text!r}: expected `min COLUMN` or `max COLUMN`")
         if column in found:
             raise ConfigError(f"objective={text!r}: {column} is an objective already")
-        found[column] = Objective(column, way == "max")
+        found[column] = Objective(column, _WAYS[way])
     return tuple(found.values())

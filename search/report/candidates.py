@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oracle.report.facts import PairFacts, Population, PopulationValue, knob_of
-from search.pareto import Agreement, agreement, device_ranks, non_dominated
+
+from ..pareto import Agreement, agreement, device_ranks, non_dominated
 
 __all__ = ["MOST", "Details", "Row", "Value", "population", "spread"]
 

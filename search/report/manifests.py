@@ -11,10 +11,11 @@ from typing import Any
 from oracle.calibration.files import from_yaml
 from oracle.devices import Device, Figure, Peaks
 from oracle.errors import OracleError
-from oracle.query.calibrated import Trust, trust_of
+from oracle.query.models import Trust, trust_of
 from oracle.spec import Workload
-from search.space import Tally
-from search.sweep.folder import MANIFEST, Sums
+
+from ..space import Tally
+from ..sweep.folder import MANIFEST, Sums
 
 __all__ = ["Manifest", "manifest_beside"]
 

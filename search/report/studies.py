@@ -18,12 +18,13 @@ from oracle.report.facts import (
     run_facts,
 )
 from oracle.report.page import PageFacts
-from search.pareto import hypervolume, non_dominated
-from search.pareto.objectives import LATENCY
-from search.report.candidates import Floats, Value, population
-from search.study import Record, Results
-from search.study.records import FAILED
-from search.study.words import QUALITY, STRUCTURE
+
+from ..pareto import hypervolume, non_dominated
+from ..pareto.objectives import LATENCY
+from ..study import Record, Results
+from ..study.records import FAILED
+from ..study.words import QUALITY, STRUCTURE
+from .candidates import Floats, Value, population
 
 __all__ = ["study_facts", "study_page", "study_population"]
 

@@ -9,11 +9,12 @@ from oracle.errors import OracleError
 from oracle.report.captions import titled, trust_caption, workload_caption
 from oracle.report.facts import WORTH, Population, RunFacts, device_facts, run_facts
 from oracle.report.page import PageFacts
-from search.pareto.objectives import LATENCY, Objective
-from search.report.candidates import Row, Value, population
-from search.report.manifests import Manifest, manifest_beside
-from search.space.limits import OVERLAP
-from search.sweep import Candidates
+
+from ..pareto.objectives import LATENCY, Objective
+from ..space.limits import OVERLAP
+from ..sweep import Candidates
+from .candidates import Row, Value, population
+from .manifests import Manifest, manifest_beside
 
 __all__ = ["sweep_page", "sweep_population"]
 

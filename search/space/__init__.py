@@ -32,10 +32,10 @@ SeedSequence(RNG_SEED, spawn_key=(i,)).
 
 from __future__ import annotations
 
-from search.space.files import load_space, space_of
-from search.space.limits import Limit, Miss, Tally, judge
-from search.space.samplers import Choice, Entries, Number, Sampler
-from search.space.space import Chunk, Space
+from .files import load_space, space_of
+from .limits import Limit, Miss, Tally, judge
+from .samplers import Choice, Entries, Number, Sampler
+from .space import Chunk, Space
 
 __all__ = [
     "Choice",

@@ -15,11 +15,12 @@ from oracle.errors import ConfigError
 from oracle.families import FAMILIES
 from oracle.families._checks import choice
 from oracle.families.many import SECTIONS, depends
-from search.space.checks import count, fields
-from search.space.parse_limits import limits_of, num_stages_of
-from search.space.parse_samplers import samplers_of
-from search.space.samplers import Sampler
-from search.space.space import Space
+
+from .checks import count, fields
+from .parse_limits import limits_of, num_stages_of
+from .parse_samplers import samplers_of
+from .samplers import Sampler
+from .space import Space
 
 __all__ = ["load_space", "space_of"]
 

@@ -8,8 +8,9 @@ from typing import Any
 from oracle.devices import load_device
 from oracle.errors import ConfigError, DeviceError
 from oracle.families._checks import MAX_BLOCKS
-from search.space.checks import count, fields, span
-from search.space.limits import COLUMNS, Limit
+
+from .checks import count, fields, span
+from .limits import COLUMNS, Limit
 
 __all__ = ["limits_of", "num_stages_of"]
 

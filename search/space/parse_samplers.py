@@ -11,9 +11,10 @@ from oracle.config import default_cfg
 from oracle.config.merge import merge
 from oracle.config.schema import LIST_ITEMS, OPEN_SECTIONS, TRAINING_ONLY
 from oracle.errors import ConfigError
-from search.space.checks import count, fields, is_number, one_of, span
-from search.space.laws import LAWS
-from search.space.samplers import Choice, Entries, Number, Sampler, multiples, powers
+
+from .checks import count, fields, is_number, one_of, span
+from .laws import LAWS
+from .samplers import Choice, Entries, Number, Sampler, multiples, powers
 
 __all__ = ["samplers_of"]
 

@@ -9,7 +9,8 @@ import numpy as np
 from oracle.errors import ConfigError
 from oracle.families import to_spec
 from oracle.families.many import population_of
-from search.space.space import Space
+
+from .space import Space
 
 __all__ = ["reasons"]
 

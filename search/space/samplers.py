@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from search.space import laws
+from . import laws
 
 __all__ = [
     "Choice",

@@ -15,9 +15,10 @@ from oracle.config import cfg_from_dict
 from oracle.families.fingerprint import Fingerprints, fingerprints, first_of_each
 from oracle.families.many import population_of
 from oracle.families.population import Population
-from search.space.limits import Limit, Tally, judge
-from search.space.samplers import Choice, Entries, Sampler, cardinality, draw, member
-from search.space.stages import likely_rows
+
+from .limits import Limit, Tally, judge
+from .samplers import Choice, Entries, Sampler, cardinality, draw, member
+from .stages import likely_rows
 
 __all__ = ["REPEATED", "Chunk", "Space"]
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from yacs.config import CfgNode
 
 from oracle.families.many.regnet import level_counts
-from search.space.limits import Miss, Tally
+
+from .limits import Miss, Tally
 
 __all__ = ["NUM_STAGES", "likely_rows"]
 

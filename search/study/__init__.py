@@ -1,7 +1,7 @@
 """Studies: optuna decides what to look at, the oracle what is worth an evaluation.
 
-    from search.study import load_study, run_study
-    results = run_study(load_study("digits"))
+    import oracle
+    results = oracle.search.run_study(oracle.search.load_study("digits"))
     results.best(); results.front()
 
 Every suggestion becomes a network and is scored before anything is spent on it; what breaks a constraint is
@@ -10,11 +10,16 @@ told to the sampler and never evaluated, and equal networks are evaluated once.
 
 from __future__ import annotations
 
-from search.study.files import StudyPlan, load_study, study_of
-from search.study.progress import Progress
-from search.study.records import Record
-from search.study.results import Results, find_study, open_results
-from search.study.run import join_study, run_study
+from typing import TYPE_CHECKING
+
+from oracle._lazy import lazy
+
+if TYPE_CHECKING:
+    from .files import StudyPlan, load_study, study_of
+    from .progress import Progress
+    from .records import Record
+    from .results import Results, find_study, open_results
+    from .run import join_study, run_study
 
 __all__ = [
     "Progress",
@@ -28,3 +33,15 @@ __all__ = [
     "run_study",
     "study_of",
 ]
+
+# The imports above once more, for the interpreter: a study file is read without optuna.
+lazy(
+    __name__,
+    {
+        f"{__name__}.files": ("StudyPlan", "load_study", "study_of"),
+        f"{__name__}.progress": ("Progress",),
+        f"{__name__}.records": ("Record",),
+        f"{__name__}.results": ("Results", "find_study", "open_results"),
+        f"{__name__}.run": ("join_study", "run_study"),
+    },
+)

@@ -19,8 +19,9 @@ from oracle.families.population import Population
 from oracle.families.regnet import stages_of
 from oracle.query.many import Scores, score_many
 from oracle.spec import NetSpec, Workload
-from search.space import Space
-from search.study.words import SCORES, STRUCTURE, Bound
+
+from ..space import Space
+from .words import SCORES, STRUCTURE, Bound
 
 __all__ = ["Candidate", "Gate", "key_of", "plain"]
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from optuna import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from search.study.records import BUSY, COUNTED, EVALUATED, FAILED, REUSED, SETTLED, outcome_of
+from .records import BUSY, COUNTED, EVALUATED, FAILED, REUSED, SETTLED, outcome_of
 
 __all__ = ["Index", "claim"]
 

@@ -11,9 +11,10 @@ import optuna
 
 from oracle.errors import OracleError
 from oracle.spec import NetSpec
-from search.objectives import Builder, Quality
-from search.study.pruning import Evaluation
-from search.study.records import EVALUATED, FAILED, PRUNED
+
+from ..objectives import Builder, Quality
+from .pruning import Evaluation
+from .records import EVALUATED, FAILED, PRUNED
 
 __all__ = ["Verdict", "evaluate"]
 

@@ -16,15 +16,15 @@ from oracle.config import COST_KEYS, workload_of
 from oracle.config.files import layers, locate
 from oracle.devices import Device
 from oracle.errors import ConfigError, DeviceError, OracleError, WorkloadError
-from oracle.query.calibrated import MODELS, Trust, calibration_for, checked_calibrations
 from oracle.query.devices import find_devices
-from oracle.query.fitted import fitted_places
+from oracle.query.models import MODELS, Trust, calibration_for, checked_calibrations, latency_models
 from oracle.spec import Workload
-from search.objectives import check_quality
-from search.space import Space, load_space, space_of
-from search.space.checks import count, fields, is_number, one_of
-from search.space.stages import NUM_STAGES
-from search.study.words import QUALITY, STRUCTURE, Bound, Objective, bounds_of, objectives_of
+
+from ..objectives import check_quality
+from ..space import Space, load_space, space_of
+from ..space.checks import count, fields, is_number, one_of
+from ..space.stages import NUM_STAGES
+from .words import QUALITY, STRUCTURE, Bound, Objective, bounds_of, objectives_of
 
 __all__ = ["SAMPLERS", "StudyPlan", "default_study", "load_study", "study_of"]
 
@@ -103,7 +103,7 @@ class StudyPlan:
     @property
     def trust(self) -> Mapping[str, Trust]:
         """Device name -> how far to trust its latencies; nothing where they are bounds."""
-        return fitted_places(self.devices, self.workload, self.model, self.calibrations)[1]
+        return latency_models(self.devices, self.workload, self.model, self.calibrations).trust
 
 
 def load_study(source: str | Path) -> StudyPlan:

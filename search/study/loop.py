@@ -14,17 +14,18 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from oracle.errors import OracleError
 from oracle.spec import NetSpec
-from search.objectives import Quality
-from search.study.candidates import Candidate, Gate
-from search.study.claims import Index, claim
-from search.study.evaluate import evaluate
-from search.study.files import StudyPlan
-from search.study.orphans import reap, retry
-from search.study.params import Parameters
-from search.study.pool import Pool, nothing_feasible
-from search.study.progress import Watcher, progress_of
-from search.study.pruning import Evaluation, should_prune
-from search.study.records import (
+
+from ..objectives import Quality
+from .candidates import Candidate, Gate
+from .claims import Index, claim
+from .evaluate import evaluate
+from .files import StudyPlan
+from .orphans import reap, retry
+from .params import Parameters
+from .pool import Pool, nothing_feasible
+from .progress import Watcher, progress_of
+from .pruning import Evaluation, should_prune
+from .records import (
     BUSY,
     EVALUATED,
     FAILED,
@@ -35,9 +36,9 @@ from search.study.records import (
     note_candidate,
     outcome_of,
 )
-from search.study.samplers import LEARNERS
-from search.study.words import QUALITY
-from search.study.workers import Watch
+from .samplers import LEARNERS
+from .words import QUALITY
+from .workers import Watch
 
 __all__ = ["Loop"]
 

@@ -9,9 +9,9 @@ from optuna import Study
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from search.study.claims import Index
-from search.study.records import FAILED, LOST
-from search.study.workers import Watch
+from .claims import Index
+from .records import FAILED, LOST
+from .workers import Watch
 
 __all__ = ["MAX_LOSSES", "reap", "retry"]
 

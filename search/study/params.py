@@ -24,8 +24,8 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from search.space import Choice, Entries, Number, Space
-from search.space.samplers import multiples, powers
+from ..space import Choice, Entries, Number, Space
+from ..space.samplers import multiples, powers
 
 __all__ = ["Parameter", "Parameters"]
 

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from oracle.errors import ConfigError
-from search.space import Tally
-from search.space.space import REPEATED, Chunk
-from search.study.batches import batches, is_small
-from search.study.candidates import Gate, key_of
+
+from ..space import Tally
+from ..space.space import REPEATED, Chunk
+from .candidates import Gate, key_of
+from .stream import chunks, is_small
 
 __all__ = ["Member", "Pool", "nothing_feasible"]
 
@@ -59,31 +60,26 @@ class Pool:
         self._gate = gate
         self._seen = seen or (lambda *_: None)
         self._goal = gate.space.length
-        self._batches = batches(gate.space, seed, in_order=in_order)
+        self._chunks = chunks(gate.space, seed, in_order=in_order)
         self._shuffle = None if in_order or not is_small(gate.space) else np.random.default_rng(seed)
         self._rows: deque[tuple[Chunk, int]] = deque()  # feasible, and not yet looked at
         self._members: deque[Member] = deque()
         self._keys: set[str] = set()
         self._patience = math.inf if in_order else _PATIENCE
-        self._one_by_one = False  # whether networks are traced, each for itself
         self._idle = 0  # draws since the last feasible candidate that may be new
 
     def probe(self, draws: int) -> Tally:
         """Look at so many candidates, and on until one is feasible or the stream ends.
 
-        Of networks that are traced one by one a batch is enough, unless none of it is feasible: how many it takes to
-        find one says how rare they are. What is looked at depends on the space and the seed, and on no clock.
+        What is looked at depends on the space and the seed, and on no clock.
         """
         self._goal = min(draws, self._gate.space.length)
         self._seen(0, self._goal)
-        while not self._is_probed(draws) and self._more():
+        while not (self.tally.feasible and self.tally.drawn >= draws) and self._more():
             if self.tally.drawn >= self._goal:
                 self._goal = self._gate.space.length
         self._goal = self._gate.space.length
         return self.tally
-
-    def _is_probed(self, draws: int) -> bool:
-        return bool(self.tally.feasible) and (self._one_by_one or self.tally.drawn >= draws)
 
     def take(self, taken: Callable[[str], bool], distance: Callable[[Any], float] | None = None) -> Member | None:
         """A member that was not given before and is not taken: the next, or the nearest of some; None at the end.
@@ -108,18 +104,17 @@ class Pool:
                 return None
 
     def _more(self) -> bool:
-        """Judge another batch; False when the stream has ended, or has had nothing new for long."""
-        batch = next(self._batches, None) if self._idle < self._patience else None
-        if batch is None:
+        """Judge another chunk; False when the stream has ended, or has had nothing new for long."""
+        chunk = next(self._chunks, None) if self._idle < self._patience else None
+        if chunk is None:
             return False
-        self._one_by_one = batch.traced
-        self.tally += batch.tally
-        self._idle += batch.tally.drawn
-        if len(batch.rows):
-            scores = self._gate.score(batch.population)
-            feasible, tally = _judged(self._gate, scores, len(batch.rows))
+        self.tally += chunk.tally
+        self._idle += chunk.tally.drawn
+        count = chunk.population.size
+        if count:
+            feasible, tally = _judged(self._gate, self._gate.score(chunk.population), count)
             self.tally += tally
-            rows = [(batch.chunk, int(row)) for row in batch.rows[feasible]]
+            rows = [(chunk, int(row)) for row in np.flatnonzero(feasible)]
             if self._shuffle is not None:
                 self._shuffle.shuffle(rows)
             self._rows += rows
@@ -141,7 +136,7 @@ class Pool:
 
 
 def _judged(gate: Gate, scores: Any, count: int) -> Any:
-    from search.space import judge
+    from ..space import judge
 
     return judge(gate.bounds, scores, count)  # type: ignore[arg-type]
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from search.pareto import non_dominated
-from search.study.claims import Index
-from search.study.files import StudyPlan
+from ..pareto import non_dominated
+from .claims import Index
+from .files import StudyPlan
 
 __all__ = ["Progress", "Watcher", "progress_of"]
 

@@ -15,7 +15,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, Trial
 
-from search.study.words import QUALITY, Objective
+from .words import QUALITY, Objective
 
 __all__ = ["Evaluation", "should_prune"]
 

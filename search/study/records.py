@@ -9,7 +9,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from search.study.candidates import Candidate
+from .candidates import Candidate
 
 __all__ = [
     "BUSY",

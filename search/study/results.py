@@ -17,19 +17,19 @@ from oracle.config import cfg_from_dict, cost_values, to_yaml
 from oracle.devices import Device
 from oracle.errors import OracleError
 from oracle.families import to_spec
-from oracle.query.calibrated import Trust
 from oracle.query.devices import find_devices
-from oracle.query.fitted import fitted_places
 from oracle.query.many import score_many
+from oracle.query.models import Trust, latency_models
 from oracle.spec import NetSpec
-from search._shown import html_by
-from search.pareto import non_dominated
-from search.study.candidates import key_of
-from search.study.files import StudyPlan, load_study
-from search.study.records import EVALUATED, FAILED, Record, record_of
-from search.study.storage import default_storage, open_storage, storage_label
-from search.study.store import load, plan_of
-from search.study.words import Objective
+
+from ..pareto import non_dominated
+from .candidates import key_of
+from .files import StudyPlan, load_study
+from .labels import storage_label
+from .records import EVALUATED, FAILED, Record, record_of
+from .storage import default_storage, open_storage
+from .store import load, plan_of
+from .words import Objective
 
 __all__ = ["Ranked", "Results", "find_study", "open_results"]
 
@@ -63,7 +63,11 @@ class Results:
         self.plan = plan
 
     def _repr_html_(self) -> str:
-        return html_by("_study_tables.run_tables", self)
+        from oracle.report.notebook import tables_html
+
+        from ..report.study_tables import run_tables
+
+        return tables_html(run_tables(self))
 
     @cached_property
     def trials(self) -> list[Record]:
@@ -189,7 +193,7 @@ class Results:
     def trust_on(self, device: str | Path | Device) -> Mapping[str, Trust]:
         """How far to trust latencies on a device, by its name; nothing where they are bounds."""
         places = find_devices([device])
-        return fitted_places(places, self.plan.workload, self.plan.model, self._own(places[0]))[1]
+        return latency_models(places, self.plan.workload, self.plan.model, self._own(places[0])).trust
 
     def _own(self, place: Device) -> list[Calibration]:
         return [item for item in self.plan.calibrations if item.device == place.name]

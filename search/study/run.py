@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import numpy as np
 from optuna import Study
 from optuna.storages import BaseStorage
 
-from oracle.closedform.store import default_cache_file
-from oracle.query.many import shared_store
-from search.objectives import Quality, quality_of
-from search.study.files import StudyPlan
-from search.study.loop import Loop
-from search.study.progress import Watcher
-from search.study.results import Results
-from search.study.samplers import sampler_of
-from search.study.storage import default_storage, open_storage, storage_label
-from search.study.store import create, load, plan_of, quiet
+from ..objectives import Quality, quality_of
+from .files import StudyPlan
+from .labels import storage_label
+from .loop import Loop
+from .progress import Watcher
+from .results import Results
+from .samplers import sampler_of
+from .storage import default_storage, open_storage
+from .store import create, load, plan_of, quiet
 
 __all__ = ["join_study", "run_study"]
 
@@ -96,24 +93,8 @@ def _worked(
     words = [plan.seed, len(study.get_trials(deepcopy=False)), word % 2**64]
     seed = int(np.random.SeedSequence(words).generate_state(1)[0])
     study.sampler = sampler_of(plan.sampler, seed)
-    with _templates():
-        Loop(plan, study, quality, watcher).run(note)
+    Loop(plan, study, quality, watcher).run(note)
     return Results(study, plan)
-
-
-@contextmanager
-def _templates() -> Generator[None, None, None]:
-    """With the closed forms that processes before this one made; new ones are kept for those to come."""
-    store, file = shared_store(), default_cache_file()
-    if not len(store):
-        store.load(file)
-    made = store.made
-    try:
-        yield
-    finally:
-        if store.made > made:
-            with suppress(OSError):  # a cache that cannot be written costs seconds next time, and nothing else
-                store.save(file)
 
 
 def _opened(storage: str | BaseStorage, *, create: bool = True) -> BaseStorage:

@@ -16,7 +16,9 @@ from optuna.storages.journal import JournalFileBackend, JournalStorage
 
 from oracle.errors import MissingDependencyError, OracleError
 
-__all__ = ["Journal", "default_storage", "open_storage", "storage_label"]
+from .labels import storage_label
+
+__all__ = ["Journal", "default_storage", "open_storage"]
 
 _ANSWER_S = 10.0  # within which a gRPC proxy must be there
 # The drivers of databases, the preferred one first: (what is imported, what SQLAlchemy calls it, what pip calls it).
@@ -59,13 +61,6 @@ def open_storage(source: str, *, create: bool = True) -> BaseStorage:
         raise
     except Exception as error:  # noqa: BLE001 - a driver's errors have no common root
         raise OracleError(f"storage {storage_label(source)} cannot be opened: {_line(error)}") from None
-
-
-def storage_label(source: str) -> str:
-    """A path or URL that can be shown: without a password."""
-    scheme, mark, rest = source.partition("://")
-    user, at, host = rest.rpartition("@")
-    return f"{scheme}{mark}{user.partition(':')[0]}{at}{host}" if mark else source
 
 
 def _line(error: BaseException) -> str:

@@ -16,8 +16,9 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from oracle.errors import ConfigError, OracleError
-from search.study.files import StudyPlan, default_study, study_of
-from search.study.workers import SIGN, is_alive, this_worker
+
+from .files import StudyPlan, default_study, study_of
+from .workers import SIGN, is_alive, this_worker
 
 __all__ = ["create", "load", "plan_of", "quiet"]
 

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from oracle._resources import closest
 from oracle.errors import OracleError
-from search.study.results import Results
-from search.study.words import QUALITY
+
+from .results import Results
+from .words import QUALITY
 
 __all__ = ["Trials"]
 

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from oracle._resources import closest
 from oracle.devices import load_device
 from oracle.errors import ConfigError, DeviceError
-from search.space.limits import COLUMNS, Limit
+
+from ..space.limits import COLUMNS, Limit
 
 __all__ = ["QUALITY", "SCORES", "STRUCTURE", "Bound", "Objective", "bound_of_limit", "bounds_of", "objectives_of"]
 

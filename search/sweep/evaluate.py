@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oracle._memory import keep_freed_arrays
-from oracle.closedform.store import TemplateStore, default_cache_file
 from oracle.families.fingerprint import Fingerprints
 from oracle.families.population import Population
 from oracle.query.many import Scores, score_many
-from search.space import Tally
-from search.sweep.columns import csv_lines, flat
-from search.sweep.plan import Plan
+
+from ..space import Tally
+from .columns import csv_lines, flat
+from .plan import Plan
 
 __all__ = ["Evaluated", "check", "evaluate"]
 
@@ -82,24 +80,5 @@ def _feasible(plan: Plan, index: int) -> tuple[Columns, Fingerprints, Tally]:
 
 
 def _scored(plan: Plan, population: Population) -> Scores:
-    templates = _templates()
     words = {"model": plan.model, "calibrations": plan.own, **plan.workload.to_dict()}
-    scores = score_many(population, plan.devices, store=templates, **words)
-    _share(templates)
-    return scores
-
-
-@lru_cache(maxsize=1)
-def _templates() -> TemplateStore:
-    """The templates of this process, those of the cache file to begin with."""
-    store = TemplateStore()
-    store.load(default_cache_file())
-    return store
-
-
-def _share(store: TemplateStore) -> None:
-    """Let other processes find what had to be traced here; without a place for the cache they trace it again."""
-    if store.made:
-        with suppress(OSError):
-            store.save(default_cache_file())
-            store.made = 0
+    return score_many(population, plan.devices, **words)

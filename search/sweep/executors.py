@@ -14,8 +14,8 @@ from importlib import import_module
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any, TypeVar
 
+from oracle._interrupts import undisturbed
 from oracle.errors import MissingDependencyError, OracleError
-from oracle.trace import undisturbed
 
 __all__ = ["dask_executor", "in_order", "local_pool"]
 

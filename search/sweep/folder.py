@@ -24,9 +24,10 @@ import numpy as np
 
 from oracle.errors import OracleError
 from oracle.families.fingerprint import Fingerprints
-from search.space import Miss, Tally
-from search.sweep.columns import pyarrow
-from search.sweep.files import TEMPORARY, write_whole, written
+
+from ..space import Miss, Tally
+from .columns import pyarrow
+from .files import TEMPORARY, write_whole, written
 
 __all__ = ["CANDIDATES", "LOCK", "MANIFEST", "Finished", "Folder", "Sums"]
 

@@ -16,9 +16,10 @@ from oracle.calibration.files import from_yaml, to_yaml
 from oracle.closedform.store import fingerprint
 from oracle.devices import Device
 from oracle.errors import OracleError
-from oracle.query.calibrated import calibration_for
+from oracle.query.models import calibration_for
 from oracle.spec import Workload
-from search.space import Space
+
+from ..space import Space
 
 __all__ = ["FORMATS", "Plan", "identity", "refuse_other", "versions"]
 

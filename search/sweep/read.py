@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from oracle._resources import closest
 from oracle.errors import OracleError
-from search.sweep.columns import pyarrow
-from search.sweep.folder import CANDIDATES, MANIFEST
+
+from .columns import pyarrow
+from .folder import CANDIDATES, MANIFEST
 
 __all__ = ["Candidates", "read_candidates"]
 

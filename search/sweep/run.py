@@ -16,20 +16,19 @@ from oracle.config import workload_of
 from oracle.devices import Device
 from oracle.errors import OracleError, WorkloadError
 from oracle.families.fingerprint import Seen
-from oracle.query.calibrated import Trust, checked_calibrations
 from oracle.query.devices import find_devices
-from oracle.query.fitted import fitted_places
+from oracle.query.models import Trust, checked_calibrations, latency_models
 from oracle.query.resolving import check_words
 from oracle.spec import Workload
-from search._shown import html_by
-from search.space import Space, Tally, load_space
-from search.space.space import REPEATED
-from search.sweep.columns import csv_header, parquet_bytes, pyarrow
-from search.sweep.evaluate import Evaluated, check, evaluate
-from search.sweep.executors import dask_executor, in_order, local_pool
-from search.sweep.folder import LOCK, Finished, Folder, Sums
-from search.sweep.lock import locked
-from search.sweep.plan import FORMATS, Plan, identity, refuse_other, versions
+
+from ..space import Space, Tally, load_space
+from ..space.space import REPEATED
+from .columns import csv_header, parquet_bytes, pyarrow
+from .evaluate import Evaluated, check, evaluate
+from .executors import dask_executor, in_order, local_pool
+from .folder import LOCK, Finished, Folder, Sums
+from .lock import locked
+from .plan import FORMATS, Plan, identity, refuse_other, versions
 
 __all__ = ["SweepResult", "sweep"]
 
@@ -61,7 +60,11 @@ class SweepResult:
     grid: int | None
 
     def _repr_html_(self) -> str:
-        return html_by("_tables.sweep_tables", self)
+        from oracle.report.notebook import tables_html
+
+        from ..report.tables import sweep_tables
+
+        return tables_html(sweep_tables(self))
 
 
 def sweep(
@@ -245,6 +248,6 @@ def _manifest(plan: Plan, sums: Sums, *, complete: bool = False) -> dict[str, An
 def _result(plan: Plan, folder: Folder, sums: Sums) -> SweepResult:
     files = tuple(folder.result(suffix) for suffix in plan.formats)
     names = tuple(device.name for device in plan.devices)
-    trust = fitted_places(plan.devices, plan.workload, plan.model, plan.own)[1]
+    trust = latency_models(plan.devices, plan.workload, plan.model, plan.own).trust
     grid = plan.space.size if plan.space.enumerated else None
     return SweepResult(folder.path, files, sums.found, sums.tally, names, plan.workload, trust, grid)

@@ -22,7 +22,7 @@ import numpy as np
 import oracle
 from oracle.calibration import RoofTimes, kernel_class, roof_times
 from oracle.counting import KernelCount, count
-from oracle.counting.chain import count_net
+from oracle.counting.networks import count_net
 from oracle.devices import Device
 from oracle.optable import OpTable
 from oracle.roofline import KernelKinds
@@ -276,7 +276,7 @@ def space_groups(data: Path, space: str, limit: int, seed: int = 0) -> Iterator[
 
 def _of_spec(spec: NetSpec, workload: Workload) -> Kernels:
     counted = count_net(spec, workload)
-    return _kernels([(counted.tables[kernel.cell], kernel) for kernel in counted.kernels], workload.runtime)
+    return _kernels([(counted.table, kernel) for kernel in counted.kernels], workload.runtime)
 
 
 def _spec(space: str, arch: str) -> NetSpec:

@@ -1,7 +1,7 @@
-"""The sum over cells against a trace of the whole module: run `python tests/benchmarks/equality.py [NETWORK...]`.
+"""Closed forms against a trace of the whole module: run `python -m tests.benchmarks.equality [NETWORK...]`.
 
 Every shipped network in both modes and all runtimes, over types, layouts and optimisers; all integers of every
-kernel, the sums, and the peak memory. tests/oracle/counting/test_chain.py does a few. Exit code 1 on a difference.
+kernel, the sums, and the peak memory. tests/oracle/closedform/test_network.py does a few. Exit code 1 on a difference.
 """
 
 from __future__ import annotations
@@ -11,9 +11,13 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from itertools import product
+from typing import Any
 
+from oracle.calibration import kernel_class
+from oracle.closedform import TemplateStore, network_form, shared_store
 from oracle.config import list_networks, load_cfg
-from oracle.counting.chain import NetCount, count_net, count_table, trace_whole
+from oracle.counting.fusion import main_row
+from oracle.counting.networks import count_net
 from oracle.families import to_spec
 from oracle.spec import RUNTIMES, NetSpec, Workload
 
@@ -34,20 +38,57 @@ def workloads() -> Iterator[Workload]:
 
 def differences(net: NetSpec, workload: Workload) -> list[str]:
     """What the two ways of counting disagree on."""
-    cells = count_net(net, workload)
-    whole = count_table(trace_whole(net, workload), workload)
-    return [
-        name
-        for name in ("kernels", "params", "activations", "unknown", "coverage", "memory")
-        if _comparable(cells, name) != _comparable(whole, name)
-    ]
+    forms, whole = said_by_forms(net, workload), said_by_trace(net, workload)
+    return [name for name in forms if forms[name] != whole[name]]
 
 
-def _comparable(count: NetCount, name: str) -> object:
-    if name != "kernels":
-        return getattr(count, name)
-    # all but the number of the cell, and the rows, which a table of a cell counts from 0
-    return Counter(kernel[:4] + kernel[5:-1] for kernel in count.kernels)
+def said_by_forms(net: NetSpec, workload: Workload, store: TemplateStore | None = None) -> dict[str, Any]:
+    """All that closed forms say of a network."""
+    form = network_form(store or shared_store(), net, workload)
+    kernels, numbers = form.described(), form.numbers.T.tolist()
+    return {
+        "kernels": Counter(
+            (*kernels[at].meta._replace(module=module), cell, *numbers[at], kernels[at].macs, kernels[at].shape)
+            for at, cell, module in form.launches()
+        ),
+        "params": form.sums["params"],
+        "activations": form.sums["activations"],
+        "unknown": form.unknown,
+        "coverage": form.coverage,
+        "memory": form.memory,
+    }
+
+
+def said_by_trace(net: NetSpec, workload: Workload) -> dict[str, Any]:
+    """The same of a trace of the whole module."""
+    counted = count_net(net, workload)
+    table = counted.table
+    return {
+        "kernels": Counter(
+            (
+                kernel.name,
+                kernel.op_class,
+                kernel_class(table, kernel.rows, workload.runtime),
+                kernel.module,
+                kernel.phase,
+                kernel.matrix_dtype,
+                kernel.vector_dtype,
+                kernel.cell,
+                kernel.matrix_flops,
+                kernel.vector_flops,
+                kernel.read_bytes + kernel.write_bytes,
+                kernel.weight_bytes,
+                kernel.macs,
+                table.rows[main_row(table, kernel.rows)].shapes,
+            )
+            for kernel in counted.kernels
+        ),
+        "params": counted.params,
+        "activations": counted.activations,
+        "unknown": counted.unknown,
+        "coverage": counted.coverage,
+        "memory": counted.memory,
+    }
 
 
 def main(names: list[str]) -> int:

@@ -20,7 +20,7 @@ import numpy as np
 
 import oracle
 from oracle.calibration import fit, predict
-from oracle.counting.chain import count_net
+from oracle.counting.networks import count_net
 from oracle.devices import Device
 from oracle.imports.points import roof_times_of
 from oracle.measure import Measurement, device_yaml, measure, probe

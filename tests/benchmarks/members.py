@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from oracle._resources import shipped
 from oracle.closedform import TemplateStore, evaluate
-from oracle.counting.chain import count_table, trace_whole
+from oracle.counting.networks import count_table, trace_whole
 from oracle.families.population import Population
 from oracle.query import score, score_many
 from oracle.spec import NetSpec, Workload
@@ -31,7 +31,7 @@ from tests.oracle.closedform.members import FAMILIES, WORKLOADS, runs
 FIELDS = ("macs", "flops", "params", "activations", "traffic_bytes", "peak_memory_bytes")
 DEVICE = "rtx-4090"  # the fewest dtypes are missing there
 GROUP = 3
-STORE = TemplateStore()  # without patience: everything by closed forms
+STORE = TemplateStore.everything()
 CROWD = {"nasbench201": 30}  # networks of a space that are costed beside its members; cells there are traced each
 
 

@@ -10,11 +10,12 @@ import pytest
 import torch
 from torch import nn
 
-from oracle.build import Network, build, cell_names, initialise
-from oracle.cells import make_cell
+from oracle.build import Network, build, initialise
+from oracle.cells import cell_role, make_cell
 from oracle.config import load_cfg
 from oracle.errors import ConfigError, OracleError
 from oracle.families import to_spec
+from oracle.naming import cell_names
 from oracle.spec import CellSpec, NetSpec
 
 RELU: dict[str, Any] = {"activation": "relu", "inplace": True, "bn_eps": 1e-5, "bn_momentum": 0.1}
@@ -138,7 +139,7 @@ def test_children_are_the_cells_in_order() -> None:
 
 
 def test_names_follow_stages() -> None:
-    assert cell_names(resnet50()) == (
+    assert cell_names(resnet50(), cell_role) == (
         "stem",
         *[f"s{i}_b{j}" for i, depth in enumerate((3, 4, 6, 3), 1) for j in range(1, depth + 1)],
         "head",
@@ -148,8 +149,8 @@ def test_names_follow_stages() -> None:
 def test_names_without_stages() -> None:
     layer = CellSpec.make("conv_bn_act", w_in=3, w_out=3, kernel=3, stride=2, **RELU)
     spec = vit(64, 2, 2)
-    assert cell_names(spec) == ("stem", "block1", "block2", "head")
-    assert cell_names(NetSpec((layer, *spec.cells), (3, 32, 32)))[:3] == ("stem1", "stem2", "block1")
+    assert cell_names(spec, cell_role) == ("stem", "block1", "block2", "head")
+    assert cell_names(NetSpec((layer, *spec.cells), (3, 32, 32)), cell_role)[:3] == ("stem1", "stem2", "block1")
 
 
 def test_nothing_to_build() -> None:

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import os
+import pickle
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yacs.config import CfgNode
 
-from oracle.config import cfg_from_dict, default_cfg, list_networks, load_cfg, to_yaml, workload_of
+import oracle._resources
+import oracle.config
+from oracle.config import cfg_from_dict, default_cfg, list_networks, load_cfg, strict_yaml, to_yaml, workload_of
+from oracle.config.files import layers
 from oracle.config.strict_yaml import parse_yaml
 from oracle.errors import ConfigError, WorkloadError
 from oracle.spec import Workload
@@ -593,6 +599,88 @@ def test_a_batch_needs_an_image() -> None:
         workload_of(cfg_from_dict({"COST": {"BATCH_SIZE": 0}}))
 
 
+# What is kept of files
+
+
+@pytest.fixture
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files count as settled as soon as they are written, so that what is kept of them shows."""
+    monkeypatch.setattr(oracle._resources, "_SETTLED_NS", 0)
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
+    base = write(tmp_path, "MODEL: {DEPTH: 1}", "base.yaml")
+    path = write(tmp_path, "_BASE_: base.yaml\nMODEL: {TYPE: vit}")
+    assert (load_cfg(path).MODEL.DEPTH, load_cfg(path).MODEL.DEPTH) == (1, 1)
+
+    time.sleep(0.05)
+    write(tmp_path, "MODEL: {DEPTH: 20}", "base.yaml")
+    assert load_cfg(path).MODEL.DEPTH == 20
+    time.sleep(0.05)
+    os.utime(write(tmp_path, "MODEL: {DEPTH: 30}", "base.yaml"), ns=(0, base.stat().st_mtime_ns))
+    assert load_cfg(path).MODEL.DEPTH == 30
+    base.unlink()
+    with pytest.raises(ConfigError, match="no such file"):
+        load_cfg(path)
+
+
+def test_a_file_that_has_just_been_written_is_read_again(tmp_path: Path) -> None:
+    for depth in range(1, 10):
+        assert depth == load_cfg(write(tmp_path, f"MODEL: {{DEPTH: {depth}}}")).MODEL.DEPTH
+
+
+@pytest.mark.usefixtures("settled")
+def test_no_caller_changes_what_the_next_one_gets(tmp_path: Path) -> None:
+    path = write(tmp_path, "EN: {DEPTHS: [1]}\nTEST: {A: {B: [1, {C: [2]}]}}\nOPTIM: {STEPS: [1]}")
+    pristine = str(load_cfg(path))
+
+    mine = load_cfg(path)
+    mine.defrost()
+    mine.MODEL.TYPE = "vit"
+    mine.EN.DEPTHS.append(2)
+    mine.TEST.A.B[1]["C"].append(3)
+    mine.OPTIM.STEPS.append(2)
+    mine.register_deprecated_key("MODEL.DEPTH")
+    mine["MODEL"]["DEPTH"] = 5
+    for _, values in layers(path):
+        values["TEST"]["A"]["B"].clear()
+
+    assert str(load_cfg(path)) == pristine
+    assert not load_cfg(path).key_is_deprecated("MODEL.DEPTH")
+    assert default_cfg().EN.DEPTHS == []
+
+
+def test_a_config_is_all_that_yacs_would_have_made(tmp_path: Path) -> None:
+    cfg = load_cfg(write(tmp_path, PYCLS_DEFAULTS + PYCLS_TRAINING))
+
+    for node in (cfg, default_cfg()):
+        by_yacs = CfgNode(yaml.safe_load(node.dump(sort_keys=False)))
+        assert node == by_yacs
+        assert node.dump() == by_yacs.dump()
+        assert [type(part) for part in node.values()] == [type(part) for part in by_yacs.values()]
+        assert node.__dict__ | {"__immutable__": False} == by_yacs.__dict__
+    assert isinstance(cfg.FSDP.LAYER_NORM, CfgNode)
+    assert [name for name, part in cfg.items() if isinstance(part, CfgNode) and part.is_new_allowed()] == [
+        "TRAIN",
+        "OPTIM",
+    ]
+    with pytest.raises(AttributeError, match="immutable"):
+        cfg.FSDP.LAYER_NORM.EPS = 1.0
+    copied = pickle.loads(pickle.dumps(cfg.clone()))  # noqa: S301 - our own
+    copied.defrost()
+    copied.merge_from_list(["MODEL.DEPTH", 7, "TRAIN.IM_SIZE", 32])
+    assert (copied.MODEL.DEPTH, copied.TRAIN.IM_SIZE, cfg.MODEL.DEPTH) == (7, 32, 0)
+
+
+def test_importing_the_room_brings_neither_yacs_nor_yaml() -> None:
+    code = "import sys, oracle.config, oracle.devices; print({'yacs', 'yaml', 'numpy', 'torch'} & set(sys.modules))"
+    answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert answer.stdout.strip() == "set()"
+    assert oracle.config.CfgNode is CfgNode
+
+
 # Writing
 
 
@@ -645,6 +733,20 @@ def test_any_mapping_is_a_config_or_a_config_error(values: dict[str, Any], overr
 
     assert str(result)
     assert isinstance(result, ConfigError) or (result.is_frozen() and set(default_cfg()) <= set(result))
+
+
+FRAGMENTS = st.sampled_from(
+    [*"{ } [ ] : , - ? & * ! ' \" # | > << = ~ null yes no 1 1e5 .5 0x1 010 a: &a *a --- ...".split(), " ", "\n", ": "]
+)
+
+
+@given(st.lists(FRAGMENTS, max_size=16).map("".join))
+def test_the_scan_makes_the_data_that_the_loader_makes(text: str) -> None:
+    try:
+        parsed = parse_yaml(text)
+    except ConfigError:
+        return
+    assert repr(parsed) == repr(strict_yaml._loaded(text))
 
 
 @given(raw=st.binary(max_size=60) | st.text(max_size=60).map(lambda text: text.encode("utf-8", "replace")))

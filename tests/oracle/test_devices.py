@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import textwrap
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -18,8 +19,10 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import oracle._resources
 import oracle.devices
-from oracle.devices import KINDS, UNITS, Device, Figure, Peaks, in_file_units, list_devices, load_device
+from oracle._resources import shipped
+from oracle.devices import KINDS, UNITS, Device, Figure, Peaks, in_file_units, list_devices, load_device, reading
 from oracle.errors import DeviceError, OracleError
 from oracle.spec import DTYPES
 
@@ -589,3 +592,20 @@ def test_importing_devices_loads_neither_torch_nor_yacs() -> None:
     )
     run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+# --- what is kept of files ---------------------------------------------------------------------------------
+
+
+def test_a_changed_file_is_read_again(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(oracle._resources, "_SETTLED_NS", 0)  # as if every file were old
+
+    assert make(TITLE="One").title == "One"
+    time.sleep(0.05)
+    assert make(TITLE="Two").title == "Two"
+
+
+def test_the_quick_reading_of_a_shipped_file_is_the_careful_one() -> None:
+    for path in shipped("devices").values():
+        raw = path.read_bytes()
+        assert reading._plainly(raw) == reading._carefully(raw)

@@ -60,3 +60,42 @@ def test_an_unknown_name_is_not_found() -> None:
 def test_closest_names_the_likely_ones_only() -> None:
     assert resources.closest("resnet50", ["ResNet-50", "ViT-B-16"]) == "; did you mean ResNet-50?"
     assert resources.closest("zzz", ["ResNet-50"]) == ""
+
+
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files count as settled as soon as they are written, so that what is kept of them shows."""
+    monkeypatch.setattr(resources, "_SETTLED_NS", 0)
+
+
+def test_a_new_file_is_found_at_once(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settled(monkeypatch)
+    folder = elsewhere / "oracle" / "configs" / "networks" / "deep"
+    folder.mkdir(parents=True)
+    assert resources.find_config("networks", "new") is None
+
+    (folder / "New.yaml").touch()
+    assert resources.find_config("networks", "new") == folder / "New.yaml"
+    (folder / "New.yaml").rename(folder / "Newer.yaml")
+    assert list(resources.shipped("networks")) == ["Newer"]
+    (folder / "Newer.yaml").unlink()
+    assert resources.shipped("networks") == {}
+
+
+def test_the_index_is_nobodys_to_change() -> None:
+    resources.shipped("networks").clear()
+
+    assert "ResNet-50" in resources.shipped("networks")
+
+
+def test_a_stamp_is_given_once_every_change_would_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    assert resources.stamp_of(path) is None
+    path.touch()
+    assert resources.stamp_of(path) is None  # who writes once more within the tick of a clock leaves no trace
+
+    settled(monkeypatch)
+    before = resources.stamp_of(path)
+    assert before is not None
+    assert before == resources.stamp_of(str(path))
+    path.write_text("more")
+    assert resources.stamp_of(path) != before

@@ -31,11 +31,11 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from oracle.counting.conventions import flop_counter, fvcore, note, ptflops, pycls, thop
-from oracle.counting.conventions.recounting import Recount, combine
+from oracle.counting.conventions.recounting import Recount
 from oracle.errors import WorkloadError
 from oracle.optable import OpTable
 
-__all__ = ["CONVENTIONS", "Recount", "combine", "recount"]
+__all__ = ["CONVENTIONS", "Recount", "recount"]
 
 _RECOUNTS: Mapping[str, Callable[[OpTable], Recount]] = MappingProxyType(
     {

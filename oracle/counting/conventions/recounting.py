@@ -1,11 +1,9 @@
-"""What a convention reports, and how reports add up."""
+"""What a convention reports, and what their rules share."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import reduce
-from operator import add
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -17,7 +15,6 @@ __all__ = [
     "Recount",
     "argument",
     "by_type",
-    "combine",
     "input_of",
     "macs_of",
     "output_of",
@@ -43,19 +40,6 @@ class Recount:
     flops: int | None = None
     params: int | None = None
     activations: int | None = None
-
-    def __add__(self, other: Recount) -> Recount:
-        return Recount(
-            _sum(self.macs, other.macs),
-            _sum(self.flops, other.flops),
-            _sum(self.params, other.params),
-            _sum(self.activations, other.activations),
-        )
-
-
-def combine(recounts: Iterable[Recount]) -> Recount:
-    """The recount of a chain from those of its cells, of which there is at least one."""
-    return reduce(add, recounts)
 
 
 def macs_of(row: Row) -> Any:
@@ -104,7 +88,3 @@ def output_of(convention: str, call: ModuleCall) -> tuple[int, ...]:
 def refuse(convention: str, what: str) -> WorkloadError:
     """The error for a module that the tool itself fails on."""
     return WorkloadError(f"convention={convention!r}: the tool fails on {what}")
-
-
-def _sum(a: int | None, b: int | None) -> int | None:
-    return None if a is None or b is None else a + b

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from oracle.counting.flops.pointwise import POINTWISE_FLOPS
 from oracle.errors import OracleError
+from oracle.opclasses import register_class
 from oracle.optable import Row, Shape, prod
-from oracle.trace.classify import register_class
 
 __all__ = ["Dim", "Work", "elements", "register_flops", "work_of"]
 

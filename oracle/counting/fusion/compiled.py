@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oracle.counting.fusion.kernel import Kernel, assemble, live_rows, producer_rows
+from oracle.counting.fusion.kernel import Kernel, all_producers, assemble, live_rows
 from oracle.optable import OpTable, Row
 
 __all__ = ["compiled"]
@@ -18,7 +18,8 @@ def compiled(table: OpTable) -> tuple[Kernel, ...]:
     producers of its own level; as every path between rows of a level stays inside it, no cycle can arise. A cell's
     levels start above those of everything before it, so that a cell fuses alike alone and in its network.
     """
-    live = live_rows(table)
+    known = all_producers(table)
+    live = live_rows(table, known)
     level: dict[int, int] = {}
     parent: dict[int, int] = {}
     floors: dict[tuple[int, str], int] = {}
@@ -33,9 +34,11 @@ def compiled(table: OpTable) -> tuple[Kernel, ...]:
         if index not in live:
             continue
         parent[index] = index
-        producers = [producer for producer in producer_rows(table, index) if producer in live]
+        producers = [producer for producer in known[index] if producer in live]
         joins = _joins(row)
-        floor = floors.setdefault((row.cell, row.phase), max(level.values(), default=-1) + 1)
+        floor = floors.get((row.cell, row.phase))
+        if floor is None:
+            floor = floors[row.cell, row.phase] = max(level.values(), default=-1) + 1
         level[index] = max(
             (level[p] + (not (joins and _together(table.rows[p], row))) for p in producers), default=floor
         )
@@ -47,7 +50,7 @@ def compiled(table: OpTable) -> tuple[Kernel, ...]:
     groups: dict[int, list[int]] = {}
     for index in parent:
         groups.setdefault(find(index), []).append(index)
-    return assemble(table, groups.values())
+    return assemble(table, groups.values(), producers=known)
 
 
 def _joins(row: Row) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from oracle.counting.fusion.kernel import ANCHORS, Kernel, assemble, live_rows
+from oracle.counting.fusion.kernel import ANCHORS, Kernel, all_producers, assemble, live_rows
 from oracle.counting.fusion.zeros import without_zeros
 from oracle.counting.traffic import reads_of
 from oracle.optable import OpTable, Row, Shape, Use
@@ -28,7 +28,8 @@ _RANDOM = frozenset(
 def engine(table: OpTable) -> tuple[Kernel, ...]:
     """Remove zeros, fold, fuse, and leave every other operator a kernel of its own."""
     table = without_zeros(table)
-    live = live_rows(table)
+    producers = all_producers(table)
+    live = live_rows(table, producers)
     ready = _constant_rows(table) & live
     rows = sorted(live - ready)
     consumers: dict[int, set[int]] = {}
@@ -55,7 +56,7 @@ def engine(table: OpTable) -> tuple[Kernel, ...]:
             taken.update(group)
             groups.append(group)
     groups.extend([row] for row in rows if row not in taken)
-    return assemble(table, groups, ready=ready, folded=folded, dropped=dropped)
+    return assemble(table, groups, producers=producers, folded=folded, dropped=dropped)
 
 
 def is_foldable_norm(row: Row) -> bool:

@@ -9,7 +9,10 @@ from typing import Any, NamedTuple
 from oracle.counting.traffic import reads_of
 from oracle.optable import OpTable, Use, equal
 
-__all__ = ["ANCHORS", "Kernel", "assemble", "live_rows", "main_row", "producer_rows"]
+__all__ = ["ANCHORS", "Kernel", "all_producers", "assemble", "live_rows", "main_row", "producer_rows"]
+
+Producers = Sequence[Sequence[int]]
+"""For each row of a table, the rows that made what it reads."""
 
 ANCHORS = frozenset({"conv", "depthwise", "grouped", "linear", "matmul", "attention"})
 """Classes that a fused kernel is built around, and named after."""
@@ -35,21 +38,32 @@ class Kernel(NamedTuple):
 
 
 def producer_rows(table: OpTable, index: int) -> list[int]:
-    """Rows that made what a row really reads."""
-    uses = reads_of(table.rows[index])
-    found = (table.values[value].producer for use in uses for value in table.lineage(use.value))
-    return sorted({producer for producer in found if producer >= 0})
+    """Rows that made what a row really reads, ascending."""
+    values, producers = table.values, set()
+    for use in reads_of(table.rows[index]):
+        value = use.value
+        while value >= 0:  # as `OpTable.lineage` has it
+            _, producer, value = values[value]
+            if producer >= 0:
+                producers.add(producer)
+    return sorted(producers)
 
 
-def live_rows(table: OpTable) -> set[int]:
+def all_producers(table: OpTable) -> list[list[int]]:
+    """What `producer_rows` says of each row."""
+    return [producer_rows(table, index) for index in range(len(table.rows))]
+
+
+def live_rows(table: OpTable, producers: Producers | None = None) -> set[int]:
     """Rows whose result reaches an output, or memory that outlives the call."""
+    known = all_producers(table) if producers is None else producers
     live: set[int] = set()
     stack = [table.values[value].producer for value in _staying(table)]
     while stack:
         row = stack.pop()
         if row >= 0 and row not in live:
             live.add(row)
-            stack.extend(producer_rows(table, row))
+            stack.extend(known[row])
     return live
 
 
@@ -64,7 +78,7 @@ def assemble(
     table: OpTable,
     groups: Iterable[Sequence[int]],
     *,
-    ready: Collection[int] = (),
+    producers: Producers | None = None,
     folded: Collection[int] = (),
     dropped: Mapping[int, Collection[int]] | None = None,
 ) -> tuple[Kernel, ...]:
@@ -73,7 +87,7 @@ def assemble(
     Args:
         table: the operators.
         groups: rows of each kernel; together they must not form a cycle.
-        ready: rows that were computed beforehand; their results are weights.
+        producers: what `all_producers` says, if it was asked already.
         folded: rows whose arithmetic is gone.
         dropped: row -> values it no longer reads (a folded norm's statistics).
     """
@@ -81,7 +95,9 @@ def assemble(
     owner = {row: number for number, group in enumerate(groups) for row in group}
     readers = _outside_readers(table, owner)
     kernels = [_kernel(table, group, owner, readers, folded, dropped or {}) for group in groups]
-    return tuple(kernels[number] for number in _order(table, groups, owner, frozenset(ready)))
+    return tuple(
+        kernels[number] for number in _order(groups, owner, all_producers(table) if producers is None else producers)
+    )
 
 
 def _outside_readers(table: OpTable, owner: Mapping[int, int]) -> list[set[int]]:
@@ -106,18 +122,25 @@ def _kernel(
 ) -> Kernel:
     inside = set(group)
     number = owner[group[0]]
+    rows, values, storages = table.rows, table.values, table.storages
     reads: dict[Any, tuple[int, Use]] = {}
     writes: list[tuple[int, Use]] = []
     for row in group:
         gone = dropped.get(row, ())
-        for use in reads_of(table.rows[row]):
-            for value in table.lineage(use.value):
-                if table.values[value].producer not in inside and value not in gone:
+        for use in reads_of(rows[row]):
+            value = use.value
+            while value >= 0:
+                storage, producer, base = values[value]
+                if producer not in inside and value not in gone:
                     seen = use if value == use.value else use._replace(value=value)
-                    whole = equal(use.elements, table.storage_of(use).elements)  # however a view may shape it
+                    whole = equal(use.elements, storages[storage].elements)  # however a view may shape it
                     reads.setdefault(value if whole else seen.memory, (row, seen))
                     break  # what came before it is in the same memory
-        writes.extend((row, use) for use in table.rows[row].writes if readers[use.value] - {number})
+                value = base
+        for use in rows[row].writes:
+            outside = readers[use.value]
+            if len(outside) > 1 or (outside and number not in outside):
+                writes.append((row, use))
     return Kernel(
         tuple(group),
         main_row(table, group),
@@ -132,15 +155,13 @@ def main_row(table: OpTable, rows: Sequence[int]) -> int:
     return next((row for row in rows if table.rows[row].op_class in ANCHORS), rows[0])
 
 
-def _order(
-    table: OpTable, groups: Sequence[Sequence[int]], owner: Mapping[int, int], ready: Collection[int]
-) -> list[int]:
+def _order(groups: Sequence[Sequence[int]], owner: Mapping[int, int], producers: Producers) -> list[int]:
     """Topological order; among kernels that could run, the one whose first row comes first."""
     waits: list[set[int]] = [set() for _ in groups]
     unlocks: list[list[int]] = [[] for _ in groups]
     for number, group in enumerate(groups):
         for row in group:
-            for producer in producer_rows(table, row):
+            for producer in producers[row]:
                 other = owner.get(producer)
                 if other is not None and other != number and other not in waits[number]:
                     waits[number].add(other)

@@ -1,23 +1,24 @@
 """Config -> cells for a million candidates: columns of config values in, a `Population` out.
 
 Each vectorised family has a file here, the twin of the scalar one: equal to it in every network, and in every
-reason why there is none. Families without a twin go candidate by candidate.
+reason why there is none. It has `population(rows)` and `COLUMNS`, the keys that it reads as arrays. Families
+without a twin go candidate by candidate.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import zip_longest
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oracle.errors import ConfigError
-from oracle.families import FAMILIES, to_spec
+from oracle.families import FAMILIES, Family, to_spec
 from oracle.families._checks import choice
-from oracle.families.many import anynet, effnet, fbnet, ofa_mobilenetv3, regnet
+from oracle.families._registry import Columns as FamilyColumns
 from oracle.families.many.groups import groups, overlaid
 from oracle.families.many.rows import Rows
 from oracle.families.population import CellArray, Population
@@ -28,30 +29,36 @@ __all__ = ["SECTIONS", "TWINS", "depends", "population_of"]
 Ints = NDArray[np.int64]
 Columns = Mapping[str, NDArray[Any]]
 
-# The section that a family reads, and the keys beside it.
-SECTIONS = {
-    "anynet": "ANYNET",
-    "effnet": "EN",
-    "fbnet": "FBNET",
-    "nasbench201": "NB201",
-    "ofa_mobilenetv3": "OFA",
-    "regnet": "REGNET",
-    "resnet": "RESNET",
-    "vit": "VIT",
-}
 _MODEL = "DEPTH NUM_CLASSES ACTIVATION_FUN ACTIVATION_INPLACE SCALING_TYPE SCALING_FACTOR".split()
 _COMMON = frozenset({f"MODEL.{name}" for name in _MODEL})
 _COMMON |= {"BN.EPS", "BN.MOM", "LN.EPS", "TRAIN.IM_SIZE", "TRAIN.DATASET"}
+_SHARED = frozenset({"MODEL.NUM_CLASSES", "TRAIN.IM_SIZE"})  # what every twin reads as columns
 
-# Each twin, and the columns it reads as arrays; candidates are grouped by the values of all others.
-_SHARED = frozenset({"MODEL.NUM_CLASSES", "TRAIN.IM_SIZE"})
-TWINS: dict[str, tuple[Callable[[Rows], Population], frozenset[str]]] = {
-    "anynet": (anynet.population, anynet.COLUMNS | _SHARED),
-    "effnet": (effnet.population, effnet.COLUMNS | _SHARED),
-    "fbnet": (fbnet.population, fbnet.COLUMNS | _SHARED),
-    "ofa_mobilenetv3": (ofa_mobilenetv3.population, ofa_mobilenetv3.COLUMNS | _SHARED),
-    "regnet": (regnet.population, regnet.COLUMNS | _SHARED),
-}
+V = TypeVar("V")
+
+
+class _Of(Mapping[str, V]):
+    """Something about every registered family that has it, by the family's name: a view, which no one fills."""
+
+    def __init__(self, ask: Callable[[Family], V | None]) -> None:
+        self._ask = ask
+
+    def __getitem__(self, name: str) -> V:
+        found = self._ask(FAMILIES[name])
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, family in FAMILIES.items() if self._ask(family) is not None)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+# The section that a family reads, beside the common keys; and the twins.
+SECTIONS: Mapping[str, str] = _Of(lambda family: family.section)
+TWINS: Mapping[str, Callable[[], FamilyColumns]] = _Of(lambda family: family.columns)
 
 
 def population_of(
@@ -76,7 +83,7 @@ def population_of(
         ConfigError: an unknown family, or columns that differ in length.
     """
     size = _size(columns)
-    family = choice("MODEL.TYPE", cfg.MODEL.TYPE, tuple(FAMILIES))
+    family = choice("MODEL.TYPE", cfg.MODEL.TYPE, FAMILIES)
     if not size:
         return Population(0, (), ()), np.arange(0), {}
     read = {key: column for key, column in columns.items() if depends(family, key)}
@@ -98,7 +105,8 @@ def depends(family: str, key: str) -> bool:
 
 def _mixes(family: str, key: str, column: NDArray[Any]) -> bool:
     """Whether candidates with different values in a column can be worked on together."""
-    return family not in TWINS or (key in TWINS[family][1] and column.dtype != object)
+    twin = FAMILIES[family].columns
+    return twin is None or (column.dtype != object and (key in _SHARED or key in twin().keys))
 
 
 def _size(columns: Columns) -> int:
@@ -111,12 +119,15 @@ def _size(columns: Columns) -> int:
 def _draft(rows: Rows, columns: Columns) -> Population:
     """The networks of one group, by the family's twin if it has one; `rows` notes why some have none."""
     family = rows.cfg.MODEL.TYPE
-    if rows.cfg.MODEL.SCALING_TYPE or family not in TWINS:
+    twin = FAMILIES[family].columns
+    if rows.cfg.MODEL.SCALING_TYPE or twin is None:
         if rows.num_stages and family == "regnet":
+            from oracle.families.many import regnet
+
             regnet.stages_of(rows)
         return Population.of(filter(None, (_alone(rows, columns, row) for row in rows.kept)))
     try:
-        population = TWINS[family][0](rows)
+        population = twin().population(rows)
     except ConfigError as error:  # about a value that all rows share
         rows.reject(error.key, rows.everyone)
         return Population(0, (), ())

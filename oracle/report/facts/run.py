@@ -5,7 +5,8 @@ from __future__ import annotations
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+
+from oracle._versions import version_of
 
 __all__ = ["RunFacts", "run_facts"]
 
@@ -29,14 +30,7 @@ def run_facts(notes: Sequence[str], command: str = "") -> RunFacts:
     """The facts of this process."""
     import oracle
 
-    packages = [(name, _version(name)) for name in ("torch", "numpy")]
+    packages = [(name, version_of(name, "none")) for name in ("torch", "numpy")]
     versions = (("nas-cost-oracle", oracle.__version__), ("Python", platform.python_version()), *packages)
     lines = [line.strip() for note in notes for line in note.splitlines()]
     return RunFacts(versions, tuple(dict.fromkeys(filter(None, lines))), command)
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "none"

@@ -11,9 +11,9 @@ from functools import wraps
 from textwrap import wrap
 from typing import Any, ParamSpec, TypeVar
 
+from oracle._units import stated
 from oracle.errors import MissingDependencyError
 from oracle.report.marks import SERIES_COLORS
-from oracle.report.units import stated
 
 __all__ = [
     "FRONT",

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from oracle.report.table.calibrations import calibration_tables
-from oracle.report.table.comparisons import comparison_tables, measurement_tables
-from oracle.report.table.costs import cost_tables
-from oracle.report.table.devices import device_tables, devices_tables
-from oracle.report.table.fits import fit_tables
-from oracle.report.table.kernels import kernel_tables
-from oracle.report.table.knobs import knob_tables
-from oracle.report.table.networks import networks_tables
-from oracle.report.table.ranking import ranking_tables
-from oracle.report.table.scores import score_tables
+from typing import TYPE_CHECKING
+
+from oracle._lazy import lazy
+
+if TYPE_CHECKING:
+    from oracle.report.table.calibrations import calibration_tables
+    from oracle.report.table.comparisons import comparison_tables, measurement_tables
+    from oracle.report.table.costs import cost_tables
+    from oracle.report.table.devices import device_tables, devices_tables
+    from oracle.report.table.fits import fit_tables
+    from oracle.report.table.kernels import kernel_tables
+    from oracle.report.table.knobs import knob_tables
+    from oracle.report.table.networks import networks_tables
+    from oracle.report.table.ranking import ranking_tables
+    from oracle.report.table.scores import score_tables
 
 __all__ = [
     "calibration_tables",
@@ -27,3 +32,20 @@ __all__ = [
     "ranking_tables",
     "score_tables",
 ]
+
+# The imports above once more, for the interpreter: a table of devices needs nothing that one of scores does.
+lazy(
+    __name__,
+    {
+        "oracle.report.table.calibrations": ("calibration_tables",),
+        "oracle.report.table.comparisons": ("comparison_tables", "measurement_tables"),
+        "oracle.report.table.costs": ("cost_tables",),
+        "oracle.report.table.devices": ("device_tables", "devices_tables"),
+        "oracle.report.table.fits": ("fit_tables",),
+        "oracle.report.table.kernels": ("kernel_tables",),
+        "oracle.report.table.knobs": ("knob_tables",),
+        "oracle.report.table.networks": ("networks_tables",),
+        "oracle.report.table.ranking": ("ranking_tables",),
+        "oracle.report.table.scores": ("score_tables",),
+    },
+)

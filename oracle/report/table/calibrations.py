@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.console import RenderableType
-from rich.text import Text
-
+from oracle._units import aligned, percent
 from oracle.report.grid import Column, Grid
-from oracle.report.units import aligned, percent
+from oracle.report.texts import Text
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from oracle.calibration import Calibration
 
 __all__ = ["calibration_tables"]

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import RenderableType
-from rich.text import Text
-
+from oracle._units import aligned, percent
 from oracle.report.captions import time_caption, workload_caption
 from oracle.report.grid import Column, Grid
 from oracle.report.sheets import Sheet
-from oracle.report.units import aligned, percent
+from oracle.report.texts import Text
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from oracle.measure import Measurement
     from oracle.query import Case, Comparison, Cost
 

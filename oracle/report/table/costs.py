@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import RenderableType
-from rich.text import Text
-
+from oracle._units import aligned, percent
 from oracle.report.captions import count_caption, origin_caption, time_caption, workload_caption
 from oracle.report.grid import Column
 from oracle.report.sheets import Sheet
-from oracle.report.units import aligned, percent
+from oracle.report.texts import Text
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from oracle.query import Cost, DeviceTime
 
 __all__ = ["BOUND_STYLES", "bound_column", "cost_tables", "footer", "latency_column", "size_columns"]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from rich.console import RenderableType
-from rich.text import Text
-
+from oracle._units import MISSING, aligned, lined_up, stated
 from oracle.devices import UNITS, Device, Figure, in_file_units
 from oracle.errors import DeviceError
 from oracle.report.grid import Column, Grid
 from oracle.report.sheets import Sheet
-from oracle.report.units import MISSING, aligned, lined_up, stated
+from oracle.report.texts import Text
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 __all__ = ["device_tables", "devices_tables"]
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import RenderableType
-from rich.text import Text
-
+from oracle._units import aligned
 from oracle.report.captions import origin_caption
 from oracle.report.grid import Column, Grid
-from oracle.report.units import aligned
+from oracle.report.texts import Text
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from oracle.query import Fit
 
 __all__ = ["fit_tables"]

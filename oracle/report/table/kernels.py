@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from rich.console import RenderableType
-from rich.text import Text
-
+from oracle._units import aligned, percent, prefix
 from oracle.report.breakdown import Group, total
 from oracle.report.captions import memory_caption, workload_caption
 from oracle.report.grid import Column
 from oracle.report.sheets import Sheet
 from oracle.report.table.costs import BOUND_STYLES, footer
-from oracle.report.units import aligned, percent, prefix
+from oracle.report.texts import Text
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from oracle.query import Cost, KernelCost
 
 __all__ = ["kernel_tables"]
@@ -48,7 +48,11 @@ def kernel_tables(cost: Cost, device: str, lines: _Lines, by: str = "", top: int
     if device:
         title += f" on {device}; ridge point {aligned([cost.times[device].ridge], digits=3)[0]} FLOP/byte"
     caption = Text(workload_caption(cost.workload), style="bold")
-    return [caption, Sheet(columns, title, totals=len(sums)), Text("\n").join(notes)]
+    return [
+        caption,
+        Sheet(columns, title, totals=len(sums)),
+        Text("\n".join(note.plain for note in notes), style="dim"),
+    ]
 
 
 def _peaks(cost: Cost, shown: _Lines, sums: Sequence[Group]) -> Column:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import RenderableType
-from rich.text import Text
-
+from oracle._units import aligned, prefix
 from oracle.report.captions import trust_caption, workload_caption
 from oracle.report.grid import Column
 from oracle.report.rows import knob_orders
 from oracle.report.sheets import Sheet
-from oracle.report.units import aligned, prefix
+from oracle.report.texts import Text
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from oracle.query import Effect, Sensitivity
 
 __all__ = ["knob_tables"]

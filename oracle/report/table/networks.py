@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-from rich.console import RenderableType
+from typing import TYPE_CHECKING, Any
 
 from oracle.report.grid import Column, Grid
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 __all__ = ["networks_tables"]
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.console import RenderableType
-from rich.text import Text
-
+from oracle._units import aligned, counted
 from oracle.report.captions import workload_caption
 from oracle.report.grid import Column, Grid
 from oracle.report.sheets import Sheet
 from oracle.report.table.costs import bound_column, footer, latency_column, size_columns
-from oracle.report.units import aligned, counted
+from oracle.report.texts import Text
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from oracle.query import Ranking
 
 __all__ = ["ranking_tables"]
@@ -30,7 +30,7 @@ def ranking_tables(ranking: Ranking, top: int | None = None) -> list[RenderableT
     found += [_order(ranking, device, top) for device in ranking.devices]
     if ranking.kendall_tau:
         found.append(_agreement(ranking))
-    return [*found, Text("\n".join(_notes(ranking)), style="dim") + Text("\n") + footer(ranking.costs)]
+    return [*found, Text("\n".join([*_notes(ranking), footer(ranking.costs).plain]), style="dim")]
 
 
 def _order(ranking: Ranking, device: str, top: int | None) -> Grid:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from rich.console import RenderableType
-from rich.text import Text
 
+from oracle._units import aligned, prefix
 from oracle.report.captions import trust_caption, workload_caption
 from oracle.report.grid import Column
 from oracle.report.sheets import Sheet
-from oracle.report.units import aligned, prefix
+from oracle.report.texts import Text
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from oracle.query import Scores
 
 __all__ = ["score_tables"]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from oracle.cells import cell_arguments, cell_kinds, cell_role, is_structural, make_cell, register_cell, registry
+from oracle.cells import cell_arguments, cell_kinds, cell_role, make_cell, register_cell, registry
 from oracle.errors import ConfigError, OracleError
 from oracle.spec import CellSpec
 
@@ -132,7 +132,6 @@ def test_a_user_registers_a_kind_once(monkeypatch: pytest.MonkeyPatch) -> None:
     register_cell(kind, role="head")(nn.Softmax)
     assert type(make_cell(CellSpec.make(kind, dim=1))) is nn.Softmax
     assert cell_role(kind) == "head"
-    assert not is_structural(kind)
     with pytest.raises(OracleError, match="already registered"):
         register_cell(kind)(nn.Softmax)
 

@@ -10,7 +10,8 @@ from oracle.closedform.cells import cost_cells
 from oracle.closedform.inputs import CellInputs
 from oracle.closedform.store import TemplateStore
 from oracle.closedform.template import SUMS, Format
-from oracle.counting.chain import TensorSpec, count_cell
+from oracle.counting.memory import measure
+from oracle.counting.networks import TensorSpec, trace_cell
 from oracle.spec import CellSpec, Workload
 
 _BN: dict[str, Any] = {"activation": "relu", "inplace": True, "bn_eps": 1e-5, "bn_momentum": 0.1}
@@ -52,12 +53,13 @@ def test_every_cell_gets_what_its_trace_says() -> None:
             shape = tuple(int(dim[row]) for dim in dims)
             stride = (shape[1] * shape[2] * shape[3], shape[2] * shape[3], shape[3], 1)
             cell = CellSpec.make("res_bottleneck_block", **params)
-            counted = count_cell(cell, TensorSpec(shape, stride, "float32"), None, False, Workload())
+            table = trace_cell(cell, TensorSpec(shape, stride, "float32"), None, False, Workload()).table
+            counted = count(table, Workload())
             found = dict(zip(SUMS, (entry(column, place) for column in piece.costs.sums), strict=True))
-            assert found["macs"] == sum(kernel.macs for kernel in counted.counts.kernels)
-            assert found["traffic_bytes"] == sum(k.read_bytes + k.write_bytes for k in counted.counts.kernels)
-            assert found["params"] == counted.counts.params
-            assert entry(piece.costs.memory.forward, place) == counted.memory.forward
+            assert found["macs"] == sum(kernel.macs for kernel in counted.kernels)
+            assert found["traffic_bytes"] == sum(k.read_bytes + k.write_bytes for k in counted.kernels)
+            assert found["params"] == counted.params
+            assert entry(piece.costs.memory.forward, place) == measure(counted.lifetimes, counted.sizes).forward
     assert (answered == 1).all()
 
     # Asked again, in another order, no template is made any more.

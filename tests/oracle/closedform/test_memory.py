@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oracle.closedform.memory import ChainMemory
-from oracle.counting.memory import CellMemory, chain_peak
+from oracle.memory import CellMemory, chain_peak
 
 _SIZE = st.integers(0, 50)
 

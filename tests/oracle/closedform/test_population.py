@@ -1,4 +1,4 @@
-"""Closed form = sum over traced cells (= trace of the whole module, which test_chain holds), all integers."""
+"""Closed form, alone and in a population = trace of the whole module, all integers."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from torch import nn
 
 from oracle.cells import make_cell
 from oracle.cells.registry import register_cell
-from oracle.closedform import TemplateStore, cost_few, cost_population, evaluate
+from oracle.closedform import CalibratedDevice, TemplateStore, cost_population, costs_of, evaluate, network_form
 from oracle.config import cfg_from_dict, load_cfg
+from oracle.counting.networks import count_table, trace_whole
 from oracle.devices import load_device
 from oracle.errors import OracleError
 from oracle.families import to_spec
@@ -27,26 +28,39 @@ from oracle.spec import CellSpec, NetSpec, Workload
 from tests.oracle.closedform.members import FAMILIES, WORKLOADS, runs
 
 _STORE = TemplateStore()
-_DEVICE = load_device("rtx-4090")  # the fewest dtypes are missing there
+_PLACE = CalibratedDevice(load_device("rtx-4090"))  # the fewest dtypes are missing there
 _NETWORKS = st.one_of(FAMILIES.values())
 _BN: dict[str, Any] = {"activation": "relu", "inplace": True, "bn_eps": 1e-5, "bn_momentum": 0.1}
 
 
 def assert_equal(nets: list[NetSpec], workload: Workload) -> None:
-    """By whole templates, as for few candidates, and by their parts, as for many."""
-    fields: dict[str, Any] = workload.to_dict()
+    """By whole templates, as for few candidates, by their parts, as for many, and one by one."""
+    columns = []
     for few in (evaluate._FEW, 0):
         with mock.patch.object(evaluate, "_FEW", few):
-            costs = cost_population(_STORE, Population.of(nets), workload, [_DEVICE])
-        for row, net in enumerate(nets):
-            expected = score(net, [_DEVICE], **fields)
-            found = {
-                name: int(getattr(costs, name)[row])
-                for name in ("macs", "flops", "params", "activations", "traffic_bytes", "peak_memory_bytes")
-            }
-            assert found == {name: getattr(expected, name) for name in found}, net
-            latency_ms = steady(costs.latency_s[0, row]) * 1e3
-            assert latency_ms == pytest.approx(expected.latency_ms["rtx-4090"], rel=1e-12)
+            columns.append(cost_population(_STORE, Population.of(nets), workload, [_PLACE]))
+    for row, net in enumerate(nets):
+        traced = truth(net, workload)
+        alone = network_form(_STORE, net, workload)
+        names = ("macs", "flops", "params", "activations", "traffic_bytes")
+        found = [{name: alone.sums[name] for name in names} | {"peak_memory_bytes": alone.peak_memory_bytes}]
+        found += [{name: int(getattr(costs, name)[row]) for name in (*names, "peak_memory_bytes")} for costs in columns]
+        assert found == [traced] * 3, net
+        seconds = [costs.latency_s[0, row] for costs in columns] + [costs_of([alone], (_PLACE,)).latency_s[0, 0]]
+        assert len({float(steady(value)) for value in seconds}) == 1, net
+
+
+def truth(net: NetSpec, workload: Workload) -> dict[str, int]:
+    """What a trace of the whole module says."""
+    counted = count_table(trace_whole(net, workload), workload)
+    return {
+        "macs": sum(kernel.macs for kernel in counted.kernels),
+        "flops": sum(kernel.matrix_flops + kernel.vector_flops for kernel in counted.kernels),
+        "params": counted.params,
+        "activations": counted.activations,
+        "traffic_bytes": sum(kernel.read_bytes + kernel.write_bytes for kernel in counted.kernels),
+        "peak_memory_bytes": counted.memory.peak_bytes,
+    }
 
 
 @settings(max_examples=40)
@@ -61,17 +75,6 @@ def test_shipped_networks_side_by_side(mode: str, layout: str) -> None:
     names = ("RegNetX-400MF", "RegNetY-200MF", "ResNet-50", "EfficientNet-B0", "ViT-S-16", "R-56")
     nets = [to_spec(load_cfg(name)) for name in names]
     assert_equal(nets, Workload(mode=mode, layout=layout, dtype="float16", batch_size=2))
-
-
-@settings(max_examples=10)
-@given(st.lists(_NETWORKS, min_size=1, max_size=2), st.sampled_from(["eager", "compiled", "engine"]))
-def test_ints_and_arrays_agree(nets: list[NetSpec], runtime: str) -> None:
-    workload = Workload(runtime=runtime, batch_size=2)
-    arrays = cost_population(_STORE, Population.of(nets), workload, [_DEVICE])
-    few = cost_few(_STORE, nets, workload, [_DEVICE])
-    for name in ("macs", "flops", "params", "activations", "traffic_bytes", "peak_memory_bytes"):
-        assert np.array_equal(getattr(few, name), getattr(arrays, name))
-    assert few.latency_s == pytest.approx(arrays.latency_s, rel=1e-12)
 
 
 def test_runs_of_different_lengths_side_by_side() -> None:
@@ -90,8 +93,6 @@ def _vit(layers: int, hidden: int, heads: int = 2) -> NetSpec:
 def test_equal_cells_on_smaller_and_smaller_images_are_no_repetitions(mode: str) -> None:
     nets = [_shrinking(stages) for stages in (1, 3, 4)]
     assert_equal(nets, Workload(mode=mode))
-    few = cost_few(_STORE, nets, Workload(), [])
-    assert few.macs.tolist() == [score(net).macs for net in nets]
 
 
 def _shrinking(stages: int) -> NetSpec:
@@ -126,20 +127,6 @@ def test_cells_without_a_closed_form_are_traced_one_by_one() -> None:
     assert_equal(nets, Workload())
 
 
-def test_a_patient_store_traces_a_few_cells_before_it_makes_templates() -> None:
-    nets = [_vit(1, 8 * heads, heads) for heads in range(2, 8)]
-    patient, other = TemplateStore(patience=4), TemplateStore()
-    for count in (1, 2, 6):
-        for cost in (cost_few, cost_population):
-            asked = nets[:count] if cost is cost_few else Population.of(nets[:count])
-            found, expected = (cost(store, asked, Workload(), [_DEVICE]) for store in (patient, other))
-            assert found.traffic_bytes.tolist() == expected.traffic_bytes.tolist()
-            assert found.latency_s == pytest.approx(expected.latency_s, rel=1e-12)
-        if count == 1:
-            assert (len(patient), len(other)) == (0, 3)
-    assert len(patient) == len(other)
-
-
 @pytest.mark.parametrize("mode", ["inference", "training"])
 @pytest.mark.parametrize("layout", ["nchw", "nhwc"])
 def test_cells_that_are_repeated_no_time_cost_nothing(mode: str, layout: str) -> None:
@@ -159,7 +146,7 @@ def test_cells_that_are_repeated_no_time_cost_nothing(mode: str, layout: str) ->
     assert list(population.specs()) == nets
     workload = Workload(mode=mode, layout=layout, dtype="float16", batch_size=2)
     found, expected = (
-        cost_population(_STORE, asked, workload, [_DEVICE]) for asked in (population, Population.of(nets))
+        cost_population(_STORE, asked, workload, [_PLACE]) for asked in (population, Population.of(nets))
     )
     for name in ("macs", "flops", "params", "activations", "traffic_bytes", "pycls_macs", "peak_memory_bytes"):
         assert getattr(found, name).tolist() == getattr(expected, name).tolist(), name

@@ -1,8 +1,8 @@
-"""The cache file: used when it fits, ignored when it does not, never half written."""
+"""Where templates come from: what ships, the user's cache, a trace; a damaged file is as good as none."""
 
 from __future__ import annotations
 
-import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ import pytest
 
 from oracle.closedform import TemplateStore, cost_population
 from oracle.closedform import store as store_module
-from oracle.closedform.store import default_cache_file
+from oracle.closedform.library import Library, library_directory
+from oracle.closedform.store import cache_directory
 from oracle.families.population import Population
 from oracle.spec import CellSpec, NetSpec, Workload
 
@@ -26,67 +27,84 @@ _NET = NetSpec(
 )
 
 
-@pytest.fixture(scope="module")
-def filled() -> TemplateStore:
-    store = TemplateStore()
-    cost_population(store, Population.of([_NET]), Workload(), [])
-    return store
+def traffic(store: TemplateStore) -> np.ndarray[Any, Any]:
+    return cost_population(store, Population.of([_NET]), Workload(), []).traffic_bytes
 
 
-def test_a_file_gives_back_what_was_saved(filled: TemplateStore, tmp_path: Path) -> None:
-    filled.save(tmp_path / "deep" / "templates.json")
-    again = TemplateStore()
-    assert again.load(tmp_path / "deep" / "templates.json") == len(filled) == 3
-    costs = [cost_population(store, Population.of([_NET]), Workload(), []) for store in (filled, again)]
+def the_file(directory: Path) -> Path:
+    (file,) = directory.iterdir()
+    return file
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> Path:
+    store = TemplateStore(cache=tmp_path)
+    traffic(store)
+    assert store.made == 3
+    return tmp_path
+
+
+def test_what_was_made_is_there_in_the_next_process(filled: Path) -> None:
+    again = TemplateStore(cache=filled)
+    assert traffic(again) == traffic(TemplateStore())
     assert again.made == 0
-    assert np.array_equal(costs[0].traffic_bytes, costs[1].traffic_bytes)
-    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["templates.json"]
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"fingerprint": 1}', "\x00\xff"])
-def test_an_unreadable_file_is_ignored(text: str, tmp_path: Path) -> None:
-    (tmp_path / "templates.json").write_text(text)
-    store = TemplateStore()
-    assert store.load(tmp_path / "templates.json") == 0
-    assert store.load(tmp_path / "absent.json") == 0
-    assert len(store) == 0
+def test_what_ships_needs_no_cache(tmp_path: Path) -> None:
+    store = TemplateStore(Library(library_directory()), tmp_path / "cache")
+    assert traffic(store) == traffic(TemplateStore())
+    assert store.made == 0
+    assert not (tmp_path / "cache").exists()
 
 
-def test_a_file_of_other_sources_is_ignored(
-    filled: TemplateStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "templates.json"
-    filled.save(path)
+@pytest.mark.parametrize("damage", [b"", b"{", b"\x00\xff\n", b"00000000 [1, 2]\n", b"[" * 100_000 + b"\n"])
+def test_an_unreadable_file_is_ignored(damage: bytes, filled: Path) -> None:
+    the_file(filled).write_bytes(damage)
+    store = TemplateStore(cache=filled)
+    assert traffic(store) == traffic(TemplateStore())
+    assert store.made == 3
+
+
+def test_a_line_that_was_changed_is_made_again(filled: Path) -> None:
+    file = the_file(filled)
+    lines = file.read_bytes().splitlines(keepends=True)
+    lines[1] = lines[1].replace(b"[", b"[ ", 1)
+    file.write_bytes(b"".join(lines))
+    store = TemplateStore(cache=filled)
+    assert traffic(store) == traffic(TemplateStore())
+    assert store.made == 1
+
+
+def test_a_line_that_is_well_formed_but_no_template_runs_nothing(filled: Path) -> None:
+    text = b'[["vanilla_block"], [[], ["__import__(\'os\').abort()", 0, 0]], null, []]'
+    the_file(filled).write_bytes(b"%08x %s\n" % (zlib.crc32(text), text))
+    assert traffic(TemplateStore(cache=filled)) == traffic(TemplateStore())
+
+
+def test_a_file_of_other_sources_is_replaced(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = the_file(filled)
     monkeypatch.setattr(store_module, "fingerprint", lambda: "another torch, or another cell")
-    assert TemplateStore().load(path) == 0
+    store = TemplateStore(cache=filled)
+    traffic(store)
+    assert store.made == 3
+    assert the_file(filled) != before
 
 
-def test_a_tampered_file_runs_nothing(filled: TemplateStore, tmp_path: Path) -> None:
-    path = tmp_path / "templates.json"
-    filled.save(path)
-    data = json.loads(path.read_text())
-    data["templates"][0]["program"]["steps"].append(["__import__('os').abort()", 0, 0])
-    path.write_text(json.dumps(data))
-    assert TemplateStore().load(path) == 0
-
-
-def test_a_full_disk_leaves_the_old_file(
-    filled: TemplateStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "templates.json"
-    filled.save(path)
-    before = path.read_bytes()
-
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(OSError, match="No space"):
-        filled.save(path)
-    assert path.read_bytes() == before
-    assert [entry.name for entry in tmp_path.iterdir()] == ["templates.json"]
+def test_a_cache_that_cannot_be_written_costs_time_only(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    store = TemplateStore(cache=tmp_path / "file")
+    assert traffic(store) == traffic(TemplateStore())
 
 
 def test_the_cache_directory_can_be_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NAS_COST_ORACLE_CACHE", str(tmp_path))
-    assert default_cache_file() == tmp_path / "templates.json"
+    assert cache_directory() == tmp_path
+
+
+def test_comments_do_not_make_templates_stale() -> None:
+    plain, dressed = (
+        "def f(x):\n    return x + 1\n",
+        '"""Doc."""\ndef f(x):\n    """Doc."""\n    return x  + 1  # why\n',
+    )
+    assert store_module._code_of(plain) == store_module._code_of(dressed)
+    assert store_module._code_of(plain) != store_module._code_of(plain.replace("1", "2"))

@@ -20,7 +20,7 @@ from torch.nn.functional import elu
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from oracle.counting.conventions import CONVENTIONS, Recount, combine, recount
+from oracle.counting.conventions import CONVENTIONS, Recount, recount
 from oracle.errors import WorkloadError
 from oracle.optable import OpTable
 from oracle.spec import Workload
@@ -446,12 +446,6 @@ def test_pycls_counts_a_bias_however_it_is_added() -> None:
 
 
 # -- the interface -------------------------------------------------------------------------------------------
-
-
-def test_recounts_add_up() -> None:
-    first, second = Recount(1, None, 10, 100), Recount(2, None, 20, 200)
-    assert first + second == combine([first, second]) == Recount(3, None, 30, 300)
-    assert combine([first]) == first
 
 
 def test_every_convention_reports_something_and_only_integers() -> None:

@@ -19,9 +19,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from oracle.build import build
 from oracle.config import list_networks, load_cfg
-from oracle.counting.chain import count_net, trace_whole
-from oracle.counting.conventions import CONVENTIONS, Recount, combine, recount
+from oracle.counting.conventions import CONVENTIONS, Recount, recount
+from oracle.counting.networks import trace_whole
 from oracle.families import to_spec
+from oracle.query import score
 from oracle.spec import NetSpec, Workload
 
 every_network = pytest.mark.parametrize("name", list_networks())
@@ -44,9 +45,9 @@ def spec(name: str) -> NetSpec:
 
 
 def counted(name: str, convention: str, **workload: Any) -> Recount:
-    """The sum over the cells of a network, which is what `oracle.score` gives."""
-    tables = count_net(spec(name), Workload(**workload)).tables
-    return combine(recount(table, convention) for table in tables)
+    """What `oracle.score` says: the sum over the cells of a network."""
+    cost = score(spec(name), convention=convention, **workload)
+    return Recount(cost.macs, cost.flops, cost.params, cost.activations)
 
 
 def image(name: str, device: str) -> Tensor:

@@ -16,8 +16,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from oracle.build import build
 from oracle.config import load_cfg
 from oracle.counting import count
-from oracle.counting.memory import CellMemory, PeakMemory, chain_peak, measure
+from oracle.counting.memory import measure
 from oracle.families import to_spec
+from oracle.memory import CellMemory, PeakMemory, chain_peak
 from oracle.query import profile, score
 from oracle.query.many import score_many
 from oracle.spec import Workload

@@ -87,6 +87,17 @@ def test_a_network_has_one_print_however_it_is_put_together() -> None:
     assert prints == printed(list(population.specs()))
 
 
+def test_texts_in_columns_are_those_of_single_networks() -> None:
+    norm = {"bn_eps": 1e-5, "bn_momentum": 0.1}
+    archs = ["|none~0|", "|skip_connect~0|", "|none~0|", "|avg_pool_3x3~0|"]
+    cells = [CellSpec.make("nasbench201_cell", width=8, arch=arch, **norm) for arch in archs]
+    nets = [NetSpec((cell,) * 3, (8, 4, 4)) for cell in cells]
+    prints = fingerprints(Population.of(nets))
+
+    assert [tuple(int(word) for word in column) for column in prints.T] == [fingerprint(net) for net in nets]
+    assert first_of_each(prints).tolist() == [0, 1, 3]
+
+
 def test_shipped_networks_all_differ() -> None:
     nets = [to_spec(load_cfg(name)) for name in list_networks()]
 

@@ -48,6 +48,21 @@ def test_parts_of_a_population(nets: list[NetSpec], data: st.DataObject) -> None
     assert list(population.part(start, stop).specs()) == nets[start:stop]
 
 
+def test_parameters_that_spell_out_graphs_are_columns() -> None:
+    archs = ["|none~0|", "|skip_connect~0|", "|none~0|"]
+    norm = {"bn_eps": 1e-5, "bn_momentum": 0.1}
+    cells = [CellSpec.make("nasbench201_cell", width=8, arch=arch, **norm) for arch in archs]
+    nets = [NetSpec((cell, cell), (8, 4, 4)) for cell in cells]
+    population = Population.of(nets)
+
+    ((group,),) = population.places
+    assert dict(group.params)["arch"].tolist() == archs
+    assert list(population.specs()) == nets
+    assert list(population.take(np.array([0, 2])).specs()) == [nets[0], nets[2]]
+    assert list(population.part(1, 3).specs()) == nets[1:]
+    assert type(population.spec(1).cells[0].kwargs["arch"]) is str
+
+
 def test_equal_cells_in_a_row_are_one_entry() -> None:
     net = to_spec(load_cfg("RegNetX-200MF"))  # 13 blocks in four stages of 1, 1, 4 and 7
     population = Population.of([net])

@@ -10,7 +10,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 import oracle
-from oracle.counting.chain import NetCount, count_net
+from oracle.counting.networks import NetCount, count_net
 from oracle.devices import Device, Figure, Peaks
 from oracle.errors import OracleError
 from oracle.imports import MeasuredKernel, OperatorCall, on_roofline, profile_of, read_trace

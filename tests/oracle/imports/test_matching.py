@@ -6,7 +6,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 import oracle
-from oracle.counting.chain import count_net
+from oracle.counting.networks import count_net
 from oracle.imports import OperatorCall, calibration_points, match_operators, read_trace
 from oracle.spec import Workload
 

@@ -9,11 +9,11 @@ import pytest
 
 import oracle
 from oracle.calibration import predict
+from oracle.counting.networks import count_net
 from oracle.errors import ConfigError, OracleError
 from oracle.imports.points import roof_times_of
 from oracle.measure import Measurement, write_measurements
 from oracle.query import Case, Comparison, calibrate, compare
-from oracle.query.timing import network_columns
 from oracle.spec import Workload
 
 NETWORKS = ("R-56", "R-110", "NB201-AllConv3x3", "NB201-ResNet", "NB201-AllSkip", "FBNet-C")
@@ -50,7 +50,7 @@ def test_a_device_that_measures_like_a_model_is_predicted_by_it() -> None:
 
 def test_calibrated_scores_are_what_the_fit_predicts() -> None:
     found = calibrate("t4", rows())
-    count = network_columns(oracle.to_spec(oracle.load_cfg("FBNet-C")), HALF).count
+    count = count_net(oracle.to_spec(oracle.load_cfg("FBNet-C")), HALF)
     (seconds,) = predict(found, [roof_times_of(count.kernels, count, oracle.load_device("t4"), "eager")])
     cost = oracle.score("FBNet-C", ["t4"], dtype="float16", model="calibrated", calibrations=[found])
     assert cost.latency_ms["t4"] == pytest.approx(seconds * 1e3, rel=1e-9)

@@ -86,6 +86,16 @@ def test_what_is_dominated_can_go(points: list[tuple[int, int]]) -> None:
         assert better  # somebody who stays is as good
 
 
+@given(st.lists(st.tuples(*[st.sampled_from([0, 1, 2, 2.5, math.inf, math.nan])] * 2), max_size=12))
+def test_dominance_is_what_its_definition_says(points: list[tuple[float, float]]) -> None:
+    latency, value = np.array(points, dtype=float).reshape(-1, 2).T
+    expected = [
+        any(a <= latency[i] and b >= value[i] and (a < latency[i] or b > value[i]) for a, b in points)
+        for i in range(len(points))
+    ]
+    assert is_dominated(latency, value).tolist() == expected
+
+
 def test_progress_is_told_after_each() -> None:
     seen: list[tuple[int, int]] = []
     rank(NETS[:3], ["t4"], progress=lambda done, total: seen.append((done, total)))

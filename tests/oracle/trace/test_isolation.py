@@ -13,8 +13,9 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode_stack
 from torch.utils.flop_counter import FlopCounterMode
 
+from oracle.closedform import TemplateStore, network_form
 from oracle.config import load_cfg
-from oracle.counting.chain import count_net, count_table, trace_whole
+from oracle.counting.networks import count_net
 from oracle.errors import TraceError
 from oracle.families import to_spec
 from oracle.query import profile
@@ -91,13 +92,11 @@ def test_a_score_is_the_same_whatever_is_around_it(name: str, mode: str) -> None
     workload = Workload(mode=mode, batch_size=2)
     around = default_dtype(torch.float64) if name == "float64 by default" else AROUND[name]()
     with around:
-        cells = count_net(own, workload)
-        whole = count_table(trace_whole(own, workload), workload)
-    again = count_table(trace_whole(own, workload), workload)
-    assert cells.memory == whole.memory == again.memory
-    assert sum(k.read_bytes + k.write_bytes for k in cells.kernels) == sum(
-        k.read_bytes + k.write_bytes for k in again.kernels
-    )
+        forms = network_form(TemplateStore(), own, workload)
+        whole = count_net(own, workload)
+    again = count_net(own, workload)
+    assert forms.memory == whole.memory == again.memory
+    assert forms.sums["traffic_bytes"] == sum(k.read_bytes + k.write_bytes for k in again.kernels)
 
 
 def test_the_callers_modes_come_back() -> None:

@@ -50,45 +50,6 @@ def test_a_stream_without_feasible_members_is_given_up(make_plan: Make, monkeypa
     assert 12_000 <= tally.drawn <= plan.space.chunk_size  # far from all of its samples
 
 
-def test_networks_that_are_traced_are_judged_in_batches(make_plan: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a pool gives and accounts for in the end is the same, and a probe is over as soon as something is feasible."""
-
-    def all_of(pool: Pool) -> list[str]:
-        return [member.key for member in iter(lambda: pool.take(lambda key: False), None)]
-
-    plan = make_plan(CONSTRAINTS=["20e3 <= params <= 60e3"])
-    whole, in_order = _pool(plan), _pool(plan, in_order=True)
-    wanted, ordered = all_of(whole), all_of(in_order)
-    monkeypatch.setattr("search.study.batches._is_structural", lambda population: True)
-    monkeypatch.setattr("search.study.batches._BATCH", 7)
-    told: list[tuple[int, int]] = []
-    gate = Gate(plan.space, plan.bounds, plan.devices, plan.workload)
-    pool = Pool(gate, plan.seed, seen=lambda *counts: told.append(counts))
-    probed = pool.probe(100_000)
-    assert probed.feasible > 0
-    assert probed.drawn % 7 == 0
-    assert probed.drawn < 80
-    assert told[0] == (0, 160)
-    assert told[-1] == (probed.drawn, 160)
-    found = all_of(pool)
-    assert sorted(found) == sorted(wanted)
-    assert found == all_of(_pool(plan))  # by the seed alone
-    assert found != wanted  # at random, though not in the same order
-    assert (pool.tally.drawn, pool.tally.feasible) == (whole.tally.drawn, whole.tally.feasible)
-    assert pool.tally.rejected == whole.tally.rejected
-    batched = _pool(plan, in_order=True)
-    assert all_of(batched) == ordered
-    assert batched.tally == in_order.tally
-
-
-def test_cells_of_nas_bench_201_are_not_all_traced_before_the_first_evaluation(
-    make_plan: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("search.study.batches._BATCH", 3)
-    plan = make_plan(SPACE="nasbench201", CONSTRAINTS=["params <= 1e9"], PROBE=100_000, OBJECTIVES=["maximise macs"])
-    assert _pool(plan, in_order=True).probe(plan.probe).drawn == 3
-
-
 def test_the_tightest_rejects_the_largest_share_of_what_it_saw() -> None:
     rejected = {"REGNET.NUM_STAGES": 80, "repeated": 10, "params": 10, "macs": 4}
     nearest = {"params": Miss(0.5, 15.0, "at most 10"), "macs": Miss(0.1, 11.0, "at most 10")}

@@ -16,7 +16,8 @@ from optuna.storages.journal import JournalFileBackend, JournalStorage
 
 from oracle.errors import MissingDependencyError, OracleError
 from search.study import StudyPlan, open_results, run_study
-from search.study.storage import Journal, open_storage, storage_label
+from search.study.labels import storage_label
+from search.study.storage import Journal, open_storage
 
 
 def records(path: Path) -> list[dict[str, object]]:

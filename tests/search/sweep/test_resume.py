@@ -210,7 +210,7 @@ def test_a_full_disk_is_one_error_and_no_loss(
     tmp_path: Path, alone: SweepResult, monkeypatch: pytest.MonkeyPatch, files: int
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("search.sweep.files.os.fsync", Full(files).fsync)
+        patch.setattr(os, "fsync", Full(files).fsync)
         with pytest.raises(OracleError, match=r"cannot be written: No space left on device; .* can be resumed"):
             run(tmp_path / "out")
     assert not list((tmp_path / "out").rglob("*.tmp"))

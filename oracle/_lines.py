@@ -1,0 +1,31 @@
+"""Results in a line, for people who look at them in Python."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from oracle._units import aligned, prefix
+
+if TYPE_CHECKING:
+    from oracle.query.cost import Cost
+
+__all__ = ["cost_line"]
+
+_NAMED = 5  # devices, before the others are only counted
+
+
+def cost_line(cost: Cost) -> str:
+    """A cost in a line, for people who look at it in Python: `Cost('R-56', batch_size=1, float32, ...: ...)`."""
+    workload = cost.workload
+    words = [workload.dtype, workload.mode, workload.runtime]
+    words += [word for word, usual in ((workload.layout, "nchw"), (cost.convention, "oracle")) if word != usual]
+    counts = []
+    work = (cost.flops, "FLOPs") if cost.macs is None else (cost.macs, "MACs")  # some conventions know no MACs
+    for count, name in (work, (cost.params, " params")):
+        if count is not None:
+            unit, scale = prefix([count], name)
+            counts.append(f"{aligned([count], scale)[0]} {unit.strip()}")
+    times = [f"{name} {aligned([ms])[0]} ms" for name, ms in cost.latency_ms.items()]
+    if len(times) > _NAMED:
+        times[_NAMED:] = [f"and {len(times) - _NAMED} devices more"]
+    return f"Cost({cost.name!r}, batch_size={workload.batch_size}, {', '.join(words)}: {', '.join(counts + times)})"

@@ -1,0 +1,313 @@
+"""The templates that ship with the package: one file per kind of cell, read group by group when asked for.
+
+A file is a line of JSON (what made it, and where each part is), with its checksum in front, then the parts: JSON,
+compressed. A group holds what is likely asked for together: one workload, one activation. Steps of programs are a part
+that all groups share. What several workloads share is stored once:
+
+* tf32 differs from float32, bfloat16 from float16 and float8 from int8 by the names of types only;
+* a GELU is never in place;
+* no cell of ours has causal attention, so that `causal` does not matter;
+* a batch of 1, which is traced apart (torch takes a dimension of 1 for a constant), mostly has the same closed form.
+
+Tests hold all of this against fresh traces.
+"""
+
+from __future__ import annotations
+
+import json
+import lzma
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from oracle.closedform.codec import Steps, StepTable, Words, key_from, key_to, pack, unpack
+from oracle.closedform.template import Format, Template, TemplateKey
+from oracle.errors import OracleError
+from oracle.families.graphs import structure_of
+
+__all__ = [
+    "BATCH_OF_ONE",
+    "Library",
+    "Renaming",
+    "canonical_key",
+    "library",
+    "library_directory",
+    "role_of",
+    "stamp",
+    "write_file",
+]
+
+BATCH_OF_ONE = ("d0", 1)
+_SUFFIX = ".templates"
+_STEPS = ""  # the name of the part that holds what all groups share
+_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9, "dict_size": 1 << 22}]
+_SAME_BUT_FOR_NAMES = {"bfloat16": "float16", "float8": "int8", "tf32": "float32"}
+
+
+class Renaming(NamedTuple):
+    """What types are called in a workload whose templates are those of another one.
+
+    Attributes:
+        everywhere: type in the stored template -> type in the one asked for.
+        on_matrix_units: likewise, of what matrix units compute in only.
+    """
+
+    everywhere: tuple[str, str] | None = None
+    on_matrix_units: tuple[str, str] | None = None
+
+    def of(self, key: TemplateKey, template: Template) -> Template:
+        """The template under its own key, with its own names of types."""
+        if self == (None, None):
+            return replace(template, key=key)
+
+        def renamed(dtype: str, matrix: bool = False) -> str:
+            pairs = (self.everywhere, self.on_matrix_units if matrix else None)
+            return next((pair[1] for pair in pairs if pair and pair[0] == dtype), dtype)
+
+        def form(old: Format | None) -> Any:
+            return None if old is None else old._replace(dtype=renamed(old.dtype))
+
+        kernels = tuple(
+            kernel._replace(
+                matrix_dtype=renamed(kernel.matrix_dtype, matrix=True), vector_dtype=renamed(kernel.vector_dtype)
+            )
+            for kernel in template.kernels
+        )
+        return replace(
+            template,
+            key=key,
+            kernels=kernels,
+            output_format=form(template.output_format),
+            input_gradient=form(template.input_gradient),
+        )
+
+
+def canonical_key(key: TemplateKey) -> tuple[TemplateKey, Renaming]:
+    """The key that stands for all whose templates differ in names of types only, and what to rename."""
+    workload = dict(key.workload)
+    workload.pop("causal", None)
+    asked = workload["dtype"]
+    stored = workload["dtype"] = _SAME_BUT_FOR_NAMES.get(asked, asked)
+    renaming = Renaming()
+    if stored != asked:
+        renaming = Renaming(None, (stored, asked)) if asked == "tf32" else Renaming((stored, asked), None)
+
+    def form(old: Format | None) -> Any:
+        return old._replace(dtype=stored) if old is not None and old.dtype == asked else old
+
+    words = dict(key.static)
+    if workload["mode"] == "inference":  # nothing is dropped
+        words = {name: 0.0 if isinstance(value, float) else value for name, value in words.items()}
+    if words.get("activation") == "gelu":  # torch has none in place
+        words["inplace"] = False
+    found = key._replace(
+        workload=tuple(sorted(workload.items())),
+        static=tuple(words.items()),
+        input=form(key.input),
+        gradient=form(key.gradient),
+        pinned=tuple(sorted(key.pinned)),
+    )
+    return found, renaming
+
+
+class _Entry(NamedTuple):
+    """What a key has: of each template the number of its content, and the formats at its ends."""
+
+    templates: tuple[tuple[int, Any, Any], ...]
+    covers_one: bool
+
+
+class _Group(NamedTuple):
+    """Entries by key, and the contents that they share, as JSON until they are asked for."""
+
+    entries: Mapping[TemplateKey, _Entry]
+    contents: list[str]
+    words: list[str]
+
+    def templates(self, key: TemplateKey, entry: _Entry, steps: StepTable) -> tuple[Template, ...]:
+        """The templates of an entry."""
+        return tuple(
+            [
+                unpack(key, json.loads(self.contents[number]), ends, self.words, steps)
+                for number, *ends in entry.templates
+            ]
+        )
+
+
+_NOTHING = _Group({}, [], [])
+_BROKEN = (OSError, lzma.LZMAError, ValueError, KeyError, TypeError, IndexError, RecursionError, OracleError)
+
+
+class Library:
+    """Shipped templates; what is damaged is not there.
+
+    Args:
+        directory: where the files are.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._index = lru_cache(maxsize=64)(self._read_index)
+        self._steps = lru_cache(maxsize=64)(self._read_steps)
+        self._group = lru_cache(maxsize=64)(self._read_group)
+
+    def find(self, key: TemplateKey) -> tuple[Template, ...]:
+        """The templates of a key, each for other sizes; none where nothing was shipped for it."""
+        canonical, renaming = canonical_key(key)
+        group = self._group(key.kind, _group_of(canonical))
+        entry = group.entries.get(canonical)
+        if entry is None and BATCH_OF_ONE in canonical.pinned:
+            rest = tuple(pin for pin in canonical.pinned if pin != BATCH_OF_ONE)
+            general = group.entries.get(canonical._replace(pinned=rest))
+            entry = general if general is not None and general.covers_one else None
+        if entry is None:
+            return ()
+        try:
+            templates = group.templates(canonical, entry, self._steps(key.kind))
+            return tuple([renaming.of(key, template) for template in templates])
+        except _BROKEN:
+            return ()
+
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds that ship."""
+        return tuple(sorted(path.stem for path in self._directory.glob(f"*{_SUFFIX}")))
+
+    def keys(self, kind: str) -> tuple[TemplateKey, ...]:
+        """The canonical keys of a kind."""
+        return tuple(key for name in self._index(kind)[0] if name for key in self._group(kind, name).entries)
+
+    def header(self, kind: str) -> Mapping[str, Any]:
+        """What the file of a kind says of itself; empty where there is none."""
+        return self._read_header(kind)[0]
+
+    def _read_header(self, kind: str) -> tuple[Mapping[str, Any], int]:
+        try:
+            with (self._directory / f"{kind}{_SUFFIX}").open("rb") as file:
+                line = file.readline()
+            checksum, text = line.rstrip(b"\n").split(b" ", 1)
+            return (json.loads(text), len(line)) if int(checksum, 16) == zlib.crc32(text) else ({}, 0)
+        except _BROKEN:
+            return {}, 0
+
+    def _read_index(self, kind: str) -> tuple[Mapping[str, Any], int]:
+        """Where the groups of a kind are, and where the first begins."""
+        header, start = self._read_header(kind)
+        return header.get("groups", {}), start
+
+    def _read_steps(self, kind: str) -> StepTable:
+        """The steps that all templates of a kind share; errors as those of `_read`."""
+        return StepTable(self._read(kind, _STEPS))
+
+    def _read_group(self, kind: str, name: str) -> _Group:
+        if name not in self._index(kind)[0]:
+            return _NOTHING
+        try:
+            plain = self._read(kind, name)
+            entries = {
+                key_from(key): _Entry(tuple(map(tuple, templates)), bool(covers))
+                for key, templates, covers in plain["entries"]
+            }
+            return _Group(entries, plain["contents"], plain["words"])
+        except _BROKEN:
+            return _NOTHING
+
+    def _read(self, kind: str, name: str) -> Any:
+        """One part of a file, decompressed.
+
+        Raises:
+            Some of `_BROKEN`: it is damaged.
+        """
+        index, start = self._index(kind)
+        offset, size, checksum = index[name]
+        with (self._directory / f"{kind}{_SUFFIX}").open("rb") as file:
+            file.seek(start + offset)
+            raw = file.read(size)
+        if zlib.crc32(raw) != checksum:
+            raise ValueError(f"{kind}: checksum")
+        return json.loads(lzma.decompress(raw, format=lzma.FORMAT_RAW, filters=_FILTERS))
+
+
+def write_file(
+    path: Path, made_of: Mapping[str, str], entries: Mapping[TemplateKey, tuple[Sequence[Template], bool]]
+) -> None:
+    """Write the templates of one kind.
+
+    Args:
+        path: of the file.
+        made_of: what decides their content, such as the version of torch.
+        entries: canonical key -> its templates, and whether they answer for a batch of 1 as well.
+    """
+    groups: dict[str, list[TemplateKey]] = {}
+    for key in sorted(entries, key=repr):
+        groups.setdefault(_group_of(key), []).append(key)
+    index: dict[str, tuple[int, int, int]] = {}
+    body, steps = b"", Steps()
+
+    def store(name: str, plain: Any) -> None:
+        nonlocal body
+        raw = lzma.compress(_json(plain).encode(), format=lzma.FORMAT_RAW, filters=_FILTERS)
+        index[name] = len(body), len(raw), zlib.crc32(raw)
+        body += raw
+
+    for name, keys in groups.items():
+        words, contents = Words(), dict[str, int]()
+        plain = []
+        for key in keys:
+            templates, covers = entries[key]
+            packed = [_json(pack(template, words, steps)) for template in templates]
+            numbers = [contents.setdefault(text, len(contents)) for text in packed]
+            ends = [(template.output_format, template.input_gradient) for template in templates]
+            plain.append((key_to(key), [(n, *end) for n, end in zip(numbers, ends, strict=True)], covers))
+        store(name, {"words": words.table, "contents": list(contents), "entries": plain})
+    store(_STEPS, steps.plain())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(_header({**made_of, "groups": index}) + body)
+
+
+def stamp(directory: Path, made_of: Mapping[str, str]) -> None:
+    """Note of all files of a directory what their content was found to be made of."""
+    for path in directory.glob(f"*{_SUFFIX}"):
+        header = Library(directory).header(path.stem)
+        body = path.read_bytes().partition(b"\n")[2]
+        path.write_bytes(_header({**header, **made_of}) + body)
+
+
+def _header(plain: Mapping[str, Any]) -> bytes:
+    text = _json(plain).encode()
+    return b"%08x %s\n" % (zlib.crc32(text), text)
+
+
+def _json(plain: Any) -> str:
+    return json.dumps(plain, separators=(",", ":"))
+
+
+def library_directory() -> Path:
+    """Where the shipped files are."""
+    return Path(__file__).resolve().parent / "shipped"
+
+
+@lru_cache(maxsize=1)
+def library() -> Library:
+    """What ships."""
+    return Library(library_directory())
+
+
+@lru_cache(maxsize=256)
+def role_of(kind: str) -> str:
+    """The role of a kind of cell in a network, stem, block or head; without torch where its templates ship."""
+    role = "block" if structure_of(kind) else library().header(kind).get("role")
+    if role is None:
+        from oracle.cells import cell_role
+
+        role = cell_role(kind)
+    return str(role)
+
+
+def _group_of(key: TemplateKey) -> str:
+    """What is stored together: one workload but for its layout, one choice of words and switches."""
+    workload = [value for name, value in key.workload if name != "layout"]
+    static = [str(value) for _, value in key.static if isinstance(value, (str, bool))]
+    return " ".join((*workload, *static))

@@ -1,0 +1,453 @@
+"""Make the templates that ship.
+
+    python -m oracle.closedform.making [--jobs 2] [--directory DIR]
+
+Small networks of every family, chosen so that every structure of every cell occurs, are costed under every workload
+whose templates are stored (see `oracle.closedform.library`); the templates that this takes are written, one file per
+kind of cell. Each is checked on the way against a trace of the cell with plain integers, with a batch of 1 as well.
+Takes some minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import product
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from oracle.cells import cell_arguments, cell_role
+from oracle.closedform.inputs import workload_key
+from oracle.closedform.library import BATCH_OF_ONE, canonical_key, library, library_directory, stamp, write_file
+from oracle.closedform.network import network_form
+from oracle.closedform.store import TemplateStore, fingerprint, torch_version
+from oracle.closedform.symbolic import Recording, concrete_template, counted_template, record
+from oracle.closedform.template import MEMORY_SIZES, Template, TemplateKey
+from oracle.config import cfg_from_dict
+from oracle.errors import OracleError
+from oracle.families import to_spec
+from oracle.spec import LOSS, NetSpec, Workload
+
+__all__ = ["answer", "differences", "main", "networks", "sizes", "traced", "workloads"]
+
+_BATCH = 2  # the smallest that is no constant to torch
+_ACTIVATIONS = (("relu", True), ("relu", False), ("silu", True), ("silu", False), ("gelu", False))
+_BLOCKS = ("vanilla_block", "res_basic_block", "res_bottleneck_block", "res_bottleneck_linear_block")
+_PATCHES = (2, 4, 7, 8, 14, 16, 28, 32)
+_STEMS = ("simple_stem_in", "res_stem_in", "res_stem_cifar")
+_INERT = 0.1  # numbers that nothing counted depends on
+_RELATED = (("w_in", "d1"), ("hidden_dim", "d2"), ("seq_len", "d1"), ("w_in", "w_out"), ("w_b", "groups"))
+"""Integers that are often equal; d0, d1, ... are the input's dimensions."""
+
+_Sections = dict[str, dict[str, Any]]
+
+
+# -- what is asked ------------------------------------------------------------------------------------------------
+
+
+def workloads() -> Iterator[Workload]:
+    """Every workload whose templates are stored; those that share traces one after the other."""
+    for layout, mode, dtype in product(("nchw", "nhwc"), ("inference", "training"), ("float32", "float16")):
+        for optimizer in ("sgd", "adamw") if mode == "training" else ("sgd",):
+            for runtime in ("eager", "compiled", "engine"):
+                words: dict[str, Any] = {"batch_size": _BATCH, "layout": layout, "mode": mode, "optimizer": optimizer}
+                yield Workload(**words, dtype=dtype, runtime=runtime)
+                if (mode, dtype, runtime) == ("inference", "float32", "engine"):
+                    yield Workload(**words, dtype="int8", runtime=runtime)
+
+
+def networks() -> dict[str, list[NetSpec]]:
+    """Networks by family and activation; together they have every structure of every cell."""
+    blocks = [net for block in _BLOCKS for net in _blocks(block)]
+    found: dict[str, list[NetSpec]] = {}
+    for sections in _ends() + blocks + _resnets() + _effnets() + _vits() + _fbnets() + _ofas() + _nasbench201s():
+        model = sections["MODEL"]
+        kind = sections.get("ANYNET", sections.get("RESNET", {})).get("BLOCK_TYPE", "")
+        name = " ".join(
+            (model["TYPE"], kind, str(model.get("ACTIVATION_FUN", "")), str(model.get("ACTIVATION_INPLACE", "")))
+        )
+        found.setdefault(name, []).append(to_spec(cfg_from_dict(sections)))
+    return found
+
+
+def _model(family: str, activation: str = "relu", inplace: bool = True, **more: Any) -> dict[str, Any]:
+    return {"TYPE": family, "ACTIVATION_FUN": activation, "ACTIVATION_INPLACE": inplace, **more}
+
+
+def _anynet(model: Mapping[str, Any], image: int, **section: Any) -> _Sections:
+    return {"MODEL": dict(model), "ANYNET": section, "TRAIN": {"IM_SIZE": image}}
+
+
+def _ends() -> list[_Sections]:
+    """Stems and heads, of large images and of such as leave a pixel."""
+    plain = {"BLOCK_TYPE": "vanilla_block", "STEM_W": 8, "DEPTHS": [1], "STRIDES": [2], "WIDTHS": [16]}
+    return [
+        _anynet(_model("anynet", *act, NUM_CLASSES=classes), image, STEM_TYPE=stem, HEAD_W=head_w, **plain)
+        for act in _ACTIVATIONS
+        for stem, image, (head_w, classes) in product(_STEMS, (64, 8), ((0, 10), (24, 10), (0, 1), (24, 1)))
+        if image == 64 or act[1]
+    ]
+
+
+def _blocks(block: str) -> list[_Sections]:
+    """Strided or not, between equal and other widths, with all kinds of groups."""
+    inner = "bottleneck" in block
+    found = []
+    for act in _ACTIVATIONS:
+        for image, se_on, group_w in product(
+            (64, 8), (False, True) if inner else (False,), (8, 1, 96) if inner else (0,)
+        ):
+            if image == 8 and not act[1]:
+                continue  # a pixel, of networks that are in use
+            section = {
+                "BLOCK_TYPE": block,
+                "STEM_W": 24,
+                "DEPTHS": [2, 2, 1, 1],
+                "STRIDES": [2, 1, 2, 1],
+                "WIDTHS": [32, 48, 48, 96],
+            }
+            if inner:
+                section |= {"SE_ON": se_on, "BOT_MULS": [1.0, 0.5, 1.0, 1.0], "GROUP_WS": [group_w] * 4}
+                if group_w == 96:  # one group each
+                    section |= {"GROUP_WS": [32, 24, 48, 96]}
+            found.append(_anynet(_model("anynet", *act), image, **section))
+    return found
+
+
+def _resnets() -> list[_Sections]:
+    """Blocks whose first 1 x 1 convolution carries the stride."""
+    return [
+        {
+            "MODEL": _model("resnet", *act, DEPTH=50),
+            "RESNET": {
+                "TRANS_FUN": "bottleneck_transform",
+                "NUM_GROUPS": groups,
+                "WIDTH_PER_GROUP": width,
+                "STRIDE_1X1": True,
+            },
+            "TRAIN": {"IM_SIZE": image},
+        }
+        for act in _ACTIVATIONS
+        for image, (groups, width) in product((64, 32), ((1, 64), (32, 4)))
+        if image == 64 or act == ("relu", True)
+    ]
+
+
+def _effnets() -> list[_Sections]:
+    found = []
+    for act, kernel, se_ratio, drop, image in product(_ACTIVATIONS, (3, 5, 7), (0.25, 0.0), (0.0, 0.2), (64, 16)):
+        if (drop or image == 16) and not act[1]:
+            continue
+        section = {
+            "STEM_W": 16,
+            "DEPTHS": [2, 2, 1, 1, 1, 1],
+            "WIDTHS": [24, 32, 32, 48, 48, 96],
+            "EXP_RATIOS": [1, 4, 1, 4, 4, 4],
+            "STRIDES": [1, 2, 2, 1, 2, 1],
+            "KERNELS": [kernel] * 6,
+            "SE_R": se_ratio,
+            "HEAD_W": 40,
+            "DC_RATIO": drop,
+            "DROPOUT_RATIO": drop,
+        }
+        found.append({"MODEL": _model("effnet", *act), "EN": section, "TRAIN": {"IM_SIZE": image}})
+    return found
+
+
+def _vits() -> list[_Sections]:
+    conv = {"STEM_TYPE": "conv", "C_STEM_STRIDES": [2, 1, 2, 1], "C_STEM_DIMS": [12, 24, 24, 64]}
+    asked: list[tuple[int, bool, dict[str, Any]]] = [
+        *((3 * patch, True, {"PATCH_SIZE": patch, "NUM_HEADS": heads}) for patch, heads in product(_PATCHES, (4, 1))),
+        (16, True, {"PATCH_SIZE": 16, "NUM_HEADS": 4}),  # one patch
+        *(
+            (32, inplace, {"PATCH_SIZE": 4, "NUM_HEADS": 4, "C_STEM_KERNELS": [3, 3, 3, kernel], **conv})
+            for kernel, inplace in product((1, 3), (True, False))
+        ),
+    ]
+    sizes = {"NUM_LAYERS": 2, "HIDDEN_DIM": 64, "MLP_DIM": 96}
+    return [
+        {
+            "MODEL": _model("vit", "relu", inplace),
+            "VIT": {**sizes, "CLASSIFIER_TYPE": classifier, **section},
+            "TRAIN": {"IM_SIZE": image},
+        }
+        for image, inplace, section in asked
+        for classifier in ("token", "pooled")
+    ]
+
+
+def _fbnets() -> list[_Sections]:
+    """Every operation at every layer, of images and of CIFAR's."""
+    return [
+        {
+            "MODEL": {"TYPE": "fbnet", "ACTIVATION_INPLACE": inplace},
+            "FBNET": {"OPS": [operation] * 22},
+            "TRAIN": {"IM_SIZE": image, "DATASET": dataset},
+        }
+        for operation, inplace, (image, dataset) in product(
+            range(9), (True, False), ((96, "imagenet"), (32, "cifar10"), (32, "imagenet"))
+        )
+        if inplace or image == 96
+    ]
+
+
+def _ofas() -> list[_Sections]:
+    return [
+        {
+            "MODEL": {"TYPE": "ofa_mobilenetv3", "ACTIVATION_INPLACE": inplace},
+            "OFA": {"KERNELS": [kernel], "EXPANSIONS": [4], "DEPTHS": [3], "RESOLUTION": 128},
+        }
+        for kernel, inplace in product((3, 5, 7), (True, False))
+    ]
+
+
+def _nasbench201s() -> list[_Sections]:
+    """Its stem, reductions and head; cells are composed of other parts."""
+    return [
+        {
+            "MODEL": {"TYPE": "nasbench201", "ACTIVATION_INPLACE": inplace},
+            "NB201": {"OPS": ["nor_conv_3x3"] * 6},
+            "TRAIN": {"IM_SIZE": 32},
+        }
+        for inplace in (True, False)
+    ]
+
+
+# -- making -------------------------------------------------------------------------------------------------------
+
+
+class _Asked(NamedTuple):
+    """A cell that a template was made for."""
+
+    key: TemplateKey
+    params: tuple[tuple[str, Any], ...]
+    dims: tuple[int, ...]
+    workload: Workload
+
+
+class _Maker(TemplateStore):
+    """A store that counts one trace for all runtimes, and remembers what was asked.
+
+    Attributes:
+        asked: for each template, in the order they were made, the cell that it was made for.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: dict[TemplateKey, list[_Asked]] = {}
+        self._recordings: dict[Any, list[Recording]] = {}
+
+    def start_over(self) -> None:
+        """Drop the templates: the next workload has others."""
+        self._templates.clear()
+        self.asked.clear()
+
+    def forget(self) -> None:
+        """Drop the traces, which no workload to come shares."""
+        self._recordings.clear()
+
+    def make(
+        self,
+        key: TemplateKey,
+        params: Sequence[tuple[str, Any]],
+        dims: Sequence[int],
+        workload: Workload,
+    ) -> Template | None:
+        """A template for a cell."""
+        values = {**dict(params), **{f"d{axis}": size for axis, size in enumerate(dims)}}
+        traces = self._recordings.setdefault(key._replace(workload=()), [])
+        fitting = next((traced for traced in traces if traced.holds(values)), None)
+        if fitting is None:
+            fitting = record(key, params, dims, workload)
+            traces.append(fitting)
+        template = counted_template(key, fitting, workload)
+        self._templates.setdefault(key, []).append(template)
+        self.asked.setdefault(key, []).append(_Asked(key, tuple(params), tuple(dims), workload))
+        return template
+
+
+def answer(template: Template, values: Mapping[str, int]) -> tuple[Any, ...] | None:
+    """All that a template says of one cell; None where its guards do not hold."""
+    memory = template.memory
+    steps = [step for column in template.numbers for step in column]
+    steps += [*template.traffic, *template.sums, *template.output, *(getattr(memory, name) for name in MEMORY_SIZES)]
+    steps += [step for pair in template.shapes for end in pair for shape in end for step in shape]
+    numbers = template.program.scalar(template.guards, steps)(*(values[name] for name in template.program.symbols))
+    if numbers is None:
+        return None
+    structure = [[[len(shape) for shape in end] for end in pair] for pair in template.shapes]
+    flags = memory.output_retained, memory.input_retained
+    ends = template.output_format, template.input_gradient
+    return numbers, template.kernels, structure, flags, ends, template.unknown, template.coverage
+
+
+def _made(name: str) -> dict[TemplateKey, tuple[list[Template], bool]]:
+    """The templates of some networks: canonical key -> templates, and whether they answer for a batch of 1."""
+    nets, found = networks()[name], dict[TemplateKey, tuple[list[Template], bool]]()
+    before = None
+    maker = _Maker()
+    for workload in workloads():
+        shared = workload.layout, workload.mode, workload.autocast_dtype, workload.optimizer
+        if shared != before:
+            maker.forget()
+            before = shared
+        maker.start_over()
+        for net in nets:
+            network_form(maker, net, workload)
+        for key, several in list(maker.asked.items()):
+            canonical, _ = canonical_key(key)
+            if canonical in found:  # the other optimiser's inference, say
+                continue
+            templates = list(maker.known(key))
+            covers = _covers_one(templates, several)
+            found[canonical] = templates, covers
+            if not covers:
+                for asked, template in zip(several, templates, strict=True):
+                    _check(template, asked)
+            if not covers and several[0].dims[0] == _BATCH:
+                pinned = key._replace(pinned=(*key.pinned, BATCH_OF_ONE))
+                single = [own for asked in several if (own := _pinned(maker, pinned, asked))]
+                if single:
+                    found[canonical_key(pinned)[0]] = single, False
+    print(f"{name}: {len(found)} keys, {time.process_time():.0f} s", file=sys.stderr, flush=True)  # noqa: T201 - progress
+    # Copies, for what templates have worked out is functions, which do not travel between processes.
+    return {key: ([replace(template) for template in several], covers) for key, (several, covers) in found.items()}
+
+
+def _pinned(maker: _Maker, key: TemplateKey, asked: _Asked) -> Template | None:
+    try:
+        return maker.make(key, asked.params, (1, *asked.dims[1:]), asked.workload)
+    except OracleError:  # a batch norm that trains on one value
+        return None
+
+
+def _check(template: Template, asked: _Asked) -> None:
+    if answer(template, _values(asked)) != _traced(asked):
+        raise OracleError(f"{asked}: the template does not say what the trace does")
+
+
+def _covers_one(templates: Sequence[Template], several: Sequence[_Asked]) -> bool:
+    if any(asked.dims[0] != _BATCH for asked in several):
+        return False  # pinned already
+    for template, asked in zip(templates, several, strict=True):
+        one = asked._replace(dims=(1, *asked.dims[1:]))
+        try:
+            if answer(template, _values(one)) != _traced(one):
+                return False
+        except OracleError:  # a batch norm that trains on one value: a trace of that very cell will say so
+            return False
+    return True
+
+
+def _values(asked: _Asked) -> dict[str, int]:
+    return {**dict(asked.params), **{f"d{axis}": size for axis, size in enumerate(asked.dims)}}
+
+
+def _traced(asked: _Asked) -> tuple[Any, ...] | None:
+    return answer(concrete_template(asked.key, asked.params, asked.dims, asked.workload), {})
+
+
+# -- checking -----------------------------------------------------------------------------------------------------
+
+
+def differences(kind: str, draw: random.Random, most: int | None = None) -> Iterator[str]:
+    """What shipped templates and fresh traces of the same cells disagree on.
+
+    Args:
+        kind: of the cells.
+        draw: of the keys, and of sizes that no template was made for.
+        most: keys to look at; None for all.
+    """
+    keys = sorted(library().keys(kind), key=repr)
+    for key in keys if most is None else draw.sample(keys, min(len(keys), most)):
+        for template in library().find(key):
+            values = sizes(template, draw)
+            if values is not None and answer(template, values) != traced(key, values):
+                yield f"{key} at {values}"
+
+
+def sizes(template: Template, draw: random.Random) -> dict[str, int] | None:
+    """Integers that a template's guards allow, other than those of its making; None where luck finds none."""
+    program, pinned = template.program, dict(template.key.pinned)
+    holds = program.scalar(template.guards, ())
+    for _ in range(4000):
+        scale = draw.choice([1, 2, 8])
+        values = {name: scale * draw.randrange(1 if scale > 1 else 2, 9) for name in program.symbols}
+        for first, second in _RELATED:
+            if first in values and second in values and draw.random() < (0.95 if second[0] == "d" else 0.4):
+                values[second] = values[first]
+        if holds(*(values[name] for name in program.symbols)) is not None:
+            return values | pinned
+    return None
+
+
+def traced(key: TemplateKey, values: Mapping[str, int]) -> tuple[Any, ...] | None:
+    """All that a trace with plain integers says of one cell; `answer` says it of a template."""
+    workload = Workload(batch_size=_BATCH, **dict(key.workload))
+    dims = [values[f"d{axis}"] for axis in range(len(key.input.order))]
+    params = [*key.static, *((name, value) for name, value in values.items() if not name[1:].isdigit())]
+    names = () if key.kind == LOSS.kind else cell_arguments(key.kind)
+    params += [(name, _INERT) for name in names if name not in dict(params)]
+    found = key._replace(workload=workload_key(workload), static=())
+    return answer(concrete_template(found, params, dims, workload), {})
+
+
+def check(kind: str) -> list[str]:
+    """All differences of a kind."""
+    return list(differences(kind, random.Random(kind)))
+
+
+# -- the command --------------------------------------------------------------------------------------------------
+
+
+def main(argv: Iterable[str] | None = None) -> int:
+    """Make all templates and write them, or check those that ship; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m oracle.closedform.making", description=__doc__)
+    parser.add_argument("--jobs", type=int, default=2, help="processes")
+    parser.add_argument("--directory", type=Path, default=library_directory(), help="where to write the files")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="make nothing: hold what ships against fresh traces, and note where all agree that it is of these sources",
+    )
+    arguments = parser.parse_args(None if argv is None else list(argv))
+    with get_context("spawn").Pool(arguments.jobs, maxtasksperchild=1) as pool:
+        if arguments.check:
+            found = [line for lines in pool.imap_unordered(check, library().kinds(), chunksize=1) for line in lines]
+            print(*found, f"{len(found)} differences", sep="\n")  # noqa: T201 - a script
+            if not found:
+                stamp(arguments.directory, _made_of())
+            return 1 if found else 0
+        entries: dict[TemplateKey, tuple[list[Template], bool]] = {}
+        for made in pool.imap_unordered(_made, networks(), chunksize=1):
+            for key, several in made.items():
+                entries.setdefault(key, several)
+    _write(entries, arguments.directory)
+    return 0
+
+
+def _made_of() -> dict[str, str]:
+    return {"torch": torch_version(), "sources": fingerprint()}
+
+
+def _write(entries: Mapping[TemplateKey, tuple[list[Template], bool]], directory: Path) -> None:
+    """Replace all files."""
+    kinds: dict[str, dict[TemplateKey, tuple[list[Template], bool]]] = {}
+    for key, made in entries.items():
+        kinds.setdefault(key.kind, {})[key] = made
+    directory.mkdir(parents=True, exist_ok=True)
+    for old in directory.glob("*.templates"):
+        old.unlink()
+    for kind, own in sorted(kinds.items()):
+        file = directory / f"{kind}.templates"
+        write_file(file, {**_made_of(), "role": "loss" if kind == LOSS.kind else cell_role(kind)}, own)
+        print(f"{file.name}: {len(own)} keys, {file.stat().st_size:,} bytes")  # noqa: T201 - a script
+
+
+if __name__ == "__main__":
+    sys.exit(main())

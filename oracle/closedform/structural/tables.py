@@ -1,0 +1,103 @@
+"""Operator tables, size by size and as plain data: what every step of a composition maps over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from oracle.optable import OpTable, Row, Shape, Storage, Use, Value
+
+__all__ = ["mapped", "plain_table", "table_of"]
+
+_ENDS = ("boundary_in", "boundary_out", "grad_in", "grad_out")
+_PLAIN = (bool, int, float, str, type(None))
+
+
+def mapped(table: OpTable, size: Callable[[Any], Any]) -> OpTable:
+    """The rows and their memory with a function applied to every size, and no calls.
+
+    Numbers among the arguments of an operator are left alone; expressions there are sizes.
+    """
+
+    def tree(value: Any) -> Any:
+        if isinstance(value, Shape):
+            return Shape(map(size, value))
+        if isinstance(value, tuple):
+            return tuple(map(tree, value))
+        return value if isinstance(value, _PLAIN) else size(value)
+
+    def use(seen: Use) -> Use:
+        return Use(
+            seen.value, tuple(map(size, seen.shape)), tuple(map(size, seen.stride)), size(seen.offset), seen.dtype
+        )
+
+    rows = tuple(
+        row._replace(
+            args=tree(row.args),
+            kwargs={name: tree(value) for name, value in row.kwargs.items()},
+            out=tree(row.out),
+            reads=tuple(map(use, row.reads)),
+            writes=tuple(map(use, row.writes)),
+        )
+        for row in table.rows
+    )
+    storages = tuple(storage._replace(elements=size(storage.elements)) for storage in table.storages)
+    return replace(table, rows=rows, storages=storages, calls=(), functions=())
+
+
+def plain_table(table: OpTable, size: Callable[[Any], Any]) -> dict[str, Any]:
+    """A table as plain data for JSON, sizes through a function; without calls of modules and functions."""
+
+    def tree(value: Any) -> Any:
+        if isinstance(value, Shape):
+            return {"s": [size(item) for item in value]}
+        if isinstance(value, tuple):
+            return [tree(item) for item in value]
+        return value if isinstance(value, _PLAIN) else {"d": size(value)}
+
+    def use(seen: Use) -> list[Any]:
+        return [seen.value, [*map(size, seen.shape)], [*map(size, seen.stride)], size(seen.offset), seen.dtype]
+
+    def row(one: Row) -> list[Any]:
+        kwargs = {name: tree(value) for name, value in one.kwargs.items()}
+        ends = [[*map(use, one.reads)], [*map(use, one.writes)]]
+        return [*one[:7], tree(one.args), kwargs, tree(one.out), *ends, one.pointwise]
+
+    return {
+        "rows": [*map(row, table.rows)],
+        "values": [*map(list, table.values)],
+        "storages": [[size(s.elements), s.dtype, s.kind, s.requires_grad] for s in table.storages],
+        "outputs": sorted(table.outputs),
+        "ends": [getattr(table, name) for name in _ENDS],
+    }
+
+
+def table_of(plain: dict[str, Any], size: Callable[[Any], Any]) -> OpTable:
+    """The table that `plain_table` wrote."""
+
+    def tree(value: Any) -> Any:
+        if isinstance(value, list):
+            return tuple(map(tree, value))
+        if isinstance(value, dict):
+            return Shape(map(size, value["s"])) if "s" in value else size(value["d"])
+        return value
+
+    def use(seen: list[Any]) -> Use:
+        return Use(seen[0], tuple(map(size, seen[1])), tuple(map(size, seen[2])), size(seen[3]), seen[4])
+
+    def row(one: list[Any]) -> Row:
+        kwargs = {name: tree(value) for name, value in one[8].items()}
+        ends = tuple(map(use, one[10])), tuple(map(use, one[11]))
+        name, op_class, module, phase, cell, call, function = one[:7]
+        args, out = tree(one[7]), tree(one[9])
+        return Row(name, op_class, module, phase, cell, call, function, args, kwargs, out, *ends, one[12])
+
+    return OpTable(
+        rows=tuple(map(row, plain["rows"])),
+        values=tuple(Value(*value) for value in plain["values"]),
+        storages=tuple(Storage(size(one[0]), *one[1:]) for one in plain["storages"]),
+        outputs=frozenset(plain["outputs"]),
+        calls=(),
+        **dict(zip(_ENDS, plain["ends"], strict=True)),
+    )

@@ -1,0 +1,143 @@
+"""The template of one structural cell, counted on the table that its parts make, with sizes left open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import lru_cache, reduce
+from typing import Any
+
+from oracle.calibration import kernel_class
+from oracle.closedform.program import Program, Step
+from oracle.closedform.structural.composing import Composed
+from oracle.closedform.structural.desk import Desk, DeskKey, desk_of
+from oracle.closedform.structural.parts import Part
+from oracle.closedform.structural.sizes import Peak, Poly, Size, largest
+from oracle.closedform.template import MEMORY_SIZES, SUMS, KernelMeta, KernelNumbers, Template, TemplateKey
+from oracle.counting import TableCount, count
+from oracle.counting.fusion import main_row
+from oracle.counting.memory import measure
+from oracle.families.graphs import structure_of
+from oracle.spec import Workload
+
+__all__ = ["structural_template"]
+
+_TEMPLATES = 512  # composed ones that are remembered, 20 to 100 kB each
+
+
+@lru_cache(maxsize=_TEMPLATES)
+def structural_template(key: TemplateKey, workload: Workload) -> Template | None:
+    """The template of a cell that is a graph, without a trace.
+
+    Args:
+        key: of the template; the parameter that spells out the graph is among its static ones.
+        workload: the key's, complete; its batch size does not matter.
+
+    Returns:
+        None where cells of this kind spell out no graph, or where a part of this one is missing: it is to be traced.
+    """
+    structure = structure_of(key.kind)
+    if structure is None or (key.first and workload.training):
+        return None
+    desk = desk_of(DeskKey(key.kind, workload.with_(batch_size=1), key.pinned, key.input, key.gradient))
+    graph = structure.graph(dict(key.static)[structure.param])
+    composed = desk.compose(graph, desk.open_pieces)
+    return None if composed is None else _template(key, desk, composed, workload)
+
+
+def _template(key: TemplateKey, desk: Desk, composed: Composed, workload: Workload) -> Template:
+    table, parts = composed.table, [piece.part for piece in composed.pieces]
+    counts = count(table, workload)
+    program = _Steps(desk.symbols)
+    kernels = counts.kernels
+    numbers = KernelNumbers(
+        *(tuple(program.add(getattr(kernel, name)) for kernel in kernels) for name in KernelNumbers._fields)
+    )
+    traffic = tuple(program.total(pair) for pair in zip(numbers.read_bytes, numbers.write_bytes, strict=True))
+    memory = measure(counts.lifetimes, counts.sizes, largest)
+    classes = [kernel_class(table, kernel.rows, workload.runtime) for kernel in kernels]
+    shapes = (table.rows[main_row(table, kernel.rows)].main_shapes for kernel in kernels)
+    guards = dict.fromkeys(guard for part in parts for guard in part.guards)
+    fields: dict[str, Any] = {
+        "guards": tuple((name, program.add(a), program.add(b)) for name, a, b in guards),
+        "kernels": tuple(
+            KernelMeta(k.name, k.op_class, kind, k.module, k.phase, k.matrix_dtype, k.vector_dtype)
+            for k, kind in zip(kernels, classes, strict=True)
+        ),
+        "shapes": tuple(
+            tuple(tuple(tuple(map(program.add, shape)) for shape in end) for end in ends) for ends in shapes
+        ),
+        "sums": _sums(program, numbers, traffic, counts, parts),
+        "memory": replace(memory, **{name: program.add(getattr(memory, name)) for name in MEMORY_SIZES}),
+        "output": tuple(map(program.add, parts[0].output)),
+    }
+    return Template(
+        key=key,
+        program=program.finished(),
+        numbers=numbers,
+        traffic=traffic,
+        output_format=composed.output_format,
+        input_gradient=composed.input_gradient,
+        unknown=counts.unknown,
+        coverage=counts.coverage,
+        **fields,
+    )
+
+
+def _sums(
+    program: _Steps, numbers: KernelNumbers, traffic: Sequence[int], counts: TableCount, parts: Sequence[Part]
+) -> tuple[int, ...]:
+    """The steps of what `SUMS` names; what pycls counts adds up over the parts."""
+    sums = {
+        "macs": program.total(numbers.macs),
+        "flops": program.total([*numbers.matrix_flops, *numbers.vector_flops]),
+        "traffic_bytes": program.total(traffic),
+        "params": program.add(counts.params),
+        "activations": program.add(counts.activations),
+    }
+    # In most cells pycls counts what we count: then one step serves both.
+    ours: dict[str, Size] = {"macs": sum(kernel.macs for kernel in counts.kernels), "activations": counts.activations}
+    for index, name in enumerate(ours):
+        theirs = sum(part.pycls[index] for part in parts)
+        sums[f"pycls_{name}"] = sums[name] if theirs == ours[name] else program.add(theirs)
+    return tuple(sums[name] for name in SUMS)
+
+
+class _Steps:
+    """Collects sizes as steps; products share prefixes, image size first, and constants come last."""
+
+    def __init__(self, symbols: Sequence[str]) -> None:
+        self._symbols = {name: index for index, name in enumerate(symbols)}
+        self._numbers: dict[Step, int] = {}
+        self._known: dict[Any, int] = {}
+        for index in self._symbols.values():
+            self._step("symbol", index, 0)
+
+    def add(self, size: Size | Peak) -> int:
+        """The step that computes a size."""
+        if isinstance(size, Peak):
+            return reduce(lambda a, b: self._step("max", a, b), map(self.add, size.sizes))
+        if not isinstance(size, Poly):
+            return self._step("const", int(size), 0)
+        if size not in self._known:
+            self._known[size] = self.total(self._product(names, factor) for names, factor in sorted(size.terms.items()))
+        return self._known[size]
+
+    def total(self, steps: Iterable[int]) -> int:
+        """The step that adds up others, without those that are 0."""
+        nothing = self._step("const", 0, 0)
+        kept = [step for step in steps if step != nothing]
+        return reduce(lambda a, b: self._step("add", a, b), kept) if kept else nothing
+
+    def _product(self, names: Sequence[str], factor: int) -> int:
+        factors = [self._step("symbol", self._symbols[name], 0) for name in names]
+        if factor != 1 or not factors:
+            factors.append(self._step("const", factor, 0))
+        return reduce(lambda a, b: self._step("mul", a, b), factors)
+
+    def finished(self) -> Program:
+        """The program."""
+        return Program(tuple(self._symbols), tuple(self._numbers))
+
+    def _step(self, operation: str, a: int, b: int) -> int:
+        return self._numbers.setdefault((operation, a, b), len(self._numbers))

@@ -1,0 +1,86 @@
+"""Peak memory of a chain of cells from what each of them needs; `oracle.counting.memory` finds that out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["PHASES", "CellMemory", "PeakMemory", "chain_peak"]
+
+Size = Any  # an int, or an array of them
+
+PHASES = ("forward", "backward", "optimizer")
+
+
+@dataclass(frozen=True, slots=True)
+class CellMemory:
+    """A cell's memory in bytes; the `_held` peaks are those with its input alive throughout the phase."""
+
+    weights: Size
+    states: Size
+    gradients: Size
+    forward: Size
+    forward_held: Size
+    backward: Size
+    backward_held: Size
+    optimizer: Size
+    retained: Size
+    input: Size
+    output: Size
+    output_retained: Any  # bools, or arrays of them
+    input_retained: Any
+
+
+@dataclass(frozen=True, slots=True)
+class PeakMemory:
+    """Peak memory in bytes, of the whole call and of each phase.
+
+    Attributes:
+        weights_bytes: parameters and buffers, and what autocast or an engine keeps in their place.
+        states_bytes: the optimiser's state; 0 in inference, as are the next two.
+        gradients_bytes: of all parameters.
+        saved_bytes: what the forward pass made, or was given, and keeps for the backward pass.
+        forward_bytes, backward_bytes, optimizer_bytes: peak of each phase. Weights and states are in all of them;
+            so is whatever of saved tensors and gradients is alive at the peak. In inference the last two are no
+            more than the weights.
+        peak_bytes: the largest of the three.
+    """
+
+    weights_bytes: Size
+    states_bytes: Size
+    gradients_bytes: Size
+    saved_bytes: Size
+    forward_bytes: Size
+    backward_bytes: Size
+    optimizer_bytes: Size
+    peak_bytes: Size
+
+
+def chain_peak(cells: Sequence[CellMemory], maximum: Callable[[Size, Size], Size] = max) -> PeakMemory:
+    """Peak memory of a chain of cells: what it would be, to the last byte, had the whole chain been traced.
+
+    Each boundary tensor is the output of one cell and the input of the next; it is kept for the backward pass if
+    either uses it there. The optimiser takes each of its steps on the tensors of all cells before the next one, so
+    that what it makes on the way adds up.
+    """
+    weights = sum(cell.weights for cell in cells)
+    states = sum(cell.states for cell in cells)
+    all_gradients = sum(cell.gradients for cell in cells)
+    forward: Size = 0
+    backward: Size = 0
+    optimizer: Size = 0
+    before: Size = 0  # kept by earlier cells, without the boundary into this one
+    for position, cell in enumerate(cells):
+        held = position > 0 and cells[position - 1].output_retained
+        forward = maximum(forward, before + (cell.forward_held if held else cell.forward))
+        later = sum(other.gradients for other in cells[position + 1 :])
+        backward = maximum(backward, before + later + (cell.backward_held if held else cell.backward))
+        # The boundary out of this cell is the next cell's own input: its curves count it.
+        before = before + cell.retained + (cell.input if held or cell.input_retained else 0)
+        optimizer = optimizer + cell.optimizer
+    kept = before + (cells[-1].output if cells and cells[-1].output_retained else 0)
+    resident = weights + states
+    phases = resident + forward, resident + backward, resident + all_gradients + optimizer
+    top = maximum(maximum(phases[0], phases[1]), phases[2])
+    return PeakMemory(weights, states, all_gradients, kept, *phases, top)

@@ -1,0 +1,283 @@
+"""Counts -> `Cost`: what kernels compute and move, put beside what devices can reach."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from itertools import repeat
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oracle._frozen import Frozen
+from oracle.closedform import network_form, shared_store
+from oracle.errors import UnknownOperatorError
+from oracle.query.cost import Cost, DeviceTime, KernelCost
+from oracle.query.models import LatencyModels, Trust
+from oracle.roofline import BOUNDS, Roofs, Timing, latency_s, time_at
+
+if TYPE_CHECKING:
+    from oracle.closedform import CalibratedDevice, Described, Launch
+    from oracle.closedform.network import NetworkForm
+    from oracle.memory import PeakMemory
+    from oracle.spec import NetSpec, Workload
+
+__all__ = ["Form", "cost_of", "score_net"]
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+class Form(Protocol):
+    """What was counted of a network, from closed forms or from a trace."""
+
+    @property
+    def sums(self) -> dict[str, int]:
+        """MACs, FLOPs, bytes, parameters, activations."""
+
+    @property
+    def numbers(self) -> Ints:
+        """(4, kernels) matrix FLOPs, vector FLOPs, bytes moved, bytes of weights."""
+
+    @property
+    def counts(self) -> Floats:
+        """(kernels,) how often each runs."""
+
+    @property
+    def main_dtype(self) -> str:
+        """The type of most multiply-adds, "" where there are none."""
+
+    @property
+    def memory(self) -> PeakMemory:
+        """Peak memory and what it is made of."""
+
+    @property
+    def peak_memory_bytes(self) -> int:
+        """The most bytes that are alive at once."""
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Operators without a formula, sorted."""
+
+    @property
+    def coverage(self) -> tuple[int, int, int]:
+        """How many operators are counted, known to compute nothing, and unknown."""
+
+    def roofs(self, places: tuple[CalibratedDevice, ...]) -> Roofs:
+        """What each kernel can reach, a row per device."""
+
+    def described(self) -> list[Described]:
+        """The kernels, each once."""
+
+    def launches(self) -> list[Launch]:
+        """Every kernel in order of execution."""
+
+
+def score_net(
+    net: NetSpec, workload: Workload, models: LatencyModels, convention: str | None = None, strict: bool = False
+) -> Cost:
+    """What a network costs, from closed forms.
+
+    Raises:
+        OracleError: as `cost_of`; a cell that cannot be traced, or numbers beyond 62 bits.
+    """
+    form = network_form(shared_store(), net, workload)
+    recounted = None if convention in (None, "oracle") else _recounted(form, str(convention))
+    return cost_of(form, net.name, workload, models, convention, strict, recounted)
+
+
+def cost_of(
+    form: Form,
+    name: str,
+    workload: Workload,
+    models: LatencyModels,
+    convention: str | None = None,
+    strict: bool = False,
+    recounted: tuple[int | None, ...] | None = None,
+) -> Cost:
+    """The cost of what was counted, on devices.
+
+    Args:
+        form: what was counted.
+        name: for people.
+        workload: what it was counted for.
+        models: what predicts on each device.
+        convention, strict: as in `oracle.score`.
+        recounted: MACs, FLOPs, parameters and activations as the convention counts them; None for our own.
+
+    Raises:
+        UnknownOperatorError: under `strict`, if any operator has no formula.
+        DeviceError: a device without a peak for a dtype.
+    """
+    unknown = form.unknown
+    if strict and unknown:
+        raise UnknownOperatorError(unknown)
+    sums, peak_bytes = form.sums, form.peak_memory_bytes
+    times: dict[str, DeviceTime] = {}
+    timing = None
+    if models.places:
+        timing = time_at(form.roofs(tuple(models.places.values())), *form.numbers)
+        times = _device_times(form, timing, models, workload.dtype, peak_bytes)
+    details = _Details(form, timing, tuple(models.places), models.call_s)
+    macs, flops, params, activations = recounted or (
+        sums["macs"],
+        sums["flops"],
+        sums["params"],
+        sums["activations"],
+    )
+    return Cost(
+        name=name,
+        workload=workload,
+        convention=convention or "oracle",
+        macs=macs,
+        flops=flops,
+        params=params,
+        activations=activations,
+        traffic_bytes=sums["traffic_bytes"],
+        peak_memory_bytes=peak_bytes,
+        times=Frozen(times),
+        unknown=unknown,
+        coverage=form.coverage,
+        executed_flops=sums["flops"],
+        _details=details,
+    )
+
+
+def _device_times(
+    form: Form, timing: Timing, models: LatencyModels, dtype: str, peak_bytes: int
+) -> dict[str, DeviceTime]:
+    seconds = timing.total_s @ form.counts
+    # Device by device, and in each by what bounds the kernel.
+    index = timing.bound + np.arange(0, len(BOUNDS) * len(seconds), len(BOUNDS))[:, None]
+    weights = (timing.total_s * form.counts).ravel()
+    by_bound = np.bincount(index.ravel(), weights, len(BOUNDS) * len(seconds)).reshape(-1, len(BOUNDS))
+    main = form.main_dtype or dtype
+    found: dict[str, DeviceTime] = {}
+    for (name, place), call_s, kernels_s, shares_s in zip(
+        models.places.items(), models.call_s, seconds.tolist(), by_bound.tolist(), strict=True
+    ):
+        parts_s = [*shares_s[:-1], shares_s[-1] + call_s]  # a call's is the launch's
+        total = sum(parts_s)
+        shares = {bound: part / total if total else 0.0 for bound, part in zip(BOUNDS, parts_s, strict=True)}
+        device = place.device
+        latency_ms = latency_s(kernels_s + call_s) * 1e3
+        trust = models.trust.get(name, _BOUND)
+        found[name] = DeviceTime(
+            device=name,
+            latency_ms=latency_ms,
+            bound=max(shares, key=shares.__getitem__),
+            bound_share=Frozen(shares),
+            ridge=device.ridge("matrix", main),
+            model=trust.model,
+            expected_error=trust.expected_error,
+            source=trust.source,
+            interval_ms=trust.interval and (latency_ms * trust.interval[0], latency_ms * trust.interval[1]),
+            fits=None if device.memory is None else peak_bytes <= device.memory.value,
+            call_ms=call_s * 1e3,
+        )
+    return found
+
+
+_BOUND = Trust("roofline", None, "lower bound: every peak reached, launches free")
+
+
+def _recounted(form: NetworkForm, convention: str) -> tuple[int | None, ...]:
+    """What another tool would count: from the sums that closed forms have, or else from a trace of each cell."""
+    sums = form.sums
+    if convention == "pycls":
+        return sums["pycls_macs"], None, sums["params"], sums["pycls_activations"]
+    if convention == "torch" and not form.workload.training:  # it counts what we count, but in a backward pass
+        return sums["macs"], 2 * sums["macs"], None, None
+    from oracle.closedform.symbolic import traced_cell
+    from oracle.counting.conventions import recount
+
+    total: list[int | None] = [0, 0, 0, 0]
+    for run in form.runs:
+        part = recount(traced_cell(run.visit, form.workload).table, convention)
+        for place, value in enumerate((part.macs, part.flops, part.params, part.activations)):
+            so_far = total[place]
+            total[place] = None if value is None or so_far is None else so_far + run.times * value
+    return tuple(total)
+
+
+class _Details:
+    """What only those ask for who look at kernels: made then, from the form."""
+
+    __slots__ = ("_call_s", "_form", "_names", "_timing")
+
+    def __init__(self, form: Form, timing: Timing | None, names: tuple[str, ...], call_s: list[float]) -> None:
+        self._form, self._timing, self._names, self._call_s = form, timing, names, call_s
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """Those that were asked."""
+        return self._names
+
+    @property
+    def memory(self) -> PeakMemory:
+        """Peak memory and what it is made of."""
+        return self._form.memory
+
+    def kernels(self, device: str | None) -> tuple[KernelCost, ...]:
+        """All kernels on a device, or without times, in order of execution."""
+        alike = [tuple(kernel) for kernel, _ in self.alike(device)]
+        # A kernel's module and cell are what differs from one run to the next.
+        parts = [(row[:_MODULE], row[_MODULE + 1 : _CELL], row[_CELL + 1 :]) for row in alike]
+        found = []
+        for place, cell, module in self._form.launches():
+            head, middle, tail = parts[place]
+            found.append(KernelCost._make((*head, module, *middle, cell, *tail)))
+        return tuple(found)
+
+    def alike(self, device: str | None) -> list[tuple[KernelCost, int]]:
+        """The kernels of each cell that differs from the others, with how often they run; modules are those within."""
+        form, timing = self._form, self._timing
+        kernels, numbers = form.described(), form.numbers.T.tolist()
+        times: Iterable[_Time] = repeat(_NO_TIME, len(kernels))
+        total_s = math.nan
+        if device is not None and timing is not None:
+            at = self._names.index(device)
+            total_s = float(timing.total_s[at] @ form.counts) + self._call_s[at]
+            columns = timing.total_s, timing.compute_s, timing.memory_s, timing.bound
+            times = zip(*(np.broadcast_to(c, timing.total_s.shape)[at].tolist() for c in columns), strict=True)
+        rows = zip(kernels, numbers, times, form.counts.tolist(), strict=True)
+        return [(_kernel_cost(kernel, own, time, total_s), int(count)) for kernel, own, time, count in rows]
+
+
+_MODULE, _CELL = (KernelCost._fields.index(name) for name in ("module", "cell"))
+_Time: TypeAlias = tuple[float, float, float, int]
+_NO_TIME: _Time = (math.nan, math.nan, math.nan, -1)
+
+
+def _kernel_cost(kernel: Described, numbers: Sequence[int], time: _Time, total_s: float) -> KernelCost:
+    """A kernel of the first cell.
+
+    Args:
+        kernel: what it is.
+        numbers: as a column of `NetworkForm.numbers`.
+        time: its seconds, those at each roof, and an index into `BOUNDS`.
+        total_s: of the whole network.
+    """
+    matrix, vector, traffic, weights = numbers
+    time_s, compute_s, memory_s, bound = time
+    flops, meta = matrix + vector, kernel.meta
+    return KernelCost(
+        meta.name,
+        meta.op_class,
+        meta.module,
+        meta.phase,
+        0,
+        meta.matrix_dtype if matrix else meta.vector_dtype,
+        kernel.macs,
+        flops,
+        traffic,
+        weights,
+        flops / traffic if traffic else 0.0,
+        time_s * 1e3,
+        compute_s * 1e3,
+        memory_s * 1e3,
+        BOUNDS[bound] if bound >= 0 else "",
+        time_s / total_s if total_s else 0.0,
+        kernel.shape,
+    )

@@ -1,0 +1,122 @@
+"""What a trace of any module says, in the form that closed forms have for a network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oracle.calibration import kernel_class
+from oracle.closedform import Described, Launch, main_dtype
+from oracle.closedform.calibrated import CalibratedDevice, roofs_at
+from oracle.closedform.template import KernelMeta
+from oracle.counting.conventions import recount
+from oracle.counting.fusion import main_row
+from oracle.errors import OracleError
+from oracle.memory import PeakMemory
+from oracle.query.cost import Cost
+from oracle.query.scoring import cost_of
+from oracle.roofline import KernelKinds, Roofs
+
+if TYPE_CHECKING:
+    from oracle.counting.networks import NetCount
+    from oracle.query.models import LatencyModels
+    from oracle.spec import Workload
+
+__all__ = ["TracedForm", "score_count"]
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TracedForm:
+    """Counts of a traced module; what each attribute is stands at `oracle.closedform.NetworkForm`."""
+
+    sums: dict[str, int]
+    numbers: Ints
+    counts: NDArray[np.float64]
+    memory: PeakMemory
+    unknown: tuple[str, ...]
+    coverage: tuple[int, int, int]
+    kernels: list[Described]
+    cells: list[int]
+
+    @property
+    def main_dtype(self) -> str:
+        """The type of most multiply-adds."""
+        return main_dtype([kernel.meta.matrix_dtype for kernel in self.kernels], self.numbers[0])
+
+    @property
+    def peak_memory_bytes(self) -> int:
+        """The most bytes that are alive at once."""
+        return int(self.memory.peak_bytes)
+
+    def roofs(self, places: tuple[CalibratedDevice, ...]) -> Roofs:
+        """What each kernel can reach, a row per device."""
+        metas = [kernel.meta for kernel in self.kernels]
+        kinds = KernelKinds(
+            tuple(meta.kernel_class for meta in metas),
+            tuple(meta.matrix_dtype for meta in metas),
+            tuple(meta.vector_dtype for meta in metas),
+        )
+        matrix, vector = (self.numbers[:2] != 0).tolist()
+        return Roofs.table([[roofs_at(place, kinds, matrix, vector)] for place in places])
+
+    def described(self) -> list[Described]:
+        """The kernels."""
+        return self.kernels
+
+    def launches(self) -> list[Launch]:
+        """Every kernel in order of execution."""
+        numbered = enumerate(zip(self.cells, self.kernels, strict=True))
+        return [(place, cell, kernel.meta.module) for place, (cell, kernel) in numbered]
+
+
+def score_count(
+    count: NetCount,
+    name: str,
+    workload: Workload,
+    models: LatencyModels,
+    convention: str | None = None,
+    strict: bool = False,
+) -> Cost:
+    """The cost of a counted module; arguments and errors as those of `cost_of`."""
+    recounted = None
+    if convention not in (None, "oracle"):
+        found = recount(count.table, str(convention))
+        recounted = found.macs, found.flops, found.params, found.activations
+    return cost_of(_form_of(count, workload), name, workload, models, convention, strict, recounted)
+
+
+def _form_of(count: NetCount, workload: Workload) -> TracedForm:
+    """Counts without the trace that they come from, which a result must not keep alive."""
+    kernels, numbers = [], []
+    for kernel in count.kernels:
+        table = count.table
+        meta = KernelMeta(
+            kernel.name,
+            kernel.op_class,
+            kernel_class(table, kernel.rows, workload.runtime),
+            kernel.module,
+            kernel.phase,
+            kernel.matrix_dtype,
+            kernel.vector_dtype,
+        )
+        kernels.append(Described(meta, kernel.macs, table.rows[main_row(table, kernel.rows)].shapes))
+        traffic = kernel.read_bytes + kernel.write_bytes
+        numbers.append((kernel.matrix_flops, kernel.vector_flops, traffic, kernel.weight_bytes))
+    try:
+        columns = np.array(numbers, dtype=np.int64).reshape(-1, 4).T
+    except OverflowError as error:
+        raise OracleError("a kernel's FLOPs or bytes exceed 64 bits: the network or the batch is too large") from error
+    sums = {
+        "macs": sum(kernel.macs for kernel in kernels),
+        "flops": sum(matrix + vector for matrix, vector, *_ in numbers),
+        "traffic_bytes": sum(own[2] for own in numbers),
+        "params": count.params,
+        "activations": count.activations,
+    }
+    ones, cells = np.ones(len(kernels)), [kernel.cell for kernel in count.kernels]
+    return TracedForm(sums, columns, ones, count.memory, count.unknown, count.coverage, kernels, cells)

@@ -1,0 +1,29 @@
+"""Text with one style, which draws itself on a terminal; nothing but itself until then."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+__all__ = ["Text"]
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Lines of text.
+
+    Attributes:
+        plain: the text.
+        style: how rich shows it on a terminal; empty for plain.
+    """
+
+    plain: str
+    style: str = ""
+
+    def __rich__(self) -> RenderableType:
+        from rich.text import Text as RichText
+
+        return RichText(self.plain, style=self.style)

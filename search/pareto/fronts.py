@@ -1,0 +1,205 @@
+"""Fronts of candidates, per device, with what devices agree on: as a value, as data, as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oracle._fronts import non_dominated
+from oracle.errors import OracleError
+
+from .agreement import Agreement, agreement, device_ranks, on_every_front
+from .objectives import LATENCY, Objective, objectives_of
+
+__all__ = ["Fronts", "Table", "fronts_of"]
+
+_DEFAULT = ("min latency_ms", "max macs")
+
+
+class Table(Protocol):
+    """Candidates: `search.sweep.Candidates`, or `search.study.table.Trials`."""
+
+    @property
+    def file(self) -> Path | str:
+        """Where they are from."""
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The devices that it has latencies for."""
+
+    def columns(self, names: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+        """Columns of numbers."""
+
+    def rows(self, positions: Iterable[int]) -> list[dict[str, Any]]:
+        """Every column of some candidates."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fronts:
+    """What is worth a look.
+
+    Attributes:
+        source: the file.
+        size: how many candidates it holds.
+        left_out: front -> how many of them have no number for one of its objectives, and can be on none.
+        devices: that are looked at.
+        objectives: as asked.
+        fronts: device ("" where no objective is about each device) -> positions, best in the first objective first.
+        common: positions on every front.
+        rows: position -> every column, of all candidates that are listed anywhere.
+        ranks: device -> rank of every candidate by latency.
+        agreements: of each pair of devices.
+    """
+
+    source: str
+    size: int
+    left_out: dict[str, int]
+    devices: tuple[str, ...]
+    objectives: tuple[Objective, ...]
+    fronts: dict[str, NDArray[np.int64]]
+    common: NDArray[np.int64]
+    rows: dict[int, dict[str, Any]]
+    ranks: dict[str, NDArray[np.int64]]
+    agreements: tuple[Agreement, ...]
+
+    def of(self, front: str) -> tuple[Objective, ...]:
+        """The objectives of one front."""
+        return tuple(objective.on(front) for objective in self.objectives)
+
+    def members(self, top: int | None = None) -> list[dict[str, Any]]:
+        """Every column of the candidates that are on some front, each once.
+
+        Args:
+            top: how many of each front, its best first; all if None.
+        """
+        return self._at(sorted({int(row) for front in self.fronts.values() for row in front[:top]}))
+
+    def to_rows(self, top: int | None = None) -> list[dict[str, Any]]:
+        """One row per front and candidate: where it is, its ranks, then its own columns; `top` as in `members`."""
+        return [row for front in self.fronts for row in self._listed(front, top)]
+
+    def to_dict(self, top: int | None = None) -> dict[str, Any]:
+        """Plain data for JSON; `top` as in `members`."""
+        return {
+            "source": self.source,
+            "candidates": self.size,
+            "objectives": [str(objective) for objective in self.objectives],
+            "fronts": [
+                {
+                    "device": front or None,
+                    "size": len(positions),
+                    "left_out": self.left_out[front],
+                    "candidates": self._listed(front, top),
+                }
+                for front, positions in self.fronts.items()
+            ],
+            "on_every_front": self._at(self.common[:top].tolist()),
+            "agreement": [self._agreement(pair) for pair in self.agreements],
+        }
+
+    def _listed(self, front: str, top: int | None) -> list[dict[str, Any]]:
+        common = set(self.common.tolist())
+        return [
+            {
+                "front": front or None,
+                "on_every_front": position in common,
+                **{f"rank@{device}": int(ranks[position]) for device, ranks in self.ranks.items()},
+                **self.rows[position],
+            }
+            for position in self.fronts[front][:top].tolist()
+        ]
+
+    def _agreement(self, pair: Agreement) -> dict[str, Any]:
+        flip = pair.largest
+        return {
+            "devices": list(pair.devices),
+            "kendall_tau": pair.kendall_tau,
+            "spearman_rho": pair.spearman_rho,
+            "pairs": pair.pairs,
+            "flips": pair.flips,
+            "largest_flip": flip
+            and {
+                "times_faster": dict(zip(pair.devices, flip.ratios, strict=True)),
+                "faster": dict(zip(pair.devices, self._at((flip.first, flip.second)), strict=True)),
+            },
+        }
+
+    def _at(self, positions: Iterable[int]) -> list[dict[str, Any]]:
+        return [self.rows[position] for position in positions]
+
+
+def fronts_of(candidates: Table, objectives: Sequence[str] = (), devices: Sequence[str] = ()) -> Fronts:
+    """The fronts, the candidates on all of them, and the agreement of devices.
+
+    Args:
+        candidates: `read_candidates("out")`, or anything with its columns and rows.
+        objectives: `min latency_ms@t4`, `max macs`, ...; `latency_ms` without a device stands for the latency on each
+            in turn: one front per device. Minimal latency and maximal MACs if there are none.
+        devices: to look at; all if there are none.
+
+    Raises:
+        OracleError: an unknown column or device, or no candidates.
+    """
+    places = _devices(candidates, devices)
+    wanted = objectives_of(objectives or _DEFAULT)
+    each = any(objective.column == LATENCY for objective in wanted)
+    if each and not places:
+        raise OracleError(f"{candidates.file}: no column {LATENCY}@DEVICE for objective {LATENCY!r}")
+    asked = {label: [objective.on(label) for objective in wanted] for label in (places if each else ("",))}
+    names = [objective.column for own in asked.values() for objective in own]
+    columns = candidates.columns([*names, *(f"{LATENCY}@{device}" for device in places)])
+    size = len(next(iter(columns.values())))
+    if not size:
+        raise OracleError(f"{candidates.file}: holds no candidates")
+    flags = {
+        label: non_dominated([columns[objective.column] for objective in own], [one.maximise for one in own])
+        for label, own in asked.items()
+    }
+    fronts = {
+        label: _sorted(np.flatnonzero(flag), columns[asked[label][0].column], wanted[0].maximise)
+        for label, flag in flags.items()
+    }
+    times = {device: columns[f"{LATENCY}@{device}"] for device in places}
+    agreements = agreement(times) if len(places) > 1 else ()
+    told = sorted({int(row) for front in fronts.values() for row in front} | _flipped(agreements))
+    return Fronts(
+        source=str(candidates.file),
+        size=size,
+        left_out={label: _without([columns[objective.column] for objective in own]) for label, own in asked.items()},
+        devices=places,
+        objectives=wanted,
+        fronts=fronts,
+        common=on_every_front(flags),
+        rows=dict(zip(told, candidates.rows(told), strict=True)),
+        ranks=device_ranks(times),
+        agreements=agreements,
+    )
+
+
+def _flipped(agreements: Iterable[Agreement]) -> set[int]:
+    """Positions of the candidates whose order differs most between two devices."""
+    flips = [pair.largest for pair in agreements if pair.largest]
+    return {row for flip in flips for row in (flip.first, flip.second)}
+
+
+def _devices(candidates: Table, only: Sequence[str]) -> tuple[str, ...]:
+    for device in only:
+        if device not in candidates.devices:
+            there = ", ".join(candidates.devices) or "none"
+            raise OracleError(f"device={device!r} is not in {candidates.file}; there are {there}")
+    return tuple(dict.fromkeys(only)) or candidates.devices
+
+
+def _without(columns: Sequence[NDArray[np.float64]]) -> int:
+    """How many candidates lack a number in some column."""
+    return int(np.any(np.isnan(columns), axis=0).sum())
+
+
+def _sorted(positions: NDArray[np.int64], column: NDArray[np.float64], maximise: bool) -> NDArray[np.int64]:
+    values = column[positions]
+    return positions[np.argsort(-values if maximise else values, kind="stable")]

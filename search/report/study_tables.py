@@ -1,0 +1,155 @@
+"""Studies as tables that fit wherever they are shown."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from oracle.report.captions import trust_caption, workload_caption
+from oracle.report.grid import Column
+from oracle.report.sheets import Sheet
+from oracle.report.texts import Text
+
+from .tables import number_column
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from oracle.devices import Device
+
+    from ..study import Progress, Record, Results
+    from ..study.results import Ranked
+
+__all__ = ["progress_view", "record_tables", "rerank_tables", "run_tables", "trial_tables"]
+
+
+def run_tables(results: Results) -> list[RenderableType]:
+    """What became of the trials, and the front."""
+    outcomes = Counter(record.outcome or record.state.name.lower() for record in results.trials)
+    broken = Counter(
+        results.plan.labels.get(name, name)
+        for record in results.trials
+        for name, value in record.constraints.items()
+        if value > 0
+    )
+    words = ", ".join(f"{count:,} {word}" for word, count in outcomes.most_common())
+    found: list[RenderableType] = [Text(f"{results.plan.name}: {words}", style="bold")]
+    if broken:
+        reasons = ", ".join(f"{name} {count:,}" for name, count in broken.most_common())
+        found.append(Text(f"Rejected before evaluation, by constraint: {reasons}"))
+    failures = Counter(_one_line(record.reason) for record in results.trials if record.outcome == "failed")
+    found += [Text(f"Failed {count:,} times: {reason}") for reason, count in failures.most_common(3)]
+    front = results.front()
+    if not front:
+        return [*found, Text("No feasible trial has been evaluated.")]
+    title = "Best feasible" if len(results.plan.objectives) == 1 else f"{len(front)} on the front"
+    return [*found, *record_tables(results, front[:20], title)]
+
+
+def record_tables(results: Results, records: Sequence[Record], title: str) -> list[RenderableType]:
+    """Trials with their objectives and their latency on every device."""
+    names = [objective.name for objective in results.plan.objectives]
+    shown = [f"latency_ms@{device.name}" for device in results.plan.devices]
+    shown = [name for name in (*shown, "macs", "params") if name not in names]
+    columns = (
+        _trials(records),
+        *_objectives(results, records),
+        *(number_column(name, [record.scores[name] for record in records]) for name in shown),
+        Column("Network", _networks(results, records)),
+    )
+    goals = ", ".join(map(str, results.plan.objectives))
+    return [
+        Sheet(columns, f"{title}: {goals}"),
+        Text(f"{workload_caption(results.plan.workload)}\n{trust_caption(results.plan.trust)}", style="dim"),
+    ]
+
+
+def trial_tables(results: Results, records: Sequence[Record]) -> list[RenderableType]:
+    """Every trial on a line."""
+    columns = (
+        _trials(records),
+        Column("Outcome", [record.outcome or record.state.name.lower() for record in records]),
+        Column("From", [_origin(record) for record in records]),
+        *_objectives(results, records),
+        Column("Broken", [_broken(results, record) for record in records]),
+        Column("Network", _networks(results, records)),
+    )
+    return [Sheet(columns)]
+
+
+def rerank_tables(results: Results, ranked: Sequence[Ranked], device: Device) -> list[RenderableType]:
+    """Evaluated networks by their latency on another device."""
+    records = [row.record for row in ranked]
+    there = f"latency_ms@{device.name}"
+    columns = (
+        _trials(records),
+        number_column(there, [row.latency_ms for row in ranked]),
+        *_objectives(results, records, besides=there),
+        Column("Front there", ["yes" if row.on_front else "" for row in ranked]),
+        Column("Network", _networks(results, records)),
+    )
+    title = f"{results.plan.name} on {device.name}, the fastest first; nothing was evaluated again"
+    caption = f"{workload_caption(results.plan.workload)}\n{trust_caption(results.trust_on(device))}"
+    return [Sheet(columns, title), Text(caption, style="dim")]
+
+
+def progress_view(progress: Progress) -> RenderableType:
+    """A run at this moment."""
+    broken = sorted(progress.rejected.items(), key=lambda item: -item[1])[:5]
+    others = {word: count for word, count in progress.outcomes.items() if word != "rejected"}
+    lines = [
+        *([("probing", "the space: {:,} of {:,}".format(*progress.probed))] if progress.probed else []),
+        ("evaluated", progress.evaluations),
+        ("rejected", f"{progress.outcomes.get('rejected', 0):,}  {', '.join(f'{n} {c:,}' for n, c in broken)}"),
+        ("outcomes", ", ".join(f"{word} {count:,}" for word, count in sorted(others.items()))),
+        ("best feasible", ", ".join(f"{name} {value:.6g}" for name, value in progress.best.items()) or "none yet"),
+        ("front", f"{progress.front:,}"),
+        ("seconds", ", ".join(f"{part} {seconds:.1f}" for part, seconds in progress.seconds.items())),
+    ]
+    from rich.console import Group
+
+    return Group(Text(progress.study, style="bold"), *(Text(f"  {label:<14}{value}") for label, value in lines))
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 200 else line[:197] + "..."
+
+
+def _trials(records: Sequence[Record]) -> Column:
+    return Column("Trial", [str(record.number) for record in records], number=True)
+
+
+def _objectives(results: Results, records: Sequence[Record], besides: str = "") -> list[Column]:
+    """A column for each objective but one that has its own."""
+    return [
+        number_column(objective.name, [record.value(i) for record in records])
+        for i, objective in enumerate(results.plan.objectives)
+        if objective.name != besides
+    ]
+
+
+def _networks(results: Results, records: Sequence[Record]) -> list[str]:
+    """What tells the networks of a study apart: the values of the keys that its space varies."""
+    from ..study.params import Parameters  # brings optuna's distributions
+
+    keys = Parameters.of(results.plan.space).varying
+    return [
+        ", ".join(f"{key.rpartition('.')[2]} {_value(r.config[key])}" for key in keys if key in r.config)
+        for r in records
+    ]
+
+
+def _value(value: object) -> str:
+    return f"[{' '.join(map(str, value))}]" if isinstance(value, (list, tuple)) else str(value)
+
+
+def _origin(record: Record) -> str:
+    return f"trial {record.reused_from}" if record.reused_from is not None else record.origin
+
+
+def _broken(results: Results, record: Record) -> str:
+    labels = results.plan.labels
+    found = [f"{labels.get(name, name)} {value:+.1%}" for name, value in record.constraints.items() if value > 0]
+    return ", ".join(found) or record.reason

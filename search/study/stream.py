@@ -1,0 +1,28 @@
+"""A space's stream of networks, chunk by chunk, to be judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from ..space import Space
+from ..space.space import Chunk
+
+__all__ = ["chunks", "is_small"]
+
+_SMALL = 200_000  # a space up to this size is judged as a whole and shuffled
+
+
+def chunks(space: Space, seed: int, *, in_order: bool) -> Iterator[Chunk]:
+    """The chunks to judge: of the enumeration, of a small space as a whole, or of a stream of draws."""
+    if not in_order and is_small(space):
+        space = replace(space, chunk_size=space.length)
+    elif not in_order and space.enumerated:
+        space = replace(space, num_samples=space.length - 1)  # one less than all, and it is drawn
+    space = replace(space, seed=seed)
+    return (space.chunk(index) for index in range(space.chunks))
+
+
+def is_small(space: Space) -> bool:
+    """Whether a space is judged as a whole, and not by drawing from it."""
+    return space.enumerated and space.length <= _SMALL

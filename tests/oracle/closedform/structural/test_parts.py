@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+from oracle.closedform.structural.making import make_parts, traced_workloads
+from oracle.closedform.structural.parts import Parts, archive_of, load_parts, made_of, member_of, plain_parts
+from oracle.families.nasbench201 import CELL
+from oracle.spec import Workload
+
+
+def text_of(parts: Parts) -> str:
+    return json.dumps(plain_parts(parts))
+
+
+def test_the_shipped_parts_are_those_that_traces_make_now() -> None:
+    for workload in (Workload(), Workload(dtype="float16", mode="training", layout="nhwc")):
+        shipped = load_parts(CELL, member_of(workload))
+        made = make_parts(CELL, workload)
+
+        assert shipped.keys() == made.keys()
+        assert text_of(shipped) == text_of(made)
+
+
+def test_the_half_precisions_differ_by_name_only() -> None:
+    workload = Workload(dtype="bfloat16")
+    loaded = load_parts(CELL, member_of(workload))
+
+    assert text_of(loaded) == text_of(make_parts(CELL, workload))
+
+
+def test_there_is_a_member_for_all_that_traces_tell_apart() -> None:
+    with zipfile.ZipFile(archive_of(CELL)) as file:
+        assert file.namelist() == [member_of(workload) for workload in traced_workloads()]
+    assert member_of(Workload(dtype="tf32", batch_size=8)) == member_of(Workload())
+    assert member_of(Workload(dtype="int8", runtime="engine")) == member_of(Workload())
+    assert "torch" in made_of(CELL)
+
+
+def test_what_is_damaged_is_not_there(tmp_path: Path) -> None:
+    archive, member = tmp_path / "parts.zip", member_of(Workload())
+    assert load_parts(CELL, member, archive) == {}
+    assert made_of(CELL, archive) == {}
+    whole = archive_of(CELL).read_bytes()
+    for position, bad in enumerate((whole[:200], b"x" * 50, whole[:90] + b"\0\0\0\0" + whole[94:])):
+        damaged = tmp_path / f"{position}.zip"
+        damaged.write_bytes(bad)
+        assert load_parts(CELL, member, damaged) == {}
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr(member, '{"sizes": [], "parts": [{"key": [1]}]}')
+    assert load_parts(CELL, member, archive) == {}
+
+
+def test_parts_load_and_compose_without_torch() -> None:
+    code = """
+import sys
+from oracle.closedform.structural.desk import DeskKey, desk_of
+from oracle.closedform.template import Format
+from oracle.families.graphs import structure_of
+from oracle.spec import Workload
+desk = desk_of(DeskKey("nasbench201_cell", Workload(), (), Format.image("float32", 4, "nchw"), None))
+(cell,), _ = desk.cells(["|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|none~0|none~1|skip_connect~2|"])
+print(cell is not None, "torch" in sys.modules, "sympy" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == ["True", "False", "False"]

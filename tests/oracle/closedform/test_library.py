@@ -1,0 +1,111 @@
+"""The templates that ship: made of today's sources, and each equal to a fresh trace."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+
+from oracle.cells import cell_kinds, cell_role
+from oracle.closedform.inputs import workload_key
+from oracle.closedform.library import BATCH_OF_ONE, Library, canonical_key, library, library_directory, role_of
+from oracle.closedform.making import answer, differences, sizes, traced
+from oracle.closedform.store import fingerprint, torch_version
+from oracle.errors import OracleError
+from oracle.families.graphs import structure_of
+from oracle.spec import Workload
+
+_KINDS = library().kinds()
+
+
+def test_every_kind_of_cell_ships() -> None:
+    ours = {kind for kind in cell_kinds() if not kind.startswith("test_") and structure_of(kind) is None}
+    assert set(_KINDS) == ours | {"cross_entropy"}
+
+
+@pytest.mark.parametrize("kind", _KINDS)
+def test_the_files_were_made_of_these_sources(kind: str) -> None:
+    """Otherwise: python -m oracle.closedform.making."""
+    header = library().header(kind)
+    assert (header["torch"], header["sources"]) == (torch_version(), fingerprint())
+    assert kind == "cross_entropy" or role_of(kind) == cell_role(kind)
+
+
+@pytest.mark.parametrize("kind", _KINDS)
+def test_shipped_templates_say_what_a_fresh_trace_says(kind: str) -> None:
+    """At sizes that nobody made them for: some keys of every kind; `python -m oracle.closedform.making --check`, all."""
+    assert list(differences(kind, random.Random(kind), 24)) == []
+
+
+@pytest.mark.parametrize("kind", _KINDS)
+def test_sizes_are_found_that_templates_hold_for(kind: str) -> None:
+    draw, keys = random.Random(kind), sorted(library().keys(kind), key=repr)
+    found = [sizes(template, draw) for key in draw.sample(keys, 12) for template in library().find(key)]
+    assert sum(values is not None for values in found) > len(found) // 3
+
+
+@pytest.mark.parametrize(
+    ("asked", "stored"), [("tf32", "float32"), ("bfloat16", "float16"), ("float8", "int8"), ("float16", "float16")]
+)
+def test_types_of_one_size_share_templates(asked: str, stored: str) -> None:
+    runtime = "engine" if stored == "int8" else "compiled"
+    for key in sorted(library().keys("res_bottleneck_block"), key=repr)[::97]:
+        words = dict(key.workload)
+        if (words["dtype"], words["runtime"]) != (stored, runtime):
+            continue
+        workload = Workload(batch_size=2, **{**words, "dtype": asked})
+        own = {"dtype": asked} if key.input.dtype == stored else {}
+        mine = key._replace(
+            workload=workload_key(workload),
+            input=key.input._replace(**own) if asked == "bfloat16" else key.input,
+            gradient=key.gradient and (key.gradient._replace(**own) if asked == "bfloat16" else key.gradient),
+        )
+        assert canonical_key(mine)[0] == key
+        for template in library().find(mine):
+            values = sizes(template, random.Random(3))
+            if values is not None:
+                assert answer(template, values) == traced(mine, values)
+
+
+def test_a_batch_of_one_has_the_same_closed_form_or_its_own() -> None:
+    found = 0
+    for kind in ("vanilla_block", "vit_tokenizer"):
+        for key in sorted(library().keys(kind), key=repr)[::11]:
+            one = key._replace(pinned=tuple(sorted({*key.pinned, BATCH_OF_ONE})))
+            for template in library().find(one):
+                values = sizes(template, random.Random(5))
+                if values is not None:
+                    values["d0"] = 1
+                    assert answer(template, values) == traced(one, values)
+                    found += 1
+    assert found > 10
+
+
+@pytest.mark.parametrize("damage", ["cut", "byte", "header", "empty", "absent"])
+def test_a_damaged_file_is_as_good_as_none(damage: str, tmp_path: Path) -> None:
+    file = tmp_path / "head.templates"
+    shutil.copy(library_directory() / "head.templates", file)
+    key = library().keys("head")[0]
+    assert Library(tmp_path).find(key)
+    raw = bytearray(file.read_bytes())
+    if damage == "cut":
+        raw = raw[: len(raw) // 2]
+    elif damage == "byte":
+        start = raw.index(b"\n") + 1
+        raw[start:] = bytes(255 - byte for byte in raw[start:])
+    elif damage == "header":
+        raw[12] ^= 1
+    elif damage == "empty":
+        raw.clear()
+    file.write_bytes(raw)
+    if damage == "absent":
+        file.unlink()
+    others = [found for key in library().keys("head") if (found := Library(tmp_path).find(key))]
+    assert not others if damage != "cut" else len(others) < len(library().keys("head"))
+
+
+def test_a_kind_that_does_not_ship_is_asked_of_torch() -> None:
+    with pytest.raises(OracleError, match="cell kind='no_such_kind'"):
+        role_of("no_such_kind")

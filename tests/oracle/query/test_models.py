@@ -1,0 +1,156 @@
+"""Latency by what was fitted to measurements."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import oracle
+from oracle.calibration import Calibration, load_calibration, save_calibration
+from oracle.cli._flags import _SELECTION, add_model
+from oracle.errors import DeviceError, WorkloadError
+from oracle.query.models import MODELS, calibration_for
+from oracle.roofline import Efficiency
+from oracle.spec import Workload
+
+HALF = Calibration(
+    device="t4",
+    runtime="eager",
+    mode="inference",
+    dtype="float32",
+    layout="nchw",
+    efficiency=Efficiency(
+        compute=dict.fromkeys(("conv", "matmul"), 0.5), memory=dict.fromkeys(("conv", "matmul"), 0.5), call_s=1e-3
+    ),
+    measurements=12,
+    error=0.05,
+    protocol="leave-family-out",
+    interval=(0.9, 1.2),
+)
+
+
+@pytest.mark.parametrize("runtime", ["eager", "compiled"])
+@pytest.mark.parametrize("name", ["R-56", "NB201-ResNet", "FBNet-C"])
+def test_no_calibrated_latency_beats_the_roofline(name: str, runtime: str) -> None:
+    devices = ["rtx-4090", "rtx-3090", "rtx-5090"]
+    bound = oracle.score(name, devices, dtype="float16", runtime=runtime)
+    found = oracle.score(name, devices, dtype="float16", runtime=runtime, model="calibrated")
+    assert found.macs == bound.macs
+    assert found.traffic_bytes == bound.traffic_bytes
+    for device in devices:
+        assert found.latency_ms[device] >= bound.latency_ms[device]
+        for kernel, least in zip(found.kernels(device), bound.kernels(device), strict=True):
+            assert kernel.time_ms >= least.time_ms
+            assert kernel.op_class == least.op_class
+
+
+def test_a_calibrated_device_a_prior_and_the_textbook_say_what_they_are() -> None:
+    words = {"batch_size": 8, "dtype": "float16"}
+    cost = oracle.score("R-56", ["rtx-4090", "rtx-5090"], model="calibrated", **words)  # type: ignore[arg-type]
+    own, kin = cost.times["rtx-4090"], cost.times["rtx-5090"]
+    assert (own.model, kin.model) == ("calibrated", "prior")
+    assert own.expected_error is not None
+    assert 0 < own.expected_error < 0.2
+    assert "803 measurements, leave-family-out" in own.source
+    assert kin.source.startswith("prior of consumer-gpu: mean of rtx-3090, rtx-4090")
+    for time in (own, kin):
+        assert time.interval_ms is not None
+        assert time.interval_ms[0] < time.latency_ms < time.interval_ms[1]
+        assert sum(time.bound_share.values()) == pytest.approx(1)
+        assert time.bound == "launch"
+        kernels = sum(kernel.time_ms for kernel in cost.kernels(time.device))
+        assert kernels + time.call_ms == pytest.approx(time.latency_ms)
+    plain = oracle.score("R-56", ["rtx-4090"], **words).times["rtx-4090"]  # type: ignore[arg-type]
+    assert (plain.model, plain.expected_error, plain.interval_ms, plain.call_ms) == ("roofline", None, None, 0)
+
+
+def test_what_was_fitted_to_another_dtype_promises_no_error() -> None:
+    time = oracle.score("R-56", ["t4"], dtype="float16", model="calibrated").times["t4"]
+    assert (time.model, time.expected_error, time.interval_ms) == ("calibrated", None, None)
+    assert time.source.endswith("fitted to float32, nchw")
+    time = oracle.score("R-56", ["jetson-agx-orin"], dtype="float16", model="calibrated").times["jetson-agx-orin"]
+    assert (time.model, time.expected_error) == ("prior", None)
+    assert time.source.endswith("for want of one of embedded-gpu")
+
+
+def test_a_calibration_of_ones_own() -> None:
+    """Every kernel of a network of convolutions alone takes twice its roofline, and a call one millisecond more."""
+    conv, x = nn.Conv2d(3, 8, 3, bias=False), torch.empty(2, 3, 16, 16)
+    bound = oracle.profile(conv, x, devices=["t4"]).latency_ms["t4"]
+    time = oracle.profile(conv, x, devices=["t4"], model="calibrated", calibrations=[HALF]).times["t4"]
+    assert time.latency_ms == pytest.approx(2 * bound + 1)
+    assert time.interval_ms == pytest.approx((0.9 * time.latency_ms, 1.2 * time.latency_ms))
+    assert (time.expected_error, time.call_ms) == (0.05, 1)
+
+
+def test_a_calibration_as_a_file_and_in_a_ranking(tmp_path: Path) -> None:
+    save_calibration(HALF, tmp_path / "my.yaml")
+    found = oracle.rank(["R-56", "R-110"], ["t4"], model="calibrated", calibrations=[tmp_path / "my.yaml"])
+    assert {cost.times["t4"].expected_error for cost in found.costs} == {0.05}
+    plain = oracle.score("R-56", ["t4"], model="calibrated", calibrations=[load_calibration(tmp_path / "my.yaml")])
+    assert plain.latency_ms["t4"] == found.costs[0].latency_ms["t4"]
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ({"model": "magic"}, "model='magic': expected one of roofline, calibrated"),
+        ({"model": "calibrated", "runtime": "engine"}, "no calibration of device='t4' and no prior of its kind"),
+        (
+            {"model": "calibrated", "runtime": "engine"},
+            (
+                "datacenter-gpu, in any dtype; there are t4 (eager, inference, float32, nchw), datacenter-gpu (eager, "
+                "inference, float32, nchw); `oracle calibrate` makes one of measurements"
+            ),
+        ),
+        ({"model": "roofline", "calibrations": [HALF]}, "uses no calibration"),
+        ({"model": "calibrated", "calibrations": [replace(HALF, device="p4")]}, "device='p4': the devices are t4"),
+        ({"model": "calibrated", "calibrations": [HALF], "mode": "training"}, "is of eager inference"),
+    ],
+)
+def test_no_model_steps_in_for_another(words: dict[str, object], complaint: str) -> None:
+    with pytest.raises(WorkloadError) as caught:
+        oracle.score("R-56", ["t4"], **words)  # type: ignore[arg-type]
+    assert complaint in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("device", "words", "there"),
+    [
+        ("edge-tpu", {"runtime": "engine"}, ""),  # nobody measured an accelerator
+        (
+            "rtx-4090",
+            {"runtime": "compiled", "mode": "training", "dtype": "float16"},
+            (
+                "there are rtx-4090 (compiled, inference, float16, nchw), consumer-gpu (compiled, inference, float16, nchw), "
+                "consumer-gpu (eager, training, float16, nchw); "
+            ),
+        ),
+    ],
+)
+def test_only_the_nearest_calibrations_are_listed(device: str, words: dict[str, str], there: str) -> None:
+    workload, place = Workload(**words), oracle.load_device(device)
+    with pytest.raises(WorkloadError) as caught:
+        calibration_for(place, workload)
+    assert str(caught.value) == (
+        f"runtime={workload.runtime!r}, mode={workload.mode!r}: no calibration of device={device!r} and no prior of its "
+        f"kind, {place.kind}, in any dtype; {there}`oracle calibrate` makes one of measurements"
+    )
+
+
+def test_a_file_that_is_no_calibration(tmp_path: Path) -> None:
+    with pytest.raises(DeviceError, match="cannot be read"):
+        oracle.score("R-56", ["t4"], model="calibrated", calibrations=[tmp_path / "none.yaml"])
+
+
+def test_the_words_of_the_command_line_are_those_of_python() -> None:
+    import argparse
+
+    parser = argparse.ArgumentParser()
+    add_model(parser)
+    assert next(action.choices for action in parser._actions if action.dest == "model") == MODELS
+    assert set(_SELECTION) < set(Workload.__dataclass_fields__)
