@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 __all__ = [
     "ITEMSIZE",
+    "MATRIX_CLASSES",
     "OP_CLASSES",
     "FunctionCall",
     "ModuleCall",
@@ -47,6 +48,9 @@ OP_CLASSES = (
     "embedding",
     "other",
 )
+
+MATRIX_CLASSES = frozenset({"conv", "grouped", "linear", "matmul", "attention"})
+"""Classes whose multiply-adds run on the matrix unit where a device has one; depthwise convolutions never do."""
 
 _DTYPES_BY_SIZE = {
     1: "bool uint8 int8 float8_e4m3fn float8_e5m2 float8_e4m3fnuz float8_e5m2fnuz float8_e8m0fnu float4_e2m1fn_x2"

@@ -40,6 +40,7 @@ __all__ = [
 
 Array = NDArray[Any]
 
+_HALF = 2.0**-51
 _ROUNDING = 6.0  # 1.5 * 2^52 quanta of 2^-50 s: what is added to it is rounded to whole ones
 
 BOUNDS = ("compute", "memory", "launch")
@@ -265,16 +266,17 @@ def latency_s(seconds: float) -> float:
 
 
 def whole_quanta(seconds: Array) -> Array:
-    """Seconds per kernel to the nearest multiple of 2^-50 s, a femtosecond; an array is changed in place.
+    """Seconds per kernel up to the next multiple of 2^-50 s, a femtosecond; an array is changed in place.
 
     Sums of multiples are exact up to 8 s, and so the same in whatever order kernels are added up: alone, in a
-    population, run by run.
+    population, run by run. Up, as no kernel is faster than its roofs.
     """
     if isinstance(seconds, np.ndarray) and seconds.ndim:
+        seconds += _HALF
         seconds += _ROUNDING
         seconds -= _ROUNDING
         return seconds
-    return np.asarray((seconds + _ROUNDING) - _ROUNDING)
+    return np.asarray((seconds + _HALF + _ROUNDING) - _ROUNDING)
 
 
 def steady(seconds: Any) -> Any:

@@ -27,6 +27,7 @@ from oracle.closedform.codec import Steps, StepTable, Words, key_from, key_to, p
 from oracle.closedform.template import Format, Template, TemplateKey
 from oracle.errors import OracleError
 from oracle.families.graphs import structure_of
+from oracle.optable import MATRIX_CLASSES
 
 __all__ = [
     "BATCH_OF_ONE",
@@ -72,7 +73,8 @@ class Renaming(NamedTuple):
 
         kernels = tuple(
             kernel._replace(
-                matrix_dtype=renamed(kernel.matrix_dtype, matrix=True), vector_dtype=renamed(kernel.vector_dtype)
+                matrix_dtype=renamed(kernel.matrix_dtype, matrix=kernel.op_class in MATRIX_CLASSES),
+                vector_dtype=renamed(kernel.vector_dtype),
             )
             for kernel in template.kernels
         )

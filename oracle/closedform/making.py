@@ -1,29 +1,22 @@
-"""Make the templates that ship.
-
-    python -m oracle.closedform.making [--jobs 2] [--directory DIR]
+"""Make the templates that ship; `tests/benchmarks/make_templates.py` runs it.
 
 Small networks of every family, chosen so that every structure of every cell occurs, are costed under every workload
 whose templates are stored (see `oracle.closedform.library`); the templates that this takes are written, one file per
-kind of cell. Each is checked on the way against a trace of the cell with plain integers, with a batch of 1 as well.
-Takes some minutes.
+kind of cell. Each is checked on the way against a trace of the cell with plain integers and a batch of 1.
 """
 
 from __future__ import annotations
 
-import argparse
 import random
-import sys
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from oracle.cells import cell_arguments, cell_role
 from oracle.closedform.inputs import workload_key
-from oracle.closedform.library import BATCH_OF_ONE, canonical_key, library, library_directory, stamp, write_file
+from oracle.closedform.library import BATCH_OF_ONE, canonical_key, library, write_file
 from oracle.closedform.network import network_form
 from oracle.closedform.store import TemplateStore, fingerprint, torch_version
 from oracle.closedform.symbolic import Recording, concrete_template, counted_template, record
@@ -33,7 +26,7 @@ from oracle.errors import OracleError
 from oracle.families import to_spec
 from oracle.spec import LOSS, NetSpec, Workload
 
-__all__ = ["answer", "differences", "main", "networks", "sizes", "traced", "workloads"]
+__all__ = ["answer", "differences", "made", "made_of", "networks", "sizes", "traced", "workloads", "write"]
 
 _BATCH = 2  # the smallest that is no constant to torch
 _ACTIVATIONS = (("relu", True), ("relu", False), ("silu", True), ("silu", False), ("gelu", False))
@@ -286,7 +279,7 @@ def answer(template: Template, values: Mapping[str, int]) -> tuple[Any, ...] | N
     return numbers, template.kernels, structure, flags, ends, template.unknown, template.coverage
 
 
-def _made(name: str) -> dict[TemplateKey, tuple[list[Template], bool]]:
+def made(name: str) -> dict[TemplateKey, tuple[list[Template], bool]]:
     """The templates of some networks: canonical key -> templates, and whether they answer for a batch of 1."""
     nets, found = networks()[name], dict[TemplateKey, tuple[list[Template], bool]]()
     before = None
@@ -314,7 +307,6 @@ def _made(name: str) -> dict[TemplateKey, tuple[list[Template], bool]]:
                 single = [own for asked in several if (own := _pinned(maker, pinned, asked))]
                 if single:
                     found[canonical_key(pinned)[0]] = single, False
-    print(f"{name}: {len(found)} keys, {time.process_time():.0f} s", file=sys.stderr, flush=True)  # noqa: T201 - progress
     # Copies, for what templates have worked out is functions, which do not travel between processes.
     return {key: ([replace(template) for template in several], covers) for key, (several, covers) in found.items()}
 
@@ -402,52 +394,25 @@ def check(kind: str) -> list[str]:
     return list(differences(kind, random.Random(kind)))
 
 
-# -- the command --------------------------------------------------------------------------------------------------
+def write(entries: Mapping[TemplateKey, tuple[list[Template], bool]], directory: Path) -> Iterator[Path]:
+    """Replace all files of a directory, and name each that was written.
 
-
-def main(argv: Iterable[str] | None = None) -> int:
-    """Make all templates and write them, or check those that ship; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m oracle.closedform.making", description=__doc__)
-    parser.add_argument("--jobs", type=int, default=2, help="processes")
-    parser.add_argument("--directory", type=Path, default=library_directory(), help="where to write the files")
-    parser.add_argument(
-        "--check",
-        action="store_true",
-        help="make nothing: hold what ships against fresh traces, and note where all agree that it is of these sources",
-    )
-    arguments = parser.parse_args(None if argv is None else list(argv))
-    with get_context("spawn").Pool(arguments.jobs, maxtasksperchild=1) as pool:
-        if arguments.check:
-            found = [line for lines in pool.imap_unordered(check, library().kinds(), chunksize=1) for line in lines]
-            print(*found, f"{len(found)} differences", sep="\n")  # noqa: T201 - a script
-            if not found:
-                stamp(arguments.directory, _made_of())
-            return 1 if found else 0
-        entries: dict[TemplateKey, tuple[list[Template], bool]] = {}
-        for made in pool.imap_unordered(_made, networks(), chunksize=1):
-            for key, several in made.items():
-                entries.setdefault(key, several)
-    _write(entries, arguments.directory)
-    return 0
-
-
-def _made_of() -> dict[str, str]:
-    return {"torch": torch_version(), "sources": fingerprint()}
-
-
-def _write(entries: Mapping[TemplateKey, tuple[list[Template], bool]], directory: Path) -> None:
-    """Replace all files."""
+    Args:
+        entries: canonical key -> templates, and whether they answer for a batch of 1.
+        directory: of the files.
+    """
     kinds: dict[str, dict[TemplateKey, tuple[list[Template], bool]]] = {}
-    for key, made in entries.items():
-        kinds.setdefault(key.kind, {})[key] = made
+    for key, several in entries.items():
+        kinds.setdefault(key.kind, {})[key] = several
     directory.mkdir(parents=True, exist_ok=True)
     for old in directory.glob("*.templates"):
         old.unlink()
     for kind, own in sorted(kinds.items()):
         file = directory / f"{kind}.templates"
-        write_file(file, {**_made_of(), "role": "loss" if kind == LOSS.kind else cell_role(kind)}, own)
-        print(f"{file.name}: {len(own)} keys, {file.stat().st_size:,} bytes")  # noqa: T201 - a script
+        write_file(file, {**made_of(), "role": "loss" if kind == LOSS.kind else cell_role(kind)}, own)
+        yield file
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def made_of() -> dict[str, str]:
+    """What decides the content of templates made here and now."""
+    return {"torch": torch_version(), "sources": fingerprint()}

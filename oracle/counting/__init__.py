@@ -8,15 +8,12 @@ from oracle.counting.flops import Work, work_of
 from oracle.counting.fusion import Kernel, has_bias, kernels_of
 from oracle.counting.memory import Lifetimes, lifetimes_of
 from oracle.counting.traffic import itemsize, moved_elements
-from oracle.optable import OpTable, Row, Shape, Use, prod
+from oracle.optable import MATRIX_CLASSES, OpTable, Row, Shape, Use, prod
 from oracle.spec import Workload
 
 __all__ = ["MATRIX_CLASSES", "KernelCount", "TableCount", "count", "kernel_count"]
 
 Dim = Any  # an int, or a sympy expression
-
-MATRIX_CLASSES = frozenset({"conv", "grouped", "linear", "matmul", "attention"})
-"""Classes whose multiply-adds run on the matrix unit where a device has one; depthwise convolutions never do."""
 
 _PRODUCTS = frozenset({"conv", "depthwise", "grouped", "linear", "matmul"})
 
@@ -155,8 +152,10 @@ def _bytes(uses: list[tuple[Row, Use]], workload: Workload, writing: bool) -> Di
 def _matrix_dtype(row: Row, workload: Workload) -> str:
     """The type of the operands, in the words of device files."""
     dtype = row.reads[0].dtype if row.reads else row.dtype
-    if workload.is_quantised or (workload.dtype == "tf32" and dtype == "float32"):
+    if workload.is_quantised:
         return workload.dtype
+    if workload.dtype == "tf32" and dtype == "float32" and row.op_class in MATRIX_CLASSES:
+        return "tf32"
     if dtype.startswith("float8"):
         return "float8"
     if dtype in ("int8", "uint8"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -104,24 +104,37 @@ class Kept(NamedTuple):
 
     Attributes:
         memory: of the network.
-        by_device: kernels by device; under None those without times.
+        by_device: by device, the kernels that differ, each with how often it runs; under None those without times.
+        launches: every kernel where it runs, see `oracle.closedform.Launch`.
     """
 
     memory: PeakMemory
-    by_device: Mapping[str | None, tuple[KernelCost, ...]]
+    by_device: Mapping[str | None, list[tuple[KernelCost, int]]]
+    launches: list[tuple[int, int, str]]
 
     @property
     def devices(self) -> tuple[str, ...]:
         """Those that were scored."""
         return tuple(name for name in self.by_device if name is not None)
 
-    def kernels(self, device: str | None) -> tuple[KernelCost, ...]:
-        """All kernels on a device, or without times."""
+    def alike(self, device: str | None) -> list[tuple[KernelCost, int]]:
+        """The kernels that differ on a device, each with how often it runs."""
         return self.by_device[device]
 
-    def alike(self, device: str | None) -> list[tuple[KernelCost, int]]:
-        """The same, each with how often it runs."""
-        return [(kernel, 1) for kernel in self.by_device[device]]
+
+_MODULE, _CELL = (KernelCost._fields.index(name) for name in ("module", "cell"))
+
+
+def _in_place(
+    kernels: Iterable[tuple[KernelCost, int]], launches: Iterable[tuple[int, int, str]]
+) -> tuple[KernelCost, ...]:
+    """Every kernel where it runs: its module and cell are what differs from one run to the next."""
+    parts = [(row[:_MODULE], row[_MODULE + 1 : _CELL], row[_CELL + 1 :]) for row, _ in kernels]
+    found = []
+    for place, cell, module in launches:
+        head, middle, tail = parts[place]
+        found.append(KernelCost._make((*head, module, *middle, cell, *tail)))
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,8 +208,7 @@ class Cost(Shown):
             DeviceError: a device that the score was not asked about.
         """
         self._check(device)
-        found: tuple[KernelCost, ...] = self._details.kernels(device)
-        return found
+        return _in_place(self._details.alike(device), self._details.launches)
 
     def phases(self, device: str | None = None) -> tuple[PhaseCost, ...]:
         """Forward, and in training backward and optimiser: work, time on a device if one is named, peak memory.
@@ -218,9 +230,11 @@ class Cost(Shown):
 
     def __reduce__(self) -> tuple[type[Cost], tuple[Any, ...]]:
         """Pickles, and deep copies, hold the kernels instead of the closed forms that they are made from when asked."""
-        made = {device: self.kernels(device) for device in (None, *self._details.devices)}
+        details = self._details
+        made = Frozen({device: details.alike(device) for device in (None, *details.devices)})
+        kept = Kept(self.memory, made, details.launches)
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return type(self), tuple({**values, "_details": Kept(self.memory, Frozen(made))}.values())
+        return type(self), tuple({**values, "_details": kept}.values())
 
     def to_dict(self, kernels: bool = False) -> dict[str, Any]:
         """Plain data for JSON; `kernels` adds every kernel on every device."""

@@ -219,16 +219,10 @@ class _Details:
         """Peak memory and what it is made of."""
         return self._form.memory
 
-    def kernels(self, device: str | None) -> tuple[KernelCost, ...]:
-        """All kernels on a device, or without times, in order of execution."""
-        alike = [tuple(kernel) for kernel, _ in self.alike(device)]
-        # A kernel's module and cell are what differs from one run to the next.
-        parts = [(row[:_MODULE], row[_MODULE + 1 : _CELL], row[_CELL + 1 :]) for row in alike]
-        found = []
-        for place, cell, module in self._form.launches():
-            head, middle, tail = parts[place]
-            found.append(KernelCost._make((*head, module, *middle, cell, *tail)))
-        return tuple(found)
+    @property
+    def launches(self) -> list[Launch]:
+        """Every kernel where it runs, in order of execution."""
+        return self._form.launches()
 
     def alike(self, device: str | None) -> list[tuple[KernelCost, int]]:
         """The kernels of each cell that differs from the others, with how often they run; modules are those within."""
@@ -245,7 +239,6 @@ class _Details:
         return [(_kernel_cost(kernel, own, time, total_s), int(count)) for kernel, own, time, count in rows]
 
 
-_MODULE, _CELL = (KernelCost._fields.index(name) for name in ("module", "cell"))
 _Time: TypeAlias = tuple[float, float, float, int]
 _NO_TIME: _Time = (math.nan, math.nan, math.nan, -1)
 

@@ -17,7 +17,7 @@ from oracle.calibration import kernel_class
 from oracle.closedform import TemplateStore, network_form, shared_store
 from oracle.config import list_networks, load_cfg
 from oracle.counting.fusion import main_row
-from oracle.counting.networks import count_net
+from oracle.counting.networks import NetCount, count_net
 from oracle.families import to_spec
 from oracle.spec import RUNTIMES, NetSpec, Workload
 
@@ -61,7 +61,11 @@ def said_by_forms(net: NetSpec, workload: Workload, store: TemplateStore | None 
 
 def said_by_trace(net: NetSpec, workload: Workload) -> dict[str, Any]:
     """The same of a trace of the whole module."""
-    counted = count_net(net, workload)
+    return said_by_count(count_net(net, workload), workload)
+
+
+def said_by_count(counted: NetCount, workload: Workload) -> dict[str, Any]:
+    """The same of one that was counted already."""
     table = counted.table
     return {
         "kernels": Counter(

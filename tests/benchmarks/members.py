@@ -1,9 +1,9 @@
-"""Random members of every family and of every shipped space: closed form = sum over cells = trace of the whole.
+"""Random members of every family and of every shipped space: closed form, alone and among many = trace of the whole.
 
     python -m tests.benchmarks.members [--members 300] [--seed 0] [FAMILY ...] [space:NAME ...]
 
 Members come in groups of three that share a random workload, because arrays answer for populations; every integer of
-`Scores`, and the latency on one device to 1e-12. Exit code 1 on a difference.
+`Scores`, every number of every kernel, and the latency on one device to the last digit. Exit code 1 on a difference.
 """
 
 from __future__ import annotations
@@ -21,18 +21,19 @@ from hypothesis import strategies as st
 
 from oracle._resources import shipped
 from oracle.closedform import TemplateStore, evaluate
-from oracle.counting.networks import count_table, trace_whole
+from oracle.counting.networks import NetCount, count_net
 from oracle.families.population import Population
 from oracle.query import score, score_many
 from oracle.spec import NetSpec, Workload
 from search.space import load_space
+from tests.benchmarks.equality import said_by_count, said_by_forms
 from tests.oracle.closedform.members import FAMILIES, WORKLOADS, runs
 
 FIELDS = ("macs", "flops", "params", "activations", "traffic_bytes", "peak_memory_bytes")
 DEVICE = "rtx-4090"  # the fewest dtypes are missing there
 GROUP = 3
 STORE = TemplateStore.everything()
-CROWD = {"nasbench201": 30}  # networks of a space that are costed beside its members; cells there are traced each
+CROWD = 5_000  # networks of a space that are costed beside its members
 
 
 class Members(NamedTuple):
@@ -66,15 +67,18 @@ def differences(members: Members, workload: Workload) -> Iterator[str]:
             got = {name: int(getattr(found, name)[row]) for name in FIELDS}
             if got != expected:
                 yield f"{label} {_unequal(got, expected)} under {workload}: {net}"
-            if not np.isclose(found.latency_ms[DEVICE][row], cells.latency_ms[DEVICE], rtol=1e-12, atol=0):
+            if found.latency_ms[DEVICE][row] != cells.latency_ms[DEVICE]:
                 yield f"{label} latency {found.latency_ms[DEVICE][row]} {cells.latency_ms[DEVICE]}, {workload}: {net}"
-        traced = _whole(net, workload)
+        counted = count_net(net, workload)
+        traced = _sums(counted)
         if traced != expected:
             yield f"whole {_unequal(traced, expected)} under {workload}: {net}"
+        forms, whole = said_by_forms(net, workload), said_by_count(counted, workload)
+        for what in [what for what in forms if forms[what] != whole[what]]:
+            yield f"{what} differ under {workload}: {net}"
 
 
-def _whole(net: NetSpec, workload: Workload) -> dict[str, int]:
-    counted = count_table(trace_whole(net, workload), workload)
+def _sums(counted: NetCount) -> dict[str, int]:
     return {
         "macs": sum(kernel.macs for kernel in counted.kernels),
         "flops": sum(kernel.matrix_flops + kernel.vector_flops for kernel in counted.kernels),
@@ -126,7 +130,7 @@ def _of_space(name: str, members: int) -> Iterator[Members]:
         rows = np.linspace(0, population.size - 1, min(members - found, population.size)).astype(np.int64)
         for first in range(0, len(rows), GROUP):
             chosen = np.unique(rows[first : first + GROUP])
-            crowd = np.unique([*np.linspace(0, population.size - 1, CROWD.get(name, 5_000)).astype(np.int64), *chosen])
+            crowd = np.unique([*np.linspace(0, population.size - 1, CROWD).astype(np.int64), *chosen])
             found += len(chosen)
             nets = [population.spec(row) for row in chosen.tolist()]
             yield Members(nets, population.take(crowd), np.searchsorted(crowd, chosen).tolist())

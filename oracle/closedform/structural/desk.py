@@ -29,6 +29,7 @@ from oracle.counting.fusion import Kernel, kernels_of
 from oracle.counting.fusion.likeness import likeness
 from oracle.counting.memory import lifetimes_of
 from oracle.counting.traffic import itemsize
+from oracle.errors import OracleError
 from oracle.families.graphs import Graph, structure_of
 from oracle.optable import OpTable, Row
 from oracle.spec import Workload
@@ -189,7 +190,8 @@ class Desk:
 
     def __init__(self, key: DeskKey) -> None:
         structure = structure_of(key.kind)
-        assert structure is not None  # noqa: S101 - who asks has looked
+        if structure is None:
+            raise OracleError(f"cell kind={key.kind!r}: expected one that spells out a graph")
         self.key = key
         self.structure = structure
         shipped = load_parts(key.kind, member_of(key.workload))
@@ -233,7 +235,10 @@ class Desk:
                 sign = register.signs[number]
                 if sign.graph not in tables:
                     composed = composer.compose(sign.graph)
-                    assert composed is not None  # noqa: S101 - it was composed before, of other numbers
+                    if composed is None:
+                        raise OracleError(
+                            f"cell kind={self.key.kind!r}: {sign.graph} was composed, and is not any more"
+                        )
                     tables = {sign.graph: composed.table}  # signs of a cell stand together
                 known[number] = self._counted(sign, tables[sign.graph])
             return [known[sign] for sign in signs]
@@ -446,7 +451,8 @@ class Desk:
 
     def _new_sign(self, graph: Graph, position: int) -> _Sign:
         composed, runtime = self._composer.compose(graph), self.key.workload.runtime
-        assert composed is not None  # noqa: S101 - it was composed before, or its like
+        if composed is None:
+            raise OracleError(f"cell kind={self.key.kind!r}: {graph} was composed, and is not any more")
         table = composed.table
         kernels = kernels_of(table, runtime)
         kernel = kernels[position]

@@ -8,8 +8,10 @@ import numpy as np
 
 from oracle.closedform.cells import cost_cells
 from oracle.closedform.inputs import CellInputs
+from oracle.closedform.library import library
 from oracle.closedform.store import TemplateStore
 from oracle.closedform.template import SUMS, Format
+from oracle.counting import count
 from oracle.counting.memory import measure
 from oracle.counting.networks import TensorSpec, trace_cell
 from oracle.spec import CellSpec, Workload
@@ -40,13 +42,13 @@ def entry(column: Any, place: int) -> int:
 
 def test_every_cell_gets_what_its_trace_says() -> None:
     rng = np.random.default_rng(3)
-    count, size = 150, rng.choice([1, 2, 7], size=150)
-    columns = bottlenecks(rng, count)
-    dims = (np.full(count, 2), columns["w_in"], size, np.full(count, 7))
+    many, size = 150, rng.choice([1, 2, 7], size=150)
+    columns = bottlenecks(rng, many)
+    dims = (np.full(many, 2), columns["w_in"], size, np.full(many, 7))
     inputs = CellInputs("res_bottleneck_block", tuple(columns.items()), dims, Format.image("float32", 4, "nchw"))
-    store = TemplateStore()
-    answered = np.zeros(count, dtype=int)
-    for piece in cost_cells(store, inputs, count, Workload(), []):
+    store = TemplateStore(library())
+    answered = np.zeros(many, dtype=int)
+    for piece in cost_cells(store, inputs, many, Workload(), []):
         answered[piece.where] += 1
         for place, row in enumerate(piece.where[:12]):
             params = {k: int(v[row]) if isinstance(v, np.ndarray) else v for k, v in columns.items()}
@@ -63,8 +65,8 @@ def test_every_cell_gets_what_its_trace_says() -> None:
     assert (answered == 1).all()
 
     # Asked again, in another order, no template is made any more.
-    made, order = store.made, rng.permutation(count)
+    made, order = store.made, rng.permutation(many)
     shuffled = {k: v[order] if isinstance(v, np.ndarray) else v for k, v in columns.items()}
     again = CellInputs(inputs.kind, tuple(shuffled.items()), tuple(dim[order] for dim in dims), inputs.input)
-    assert sum(len(piece.where) for piece in cost_cells(store, again, count, Workload(), [])) == count
+    assert sum(len(piece.where) for piece in cost_cells(store, again, many, Workload(), [])) == many
     assert store.made == made

@@ -27,7 +27,7 @@ def test_every_kind_of_cell_ships() -> None:
 
 @pytest.mark.parametrize("kind", _KINDS)
 def test_the_files_were_made_of_these_sources(kind: str) -> None:
-    """Otherwise: python -m oracle.closedform.making."""
+    """Otherwise: python -m tests.benchmarks.make_templates, with --check if nothing they say has changed."""
     header = library().header(kind)
     assert (header["torch"], header["sources"]) == (torch_version(), fingerprint())
     assert kind == "cross_entropy" or role_of(kind) == cell_role(kind)
@@ -35,7 +35,7 @@ def test_the_files_were_made_of_these_sources(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", _KINDS)
 def test_shipped_templates_say_what_a_fresh_trace_says(kind: str) -> None:
-    """At sizes that nobody made them for: some keys of every kind; `python -m oracle.closedform.making --check`, all."""
+    """At sizes that nobody made them for: some keys of every kind; `python -m tests.benchmarks.make_templates --check` does all."""
     assert list(differences(kind, random.Random(kind), 24)) == []
 
 

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oracle.closedform import TemplateStore, network_form
+from oracle.closedform.library import library
 from oracle.config import load_cfg
 from oracle.errors import OracleError
 from oracle.families import to_spec
@@ -14,7 +15,7 @@ from oracle.spec import NetSpec, Workload
 from tests.benchmarks.equality import said_by_forms, said_by_trace
 from tests.oracle.closedform.members import FAMILIES, WORKLOADS, runs
 
-_STORE = TemplateStore()
+_STORE = TemplateStore(library())
 
 
 def assert_kernels_equal(net: NetSpec, workload: Workload) -> None:

@@ -15,6 +15,7 @@ from torch import nn
 from oracle.cells import make_cell
 from oracle.cells.registry import register_cell
 from oracle.closedform import CalibratedDevice, TemplateStore, cost_population, costs_of, evaluate, network_form
+from oracle.closedform.library import library
 from oracle.config import cfg_from_dict, load_cfg
 from oracle.counting.networks import count_table, trace_whole
 from oracle.devices import load_device
@@ -27,7 +28,7 @@ from oracle.roofline import steady
 from oracle.spec import CellSpec, NetSpec, Workload
 from tests.oracle.closedform.members import FAMILIES, WORKLOADS, runs
 
-_STORE = TemplateStore()
+_STORE = TemplateStore(library())
 _PLACE = CalibratedDevice(load_device("rtx-4090"))  # the fewest dtypes are missing there
 _NETWORKS = st.one_of(FAMILIES.values())
 _BN: dict[str, Any] = {"activation": "relu", "inplace": True, "bn_eps": 1e-5, "bn_momentum": 0.1}
@@ -168,4 +169,4 @@ def test_numbers_beyond_62_bits_are_an_error() -> None:
     wide = CellSpec.make("vanilla_block", w_in=2**20, w_out=2**20, stride=1, **_BN)
     net = NetSpec((wide, wide), (2**20, 2**10, 2**10))
     with pytest.raises(OracleError, match="62 bits"):
-        cost_population(TemplateStore(), Population.of([net, net]), Workload(batch_size=64), [])
+        cost_population(TemplateStore(library()), Population.of([net, net]), Workload(batch_size=64), [])

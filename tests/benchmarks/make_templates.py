@@ -1,0 +1,58 @@
+"""Make the templates that ship, or check them: python -m tests.benchmarks.make_templates [--check] [--jobs 2].
+
+Makes all files of oracle/closedform/shipped anew, in some twenty minutes on two cores. With --check, holds every
+template that is there against a fresh trace of its cell at sizes of its own, in some minutes; where all agree, the
+files are noted to be of these sources, whatever was refactored since they were made. Exit code 1 on a difference.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+from multiprocessing import get_context
+
+from oracle.closedform import making
+from oracle.closedform.library import library, library_directory, stamp
+from oracle.closedform.structural.making import make_archive
+from oracle.closedform.template import Template, TemplateKey
+
+_STRUCTURES = ("nasbench201_cell",)
+
+
+def check(kind: str) -> list[str]:
+    """All differences of a kind."""
+    return list(making.differences(kind, random.Random(kind)))
+
+
+def main() -> int:
+    """Make or check, and return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=2, help="processes")
+    parser.add_argument("--check", action="store_true", help="make nothing: hold what ships against fresh traces")
+    arguments = parser.parse_args()
+    with get_context("spawn").Pool(arguments.jobs, maxtasksperchild=1) as pool:
+        if arguments.check:
+            return _checked([line for lines in pool.imap_unordered(check, library().kinds()) for line in lines])
+        entries: dict[TemplateKey, tuple[list[Template], bool]] = {}
+        for found in pool.imap_unordered(making.made, making.networks()):
+            print(f"{len(found)} keys", flush=True)
+            for key, several in found.items():
+                entries.setdefault(key, several)
+    for file in making.write(entries, library_directory()):
+        print(f"{file.name}: {file.stat().st_size:,} bytes")
+    for kind in _STRUCTURES:
+        file = make_archive(kind)
+        print(f"{file.name}: {file.stat().st_size:,} bytes")
+    return 0
+
+
+def _checked(differences: list[str]) -> int:
+    print(*differences, f"{len(differences)} differences", sep="\n")
+    if not differences:
+        stamp(library_directory(), making.made_of())
+    return 1 if differences else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
