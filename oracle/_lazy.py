@@ -29,7 +29,7 @@ class _Package(ModuleType):
             super().__setattr__(name, value)
 
     def __dir__(self) -> list[str]:
-        return sorted({*self.__dict__, *self.__dict__["_makers"]} - {"_homes", "_makers"})
+        return sorted(self.__dict__["_makers"])  # what it offers, and not what it imports
 
 
 def lazy(

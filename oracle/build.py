@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import chain
+from pathlib import Path
 from threading import Lock
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,9 @@ from oracle.cells import cell_role, make_cell
 from oracle.errors import ConfigError, OracleError
 from oracle.naming import cell_names
 from oracle.spec import NetSpec
+
+if TYPE_CHECKING:
+    from oracle.config import CfgNode
 
 __all__ = ["Network", "build", "initialise"]
 
@@ -42,14 +46,22 @@ class Network(nn.Module):
         return x
 
 
-def build(net: NetSpec) -> Network:
+def build(net: NetSpec | CfgNode | str | Path) -> Network:
     """The network as a real module, on the meta device, uninitialised and in training mode.
 
     `build(net).to_empty(device="cpu")` gives it storage, `initialise(build(net))` values as well.
 
+    Args:
+        net: a spec; a config, the name of a shipped network or the path of a YAML file stands for its own.
+
     Raises:
-        ConfigError: no cells, or one that `oracle.cells.make_cell` refuses.
+        ConfigError: no cells, or one that `oracle.cells.make_cell` refuses; as `oracle.load_cfg` and `oracle.to_spec`.
     """
+    if not isinstance(net, NetSpec):
+        from oracle.config import load_cfg
+        from oracle.families import to_spec
+
+        net = to_spec(load_cfg(net) if isinstance(net, (str, Path)) else net)
     if not net.cells:
         raise ConfigError(f"network {net.name!r}: expected at least one cell")
     return Network(net)

@@ -60,4 +60,4 @@ class UnknownOperatorError(OracleError):
 
 
 class MissingDependencyError(OracleError, ImportError):
-    """An optional library is needed; the message says what to install."""
+    """A library is needed that is not installed; the message says what to install."""

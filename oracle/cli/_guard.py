@@ -27,6 +27,7 @@ def guarded(
         argv: what stands after the program's name; that of the process if None.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _announce(program)
     try:
         code = _run(parser(arguments), arguments)
         if sys.stdout is not None:
@@ -45,9 +46,22 @@ def guarded(
     except Exception as error:
         if TRACEBACK in arguments:
             raise
-        where = f"(a defect of the oracle; `{program} {TRACEBACK} ...` shows where)"
-        return _fail(program, f"{type(error).__name__}: {error} {where}", 1)
+        return _explain(program, error)
     return code
+
+
+def _announce(program: str) -> None:
+    """On a terminal, say what takes long: that a cell is traced."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        return
+    import logging
+
+    logger = logging.getLogger("oracle")
+    if not logger.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter(f"{program}: %(message)s"))
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
 
 
 def _run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
@@ -60,6 +74,14 @@ def _run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:
         chosen.check(chosen)
     code: int = chosen.run(chosen)
     return code
+
+
+def _explain(program: str, error: Exception) -> int:
+    """What nobody raised on purpose."""
+    if isinstance(error, ModuleNotFoundError) and error.name == "torch":
+        return _fail(program, "this needs torch, which is not installed; pip install torch")
+    where = f"(a defect of the oracle; `{program} {TRACEBACK} ...` shows where)"
+    return _fail(program, f"{type(error).__name__}: {error} {where}", 1)
 
 
 def _fail(program: str, message: str, code: int = 2) -> int:

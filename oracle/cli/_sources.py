@@ -31,7 +31,7 @@ def expand(names: Iterable[str]) -> list[str]:
         if path is None or path.is_file():
             found.append(name if path is None else str(path))
             continue
-        files = sorted(str(file) for file in path.rglob("*") if file.suffix in (".yaml", ".yml"))
+        files = _yaml_files(path) or _yaml_files(_shipped(name))  # a directory of results may have a shipped one's name
         if not files:
             raise ConfigError("no YAML file in this directory", file=name)
         found += files
@@ -57,6 +57,12 @@ def configs_of(names: Iterable[str], what: str) -> list[str]:
     return found
 
 
+def _yaml_files(folder: Path | None) -> list[str]:
+    """Every YAML file below a directory, sorted."""
+    files = folder.rglob("*") if folder is not None and folder.is_dir() else ()
+    return sorted(str(file) for file in files if file.suffix in (".yaml", ".yml"))
+
+
 def _here(name: str) -> Path | None:
     """A directory in the file system."""
     try:
@@ -73,7 +79,7 @@ def _shipped(name: str) -> Path | None:
     inside = parts[len(_SHIPPED) :] if parts[: len(_SHIPPED)] == _SHIPPED else parts
     root = shipped_dir() / "networks"
     try:
-        if Path(name).exists() or ".." in parts or Path(name).is_absolute():
+        if Path(name).is_file() or ".." in parts or Path(name).is_absolute():
             return None
         if root.joinpath(*inside).is_file() and inside != parts:
             return root.joinpath(*inside)

@@ -13,7 +13,7 @@ from oracle.closedform.calibrated import CalibratedDevice
 from oracle.closedform.columns import Columns
 from oracle.closedform.evaluate import CellCosts, covered, evaluate
 from oracle.closedform.inputs import CellInputs, canonical, is_static, key_of
-from oracle.closedform.store import TemplateStore
+from oracle.closedform.store import TemplateStore, tracing
 from oracle.closedform.template import Format, Template, TemplateKey
 from oracle.families.graphs import structure_of
 from oracle.families.population import taken
@@ -208,11 +208,10 @@ def traced_alone(
     inputs: CellInputs, static: tuple[tuple[str, Scalar], ...], values: Mapping[str, int], workload: Workload
 ) -> Template:
     """A template of one cell only, by a trace of its own: for what symbols cannot express."""
-    from oracle.closedform.symbolic import concrete_template  # needs torch
-
     dims = [values[f"d{axis}"] for axis in range(len(inputs.dims))]
     key = key_of(inputs, static, tuple(values.items()), workload)
-    return concrete_template(key, _params(inputs, static, values), dims, workload)
+    template: Template = tracing().concrete_template(key, _params(inputs, static, values), dims, workload)
+    return template
 
 
 def _pinned_patterns(columns: Columns) -> Iterator[tuple[Ints, tuple[tuple[str, int], ...]]]:

@@ -31,7 +31,8 @@ __all__ = ["answer", "differences", "made", "made_of", "networks", "sizes", "tra
 _BATCH = 2  # the smallest that is no constant to torch
 _ACTIVATIONS = (("relu", True), ("relu", False), ("silu", True), ("silu", False), ("gelu", False))
 _BLOCKS = ("vanilla_block", "res_basic_block", "res_bottleneck_block", "res_bottleneck_linear_block")
-_PATCHES = (2, 4, 7, 8, 14, 16, 28, 32)
+_PATCHES = (2, 4, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 56, 64)
+_ONE_GROUP = -1
 _STEMS = ("simple_stem_in", "res_stem_in", "res_stem_cifar")
 _INERT = 0.1  # numbers that nothing counted depends on
 _RELATED = (("w_in", "d1"), ("hidden_dim", "d2"), ("seq_len", "d1"), ("w_in", "w_out"), ("w_b", "groups"))
@@ -88,26 +89,23 @@ def _ends() -> list[_Sections]:
 
 
 def _blocks(block: str) -> list[_Sections]:
-    """Strided or not, between equal and other widths, with all kinds of groups."""
+    """Strided or not, between equal and other widths, with all kinds of groups; the last one repeated, or not."""
     inner = "bottleneck" in block
+    shapes: tuple[dict[str, Any], ...] = (
+        {"DEPTHS": [2, 2, 1, 1], "STRIDES": [2, 1, 2, 1], "WIDTHS": [32, 48, 48, 96], "STEM_W": 24},
+        {"DEPTHS": [2, 2], "STRIDES": [2, 2], "WIDTHS": [32, 96], "STEM_W": 24},
+    )
+    groups = (8, 1, _ONE_GROUP) if inner else (0,)
     found = []
-    for act in _ACTIVATIONS:
-        for image, se_on, group_w in product(
-            (64, 8), (False, True) if inner else (False,), (8, 1, 96) if inner else (0,)
-        ):
-            if image == 8 and not act[1]:
-                continue  # a pixel, of networks that are in use
-            section = {
-                "BLOCK_TYPE": block,
-                "STEM_W": 24,
-                "DEPTHS": [2, 2, 1, 1],
-                "STRIDES": [2, 1, 2, 1],
-                "WIDTHS": [32, 48, 48, 96],
-            }
+    for act, image, shape in product(_ACTIVATIONS, (64, 8), shapes):
+        if image == 8 and not act[1]:
+            continue  # a pixel, of networks that are in use
+        for se_on, group_w in product((False, True) if inner else (False,), groups):
+            section: dict[str, Any] = {"BLOCK_TYPE": block, **shape}
             if inner:
-                section |= {"SE_ON": se_on, "BOT_MULS": [1.0, 0.5, 1.0, 1.0], "GROUP_WS": [group_w] * 4}
-                if group_w == 96:  # one group each
-                    section |= {"GROUP_WS": [32, 24, 48, 96]}
+                section |= {"SE_ON": se_on, "BOT_MULS": [1.0, 0.5, 1.0, 1.0][: len(shape["DEPTHS"])]}
+                widths = [int(w * b) for w, b in zip(shape["WIDTHS"], section["BOT_MULS"], strict=True)]
+                section["GROUP_WS"] = widths if group_w == _ONE_GROUP else [group_w] * len(widths)
             found.append(_anynet(_model("anynet", *act), image, **section))
     return found
 
@@ -132,17 +130,25 @@ def _resnets() -> list[_Sections]:
 
 
 def _effnets() -> list[_Sections]:
-    found = []
-    for act, kernel, se_ratio, drop, image in product(_ACTIVATIONS, (3, 5, 7), (0.25, 0.0), (0.0, 0.2), (64, 16)):
-        if (drop or image == 16) and not act[1]:
-            continue
-        section = {
-            "STEM_W": 16,
+    shapes: tuple[dict[str, Any], ...] = (
+        {
             "DEPTHS": [2, 2, 1, 1, 1, 1],
             "WIDTHS": [24, 32, 32, 48, 48, 96],
             "EXP_RATIOS": [1, 4, 1, 4, 4, 4],
             "STRIDES": [1, 2, 2, 1, 2, 1],
-            "KERNELS": [kernel] * 6,
+        },
+        {"DEPTHS": [2, 2], "WIDTHS": [24, 48], "EXP_RATIOS": [4, 4], "STRIDES": [2, 2]},
+        {"DEPTHS": [2, 2], "WIDTHS": [24, 48], "EXP_RATIOS": [1, 1], "STRIDES": [2, 2]},
+    )
+    found = []
+    for act, kernel, se_ratio, drop, (image, shape) in product(
+        _ACTIVATIONS, (1, 3, 5, 7), (0.25, 0.0), (0.0, 0.2), ((64, 0), (16, 0), (8, 1), (8, 2))
+    ):
+        if (drop or image < 64 or kernel == 1) and not act[1]:
+            continue
+        section = shapes[shape] | {
+            "STEM_W": 16,
+            "KERNELS": [kernel] * len(shapes[shape]["DEPTHS"]),
             "SE_R": se_ratio,
             "HEAD_W": 40,
             "DC_RATIO": drop,

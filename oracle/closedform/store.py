@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import logging
 import os
 import zlib
 from collections.abc import Sequence
@@ -22,10 +23,10 @@ from oracle._versions import version_of
 from oracle.closedform.codec import Steps, StepTable, Words, key_from, key_to, pack, unpack
 from oracle.closedform.library import Library, library
 from oracle.closedform.template import Template, TemplateKey
-from oracle.errors import OracleError
+from oracle.errors import MissingDependencyError, OracleError
 from oracle.spec import Workload
 
-__all__ = ["TemplateStore", "cache_directory", "fingerprint", "torch_version"]
+__all__ = ["TemplateStore", "cache_directory", "fingerprint", "torch_version", "tracing"]
 
 _SOURCES = (
     "cells",
@@ -88,10 +89,10 @@ class TemplateStore:
         with self._lock:
             if key in self._refused:
                 return None
-            from oracle.closedform.symbolic import make_template  # needs torch; known templates do not
-
+            logging.getLogger(__name__).info("tracing a cell of a new kind, once: %s", key.kind)
+            trace = tracing()
             try:
-                template = make_template(key, params, dims, workload)
+                template: Template = trace.make_template(key, params, dims, workload)
             except (OracleError, RuntimeError, AssertionError):  # the latter two are torch's own
                 # The row itself may be at fault; its concrete trace will say so, or answer.
                 self._refused.add(key)
@@ -119,13 +120,39 @@ class TemplateStore:
         if self._cache is None:
             return
         file = _cache_file(self._cache)
-        with suppress(OSError):
+        try:
             file.parent.mkdir(parents=True, exist_ok=True)
             if not file.exists():  # those of other sources serve nobody any more
                 for old in file.parent.glob("templates-*.jsonl"):
                     old.unlink(missing_ok=True)
             with file.open("ab") as stream:
                 stream.write(_line(template))
+        except OSError as error:
+            self._cache = None
+            logging.getLogger(__name__).warning(
+                "what was traced cannot be kept in %s (%s), so every process traces it anew; "
+                "NAS_COST_ORACLE_CACHE names another directory",
+                file.parent,
+                error.strerror,
+            )
+
+
+def tracing() -> Any:
+    """The module that traces cells.
+
+    Raises:
+        MissingDependencyError: torch is not installed.
+    """
+    try:
+        from oracle.closedform import symbolic
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise MissingDependencyError(
+            "a cell of this network has no closed form among those that ship: it is traced once, which needs torch; "
+            "pip install torch"
+        ) from None
+    return symbolic
 
 
 def _line(template: Template) -> bytes:

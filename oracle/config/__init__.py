@@ -52,8 +52,8 @@ def load_cfg(source: str | Path, overrides: Iterable[Any] | None = None) -> CfgN
 
     Args:
         source: path of a YAML file, or a name that `list_networks` knows (in any case).
-        overrides: `[key, value, key, value, ...]` with dotted keys, applied last; text is converted to the
-            type of the key, as from a command line.
+        overrides: `[key, value, key, value, ...]`, or a mapping, with dotted keys, applied last; text is converted to
+            the type of the key, as from a command line.
 
     Raises:
         ConfigError: anything wrong with the file or the values, naming file, dotted key, value and what
@@ -95,7 +95,8 @@ def _finished(merged: Callable[[str], Sections], overrides: Iterable[Any] | None
         overrides: as in `load_cfg`.
         name: as in `cfg_from_dict`.
     """
-    flat = list(overrides or ())
+    pairs = overrides.items() if isinstance(overrides, Mapping) else None
+    flat = list(overrides or ()) if pairs is None else [part for pair in pairs for part in pair]
     if len(flat) % 2:
         raise ConfigError(f"overrides={flat!r}: expected key, value, key, value, ...")
     for key in flat[::2]:

@@ -15,7 +15,7 @@ from oracle._resources import closest
 from oracle.config.schema import CHOICES, DEFAULTS, IGNORED, LIST_ITEMS, OPEN_SECTIONS, TRAINING_ONLY
 from oracle.errors import ConfigError
 
-__all__ = ["merge", "override"]
+__all__ = ["check_keys", "merge", "override"]
 
 Sections = dict[str, Any]
 
@@ -126,6 +126,21 @@ def _items(values: Any, key: str, file: str) -> list[tuple[str, Any]]:
         if not isinstance(name, str):
             raise ConfigError(f"the key {name!r} is not a word; quote it", key=key, file=file)
     return list(values.items())
+
+
+def check_keys(cfg: Mapping[str, Any]) -> None:
+    """Complain of a key that was put into a config by hand and that nobody reads.
+
+    Raises:
+        ConfigError: the first of them, with the nearest that we know.
+    """
+    for section, keys in DEFAULTS.items():
+        own = cfg.get(section)
+        if own is None or len(own) == len(keys) or section in OPEN_SECTIONS or section in TRAINING_ONLY:
+            continue
+        for name in own:
+            if name not in keys:
+                raise _unknown(f"{section}.{name}", DEFAULTS, "")
 
 
 def _unknown(key: str, sections: Sections, file: str) -> ConfigError:

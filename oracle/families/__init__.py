@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from oracle.config.merge import check_keys
 from oracle.errors import ConfigError
 from oracle.families._checks import choice
 from oracle.families._registry import FAMILIES, Columns, Family, register_family
@@ -33,4 +34,12 @@ def to_spec(cfg: Any) -> NetSpec:
     """
     if not hasattr(cfg, "MODEL"):
         raise ConfigError(f"{cfg!r}: expected a config; `oracle.load_cfg` makes one of a name or a path")
-    return FAMILIES[choice("MODEL.TYPE", cfg.MODEL.TYPE, FAMILIES)](cfg)
+    check_keys(cfg)
+    family = FAMILIES[choice("MODEL.TYPE", cfg.MODEL.TYPE, FAMILIES)]
+    try:
+        return family(cfg)
+    except TypeError:  # a value of another type, put there by hand: what checks files says it in words
+        from oracle.config import cfg_from_dict
+
+        cfg_from_dict(cfg)
+        raise

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from oracle._frozen import Frozen
 from oracle.closedform import network_form, shared_store
+from oracle.closedform.store import tracing
 from oracle.errors import UnknownOperatorError
 from oracle.query.cost import Cost, DeviceTime, KernelCost
 from oracle.query.models import LatencyModels, Trust
@@ -189,7 +190,7 @@ def _recounted(form: NetworkForm, convention: str) -> tuple[int | None, ...]:
         return sums["pycls_macs"], None, sums["params"], sums["pycls_activations"]
     if convention == "torch" and not form.workload.training:  # it counts what we count, but in a backward pass
         return sums["macs"], 2 * sums["macs"], None, None
-    from oracle.closedform.symbolic import traced_cell
+    traced_cell = tracing().traced_cell
     from oracle.counting.conventions import recount
 
     total: list[int | None] = [0, 0, 0, 0]

@@ -222,3 +222,8 @@ def test_threads_build_and_initialise_the_same_network() -> None:
     with ThreadPoolExecutor(8) as pool:
         states = [net.state_dict() for net in pool.map(work, range(16))]
     assert all(torch.equal(state[name], states[0][name]) for state in states for name in states[0])
+
+
+def test_a_name_or_a_config_stands_for_its_network() -> None:
+    cfg = load_cfg("R-56")
+    assert build("R-56").spec == build(cfg).spec == to_spec(cfg)

@@ -756,3 +756,8 @@ def test_any_bytes_are_a_config_or_a_config_error(raw: bytes, tmp_path_factory: 
     result = outcome(lambda: load_cfg(path))
 
     assert result.file == str(path) if isinstance(result, ConfigError) else result.is_frozen()
+
+
+def test_overrides_may_be_a_mapping() -> None:
+    pairs = ["REGNET.DEPTH", 14, "COST.BATCH_SIZE", "8"]
+    assert load_cfg("RegNetX-400MF", {"REGNET.DEPTH": 14, "COST.BATCH_SIZE": "8"}) == load_cfg("RegNetX-400MF", pairs)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from oracle.closedform import TemplateStore, cost_population
 from oracle.closedform import store as store_module
 from oracle.closedform.library import Library, library_directory
 from oracle.closedform.store import cache_directory
+from oracle.errors import MissingDependencyError
 from oracle.families.population import Population
 from oracle.spec import CellSpec, NetSpec, Workload
 
@@ -108,3 +111,26 @@ def test_comments_do_not_make_templates_stale() -> None:
     )
     assert store_module._code_of(plain) == store_module._code_of(dressed)
     assert store_module._code_of(plain) != store_module._code_of(plain.replace("1", "2"))
+
+
+def test_a_cache_that_cannot_be_written_is_named_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "file").write_text("in the way")
+    store = TemplateStore(cache=tmp_path / "file")
+    traffic(store)
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert str(tmp_path / "file") in warning
+    assert "NAS_COST_ORACLE_CACHE names another directory" in warning
+
+
+def test_without_torch_a_cell_that_does_not_ship_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "oracle.closedform.symbolic", None)
+
+    def absent(name: str, *_: Any) -> Any:
+        if name.startswith("oracle.closedform") and "symbolic" in str(_):
+            raise ModuleNotFoundError("No module named 'torch'", name="torch")
+        return real(name, *_)
+
+    real = builtins.__import__
+    monkeypatch.setattr(builtins, "__import__", absent)
+    with pytest.raises(MissingDependencyError, match=r"traced once, which needs torch; pip install torch"):
+        traffic(TemplateStore())

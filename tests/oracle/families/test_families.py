@@ -213,3 +213,19 @@ def test_any_config_is_a_sound_network_or_a_config_error(family: str, data: st.D
 def test_a_name_is_no_config() -> None:
     with pytest.raises(ConfigError, match=r"'R-56': expected a config; `oracle.load_cfg` makes one"):
         to_spec("R-56")
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "value", "words"),
+    [
+        ("REGNET", "DEPHT", 14, "REGNET.DEPHT: unknown key; did you mean REGNET.DEPTH?"),
+        ("COST", "BATCH_SIZ", 64, "COST.BATCH_SIZ: unknown key; did you mean COST.BATCH_SIZE?"),
+        ("TRAIN", "IM_SIZE", "big", "TRAIN.IM_SIZE: value 'big' of type str: expected an integer"),
+    ],
+)
+def test_what_is_put_into_a_config_by_hand_is_checked(section: str, name: str, value: Any, words: str) -> None:
+    cfg = load_cfg("RegNetX-400MF").clone()
+    cfg.defrost()
+    cfg[section][name] = value
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        to_spec(cfg)
