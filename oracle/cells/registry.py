@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
+import re
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
+from pathlib import Path
 from typing import TypeVar
 
 from torch import nn
 
 from oracle.errors import ConfigError, OracleError
-from oracle.spec import CellSpec
+from oracle.spec import LOSS, CellSpec
 
-__all__ = ["ROLES", "cell_arguments", "cell_kinds", "cell_role", "make_cell", "register_cell"]
+__all__ = [
+    "ROLES",
+    "cell_arguments",
+    "cell_kinds",
+    "cell_role",
+    "code_digest",
+    "make_cell",
+    "own_arguments",
+    "register_cell",
+]
 
 ROLES = ("stem", "block", "head")
 
@@ -28,6 +41,8 @@ class _Entry:
 
 
 _CELLS: dict[str, _Entry] = {}
+_OF_INPUT = re.compile(r"d[0-9]+")  # what closed forms call the dimensions of a cell's input
+_PROCESS = secrets.token_bytes(16)
 
 
 def register_cell(kind: str, *, role: str = "block") -> Callable[[_Factory], _Factory]:
@@ -42,12 +57,15 @@ def register_cell(kind: str, *, role: str = "block") -> Callable[[_Factory], _Fa
         role: stem, block or head; decides how `oracle.build` names the cell.
 
     Raises:
-        OracleError: the kind is taken, or there is no such role.
+        OracleError: the kind is taken, there is no such role, or a parameter is named as dimensions of the input are.
     """
     if role not in ROLES:
         raise OracleError(f"role={role!r} of cell kind={kind!r}: expected one of {', '.join(ROLES)}")
 
     def register(factory: _Factory) -> _Factory:
+        taken = [name for name in _parameters(factory) if _OF_INPUT.fullmatch(name)]
+        if taken:
+            raise OracleError(f"cell kind={kind!r}: parameter {taken[0]}: d0, d1, ... are dimensions of the input")
         if kind in _CELLS:
             raise OracleError(f"cell kind={kind!r} is already registered, to {_CELLS[kind].factory!r}")
         _CELLS[kind] = _Entry(factory, role)
@@ -69,6 +87,28 @@ def cell_role(kind: str) -> str:
 def cell_arguments(kind: str) -> tuple[str, ...]:
     """The parameter names of a kind, in order. An unknown kind raises ConfigError."""
     return tuple(_parameters(_entry(kind).factory))
+
+
+def own_arguments(kind: str) -> tuple[str, ...] | None:
+    """The parameter names of a kind that ships with the oracle; None for somebody else's."""
+    if kind == LOSS.kind:
+        return ()
+    entry = _CELLS.get(kind)
+    if entry is None or not entry.factory.__module__.startswith(f"{__package__}."):
+        return None
+    return tuple(_parameters(entry.factory))
+
+
+def code_digest(kind: str) -> str:
+    """A hash of the file that a kind's factory stands in; where there is none to read, one of this process alone."""
+    entry = _CELLS.get(kind)
+    if entry is None:
+        return ""
+    try:
+        code = Path(inspect.getsourcefile(entry.factory) or "").read_bytes()
+    except (OSError, TypeError):
+        code = _PROCESS
+    return hashlib.sha256(code).hexdigest()[:16]
 
 
 def make_cell(spec: CellSpec) -> nn.Module:

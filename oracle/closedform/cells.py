@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from oracle.closedform.calibrated import CalibratedDevice
 from oracle.closedform.columns import Columns
 from oracle.closedform.evaluate import CellCosts, covered, evaluate
-from oracle.closedform.inputs import CellInputs, canonical, is_static, key_of
+from oracle.closedform.inputs import CellInputs, is_static, key_of, statics_of
 from oracle.closedform.store import TemplateStore, tracing
 from oracle.closedform.template import Format, Template, TemplateKey
 from oracle.families.graphs import structure_of
@@ -62,6 +62,7 @@ class _Group:
 
 
 def _statically_equal(inputs: CellInputs, count: int) -> Iterator[_Group]:
+    names = tuple([name for name, _ in inputs.params])
     fixed = [(name, value) for name, value in inputs.params if is_static(name, value)]
     free = [(name, value) for name, value in inputs.params if not is_static(name, value)]
     free += [(f"d{axis}", dim) for axis, dim in enumerate(inputs.dims)]
@@ -70,8 +71,7 @@ def _statically_equal(inputs: CellInputs, count: int) -> Iterator[_Group]:
     combinations = [((), np.arange(count))] if not varying else _combinations([value for _, value in varying])
     for values, index in combinations:
         chosen = dict(zip((name for name, _ in varying), values, strict=True))
-        whole = ((name, canonical(name, chosen.get(name, value))) for name, value in fixed)
-        static: Any = tuple((name, value) for name, value in whole if value is not None)
+        static = statics_of(inputs.kind, names, [(name, chosen.get(name, value)) for name, value in fixed])
         yield _Group(inputs, static, index, columns.rows(index))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -9,10 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from oracle.closedform.library import code_of, is_ours
 from oracle.closedform.template import Format, TemplateKey
+from oracle.errors import OracleError
 from oracle.spec import CellSpec, Scalar, Workload
 
-__all__ = ["CellInputs", "Visit", "canonical", "is_static", "key_of", "split_params", "workload_key"]
+__all__ = ["CellInputs", "Visit", "check_image", "is_static", "key_of", "split_params", "statics_of", "workload_key"]
 
 Ints = NDArray[np.int64]
 
@@ -51,6 +54,23 @@ class Visit(NamedTuple):
     first: bool
 
 
+def check_image(workload: Workload, dims: Sequence[Any]) -> None:
+    """Refuse what no closed form tells: where strides of a dimension of size 1 decide what a backward pass copies.
+
+    Args:
+        workload: what runs.
+        dims: of a tensor between cells, numbers or arrays.
+
+    Raises:
+        OracleError: in training with channels last, an image of one pixel in one direction only.
+    """
+    if workload.training and workload.layout == "nhwc" and len(dims) == 4 and np.any((dims[2] == 1) != (dims[3] == 1)):
+        raise OracleError(
+            "layout='nhwc', mode='training': an image of one pixel in one direction only has no closed form; "
+            "oracle.profile(oracle.build(spec), image) traces it"
+        )
+
+
 def is_static(name: str, value: Any) -> bool:
     """Whether a parameter decides the structure and is therefore no symbol."""
     if type(value) is int:
@@ -60,29 +80,36 @@ def is_static(name: str, value: Any) -> bool:
     return not isinstance(value, (int, np.integer, np.ndarray))
 
 
-def canonical(name: str, value: Any) -> Any:
-    """The value that stands in a template's key for all that give the same template; None leaves the name out."""
-    if name in _INERT:
-        return None
-    if name in _PROBABILITIES and isinstance(value, float):
-        return _CERTAIN if value else 0.0
-    return value
-
-
 def split_params(
-    params: tuple[tuple[str, Scalar], ...],
+    kind: str, params: tuple[tuple[str, Scalar], ...]
 ) -> tuple[tuple[tuple[str, Scalar], ...], dict[str, int]]:
-    """The parameters of one cell: the canonical ones that decide the structure, and the integers that are symbols."""
-    static: list[tuple[str, Scalar]] = []
+    """The parameters of one cell: those that decide the structure, as in its key, and the integers that are symbols."""
+    static: list[tuple[str, Any]] = []
     free: dict[str, int] = {}
     for pair in params:
         name, value = pair
-        plain = type(value) in _PLAIN  # found out faster than by `is_static`, and so it mostly is
-        if not plain and not is_static(name, value):
+        if type(value) in _PLAIN or is_static(name, value):  # the former is found out faster, and mostly holds
+            static.append(pair)
+        else:
             free[name] = int(value)
-        elif name not in _INERT:
-            static.append((name, canonical(name, value)) if name in _PROBABILITIES else pair)
-    return tuple(static), free
+    return statics_of(kind, tuple([name for name, _ in params]), static), free
+
+
+def statics_of(kind: str, names: tuple[str, ...], static: Iterable[tuple[str, Any]]) -> tuple[tuple[str, Scalar], ...]:
+    """What of the parameters that decide a cell's structure stands in its key.
+
+    Of our own cells we know what nothing depends on. Of others the key says which parameters were given at all, and
+    what their code was.
+
+    Args:
+        kind: of the cell.
+        names: of all its parameters.
+        static: those that decide the structure.
+    """
+    if not is_ours(kind, names):
+        return (*static, ("", f"{' '.join(names)} {code_of(kind)}"))
+    kept = [(name, value) for name, value in static if name not in _INERT]
+    return tuple([(n, (_CERTAIN if v else 0.0) if n in _PROBABILITIES else v) for n, v in kept])
 
 
 def key_of(

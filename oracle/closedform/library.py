@@ -25,8 +25,8 @@ from typing import Any, NamedTuple
 
 from oracle.closedform.codec import Steps, StepTable, Words, key_from, key_to, pack, unpack
 from oracle.closedform.template import Format, Template, TemplateKey
-from oracle.errors import OracleError
-from oracle.families.graphs import structure_of
+from oracle.errors import MissingDependencyError, OracleError
+from oracle.families.graphs import ours, structure_of
 from oracle.optable import MATRIX_CLASSES
 
 __all__ = [
@@ -34,6 +34,8 @@ __all__ = [
     "Library",
     "Renaming",
     "canonical_key",
+    "code_of",
+    "is_ours",
     "library",
     "library_directory",
     "role_of",
@@ -233,7 +235,7 @@ class Library:
 
 
 def write_file(
-    path: Path, made_of: Mapping[str, str], entries: Mapping[TemplateKey, tuple[Sequence[Template], bool]]
+    path: Path, made_of: Mapping[str, Any], entries: Mapping[TemplateKey, tuple[Sequence[Template], bool]]
 ) -> None:
     """Write the templates of one kind.
 
@@ -306,6 +308,34 @@ def role_of(kind: str) -> str:
 
         role = cell_role(kind)
     return str(role)
+
+
+@lru_cache(maxsize=1024)
+def is_ours(kind: str, names: tuple[str, ...]) -> bool:
+    """Whether a kind of cell is one of ours, and is given the parameters that it has."""
+    if structure_of(kind) is not None:
+        return ours(kind)
+    params = library().header(kind).get("params")
+    if params is None:  # it does not ship, or is not made yet
+        params = _registry().own_arguments(kind)
+    return params is not None and set(names) == set(params)
+
+
+@lru_cache(maxsize=1024)
+def code_of(kind: str) -> str:
+    """What tells the code of a kind of cell from what it was before somebody changed it."""
+    digest: str = _registry().code_digest(kind)
+    return digest
+
+
+def _registry() -> Any:
+    try:
+        from oracle.cells import registry
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise MissingDependencyError("cells that do not ship need torch; pip install torch") from None
+    return registry
 
 
 def _group_of(key: TemplateKey) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from oracle.cells import cell_arguments, cell_role
+from oracle.cells.registry import own_arguments
 from oracle.closedform.inputs import workload_key
 from oracle.closedform.library import BATCH_OF_ONE, canonical_key, library, write_file
 from oracle.closedform.network import network_form
@@ -415,7 +416,8 @@ def write(entries: Mapping[TemplateKey, tuple[list[Template], bool]], directory:
         old.unlink()
     for kind, own in sorted(kinds.items()):
         file = directory / f"{kind}.templates"
-        write_file(file, {**made_of(), "role": "loss" if kind == LOSS.kind else cell_role(kind)}, own)
+        words = {"role": "loss" if kind == LOSS.kind else cell_role(kind), "params": list(own_arguments(kind) or ())}
+        write_file(file, {**made_of(), **words}, own)
         yield file
 
 

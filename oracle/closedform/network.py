@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from oracle.closedform.calibrated import CalibratedDevice
 from oracle.closedform.cells import templates_for, traced_alone
 from oracle.closedform.evaluate import LIMIT
-from oracle.closedform.inputs import CellInputs, Visit, is_static, split_params
+from oracle.closedform.inputs import CellInputs, Visit, check_image, is_static, split_params
 from oracle.closedform.library import role_of
 from oracle.closedform.store import TemplateStore
 from oracle.closedform.template import ALONE, SUMS, Format, KernelMeta, Template
@@ -229,7 +229,7 @@ def network_form(store: TemplateStore, net: NetSpec, workload: Workload) -> Netw
     if not net.cells:
         raise OracleError(f"network {net.name!r}: expected at least one cell")
     desk = _desk(store, workload)
-    dims: tuple[int, ...] = (workload.batch_size, *net.input_shape)
+    dims: tuple[int, ...] = (workload.batch_size, *map(int, net.input_shape))
     form = Format.image("float32", len(dims), workload.layout)
     runs: list[Run] = []
     before: CellSpec | None = None
@@ -243,6 +243,7 @@ def network_form(store: TemplateStore, net: NetSpec, workload: Workload) -> Netw
         cell = desk(visit)
         runs.append(Run(cell, visit, 1))
         output = cell.template.output_format
+        check_image(workload, cell.output)
         repeats = cell.output == dims and output == form and before is not None
         before, dims, form = spec, cell.output, output
     if workload.training:
@@ -327,7 +328,7 @@ def _desk(store: TemplateStore, workload: Workload) -> Callable[[Visit], Cell]:
             found = template.alone(*given)
             if found is not None:
                 return _cell(template, given, found)
-        static, free = split_params(spec.params)
+        static, free = split_params(spec.kind, spec.params)
         free.update(zip(_DIMS, dims, strict=False))
         inputs = CellInputs(spec.kind, spec.params, dims, form, gradient, first)
         order = tuple(free)
@@ -348,8 +349,10 @@ def _desk(store: TemplateStore, workload: Workload) -> Callable[[Visit], Cell]:
 
 def _plan(names: tuple[str, ...], values: tuple[Any, ...]) -> _Plan:
     static = [place for place, pair in enumerate(zip(names, values, strict=True)) if is_static(*pair)]
-    free = [place for place in range(len(names)) if place not in static]
-    return _Plan(names, _getter(static), _getter(free))
+    free = _getter([place for place in range(len(names)) if place not in static])
+    if all(type(values[place]) is int for place in range(len(names)) if place not in static):
+        return _Plan(names, _getter(static), free)
+    return _Plan(names, _getter(static), lambda items: tuple(map(int, free(items))))  # numpy's, say
 
 
 def _getter(places: Sequence[int]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from oracle.closedform.boundary import Boundary, alike
 from oracle.closedform.calibrated import CalibratedDevice
 from oracle.closedform.cells import Piece, cost_cells
-from oracle.closedform.inputs import CellInputs
+from oracle.closedform.inputs import CellInputs, check_image
 from oracle.closedform.store import TemplateStore
 from oracle.closedform.template import Format
 from oracle.closedform.totals import PopulationCosts, Segment, Totals
@@ -85,6 +85,7 @@ def _walk(
                 for piece in cost_cells(store, inputs, len(chosen), workload, devices):
                     positions = taken(chosen, piece.where, len(chosen))
                     entered = _at(entering, piece.where, len(chosen))
+                    check_image(workload, piece.costs.output)
                     same = alike(entered, piece.costs.output) if piece.output == form else False
                     counted, rest = _repetitions(group, positions, False if first else same)
                     yield _Situation(counted, positions, entered, form, first, piece)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from oracle.errors import OracleError
 
-__all__ = ["Edge", "Graph", "Structure", "register_structure", "structure_of"]
+__all__ = ["Edge", "Graph", "Structure", "ours", "register_structure", "structure_of"]
 
 
 class Edge(NamedTuple):
@@ -88,6 +88,11 @@ def register_structure(structure: Structure) -> Structure:
         raise OracleError(f"cell kind={structure.kind!r} has a structure already")
     _STRUCTURES[structure.kind] = structure
     return structure
+
+
+def ours(kind: str) -> bool:
+    """Whether a kind of cell that spells out a graph is one of ours."""
+    return kind in _HOMES
 
 
 def structure_of(kind: str) -> Structure | None:

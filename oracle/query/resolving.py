@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,12 +112,5 @@ def several(networks: Iterable[Any]) -> list[Any]:
 
 def parsed(source: str | Path) -> tuple[NetSpec, CfgNode]:
     """The spec and config of a name or path."""
-    path = Path(source)
-    return _parse(str(source), path.stat().st_mtime_ns if path.is_file() else 0)
-
-
-@lru_cache(maxsize=4096)
-def _parse(source: str, _modified_ns: int) -> tuple[NetSpec, CfgNode]:
-    """Parsing YAML costs more than scoring: a file is parsed once, until it changes (hence `_modified_ns`)."""
     cfg = load_cfg(source)
     return to_spec(cfg), cfg

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from oracle.closedform.calibrated import CalibratedDevice
 from oracle.closedform.columns import Columns
 from oracle.closedform.evaluate import LIMIT, CellCosts, evaluate
-from oracle.closedform.inputs import CellInputs, canonical, is_static, key_of
+from oracle.closedform.inputs import CellInputs, is_static, key_of, statics_of
 from oracle.closedform.structural.desk import Cell, Desk, DeskKey, Values, desk_of
 from oracle.closedform.structural.memory import Curves
 from oracle.closedform.structural.sizes import value_at
@@ -277,11 +277,12 @@ def _one_by_one(
 
         known: dict[str, Any] = {**dict(inputs.params), **dict(values), structure.param: archs[code]}
         params = tuple((name, known[name]) for name, _ in inputs.params)
-        static = ((name, canonical(name, value)) for name, value in params if is_static(name, value))
-        key = key_of(inputs, tuple((n, v) for n, v in static if v is not None), values, workload)
+        names = tuple([name for name, _ in params])
+        static = statics_of(structure.kind, names, [pair for pair in params if is_static(*pair)])
+        key = key_of(inputs, static, values, workload)
         template = concrete_template(key, params, [known[f"d{axis}"] for axis in range(len(inputs.dims))], workload)
-        names, numbers = zip(*values, strict=True)
-        costs = evaluate(template, Columns(names, numbers, 1), devices)
+        symbols, numbers = zip(*values, strict=True)
+        costs = evaluate(template, Columns(symbols, numbers, 1), devices)
         same = rows[codes[rows] == code]
         costs = costs.taken(np.zeros(len(same), dtype=np.int64))
         yield Answer(same, costs, template.output_format, template.input_gradient, template.unknown)

@@ -49,7 +49,7 @@ _T4 = CalibratedDevice(load_device("t4"))
 
 def template_of(cell: CellSpec, dims: tuple[int, ...], workload: Workload) -> Template:
     inputs = CellInputs(cell.kind, cell.params, dims, Format.image("float32", len(dims), "nchw"))
-    static, _ = split_params(cell.params)
+    static, _ = split_params(cell.kind, cell.params)
     return next(templates_for(TemplateStore(), inputs, static, integers(cell, dims), workload))
 
 
@@ -60,7 +60,7 @@ def table(rows: list[dict[str, int]]) -> Columns:
 
 
 def integers(cell: CellSpec, dims: tuple[int, ...]) -> dict[str, int]:
-    _, values = split_params(cell.params)
+    _, values = split_params(cell.kind, cell.params)
     return values | {f"d{axis}": size for axis, size in enumerate(dims)}
 
 
