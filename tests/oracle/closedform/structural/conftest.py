@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from oracle.closedform.inputs import CellInputs, canonical, is_static, key_of
+from oracle.closedform.inputs import CellInputs, key_of, split_params
 from oracle.closedform.template import Format, TemplateKey
 from oracle.families.nasbench201 import CELL, OPERATIONS, STRING
 from oracle.spec import Workload
@@ -55,8 +55,7 @@ class Asked:
         self.workload = workload
 
     def key(self, pinned: dict[str, int]) -> TemplateKey:
-        whole = ((name, canonical(name, value)) for name, value in self.params if is_static(name, value))
-        static = tuple((name, value) for name, value in whole if value is not None)
+        static, _ = split_params(CELL, self.params)
         return key_of(self.inputs, static, tuple(pinned.items()), self.workload)
 
 
