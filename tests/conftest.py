@@ -73,6 +73,8 @@ def browser(chromium: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
         chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": features})
+        # A window that nobody clicked has no focus, and its elements then hear of none either.
+        chromium.execute_cdp_cmd("Emulation.setFocusEmulationEnabled", {"enabled": True})
         downloads = {"behavior": "allow", "downloadPath": str(tmp_path)}
         chromium.execute_cdp_cmd("Browser.setDownloadBehavior", downloads)
         if before:

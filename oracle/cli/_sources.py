@@ -79,7 +79,7 @@ def _shipped(name: str) -> Path | None:
     inside = parts[len(_SHIPPED) :] if parts[: len(_SHIPPED)] == _SHIPPED else parts
     root = shipped_dir() / "networks"
     try:
-        if Path(name).is_file() or ".." in parts or Path(name).is_absolute():
+        if not parts or Path(name).is_file() or ".." in parts or Path(name).is_absolute():
             return None
         if root.joinpath(*inside).is_file() and inside != parts:
             return root.joinpath(*inside)

@@ -89,6 +89,7 @@ def test_a_prefix_suits_the_largest(values: list[float | None], unit: str, found
 
 def test_percent() -> None:
     assert percent([1, 0.5821, 0.0004, 0]) == ("100  ", " 58.2", " <0.1", "  0  ")
+    assert percent([0.9999999999, 0.42]) == ("100  ", " 42.0")
     assert percent([0.5821, 1], most=0) == (" 58", "100")
 
 

@@ -24,12 +24,14 @@ def hover(settled: Callable[[Any], None]) -> Callable[[Any, Any], str]:
 
 
 @pytest.fixture
-def walk() -> Callable[..., tuple[Any, str]]:
+def walk(settled: Callable[[Any], None]) -> Callable[..., tuple[Any, str]]:
     """A function that focuses the one tab stop of a figure, presses keys, and returns what has the focus and the tip."""
     from selenium.webdriver.common.keys import Keys
 
     def walked(driver: Any, chart: Any, *keys: str) -> tuple[Any, str]:
         (stop,) = chart.find_elements("css selector", "[tabindex='0']")
+        driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", stop)
+        settled(driver)  # scrolling hides a tip
         driver.execute_script("arguments[0].focus()", stop)
         for key in keys:
             driver.switch_to.active_element.send_keys(getattr(Keys, key))
