@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from ..study import Progress
 
 __all__ = ["progress_line", "resume_command", "teller", "watching"]
@@ -44,16 +46,34 @@ def _view() -> Generator[Callable[[Progress], None], None, None]:
     from rich.console import Console
     from rich.live import Live
 
-    from ..report.study_tables import progress_view
-
     with Live(console=Console(stderr=True), refresh_per_second=4, transient=True) as live:
 
         def watch(progress: Progress) -> None:
             if progress.message:
                 live.console.print(progress.message, markup=False, highlight=False)
-            live.update(progress_view(progress))
+            live.update(_shown(progress))
 
         yield watch
+
+
+def _shown(progress: Progress) -> RenderableType:
+    """A run at this moment."""
+    from rich.console import Group
+
+    from oracle.report.texts import Text
+
+    broken = sorted(progress.rejected.items(), key=lambda item: -item[1])[:5]
+    others = {word: count for word, count in progress.outcomes.items() if word != "rejected"}
+    lines = [
+        *([("probing", "the space: {:,} of {:,}".format(*progress.probed))] if progress.probed else []),
+        ("evaluated", progress.evaluations),
+        ("rejected", f"{progress.outcomes.get('rejected', 0):,}  {', '.join(f'{n} {c:,}' for n, c in broken)}"),
+        ("outcomes", ", ".join(f"{word} {count:,}" for word, count in sorted(others.items()))),
+        ("best feasible", ", ".join(f"{name} {value:.6g}" for name, value in progress.best.items()) or "none yet"),
+        ("front", f"{progress.front:,}"),
+        ("seconds", ", ".join(f"{part} {seconds:.1f}" for part, seconds in progress.seconds.items())),
+    ]
+    return Group(Text(progress.study, style="bold"), *(Text(f"  {label:<14}{value}") for label, value in lines))
 
 
 def resume_command(name: str, storage: str) -> str:

@@ -7,24 +7,22 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from oracle.report.captions import trust_caption, workload_caption
-from oracle.report.grid import Column
+from oracle.report.grid import Column, Grid
 from oracle.report.sheets import Sheet
 from oracle.report.texts import Text
 
 from .tables import number_column
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from oracle.devices import Device
 
-    from ..study import Progress, Record, Results
+    from ..study import Record, Results
     from ..study.results import Ranked
 
-__all__ = ["progress_view", "record_tables", "rerank_tables", "run_tables", "trial_tables"]
+__all__ = ["record_tables", "rerank_tables", "run_tables", "trial_tables"]
 
 
-def run_tables(results: Results) -> list[RenderableType]:
+def run_tables(results: Results) -> list[Grid | Text]:
     """What became of the trials, and the front."""
     outcomes = Counter(record.outcome or record.state.name.lower() for record in results.trials)
     broken = Counter(
@@ -34,7 +32,7 @@ def run_tables(results: Results) -> list[RenderableType]:
         if value > 0
     )
     words = ", ".join(f"{count:,} {word}" for word, count in outcomes.most_common())
-    found: list[RenderableType] = [Text(f"{results.plan.name}: {words}", style="bold")]
+    found: list[Grid | Text] = [Text(f"{results.plan.name}: {words}", style="bold")]
     if broken:
         reasons = ", ".join(f"{name} {count:,}" for name, count in broken.most_common())
         found.append(Text(f"Rejected before evaluation, by constraint: {reasons}"))
@@ -47,7 +45,7 @@ def run_tables(results: Results) -> list[RenderableType]:
     return [*found, *record_tables(results, front[:20], title)]
 
 
-def record_tables(results: Results, records: Sequence[Record], title: str) -> list[RenderableType]:
+def record_tables(results: Results, records: Sequence[Record], title: str) -> list[Grid | Text]:
     """Trials with their objectives and their latency on every device."""
     names = [objective.name for objective in results.plan.objectives]
     shown = [f"latency_ms@{device.name}" for device in results.plan.devices]
@@ -65,7 +63,7 @@ def record_tables(results: Results, records: Sequence[Record], title: str) -> li
     ]
 
 
-def trial_tables(results: Results, records: Sequence[Record]) -> list[RenderableType]:
+def trial_tables(results: Results, records: Sequence[Record]) -> list[Grid | Text]:
     """Every trial on a line."""
     columns = (
         _trials(records),
@@ -78,7 +76,7 @@ def trial_tables(results: Results, records: Sequence[Record]) -> list[Renderable
     return [Sheet(columns)]
 
 
-def rerank_tables(results: Results, ranked: Sequence[Ranked], device: Device) -> list[RenderableType]:
+def rerank_tables(results: Results, ranked: Sequence[Ranked], device: Device) -> list[Grid | Text]:
     """Evaluated networks by their latency on another device."""
     records = [row.record for row in ranked]
     there = f"latency_ms@{device.name}"
@@ -92,24 +90,6 @@ def rerank_tables(results: Results, ranked: Sequence[Ranked], device: Device) ->
     title = f"{results.plan.name} on {device.name}, the fastest first; nothing was evaluated again"
     caption = f"{workload_caption(results.plan.workload)}\n{trust_caption(results.trust_on(device))}"
     return [Sheet(columns, title), Text(caption, style="dim")]
-
-
-def progress_view(progress: Progress) -> RenderableType:
-    """A run at this moment."""
-    broken = sorted(progress.rejected.items(), key=lambda item: -item[1])[:5]
-    others = {word: count for word, count in progress.outcomes.items() if word != "rejected"}
-    lines = [
-        *([("probing", "the space: {:,} of {:,}".format(*progress.probed))] if progress.probed else []),
-        ("evaluated", progress.evaluations),
-        ("rejected", f"{progress.outcomes.get('rejected', 0):,}  {', '.join(f'{n} {c:,}' for n, c in broken)}"),
-        ("outcomes", ", ".join(f"{word} {count:,}" for word, count in sorted(others.items()))),
-        ("best feasible", ", ".join(f"{name} {value:.6g}" for name, value in progress.best.items()) or "none yet"),
-        ("front", f"{progress.front:,}"),
-        ("seconds", ", ".join(f"{part} {seconds:.1f}" for part, seconds in progress.seconds.items())),
-    ]
-    from rich.console import Group
-
-    return Group(Text(progress.study, style="bold"), *(Text(f"  {label:<14}{value}") for label, value in lines))
 
 
 def _one_line(text: str) -> str:

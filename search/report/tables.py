@@ -16,8 +16,6 @@ from oracle.report.texts import Text
 from ..space.limits import OVERLAP, PYCLS, counts_as_pycls
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from ..pareto.fronts import Fronts
     from ..space import Sampler, Space
     from ..sweep import Candidates, SweepResult
@@ -48,7 +46,7 @@ _TITLES = {
 _UNSCALED = ("latency_ms", "intensity_flop_per_byte", "intensity")
 
 
-def spaces_tables(spaces: Sequence[Space]) -> list[RenderableType]:
+def spaces_tables(spaces: Sequence[Space]) -> list[Grid | Text]:
     """One line per space."""
     sizes = [f"{space.size:,}" if space.size is not None and space.size < 10**12 else _large(space) for space in spaces]
     return [
@@ -70,12 +68,12 @@ def _large(space: Space) -> str:
     return "continuous" if space.size is None else f"{float(space.size):.1e}"
 
 
-def space_tables(space: Space) -> list[RenderableType]:
+def space_tables(space: Space) -> list[Grid | Text]:
     """What each key may be, and what a member may cost."""
     how = "each once" if space.enumerated else f"at random, seed {space.seed}"
     members = "" if space.size is None else f" of {space.size:,} members"
     drawn = f"{space.length:,}{members}, {how}, in {counted(space.chunks, 'chunk')} of {space.chunk_size:,}"
-    found: list[RenderableType] = [
+    found: list[Grid | Text] = [
         Text(f"{space.name}: {space.base.MODEL.TYPE}; {drawn}", style="bold"),
         Grid(
             (
@@ -114,7 +112,7 @@ def _value(value: Any) -> str:
     return f"[{', '.join(map(str, value))}]" if isinstance(value, tuple) else str(value)
 
 
-def sweep_tables(result: SweepResult, wanted: int | None = None) -> list[RenderableType]:
+def sweep_tables(result: SweepResult, wanted: int | None = None) -> list[Grid | Text]:
     """What became of the candidates, and where they are."""
     tally = result.tally
     reasons = sorted(tally.rejected.items(), key=lambda item: -item[1])
@@ -147,10 +145,10 @@ def sweep_tables(result: SweepResult, wanted: int | None = None) -> list[Rendera
     return [Text(workload_caption(result.workload), style="bold"), grid, Text("\n".join(lines))]
 
 
-def fastest_tables(candidates: Candidates, devices: Sequence[str], top: int) -> list[RenderableType]:
+def fastest_tables(candidates: Candidates, devices: Sequence[str], top: int) -> list[Grid | Text]:
     """The fastest candidates on each device."""
     columns = candidates.columns([f"latency_ms@{device}" for device in devices])
-    found: list[RenderableType] = []
+    found: list[Grid | Text] = []
     for device in devices:
         latency = columns[f"latency_ms@{device}"]
         order = np.argsort(latency, kind="stable")[:top]
@@ -160,13 +158,11 @@ def fastest_tables(candidates: Candidates, devices: Sequence[str], top: int) -> 
     return found
 
 
-def pareto_tables(
-    found: Fronts, about: About, top: int | None = None, notes: Sequence[str] = ()
-) -> list[RenderableType]:
+def pareto_tables(found: Fronts, about: About, top: int | None = None, notes: Sequence[str] = ()) -> list[Grid | Text]:
     """Every front, what is on all of them, and how far the devices agree; what the numbers hold for, and notes."""
     objectives = ", ".join(map(str, found.objectives))
     heading = [f"{found.size:,} candidates of {found.source}: {objectives}", about.heading]
-    tables: list[RenderableType] = [Text("\n".join(filter(None, heading)), style="bold")]
+    tables: list[Grid | Text] = [Text("\n".join(filter(None, heading)), style="bold")]
     common = set(found.common.tolist())
     for front, positions in found.fronts.items():
         listed = positions[:top].tolist()
