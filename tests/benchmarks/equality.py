@@ -95,6 +95,18 @@ def said_by_count(counted: NetCount, workload: Workload) -> dict[str, Any]:
     }
 
 
+def sums_by_count(counted: NetCount) -> dict[str, int]:
+    """A network's own integers, those of `Scores`, by a count of its trace."""
+    return {
+        "macs": sum(kernel.macs for kernel in counted.kernels),
+        "flops": sum(kernel.matrix_flops + kernel.vector_flops for kernel in counted.kernels),
+        "params": counted.params,
+        "activations": counted.activations,
+        "traffic_bytes": sum(kernel.read_bytes + kernel.write_bytes for kernel in counted.kernels),
+        "peak_memory_bytes": counted.memory.peak_bytes,
+    }
+
+
 def main(names: list[str]) -> int:
     """Compare, print a line per network, and return the exit code."""
     failed = 0

@@ -21,12 +21,12 @@ from hypothesis import strategies as st
 
 from oracle._resources import shipped
 from oracle.closedform import TemplateStore, evaluate
-from oracle.counting.networks import NetCount, count_net
+from oracle.counting.networks import count_net
 from oracle.families.population import Population
 from oracle.query import score, score_many
 from oracle.spec import NetSpec, Workload
 from search.space import load_space
-from tests.benchmarks.equality import said_by_count, said_by_forms
+from tests.benchmarks.equality import said_by_count, said_by_forms, sums_by_count
 from tests.oracle.closedform.members import FAMILIES, WORKLOADS, runs
 
 FIELDS = ("macs", "flops", "params", "activations", "traffic_bytes", "peak_memory_bytes")
@@ -70,23 +70,12 @@ def differences(members: Members, workload: Workload) -> Iterator[str]:
             if found.latency_ms[DEVICE][row] != cells.latency_ms[DEVICE]:
                 yield f"{label} latency {found.latency_ms[DEVICE][row]} {cells.latency_ms[DEVICE]}, {workload}: {net}"
         counted = count_net(net, workload)
-        traced = _sums(counted)
+        traced = sums_by_count(counted)
         if traced != expected:
             yield f"whole {_unequal(traced, expected)} under {workload}: {net}"
         forms, whole = said_by_forms(net, workload), said_by_count(counted, workload)
         for what in [what for what in forms if forms[what] != whole[what]]:
             yield f"{what} differ under {workload}: {net}"
-
-
-def _sums(counted: NetCount) -> dict[str, int]:
-    return {
-        "macs": sum(kernel.macs for kernel in counted.kernels),
-        "flops": sum(kernel.matrix_flops + kernel.vector_flops for kernel in counted.kernels),
-        "params": counted.params,
-        "activations": counted.activations,
-        "traffic_bytes": sum(kernel.read_bytes + kernel.write_bytes for kernel in counted.kernels),
-        "peak_memory_bytes": counted.memory.peak_bytes,
-    }
 
 
 def _unequal(found: dict[str, int], expected: dict[str, int]) -> dict[str, tuple[int, int]]:

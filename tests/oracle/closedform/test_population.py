@@ -26,6 +26,7 @@ from oracle.families.population import CellArray, Population
 from oracle.query import score
 from oracle.roofline import steady
 from oracle.spec import CellSpec, NetSpec, Workload
+from tests.benchmarks.equality import sums_by_count
 from tests.oracle.closedform.members import FAMILIES, WORKLOADS, runs
 
 _STORE = TemplateStore(library())
@@ -41,7 +42,7 @@ def assert_equal(nets: list[NetSpec], workload: Workload) -> None:
         with mock.patch.object(evaluate, "_FEW", few):
             columns.append(cost_population(_STORE, Population.of(nets), workload, [_PLACE]))
     for row, net in enumerate(nets):
-        traced = truth(net, workload)
+        traced = sums_by_count(count_table(trace_whole(net, workload), workload))
         alone = network_form(_STORE, net, workload)
         names = ("macs", "flops", "params", "activations", "traffic_bytes")
         found = [{name: alone.sums[name] for name in names} | {"peak_memory_bytes": alone.peak_memory_bytes}]
@@ -49,19 +50,6 @@ def assert_equal(nets: list[NetSpec], workload: Workload) -> None:
         assert found == [traced] * 3, net
         seconds = [costs.latency_s[0, row] for costs in columns] + [costs_of([alone], (_PLACE,)).latency_s[0, 0]]
         assert len({float(steady(value)) for value in seconds}) == 1, net
-
-
-def truth(net: NetSpec, workload: Workload) -> dict[str, int]:
-    """What a trace of the whole module says."""
-    counted = count_table(trace_whole(net, workload), workload)
-    return {
-        "macs": sum(kernel.macs for kernel in counted.kernels),
-        "flops": sum(kernel.matrix_flops + kernel.vector_flops for kernel in counted.kernels),
-        "params": counted.params,
-        "activations": counted.activations,
-        "traffic_bytes": sum(kernel.read_bytes + kernel.write_bytes for kernel in counted.kernels),
-        "peak_memory_bytes": counted.memory.peak_bytes,
-    }
 
 
 @settings(max_examples=40)
