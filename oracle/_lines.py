@@ -9,7 +9,10 @@ from oracle._units import aligned, prefix
 if TYPE_CHECKING:
     from oracle.query.cost import Cost
 
-__all__ = ["cost_line"]
+__all__ = ["LOWER_BOUND", "cost_line"]
+
+LOWER_BOUND = "lower bound: every peak reached, launches free"
+"""What a time that was asked to be the bound rests on."""
 
 _NAMED = 5  # devices, before the others are only counted
 

@@ -57,6 +57,8 @@ class Efficiency:
         call_s: seconds per call of the network.
         floor_s: seconds below which no kernel comes, however small: where launches are asynchronous, their cost
             hides behind kernels that take longer.
+        dispatch_s: seconds per kernel that the host takes to launch it, while the device works: no call takes less than
+            that of all its kernels.
         weights: class -> share of the bandwidth at which its weights come; that of `memory` where absent. Libraries
             of processors lay the weights of a convolution out anew at every call.
         launches: class -> seconds per kernel: what a library does around its kernel, such as to choose it or to lay
@@ -68,6 +70,7 @@ class Efficiency:
     launch_s: float = 0.0
     call_s: float = 0.0
     floor_s: float = 0.0
+    dispatch_s: float = 0.0
     launches: Mapping[str, float] = field(default_factory=Frozen)
     weights: Mapping[str, float] = field(default_factory=Frozen)
 

@@ -137,6 +137,11 @@ class NetworkForm:
         counts = np.array([run.times for run in self.runs], dtype=np.float64)
         return counts.repeat([len(template.kernels) for template in self._templates])
 
+    @property
+    def kernel_count(self) -> int:
+        """How many kernels run."""
+        return int(self.counts.sum())
+
     def roofs(self, places: tuple[CalibratedDevice, ...]) -> Roofs:
         """What each of the kernels can reach, a row per device.
 
@@ -259,6 +264,7 @@ def costs_of(forms: Sequence[NetworkForm], places: tuple[CalibratedDevice, ...])
     """
     fields: dict[str, Any] = {name: np.array([form.sums[name] for form in forms], dtype=np.int64) for name in SUMS}
     fields["peak_memory_bytes"] = np.array([form.peak_memory_bytes for form in forms], dtype=np.int64)
+    fields["kernels"] = np.array([form.kernel_count for form in forms], dtype=np.int64)
     seconds = [time_at(form.roofs(places), *form.numbers).total_s @ form.counts for form in forms] if places else []
     latency_s = np.array(seconds).reshape(len(forms), len(places)).T
     return PopulationCosts(**fields, latency_s=latency_s, unknown=())

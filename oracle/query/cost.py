@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from oracle._frozen import Frozen
-from oracle._lines import cost_line
+from oracle._lines import LOWER_BOUND, cost_line
 from oracle._shown import Shown
 from oracle.errors import DeviceError
 from oracle.query.phases import PhaseCost, phases_of
@@ -77,13 +77,15 @@ class DeviceTime:
         bound: what bounds the largest share of the time: compute, memory or launch.
         bound_share: share of the time that each bound has.
         ridge: FLOP/byte from which on the network's main dtype is compute-bound.
-        model: "roofline" (textbook: a lower bound), "calibrated", "prior" (what calibrating its kind taught), or
-            "transfer": measured on another device, and carried over.
+        model: what predicts: "calibrated" (the device itself was measured), "prior" (what calibrating its kind taught),
+            "roofline" (textbook: a lower bound, where nothing was measured or the bound was asked for), or "transfer":
+            measured on another device, and carried over.
         expected_error: mean relative error of `model` where it was validated; None where nobody measured it.
         source: on what the expected error was found.
         interval_ms: where the latency lies in 80 % of cases, as far as residuals tell; None without them.
         fits: whether the peak memory fits the device's; None where its size is not stated.
-        call_ms: the part of the latency that belongs to the call, and to no kernel.
+        call_ms: the part of the latency that belongs to the call, and to no kernel: entering it, and waiting for the
+            host where that launches kernels more slowly than the device runs them.
     """
 
     device: str
@@ -93,7 +95,7 @@ class DeviceTime:
     ridge: float
     model: str = "roofline"
     expected_error: float | None = None
-    source: str = "lower bound: every peak reached, launches free"
+    source: str = LOWER_BOUND
     interval_ms: tuple[float, float] | None = None
     fits: bool | None = None
     call_ms: float = 0.0
@@ -104,11 +106,13 @@ class Kept(NamedTuple):
 
     Attributes:
         memory: of the network.
+        roofline_ms: device name -> the textbook's lower bound.
         by_device: by device, the kernels that differ, each with how often it runs; under None those without times.
         launches: every kernel where it runs, see `oracle.closedform.Launch`.
     """
 
     memory: PeakMemory
+    roofline_ms: Mapping[str, float]
     by_device: Mapping[str | None, list[tuple[KernelCost, int]]]
     launches: list[tuple[int, int, str]]
 
@@ -190,8 +194,16 @@ class Cost(Shown):
 
     @property
     def latency_ms(self) -> Mapping[str, float]:
-        """Device name -> milliseconds per call."""
+        """Device name -> milliseconds per call, as the best model there is predicts; see `DeviceTime.model`."""
         return Frozen({name: time.latency_ms for name, time in self.times.items()})
+
+    @property
+    def roofline_ms(self) -> Mapping[str, float]:
+        """Device name -> milliseconds per call that nothing can beat: every peak reached, launches free.
+
+        The textbook's roofline, see `oracle.roofline`. It says how much there is to gain, not what a stopwatch shows.
+        """
+        return Frozen(self._details.roofline_ms)
 
     @property
     def throughput_per_s(self) -> Mapping[str, float]:
@@ -232,13 +244,14 @@ class Cost(Shown):
         """Pickles, and deep copies, hold the kernels instead of the closed forms that they are made from when asked."""
         details = self._details
         made = Frozen({device: details.alike(device) for device in (None, *details.devices)})
-        kept = Kept(self.memory, made, details.launches)
+        kept = Kept(self.memory, self.roofline_ms, made, details.launches)
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return type(self), tuple({**values, "_details": kept}.values())
 
     def to_dict(self, kernels: bool = False) -> dict[str, Any]:
         """Plain data for JSON; `kernels` adds every kernel on every device."""
         memory = {name: getattr(found, name) for found in (self.memory,) for name in found.__dataclass_fields__}
+        bounds = self.roofline_ms
         result: dict[str, Any] = {
             "name": self.name,
             "origin": self.origin and self.origin.to_dict(),
@@ -256,7 +269,11 @@ class Cost(Shown):
             "unknown": list(self.unknown),
             "coverage": dict(zip(("counted", "zero", "unknown"), self.coverage, strict=True)),
             "devices": {
-                name: {**_plain(time), "phases": [_plain(phase) for phase in self.phases(name)]}
+                name: {
+                    **_plain(time),
+                    "roofline_ms": bounds[name],
+                    "phases": [_plain(phase) for phase in self.phases(name)],
+                }
                 for name, time in self.times.items()
             },
         }

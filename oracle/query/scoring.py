@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oracle._frozen import Frozen
+from oracle._lines import LOWER_BOUND
 from oracle.closedform import network_form, shared_store
 from oracle.closedform.store import tracing
 from oracle.errors import UnknownOperatorError
 from oracle.query.cost import Cost, DeviceTime, KernelCost
-from oracle.query.models import LatencyModels, Trust
+from oracle.query.models import LatencyModels, Trust, interval_s
 from oracle.roofline import BOUNDS, Roofs, Timing, latency_s, time_at
 
 if TYPE_CHECKING:
@@ -44,6 +45,10 @@ class Form(Protocol):
     @property
     def counts(self) -> Floats:
         """(kernels,) how often each runs."""
+
+    @property
+    def kernel_count(self) -> int:
+        """How many kernels run."""
 
     @property
     def main_dtype(self) -> str:
@@ -120,7 +125,7 @@ def cost_of(
     if models.places:
         timing = time_at(form.roofs(tuple(models.places.values())), *form.numbers)
         times = _device_times(form, timing, models, workload.dtype, peak_bytes)
-    details = _Details(form, timing, tuple(models.places), models.call_s)
+    details = _Details(form, timing, models, [time.call_ms * 1e-3 for time in times.values()])
     macs, flops, params, activations = recounted or (
         sums["macs"],
         sums["flops"],
@@ -153,17 +158,23 @@ def _device_times(
     index = timing.bound + np.arange(0, len(BOUNDS) * len(seconds), len(BOUNDS))[:, None]
     weights = (timing.total_s * form.counts).ravel()
     by_bound = np.bincount(index.ravel(), weights, len(BOUNDS) * len(seconds)).reshape(-1, len(BOUNDS))
-    main = form.main_dtype or dtype
+    main, kernels = form.main_dtype or dtype, form.kernel_count
     found: dict[str, DeviceTime] = {}
-    for (name, place), call_s, kernels_s, shares_s in zip(
-        models.places.items(), models.call_s, seconds.tolist(), by_bound.tolist(), strict=True
+    for (name, place), kernels_s, shares_s in zip(
+        models.places.items(), seconds.tolist(), by_bound.tolist(), strict=True
     ):
+        host_s = place.efficiency.dispatch_s * kernels
+        call_s = place.efficiency.call_s + max(host_s - kernels_s, 0.0)  # the device waits for its host
         parts_s = [*shares_s[:-1], shares_s[-1] + call_s]  # a call's is the launch's
         total = sum(parts_s)
         shares = {bound: part / total if total else 0.0 for bound, part in zip(BOUNDS, parts_s, strict=True)}
         device = place.device
         latency_ms = latency_s(kernels_s + call_s) * 1e3
         trust = models.trust.get(name, _BOUND)
+        interval_ms = None
+        if trust.interval:
+            low_s, high_s = interval_s(kernels_s, host_s, place.efficiency.call_s, trust.interval)
+            interval_ms = low_s * 1e3, high_s * 1e3
         found[name] = DeviceTime(
             device=name,
             latency_ms=latency_ms,
@@ -173,14 +184,14 @@ def _device_times(
             model=trust.model,
             expected_error=trust.expected_error,
             source=trust.source,
-            interval_ms=trust.interval and (latency_ms * trust.interval[0], latency_ms * trust.interval[1]),
+            interval_ms=interval_ms,
             fits=None if device.memory is None else peak_bytes <= device.memory.value,
             call_ms=call_s * 1e3,
         )
     return found
 
 
-_BOUND = Trust("roofline", None, "lower bound: every peak reached, launches free")
+_BOUND = Trust("roofline", None, LOWER_BOUND)
 
 
 def _recounted(form: NetworkForm, convention: str) -> tuple[int | None, ...]:
@@ -205,15 +216,24 @@ def _recounted(form: NetworkForm, convention: str) -> tuple[int | None, ...]:
 class _Details:
     """What only those ask for who look at kernels: made then, from the form."""
 
-    __slots__ = ("_call_s", "_form", "_names", "_timing")
+    __slots__ = ("_bounds", "_call_s", "_form", "_names", "_timing")
 
-    def __init__(self, form: Form, timing: Timing | None, names: tuple[str, ...], call_s: list[float]) -> None:
-        self._form, self._timing, self._names, self._call_s = form, timing, names, call_s
+    def __init__(self, form: Form, timing: Timing | None, models: LatencyModels, call_s: list[float]) -> None:
+        self._form, self._timing, self._call_s = form, timing, call_s
+        self._names, self._bounds = tuple(models.places), models.bounds
 
     @property
     def devices(self) -> tuple[str, ...]:
         """Those that were asked."""
         return self._names
+
+    @property
+    def roofline_ms(self) -> dict[str, float]:
+        """Device name -> the textbook's lower bound."""
+        if not self._bounds:
+            return {}
+        seconds = time_at(self._form.roofs(self._bounds), *self._form.numbers).total_s @ self._form.counts
+        return {name: latency_s(own) * 1e3 for name, own in zip(self._names, seconds.tolist(), strict=True)}
 
     @property
     def memory(self) -> PeakMemory:

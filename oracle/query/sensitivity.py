@@ -83,7 +83,7 @@ def sensitivity_of(
     cfg: CfgNode,
     devices: Iterable[str | Path | Device],
     workload: Workload,
-    model: str = "roofline",
+    model: str = "best",
     calibrations: Iterable[Calibration | str | Path] = (),
 ) -> Sensitivity:
     """Turn every knob of a config one step up and one step down; model and calibrations as in `score`.

@@ -39,7 +39,7 @@ def default_study() -> CfgNode:
             "SPACE": "",  # name of a shipped space, path of a file, or a mapping with SETUP
             "DEVICES": [],  # scored in any case: those of objectives and constraints are added
             "COST": {},  # BATCH_SIZE, DTYPE, MODE, RUNTIME, LAYOUT; what is absent is the space's
-            "MODEL": "roofline",  # of latency; or calibrated, see oracle.score
+            "MODEL": "best",  # of latency; or roofline, the bound; see oracle.score
             "CALIBRATIONS": [],  # files of your own, from `oracle calibrate`
             "OBJECTIVES": [],  # `maximise quality`, `minimise latency_ms@t4`, ...
             "CONSTRAINTS": [],  # `params <= 6e6`, `4.5 <= latency_ms@t4 <= 5`, ...; beside the space's own

@@ -171,7 +171,7 @@ class _Batch:
         memory = self._curves.memory(sizes)
         known = dict(values)
         output = tuple(value_at(size, known) for size in self._part(self._pieces[0]).output)
-        return CellCosts(tuple(sums[name] for name in SUMS), memory, output, latency_s)
+        return CellCosts(tuple(sums[name] for name in SUMS), memory, output, latency_s, self._signs.lengths)
 
     def _part(self, number: int) -> Any:
         return self._desk.parts[self._desk.keys[number]]
@@ -237,6 +237,11 @@ class _Ragged:
         found: NDArray[np.float64] = np.add.reduceat(column[self._places], starts)
         found[self._ends[:-1] == self._ends[1:]] = 0.0
         return found
+
+    @property
+    def lengths(self) -> Ints:
+        """How many each cell has."""
+        return np.diff(self._ends)
 
     def most(self, column: Ints) -> float:
         """A bound of the sums."""

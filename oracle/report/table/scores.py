@@ -37,6 +37,9 @@ def score_tables(found: Scores, top: int = 10) -> list[RenderableType]:
     columns = [Column("Candidate", [*who, "least of all", "most of all"] if len(found) else who)]
     for device, latency in found.latency_ms.items():
         columns.append(Column("Latency", aligned(_shown(latency, order)), f"ms, {device}", number=True))
+        if found.trust:
+            bound = found.roofline_ms[device]
+            columns.append(Column("Lower bound", aligned(_shown(bound, order)), f"ms, {device}", number=True))
     for field, (label, base) in _COUNTS.items():
         values = _shown(getattr(found, field), order)
         unit, size = prefix(values, base)
