@@ -121,7 +121,7 @@ def dispatch_of(kind: str, runtime: str) -> float:
     return {"eager": eager_s, "compiled": eager_s * _COMPILED}.get(runtime, 0.0)
 
 
-_DISPATCH_S = {"consumer-gpu": 2.6e-5, "workstation-gpu": 2.6e-5, "datacenter-gpu": 5.5e-5, "embedded-gpu": 1.2e-4}
+_DISPATCH_S = {"consumer-gpu": 2.6e-5, "workstation-gpu": 2.6e-5, "datacenter-gpu": 5.5e-5, "embedded-gpu": 6e-5}
 _COMPILED = 0.3  # of what eager dispatch takes
 
 

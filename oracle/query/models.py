@@ -130,7 +130,7 @@ def interval_s(
         largest: of two; numpy's for columns.
     """
     low, high = (
-        largest((kernels_s + call_s) * device, host_s * host + call_s)
+        largest(kernels_s * device, host_s * host) + call_s * device
         for device, host in zip(interval, HOSTS_DIFFER, strict=True)
     )
     return low, high

@@ -29,6 +29,7 @@ from oracle.calibration import (
     prior_from,
     save_calibration,
 )
+from oracle.calibration.domain import ANYWHERE, Domain
 from oracle.calibration.files import file_name
 from oracle.spec import Workload
 from tests.benchmarks._networks import (
@@ -131,7 +132,7 @@ def kind_prior(kind: str, workload: Workload, kin: Sequence[tuple[Group, Calibra
     prior = prior_from([calibration.efficiency for _, calibration in kin], names, kind, workload.runtime)
     origin = Origin(f"mean of {names} and general knowledge", " and ".join(sorted({g.licence for g, _ in kin})))
     found = Calibration(kind, workload.runtime, workload.mode, workload.dtype, workload.layout, prior.efficiency)
-    found = replace(found, origin=replace(origin, date=_today()))
+    found = replace(found, origin=replace(origin, date=_today()), domain=_joined([group for group, _ in kin]))
     if len(kin) < 2:
         return found
     ratios = []
@@ -141,7 +142,18 @@ def kind_prior(kind: str, workload: Workload, kin: Sequence[tuple[Group, Calibra
         ratios.append(group.seconds / predict(guess, group.networks))
     ratio = np.concatenate(ratios)
     error = float(np.abs(1 / ratio - 1).mean())
-    return replace(found, error=error, protocol="leave-device-out", interval=conformal(ratio))
+    bounds = conformal(ratio)
+    held = bounds and (min(bounds[0], 1.0), max(bounds[1], 1.0))  # two devices say too little to move the prediction
+    return replace(found, error=error, protocol="leave-device-out", interval=held)
+
+
+def _joined(groups: Sequence[Group]) -> Domain:
+    """What was measured of some devices together; anywhere where one has no limits."""
+    if not all(group.images for group in groups):
+        return ANYWHERE
+    return Domain.of(
+        [batch for group in groups for batch in group.batches], [i for group in groups for i in group.images]
+    )
 
 
 def merged(groups: Iterable[Group], source: str) -> Iterable[Group]:
