@@ -76,12 +76,18 @@ def latency_models(
         WorkloadError: as `checked_calibrations` and `calibration_for`.
     """
     own = checked_calibrations(model, calibrations, devices)
+    return _models(devices, workload, model, own) if own else _shipped_models(_Same(devices), workload, model)
+
+
+def _models(
+    devices: Sequence[Device], workload: Workload, model: str, own: Iterable[Calibration] = ()
+) -> LatencyModels:
     if model == "roofline":
-        return LatencyModels({device.name: _kept(_Key(device, TEXTBOOK)) for device in devices}, _NOTHING)
+        return LatencyModels(Frozen({device.name: _kept(_Key(device, TEXTBOOK)) for device in devices}), _NOTHING)
     found = {device.name: (device, calibration_for(device, workload, own)) for device in devices}
     places = {name: _kept(_Key(device, fit.efficiency)) for name, (device, fit) in found.items()}
     trust = {name: trust_of(fit, device, workload) for name, (device, fit) in found.items()}
-    return LatencyModels(places, Frozen(trust))
+    return LatencyModels(Frozen(places), Frozen(trust))
 
 
 def checked_calibrations(
@@ -162,6 +168,27 @@ def trust_of(calibration: Calibration, device: Device, workload: Workload) -> Tr
 def _shipped(device: Device, workload: Workload) -> Calibration | None:
     """Reading YAML costs more than scoring, and what ships does not change."""
     return calibration_of(device, workload) or prior_calibration(device.kind, workload)
+
+
+class _Same:
+    """Devices as a key, equal to that of the very same ones: hashing their figures takes longer than a query."""
+
+    __slots__ = ("_ids", "devices")
+
+    def __init__(self, devices: Sequence[Device]) -> None:
+        self.devices = tuple(devices)
+        self._ids = tuple(map(id, devices))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other._ids == self._ids
+
+    def __hash__(self) -> int:
+        return hash(self._ids)
+
+
+@lru_cache(maxsize=256)
+def _shipped_models(same: _Same, workload: Workload, model: str) -> LatencyModels:
+    return _models(same.devices, workload, model)
 
 
 class _Key:

@@ -14,7 +14,7 @@ from oracle._frozen import Frozen
 from oracle.closedform import network_form, shared_store
 from oracle.closedform.store import tracing
 from oracle.errors import UnknownOperatorError
-from oracle.query.cost import Cost, DeviceTime, KernelCost
+from oracle.query.cost import Cost, DeviceTime, KernelCost, Times
 from oracle.query.models import LatencyModels, Trust
 from oracle.roofline import BOUNDS, Roofs, Timing, latency_s, time_at
 
@@ -114,12 +114,10 @@ def cost_of(
     unknown = form.unknown
     if strict and unknown:
         raise UnknownOperatorError(unknown)
-    sums, peak_bytes = form.sums, form.peak_memory_bytes
-    times: dict[str, DeviceTime] = {}
-    timing = None
+    sums, times, timing = form.sums, None, None
     if models.places:
-        timing = time_at(form.roofs(tuple(models.places.values())), *form.numbers)
-        times = _device_times(form, timing, models, workload.dtype, peak_bytes)
+        timing = time_at(form.roofs(tuple(models.places.values())), form.numbers)
+        times = _Scored(form, timing, models, workload.dtype)
     details = _Details(form, timing, tuple(models.places), models.call_s)
     macs, flops, params, activations = recounted or (
         sums["macs"],
@@ -136,8 +134,8 @@ def cost_of(
         params=params,
         activations=activations,
         traffic_bytes=sums["traffic_bytes"],
-        peak_memory_bytes=peak_bytes,
-        times=Frozen(times),
+        peak_memory_bytes=form.peak_memory_bytes,
+        times=times or Frozen(),
         unknown=unknown,
         coverage=form.coverage,
         executed_flops=sums["flops"],
@@ -145,39 +143,53 @@ def cost_of(
     )
 
 
-def _device_times(
-    form: Form, timing: Timing, models: LatencyModels, dtype: str, peak_bytes: int
-) -> dict[str, DeviceTime]:
-    seconds = timing.total_s @ form.counts
-    # Device by device, and in each by what bounds the kernel.
-    index = timing.bound + np.arange(0, len(BOUNDS) * len(seconds), len(BOUNDS))[:, None]
-    weights = (timing.total_s * form.counts).ravel()
-    by_bound = np.bincount(index.ravel(), weights, len(BOUNDS) * len(seconds)).reshape(-1, len(BOUNDS))
-    main = form.main_dtype or dtype
-    found: dict[str, DeviceTime] = {}
-    for (name, place), call_s, kernels_s, shares_s in zip(
-        models.places.items(), models.call_s, seconds.tolist(), by_bound.tolist(), strict=True
-    ):
-        parts_s = [*shares_s[:-1], shares_s[-1] + call_s]  # a call's is the launch's
-        total = sum(parts_s)
-        shares = {bound: part / total if total else 0.0 for bound, part in zip(BOUNDS, parts_s, strict=True)}
-        device = place.device
-        latency_ms = latency_s(kernels_s + call_s) * 1e3
-        trust = models.trust.get(name, _BOUND)
-        found[name] = DeviceTime(
-            device=name,
-            latency_ms=latency_ms,
-            bound=max(shares, key=shares.__getitem__),
-            bound_share=Frozen(shares),
-            ridge=device.ridge("matrix", main),
-            model=trust.model,
-            expected_error=trust.expected_error,
-            source=trust.source,
-            interval_ms=trust.interval and (latency_ms * trust.interval[0], latency_ms * trust.interval[1]),
-            fits=None if device.memory is None else peak_bytes <= device.memory.value,
-            call_ms=call_s * 1e3,
-        )
-    return found
+class _Scored(Times):
+    """The latencies of a score; what else there is to say of a device is worked out when somebody asks."""
+
+    __slots__ = ("_dtype", "_form", "_models", "_timing")
+
+    def __init__(self, form: Form, timing: Timing, models: LatencyModels, dtype: str) -> None:
+        self._form, self._timing, self._models, self._dtype = form, timing, models, dtype
+        seconds = (timing.total_s @ form.counts).tolist()
+        latencies = [latency_s(own + call_s) * 1e3 for own, call_s in zip(seconds, models.call_s, strict=True)]
+        super().__init__(dict(zip(models.places, latencies, strict=True)))
+        if not form.numbers[0].any():  # no kernel has asked for a peak of the matrix unit
+            self._ridges(dtype)
+
+    def made(self) -> dict[str, DeviceTime]:
+        """The times of all devices."""
+        timing, models, counts = self._timing, self._models, self._form.counts
+        # Device by device, and in each by what bounds the kernel.
+        index = timing.bound + np.arange(0, len(BOUNDS) * len(models.places), len(BOUNDS))[:, None]
+        weights = (timing.total_s * counts).ravel()
+        by_bound = np.bincount(index.ravel(), weights, len(BOUNDS) * len(models.places)).reshape(-1, len(BOUNDS))
+        ridges, peak_bytes = self._ridges(self._form.main_dtype or self._dtype), self._form.peak_memory_bytes
+        found: dict[str, DeviceTime] = {}
+        for (name, place), call_s, shares_s, ridge in zip(
+            models.places.items(), models.call_s, by_bound.tolist(), ridges, strict=True
+        ):
+            parts_s = [*shares_s[:-1], shares_s[-1] + call_s]  # a call's is the launch's
+            total = sum(parts_s)
+            shares = {bound: part / total if total else 0.0 for bound, part in zip(BOUNDS, parts_s, strict=True)}
+            latency_ms, memory = self.latency_ms[name], place.device.memory
+            trust = models.trust.get(name, _BOUND)
+            found[name] = DeviceTime(
+                device=name,
+                latency_ms=latency_ms,
+                bound=max(shares, key=shares.__getitem__),
+                bound_share=Frozen(shares),
+                ridge=ridge,
+                model=trust.model,
+                expected_error=trust.expected_error,
+                source=trust.source,
+                interval_ms=trust.interval and (latency_ms * trust.interval[0], latency_ms * trust.interval[1]),
+                fits=None if memory is None else peak_bytes <= memory.value,
+                call_ms=call_s * 1e3,
+            )
+        return found
+
+    def _ridges(self, dtype: str) -> list[float]:
+        return [place.device.ridge("matrix", dtype) for place in self._models.places.values()]
 
 
 _BOUND = Trust("roofline", None, "lower bound: every peak reached, launches free")
