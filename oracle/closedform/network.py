@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property, lru_cache
-from itertools import groupby
-from operator import itemgetter, mul
+from itertools import chain, groupby
+from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -36,7 +36,7 @@ Ints = NDArray[np.int64]
 
 _KEYS = 4096  # structures whose templates are remembered at hand
 _DIMS = tuple(f"d{axis}" for axis in range(8))
-_SEQUENCES = 256  # sequences of templates whose roofs are remembered, some ten kilobytes each
+_SETS = 8  # sets of devices of which the roofs of templates are remembered, some kilobytes each
 
 
 class Cell(NamedTuple):
@@ -48,7 +48,8 @@ class Cell(NamedTuple):
         sums: what `ALONE` names; the other sums are those of its numbers.
         sizes: bytes of what `Template.sizes` names.
         output: dimensions of what leaves the cell.
-        numbers: (4, kernels) matrix FLOPs, vector FLOPs, bytes moved, and the part of them that is weights.
+        numbers: of each kernel the matrix FLOPs, of each the vector FLOPs, of each the bytes moved, of each the part of
+            them that is weights.
     """
 
     template: Template
@@ -56,7 +57,7 @@ class Cell(NamedTuple):
     sums: tuple[int, ...]
     sizes: tuple[int, ...]
     output: tuple[int, ...]
-    numbers: Ints
+    numbers: tuple[int, ...]
 
     @property
     def memory(self) -> CellMemory:
@@ -118,18 +119,26 @@ class NetworkForm:
     def _totals(self) -> list[int]:
         """The sums of `numbers` over all kernels."""
         numbers, counts = self.numbers, self.counts
-        if float(numbers.max()) * float(counts.sum()) < LIMIT:
-            exact: list[int] = (numbers @ counts.astype(np.int64)).tolist()
-            return exact
-        totals = [sum(map(mul, row, map(int, counts))) for row in numbers.tolist()]
-        if max(totals[0] + totals[1], totals[2]) >= LIMIT:
+        matrix, vector, traffic, _ = (numbers.astype(np.float64) @ counts).tolist()
+        if max(matrix + vector, traffic) >= LIMIT:
             raise OracleError("a network's FLOPs or bytes exceed 62 bits: it or the batch is too large")
-        return totals
+        exact: list[int] = (numbers @ counts.astype(np.int64)).tolist()
+        return exact
 
     @cached_property
     def numbers(self) -> Ints:
         """(4, kernels) as `Cell.numbers`, of the kernels of all runs, each once."""
-        return np.concatenate([run.cell.numbers for run in self.runs], axis=1)
+        columns: tuple[list[int], ...] = [], [], [], []
+        for run in self.runs:
+            own = run.cell.numbers
+            count = len(own) // len(columns)
+            for place, column in enumerate(columns):
+                column.extend(own[place * count : (place + 1) * count])
+        try:
+            return np.fromiter(chain(*columns), np.int64, sum(map(len, columns))).reshape(len(columns), -1)
+        except OverflowError:
+            kind = next(run.visit.spec.kind for run in self.runs if max(run.cell.numbers) >= 2 * LIMIT)
+            raise OracleError(f"cell={kind}: its FLOPs or bytes exceed 62 bits; the cells are too large") from None
 
     @cached_property
     def counts(self) -> NDArray[np.float64]:
@@ -148,14 +157,12 @@ class NetworkForm:
         Raises:
             DeviceError: a device states no peak for a dtype that a kernel computes in.
         """
-        return _roofs(self._templates, places)
+        return Roofs.joined(list(map(_roofs_of(places), self._templates)))
 
     @property
     def main_dtype(self) -> str:
         """The type of most multiply-adds, "" where there are none; see `main_dtype`."""
-        dtypes = _matrix_dtypes(self._templates)
-        if len(set(dtypes)) == 1:
-            return dtypes[0] if self.sums["macs"] else ""
+        dtypes = [dtype for template in self._templates for dtype in template.kinds.matrix_dtypes]
         return main_dtype(dtypes, self.numbers[0] * self.counts)
 
     def every_kernel(self) -> tuple[KernelKinds, Ints]:
@@ -165,7 +172,9 @@ class NetworkForm:
             tuple(word for kind in kinds for word in getattr(kind, name))
             for name in ("op_classes", "matrix_dtypes", "vector_dtypes")
         )
-        return KernelKinds(*words), np.concatenate([run.cell.numbers for run in self.runs for _ in range(run.times)], 1)
+        stops = np.cumsum([len(template.kernels) for template in self._templates])
+        parts = zip(self.runs, np.split(self.numbers, stops[:-1], axis=1), strict=True)
+        return KernelKinds(*words), np.concatenate([part for run, part in parts for _ in range(run.times)], axis=1)
 
     @property
     def peak_memory_bytes(self) -> int:
@@ -265,7 +274,7 @@ def costs_of(forms: Sequence[NetworkForm], places: tuple[CalibratedDevice, ...])
     fields: dict[str, Any] = {name: np.array([form.sums[name] for form in forms], dtype=np.int64) for name in SUMS}
     fields["peak_memory_bytes"] = np.array([form.peak_memory_bytes for form in forms], dtype=np.int64)
     fields["kernels"] = np.array([form.kernel_count for form in forms], dtype=np.int64)
-    seconds = [time_at(form.roofs(places), *form.numbers).total_s @ form.counts for form in forms] if places else []
+    seconds = [time_at(form.roofs(places), form.numbers).total_s @ form.counts for form in forms] if places else []
     latency_s = np.array(seconds).reshape(len(forms), len(places)).T
     return PopulationCosts(**fields, latency_s=latency_s, unknown=())
 
@@ -286,14 +295,10 @@ def _backwards(desk: Callable[[Visit], Cell], runs: Sequence[Run]) -> list[Run]:
     return [Run(*equal[0], len(equal)) for equal in grouped]
 
 
-@lru_cache(maxsize=_SEQUENCES)
-def _roofs(templates: tuple[Template, ...], places: tuple[CalibratedDevice, ...]) -> Roofs:
-    return Roofs.table([[template.roofs(place) for template in templates] for place in places])
-
-
-@lru_cache(maxsize=_SEQUENCES)
-def _matrix_dtypes(templates: tuple[Template, ...]) -> tuple[str, ...]:
-    return tuple([dtype for template in templates for dtype in template.kinds.matrix_dtypes])
+@lru_cache(maxsize=_SETS)
+def _roofs_of(places: tuple[CalibratedDevice, ...]) -> Callable[[Template], Roofs]:
+    """A function of a template: the roofs of its kernels on some devices."""
+    return lru_cache(maxsize=_KEYS)(lambda template: Roofs.stacked([template.roofs(place) for place in places]))
 
 
 def main_dtype(dtypes: Iterable[str], matrix_flops: NDArray[Any]) -> str:
@@ -321,7 +326,8 @@ def _desk(store: TemplateStore, workload: Workload) -> Callable[[Visit], Cell]:
 
     def cell(visit: Visit) -> Cell:
         spec, dims, form, gradient, first = visit
-        names, values = zip(*spec.params, strict=True) if spec.params else ((), ())
+        flat: tuple[Any, ...] = tuple(chain.from_iterable(spec.params))
+        names, values = flat[::2], flat[1::2]
         types = tuple(map(type, values))
         plan = plans.get((spec.kind, names, types))
         if plan is None:
@@ -372,10 +378,4 @@ def _cell(template: Template, values: tuple[int, ...], found: tuple[Any, ...]) -
     sums = len(ALONE)
     sizes = sums + len(template.sizes)
     output = sizes + len(template.output)
-    numbers = found[output:]
-    try:
-        array = np.fromiter(numbers, np.int64, len(numbers)).reshape(4, -1)
-    except OverflowError:
-        kind = template.key.kind
-        raise OracleError(f"cell={kind}: its FLOPs or bytes exceed 62 bits; the cells are too large") from None
-    return Cell(template, values, found[:sums], found[sums:sizes], found[sizes:output], array)
+    return Cell(template, values, found[:sums], found[sums:sizes], found[sizes:output], found[output:])

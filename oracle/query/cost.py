@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -101,6 +101,41 @@ class DeviceTime:
     call_ms: float = 0.0
 
 
+class Times(Mapping[str, DeviceTime]):
+    """Device name -> `DeviceTime`, which children make when somebody asks for the first; latencies are there at once.
+
+    Args:
+        latency_ms: device name -> milliseconds per call.
+    """
+
+    __slots__ = ("_times", "latency_ms")
+
+    def __init__(self, latency_ms: Mapping[str, float]) -> None:
+        self.latency_ms = Frozen(latency_ms)
+        self._times: Mapping[str, DeviceTime] | None = None
+
+    def made(self) -> Mapping[str, DeviceTime]:
+        """The times of all devices."""
+        raise NotImplementedError
+
+    def __getitem__(self, device: str) -> DeviceTime:
+        if self._times is None:
+            self._times = Frozen(self.made())
+        return self._times[device]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.latency_ms)
+
+    def __len__(self) -> int:
+        return len(self.latency_ms)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+    def __reduce__(self) -> tuple[type[Frozen[str, DeviceTime]], tuple[dict[str, DeviceTime]]]:
+        return Frozen, (dict(self),)
+
+
 class Kept(NamedTuple):
     """Kernels and memory that were made already, where others are made when they are asked for.
 
@@ -195,6 +230,8 @@ class Cost(Shown):
     @property
     def latency_ms(self) -> Mapping[str, float]:
         """Device name -> milliseconds per call, as the best model there is predicts; see `DeviceTime.model`."""
+        if isinstance(self.times, Times):
+            return self.times.latency_ms
         return Frozen({name: time.latency_ms for name, time in self.times.items()})
 
     @property
@@ -209,9 +246,7 @@ class Cost(Shown):
     def throughput_per_s(self) -> Mapping[str, float]:
         """Device name -> images per second; infinite where nothing runs."""
         batch = self.workload.batch_size
-        return Frozen(
-            {name: batch / t.latency_ms * 1e3 if t.latency_ms else math.inf for name, t in self.times.items()}
-        )
+        return Frozen({name: batch / ms * 1e3 if ms else math.inf for name, ms in self.latency_ms.items()})
 
     def kernels(self, device: str | None = None) -> tuple[KernelCost, ...]:
         """Every kernel on a device, in order of execution; without one, what it computes and moves, and no times.

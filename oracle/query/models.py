@@ -65,11 +65,6 @@ class LatencyModels(NamedTuple):
     trust: Mapping[str, Trust]
 
     @property
-    def call_s(self) -> list[float]:
-        """What a call costs beside its kernels, in seconds per device."""
-        return [place.efficiency.call_s for place in self.places.values()]
-
-    @property
     def bounds(self) -> tuple[CalibratedDevice, ...]:
         """The same devices at the textbook's roofs."""
         return tuple([_kept(_Key(place.device, TEXTBOOK)) for place in self.places.values()])
@@ -102,8 +97,20 @@ def latency_models(
         WorkloadError: as `checked_calibrations`; under `calibrated`, as `calibration_for`.
     """
     own = checked_calibrations(model, calibrations, devices)
+    if own:
+        return _models(devices, workload, model, image_size, own)
+    return _shipped_models(_Same(devices), workload, model, image_size)
+
+
+def _models(
+    devices: Sequence[Device],
+    workload: Workload,
+    model: str,
+    image_size: float | None,
+    own: Iterable[Calibration] = (),
+) -> LatencyModels:
     if model == "roofline":
-        return LatencyModels({device.name: _kept(_Key(device, TEXTBOOK)) for device in devices}, _NOTHING)
+        return LatencyModels(Frozen({device.name: _kept(_Key(device, TEXTBOOK)) for device in devices}), _NOTHING)
     places: dict[str, CalibratedDevice] = {}
     trust: dict[str, Trust] = {}
     chosen = calibration_for if model == "calibrated" else best_calibration
@@ -115,7 +122,7 @@ def latency_models(
         octaves = fit.domain.octaves(workload.batch_size, image_size)
         places[device.name] = _kept(_within_reach(_Key(device, fit.efficiency), workload.runtime, reach(octaves)))
         trust[device.name] = trust_of(fit, device, workload, image_size)
-    return LatencyModels(places, Frozen(trust))
+    return LatencyModels(Frozen(places), Frozen(trust))
 
 
 def interval_s(
@@ -253,6 +260,27 @@ def trust_of(calibration: Calibration, device: Device, workload: Workload, image
 def _shipped(device: Device, workload: Workload) -> Calibration | None:
     """Reading YAML costs more than scoring, and what ships does not change."""
     return calibration_of(device, workload) or prior_calibration(device.kind, workload)
+
+
+class _Same:
+    """Devices as a key, equal to that of the very same ones: hashing their figures takes longer than a query."""
+
+    __slots__ = ("_ids", "devices")
+
+    def __init__(self, devices: Sequence[Device]) -> None:
+        self.devices = tuple(devices)
+        self._ids = tuple(map(id, devices))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other._ids == self._ids
+
+    def __hash__(self) -> int:
+        return hash(self._ids)
+
+
+@lru_cache(maxsize=256)
+def _shipped_models(same: _Same, workload: Workload, model: str, image_size: float | None) -> LatencyModels:
+    return _models(same.devices, workload, model, image_size)
 
 
 class _Key:

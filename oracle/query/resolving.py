@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["check_one_workload", "check_words", "parsed", "resolve", "resolve_all", "several"]
 
+_DEFAULT = Workload()
+
 
 def check_words(words: Mapping[str, Any]) -> None:
     """Complain of words that no workload has.
@@ -40,7 +42,7 @@ def resolve(network: CfgNode | NetSpec | str | Path, **changes: Any) -> tuple[Ne
         changes: fields of `Workload` that overrule the config's; None leaves a field alone.
     """
     if isinstance(network, NetSpec):
-        return network, Workload().with_(**changes), ()
+        return network, _DEFAULT.with_(**changes), ()
     if isinstance(network, (str, Path)):
         net, cfg = parsed(network)
     elif hasattr(network, "COST"):

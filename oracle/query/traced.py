@@ -67,7 +67,7 @@ class TracedForm:
             tuple(meta.vector_dtype for meta in metas),
         )
         matrix, vector = (self.numbers[:2] != 0).tolist()
-        return Roofs.table([[roofs_at(place, kinds, matrix, vector)] for place in places])
+        return Roofs.stacked([roofs_at(place, kinds, matrix, vector) for place in places])
 
     def described(self) -> list[Described]:
         """The kernels."""
