@@ -7,7 +7,6 @@ uses of their base's value. All dimensions are Python ints, or sympy expressions
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -291,28 +290,11 @@ class OpTable:
     grad_in: int = -1
     grad_out: int = -1
 
-    def consumers(self) -> list[list[int]]:
-        """Rows that read each value, ascending."""
-        readers: list[list[int]] = [[] for _ in self.values]
-        for index, row in enumerate(self.rows):
-            for value in dict.fromkeys(use.value for use in row.reads):
-                readers[value].append(index)
-        return readers
-
-    def producers(self, index: int) -> list[int]:
-        """Rows that produced what row `index` reads: the data-flow edges into it."""
-        found = (self.values[value].producer for use in self.rows[index].reads for value in self.lineage(use.value))
-        return sorted({producer for producer in found if producer >= 0})
-
     def lineage(self, value: int) -> Iterator[int]:
         """A value, and those before it that are still in its memory in part."""
         while value >= 0:
             yield value
             value = self.values[value].base
-
-    def by_class(self) -> Counter[str]:
-        """How many rows each class has."""
-        return Counter(row.op_class for row in self.rows)
 
     def storage_of(self, use: Use) -> Storage:
         """The memory behind a use."""

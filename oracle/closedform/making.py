@@ -396,11 +396,6 @@ def traced(key: TemplateKey, values: Mapping[str, int]) -> tuple[Any, ...] | Non
     return answer(concrete_template(found, params, dims, workload), {})
 
 
-def check(kind: str) -> list[str]:
-    """All differences of a kind."""
-    return list(differences(kind, random.Random(kind)))
-
-
 def write(entries: Mapping[TemplateKey, tuple[list[Template], bool]], directory: Path) -> Iterator[Path]:
     """Replace all files of a directory, and name each that was written.
 

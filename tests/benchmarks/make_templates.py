@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import random
 import sys
+from collections.abc import Iterable
 from multiprocessing import get_context
 
 from oracle.closedform import making
@@ -20,9 +21,9 @@ from oracle.closedform.template import Template, TemplateKey
 _STRUCTURES = ("nasbench201_cell",)
 
 
-def check(kind: str) -> list[str]:
-    """All differences of a kind."""
-    return list(making.differences(kind, random.Random(kind)))
+def check(kind: str) -> tuple[str, list[str]]:
+    """A kind and all its differences."""
+    return kind, list(making.differences(kind, random.Random(kind)))
 
 
 def main() -> int:
@@ -33,7 +34,7 @@ def main() -> int:
     arguments = parser.parse_args()
     with get_context("spawn").Pool(arguments.jobs, maxtasksperchild=1) as pool:
         if arguments.check:
-            return _checked([line for lines in pool.imap_unordered(check, library().kinds()) for line in lines])
+            return _checked(pool.imap_unordered(check, library().kinds()))
         entries: dict[TemplateKey, tuple[list[Template], bool]] = {}
         for found in pool.imap_unordered(making.made, making.networks()):
             print(f"{len(found)} keys", flush=True)
@@ -47,11 +48,15 @@ def main() -> int:
     return 0
 
 
-def _checked(differences: list[str]) -> int:
-    print(*differences, f"{len(differences)} differences", sep="\n")
-    if not differences:
+def _checked(kinds: Iterable[tuple[str, list[str]]]) -> int:
+    different = 0
+    for kind, differences in kinds:
+        print(f"{kind}: {len(differences)} differences", *differences, sep="\n", flush=True)
+        different += len(differences)
+    print(f"{different} differences")
+    if not different:
         stamp(library_directory(), making.made_of())
-    return 1 if differences else 0
+    return 1 if different else 0
 
 
 if __name__ == "__main__":
