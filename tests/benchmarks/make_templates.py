@@ -15,7 +15,8 @@ from multiprocessing import get_context
 
 from oracle.closedform import making
 from oracle.closedform.library import library, library_directory, stamp
-from oracle.closedform.structural.making import make_archive
+from oracle.closedform.structural.making import make_archive, make_parts, traced_workloads
+from oracle.closedform.structural.parts import load_parts, member_of, plain_parts
 from oracle.closedform.template import Template, TemplateKey
 
 _STRUCTURES = ("nasbench201_cell",)
@@ -23,6 +24,9 @@ _STRUCTURES = ("nasbench201_cell",)
 
 def check(kind: str) -> tuple[str, list[str]]:
     """A kind and all its differences."""
+    if kind in _STRUCTURES:
+        parts = ((under, load_parts(kind, member_of(under)), make_parts(kind, under)) for under in traced_workloads())
+        return kind, [f"{under}" for under, ours, made in parts if plain_parts(ours) != plain_parts(made)]
     return kind, list(making.differences(kind, random.Random(kind)))
 
 
@@ -34,7 +38,7 @@ def main() -> int:
     arguments = parser.parse_args()
     with get_context("spawn").Pool(arguments.jobs, maxtasksperchild=1) as pool:
         if arguments.check:
-            return _checked(pool.imap_unordered(check, library().kinds()))
+            return _checked(pool.imap_unordered(check, (*_STRUCTURES, *library().kinds())))
         entries: dict[TemplateKey, tuple[list[Template], bool]] = {}
         for found in pool.imap_unordered(making.made, making.networks()):
             print(f"{len(found)} keys", flush=True)
