@@ -10,8 +10,8 @@ from typing import Any
 from oracle.closedform.assembling import kernel_fields
 from oracle.closedform.program import Program, Step
 from oracle.closedform.structural.composing import Composed
-from oracle.closedform.structural.desk import Desk, DeskKey, desk_of
 from oracle.closedform.structural.sizes import Peak, Poly, Size, largest
+from oracle.closedform.structural.stock import StockKey, stock_of
 from oracle.closedform.template import MEMORY_SIZES, Template, TemplateKey
 from oracle.counting import count
 from oracle.counting.memory import measure
@@ -37,15 +37,15 @@ def structural_template(key: TemplateKey, workload: Workload) -> Template | None
     structure = structure_of(key.kind)
     if structure is None or (key.first and workload.training):
         return None
-    desk = desk_of(DeskKey(key.kind, workload.with_(batch_size=1), key.pinned, key.input, key.gradient))
+    stock = stock_of(StockKey(key.kind, workload.with_(batch_size=1), key.pinned, key.input, key.gradient))
     graph = structure.graph(dict(key.static)[structure.param])
-    composed = desk.compose(graph, desk.open_pieces)
-    return None if composed is None else _template(key, desk, composed, workload)
+    composed = stock.compose(graph, stock.open_pieces)
+    return None if composed is None else _template(key, stock.symbols, composed, workload)
 
 
-def _template(key: TemplateKey, desk: Desk, composed: Composed, workload: Workload) -> Template:
+def _template(key: TemplateKey, symbols: Sequence[str], composed: Composed, workload: Workload) -> Template:
     table, parts = composed.table, [piece.part for piece in composed.pieces]
-    counts, program = count(table, workload), _Steps(desk.symbols)
+    counts, program = count(table, workload), _Steps(symbols)
     macs, activations = (sum(sizes) for sizes in zip(*(part.pycls for part in parts), strict=True))
     fields = kernel_fields(program, table, counts, (macs, activations), workload.runtime)
     memory = measure(counts.lifetimes, counts.sizes, largest)

@@ -57,11 +57,12 @@ def test_what_is_damaged_is_not_there(tmp_path: Path) -> None:
 def test_parts_load_and_compose_without_torch() -> None:
     code = """
 import sys
-from oracle.closedform.structural.desk import DeskKey, desk_of
+from oracle.closedform.structural.desk import desk_of
+from oracle.closedform.structural.stock import StockKey
 from oracle.closedform.template import Format
 from oracle.families.graphs import structure_of
 from oracle.spec import Workload
-desk = desk_of(DeskKey("nasbench201_cell", Workload(), (), Format.image("float32", 4, "nchw"), None))
+desk = desk_of(StockKey("nasbench201_cell", Workload(), (), Format.image("float32", 4, "nchw"), None))
 (cell,), _ = desk.cells(["|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|none~0|none~1|skip_connect~2|"])
 print(cell is not None, "torch" in sys.modules, "sympy" in sys.modules)
 """
