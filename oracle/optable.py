@@ -7,8 +7,8 @@ uses of their base's value. All dimensions are Python ints, or sympy expressions
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 __all__ = [
@@ -62,6 +62,8 @@ _DTYPES_BY_SIZE = {
 }
 ITEMSIZE = {dtype: size for size, dtypes in _DTYPES_BY_SIZE.items() for dtype in dtypes.split()}
 """Bytes per element of each torch dtype, by its name without `torch.`."""
+
+_PLAIN = (bool, int, float, str, type(None))  # arguments of operators that are no sizes
 
 
 def prod(dims: Iterable[Dim]) -> Dim:
@@ -289,6 +291,36 @@ class OpTable:
     boundary_out: int = -1
     grad_in: int = -1
     grad_out: int = -1
+
+    def mapped(self, size: Callable[[Any], Any]) -> OpTable:
+        """The table with a function applied to every size in its rows and storages; calls stay as they are.
+
+        Numbers among the arguments of an operator are left alone; expressions there are sizes.
+        """
+
+        def tree(value: Any) -> Any:
+            if isinstance(value, Shape):
+                return Shape(map(size, value))
+            if isinstance(value, tuple):
+                return tuple(map(tree, value))
+            return value if isinstance(value, _PLAIN) else size(value)
+
+        def use(seen: Use) -> Use:
+            shape, stride = tuple(map(size, seen.shape)), tuple(map(size, seen.stride))
+            return Use(seen.value, shape, stride, size(seen.offset), seen.dtype)
+
+        rows = tuple(
+            row._replace(
+                args=tree(row.args),
+                kwargs={name: tree(value) for name, value in row.kwargs.items()},
+                out=tree(row.out),
+                reads=tuple(map(use, row.reads)),
+                writes=tuple(map(use, row.writes)),
+            )
+            for row in self.rows
+        )
+        storages = tuple(storage._replace(elements=size(storage.elements)) for storage in self.storages)
+        return replace(self, rows=rows, storages=storages)
 
     def lineage(self, value: int) -> Iterator[int]:
         """A value, and those before it that are still in its memory in part."""

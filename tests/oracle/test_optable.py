@@ -107,3 +107,14 @@ def test_a_row_knows_the_type_it_computes_in(function: Any, dtype: str) -> None:
 def test_weights_are_there_before_the_call_and_stay(kind: str) -> None:
     assert Storage(1, "float32", kind).is_weight
     assert not any(Storage(1, "float32", other).is_weight for other in ("input", "activation", "gradient", "state"))
+
+
+def test_a_mapped_table_has_other_sizes_and_the_same_numbers() -> None:
+    table = traced(lambda x: x.exp().sum(1, keepdim=True), (2, 3))
+    found = table.mapped(lambda size: 10 * size)
+    assert [row.reads[0].shape for row in found.rows] == [(20, 30), (20, 30)]
+    assert [row.reads[0].stride for row in found.rows] == [(30, 10), (30, 10)]
+    assert found.rows[1].args == (Shape((20, 30)), (1,), True)
+    assert found.rows[1].out == Shape((20, 10))
+    assert [storage.elements for storage in found.storages] == [10 * storage.elements for storage in table.storages]
+    assert (found.values, found.calls, found.outputs) == (table.values, table.calls, table.outputs)

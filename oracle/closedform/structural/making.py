@@ -18,14 +18,12 @@ from torch import nn
 from oracle.closedform.inputs import workload_key
 from oracle.closedform.structural.parts import SUM, Part, PartKey, archive_of, member_of, plain_parts
 from oracle.closedform.structural.sizes import Size, symbol
-from oracle.closedform.structural.tables import mapped
 from oracle.closedform.symbolic import Recording, record
 from oracle.closedform.template import Format, TemplateKey
 from oracle.counting.conventions import recount
 from oracle.counting.networks import tracing_part
 from oracle.errors import OracleError, TraceError
 from oracle.families.graphs import Structure, structure_of
-from oracle.optable import OpTable
 from oracle.spec import LAYOUTS, OPTIMIZERS, Workload
 from oracle.trace import isolated, trace
 
@@ -188,7 +186,7 @@ def _edge_part(found: Recording, path: str) -> Part:
     pycls = recount(found.table, "pycls")
     rows = tuple(row._replace(module=row.module.removeprefix(path)) for row in found.table.rows)
     return Part(
-        mapped(replace(found.table, rows=rows), size),
+        replace(found.table, rows=rows).mapped(size),
         tuple(dict.fromkeys((name, _size(a, names, {}), _size(b, names, {})) for name, a, b in guards)),
         tuple(map(size, found.output)),
         found.output_format,
@@ -254,5 +252,4 @@ def _sum_part(pinned: tuple[tuple[str, int], ...], pair: tuple[Format, Format], 
         return total * value
 
     form = Format.of(str(found.output.dtype).removeprefix("torch."), dims, found.output.stride())
-    table: OpTable = mapped(found.table, size)
-    return Part(table, (), tuple(map(size, dims)), form, None, (0, 0))
+    return Part(found.table.mapped(size), (), tuple(map(size, dims)), form, None, (0, 0))

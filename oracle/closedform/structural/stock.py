@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from oracle.closedform.structural.composing import Composed, Composer, Piece
 from oracle.closedform.structural.parts import Part, PartKey, load_parts, member_of
 from oracle.closedform.structural.sizes import Poly, value_at
-from oracle.closedform.structural.tables import mapped
 from oracle.closedform.template import Format
 from oracle.counting import TableCount, count
 from oracle.errors import OracleError
@@ -50,7 +49,7 @@ class _At(dict[PartKey, Piece]):
 
     def __missing__(self, key: PartKey) -> Piece:
         part = self._parts[key]
-        made = self[key] = Piece(key, part, mapped(part.table, self._size))
+        made = self[key] = Piece(key, part, part.table.mapped(self._size))
         return made
 
     def __iter__(self) -> Iterator[PartKey]:
@@ -134,5 +133,5 @@ def _symbols(part: Part) -> set[str]:
             found.update(name for names in size.terms for name in names)
         return size
 
-    mapped(part.table, look)
+    part.table.mapped(look)
     return found
