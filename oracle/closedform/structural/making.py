@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -50,25 +50,23 @@ def traced_workloads() -> Iterator[Workload]:
             yield Workload(dtype=dtype, layout=layout, mode="training", optimizer=optimizer)
 
 
-def make_archive(kind: str, path: Path | None = None, made_of: Mapping[str, str] | None = None) -> Path:
+def make_archive(kind: str) -> Path:
     """Trace all parts of a kind of cell, under all workloads, and write their archive; the same bytes each time.
 
     Args:
         kind: of the cell; a structure (`oracle.families.graphs`) is registered for it.
-        path: where to write instead of where the shipped archive is.
-        made_of: what decides the content, kept beside it; the version of torch if None.
 
     Raises:
         OracleError: an operation that parts cannot be made of yet.
     """
     found = io.BytesIO()
     with zipfile.ZipFile(found, "w") as file:
-        file.comment = json.dumps({"torch": torch.__version__} if made_of is None else dict(made_of)).encode()
+        file.comment = json.dumps({"torch": torch.__version__}).encode()  # for people
         for workload in traced_workloads():
             text = json.dumps(plain_parts(make_parts(kind, workload)), separators=(",", ":"))
             member = zipfile.ZipInfo(member_of(workload))  # of 1980, so that bytes do not tell the time
             file.writestr(member, text, zipfile.ZIP_DEFLATED, 9)
-    path = path or archive_of(kind)
+    path = archive_of(kind)
     path.parent.mkdir(exist_ok=True, parents=True)
     path.write_bytes(found.getvalue())
     return path
