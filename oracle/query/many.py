@@ -26,11 +26,13 @@ from oracle.closedform import (
     network_form,
     shared_store,
 )
+from oracle.closedform.template import SUMS
 from oracle.devices import Device
 from oracle.errors import WorkloadError
 from oracle.families.population import Population
 from oracle.query.devices import find_devices
 from oracle.query.models import Trust, image_size_of, interval_s, latency_models
+from oracle.query.recounting import Counted, counted_as
 from oracle.query.resolving import check_words, resolve_all
 from oracle.roofline import Efficiency, steady
 from oracle.spec import NetSpec, Workload
@@ -55,6 +57,8 @@ class Scores(Shown):
 
     Attributes:
         workload: what every number is for.
+        convention: whose counting rules `macs`, `flops`, `params` and `activations` follow; "oracle" is ours. A column
+            that another tool does not report is None.
         latency_ms: device name -> column, as the best model there is predicts.
         roofline_ms: device name -> column, the textbook's lower bound.
         interval_ms: device name -> the columns that 80 % of latencies lie between; no entry where residuals tell none.
@@ -66,11 +70,13 @@ class Scores(Shown):
     """
 
     workload: Workload
+    convention: str
     macs: Ints
-    flops: Ints
-    params: Ints
-    activations: Ints
+    flops: Ints | None
+    params: Ints | None
+    activations: Ints | None
     traffic_bytes: Ints
+    executed_flops: Ints
     pycls_flops: Ints
     pycls_acts: Ints
     peak_memory_bytes: Ints
@@ -93,8 +99,8 @@ class Scores(Shown):
 
     @property
     def intensity(self) -> Floats:
-        """FLOP/byte of each candidate."""
-        return self.flops / np.maximum(self.traffic_bytes, 1)
+        """FLOP/byte of each candidate, by the oracle's own count."""
+        return self.executed_flops / np.maximum(self.traffic_bytes, 1)
 
     def specs(self) -> Iterator[NetSpec]:
         """The candidates, one after the other."""
@@ -102,10 +108,8 @@ class Scores(Shown):
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """Every column by a name with its unit: what exports write."""
-        found: dict[str, NDArray[Any]] = {
-            name: getattr(self, name)
-            for name in ("macs", "flops", "params", "activations", "traffic_bytes", "peak_memory_bytes")
-        }
+        names = (*Counted._fields, "traffic_bytes", "peak_memory_bytes")
+        found: dict[str, NDArray[Any]] = {name: column for name in names if (column := getattr(self, name)) is not None}
         found["intensity_flop_per_byte"] = self.intensity
         found |= {f"latency_ms@{device}": column for device, column in self.latency_ms.items()}
         for device, ends in self.interval_ms.items():
@@ -114,9 +118,13 @@ class Scores(Shown):
         return found
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON: the workload, names (None where there are none) and columns."""
-        columns = {name: column.tolist() for name, column in self.columns().items()}
-        return {"workload": self.workload.to_dict(), "networks": list(self.names) or None, "columns": columns}
+        """Plain data for JSON: the workload, the convention, names (None where there are none) and columns."""
+        return {
+            "workload": self.workload.to_dict(),
+            "convention": self.convention,
+            "networks": list(self.names) or None,
+            "columns": {name: column.tolist() for name, column in self.columns().items()},
+        }
 
     def frame_columns(self) -> dict[str, Any]:
         """The columns of a data frame: those of `columns`, and names where candidates have any."""
@@ -148,6 +156,7 @@ def score_many(
     store: TemplateStore | None = None,
     model: str = "best",
     calibrations: Iterable[Calibration | str | Path] = (),
+    convention: str | None = None,
     **workload: Any,
 ) -> Scores:
     """Score many candidates by closed forms: the same integers as `score`, hundreds of times faster.
@@ -159,10 +168,12 @@ def score_many(
         progress: called with (done, total) after each chunk.
         store: templates to use and to add to; the process's own if None.
         model, calibrations: as in `score`.
+        convention: count as pycls would or, in inference, torch; as in `score`, where there are more.
         workload: fields of `oracle.Workload`; where configs are given, those of their COST sections by default.
 
     Raises:
-        OracleError: as `score`; also configs that state different workloads, as there is one for all.
+        OracleError: as `score`; also configs that state different workloads, as there is one for all, and a convention
+            that takes a trace of each network.
 
     Example:
         >>> scores = score_many(specs, ["rtx-4090", "t4"], batch_size=64, dtype="float16")
@@ -175,6 +186,7 @@ def score_many(
         specs, asked = list[NetSpec](), Workload(**workload)
     else:
         specs, asked = resolve_all(networks, **workload)
+    _counted(convention, dict.fromkeys(SUMS, 0), asked)  # complains before anything is costed
     predictors = _Predictors(find_devices(devices), asked, model, tuple(calibrations))
     templates = shared_store() if store is None else store
     names = tuple(net.name for net in specs)
@@ -182,7 +194,7 @@ def score_many(
         sides = [image_size_of(net.input_shape) for net in specs]
         places = predictors.places(sides)
         few = costs_of([network_form(templates, net, asked) for net in specs], places)
-        return _scores([few], specs, asked, predictors, sides, places, names)
+        return _scores([few], specs, asked, convention, predictors, sides, places, names)
     population = networks if isinstance(networks, Population) else Population.of(specs)
     side = image_size_of(population.input_shape)
     sides = side.tolist() if isinstance(side, np.ndarray) else [side]
@@ -195,7 +207,17 @@ def score_many(
         parts.append(cost_population(templates, population.part(start, stop), asked, places))
         if progress is not None:
             progress(stop, population.size)
-    return _scores(parts, population, asked, predictors, sides, places, names)
+    return _scores(parts, population, asked, convention, predictors, sides, places, names)
+
+
+def _counted(convention: str | None, sums: Mapping[str, Any], workload: Workload) -> Counted:
+    counted = counted_as(convention, sums, workload)
+    if counted is None:
+        raise WorkloadError(
+            f"convention={convention!r} under mode={workload.mode!r}: expected pycls or, in inference, torch, which "
+            "columns are counted for; oracle.score has others, one network at a time"
+        )
+    return counted
 
 
 class _Predictors:
@@ -226,6 +248,7 @@ def _scores(
     parts: Sequence[PopulationCosts],
     networks: Population | list[NetSpec],
     workload: Workload,
+    convention: str | None,
     predictors: _Predictors,
     sides: Sequence[float | None],
     places: tuple[CalibratedDevice, ...],
@@ -253,14 +276,16 @@ def _scores(
         latency[name] = _placed([own for own, _, _ in found], groups)
         if predictors.trust(sides).get(name, Trust("roofline")).interval:
             interval[name] = low, high
-    fields: dict[str, Any] = {
-        name: column(name) for name in ("macs", "flops", "params", "activations", "traffic_bytes", "peak_memory_bytes")
-    }
+    sums = {name: column(name) for name in SUMS}
     return Scores(
         workload=workload,
-        **fields,
-        pycls_flops=column("pycls_macs") // workload.batch_size,
-        pycls_acts=column("pycls_activations") // workload.batch_size,
+        convention=convention or "oracle",
+        **_counted(convention, sums, workload)._asdict(),
+        traffic_bytes=sums["traffic_bytes"],
+        executed_flops=sums["flops"],
+        pycls_flops=sums["pycls_macs"] // workload.batch_size,
+        pycls_acts=sums["pycls_activations"] // workload.batch_size,
+        peak_memory_bytes=column("peak_memory_bytes"),
         latency_ms=Frozen(latency),
         roofline_ms=Frozen(
             {name: steady(at[bound]) * 1e3 for name, bound in zip(predictors.names, bounds, strict=True)}

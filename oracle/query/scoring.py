@@ -17,6 +17,7 @@ from oracle.closedform.store import tracing
 from oracle.errors import UnknownOperatorError
 from oracle.query.cost import Cost, DeviceTime, KernelCost, Times
 from oracle.query.models import LatencyModels, Trust, interval_s
+from oracle.query.recounting import counted_as
 from oracle.roofline import BOUNDS, Roofs, Timing, latency_s, time_at
 
 if TYPE_CHECKING:
@@ -212,11 +213,9 @@ _BOUND = Trust("roofline", None, LOWER_BOUND)
 
 def _recounted(form: NetworkForm, convention: str) -> tuple[int | None, ...]:
     """What another tool would count: from the sums that closed forms have, or else from a trace of each cell."""
-    sums = form.sums
-    if convention == "pycls":
-        return sums["pycls_macs"], None, sums["params"], sums["pycls_activations"]
-    if convention == "torch" and not form.workload.training:  # it counts what we count, but in a backward pass
-        return sums["macs"], 2 * sums["macs"], None, None
+    counted = counted_as(convention, form.sums, form.workload)
+    if counted is not None:
+        return counted
     traced_cell = tracing().traced_cell
     from oracle.counting.conventions import recount
 
