@@ -250,7 +250,9 @@ def add_place(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--on", default="cpu", metavar="PLACE", help="cpu (default), cuda, cuda:N or mps")
     group.add_argument("--threads", type=natural, metavar="N", help="of the CPU (default: torch's choice)")
     group.add_argument(
-        "--clock", choices=("wall", "cpu"), default="wall", help="cpu: for one thread on a busy host (default: wall)"
+        "--clock",
+        choices=("wall", "cpu", "events"),
+        help="cpu: for one thread on a busy host; events: of a CUDA stream (default: events on CUDA, else wall)",
     )
 
 

@@ -52,7 +52,7 @@ def machine_facts(device: str) -> dict[str, Any]:
         properties = torch.cuda.get_device_properties(device)
         found |= {
             "cuda": torch.version.cuda,
-            "cudnn": torch.backends.cudnn.version(),
+            "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
             "compute_capability": f"{properties.major}.{properties.minor}",
             "compute_units": properties.multi_processor_count,
             "memory_bytes": properties.total_memory,

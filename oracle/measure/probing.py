@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import torch
 
@@ -82,7 +83,7 @@ def probe(
     )
 
 
-def _stated_of_host(place: Place) -> dict[str, Figure]:
+def _stated_of_host(place: Place) -> dict[str, Any]:
     """What the system says of the processor; what it does not say is left out."""
     figures = {
         "memory": (memory_bytes(), "reported by the system"),
@@ -92,7 +93,7 @@ def _stated_of_host(place: Place) -> dict[str, Figure]:
     return {name: Figure(value, source) for name, (value, source) in figures.items() if value}
 
 
-def _stated_of_gpu(device: str) -> dict[str, Figure]:
+def _stated_of_gpu(device: str) -> dict[str, Any]:
     """What torch and nvidia-smi say of a CUDA device."""
     if not device.startswith("cuda"):
         return {}

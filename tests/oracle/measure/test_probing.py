@@ -93,7 +93,12 @@ def test_a_gpu_says_its_size_and_clocks(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_tf32_is_allowed_for_its_own_roof_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[bool] = []
-    monkeypatch.setattr(Place, "samples", lambda *_: seen.append(torch.backends.cuda.matmul.allow_tf32) or [1.0])
+
+    def samples(*_: object) -> list[float]:
+        seen.append(torch.backends.cuda.matmul.allow_tf32)
+        return [1.0]
+
+    monkeypatch.setattr(Place, "samples", samples)
     for dtype in ("float32", "tf32"):
         roof = matrix_roof(Place("cpu", 1, "wall"), dtype, (8,), 1.0)
         assert roof == (2 * 8**3, "torch.mm 8")
