@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from oracle.errors import OracleError
+from oracle.measure.steps import first_line
 from oracle.measure.timers import Step
 
 __all__ = ["captured"]
@@ -37,7 +38,6 @@ def captured(step: Step, calls: int = 1, cuda: Any = torch.cuda) -> Step:
             for _ in range(calls):
                 step()
     except RuntimeError as error:
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
-        raise OracleError(f"graph=True: cannot be captured in a CUDA graph: {said}") from error
+        raise OracleError(f"graph=True: cannot be captured in a CUDA graph: {first_line(error)}") from error
     replay: Step = graph.replay
     return replay

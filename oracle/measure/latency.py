@@ -59,7 +59,8 @@ def measure(
         clock: wall; cpu, for one thread on a busy host; or events of a CUDA stream; events on CUDA if None, else wall.
         cache: warm, calls back to back; or cold, every call timed alone after one that swept the last-level cache.
         graph: on CUDA, capture a call in a CUDA graph and time its replays, which cost the host nothing.
-        batch_size: as in `oracle.Workload`; or several, for a measurement of each network at each; None is the config's.
+        batch_size: as in `oracle.Workload`, None being the config's; or several, for a measurement of each network at
+            each.
         progress: called with (done, total) blocks.
         on_stop: called if measuring ends early, by Ctrl-C or an error, with what is known by then, in the order of
             the result: measurements that say how many repeats they had, None where those were fewer than three

@@ -7,6 +7,7 @@ from functools import partial
 import torch
 
 from oracle.errors import WorkloadError
+from oracle.measure.steps import first_line
 from oracle.measure.timers import Step
 
 __all__ = ["product_step"]
@@ -30,8 +31,9 @@ def product_step(m: int, n: int, k: int, dtype: str, device: str) -> Step:
             step = partial(torch.mm, a, b.t(), out=torch.empty(m, n, dtype=kind, device=device))
         step()
     except (AttributeError, RuntimeError, NotImplementedError) as error:
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        raise WorkloadError(f"dtype={dtype!r}: torch has no matrix product of it on {device}: {said}") from error
+        raise WorkloadError(
+            f"dtype={dtype!r}: torch has no matrix product of it on {device}: {first_line(error)}"
+        ) from error
     return step
 
 

@@ -16,7 +16,15 @@ from oracle.errors import OracleError, WorkloadError
 from oracle.measure.host import available_memory
 from oracle.spec import NetSpec, Workload
 
-__all__ = ["check_memory", "check_workload", "first_line", "matmul_precision", "step_of", "tf32_allowed"]
+__all__ = [
+    "check_memory",
+    "check_workload",
+    "first_line",
+    "free_bytes",
+    "matmul_precision",
+    "step_of",
+    "tf32_allowed",
+]
 
 _SHARE = 0.9  # workspaces and the allocator's rounding are not part of a predicted peak
 
@@ -44,7 +52,7 @@ def check_memory(networks: list[tuple[NetSpec, Workload]], device: str, availabl
     Raises:
         OracleError: they do not fit; the message names the network and both figures.
     """
-    free = _free(device) if available is None else available
+    free = free_bytes(device) if available is None else available
     if free is None:
         return
     held = extra = 0
@@ -164,9 +172,11 @@ def _autocast(x: Any, workload: Workload) -> AbstractContextManager[Any]:
     return torch.autocast(x.device.type, dtype=getattr(torch, workload.autocast_dtype))
 
 
-def _free(device: str) -> int | None:
+def free_bytes(device: str) -> int | None:
+    """Memory to be had on a device, what torch's allocator keeps for later included; None if not known."""
     if device.startswith("cuda"):
-        return int(torch.cuda.mem_get_info(device)[0])
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + kept
     return available_memory()
 
 
