@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from oracle.families import to_spec
     from oracle.measure import Measurement, measure
     from oracle.query import (
+        BatchCurve,
+        BatchPoint,
         Comparison,
         Cost,
         DeviceTime,
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
         Ranking,
         Scores,
         Sensitivity,
+        batch_curve,
         calibrate,
         compare,
         fit,
@@ -53,6 +56,8 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "BatchCurve",
+    "BatchPoint",
     "Calibration",
     "CellSpec",
     "Comparison",
@@ -75,6 +80,7 @@ __all__ = [
     "Work",
     "Workload",
     "WorkloadError",
+    "batch_curve",
     "build",
     "calibrate",
     "cfg_from_dict",
@@ -138,6 +144,8 @@ lazy(
         "oracle.families": ("to_spec",),
         "oracle.measure": ("Measurement", "measure"),
         "oracle.query": (
+            "BatchCurve",
+            "BatchPoint",
             "Comparison",
             "Cost",
             "DeviceTime",
@@ -146,6 +154,7 @@ lazy(
             "Ranking",
             "Scores",
             "Sensitivity",
+            "batch_curve",
             "calibrate",
             "compare",
             "fit",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import Any
 
 from oracle.cli._output import check_output
@@ -19,6 +20,7 @@ __all__ = [
     "add_scoring",
     "add_selection",
     "add_workload",
+    "batch_sizes_of",
     "model_of",
     "natural",
     "selection_of",
@@ -46,13 +48,13 @@ def add_networks(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_scoring(parser: argparse.ArgumentParser) -> None:
-    """All that says which networks to score, where, under which workload and by which model."""
+def add_scoring(parser: argparse.ArgumentParser, *, batches: bool = False) -> None:
+    """All that says which networks to score, where, under which workload (see `add_workload`) and by which model."""
     add_networks(parser)
     add_devices(parser)
     add_model(parser)
     add_transfer(parser)
-    add_workload(parser)
+    add_workload(parser, batches=batches)
 
 
 def add_inputs(parser: argparse.ArgumentParser) -> None:
@@ -80,16 +82,66 @@ def add_devices(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_workload(parser: argparse.ArgumentParser, *, overrides: bool = True, counting: bool = True) -> None:
+class _Batch(argparse.Action):
+    """A batch size, which is given once."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,  # noqa: ARG002 - argparse's signature
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,  # noqa: ARG002
+    ) -> None:
+        before = getattr(namespace, self.dest)
+        setattr(namespace, self.dest, self.joined(before, _batches_in(self, str(values))))
+
+    def joined(self, before: Any, sizes: tuple[int, ...]) -> Any:
+        """What the flag stands for, given what it stood for before."""
+        if before is not None or len(sizes) > 1:
+            given = ",".join(map(str, (*(() if before is None else (before,)), *sizes)))
+            raise argparse.ArgumentError(self, f"{given}: expected one batch size (`oracle score` takes several)")
+        return sizes[0]
+
+
+class _Batches(_Batch):
+    """The same for several: `--batch 1,8` and `--batch 1 --batch 8` are equal; an integer where there is one."""
+
+    def joined(self, before: Any, sizes: tuple[int, ...]) -> Any:
+        known = () if before is None else before if isinstance(before, tuple) else (before,)
+        found = tuple(dict.fromkeys((*known, *sizes)))
+        return found if len(found) > 1 else found[0]
+
+
+def _batches_in(action: argparse.Action, text: str) -> tuple[int, ...]:
+    """The batch sizes in `8` or `1,8,64`; what is wrong with one, the workload says."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentError(action, f"{text!r}: expected integers, such as 8 or 1,8,64") from None
+
+
+def batch_sizes_of(args: argparse.Namespace) -> tuple[int, ...] | None:
+    """The batch sizes where there are several, ascending; None for one, or for the config's."""
+    return tuple(sorted(args.batch_size)) if isinstance(args.batch_size, tuple) else None
+
+
+def add_workload(
+    parser: argparse.ArgumentParser, *, overrides: bool = True, counting: bool = True, batches: bool = False
+) -> None:
     """The workload: each flag replaces a key of the config's COST section.
 
     Args:
         overrides: whether other keys can be replaced too.
         counting: whether a convention can be asked for.
+        batches: whether several batch sizes can be, see `batch_sizes_of`.
     """
     group = parser.add_argument_group("workload (default: the config's COST section)")
     group.add_argument(
-        "-b", "--batch", "--batch-size", dest="batch_size", type=int, metavar="N", help="images per call"
+        *("-b", "--batch", "--batch-size"),
+        dest="batch_size",
+        action=_Batches if batches else _Batch,
+        metavar="N,..." if batches else "N",
+        help="images per call" + ("; several for a curve" if batches else ""),
     )
     group.add_argument("--dtype", choices=DTYPES, help="float16 and bfloat16 mean autocast")
     group.add_argument("--mode", choices=MODES, help="training: forward, backward and optimiser step")
@@ -198,7 +250,9 @@ def add_place(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--on", default="cpu", metavar="PLACE", help="cpu (default), cuda, cuda:N or mps")
     group.add_argument("--threads", type=natural, metavar="N", help="of the CPU (default: torch's choice)")
     group.add_argument(
-        "--clock", choices=("wall", "cpu"), default="wall", help="cpu: for one thread on a busy host (default: wall)"
+        "--clock",
+        choices=("wall", "cpu", "events"),
+        help="cpu: for one thread on a busy host; events: of a CUDA stream (default: events on CUDA, else wall)",
     )
 
 

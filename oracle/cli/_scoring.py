@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from oracle.cli._flags import model_of, transfer_of, workload_of
+from oracle.cli._flags import batch_sizes_of, model_of, transfer_of, workload_of
 from oracle.cli._messages import complain, warn
 from oracle.cli._sources import devices_of, expand
 from oracle.errors import OracleError
@@ -17,11 +17,21 @@ from oracle.spec import Workload
 
 if TYPE_CHECKING:
     from oracle.devices import Device
-    from oracle.query import Cost
+    from oracle.query import BatchCurve, Cost
     from oracle.sources import Source
     from oracle.spec import NetSpec
 
-__all__ = ["Candidate", "Scored", "candidate_of", "each_source", "model_words", "rescored", "score_all", "scored"]
+__all__ = [
+    "Candidate",
+    "Scored",
+    "candidate_of",
+    "curves_of",
+    "each_source",
+    "model_words",
+    "rescored",
+    "score_all",
+    "scored",
+]
 
 _Out = TypeVar("_Out")
 
@@ -70,6 +80,29 @@ def scored(args: argparse.Namespace) -> tuple[list[Scored], int]:
         warn(f"operator={operator} has no FLOP formula: it counts 0 FLOPs and its bytes (in {where})")
     found = [Scored(candidates[source], cost) for source, cost in _told_apart(costs).items()]
     return found, 2 if len(costs) < len(sources) else 0
+
+
+def curves_of(args: argparse.Namespace, max_latency_ms: float | None) -> tuple[list[BatchCurve], int]:
+    """Curves over batch sizes of all networks that the arguments name, and the exit code; failures as in `scored`.
+
+    Raises:
+        OracleError: as `scored`; also no device, or a limit that is no positive number.
+    """
+    from oracle.query.curves import BATCH_SIZES, curve_of
+
+    first, *others = batch_sizes_of(args) or ((args.batch_size,) if args.batch_size else BATCH_SIZES)
+    found, code = scored(argparse.Namespace(**{**vars(args), "batch_size": first}))
+    model, items = model_words(args), {item.cost.name: item for item in found}
+
+    def curve(name: str) -> BatchCurve:
+        item = items[name]
+        costs = [replace(rescored(args, model, item.candidate, batch_size=size), name=name) for size in others]
+        return curve_of([item.cost, *costs], max_latency_ms)
+
+    curves = _each(items, curve, args)
+    if not curves:
+        raise OracleError(f"none of {len(items)} networks could be scored at every batch size")
+    return list(curves.values()), code if len(curves) == len(items) else 2
 
 
 def rescored(args: argparse.Namespace, model: Mapping[str, Any], candidate: Candidate, **changes: Any) -> Cost:

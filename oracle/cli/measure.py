@@ -6,7 +6,16 @@ import argparse
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from oracle.cli._flags import add_model, add_output, add_place, add_workload, model_of, natural, workload_of
+from oracle.cli._flags import (
+    add_model,
+    add_output,
+    add_place,
+    add_workload,
+    batch_sizes_of,
+    model_of,
+    natural,
+    workload_of,
+)
 from oracle.cli._messages import complain, warn
 from oracle.cli._output import deliver
 from oracle.cli._sources import configs_of, devices_of
@@ -15,10 +24,13 @@ from oracle.errors import OracleError
 if TYPE_CHECKING:
     from oracle.devices import Device
     from oracle.imports import NetworkProfile
-    from oracle.measure import Measurement
+    from oracle.measure import KernelTime, Measurement
     from oracle.query import Cost
 
 __all__ = ["add"]
+
+Job = tuple[str, "int | None"]
+"""A network as the user named it, and a batch size; None for the config's."""
 
 _EXAMPLES = """\
 examples:
@@ -26,6 +38,8 @@ examples:
   oracle measure regnetx --device-file host.yaml -o m.csv     # beside what the host's roofs allow
   oracle measure R-56 --device-file host.yaml --operators 10  # which operators reach what share of their roof
   oracle measure ResNet-50 --device-file host.yaml --calibration my.yaml --threads 1 --clock cpu
+  oracle measure regnetx --on cuda --dtype float16 --batch 1,8,64 -o m.csv       # a sweep over batch sizes
+  oracle measure ResNet-50 --on cuda --runtime compiled --graph --kernels 10     # replayed, and its slowest kernels
 
 Ctrl-C keeps what is measured, and so does an error after the first repeat: networks with three
 finished repeats or more are written, each with how many it had; the exit code is 130, or 2.
@@ -49,10 +63,20 @@ def add(commands: Any) -> None:
         metavar="N",
         help="profile the networks as well: what each class and the N slowest operators achieve (eager only)",
     )
+    command.add_argument(
+        "--kernels", type=natural, metavar="N", help="profile what ran as well: the N slowest kernels, in any runtime"
+    )
     command.add_argument("--repeats", type=natural, default=10, metavar="N", help="blocks of calls (default: 10)")
     add_place(command)
+    command.add_argument(
+        "--cache",
+        choices=("warm", "cold"),
+        default="warm",
+        help="cold: sweep the last-level cache before every call (default: warm)",
+    )
+    command.add_argument("--graph", action="store_true", help="on CUDA: replay each call from a CUDA graph")
     add_model(command)
-    add_workload(command, overrides=False, counting=False)
+    add_workload(command, overrides=False, counting=False, batches=True)
     add_output(command)
     command.set_defaults(run=_run)
 
@@ -64,44 +88,50 @@ def _run(args: argparse.Namespace) -> int:
     if not args.device_file and (args.model or args.calibration):
         raise OracleError("a prediction needs --device-file; `oracle probe -o host.yaml` makes one")
     sources = list(dict.fromkeys(_portable(source) for source in configs_of(args.networks, "measuring takes")))
-    devices, words = devices_of([args.device_file] if args.device_file else []), workload_of(args)
-    model = model_of(args)
+    devices, model = devices_of([args.device_file] if args.device_file else []), model_of(args)
+    words = {name: word for name, word in workload_of(args).items() if name != "batch_size"}
+    sizes = batch_sizes_of(args) or (args.batch_size,)
+    jobs = [(source, size) for source in sources for size in sizes]
     # complains before anything is timed
-    costs = {source: score(source, devices, **words, **model) for source in sources}
+    costs = {job: score(job[0], devices, batch_size=job[1], **words, **model) for job in jobs}
     if args.operators and any(cost.workload.runtime != "eager" for cost in costs.values()):
         raise OracleError("--operators: operators can be told apart in eager only")
-    bounds = {source: score(source, devices, **words) for source in sources if devices}
-    found: dict[str, Measurement] = {}
+    bounds = {job: score(job[0], devices, batch_size=job[1], **words) for job in jobs if devices}
+    found: dict[Job, Measurement] = {}
     profiles: list[NetworkProfile] = []
+    kernels: dict[Job, tuple[KernelTime, ...]] = {}
     stop: KeyboardInterrupt | OracleError | None = None
     try:
-        _measure(found, sources, args, devices[0].name if devices else None, words)
+        _measure(found, sources, sizes, args, devices[0].name if devices else None, words)
         # one by one, so that those there are remain
-        profiles.extend(_profiled(source, args, devices, words, model) for source in sources if args.operators)
+        profiles.extend(_profiled(job, args, devices, words, model) for job in jobs if args.operators)
+        kernels.update((job, _kernels(job, args, words)) for job in jobs if args.kernels)
     except (KeyboardInterrupt, OracleError) as error:
         stop = error
     if found:
-        _deliver(args, found, costs, bounds, profiles)
+        _deliver(args, found, costs, bounds, profiles, kernels)
         if note := spread_note(list(found.values())):
             warn(note)
-    return _ended(stop, found, len(sources), args)
+    return _ended(stop, found, len(jobs), args)
 
 
 def _deliver(
     args: argparse.Namespace,
-    found: Mapping[str, Measurement],
-    costs: Mapping[str, Cost],
-    bounds: Mapping[str, Cost],
+    found: Mapping[Job, Measurement],
+    costs: Mapping[Job, Cost],
+    bounds: Mapping[Job, Cost],
     profiles: list[NetworkProfile],
+    kernels: Mapping[Job, tuple[KernelTime, ...]],
 ) -> None:
     from oracle.report.console import show
-    from oracle.report.profiled_rows import operator_rows
+    from oracle.report.profiled_rows import kernel_time_rows, operator_rows
     from oracle.report.rows import measurement_rows
     from oracle.report.table import measurement_tables
 
-    rows, predicted = list(found.values()), [costs[source] for source in found]
-    tables = measurement_tables(rows, predicted, [bounds[source] for source in found if bounds])
+    rows, predicted = list(found.values()), [costs[job] for job in found]
+    tables = measurement_tables(rows, predicted, [bounds[job] for job in found if bounds])
     tables += _profile_tables(profiles, args)
+    tables += [table for job, own in kernels.items() for table in _kernel_tables(found[job], own, args)]
     deliver(
         args,
         table=lambda: tables,
@@ -109,6 +139,11 @@ def _deliver(
             "measurements": measurement_rows(rows),
             "predictions": [cost.to_dict() for cost in predicted],
             "operators": [row for profile in profiles for row in operator_rows(profile)],
+            "kernels": [
+                row
+                for job, own in kernels.items()
+                for row in kernel_time_rows(job[0], costs[job].workload.batch_size, own)
+            ],
         },
         rows=lambda: measurement_rows(rows),
     )
@@ -117,13 +152,14 @@ def _deliver(
 
 
 def _ended(
-    stop: KeyboardInterrupt | OracleError | None, found: Mapping[str, Measurement], asked: int, args: argparse.Namespace
+    stop: KeyboardInterrupt | OracleError | None, found: Mapping[Job, Measurement], asked: int, args: argparse.Namespace
 ) -> int:
     """The exit code; where measuring ended early, after a line that says what is kept: an hour may be in it."""
     if stop is None:
         return 0
     repeats = sorted({item.repeats for item in found.values()})
-    kept = f"kept {len(found)} of {asked} networks, {' or '.join(map(str, repeats))} of {args.repeats} repeats each"
+    what = "networks" if batch_sizes_of(args) is None else "networks at a batch size"
+    kept = f"kept {len(found)} of {asked} {what}, {' or '.join(map(str, repeats))} of {args.repeats} repeats each"
     if isinstance(stop, KeyboardInterrupt):
         warn(f"interrupted: {kept if found else 'no network had enough finished repeats, nothing is kept'}")
         return 130
@@ -134,13 +170,15 @@ def _ended(
 
 
 def _profiled(
-    source: str, args: argparse.Namespace, devices: list[Device], words: dict[str, Any], model: dict[str, Any]
+    job: Job, args: argparse.Namespace, devices: list[Device], words: dict[str, Any], model: dict[str, Any]
 ) -> NetworkProfile:
     """A network operator by operator, as the model predicts it where that is calibrated."""
     from oracle.measure import measure_operators
     from oracle.query import resolve
     from oracle.query.models import calibration_for, checked_calibrations
 
+    source, batch_size = job
+    words = {**words, "batch_size": batch_size}
     roofs = devices[0] if devices else None
     efficiency = None
     if roofs is not None and model["model"] == "calibrated":
@@ -163,19 +201,42 @@ def _profile_tables(profiles: list[NetworkProfile], args: argparse.Namespace) ->
     return profile_tables(profiles, args.operators) if profiles else []
 
 
+def _kernels(job: Job, args: argparse.Namespace, words: dict[str, Any]) -> tuple[KernelTime, ...]:
+    """What ran in a call of a network, kernel by kernel."""
+    from oracle.measure import measure_kernels
+
+    where: dict[str, Any] = {"device": args.on, "threads": args.threads, "repeats": min(args.repeats, 5)}
+    return measure_kernels(job[0], batch_size=job[1], **where, **words)
+
+
+def _kernel_tables(item: Measurement, kernels: Sequence[KernelTime], args: argparse.Namespace) -> list[Any]:
+    from oracle.report.table.profiles import kernel_time_tables
+
+    return kernel_time_tables(item.network, item.workload, kernels, args.kernels)
+
+
 def _measure(
-    found: dict[str, Measurement], sources: list[str], args: argparse.Namespace, name: str | None, words: dict[str, Any]
+    found: dict[Job, Measurement],
+    sources: list[str],
+    sizes: Sequence[int | None],
+    args: argparse.Namespace,
+    name: str | None,
+    words: dict[str, Any],
 ) -> None:
     """Add the measurements, which name networks so that they are found again; if ended early, those there are."""
     from dataclasses import replace
 
     from oracle import measure as stopwatch
 
-    def keep(items: Sequence[Measurement | None]) -> None:
-        found.update({s: replace(item, network=s) for s, item in zip(sources, items, strict=True) if item is not None})
+    jobs = [(source, size) for source in sources for size in sizes]
 
-    where = {"device": args.on, "threads": args.threads, "clock": args.clock}
-    keep(stopwatch(sources, name=name, repeats=args.repeats, on_stop=keep, **where, **words))
+    def keep(items: Sequence[Measurement | None]) -> None:
+        found.update(
+            {job: replace(item, network=job[0]) for job, item in zip(jobs, items, strict=True) if item is not None}
+        )
+
+    where = {name: getattr(args, name) for name in ("threads", "clock", "cache", "graph", "repeats")}
+    keep(stopwatch(sources, name=name, device=args.on, batch_size=sizes, on_stop=keep, **where, **words))
 
 
 def _portable(source: str) -> str:

@@ -14,6 +14,7 @@ _EXAMPLES = """\
 examples:
   oracle probe -o host.yaml                     # a device file like any other
   oracle probe --threads 1 --clock cpu -o host.yaml
+  oracle probe --on cuda -o gpu.yaml            # TF32 and float8 too, where the GPU has them
   oracle score ResNet-50 --device host.yaml"""
 
 

@@ -13,14 +13,17 @@ import torch
 from oracle.config import load_cfg, workload_of
 from oracle.errors import OracleError, WorkloadError
 from oracle.families import to_spec
+from oracle.measure.graphs import captured
 from oracle.measure.host import affinity, ranges
 from oracle.measure.measurement import Measurement
 from oracle.measure.steps import check_memory, check_workload, first_line, matmul_precision, step_of
 from oracle.measure.stopwatch import Place, today
+from oracle.measure.timers import Step
 from oracle.spec import NetSpec, Workload
 
 __all__ = ["measure", "resolve"]
 
+_WARM_UP = 10  # calls on a GPU: clocks rise, and libraries choose their kernels
 _ENOUGH = 3  # blocks: the fewest whose median one disturbed block does not move far
 
 
@@ -32,15 +35,19 @@ def measure(
     repeats: int = 10,
     block_s: float = 0.1,
     threads: int | None = None,
-    clock: str = "wall",
+    clock: str | None = None,
+    cache: str = "warm",
+    graph: bool = False,
+    batch_size: int | Iterable[int | None] | None = None,
     progress: Callable[[int, int], None] | None = None,
     on_stop: Callable[[list[Measurement | None]], None] | None = None,
     **workload: Any,
 ) -> list[Measurement]:
     """Time networks with real weights on this host.
 
-    Every network is built and called once; then, repeat by repeat, one block of calls of each in turn, so
-    that what disturbs the host disturbs all alike. A network's latency is the median over its blocks.
+    Every network is built and called (on a GPU several times, to warm it up); then, repeat by repeat, one block of
+    calls of each in turn, so that what disturbs the host disturbs all alike. A network's latency is the median over its
+    blocks.
 
     Args:
         networks: specs, configs, names of shipped networks or paths of YAML files; or one of them.
@@ -49,36 +56,46 @@ def measure(
         repeats: blocks per network.
         block_s: seconds that a block should take at least; a block is one call or more.
         threads: CPU threads; torch's choice within the affinity if None.
-        clock: wall; or cpu, for one thread on a busy host.
+        clock: wall; cpu, for one thread on a busy host; or events of a CUDA stream; events on CUDA if None, else wall.
+        cache: warm, calls back to back; or cold, every call timed alone after one that swept the last-level cache.
+        graph: on CUDA, capture a call in a CUDA graph and time its replays, which cost the host nothing.
+        batch_size: as in `oracle.Workload`, None being the config's; or several, for a measurement of each network at
+            each.
         progress: called with (done, total) blocks.
         on_stop: called if measuring ends early, by Ctrl-C or an error, with what is known by then, in the order of
-            the networks: measurements that say how many repeats they had, None where those were fewer than three
+            the result: measurements that say how many repeats they had, None where those were fewer than three
             (or than were asked for). What ended it is raised all the same.
-        workload: fields of `oracle.Workload`, which replace the config's where given.
+        workload: further fields of `oracle.Workload`, which replace the config's where given.
+
+    Returns:
+        The measurements, in the order of the networks, and of each in that of its batch sizes.
 
     Raises:
         OracleError: a network that does not fit the memory, does not run or does not compile; a workload that
             torch cannot run here.
     """
-    place = Place.of(device, threads, clock)
+    place = Place.of(device, threads, clock, cache)
+    if graph and not device.startswith("cuda"):
+        raise WorkloadError(f"graph=True needs a CUDA device, got {device!r}")
     if isinstance(repeats, bool) or not isinstance(repeats, int) or repeats < 1:
         raise WorkloadError(f"repeats={repeats!r}: expected an integer of at least 1")
     if isinstance(networks, (str, Path, NetSpec)):
         networks = [networks]
-    jobs = [resolve(network, **workload) for network in networks]
+    sizes = list(batch_size) if isinstance(batch_size, Iterable) else [batch_size]
+    jobs = [resolve(network, batch_size=size, **workload) for network in networks for size in sizes]
     for _, job in jobs:
         check_workload(job, device)
     check_memory(jobs, device)
     with place.threaded():
-        steps = [_prepared(net, job, place) for net, job in jobs]
+        steps = [_prepared(net, job, place, graph) for net, job in jobs]
         samples: list[list[float]] = [[] for _ in jobs]
         try:
             _interleave(samples, steps, jobs, place, repeats, block_s, progress)
         except BaseException:
             if on_stop is not None:
-                on_stop(_measurements(jobs, samples, min(repeats, _ENOUGH), name, place))
+                on_stop(_measurements(jobs, samples, min(repeats, _ENOUGH), _facts(name, place, graph)))
             raise
-    return [item for item in _measurements(jobs, samples, repeats, name, place) if item is not None]
+    return [item for item in _measurements(jobs, samples, repeats, _facts(name, place, graph)) if item is not None]
 
 
 def resolve(network: Any, **changes: Any) -> tuple[NetSpec, Workload]:
@@ -91,16 +108,19 @@ def resolve(network: Any, **changes: Any) -> tuple[NetSpec, Workload]:
     return to_spec(cfg), workload_of(cfg, **changes)
 
 
-def _prepared(net: NetSpec, workload: Workload, place: Place) -> Callable[[], Any]:
+def _prepared(net: NetSpec, workload: Workload, place: Place, graph: bool) -> Step:
     with matmul_precision(workload):
-        step = step_of(net, workload, place.device)
-        step()
+        step: Step = step_of(net, workload, place.device, capturable=graph)
+        if graph:
+            step = captured(step)
+        for _ in range(1 if place.device == "cpu" else _WARM_UP):
+            step()
     return step
 
 
 def _interleave(
     samples: list[list[float]],
-    steps: list[Callable[[], Any]],
+    steps: list[Step],
     jobs: Sequence[tuple[NetSpec, Workload]],
     place: Place,
     repeats: int,
@@ -129,18 +149,24 @@ def _named(net: NetSpec, repeat: int) -> Iterator[None]:
         raise OracleError(f"network={net.name!r} fails in repeat {repeat + 1}: {first_line(error)}") from error
 
 
-def _measurements(
-    jobs: Sequence[tuple[NetSpec, Workload]], samples: list[list[float]], enough: int, name: str | None, place: Place
-) -> list[Measurement | None]:
-    """What the blocks of each network say; None where they are too few."""
-    facts = {
+def _facts(name: str | None, place: Place, graph: bool) -> dict[str, Any]:
+    """What is the same for all measurements."""
+    return {
         "device": name or place.title,
         "threads": place.threads,
         "affinity": ranges(affinity()),
         "clock": place.clock,
         "torch": torch.__version__,
         "date": today(),
+        "cache": place.cache,
+        "graph": graph,
     }
+
+
+def _measurements(
+    jobs: Sequence[tuple[NetSpec, Workload]], samples: list[list[float]], enough: int, facts: dict[str, Any]
+) -> list[Measurement | None]:
+    """What the blocks of each network say; None where they are too few."""
     return [
         _measurement(net, job, times, facts) if len(times) >= enough else None
         for (net, job), times in zip(jobs, samples, strict=True)

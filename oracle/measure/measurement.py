@@ -32,10 +32,13 @@ class Measurement:
         repeats: how many there were; 0 if not known.
         threads: CPU threads; 0 if not known.
         affinity: the CPUs it was allowed to run on, such as "0-3,8"; "" if not known.
-        clock: wall, or cpu: time the process really ran, which leaves out what other processes took.
+        clock: wall; cpu, time the process really ran, which leaves out what other processes took; or events, between
+            two of a CUDA stream.
         torch, date: version, and day (ISO) of the measurement; "" if not known.
         family: of the network, to leave out whole when a fit is checked; "" if not stated.
         accuracy: of the network, in any unit that is better when larger; None if not stated.
+        cache: warm, calls back to back; or cold, the last-level cache swept before every call.
+        graph: whether a CUDA graph was replayed.
     """
 
     network: str
@@ -52,12 +55,15 @@ class Measurement:
     date: str = ""
     family: str = ""
     accuracy: float | None = None
+    cache: str = "warm"
+    graph: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.latency_ms < math.inf:
             raise OracleError(f"latency_ms={self.latency_ms!r}: expected a positive number")
-        if self.clock not in ("wall", "cpu"):
-            raise OracleError(f"clock={self.clock!r}: expected wall or cpu")
+        for name, words in _DOMAINS.items():
+            if getattr(self, name) not in words:
+                raise OracleError(f"{name}={getattr(self, name)!r}: expected {' or '.join(words)}")
 
     @property
     def spread(self) -> float | None:
@@ -67,9 +73,12 @@ class Measurement:
 
 _T = TypeVar("_T")
 
+_DOMAINS = {"clock": ("wall", "cpu", "events"), "cache": ("warm", "cold")}
+_FILE = "networks.csv"
+
 _REQUIRED = ("network", "device", "batch_size", "dtype", "runtime", "layout", "mode", "latency_ms")
 _OPTIONAL = ("optimizer", "iqr_ms", "min_ms", "repeats", "threads", "affinity", "clock", "torch", "date", "family")
-_MORE = ("accuracy",)
+_MORE = ("accuracy", "cache", "graph")
 COLUMNS = (*_REQUIRED, *_OPTIONAL, *_MORE)
 """Columns of the CSV; those up to `latency_ms` are required, in any order."""
 
@@ -79,8 +88,8 @@ _WORKLOAD = ("batch_size", "dtype", "runtime", "layout", "mode", "optimizer")
 def measurements_csv(measurements: Iterable[Measurement]) -> str:
     """CSV text with a header; what is not known is an empty field."""
     rows, text = list(measurements), io.StringIO()
-    # Nothing that is measured has an accuracy: the column is there for those who know it.
-    columns = [name for name in COLUMNS if name not in _MORE or any(getattr(item, name) is not None for item in rows)]
+    # Nothing that is measured has an accuracy, and caches are mostly warm: columns for those who know otherwise.
+    columns = [name for name in COLUMNS if name not in _MORE or any(_field(item, name) for item in rows)]
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     for item in rows:
@@ -92,7 +101,9 @@ def _field(item: Measurement, name: str) -> str:
     if name == "optimizer" and not item.workload.training:
         return ""
     value = getattr(item.workload if name in _WORKLOAD else item, name)
-    if value is None or (name in ("repeats", "threads") and not value):
+    if name == "graph":
+        return "yes" if value else ""
+    if value is None or (name, value) == ("cache", "warm") or (name in ("repeats", "threads") and not value):
         return ""
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
@@ -115,14 +126,15 @@ def write_measurements(path: str | Path, measurements: Iterable[Measurement]) ->
 
 
 def read_measurements(path: str | Path) -> list[Measurement]:
-    """Read what `write_measurements` wrote, or a table of the same columns from elsewhere.
+    """Read what `write_measurements` wrote, or a table of the same columns from elsewhere; of a folder, `networks.csv`.
 
     Raises:
         OracleError: an unknown or missing column, or a value that is wrong; with file, line and column.
     """
+    path = Path(path) / _FILE if Path(path).is_dir() else Path(path)
     file = str(path)
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise OracleError(f"{file}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
@@ -174,6 +186,8 @@ def _measurement(row: Mapping[str, str], place: str) -> Measurement:
             date=read.optional("date", read.day) or "",
             family=row.get("family", ""),
             accuracy=read.optional("accuracy", read.size),
+            cache=row.get("cache") or "warm",
+            graph=read.optional("graph", read.yes) or False,
         )
     except OracleError as error:
         text = str(error)
@@ -215,6 +229,11 @@ class _Reader:
         if not 0 <= value < math.inf:
             raise self._error(name, "a positive number")
         return value
+
+    def yes(self, name: str) -> bool:
+        if self.row[name] not in ("yes", "no"):
+            raise self._error(name, "yes or no")
+        return self.row[name] == "yes"
 
     def day(self, name: str) -> str:
         if not re.fullmatch(r"\d{4}-\d\d-\d\d", self.row[name], re.ASCII):

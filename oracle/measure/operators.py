@@ -1,9 +1,11 @@
-"""One network operator by operator: measured under torch.profiler, beside what the roofs allow."""
+"""One network operator by operator, or kernel by kernel: measured under torch.profiler."""
 
 from __future__ import annotations
 
 import tempfile
+from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -13,6 +15,7 @@ from torch.profiler import ProfilerActivity, profile
 from oracle.counting.networks import count_net
 from oracle.devices import Device
 from oracle.errors import WorkloadError
+from oracle.imports.kernels import Imported
 from oracle.imports.kineto import read_trace
 from oracle.imports.profiles import NetworkProfile, OperatorTime, profile_of
 from oracle.imports.replay import OperatorCall
@@ -20,8 +23,28 @@ from oracle.measure.latency import resolve
 from oracle.measure.steps import check_memory, check_workload, matmul_precision, step_of
 from oracle.measure.stopwatch import Place
 from oracle.roofline import Efficiency
+from oracle.spec import NetSpec, Workload
 
-__all__ = ["NetworkProfile", "OperatorTime", "measure_operators"]
+__all__ = ["KernelTime", "NetworkProfile", "OperatorTime", "measure_kernels", "measure_operators"]
+
+
+@dataclass(frozen=True, slots=True)
+class KernelTime:
+    """A kernel of a network as the profiler saw it.
+
+    Attributes:
+        name: as the profiler has it; of a CPU, which has no kernels, the operator's.
+        operator: that launched it; "" if not known.
+        launches: per call of the network.
+        time_s: of all of them, seconds per call, median over the repeats.
+        share: of the time of all kernels, 0 to 1.
+    """
+
+    name: str
+    operator: str
+    launches: int
+    time_s: float
+    share: float
 
 
 def measure_operators(
@@ -49,21 +72,61 @@ def measure_operators(
         OracleError: as `measure`; a runtime other than eager, whose operators are no longer the network's
             own.
     """
-    place = Place.of(device, threads)
     net, job = resolve(network, **workload)
     if job.runtime != "eager":
         raise WorkloadError(f"runtime={job.runtime!r}: operators can be told apart in eager only")
+    runs = _runs(net, job, Place.of(device, threads), repeats)
+    return profile_of(net.name, job, _typical([run.operators for run in runs]), count_net(net, job), roofs, efficiency)
+
+
+def measure_kernels(
+    network: Any, *, device: str = "cpu", repeats: int = 5, threads: int | None = None, **workload: Any
+) -> tuple[KernelTime, ...]:
+    """The kernels that ran in a call of one network, in eager mode or compiled, those that took longest first.
+
+    Args:
+        network, device, repeats, threads, workload: as in `measure_operators`.
+
+    Raises:
+        OracleError: as `oracle.measure.measure`.
+    """
+    net, job = resolve(network, **workload)
+    runs = [_by_kernel(run) for run in _runs(net, job, Place.of(device, threads), repeats)]
+    found = {
+        key: median(sum(run.get(key, ())) for run in runs) for key in dict.fromkeys(key for run in runs for key in run)
+    }
+    total = sum(found.values())
+    kernels = [
+        KernelTime(
+            *key, round(median(len(run.get(key, ())) for run in runs)), seconds, seconds / total if total else 0.0
+        )
+        for key, seconds in found.items()
+    ]
+    return tuple(sorted(kernels, key=lambda kernel: -kernel.time_s))
+
+
+def _by_kernel(run: Imported) -> dict[tuple[str, str], list[float]]:
+    """Name and operator of a kernel -> seconds of each launch."""
+    found: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for kernel in run.kernels:
+        found[kernel.name, kernel.operator].append(kernel.time_s or 0.0)
+    for call in () if run.kernels else run.operators:
+        found[call.name, ""].append(call.seconds)
+    return found
+
+
+def _runs(net: NetSpec, job: Workload, place: Place, repeats: int) -> list[Imported]:
+    """Profiled calls, after one that warms up."""
     if isinstance(repeats, bool) or not isinstance(repeats, int) or repeats < 1:
         raise WorkloadError(f"repeats={repeats!r}: expected an integer of at least 1")
-    check_workload(job, device)
-    check_memory([(net, job)], device)
+    check_workload(job, place.device)
+    check_memory([(net, job)], place.device)
     with place.threaded(), matmul_precision(job):
         step = step_of(net, job, place.device)
-        runs = [_profiled(step, place) for _ in range(repeats + 1)][1:]
-    return profile_of(net.name, job, _typical(runs), count_net(net, job), roofs, efficiency)
+        return [_profiled(step, place) for _ in range(repeats + 1)][1:]
 
 
-def _profiled(step: Callable[[], Any], place: Place) -> tuple[OperatorCall, ...]:
+def _profiled(step: Callable[[], Any], place: Place) -> Imported:
     activities = [ProfilerActivity.CPU]
     if place.device.startswith("cuda"):
         activities.append(ProfilerActivity.CUDA)
@@ -72,7 +135,7 @@ def _profiled(step: Callable[[], Any], place: Place) -> tuple[OperatorCall, ...]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "trace.json"
         profiler.export_chrome_trace(str(path))
-        return read_trace(path).operators
+        return read_trace(path)
 
 
 def _typical(runs: list[tuple[OperatorCall, ...]]) -> list[OperatorCall]:

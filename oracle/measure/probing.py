@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import torch
 
@@ -18,12 +19,15 @@ from oracle.measure.host import (
     memory_bytes,
     ranges,
 )
+from oracle.measure.machine import gpu_facts
 from oracle.measure.roofs import Cache, launch_seconds, matrix_roof, split_ladder, triad_ladder, vector_roof
 from oracle.measure.stopwatch import Place, today
+from oracle.measure.timers import last_level_bytes
 
 __all__ = ["probe"]
 
 _DTYPES = ("float32", "bfloat16", "float16")
+_CUDA_DTYPES = (*_DTYPES, "tf32", "float8")
 _MIB = 2**20
 
 
@@ -32,7 +36,7 @@ def probe(
     *,
     name: str = "host",
     threads: int | None = None,
-    clock: str = "wall",
+    clock: str | None = None,
     seconds: float = 12.0,
 ) -> Device:
     """The device that this host is, by measurement; `device_yaml` makes a file of it.
@@ -59,8 +63,7 @@ def probe(
         launch = launch_seconds(place, 0.05 * seconds)
     if not matrix:
         raise DeviceError(f"device={device!r}: torch has no matrix product in {', '.join(_DTYPES)} here")
-    installed = memory_bytes() if on_cpu else None
-    clock_now = clock_hz() if on_cpu else None
+    stated = _stated_of_host(place) if on_cpu else _stated_of_gpu(place.device)
     return Device(
         name=name,
         title=place.title,
@@ -68,25 +71,52 @@ def probe(
         vector=Peaks((("float32", Figure(vector.rate, f"measured: best of {vector.by} and others, {how}")),)),
         matrix=matrix,
         bandwidth=Figure(memory, f"measured: triad beyond the caches, {how}"),
-        memory=Figure(installed, "reported by the system") if installed else None,
         llc=Figure(cache.size, f"measured: up to here the triad is faster than in memory{reported}, {how}")
         if cache
         else None,
         llc_bandwidth=Figure(cache.bandwidth, f"measured: best triad beyond the private caches, {how}")
         if cache
         else None,
-        compute_units=Figure(place.threads, f"threads measured with, {today()}") if on_cpu else None,
-        clock=Figure(clock_now, "reported by the system when it was measured") if clock_now else None,
         launch=Figure(launch, f"measured: an operator of a chain of modules on one pixel, {how}"),
         notes=f"Measured by oracle probe: {how}. Roofs are the best of many short runs.",
+        **stated,
     )
+
+
+def _stated_of_host(place: Place) -> dict[str, Any]:
+    """What the system says of the processor; what it does not say is left out."""
+    figures = {
+        "memory": (memory_bytes(), "reported by the system"),
+        "compute_units": (place.threads, f"threads measured with, {today()}"),
+        "clock": (clock_hz(), "reported by the system when it was measured"),
+    }
+    return {name: Figure(value, source) for name, (value, source) in figures.items() if value}
+
+
+def _stated_of_gpu(device: str) -> dict[str, Any]:
+    """What torch and nvidia-smi say of a CUDA device."""
+    if not device.startswith("cuda"):
+        return {}
+    properties = torch.cuda.get_device_properties(device)
+    facts = gpu_facts(str(getattr(properties, "uuid", "")))
+    clock, power = facts.get("max_sm_clock_mhz"), facts.get("power_limit_w")
+    found = {
+        "memory": Figure(properties.total_memory, "reported by torch"),
+        "compute_units": Figure(properties.multi_processor_count, "reported by torch"),
+    }
+    if isinstance(clock, float):
+        found["clock"] = Figure(clock * 1e6, "reported by nvidia-smi: the highest clock of the SMs")
+    if isinstance(power, float):
+        found["power"] = Figure(power, "reported by nvidia-smi: power limit when it was measured")
+    return found
 
 
 def _matrix(place: Place, budget_s: float, how: str) -> Peaks:
     found = []
     sizes = (256, 384, 512, 768, 1024) if place.device == "cpu" else (1024, 2048, 4096, 8192)
-    for dtype in _DTYPES:
-        roof = matrix_roof(place, dtype, sizes, budget_s / len(_DTYPES))
+    dtypes = _CUDA_DTYPES if place.device.startswith("cuda") else _DTYPES
+    for dtype in dtypes:
+        roof = matrix_roof(place, dtype, sizes, budget_s / len(dtypes))
         if roof is not None:
             found.append((dtype, Figure(roof.rate, f"measured: best of {roof.by} and other sizes, {how}")))
     return Peaks(tuple(found))
@@ -98,7 +128,7 @@ def _bandwidths(place: Place, budget_s: float) -> tuple[float, Cache | None, str
         inner, last = caches().inner, caches().last
     else:
         inner = 0
-        last = _gpu_cache(place.device)
+        last = last_level_bytes(place.device)
     largest = max(256 * _MIB, 4 * last)
     free = available_memory()
     if free is not None and place.device == "cpu":
@@ -108,12 +138,6 @@ def _bandwidths(place: Place, budget_s: float) -> tuple[float, Cache | None, str
     memory, cache = split_ladder(ladder, place.threads * inner, last)
     reported = f" ({last / _MIB:.6g} MiB are reported)" if last else ""
     return memory, cache, reported
-
-
-def _gpu_cache(device: str) -> int:
-    if not device.startswith("cuda"):
-        return 0
-    return int(getattr(torch.cuda.get_device_properties(device), "L2_cache_size", 0))
 
 
 def _gpu_kind(title: str) -> str:

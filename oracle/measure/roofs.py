@@ -18,6 +18,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from oracle.counting.flops import POINTWISE_FLOPS
+from oracle.errors import WorkloadError
+from oracle.measure.products import product_step
+from oracle.measure.steps import tf32_allowed
 from oracle.measure.stopwatch import Place
 
 __all__ = ["Cache", "Roof", "launch_seconds", "matrix_roof", "split_ladder", "triad_ladder", "vector_roof"]
@@ -49,12 +52,12 @@ def matrix_roof(place: Place, dtype: str, sizes: tuple[int, ...], budget_s: floa
         if roof is not None and flops / roof.rate > budget_s / len(sizes) / 3:
             break
         try:
-            a, b = (torch.rand(size, size, device=place.device).to(getattr(torch, dtype)) for _ in range(2))
-            out = torch.empty_like(a)
-            seconds = min(place.samples(partial(torch.mm, a, b, out=out), budget_s / len(sizes)))
-        except RuntimeError:  # not implemented for this type
+            step = product_step(size, size, size, dtype, place.device)
+        except WorkloadError:  # not implemented for this type
             return roof
-        roof = _better(roof, Roof(flops / seconds, f"torch.mm {size}"))
+        with tf32_allowed(dtype == "tf32"):
+            seconds = min(place.samples(step, budget_s / len(sizes)))
+        roof = _better(roof, Roof(flops / seconds, f"torch.{'_scaled_mm' if dtype == 'float8' else 'mm'} {size}"))
     return roof
 
 

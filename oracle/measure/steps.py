@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -15,7 +16,15 @@ from oracle.errors import OracleError, WorkloadError
 from oracle.measure.host import available_memory
 from oracle.spec import NetSpec, Workload
 
-__all__ = ["check_memory", "check_workload", "first_line", "matmul_precision", "step_of"]
+__all__ = [
+    "check_memory",
+    "check_workload",
+    "first_line",
+    "free_bytes",
+    "matmul_precision",
+    "step_of",
+    "tf32_allowed",
+]
 
 _SHARE = 0.9  # workspaces and the allocator's rounding are not part of a predicted peak
 
@@ -43,7 +52,7 @@ def check_memory(networks: list[tuple[NetSpec, Workload]], device: str, availabl
     Raises:
         OracleError: they do not fit; the message names the network and both figures.
     """
-    free = _free(device) if available is None else available
+    free = free_bytes(device) if available is None else available
     if free is None:
         return
     held = extra = 0
@@ -63,8 +72,15 @@ def check_memory(networks: list[tuple[NetSpec, Workload]], device: str, availabl
         )
 
 
-def step_of(net: NetSpec, workload: Workload, device: str, seed: int = 0) -> Callable[[], Any]:
+def step_of(
+    net: NetSpec, workload: Workload, device: str, seed: int = 0, *, capturable: bool = False
+) -> Callable[[], Any]:
     """The call to be timed: a forward pass, or in training forward, backward and optimiser step.
+
+    Args:
+        net, workload, device: what runs where.
+        seed: of weights and images.
+        capturable: whether a CUDA graph is to hold it, so that an optimiser's step counter has to be on the GPU.
 
     Raises:
         OracleError: the network cannot be built, or torch.compile does not work here.
@@ -76,8 +92,8 @@ def step_of(net: NetSpec, workload: Workload, device: str, seed: int = 0) -> Cal
     if workload.layout == "nhwc":
         module = module.to(memory_format=torch.channels_last)
         x = x.contiguous(memory_format=torch.channels_last)
-    optimizer = _optimizer(workload.optimizer, module) if workload.training else None
-    called = torch.compile(module) if workload.runtime == "compiled" else module
+    optimizer = _optimizer(workload.optimizer, module, capturable) if workload.training else None
+    called = _compiled(module) if workload.runtime == "compiled" else module
     step = _inference(called, x, workload) if optimizer is None else _training(called, x, workload, optimizer)
     try:
         step()  # compiles
@@ -90,16 +106,35 @@ def step_of(net: NetSpec, workload: Workload, device: str, seed: int = 0) -> Cal
     return step
 
 
-@contextmanager
-def matmul_precision(workload: Workload) -> Iterator[None]:
+def matmul_precision(workload: Workload) -> AbstractContextManager[None]:
     """On CUDA, TF32 if and only if the workload says so: torch's own default allows it in convolutions."""
+    return tf32_allowed(workload.dtype == "tf32")
+
+
+@contextmanager
+def tf32_allowed(allowed: bool) -> Iterator[None]:
+    """Whether float32 products and convolutions may use TF32 units, for a while."""
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     before = matmul.allow_tf32, cudnn.allow_tf32
-    matmul.allow_tf32 = cudnn.allow_tf32 = workload.dtype == "tf32"
+    matmul.allow_tf32 = cudnn.allow_tf32 = allowed
     try:
         yield
     finally:
         matmul.allow_tf32, cudnn.allow_tf32 = before
+
+
+def _compiled(module: Any) -> Any:
+    """The module under torch.compile, by a function with code of its own.
+
+    Of one piece of code, such as a module's `forward`, torch.compile keeps eight graphs, and runs further networks
+    eagerly without a word.
+    """
+
+    def call(x: Any) -> Any:
+        return module(x)
+
+    own = FunctionType(call.__code__.replace(), call.__globals__, closure=call.__closure__)
+    return torch.compile(own, fullgraph=True, dynamic=False)
 
 
 def _inference(module: Any, x: Any, workload: Workload) -> Callable[[], Any]:
@@ -124,10 +159,10 @@ def _training(module: Any, x: Any, workload: Workload, optimizer: Any) -> Callab
     return step
 
 
-def _optimizer(name: str, module: Any) -> Any:
+def _optimizer(name: str, module: Any, capturable: bool) -> Any:
     # a rate so small that the weights stay what they are: the arithmetic costs the same
     if name == "adamw":
-        return torch.optim.AdamW(module.parameters(), lr=1e-8)
+        return torch.optim.AdamW(module.parameters(), lr=1e-8, capturable=capturable)
     return torch.optim.SGD(module.parameters(), lr=1e-8, momentum=0.9)
 
 
@@ -137,9 +172,11 @@ def _autocast(x: Any, workload: Workload) -> AbstractContextManager[Any]:
     return torch.autocast(x.device.type, dtype=getattr(torch, workload.autocast_dtype))
 
 
-def _free(device: str) -> int | None:
+def free_bytes(device: str) -> int | None:
+    """Memory to be had on a device, what torch's allocator keeps for later included; None if not known."""
     if device.startswith("cuda"):
-        return int(torch.cuda.mem_get_info(device)[0])
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + kept
     return available_memory()
 
 

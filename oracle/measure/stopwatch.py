@@ -1,21 +1,24 @@
-"""Timing on top of torch.utils.benchmark: where, with how many threads, by which clock."""
+"""Timing real calls: where, with how many threads, by which clock, with what in the last-level cache."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
 import torch
-from torch.utils.benchmark import Timer
 
 from oracle.errors import OracleError, WorkloadError
 from oracle.measure.host import affinity, cpu_name
+from oracle.measure.timers import EventTimer, HostTimer, Timer, sweeper
 
-__all__ = ["Place", "places", "today"]
+__all__ = ["CACHES", "CLOCKS", "Place", "places", "today"]
+
+CLOCKS = ("wall", "cpu", "events")
+CACHES = ("warm", "cold")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,24 +28,30 @@ class Place:
     Attributes:
         device: cpu, cuda, cuda:1, mps.
         threads: CPU threads.
-        clock: wall; or cpu, the time this process really ran: for one thread on a busy host.
+        clock: wall; cpu, the time this process really ran: for one thread on a busy host; or events, of a CUDA stream.
+        cache: warm, calls one after the other, each finding in the last-level cache what the one before left there; or
+            cold, every call timed alone after one that swept the cache.
     """
 
     device: str
     threads: int
     clock: str
+    cache: str = "warm"
 
     @classmethod
-    def of(cls, device: str = "cpu", threads: int | None = None, clock: str = "wall") -> Place:
+    def of(
+        cls, device: str = "cpu", threads: int | None = None, clock: str | None = None, cache: str = "warm"
+    ) -> Place:
         """Check and complete.
 
         Args:
             device: one of `places()`.
             threads: torch's own choice, but no more than the CPUs we may use, if None.
-            clock: wall or cpu.
+            clock: one of `CLOCKS`; events on CUDA and wall elsewhere if None.
+            cache: one of `CACHES`.
 
         Raises:
-            OracleError: a device that is not there, a number of threads or a clock that makes no sense.
+            OracleError: a device that is not there, a number of threads, a clock or a cache that makes no sense.
         """
         if device.partition(":")[0] not in {name.partition(":")[0] for name in places()}:
             raise OracleError(f"device={device!r} is not on this host; there are {', '.join(places())}")
@@ -50,34 +59,48 @@ class Place:
             threads = min(torch.get_num_threads(), len(affinity()))
         if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= 1024:
             raise WorkloadError(f"threads={threads!r}: expected an integer from 1 to 1024")
-        if clock not in ("wall", "cpu"):
-            raise WorkloadError(f"clock={clock!r}: expected wall or cpu")
+        if clock is None:
+            clock = "events" if device.startswith("cuda") else "wall"
+        if clock not in CLOCKS:
+            raise WorkloadError(f"clock={clock!r}: expected one of {', '.join(CLOCKS)}")
+        if cache not in CACHES:
+            raise WorkloadError(f"cache={cache!r}: expected one of {', '.join(CACHES)}")
+        if clock == "events" and not device.startswith("cuda"):
+            raise WorkloadError(f"clock='events' needs a CUDA device, got {device!r}")
         if clock == "cpu" and (threads != 1 or device != "cpu"):
             raise WorkloadError(f"clock='cpu' needs device='cpu' and threads=1, got {device!r} and {threads}")
-        return cls(device, threads, clock)
+        return cls(device, threads, clock, cache)
 
     @property
     def title(self) -> str:
         """The name of what computes."""
         return torch.cuda.get_device_name(self.device) if self.device.startswith("cuda") else _title(self.device)
 
+    @property
+    def timer(self) -> Timer:
+        """What times calls here."""
+        if self.clock == "events":
+            return EventTimer()
+        if self.clock == "cpu":
+            return HostTimer(self.threads, time.process_time)
+        return HostTimer(self.threads, _mps_timer) if self.device == "mps" else HostTimer(self.threads)
+
     @contextmanager
     def threaded(self) -> Iterator[None]:
-        """Set torch's thread count for a while."""
+        """Set torch's thread count, and the current CUDA device, for a while."""
         before = torch.get_num_threads()
         torch.set_num_threads(self.threads)
         try:
-            yield
+            with torch.cuda.device(self.device) if self.device.startswith("cuda") else nullcontext():
+                yield
         finally:
             torch.set_num_threads(before)
 
     def seconds(self, step: Callable[[], Any], number: int = 1) -> float:
         """Seconds per call of `step`, over a number of calls; waits for what runs asynchronously."""
-        extra: dict[str, Any] = {"timer": time.process_time} if self.clock == "cpu" else {}
-        if self.device == "mps":
-            extra["timer"] = _mps_timer
-        timer = Timer("step()", globals={"step": step}, num_threads=self.threads, **extra)
-        return float(timer.timeit(number).median)
+        if self.cache == "cold":
+            return self.timer.alone(step, sweeper(self.device), number)
+        return self.timer.block(step, number)
 
     def samples(self, step: Callable[[], Any], budget_s: float, block_s: float = 0.002) -> list[float]:
         """Seconds per call of short blocks of calls, until the budget (of wall time) is used; at least three.

@@ -26,12 +26,15 @@ if TYPE_CHECKING:
     from oracle.query.capacity import Fit, fit
     from oracle.query.comparing import Case, Comparison, compare
     from oracle.query.cost import Cost, DeviceTime, KernelCost, PhaseCost
+    from oracle.query.curves import BatchCurve, BatchPoint, batch_curve
     from oracle.query.many import Scores, score_many
     from oracle.query.ranking import Ranking
     from oracle.query.sensitivity import Effect, Sensitivity
     from oracle.query.transferring import Measured
 
 __all__ = [
+    "BatchCurve",
+    "BatchPoint",
     "Case",
     "Comparison",
     "Cost",
@@ -43,6 +46,7 @@ __all__ = [
     "Ranking",
     "Scores",
     "Sensitivity",
+    "batch_curve",
     "calibrate",
     "compare",
     "fit",
@@ -62,6 +66,7 @@ lazy(
         "oracle.query.capacity": ("Fit", "fit"),
         "oracle.query.comparing": ("Case", "Comparison", "compare"),
         "oracle.query.cost": ("Cost", "DeviceTime", "KernelCost", "PhaseCost"),
+        "oracle.query.curves": ("BatchCurve", "BatchPoint", "batch_curve"),
         "oracle.query.many": ("Scores", "score_many"),
         "oracle.query.ranking": ("Ranking",),
         "oracle.query.sensitivity": ("Effect", "Sensitivity"),
@@ -97,7 +102,7 @@ def score(
             batch size replaces the first dimension of each.
         devices: names of shipped devices, paths of device files, or devices; the config's COST.DEVICES if None.
         batch_size, dtype, mode, runtime, layout, optimizer, causal: see `oracle.Workload`; each replaces the
-            config's COST key where it is given.
+            config's COST key where it is given. `oracle.batch_curve` takes several batch sizes.
         convention: count as fvcore, thop, ptflops, torch, pycls or note would.
         strict: an operator without a FLOP formula is an error.
         model: what `Cost.latency_ms` is. best: the prediction by the best model that there is for each device, which is

@@ -128,6 +128,8 @@ def measured_on(
         raise WorkloadError(f"{asked}: no measurement is of it; there are {_listed(here)}")
     if len(_workloads(kept)) > 1:
         raise WorkloadError(f"measurements are of several workloads, choose one: {_listed(kept)}")
+    if len({(item.cache, item.graph) for item in kept}) > 1:
+        raise WorkloadError("measurements are with and without a swept cache or CUDA graphs: expected a file of each")
     return [_resolved(item) for item in dict.fromkeys(kept)]
 
 

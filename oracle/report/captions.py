@@ -12,7 +12,7 @@ from oracle.spec import Workload
 if TYPE_CHECKING:
     from oracle.measure import Measurement
     from oracle.memory import PeakMemory
-    from oracle.query import Cost, DeviceTime, Fit
+    from oracle.query import BatchCurve, Cost, DeviceTime, Fit
     from oracle.query.models import Trust
 
 __all__ = [
@@ -69,7 +69,7 @@ def workload_caption(workload: Workload) -> str:
     return f"Per call of {images}: {', '.join(words)}."
 
 
-def origin_caption(costs: Sequence[Cost] | Sequence[Fit]) -> str:
+def origin_caption(costs: Sequence[Cost] | Sequence[Fit] | Sequence[BatchCurve]) -> str:
     """For networks that are no configs: what was run, on what inputs, made by which versions; "" for configs."""
     origins = dict.fromkeys(cost.origin for cost in costs if cost.origin is not None)
     lines = []

@@ -11,6 +11,7 @@ from oracle.report.grid import Column, Grid
 from oracle.report.table import (
     comparison_tables,
     cost_tables,
+    curve_tables,
     device_tables,
     fit_tables,
     knob_tables,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["html_of", "tables_html"]
 
 _TABLES: dict[str, Callable[[Any], Sequence[RenderableType]]] = {
+    "BatchCurve": lambda found: curve_tables([found]),
     "Comparison": comparison_tables,
     "Cost": lambda found: cost_tables([found]),
     "Device": device_tables,

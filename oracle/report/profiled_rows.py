@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from oracle.imports import NetworkProfile, OnRoofline
+    from oracle.measure import KernelTime
 
-__all__ = ["kernel_rows", "operator_rows"]
+__all__ = ["kernel_rows", "kernel_time_rows", "operator_rows"]
 
 
 def kernel_rows(found: Sequence[OnRoofline]) -> list[dict[str, Any]]:
@@ -36,6 +37,11 @@ def kernel_rows(found: Sequence[OnRoofline]) -> list[dict[str, Any]]:
         }
         for row in found
     ]
+
+
+def kernel_time_rows(network: str, batch_size: int, kernels: Sequence[KernelTime]) -> list[dict[str, Any]]:
+    """One row per kernel that ran in a call of a network."""
+    return [{"network": network, "batch_size": batch_size, **asdict(kernel)} for kernel in kernels]
 
 
 def operator_rows(profile: NetworkProfile) -> list[dict[str, Any]]:

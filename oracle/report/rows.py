@@ -17,11 +17,12 @@ from oracle.report.breakdown import Group
 
 if TYPE_CHECKING:
     from oracle.measure import Measurement
-    from oracle.query import Comparison, Cost, Effect, Fit, KernelCost, Ranking, Sensitivity
+    from oracle.query import BatchCurve, Comparison, Cost, Effect, Fit, KernelCost, Ranking, Sensitivity
 
 __all__ = [
     "comparison_rows",
     "cost_rows",
+    "curve_rows",
     "device_data",
     "device_rows",
     "fit_rows",
@@ -50,6 +51,32 @@ def ranking_rows(ranking: Ranking) -> list[dict[str, Any]]:
         }
         for device in ranking.devices
         for place, index in enumerate(ranking.order[device], start=1)
+    ]
+
+
+def curve_rows(curve: BatchCurve) -> list[dict[str, Any]]:
+    """One row per device and batch size."""
+    return [
+        {
+            "network": curve.network,
+            "device": device,
+            **curve.workload.to_dict(),
+            "batch_size": point.batch_size,
+            "latency_ms": point.latency_ms,
+            "latency_low_ms": point.time.interval_ms and point.time.interval_ms[0],
+            "latency_high_ms": point.time.interval_ms and point.time.interval_ms[1],
+            "throughput_images_per_s": point.throughput_per_s,
+            "bound": point.time.bound,
+            "peak_memory_bytes": point.peak_memory_bytes,
+            "fits_memory": point.time.fits,
+            "max_latency_ms": curve.max_latency_ms,
+            "allowed": curve.allowed(point),
+            "best": point == curve.best(device),
+            "model": point.time.model,
+            "expected_error": point.time.expected_error,
+        }
+        for device, points in curve.points.items()
+        for point in points
     ]
 
 

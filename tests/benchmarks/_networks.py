@@ -8,6 +8,7 @@ the classes of kernels have changed.
 from __future__ import annotations
 
 import csv
+import json
 import pickle
 import re
 import zlib
@@ -25,6 +26,7 @@ from oracle.calibration.domain import Domain
 from oracle.counting import KernelCount, count
 from oracle.counting.networks import count_net, count_table
 from oracle.devices import Device
+from oracle.measure import Measurement, read_measurements
 from oracle.optable import OpTable
 from oracle.roofline import KernelKinds
 from oracle.spec import NetSpec, Workload
@@ -365,6 +367,110 @@ def kernel_groups(data: Path) -> Iterator[tuple[str, Group]]:
             )
 
 
+# -- a folder of gpu_truth.py -------------------------------------------------------------------------------------
+
+_BYTES = {"float32": 4, "tf32": 4, "float16": 2, "bfloat16": 2, "float8": 1}
+_RESULT = {"float8": 2}  # a product's, in bfloat16
+
+
+def truth_device(folder: Path) -> Device:
+    """The device that a folder is of: a shipped one of that name, for its sheet, or else the one that was probed."""
+    name = json.loads((folder / "machine.json").read_text(encoding="utf-8"))["asked"]["name"]
+    return oracle.load_device(name if name in oracle.list_devices() else folder / f"{name}.yaml")
+
+
+def truth_networks(folder: Path) -> Iterator[tuple[str, Group]]:
+    """(title, group) for each workload, but for the batch size, of the networks that gpu_truth.py measured."""
+    device = truth_device(folder)
+    for place in ("", "graphs", "half"):
+        if not (folder / place / "networks.csv").exists():
+            continue
+        tables: dict[Workload, list[Measurement]] = {}
+        for item in read_measurements(folder / place):
+            tables.setdefault(item.workload.with_(batch_size=1), []).append(item)
+        for workload, items in tables.items():
+            cfgs = [oracle.load_cfg(item.network) for item in items]
+            kernels = [_of_spec(oracle.to_spec(cfg), item.workload) for cfg, item in zip(cfgs, items, strict=True)]
+            words = (place, workload.runtime, workload.mode, workload.dtype, workload.layout)
+            yield (
+                ".".join(filter(None, words)),
+                Group(
+                    device,
+                    workload,
+                    f"gpu_truth.py on {device.title}",
+                    "own",
+                    [item.network for item in items],
+                    [str(cfg.MODEL.TYPE) for cfg in cfgs],
+                    [item.workload.batch_size for item in items],
+                    [own.at(device) for own in kernels],
+                    np.array([item.latency_ms for item in items]) * 1e-3,
+                ),
+            )
+
+
+def truth_kernels(folder: Path) -> Iterator[tuple[str, Group]]:
+    """(title, group) for each table of single kernels and dtype that the device has a peak for."""
+    device = truth_device(folder)
+    for path in sorted((folder / "gpu_kernels").glob("*.csv")):
+        tables: dict[str, list[dict[str, str]]] = {}
+        for row in _rows(path):
+            tables.setdefault(row["dtype"], []).append(row)
+        for dtype, rows in tables.items():
+            if dtype not in device.dtypes:
+                continue
+            singles = [_truth_kernel(path.stem, row) for row in rows]
+            yield (
+                f"{path.stem} {dtype}",
+                Group(
+                    device,
+                    Workload(),
+                    f"gpu_truth.py on {device.title}",
+                    "own",
+                    [path.stem] * len(rows),
+                    [path.stem] * len(rows),
+                    [1] * len(rows),
+                    [kernels.at(device) for kernels in singles],
+                    np.array([float(row["latency_ms"]) for row in rows]) * 1e-3,
+                ),
+            )
+
+
+def _truth_kernel(table: str, row: dict[str, str]) -> Kernels:
+    """A row of gpu_truth.py: FLOPs, and bytes of what it reads and writes once."""
+
+    def size(name: str, other: str = "") -> int:
+        return int(row.get(name) or row[other])
+
+    dtype, width = row["dtype"], _BYTES[row["dtype"]]
+    if table == "gemm":
+        m, n, k = (size(name) for name in "mnk")
+        traffic = width * (m + n) * k + _RESULT.get(dtype, width) * m * n
+        return _one("matmul", 2 * m * n * k, 0, traffic, width * n * k, dtype)
+    batch = size("batch_size")
+    if table == "convolution":
+        w_in, w_out, window, groups = (size(name) for name in ("w_in", "w_out", "kernel", "groups"))
+        image = size("image_size")
+        out = (image + 2 * (window // 2) - window) // size("stride") + 1
+        filters = w_out * w_in // groups * window**2
+        kind = (
+            "depthwise"
+            if 1 < groups == w_in
+            else "grouped"
+            if groups > 1
+            else "conv"
+            if window > 1
+            else "pointwise_conv"
+        )
+        elements = batch * (w_in * image**2 + w_out * out**2) + filters
+        return _one(kind, 2 * batch * out**2 * filters, 0, width * elements, width * filters, dtype)
+    heads, queries, dim = size("num_heads"), size("query_length"), size("head_dim")
+    keys = queries + (size("past_length") if table == "attention_decode" else 0)
+    seen = queries * (queries + 1) // 2 if table == "attention_prefill" else queries * keys
+    cached = 2 * size("num_key_value_heads", "num_heads") * keys
+    traffic = width * batch * dim * (2 * heads * queries + cached)
+    return _one("attention", 4 * batch * heads * seen * dim, 0, traffic, 0, dtype)
+
+
 def _single(operator: str, row: dict[str, str]) -> Kernels:
     def size(name: str) -> int:
         return int(float(row[name]))
@@ -394,8 +500,8 @@ def _single(operator: str, row: dict[str, str]) -> Kernels:
     return _one(kind, 0, vector * elements, 4 * tensors * elements)
 
 
-def _one(kind: str, matrix: int, vector: int, traffic: int, weights: int = 0) -> Kernels:
-    kinds = KernelKinds((kind,), ("float32",), ("float32",))
+def _one(kind: str, matrix: int, vector: int, traffic: int, weights: int = 0, dtype: str = "float32") -> Kernels:
+    kinds = KernelKinds((kind,), (dtype,), ("float32",))
     return Kernels(kinds, *(np.array([float(number)]) for number in (matrix, vector, traffic, weights)))
 
 

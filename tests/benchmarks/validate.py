@@ -1,6 +1,7 @@
 """Print how far predictions are from public measurements, target by target, each with its protocol.
 
     python -m tests.benchmarks.validate DATA --cache CACHE
+    python -m tests.benchmarks.validate OUT                  # what gpu_truth.py measured
 
 The arguments are those of calibrate.py, which says what they hold. Nothing is read from the shipped calibrations:
 everything is fitted here, without what it is then checked on.
@@ -19,21 +20,36 @@ from oracle.calibration import GENERAL, Prior, conformal, general_prior, prior_f
 from oracle.calibration.fitting import fit_vector
 from oracle.calibration.model import Stack, efficiency_of
 from oracle.calibration.validation import cross_predict, folds_of
-from tests.benchmarks._networks import KERNELS, Group, kernel_groups, space_groups, timm_groups
+from tests.benchmarks._networks import (
+    KERNELS,
+    Group,
+    kernel_groups,
+    space_groups,
+    timm_groups,
+    truth_device,
+    truth_kernels,
+    truth_networks,
+)
 from tests.benchmarks._transfer import carried_over, shared
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 DRAWS = 20
 FEW = 10
+FOLDS = 5
 
 
 def main() -> None:
     """Every table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
-    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--cache", type=Path)
     asked = parser.parse_args()
+    if (asked.data / "machine.json").exists():
+        truth(asked.data)
+        return
+    if asked.cache is None:
+        parser.error("--cache is needed for these data")
     inference = {_key(group): group for group in timm_groups(asked.data, asked.cache)}
     training = {_key(group): group for group in timm_groups(asked.data, asked.cache, "timm_training.csv")}
     families(inference, "leave-family-out, 10 folds", {"rtx": (0.08, 0.94), "i9": (0.12, 0.90)})
@@ -171,6 +187,23 @@ def kernels(data: Path) -> None:
         print(f"{operator:10s} " + "   ".join(cells), flush=True)
 
 
+def truth(folder: Path) -> None:
+    """What gpu_truth.py measured: networks with families left out whole, and single kernels by five folds."""
+    print(f"\n== {truth_device(folder).title}: networks, leave-family-out; bound: the textbook's roofline")
+    for name, group in truth_networks(folder):
+        bound = np.array([network.roofline_s for network in group.networks])
+        line(f"{name} bound", group, bound, "nothing fitted")
+        if len(set(group.families)) > 1:
+            line(name, group, cross_predict(group.networks, group.seconds, _general(group), group.families), "fitted")
+    print("\n== single kernels, five folds")
+    for name, group in truth_kernels(folder):
+        bound = np.array([network.roofline_s for network in group.networks])
+        line(f"{name} bound", group, bound, "nothing fitted")
+        if len(group.names) >= 2 * FOLDS:
+            fold = [str(number % FOLDS) for number in range(len(group.names))]
+            line(name, group, cross_predict(group.networks, group.seconds, _general(group), fold), "fitted")
+
+
 def line(name: str, group: Group, predicted: Floats, note: str) -> None:
     """One row: errors, and the order by time per image."""
     error, batch = np.abs(predicted / group.seconds - 1), np.array(group.batches)
@@ -184,9 +217,10 @@ def line(name: str, group: Group, predicted: Floats, note: str) -> None:
 
 
 def kendall(a: Floats, b: Floats) -> float:
-    """Kendall's tau-b."""
+    """Kendall's tau-b; nan where all are equal."""
     left, right = np.sign(a[:, None] - a[None]), np.sign(b[:, None] - b[None])
-    return float((left * right).sum() / np.sqrt((left != 0).sum() * (right != 0).sum()))
+    pairs = float(np.sqrt((left != 0).sum() * (right != 0).sum()))
+    return float((left * right).sum()) / pairs if pairs else float("nan")
 
 
 def spearman(a: Floats, b: Floats) -> float:

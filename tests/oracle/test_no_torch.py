@@ -40,7 +40,7 @@ oracle.score("ResNet-50", ["rtx-4090"], batch_size=8, dtype="float16", runtime="
 oracle.score_many(["RegNetX-400MF", "RegNetX-200MF"], ["t4"]).to_dict()
 ranking = oracle.rank(["RegNetX-400MF", "ResNet-50"], ["t4", "rtx-4090"])
 ranking.to_dict(), ranking._repr_html_()
-oracle.fit("RegNetX-400MF", "t4"), oracle.knobs("RegNetX-400MF", ["t4"])
+repr(oracle.batch_curve("RegNetX-400MF", ["t4"], [1, 8])), oracle.fit("RegNetX-400MF", "t4"), oracle.knobs("RegNetX-400MF", ["t4"])
 """
 
 
@@ -90,6 +90,7 @@ def test_a_new_network_of_every_family(networks: Path, tmp_path: Path) -> None:
                 "score RegNetX-400MF ResNet-50 -d t4",
                 "score my-vit.yaml -d rtx-4090 -b 4 --dtype float16 --runtime compiled --model calibrated",
                 "rank RegNetX-400MF my-regnet.yaml my-effnet.yaml -d t4 -d rtx-4090",
+                "score my-effnet.yaml -d t4 --batch 1,8 --max-latency-ms 9",
                 "knobs my-effnet.yaml -d t4",
                 "fit my-regnet.yaml -d t4",
                 "ops my-resnet.yaml -d t4 --by class",

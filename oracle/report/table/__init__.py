@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from oracle.report.table.calibrations import calibration_tables
     from oracle.report.table.comparisons import comparison_tables, measurement_tables
     from oracle.report.table.costs import cost_tables
+    from oracle.report.table.curves import curve_tables
     from oracle.report.table.devices import device_tables, devices_tables
     from oracle.report.table.fits import fit_tables
     from oracle.report.table.kernels import kernel_tables
@@ -22,6 +23,7 @@ __all__ = [
     "calibration_tables",
     "comparison_tables",
     "cost_tables",
+    "curve_tables",
     "device_tables",
     "devices_tables",
     "fit_tables",
@@ -40,6 +42,7 @@ lazy(
         "oracle.report.table.calibrations": ("calibration_tables",),
         "oracle.report.table.comparisons": ("comparison_tables", "measurement_tables"),
         "oracle.report.table.costs": ("cost_tables",),
+        "oracle.report.table.curves": ("curve_tables",),
         "oracle.report.table.devices": ("device_tables", "devices_tables"),
         "oracle.report.table.fits": ("fit_tables",),
         "oracle.report.table.kernels": ("kernel_tables",),

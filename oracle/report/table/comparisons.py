@@ -96,8 +96,10 @@ def measurement_tables(
     workloads = dict.fromkeys(workload_caption(item.workload) for item in found)
     measured = [item.latency_ms for item in found]
     rates = [cost.executed_flops / ms * 1e3 for cost, ms in zip(costs, measured, strict=True)]
+    sizes = [str(item.workload.batch_size) for item in found]
     columns = [
         Column("Network", [item.network for item in found]),
+        *([Column("Batch", sizes, "images", number=True)] if len(set(sizes)) > 1 else []),
         Column("Measured", aligned(measured), "ms", number=True, styles=["bold"] * len(measured)),
         Column("Spread", percent([item.spread for item in found]), "%", number=True),
         Column("Achieved", aligned(rates, 1e9), "GFLOP/s", number=True),
@@ -111,6 +113,8 @@ def measurement_tables(
     times = [time for cost in costs for time in cost.times.values()]
     first = found[0]
     host = f"threads: {first.threads} on CPUs {first.affinity}, {first.clock} clock, torch {first.torch}"
+    host += ", cache swept before every call" if first.cache == "cold" else ""
+    host += ", replayed from CUDA graphs" if first.graph else ""
     blocks = " or ".join(map(str, sorted({item.repeats for item in found})))  # several where a run was interrupted
     word = "block" if blocks == "1" else "blocks"
     notes = [f"Median of {blocks} {word} of calls; spread: interquartile range over median; {host}."]
@@ -124,7 +128,7 @@ def measurement_tables(
     roofs = [time.latency_ms for cost in bounds for time in cost.times.values()]
     if roofs:
         shares = [roof / ms for roof, ms in zip(roofs, measured, strict=True)]
-        columns.insert(5, Column("of roof", percent(shares), "%", number=True))
+        columns.insert(5 + (len(set(sizes)) > 1), Column("of roof", percent(shares), "%", number=True))
         notes.append("of roof: the time that the device's roofs allow over the time measured.")
     return [
         Text("\n".join(workloads), style="bold"),

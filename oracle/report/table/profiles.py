@@ -9,6 +9,7 @@ from oracle._units import aligned, percent, prefix
 from oracle.report.captions import workload_caption
 from oracle.report.grid import Column, Grid
 from oracle.report.texts import Text
+from oracle.spec import Workload
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
     from oracle.imports import MeasuredKernel
     from oracle.imports.profiles import NetworkProfile, OperatorTime
     from oracle.imports.roofs import OnRoofline
+    from oracle.measure import KernelTime
 
-__all__ = ["measured_kernel_tables", "profile_tables"]
+__all__ = ["kernel_time_tables", "measured_kernel_tables", "profile_tables"]
 
 _NOTES = """\
 Measured per operator under torch.profiler, whose own microseconds are in the times; FLOPs and least
@@ -35,6 +37,27 @@ def profile_tables(profiles: Sequence[NetworkProfile], top: int = 10) -> list[Re
             Text("\n".join(_left(profile)), style="dim"),
         ]
     return [*found, Text(_NOTES, style="dim")]
+
+
+def kernel_time_tables(
+    network: str, workload: Workload, kernels: Sequence[KernelTime], top: int
+) -> list[RenderableType]:
+    """The slowest kernels that ran in a call of a network."""
+    shown = kernels[:top]
+    total = sum(kernel.time_s for kernel in kernels)
+    unit, scale = prefix([kernel.time_s for kernel in shown], "s")
+    whole, size = prefix([total], "s")
+    grid = Grid(
+        (
+            Column("Kernel", [_cut(kernel.name) for kernel in shown]),
+            Column("Operator", [kernel.operator.removeprefix("aten::") for kernel in shown]),
+            Column("Launches", [str(kernel.launches) for kernel in shown], number=True),
+            Column("Time", aligned([kernel.time_s for kernel in shown], scale), unit, number=True),
+            Column("Share", percent([kernel.share for kernel in shown]), "%", number=True),
+        ),
+        f"The {len(shown)} slowest of {len(kernels)} kernels, {aligned([total], size)[0]} {whole} in all",
+    )
+    return [Text(f"{network}: {workload_caption(workload)}", style="bold"), grid]
 
 
 def _classes(profile: NetworkProfile) -> Grid:
@@ -123,5 +146,8 @@ def measured_kernel_tables(
 
 
 def _short(kernel: MeasuredKernel) -> str:
-    name = kernel.operator or kernel.name
+    return _cut(kernel.operator or kernel.name)
+
+
+def _cut(name: str) -> str:
     return name if len(name) <= 40 else f"{name[:37]}..."

@@ -18,7 +18,7 @@ Run = Callable[..., Any]
 # what a user has and no test
 OWN = (
     *("my/net.yaml", "my/board.yaml", "candidates/", "m.csv", "host.yaml", "my.yaml", "profile.csv", "trace.json"),
-    *("nets.mine:", "bert.onnx", "torchvision:", "timm:"),
+    *("nets.mine:", "bert.onnx", "torchvision:", "timm:", "--on cuda"),
 )
 EXAMPLES = sorted(
     {

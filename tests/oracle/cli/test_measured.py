@@ -157,6 +157,34 @@ def test_measure_operator_by_operator(run: Run, tmp_path: Path) -> None:
     assert (refused.code, "eager only" in refused.err) == (2, True)
 
 
+def test_a_sweep_over_batch_sizes_and_the_kernels_that_ran(run: Run, tmp_path: Path) -> None:
+    words = ("measure", "R-56", "--repeats", "1", "--threads", "1", "--batch", "2,1", "--kernels", "2")
+    done = run(*words, "--device-file", "i9-10940x", "-o", "m.csv")
+    assert done.code == 0
+    assert [item.workload.batch_size for item in read_measurements(tmp_path / "m.csv")] == [1, 2]
+    rows = [line.split() for line in done.lines if line.startswith("R-56 ")]
+    assert [row[1] for row in rows] == ["1", "2"]
+    assert done.out.count("The 2 slowest of ") == 2
+    assert "aten::conv2d" in done.out
+    assert all(len(line) <= 100 for line in done.lines)
+    data = json.loads(run(*words, "--cache", "cold", "--format", "json").out)
+    assert [row["cache"] for row in data["measurements"]] == ["cold", "cold"]
+    for size in (1, 2):
+        assert sum(row["share"] for row in data["kernels"] if row["batch_size"] == size) == pytest.approx(1)
+    mixed = run("measure", "R-56", "--graph")
+    assert (mixed.code, "graph=True needs a CUDA device, got 'cpu'" in mixed.err) == (2, True)
+
+
+def test_a_fit_takes_one_state_of_the_cache(run: Run, table: Path) -> None:
+    rows = read_measurements(table)
+    write_measurements(table, [replace(rows[0], cache="cold"), *rows[1:]])
+    done = run("calibrate", "-d", "rtx-4090", "--measurements", "m.csv")
+    assert (done.code, done.out) == (2, "")
+    assert "with and without a swept cache or CUDA graphs: expected a file of each" in done.err
+    table.rename(table.with_name("networks.csv"))
+    assert run("calibrate", "-d", "rtx-4090", "--measurements", str(table.parent)).err == done.err
+
+
 def test_a_parity_plot(run: Run, table: Path) -> None:
     pytest.importorskip("matplotlib")
     done = run("validate", "-d", "rtx-4090", "--measurements", str(table), "-o", "parity.svg")
@@ -191,7 +219,8 @@ def test_measurements_name_networks_so_that_they_are_found_again(
     def measured(networks: Sequence[str], *, name: str | None, **words: Any) -> list[Measurement]:
         asked.extend(networks)
         return [
-            Measurement("?", name or "me", Workload(batch_size=words["batch_size"]), 2.0, repeats=3) for _ in networks
+            Measurement("?", name or "me", Workload(batch_size=words["batch_size"][0]), 2.0, repeats=3)
+            for _ in networks
         ]
 
     monkeypatch.setattr(oracle, "measure", measured)

@@ -8,7 +8,7 @@ import torch
 import oracle
 from oracle.errors import OracleError
 from oracle.measure import latency, measure, places, steps, stopwatch
-from oracle.spec import NetSpec, Workload
+from oracle.spec import CellSpec, NetSpec, Workload
 
 
 def small(name: str, image: int = 32) -> NetSpec:
@@ -65,7 +65,7 @@ def test_networks_by_name_keep_their_config() -> None:
 def test_the_order_is_interleaved(monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[str] = []
 
-    def step_of(net: NetSpec, *_: Any) -> Any:
+    def step_of(net: NetSpec, *_: Any, **__: Any) -> Any:
         return lambda: ran.append(net.name)
 
     monkeypatch.setattr(latency, "step_of", step_of)
@@ -85,7 +85,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch, script: list[Any]) -> None:
         return float(said)
 
     monkeypatch.setattr(stopwatch.Place, "seconds", seconds)
-    monkeypatch.setattr(latency, "step_of", lambda *_: lambda: None)
+    monkeypatch.setattr(latency, "step_of", lambda *_, **__: lambda: None)
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), RuntimeError("out of memory\nand more")])
@@ -128,6 +128,10 @@ def test_threads_and_torch_settings_are_as_before() -> None:
         ({"threads": 0}, "threads=0"),
         ({"threads": 2, "clock": "cpu"}, "clock='cpu' needs"),
         ({"clock": "sand"}, "clock='sand'"),
+        ({"clock": "events"}, "clock='events' needs a CUDA device"),
+        ({"cache": "tepid"}, "cache='tepid'"),
+        ({"graph": True}, "graph=True needs a CUDA device, got 'cpu'"),
+        ({"batch_size": [1, 0]}, "batch_size=0"),
         ({"repeats": 0}, "repeats=0"),
     ],
 )
@@ -146,7 +150,7 @@ def test_memory_is_checked_before_anything_is_built(monkeypatch: pytest.MonkeyPa
     with pytest.raises(OracleError, match=r"9 networks need .*measure fewer at a time"):
         steps.check_memory([job] * 9, "cpu", available=peak + 7 * weights)
     monkeypatch.setattr(steps, "available_memory", lambda: 1000)
-    monkeypatch.setattr(latency, "step_of", lambda *_: pytest.fail("built"))
+    monkeypatch.setattr(latency, "step_of", lambda *_, **__: pytest.fail("built"))
     with pytest.raises(OracleError, match="GiB"):
         measure(job[0])
 
@@ -155,7 +159,7 @@ def test_a_compiler_that_fails_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     def call(*_: Any) -> Any:
         raise RuntimeError("no C++ compiler\nand more")
 
-    monkeypatch.setattr(torch, "compile", lambda _: call)
+    monkeypatch.setattr(torch, "compile", lambda _, **__: call)
     with pytest.raises(OracleError, match=r"network='R-56': runtime='compiled': torch\.compile fails here: no C"):
         measure(small("R-56"), runtime="compiled")
 
@@ -174,14 +178,47 @@ def test_a_network_that_cannot_train_is_refused_unbuilt() -> None:
 def test_compiled_runs_through_torch_compile(monkeypatch: pytest.MonkeyPatch) -> None:
     compiled: list[Any] = []
 
-    def compile_(module: Any) -> Any:
-        compiled.append(module)
-        return module
+    def compile_(function: Any, *, fullgraph: bool, dynamic: bool) -> Any:
+        assert (fullgraph, dynamic) == (True, False)  # all of it or an error, for this very batch size
+        compiled.append(function)
+        return function
 
     monkeypatch.setattr(torch, "compile", compile_)
     (found,) = measure(small("R-56"), runtime="compiled", repeats=1, block_s=0, threads=1)
     assert len(compiled) == 1
     assert found.workload.runtime == "compiled"
+
+
+def test_any_number_of_networks_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    graphs: list[Any] = []
+
+    def backend(graph: Any, _: Any) -> Any:
+        graphs.append(graph)
+        return graph.forward
+
+    compile_ = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda function, **words: compile_(function, backend=backend, **words))
+    for width in range(1, 11):  # torch.compile keeps eight graphs of one piece of code, and then stops compiling
+        words = {"activation": "relu", "inplace": True, "bn_eps": 1e-5, "bn_momentum": 0.1}
+        net = NetSpec((CellSpec.make("simple_stem_in", w_in=3, w_out=width, **words),), (3, 8, 8))
+        steps.step_of(net, Workload(runtime="compiled"), "cpu")
+    assert len(graphs) == 10
+
+
+def test_a_sweep_over_batch_sizes() -> None:
+    found = measure([small("R-56"), small("R-110")], batch_size=[1, 4], repeats=1, block_s=0, threads=1)
+    sizes = [(item.network, item.workload.batch_size) for item in found]
+    assert sizes == [("R-56", 1), ("R-56", 4), ("R-110", 1), ("R-110", 4)]
+    assert {(item.cache, item.graph) for item in found} == {("warm", False)}
+
+
+def test_a_cold_cache_is_swept_before_every_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+    monkeypatch.setattr(stopwatch, "sweeper", lambda device: lambda: ran.append(device))
+    monkeypatch.setattr(latency, "step_of", lambda *_, **__: lambda: ran.append("call"))
+    (found,) = measure(small("R-56"), repeats=1, block_s=0, threads=1, cache="cold")
+    assert found.cache == "cold"
+    assert ran[1:] == ["cpu", "call"] * 2  # the first call warms up; one block finds how many calls fill it
 
 
 def test_the_cpu_is_always_there() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,15 @@ def test_what_is_not_known_is_empty() -> None:
     assert line == "net,dev,1,float32,eager,nchw,inference,1,,,,,,,wall,,,"
 
 
+def test_a_swept_cache_and_a_graph_have_columns_where_there_are_any(tmp_path: Path) -> None:
+    rows = [replace(ONE, cache="cold"), replace(ONE, graph=True, clock="events"), ONE]
+    write_measurements(tmp_path / "networks.csv", rows)
+    assert read_measurements(tmp_path) == rows  # a folder stands for this file of it
+    header, *lines = measurements_csv(rows).splitlines()
+    assert header.endswith(",family,cache,graph")
+    assert [line.split(",")[-2:] for line in lines] == [["cold", ""], ["", "yes"], ["", ""]]
+
+
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     with pytest.raises(OracleError, match=r"output=.*cannot be written"):
         write_measurements(tmp_path / "nowhere" / "m.csv", [ONE])
@@ -75,6 +85,8 @@ def test_columns_in_any_order_blank_lines_and_a_bom(tmp_path: Path) -> None:
         (HEADER + ",threads", "a,b,1,float32,eager,nchw,inference,1,0", "m.csv:2: threads='0'"),
         (HEADER + ",date", "a,b,1,float32,eager,nchw,inference,1,today", "m.csv:2: date='today'"),
         (HEADER + ",clock", "a,b,1,float32,eager,nchw,inference,1,sun", "m.csv:2: clock='sun'"),
+        (HEADER + ",cache", "a,b,1,float32,eager,nchw,inference,1,hot", "m.csv:2: cache='hot': expected warm or cold"),
+        (HEADER + ",graph", "a,b,1,float32,eager,nchw,inference,1,1", "m.csv:2: graph='1': expected yes or no"),
         (HEADER + ",batchsize", "", "m.csv:1: column 'batchsize' is unknown; did you mean batch_size?"),
         (HEADER + ",mode", "", "m.csv:1: column 'mode' stands twice"),
         (HEADER.replace("layout,", ""), "", "m.csv:1: column 'layout' is missing"),

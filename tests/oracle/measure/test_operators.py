@@ -5,7 +5,8 @@ import pytest
 import oracle
 from oracle.devices import Device, Figure, Peaks
 from oracle.errors import OracleError
-from oracle.measure import NetworkProfile, measure_operators
+from oracle.imports import Imported, MeasuredKernel
+from oracle.measure import KernelTime, NetworkProfile, measure_kernels, measure_operators, operators
 from oracle.spec import NetSpec
 
 ROOFS = Device(
@@ -64,3 +65,30 @@ def test_a_training_step_finds_its_backward_pass(net: NetSpec) -> None:
 def test_fused_operators_cannot_be_told_apart(net: NetSpec) -> None:
     with pytest.raises(OracleError, match="runtime='compiled'"):
         measure_operators(net, runtime="compiled")
+
+
+def test_kernels_are_summed_by_name_and_operator(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(gemm_s: float, *extra: MeasuredKernel) -> Imported:
+        norm = MeasuredKernel("norm", "t", 1.0, operator="aten::batch_norm")
+        gemms = [
+            MeasuredKernel("gemm", "t", gemm_s, operator=name)
+            for name in ("aten::conv2d", "aten::addmm", "aten::addmm")
+        ]
+        return Imported((norm, *gemms, *extra))
+
+    copy = MeasuredKernel("copy", "t", 9.0)  # in one run of three: its median is 0
+    monkeypatch.setattr(operators, "_runs", lambda *_: [run(2.0), run(3.0), run(4.0, copy)])
+    assert measure_kernels("R-56") == (
+        KernelTime("gemm", "aten::addmm", 2, 6.0, 0.6),
+        KernelTime("gemm", "aten::conv2d", 1, 3.0, 0.3),
+        KernelTime("norm", "aten::batch_norm", 1, 1.0, 0.1),
+        KernelTime("copy", "", 0, 0.0, 0.0),
+    )
+
+
+def test_on_a_cpu_operators_stand_for_kernels(net: NetSpec) -> None:
+    found = measure_kernels(net, repeats=1, threads=1)
+    convs = [kernel for kernel in found if kernel.name == "aten::conv2d"]
+    assert [kernel.launches for kernel in convs] == [sum(row.op_class == "conv" for row in oracle.score(net).kernels())]
+    assert sum(kernel.share for kernel in found) == pytest.approx(1)
+    assert [kernel.time_s for kernel in found] == sorted((kernel.time_s for kernel in found), reverse=True)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -75,6 +76,34 @@ def test_a_dtype_without_products_has_no_roof(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(torch, "mm", refuse)
     assert matrix_roof(Place("cpu", 1, "wall"), "float16", (8,), 0.01) is None
+
+
+def test_a_gpu_says_its_size_and_clocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    properties = SimpleNamespace(total_memory=24 * 2**30, multi_processor_count=58, uuid="1")
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: properties)
+    monkeypatch.setattr(probing, "gpu_facts", lambda _: {"max_sm_clock_mhz": 2040.0, "power_limit_w": None})
+    found = probing._stated_of_gpu("cuda")
+    assert {name: figure.value for name, figure in found.items()} == {
+        "memory": 24 * 2**30,
+        "compute_units": 58,
+        "clock": 2040e6,
+    }
+    assert probing._stated_of_gpu("mps") == {}
+
+
+def test_tf32_is_allowed_for_its_own_roof_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+
+    def samples(*_: object) -> list[float]:
+        seen.append(torch.backends.cuda.matmul.allow_tf32)
+        return [1.0]
+
+    monkeypatch.setattr(Place, "samples", samples)
+    for dtype in ("float32", "tf32"):
+        roof = matrix_roof(Place("cpu", 1, "wall"), dtype, (8,), 1.0)
+        assert roof == (2 * 8**3, "torch.mm 8")
+    assert seen == [False, True]
+    assert not torch.backends.cuda.matmul.allow_tf32
 
 
 def test_caches_of_a_sysfs(tmp_path: Path) -> None:

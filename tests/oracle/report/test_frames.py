@@ -10,7 +10,7 @@ import pytest
 import oracle
 from oracle.errors import MissingDependencyError, OracleError
 from oracle.query import Cost, Scores, knobs
-from oracle.report.rows import cost_rows, fit_rows, ranking_rows
+from oracle.report.rows import cost_rows, curve_rows, fit_rows, ranking_rows
 
 
 @pytest.fixture(scope="module")
@@ -41,11 +41,13 @@ def test_kernels_are_rows(to_frame: Any, cost: Cost) -> None:
 
 def test_columns_are_those_of_the_csv(to_frame: Any, cost: Cost) -> None:
     ranking, fits = oracle.rank(["R-56", "R-110"], ["t4"]), oracle.fit("R-56", ["t4"])
+    curve = oracle.batch_curve("R-56", ["t4"], [1, 8])
     for result, rows in (
         (cost, cost_rows(cost)),
         ([cost, cost], [*cost_rows(cost)] * 2),
         (ranking, ranking_rows(ranking)),
         (fits, fit_rows(fits)),
+        (curve, curve_rows(curve)),
     ):
         frame = to_frame(result)
         assert list(frame.columns) == list(rows[0])

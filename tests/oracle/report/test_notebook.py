@@ -58,6 +58,7 @@ def test_a_cost_is_its_tables() -> None:
 
 MAKERS: dict[str, Callable[[], Any]] = {
     "ranking": lambda: oracle.rank(["R-56", "R-110"], ["t4", "l4"]),
+    "curve": lambda: oracle.batch_curve("R-56", ["t4", "l4"], [1, 8], max_latency_ms=1),
     "fit": lambda: oracle.fit("R-56", ["t4"])[0],
     "device": lambda: oracle.load_device("t4"),
     "sensitivity": lambda: knobs("R-56", ["t4"]),

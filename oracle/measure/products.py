@@ -1,0 +1,44 @@
+"""Matrix products as single calls, float8 among them."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+
+from oracle.errors import WorkloadError
+from oracle.measure.steps import first_line
+from oracle.measure.timers import Step
+
+__all__ = ["product_step"]
+
+
+def product_step(m: int, n: int, k: int, dtype: str, device: str) -> Step:
+    """A call of (m x k) (k x n), the second factor stored as weights of a linear layer are, n x k.
+
+    float8 is e4m3 with one scale per tensor and a bfloat16 result, by `torch._scaled_mm`; tf32 is float32, for a
+    caller that allows TF32.
+
+    Raises:
+        WorkloadError: torch has no such product here.
+    """
+    try:
+        if dtype == "float8":
+            step = _float8(m, n, k, device)
+        else:
+            kind = torch.float32 if dtype == "tf32" else getattr(torch, dtype)
+            a, b = (torch.rand(rows, k, device=device).sub_(0.5).to(kind) for rows in (m, n))
+            step = partial(torch.mm, a, b.t(), out=torch.empty(m, n, dtype=kind, device=device))
+        step()
+    except (AttributeError, RuntimeError, NotImplementedError) as error:
+        raise WorkloadError(
+            f"dtype={dtype!r}: torch has no matrix product of it on {device}: {first_line(error)}"
+        ) from error
+    return step
+
+
+def _float8(m: int, n: int, k: int, device: str) -> Step:
+    a, b = (torch.rand(rows, k, device=device).sub_(0.5).to(torch.float8_e4m3fn) for rows in (m, n))
+    scale = torch.ones((), device=device)
+    scaled = torch._scaled_mm  # noqa: SLF001 - torch has no public name for it
+    return partial(scaled, a, b.t(), scale_a=scale, scale_b=scale, out_dtype=torch.bfloat16)
