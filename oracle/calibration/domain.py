@@ -69,6 +69,10 @@ class Domain(NamedTuple):
         if self.batch_size and not self.batch_size[0] <= batch_size <= self.batch_size[1]:
             first, last = self.batch_size
             parts.append(f"batches of {first if first == last else f'{first} to {last}'}, this is {batch_size}")
+        if self.pixels and not parts and self.octaves(batch_size, image_size):
+            least, most = (pixels / 1e6 for pixels in self.pixels)
+            own = batch_size * (image_size or 0.0) ** 2 / 1e6
+            parts.append(f"calls of {least:.3g} to {most:.3g} megapixels, this is {own:.3g}")
         return f"fitted to {'; '.join(parts)}" if parts else ""
 
 
