@@ -243,7 +243,7 @@ def time_at(roofs: Roofs, numbers: Array) -> Timing:
     Returns:
         Seconds, (devices, kernels); calls cost nothing.
     """
-    return _timed(roofs, *numbers.astype(np.float64))  # once, not at every step
+    return _timed(roofs, *numbers.astype(np.float64, order="C"))  # once, not at every step
 
 
 def _timed(

@@ -220,11 +220,11 @@ def _recounted(form: NetworkForm, convention: str) -> tuple[int | None, ...]:
     from oracle.counting.conventions import recount
 
     total: list[int | None] = [0, 0, 0, 0]
-    for run in form.runs:
-        part = recount(traced_cell(run.visit, form.workload).table, convention)
+    for cell, times in zip(form.cells, form.times, strict=True):
+        part = recount(traced_cell(cell.visit, form.workload).table, convention)
         for place, value in enumerate((part.macs, part.flops, part.params, part.activations)):
             so_far = total[place]
-            total[place] = None if value is None or so_far is None else so_far + run.times * value
+            total[place] = None if value is None or so_far is None else so_far + times * value
     return tuple(total)
 
 
