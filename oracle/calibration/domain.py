@@ -71,8 +71,8 @@ class Domain(NamedTuple):
             parts.append(f"batches of {first if first == last else f'{first} to {last}'}, this is {batch_size}")
         if self.pixels and not parts and self.octaves(batch_size, image_size):
             least, most = (pixels / 1e6 for pixels in self.pixels)
-            own = batch_size * (image_size or 0.0) ** 2 / 1e6
-            parts.append(f"calls of {least:.3g} to {most:.3g} megapixels, this is {own:.3g}")
+            asked = batch_size * (image_size or 0.0) ** 2 / 1e6
+            parts.append(f"calls of {least:.3g} to {most:.3g} megapixels, this is {asked:.3g}")
         return f"fitted to {'; '.join(parts)}" if parts else ""
 
 

@@ -14,7 +14,7 @@ from oracle.calibration.domain import blended, reach, widened
 from oracle.closedform.calibrated import CalibratedDevice
 from oracle.devices import Device
 from oracle.errors import WorkloadError
-from oracle.roofline import TEXTBOOK, Efficiency
+from oracle.roofline import TEXTBOOK, Efficiency, steady
 from oracle.spec import Workload
 
 __all__ = [
@@ -137,7 +137,7 @@ def interval_s(
         largest: of two; numpy's for columns.
     """
     low, high = (
-        largest(kernels_s * device, host_s * host) + call_s * device
+        steady(largest(kernels_s * device, host_s * host) + call_s * device)
         for device, host in zip(interval, HOSTS_DIFFER, strict=True)
     )
     return low, high
