@@ -85,7 +85,7 @@ def _run(args: argparse.Namespace) -> int:
     from oracle.query import score
     from oracle.report.captions import spread_note
 
-    if not args.device_file and (args.model or args.calibration):
+    if not args.device_file and args.calibration:
         raise OracleError("a prediction needs --device-file; `oracle probe -o host.yaml` makes one")
     sources = list(dict.fromkeys(_portable(source) for source in configs_of(args.networks, "measuring takes")))
     devices, model = devices_of([args.device_file] if args.device_file else []), model_of(args)
