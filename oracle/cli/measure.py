@@ -182,7 +182,7 @@ def _profiled(
     if roofs is not None and model["model"] != "roofline":
         own = checked_calibrations(model["model"], model["calibrations"], devices)
         found = best_calibration(roofs, resolve(source, **words)[1], own)
-        efficiency = found and found.efficiency
+        efficiency = None if found is None else found.efficiency
     return measure_operators(
         source,
         device=args.on,
