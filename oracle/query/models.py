@@ -240,7 +240,7 @@ def trust_of(calibration: Calibration, device: Device, workload: Workload, image
     """How far to trust a calibration for a device, a workload and images of a size (any if None).
 
     What was found for another dtype, layout or kind of device promises nothing: then error and interval are None.
-    Outside of what was measured the interval is wider and there is no error.
+    Outside of what was measured the interval is wider; by more than one octave (see `Domain.octaves`) there is no error.
     """
     model = "calibrated" if calibration.device == device.name else "prior"
     measured = (calibration.dtype, calibration.layout)
@@ -253,7 +253,8 @@ def trust_of(calibration: Calibration, device: Device, workload: Workload, image
         return Trust(model, calibration.error, calibration.source, calibration.interval)
     told = calibration.domain.told(workload.batch_size, image_size)
     source = f"{calibration.source}; {told}" if told else calibration.source
-    return Trust(model, None, source, widened(calibration.interval, octaves))
+    error = calibration.error if abs(octaves) <= 1 else None
+    return Trust(model, error, source, widened(calibration.interval, octaves))
 
 
 @lru_cache(maxsize=256)
