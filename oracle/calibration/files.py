@@ -26,7 +26,8 @@ from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from oracle._resources import closest, shipped
 from oracle.calibration.calibration import Calibration, Carried, Origin
 from oracle.calibration.classes import CLASSES
 from oracle.calibration.domain import Domain
+from oracle.calibration.prior import dispatch_of
 from oracle.devices import Device
 from oracle.errors import DeviceError
 from oracle.roofline import Efficiency
@@ -81,6 +83,9 @@ _NEXT_OF_KIN = Frozen(
 )
 """Whose prior serves a kind that has none of its own."""
 
+_TWINS = Frozen({"float16": ("bfloat16",), "bfloat16": ("float16",)})
+"""Dtypes that the same units compute in at the same rate."""
+
 
 def load_calibration(path: Path | str) -> Calibration:
     """The calibration in a file.
@@ -126,25 +131,32 @@ def calibration_of(device: Device, workload: Workload) -> Calibration | None:
     The workload's dtype and layout are preferred; shares of another dtype are shares of other peaks, and still
     tell more than the kind's prior.
     """
-    return _shipped(device.name, workload)
+    return _shipped(device.name, workload, (workload.dtype, *(word for word in DTYPES if word != workload.dtype)))
 
 
 def prior_calibration(kind: str, workload: Workload) -> Calibration | None:
-    """The shipped prior of a kind of device, or of its next of kin, under a runtime and mode."""
+    """The shipped prior of a kind of device, or of its next of kin, under a runtime and mode.
+
+    One of the workload's dtype, be it of another kind, tells more than one of another dtype: which unit computes, how
+    wide and in which kernels, is a matter of the dtype first. What hosts take to launch kernels is the kind's own.
+    """
+    kinds: list[str] = []
     asked: str | None = kind
-    seen: set[str] = set()
-    while asked is not None and asked not in seen:
-        found = _shipped(asked, workload)
-        if found is not None:
-            return found
-        seen.add(asked)
+    while asked is not None and asked not in kinds:
+        kinds.append(asked)
         asked = _NEXT_OF_KIN.get(asked)
+    others = tuple(word for word in DTYPES if word != workload.dtype)
+    for dtypes in ((workload.dtype, *_TWINS.get(workload.dtype, ())), others):
+        for name in kinds:
+            found = _shipped(name, workload, dtypes)
+            if found is not None:
+                host = replace(found.efficiency, dispatch_s=dispatch_of(kind, workload.runtime))
+                return found if name == kind else replace(found, efficiency=host)
     return None
 
 
-def _shipped(name: str, workload: Workload) -> Calibration | None:
+def _shipped(name: str, workload: Workload, dtypes: Iterable[str]) -> Calibration | None:
     known = shipped("calibrations")
-    dtypes = (workload.dtype, *(word for word in DTYPES if word != workload.dtype))
     layouts = (workload.layout, *(word for word in LAYOUTS if word != workload.layout))
     for dtype in dtypes:
         for layout in layouts:
