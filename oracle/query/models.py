@@ -240,7 +240,7 @@ def trust_of(calibration: Calibration, device: Device, workload: Workload, image
     """How far to trust a calibration for a device, a workload and images of a size (any if None).
 
     What was found for another dtype, layout or kind of device promises nothing: then error and interval are None.
-    Outside of what was measured the interval is wider; more than an octave outside (`Domain.octaves`) there is no error.
+    Outside of what was measured the interval is wider; by more than an octave, see `Domain.octaves`, there is no error.
     """
     model = "calibrated" if calibration.device == device.name else "prior"
     measured = (calibration.dtype, calibration.layout)

@@ -1,0 +1,68 @@
+"""Every device under every workload: an answer that says what it rests on, and none out of line with its kind."""
+
+from __future__ import annotations
+
+from itertools import combinations, product
+
+import pytest
+
+import oracle
+from oracle.devices import Device
+from oracle.errors import DeviceError
+from oracle.query import Cost
+
+NETWORKS = ("ResNet-50", "RegNetX-200MF", "EfficientNet-B0", "ViT-S-16", "FBNet-C", "R-56")
+REASONS = ("fitted to", "for want of one of", "nothing was measured on", "general knowledge")
+"""Why there is no error: another dtype, size or kind was measured, nothing was, or only one device of the kind."""
+
+DEVICES = [device for name in oracle.list_devices() if not (device := oracle.load_device(name)).calibrate_only]
+
+
+def scored(network: str, runtime: str, dtype: str, batch_size: int) -> Cost | None:
+    places = [device for device in DEVICES if _computes(device, dtype)]
+    try:
+        return oracle.score(network, places, runtime=runtime, dtype=dtype, batch_size=batch_size)
+    except DeviceError:
+        return None
+
+
+def _computes(device: Device, dtype: str) -> bool:
+    try:
+        return all(device.peak_flops(unit, word) > 0 for unit, word in (("matrix", dtype), ("vector", "float32")))
+    except DeviceError:
+        return False
+
+
+@pytest.mark.parametrize("batch_size", [1, 64])
+@pytest.mark.parametrize(
+    ("runtime", "dtype"), list(product(("eager", "compiled", "engine"), ("float32", "float16", "bfloat16")))
+)
+def test_there_is_an_answer_that_says_what_it_rests_on(runtime: str, dtype: str, batch_size: int) -> None:
+    for network in NETWORKS:
+        cost = scored(network, runtime, dtype, batch_size)
+        assert cost is not None
+        assert len(cost.times) > 20
+        for name, time in cost.times.items():
+            assert time.latency_ms >= cost.roofline_ms[name] > 0, (network, name)
+            assert time.model in ("calibrated", "prior", "roofline")
+            assert time.expected_error is not None or any(reason in time.source for reason in REASONS), time
+            if time.interval_ms is not None:
+                assert time.interval_ms[0] <= time.latency_ms <= time.interval_ms[1], (network, time)
+
+
+@pytest.mark.parametrize("batch_size", [1, 64])
+@pytest.mark.parametrize(
+    ("runtime", "dtype"), list(product(("eager", "compiled", "engine"), ("float32", "float16", "bfloat16")))
+)
+def test_no_device_is_out_of_line_with_its_kind(runtime: str, dtype: str, batch_size: int) -> None:
+    """No latency is more than three times that of a neighbour, but for what the roofs of the two explain."""
+    kinds = {device.name: device.kind for device in DEVICES}
+    for network in NETWORKS:
+        cost = scored(network, runtime, dtype, batch_size)
+        assert cost is not None
+        for pair in combinations(cost.times, 2):
+            if kinds[pair[0]] == kinds[pair[1]]:
+                for one, other in (pair, pair[::-1]):
+                    slower = cost.latency_ms[one] / cost.latency_ms[other]
+                    explained = max(1.0, cost.roofline_ms[one] / cost.roofline_ms[other])
+                    assert slower <= 3 * explained, (network, one, cost.times[one], other, cost.times[other])
