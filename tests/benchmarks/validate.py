@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from oracle.calibration import GENERAL, Prior, conformal, general_prior, prior_from
-from oracle.calibration.fitting import fit_vector
+from oracle.calibration.fitting import fit_vector, settled_vector
 from oracle.calibration.model import Stack, efficiency_of
 from oracle.calibration.validation import cross_predict, folds_of
 from tests.benchmarks._networks import (
@@ -263,11 +263,11 @@ def _is_kin(other: Group, group: Group) -> bool:
 
 
 def _general(group: Group) -> Prior:
-    return general_prior(group.device.kind)
+    return general_prior(group.device.kind, group.workload.runtime)
 
 
 def _fitted(group: Group, known: Any, prior: Prior) -> Callable[[Any], Floats]:
-    vector = fit_vector([group.networks[index] for index in known], group.seconds[known], prior)
+    vector = settled_vector([group.networks[index] for index in known], group.seconds[known], prior)
     return lambda rest: Stack(group.networks if rest is None else [group.networks[index] for index in rest]).seconds(
         vector
     )
