@@ -223,8 +223,10 @@ def test_small_kernels_are_replayed_several_times_from_a_graph() -> None:
 
     assert kernel_ms(print, place(1e-4), capture) == pytest.approx(2e3 / 5)
     assert kernel_ms(print, place(1e-9), capture) == pytest.approx(2e3 / 20)
-    assert kernel_ms(print, place(1.0), capture) == kernel_ms(print, place(1e-4, "cold"), capture) == 2e3
+    assert kernel_ms(print, place(0.1), capture) == kernel_ms(print, place(1e-4, "cold"), capture) == 2e3
     assert kernel_ms(print, place(1e-4), None) == 2e3
+    assert held == [5, 20, 1, 1]
+    assert kernel_ms(print, place(3.0), capture) == 3e3  # timed once, and captured no more
     assert held == [5, 20, 1, 1]
 
 
