@@ -41,5 +41,4 @@ def _float8(m: int, n: int, k: int, device: str) -> Step:
     a, b = (torch.rand(rows, k, device=device).sub_(0.5).to(torch.float8_e4m3fn) for rows in (m, n))
     scale = torch.ones((), device=device)
     scaled = torch._scaled_mm  # noqa: SLF001 - torch has no public name for it
-    words = {"scale_a": scale, "scale_b": scale, "out_dtype": torch.bfloat16, "use_fast_accum": True}
-    return partial(scaled, a, b.t(), **words)
+    return partial(scaled, a, b.t(), scale_a=scale, scale_b=scale, out_dtype=torch.bfloat16, use_fast_accum=True)
