@@ -10,7 +10,10 @@ if TYPE_CHECKING:
     from oracle.query.cost import Cost
     from oracle.query.curves import BatchCurve
 
-__all__ = ["cost_line", "curve_line"]
+__all__ = ["LOWER_BOUND", "cost_line", "curve_line"]
+
+LOWER_BOUND = "lower bound: every peak reached, launches free"
+"""What a time that was asked to be the bound rests on."""
 
 _NAMED = 5  # devices, before the others are only counted
 

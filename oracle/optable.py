@@ -7,9 +7,8 @@ uses of their base's value. All dimensions are Python ints, or sympy expressions
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 __all__ = [
@@ -63,6 +62,8 @@ _DTYPES_BY_SIZE = {
 }
 ITEMSIZE = {dtype: size for size, dtypes in _DTYPES_BY_SIZE.items() for dtype in dtypes.split()}
 """Bytes per element of each torch dtype, by its name without `torch.`."""
+
+_PLAIN = (bool, int, float, str, type(None))  # arguments of operators that are no sizes
 
 
 def prod(dims: Iterable[Dim]) -> Dim:
@@ -291,28 +292,41 @@ class OpTable:
     grad_in: int = -1
     grad_out: int = -1
 
-    def consumers(self) -> list[list[int]]:
-        """Rows that read each value, ascending."""
-        readers: list[list[int]] = [[] for _ in self.values]
-        for index, row in enumerate(self.rows):
-            for value in dict.fromkeys(use.value for use in row.reads):
-                readers[value].append(index)
-        return readers
+    def mapped(self, size: Callable[[Any], Any]) -> OpTable:
+        """The table with a function applied to every size in its rows and storages; calls stay as they are.
 
-    def producers(self, index: int) -> list[int]:
-        """Rows that produced what row `index` reads: the data-flow edges into it."""
-        found = (self.values[value].producer for use in self.rows[index].reads for value in self.lineage(use.value))
-        return sorted({producer for producer in found if producer >= 0})
+        Numbers among the arguments of an operator are left alone; expressions there are sizes.
+        """
+
+        def tree(value: Any) -> Any:
+            if isinstance(value, Shape):
+                return Shape(map(size, value))
+            if isinstance(value, tuple):
+                return tuple(map(tree, value))
+            return value if isinstance(value, _PLAIN) else size(value)
+
+        def use(seen: Use) -> Use:
+            shape, stride = tuple(map(size, seen.shape)), tuple(map(size, seen.stride))
+            return Use(seen.value, shape, stride, size(seen.offset), seen.dtype)
+
+        rows = tuple(
+            row._replace(
+                args=tree(row.args),
+                kwargs={name: tree(value) for name, value in row.kwargs.items()},
+                out=tree(row.out),
+                reads=tuple(map(use, row.reads)),
+                writes=tuple(map(use, row.writes)),
+            )
+            for row in self.rows
+        )
+        storages = tuple(storage._replace(elements=size(storage.elements)) for storage in self.storages)
+        return replace(self, rows=rows, storages=storages)
 
     def lineage(self, value: int) -> Iterator[int]:
         """A value, and those before it that are still in its memory in part."""
         while value >= 0:
             yield value
             value = self.values[value].base
-
-    def by_class(self) -> Counter[str]:
-        """How many rows each class has."""
-        return Counter(row.op_class for row in self.rows)
 
     def storage_of(self, use: Use) -> Storage:
         """The memory behind a use."""

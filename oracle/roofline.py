@@ -13,7 +13,7 @@ last-level cache and the device states that cache's bandwidth, B is the cache's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -40,6 +40,7 @@ __all__ = [
 
 Array = NDArray[Any]
 
+_LAUNCH = 4  # where the seconds per launch stand among the rows of `Roofs`
 _HALF = 2.0**-51
 _ROUNDING = 6.0  # 1.5 * 2^52 quanta of 2^-50 s: what is added to it is rounded to whole ones
 
@@ -57,6 +58,8 @@ class Efficiency:
         call_s: seconds per call of the network.
         floor_s: seconds below which no kernel comes, however small: where launches are asynchronous, their cost
             hides behind kernels that take longer.
+        dispatch_s: seconds per kernel that the host takes to launch it, while the device works: no call takes less than
+            that of all its kernels.
         weights: class -> share of the bandwidth at which its weights come; that of `memory` where absent. Libraries
             of processors lay the weights of a convolution out anew at every call.
         launches: class -> seconds per kernel: what a library does around its kernel, such as to choose it or to lay
@@ -68,6 +71,7 @@ class Efficiency:
     launch_s: float = 0.0
     call_s: float = 0.0
     floor_s: float = 0.0
+    dispatch_s: float = 0.0
     launches: Mapping[str, float] = field(default_factory=Frozen)
     weights: Mapping[str, float] = field(default_factory=Frozen)
 
@@ -128,26 +132,21 @@ class Timing:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Roofs:
-    """What each kernel of a network can reach on a device; arrays have one entry per kernel.
+    """What each kernel of a network can reach on a device, or on each of several.
 
     Attributes:
-        matrix, vector: FLOP/s on each unit; infinite where the kernel has no work for it.
-        bandwidth: byte/s from memory.
-        cache_bandwidth: byte/s from the last-level cache; None where the device does not state it.
-        cache_bytes: size of that cache; one per device where arrays are (devices, kernels).
-        launch_s: seconds per launch.
+        rows: (6, kernels), or (6, devices, kernels): FLOP/s on the matrix and on the vector unit, infinite where the
+            kernel has no work for it; byte/s from memory, and from the last-level cache (or memory, where the device
+            states no cache); seconds per launch; how many times more than other bytes those of weights count, less 1.
+        cache_bytes: size of that cache, (devices, 1) where there are several; None where no device states one.
         floor_s: seconds below which no kernel comes; as `cache_bytes`.
-        weights: how many times more than other bytes those of weights count, less 1; None where they count alike.
+        weighs: whether weights count more than other bytes anywhere.
     """
 
-    matrix: Array
-    vector: Array
-    bandwidth: Array
-    cache_bandwidth: Array | None
-    cache_bytes: float | Array
-    launch_s: Array
-    floor_s: float | Array
-    weights: Array | None = None
+    rows: Array
+    cache_bytes: Array | None
+    floor_s: Array | None
+    weighs: bool
 
     @classmethod
     def of(
@@ -166,53 +165,46 @@ class Roofs:
         compute = [efficiency.compute.get(op_class, 1.0) for op_class in kinds.op_classes]
         flow = np.array([efficiency.memory.get(op_class, 1.0) for op_class in kinds.op_classes])
         cached = device.llc is not None and device.llc_bandwidth is not None
-        return cls(
+        bandwidth = flow * device.peak_bandwidth()
+        rows = (
             _peaks(device, "matrix", kinds.matrix_dtypes, uses_matrix, compute),
             _peaks(device, "vector", kinds.vector_dtypes, uses_vector, compute),
-            flow * device.peak_bandwidth(),
-            flow * device.llc_bandwidth.value if cached and device.llc_bandwidth else None,
-            device.llc.value if cached and device.llc else 0.0,
+            bandwidth,
+            flow * device.llc_bandwidth.value if cached and device.llc_bandwidth else bandwidth,
             whole_quanta(efficiency.launch_of(kinds.op_classes)),
-            efficiency.floor_s,
-            _weights(kinds.op_classes, efficiency) if efficiency.weights else None,
+            _weights(kinds.op_classes, efficiency),
+        )
+        return cls(
+            np.stack(rows),
+            np.array([device.llc.value]) if cached and device.llc else None,
+            np.array([efficiency.floor_s]) if efficiency.floor_s else None,
+            bool(efficiency.weights),
         )
 
     @classmethod
-    def table(cls, rows: Sequence[Sequence[Roofs]]) -> Roofs:
-        """The roofs of a network's kernels, given in parts, on several devices: arrays of (devices, kernels)."""
+    def stacked(cls, devices: Sequence[Roofs]) -> Roofs:
+        """The roofs of the same kernels on several devices, given those on each."""
 
-        def columns(value: Callable[[Roofs], Any]) -> Array:
-            return np.stack([np.concatenate([value(part) for part in row]) for row in rows])
+        def column(values: Sequence[Array | None]) -> Array | None:
+            if all(value is None for value in values):
+                return None
+            return np.stack([np.zeros(1) if value is None else value for value in values])
 
-        cached = any(part.cache_bandwidth is not None for row in rows for part in row)
-        weighed = any(part.weights is not None for row in rows for part in row)
         return cls(
-            columns(lambda part: part.matrix),
-            columns(lambda part: part.vector),
-            columns(lambda part: part.bandwidth),
-            columns(lambda part: part.bandwidth if part.cache_bandwidth is None else part.cache_bandwidth)
-            if cached
-            else None,
-            np.array([[row[0].cache_bytes] for row in rows]) if cached else 0.0,
-            columns(lambda part: part.launch_s),
-            np.array([[row[0].floor_s] for row in rows]),
-            columns(lambda part: np.zeros_like(part.matrix) if part.weights is None else part.weights)
-            if weighed
-            else None,
+            np.stack([roofs.rows for roofs in devices], axis=1),
+            column([roofs.cache_bytes for roofs in devices]),
+            column([roofs.floor_s for roofs in devices]),
+            any(roofs.weighs for roofs in devices),
         )
+
+    @classmethod
+    def joined(cls, parts: Sequence[Roofs]) -> Roofs:
+        """The roofs of a network's kernels, given in parts, all of them on the same devices."""
+        return replace(parts[0], rows=np.concatenate([part.rows for part in parts], axis=-1))
 
     def of_kernels(self, which: Sequence[int]) -> Roofs:
         """The roofs of some of the kernels."""
-        index = list(which)
-        return replace(
-            self,
-            matrix=self.matrix[index],
-            vector=self.vector[index],
-            bandwidth=self.bandwidth[index],
-            cache_bandwidth=None if self.cache_bandwidth is None else self.cache_bandwidth[index],
-            launch_s=self.launch_s[index],
-            weights=None if self.weights is None else self.weights[index],
-        )
+        return replace(self, rows=self.rows[..., list(which)])
 
 
 def time_kernels(
@@ -237,26 +229,36 @@ def time_kernels(
         DeviceError: the device states no peak for a dtype that kernels compute in.
     """
     roofs = Roofs.of(kinds, list(matrix_flops != 0), list(vector_flops != 0), device, efficiency)
-    compute_s, memory_s = _roof_times(roofs, matrix_flops, vector_flops, traffic_bytes, weight_bytes)
-    total_s = whole_quanta(np.maximum(np.maximum(compute_s, memory_s), efficiency.floor_s)) + roofs.launch_s
-    return Timing(total_s, compute_s, memory_s, roofs.launch_s, efficiency.call_s, efficiency.floor_s)
+    timing = _timed(roofs, matrix_flops, vector_flops, traffic_bytes, weight_bytes)
+    return replace(timing, call_s=efficiency.call_s)
 
 
-def time_at(
-    roofs: Roofs, matrix_flops: Array, vector_flops: Array, traffic_bytes: Array, weight_bytes: Array
-) -> Timing:
+def time_at(roofs: Roofs, numbers: Array) -> Timing:
     """Time the kernels of one network on several devices.
 
     Args:
-        roofs: (devices, kernels), see `Roofs.table`.
-        matrix_flops, vector_flops, traffic_bytes, weight_bytes: (kernels,).
+        roofs: (devices, kernels), see `Roofs.stacked`.
+        numbers: (4, kernels) matrix FLOPs, vector FLOPs, bytes moved, and the part of them that is weights.
 
     Returns:
         Seconds, (devices, kernels); calls cost nothing.
     """
+    return _timed(roofs, *numbers.astype(np.float64, order="C"))  # once, not at every step
+
+
+def _timed(
+    roofs: Roofs, matrix_flops: Array, vector_flops: Array, traffic_bytes: Array, weight_bytes: Array | None
+) -> Timing:
     compute_s, memory_s = _roof_times(roofs, matrix_flops, vector_flops, traffic_bytes, weight_bytes)
-    total_s = whole_quanta(np.maximum(np.maximum(compute_s, memory_s), roofs.floor_s)) + roofs.launch_s
-    return Timing(total_s, compute_s, memory_s, roofs.launch_s, 0.0, roofs.floor_s)
+    busy_s = np.maximum(compute_s, memory_s)
+    if roofs.floor_s is not None:
+        busy_s = np.maximum(busy_s, roofs.floor_s)
+    launch_s = roofs.rows[_LAUNCH]
+    return Timing(
+        *(whole_quanta(busy_s) + launch_s, compute_s, memory_s, launch_s),
+        call_s=0.0,
+        floor_s=0.0 if roofs.floor_s is None else roofs.floor_s,
+    )
 
 
 def latency_s(seconds: float) -> float:
@@ -304,26 +306,25 @@ def total_seconds(
         A number, or (networks,).
     """
     busy_s = np.maximum(*_roof_times(roofs, matrix_flops, vector_flops, traffic_bytes, weight_bytes))
-    if np.any(roofs.floor_s):
+    if roofs.floor_s is not None:
         busy_s = np.maximum(busy_s, roofs.floor_s)
-    return whole_quanta(busy_s).sum(axis=0) + roofs.launch_s.sum()
+    return whole_quanta(busy_s).sum(axis=0) + roofs.rows[_LAUNCH].sum()
 
 
 def _roof_times(
     roofs: Roofs, matrix_flops: Array, vector_flops: Array, traffic_bytes: Array, weight_bytes: Array | None
 ) -> tuple[Array, Array]:
     """Seconds that each kernel needs at the compute roof (0 without work) and at the memory roof."""
-
-    def each(values: Array) -> Array:
-        return values if np.ndim(traffic_bytes) == 1 else values.reshape(-1, *(1,) * (np.ndim(traffic_bytes) - 1))
-
-    compute_s = np.maximum(matrix_flops / each(roofs.matrix), vector_flops / each(roofs.vector))
-    bandwidth = each(roofs.bandwidth)
-    if roofs.cache_bandwidth is not None:
+    rows = roofs.rows
+    if np.ndim(traffic_bytes) > 1:  # networks side by side
+        rows = rows.reshape(*rows.shape, *(1,) * (np.ndim(traffic_bytes) - 1))
+    matrix, vector, bandwidth, cache, _, weights = rows
+    compute_s = np.maximum(matrix_flops / matrix, vector_flops / vector)
+    if roofs.cache_bytes is not None:
         # A working set that fits the last-level cache sees the cache's roof instead of the memory's.
-        bandwidth = np.where(traffic_bytes <= roofs.cache_bytes, each(roofs.cache_bandwidth), bandwidth)
-    if roofs.weights is not None and weight_bytes is not None:
-        traffic_bytes = traffic_bytes + weight_bytes * each(roofs.weights)
+        bandwidth = np.where(traffic_bytes <= roofs.cache_bytes, cache, bandwidth)
+    if roofs.weighs and weight_bytes is not None:
+        traffic_bytes = traffic_bytes + weight_bytes * weights
     return compute_s, traffic_bytes / bandwidth
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from oracle._frozen import Frozen
-from oracle.calibration.fitting import fit_vector
+from oracle.calibration.domain import ANYWHERE, Domain
+from oracle.calibration.fitting import settled_vector
 from oracle.calibration.model import Floats, RoofTimes, Stack, efficiency_of, vector_of
 from oracle.calibration.prior import Prior
 from oracle.calibration.validation import cross_validate
@@ -64,6 +65,7 @@ class Calibration:
         error_by_family: the same per family of networks.
         interval: what `measured / predicted` lies between in 80 % of such cases; None if nobody checked.
         origin: of the measurements.
+        domain: batch sizes and image sizes that were measured; without any limit for a prior of kernels.
         carried: other device -> what carrying its measurements over showed; empty if nobody checked.
     """
 
@@ -80,6 +82,7 @@ class Calibration:
     interval: tuple[float, float] | None = None
     origin: Origin = Origin()
     carried: Mapping[str, Carried] = field(default_factory=Frozen)
+    domain: Domain = ANYWHERE
 
     @property
     def source(self) -> str:
@@ -103,6 +106,7 @@ def fit(
     *,
     families: Sequence[str] | None = None,
     origin: Origin = Origin(),
+    domain: Domain = ANYWHERE,
 ) -> Calibration:
     """Calibrate a device; any number of measurements, from none, gives the best answer it can.
 
@@ -115,12 +119,13 @@ def fit(
         families: of each network, to leave whole families out when the error is estimated; without them single
             networks are.
         origin: of the measurements.
+        domain: batch sizes and image sizes of the networks.
 
     Raises:
         WorkloadError: lengths that differ, or a latency that is not a positive number.
     """
     measured = _checked(measured_s, len(networks), families)
-    vector = fit_vector(networks, measured, prior)
+    vector = settled_vector(networks, measured, prior)
     found = cross_validate(networks, measured, prior, families)
     return Calibration(
         device=device,
@@ -135,6 +140,7 @@ def fit(
         error_by_family={} if found is None else found.by_family,
         interval=prior.interval if found is None or found.interval is None else found.interval,
         origin=origin,
+        domain=domain,
     )
 
 

@@ -15,6 +15,8 @@ ERROR_BY_FAMILY: {resnet: 0.05}
 CARRIED: {rtx-4090: {ERROR: 0.06, INTERVAL: [0.9, 1.1], NETWORKS: 300}}  # measured there, carried over to here
 LAUNCH_US: {conv: 18.8}          # per kernel, by class of kernel or one number for all
 CALL_US: 220                     # per call
+DISPATCH_US: 26                  # per kernel, on the host, while the device works on others; 0 if absent
+DOMAIN: {BATCH_SIZE: [64, 1024], IMAGE_SIZE: [128, 384]}  # of what was measured; anything if absent
 COMPUTE: {conv: 0.83}            # shares of the peaks, by class of kernel
 MEMORY: {conv: 0.49}             # shares of the bandwidth
 WEIGHTS: {conv: 0.3}             # shares of the bandwidth at which weights come; those of MEMORY where absent
@@ -24,7 +26,8 @@ from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +35,8 @@ from oracle._frozen import Frozen
 from oracle._resources import closest, shipped
 from oracle.calibration.calibration import Calibration, Carried, Origin
 from oracle.calibration.classes import CLASSES
+from oracle.calibration.domain import Domain
+from oracle.calibration.prior import dispatch_of
 from oracle.devices import Device
 from oracle.errors import DeviceError
 from oracle.roofline import Efficiency
@@ -58,9 +63,12 @@ _OPTIONAL = (
     "INTERVAL",
     "ERROR_BY_FAMILY",
     "CARRIED",
+    "DISPATCH_US",
+    "DOMAIN",
     "WEIGHTS",
 )
 _MICRO = 1e-6
+_NO_TIME_S = 1e-8  # what fitted logarithms say where there is none
 
 _NEXT_OF_KIN = Frozen(
     {
@@ -74,6 +82,9 @@ _NEXT_OF_KIN = Frozen(
     }
 )
 """Whose prior serves a kind that has none of its own."""
+
+_TWINS = Frozen({"float16": ("bfloat16",), "bfloat16": ("float16",)})
+"""Dtypes that the same units compute in at the same rate."""
 
 
 def load_calibration(path: Path | str) -> Calibration:
@@ -120,25 +131,32 @@ def calibration_of(device: Device, workload: Workload) -> Calibration | None:
     The workload's dtype and layout are preferred; shares of another dtype are shares of other peaks, and still
     tell more than the kind's prior.
     """
-    return _shipped(device.name, workload)
+    return _shipped(device.name, workload, (workload.dtype, *(word for word in DTYPES if word != workload.dtype)))
 
 
 def prior_calibration(kind: str, workload: Workload) -> Calibration | None:
-    """The shipped prior of a kind of device, or of its next of kin, under a runtime and mode."""
+    """The shipped prior of a kind of device, or of its next of kin, under a runtime and mode.
+
+    One of the workload's dtype, be it of another kind, tells more than one of another dtype: which unit computes, how
+    wide and in which kernels, is a matter of the dtype first. What hosts take to launch kernels is the kind's own.
+    """
+    kinds: list[str] = []
     asked: str | None = kind
-    seen: set[str] = set()
-    while asked is not None and asked not in seen:
-        found = _shipped(asked, workload)
-        if found is not None:
-            return found
-        seen.add(asked)
+    while asked is not None and asked not in kinds:
+        kinds.append(asked)
         asked = _NEXT_OF_KIN.get(asked)
+    others = tuple(word for word in DTYPES if word != workload.dtype)
+    for dtypes in ((workload.dtype, *_TWINS.get(workload.dtype, ())), others):
+        for name in kinds:
+            found = _shipped(name, workload, dtypes)
+            if found is not None:
+                host = replace(found.efficiency, dispatch_s=dispatch_of(kind, workload.runtime))
+                return found if name == kind else replace(found, efficiency=host)
     return None
 
 
-def _shipped(name: str, workload: Workload) -> Calibration | None:
+def _shipped(name: str, workload: Workload, dtypes: Iterable[str]) -> Calibration | None:
     known = shipped("calibrations")
-    dtypes = (workload.dtype, *(word for word in DTYPES if word != workload.dtype))
     layouts = (workload.layout, *(word for word in LAYOUTS if word != workload.layout))
     for dtype in dtypes:
         for layout in layouts:
@@ -176,6 +194,7 @@ def to_yaml(calibration: Calibration) -> str:
         "PROTOCOL": calibration.protocol,
         "INTERVAL": _interval_yaml(calibration.interval),
         "ERROR_BY_FAMILY": {name: _rounded(error) for name, error in calibration.error_by_family.items()},
+        "DOMAIN": {name.upper(): list(ends) for name, ends in calibration.domain.ranges.items()},
         "CARRIED": {
             name: {"ERROR": _rounded(item.error), "INTERVAL": _interval_yaml(item.interval), "NETWORKS": item.networks}
             for name, item in calibration.carried.items()
@@ -183,6 +202,7 @@ def to_yaml(calibration: Calibration) -> str:
         "LAUNCH_US": _launch_yaml(efficiency),
         "CALL_US": _rounded(efficiency.call_s / _MICRO),
         "FLOOR_US": _rounded(efficiency.floor_s / _MICRO),
+        "DISPATCH_US": _rounded(efficiency.dispatch_s / _MICRO) if efficiency.dispatch_s > _NO_TIME_S else None,
         "COMPUTE": {name: _rounded(efficiency.compute.get(name, 1.0)) for name in CLASSES},
         "MEMORY": {name: _rounded(efficiency.memory.get(name, 1.0)) for name in CLASSES},
         "WEIGHTS": {name: _rounded(share) for name, share in efficiency.weights.items()},
@@ -213,6 +233,7 @@ def _parsed(content: Any, file: str) -> Calibration:
             _shares(content["MEMORY"], file, "MEMORY"),
             call_s=_number(content["CALL_US"], file, "CALL_US") * _MICRO,
             floor_s=_number(content["FLOOR_US"], file, "FLOOR_US") * _MICRO,
+            dispatch_s=_number(content.get("DISPATCH_US", 0), file, "DISPATCH_US") * _MICRO,
             launches=_launches(content["LAUNCH_US"], file),
             weights=_shares(content.get("WEIGHTS", {}), file, "WEIGHTS"),
         ),
@@ -227,7 +248,22 @@ def _parsed(content: Any, file: str) -> Calibration:
             str(content.get("DATE", "")),
         ),
         carried=_carried(content.get("CARRIED", {}), file),
+        domain=_domain(content.get("DOMAIN", {}), file),
     )
+
+
+def _domain(section: Any, file: str) -> Domain:
+    if not isinstance(section, dict):
+        raise _error(file, "DOMAIN", section, "a mapping of ranges")
+    names = {field.upper(): field for field in Domain._fields}
+    found: dict[str, tuple[int, int]] = {}
+    for key, ends in section.items():
+        if key not in names:
+            raise _error(file, f"DOMAIN.{key}", ends, f"one of {', '.join(names)}")
+        if not (isinstance(ends, list) and len(ends) == 2 and all(type(end) is int and end > 0 for end in ends)):
+            raise _error(file, f"DOMAIN.{key}", ends, "two whole numbers above 0")
+        found[names[key]] = (min(ends), max(ends))
+    return Domain(**found)
 
 
 def _carried(section: Any, file: str) -> Mapping[str, Carried]:

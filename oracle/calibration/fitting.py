@@ -1,32 +1,44 @@
-"""Parameters from measurements: the most probable ones, by damped Gauss-Newton steps on robust relative errors."""
+"""Parameters from measurements: the most probable ones, by damped Gauss-Newton steps on robust relative errors.
+
+Few measurements settle few parameters. Up to `FEW` of them, what is fitted has to show on each one left out that it
+predicts better than the prior alone, or than the prior times one factor; else the simpler answer stands.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from oracle.calibration.model import Floats, RoofTimes, Stack
+from oracle.calibration.model import LAUNCH, Floats, RoofTimes, Stack
 from oracle.calibration.prior import Prior
 
-__all__ = ["NOISE", "fit_vector"]
+__all__ = ["FEW", "NOISE", "fit_vector", "settled_vector"]
+
+FEW = 40
+"""Measurements up to which a fit is compared with simpler answers."""
 
 NOISE = 0.08
 """Spread of log(predicted / measured) that the model is taken to have; it weighs measurements against the prior."""
 
 _OUTLIER = 0.06  # from here on an error counts by its size, not by its square (Huber)
+_FAR = 0.4  # and from here on by its logarithm: one odd network among ten must not bend what nine agree on
+_FEWEST = 3  # measurements that a factor rests on
+_PAYS = 0.97  # a richer answer has to err by that much less
+_NOISES = (0.3, NOISE)  # of a model that fits the networks badly, and well
 _STEPS = 60
 _LONGEST = 1.0  # of one step, in any parameter
 _CONVERGED = 1e-5  # relative decrease of the objective
 
 
-def fit_vector(networks: Sequence[RoofTimes], measured_s: Floats, prior: Prior) -> Floats:
+def fit_vector(networks: Sequence[RoofTimes], measured_s: Floats, prior: Prior, noise: float = NOISE) -> Floats:
     """The parameters of a device from the latencies of networks on it.
 
     Args:
         networks: what they are at the device's roofs; none at all is fine, the prior's mean is the answer then.
         measured_s: seconds per call of each, above 0.
         prior: what is believed beforehand.
+        noise: spread of log(predicted / measured) that the model is taken to have.
     """
     if not networks:
         return prior.mean
@@ -35,17 +47,20 @@ def fit_vector(networks: Sequence[RoofTimes], measured_s: Floats, prior: Prior) 
 
     def objective(seconds: Floats, vector: Floats) -> float:
         error = np.abs(np.log(seconds) - target)
-        loss = np.where(error <= _OUTLIER, error**2, 2 * _OUTLIER * error - _OUTLIER**2)
+        near = np.minimum(error, _FAR)
+        loss = np.where(near <= _OUTLIER, near**2, 2 * _OUTLIER * near - _OUTLIER**2)
+        loss += 2 * _OUTLIER * _FAR * np.log(np.maximum(error / _FAR, 1.0))
         away = vector - mean
-        return float(loss.sum() / NOISE**2 + away @ precision @ away)
+        return float(loss.sum() / noise**2 + away @ precision @ away)
 
-    vector: Floats = mean.copy()
+    vector: Floats = scaled(mean, _factor(stack.seconds(mean), measured_s)) if len(networks) >= _FEWEST else mean.copy()
     damping = 1e-3
     seconds, slopes = stack.slopes(vector)
     value = objective(seconds, vector)
     for _ in range(_STEPS):
         error = np.log(seconds) - target
-        weight = np.minimum(1.0, _OUTLIER / np.maximum(np.abs(error), 1e-12)) / NOISE**2
+        size = np.maximum(np.abs(error), 1e-12)
+        weight = np.minimum(1.0, _OUTLIER / size) * np.minimum(1.0, _FAR / size) / noise**2
         relative = slopes / seconds[:, None]
         hessian = (relative * weight[:, None]).T @ relative + precision
         gradient = relative.T @ (weight * error) + precision @ (vector - mean)
@@ -63,3 +78,48 @@ def fit_vector(networks: Sequence[RoofTimes], measured_s: Floats, prior: Prior) 
             break
         seconds, slopes = stack.slopes(vector)
     return vector
+
+
+def settled_vector(networks: Sequence[RoofTimes], measured_s: Floats, prior: Prior) -> Floats:
+    """As `fit_vector`; but where there are few measurements, the prior or a multiple of it if that predicts better.
+
+    Each measurement is predicted by what the others say; the mean of the errors decides, the largest tenth aside.
+    """
+    if not _FEWEST < len(networks) <= FEW:
+        return fit_vector(networks, measured_s, prior)
+    mean = prior.mean
+    guess = Stack(networks).seconds(mean)
+    candidates: tuple[Callable[[list[int]], Floats], ...] = (
+        lambda _: mean,
+        lambda kept: scaled(mean, _factor(guess[kept], measured_s[kept])),
+        *(
+            lambda kept, noise=noise: fit_vector([networks[i] for i in kept], measured_s[kept], prior, noise)
+            for noise in _NOISES
+        ),
+    )
+    everyone = list(range(len(networks)))
+    best, least = candidates[0], np.inf
+    for candidate in candidates:
+        left_out = [Stack([networks[out]]).seconds(candidate([i for i in everyone if i != out]))[0] for out in everyone]
+        error = _trimmed(left_out, measured_s)
+        if error < _PAYS * least:
+            best, least = candidate, error
+    return best(everyone)
+
+
+def scaled(vector: Floats, factor: float) -> Floats:
+    """Parameters by which everything takes `factor` times as long, as far as no share exceeds its roof."""
+    found: Floats = vector + np.log(factor)
+    shares = np.clip(1.0 / (1.0 + np.exp(-vector[:LAUNCH])) / factor, 1e-5, 1 - 1e-5)
+    found[:LAUNCH] = np.log(shares / (1.0 - shares))
+    return found
+
+
+def _factor(predicted_s: Floats, measured_s: Floats) -> float:
+    return float(np.median(measured_s / predicted_s))
+
+
+def _trimmed(predicted_s: Sequence[float] | Floats, measured_s: Floats) -> float:
+    """Mean of |log(predicted / measured)|, without the largest tenth."""
+    errors = np.sort(np.abs(np.log(np.asarray(predicted_s) / measured_s)))
+    return float(errors[: max(1, len(errors) - round(len(errors) / 10))].mean())

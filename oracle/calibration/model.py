@@ -1,11 +1,12 @@
 """The time model with its parameters as one vector: seconds of many networks, and how each parameter changes them.
 
-    latency = sum over kernels of (max(c / e_c, b / e_m + w / e_w, t_floor) + t_launch) + t_call
+    latency = max(sum over kernels of (max(c / e_c, b / e_m + w / e_w, t_floor) + t_launch), n t_dispatch) + t_call
 
-c, b and w are the seconds that a kernel's arithmetic, its bytes but for weights, and its weights need at the textbook's
-roofs, e the shares of these roofs that its class reaches, t_launch what a kernel of its class costs beside. The
-vector holds the logits of all shares and the logarithms of all times, so no value of it beats a roof. It is the formula
-of `oracle.roofline`, for many networks and with derivatives.
+n is the number of kernels, t_dispatch what the host takes to launch one while the device works on others. c, b and w
+are the seconds that a kernel's arithmetic, its bytes but for weights, and its weights need at the textbook's roofs, e
+the shares of these roofs that its class reaches, t_launch what a kernel of its class costs beside. The vector holds the
+logits of all shares and the logarithms of all times, so no value of it beats a roof. It is the formula of
+`oracle.roofline`, for many networks and with derivatives.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from oracle.roofline import TEXTBOOK, Efficiency, KernelKinds, time_kernels
 
 __all__ = [
     "CALL",
+    "DISPATCH",
     "FLOOR",
     "LAUNCH",
     "NAMES",
@@ -40,8 +42,8 @@ Array = NDArray[Any]
 
 _COUNT = len(CLASSES)
 _KINDS = ("compute", "memory", "weights", "launch")
-WEIGHTS, LAUNCH, CALL, FLOOR = 2 * _COUNT, 3 * _COUNT, 4 * _COUNT, 4 * _COUNT + 1
-NAMES = (*(f"{kind}.{name}" for kind in _KINDS for name in CLASSES), "call", "floor")
+WEIGHTS, LAUNCH, CALL, FLOOR, DISPATCH = 2 * _COUNT, 3 * _COUNT, 4 * _COUNT, 4 * _COUNT + 1, 4 * _COUNT + 2
+NAMES = (*(f"{kind}.{name}" for kind in _KINDS for name in CLASSES), "call", "floor", "dispatch")
 """What each entry of the vector is; `WEIGHTS` and `LAUNCH` are where theirs begin."""
 
 _LIMIT = 12.0  # logits beyond are 1 to five digits
@@ -119,11 +121,13 @@ class Stack:
         self._count = np.concatenate([network.count for network in networks])
         cells = np.bincount(self._owner * _COUNT + self._classes, self._count, len(networks) * _COUNT)
         self._kernels = cells.reshape(-1, _COUNT)  # of each network and class
+        self._launches = self._kernels.sum(axis=1)
 
     def seconds(self, vector: Floats) -> Floats:
         """Latency of each network."""
         compute_s, memory_s, weights_s = self._at_shares(_shares(vector))
-        return self._total(np.maximum(compute_s, memory_s + weights_s), vector)
+        busy_s = self._device_s(np.maximum(compute_s, memory_s + weights_s), vector)
+        return np.asarray(np.maximum(busy_s, self._host_s(vector)) + np.exp(vector[CALL]))
 
     def slopes(self, vector: Floats) -> tuple[Floats, Floats]:
         """Latency of each network, and its derivative by each parameter, networks by parameters."""
@@ -148,18 +152,27 @@ class Stack:
             )
             slopes[:, first : first + _COUNT] = cells.reshape(-1, _COUNT)
         slopes[:, LAUNCH:CALL] = self._kernels * np.exp(vector[LAUNCH:CALL])
-        slopes[:, CALL] = np.exp(vector[CALL])
         slopes[:, FLOOR] = np.add.reduceat(self._count * tiny, self._starts) * np.exp(vector[FLOOR])
-        return self._total(busy_s, vector), slopes
+        device_s, host_s = self._device_s(busy_s, vector), self._host_s(vector)
+        waits = device_s < host_s  # the host is what takes longer, whatever the device does
+        slopes[waits] = 0.0
+        slopes[:, DISPATCH] = np.where(waits, host_s, 0.0)
+        slopes[:, CALL] = np.exp(vector[CALL])
+        return np.maximum(device_s, host_s) + np.exp(vector[CALL]), slopes
 
     def _at_shares(self, shares: Floats) -> tuple[Floats, Floats, Floats]:
         """Seconds of each kernel at the share of each roof that its class reaches."""
         compute, memory, weights = shares.reshape(3, _COUNT)[:, self._classes]
         return self._compute_s / compute, self._memory_s / memory, self._weights_s / weights
 
-    def _total(self, busy_s: Floats, vector: Floats) -> Floats:
+    def _device_s(self, busy_s: Floats, vector: Floats) -> Floats:
+        """What the device takes for the kernels of each network."""
         sums = np.add.reduceat(self._count * np.maximum(busy_s, np.exp(vector[FLOOR])), self._starts)
-        return np.asarray(sums + self._kernels @ np.exp(vector[LAUNCH:CALL]) + np.exp(vector[CALL]))
+        return np.asarray(sums + self._kernels @ np.exp(vector[LAUNCH:CALL]))
+
+    def _host_s(self, vector: Floats) -> Floats:
+        """What the host takes to launch them."""
+        return np.asarray(self._launches * np.exp(vector[DISPATCH]))
 
 
 def efficiency_of(vector: Floats) -> Efficiency:
@@ -170,6 +183,7 @@ def efficiency_of(vector: Floats) -> Efficiency:
         memory=Frozen(dict(zip(CLASSES, shares[_COUNT:WEIGHTS], strict=True))),
         call_s=float(np.exp(vector[CALL])),
         floor_s=float(np.exp(vector[FLOOR])),
+        dispatch_s=float(np.exp(vector[DISPATCH])),
         weights=Frozen(dict(zip(CLASSES, shares[WEIGHTS:], strict=True))),
         launches=Frozen(dict(zip(CLASSES, np.exp(vector[LAUNCH:CALL]).tolist(), strict=True))),
     )
@@ -179,7 +193,8 @@ def vector_of(efficiency: Efficiency) -> Floats:
     """The inverse of `efficiency_of`; shares of 1 and constants of 0 become the nearest finite numbers."""
     shares = [_share(mapping, name) for mapping in (efficiency.compute, efficiency.memory) for name in CLASSES]
     shares += [efficiency.weights.get(name, _share(efficiency.memory, name)) for name in CLASSES]
-    constants = np.maximum([*efficiency.launch_of(CLASSES), efficiency.call_s, efficiency.floor_s], 1e-12)
+    times = *efficiency.launch_of(CLASSES), efficiency.call_s, efficiency.floor_s, efficiency.dispatch_s
+    constants = np.maximum(times, 1e-12)
     clipped = np.clip(shares, 1 / (1 + np.exp(_LIMIT)), 1 / (1 + np.exp(-_LIMIT)))
     return np.concatenate([np.log(clipped / (1 - clipped)), np.log(constants)])
 

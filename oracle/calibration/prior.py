@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from oracle.calibration.classes import CLASSES, CONTRACTIONS
-from oracle.calibration.model import CALL, FLOOR, LAUNCH, WEIGHTS, Floats, efficiency_of, vector_of
+from oracle.calibration.model import CALL, DISPATCH, FLOOR, LAUNCH, WEIGHTS, Floats, efficiency_of, vector_of
 from oracle.roofline import Efficiency
 
 __all__ = ["GENERAL", "Prior", "general_prior", "prior_from"]
@@ -32,7 +32,7 @@ class Prior:
     Attributes:
         efficiency: its mean, in natural units.
         own: spread of each parameter by itself, by the name `compute.conv`, `memory.pool`, `weights.conv`,
-            `launch.conv`, `call` or `floor`; a default where absent.
+            `launch.conv`, `call`, `floor` or `dispatch`; a default where absent.
         common_compute, common_memory, common_weights, common_launch: spread that all of a kind have in common.
         source: what it was learnt from, for people.
         error: mean relative error of its mean on devices it was not learnt from; None if nobody checked.
@@ -64,7 +64,7 @@ class Prior:
                 [self._own(f"memory.{name}", name) for name in CLASSES],
                 [self._own(f"weights.{name}", name) for name in CLASSES],
                 [self.own.get(f"launch.{name}", 0.5) for name in CLASSES],
-                [self.own.get("call", 1.5), self.own.get("floor", 1.0)],
+                [self.own.get("call", 1.5), self.own.get("floor", 1.0), self.own.get("dispatch", 0.7)],
             ]
         )
         covariance = np.diag(spread**2)
@@ -82,31 +82,54 @@ class Prior:
         return 0.6 if name in _STREAMING and key.startswith("memory") else 0.8
 
 
-def prior_from(devices: Sequence[Efficiency], source: str, kind: str = "") -> Prior:
+def prior_from(devices: Sequence[Efficiency], source: str, kind: str = "", runtime: str = "eager") -> Prior:
     """What calibrated devices of one kind teach about another: the mean of their parameters.
 
     General knowledge counts as one more device: one device alone says little about its kind, and a share that its
     measurements left open, or that its software spoilt, should not be the next device's.
     """
-    known = [vector_of(efficiency) for efficiency in (*devices, general_prior(kind).efficiency)]
+    known = [vector_of(efficiency) for efficiency in (*devices, general_prior(kind, runtime).efficiency)]
     return Prior(efficiency_of(np.mean(known, axis=0)), source=source)
 
 
-def general_prior(kind: str = "") -> Prior:
+def general_prior(kind: str = "", runtime: str = "eager") -> Prior:
     """What is believed of a device of whose kind nothing was calibrated yet.
 
     Args:
         kind: one of `oracle.devices.KINDS`; processors start a kernel on all their cores by a barrier, which takes
-            longer than a launch on a GPU.
+            longer than a launch on a GPU, and no host launches it.
+        runtime: one of `oracle.spec.RUNTIMES`; see `dispatch_of`.
     """
-    if not kind.endswith("-cpu"):
+    if not kind:
         return GENERAL
-    return replace(GENERAL, efficiency=replace(GENERAL.efficiency, launches=dict.fromkeys(CLASSES, 2e-5)))
+    efficiency = replace(GENERAL.efficiency, dispatch_s=dispatch_of(kind, runtime))
+    if kind.endswith("-cpu"):
+        efficiency = replace(efficiency, launches=dict.fromkeys(CLASSES, 2e-5))
+    return replace(GENERAL, efficiency=efficiency)
+
+
+def dispatch_of(kind: str, runtime: str) -> float:
+    """Seconds that a usual host takes to launch one kernel; 0 where none does, and where an engine launches graphs.
+
+    Eager: latencies of networks of some 200 small operators at batch 1 are this time and nothing else. Per operator
+    they give 39 us on an RTX 2080 Ti and 49 to 58 us on a GTX 1080 Ti (NAS-Bench-201 and FBNet; HayeonLee/HELP, MIT,
+    hosts of 2020, torch 1), 55 to 60 us for ResNet-50 on the servers of a V100 and a T4. A desktop of today is taken to
+    be half as fast again as that of the RTX 2080 Ti, a server of today likewise beside those of the V100 and the T4.
+    A compiled module launches its kernels from generated code, without torch's dispatcher. How far hosts differ is in
+    every interval, see `oracle.query.models.HOSTS_DIFFER`.
+    """
+    eager_s = _DISPATCH_S.get(kind, 0.0)
+    return {"eager": eager_s, "compiled": eager_s * _COMPILED}.get(runtime, 0.0)
+
+
+_DISPATCH_S = {"consumer-gpu": 2.6e-5, "workstation-gpu": 2.6e-5, "datacenter-gpu": 4e-5, "embedded-gpu": 6e-5}
+_COMPILED = 0.3  # of what eager dispatch takes
 
 
 def _general() -> Efficiency:
     """Shares that GPUs and CPUs commonly reach; the spread above says how little that means."""
-    vector = np.empty(FLOOR + 1)
+    vector = np.empty(DISPATCH + 1)
+    vector[DISPATCH] = np.log(1e-9)  # none: it depends on the kind of device
     for index, name in enumerate(CLASSES):
         compute = {"depthwise": 0.06, "grouped": 0.4}.get(name, 0.6)
         # A bias that is a pass of its own reads and writes the output once more.

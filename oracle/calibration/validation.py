@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from oracle.calibration.fitting import fit_vector
+from oracle.calibration.fitting import settled_vector
 from oracle.calibration.model import Floats, RoofTimes, Stack
 from oracle.calibration.prior import Prior
 
@@ -67,7 +67,7 @@ def cross_predict(networks: Sequence[RoofTimes], measured_s: Floats, prior: Prio
     for number in range(max(fold) + 1):
         out = [index for index, own in enumerate(fold) if own == number]
         kept = [index for index, own in enumerate(fold) if own != number]
-        vector = fit_vector([networks[index] for index in kept], measured_s[kept], prior)
+        vector = settled_vector([networks[index] for index in kept], measured_s[kept], prior)
         predicted[out] = Stack([networks[index] for index in out]).seconds(vector)
     return predicted
 

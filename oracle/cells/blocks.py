@@ -11,27 +11,53 @@ __all__ = [
     "ResBasicBlock",
     "ResBottleneckBlock",
     "ResBottleneckLinearBlock",
+    "Residual",
     "SqueezeExcite",
+    "keeps_shape",
     "shortcut",
     "vanilla_block",
 ]
 
 
 class SqueezeExcite(nn.Module):
-    """Channel gates from globally pooled features (arXiv 1709.01507); (N, width, H, W) keeps its shape."""
+    """Channel gates from globally pooled features (arXiv 1709.01507); (N, width, H, W) keeps its shape.
 
-    def __init__(self, width: int, w_se: int, style: ConvStyle) -> None:
+    Args:
+        w_se: width inside.
+        act: behind the first of its two 1x1 convolutions.
+        sigmoid: behind the second.
+    """
+
+    def __init__(self, width: int, w_se: int, act: nn.Module, sigmoid: nn.Module) -> None:
         super().__init__()
         self.gate = chain(
             pool=nn.AdaptiveAvgPool2d((1, 1)),
             squeeze=conv2d(width, w_se, 1, bias=True),
-            act=style.act(),
+            act=act,
             excite=conv2d(w_se, width, 1, bias=True),
-            sigmoid=nn.Sigmoid(),
+            sigmoid=sigmoid,
         )
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = x * self.gate(x)
+        return out
+
+
+def keeps_shape(w_in: int, w_out: int, stride: int) -> bool:
+    """Whether what enters a block can be added to what leaves it."""
+    return bool(w_in == w_out and stride == 1)
+
+
+class Residual(nn.Module):
+    """x + f(x) where `f` keeps the shape, else f(x)."""
+
+    def __init__(self, f: nn.Module, has_skip: bool) -> None:
+        super().__init__()
+        self.f = f
+        self.has_skip = has_skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = x + self.f(x) if self.has_skip else self.f(x)
         return out
 
 
@@ -85,7 +111,7 @@ def _bottleneck(
     return chain(
         a=style.conv_bn_act(w_in, w_b, 1, stride_a),
         b=style.conv_bn_act(w_b, w_b, 3, stride_b, groups),
-        se=SqueezeExcite(w_b, w_se, style) if w_se else None,
+        se=SqueezeExcite(w_b, w_se, style.act(), nn.Sigmoid()) if w_se else None,
         c=style.conv_bn(w_b, w_out, 1),
     )
 
@@ -126,7 +152,7 @@ class ResBottleneckBlock(nn.Module):
 
 
 @register_cell("res_bottleneck_linear_block")
-class ResBottleneckLinearBlock(nn.Module):
+class ResBottleneckLinearBlock(Residual):
     """The bottleneck f without a final activation (arXiv 2103.06877); x + f(x) only where shapes allow it.
 
     Arguments as in `ResBottleneckBlock`.
@@ -146,11 +172,6 @@ class ResBottleneckLinearBlock(nn.Module):
         bn_eps: float,
         bn_momentum: float,
     ) -> None:
-        super().__init__()
         style = ConvStyle(activation, inplace, bn_eps, bn_momentum)
-        self.f = _bottleneck(w_in, w_out, stride, w_b, groups, w_se, stride_1x1, style)
-        self.has_skip = bool(w_in == w_out and stride == 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = x + self.f(x) if self.has_skip else self.f(x)
-        return out
+        f = _bottleneck(w_in, w_out, stride, w_b, groups, w_se, stride_1x1, style)
+        super().__init__(f, keeps_shape(w_in, w_out, stride))

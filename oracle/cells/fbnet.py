@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import nn
 
+from oracle.cells.blocks import Residual, keeps_shape
 from oracle.cells.layers import ConvStyle, chain
 from oracle.cells.registry import register_cell
 
@@ -11,7 +12,7 @@ __all__ = ["FBNetBlock", "fbnet_skip"]
 
 
 @register_cell("fbnet_block")
-class FBNetBlock(nn.Module):
+class FBNetBlock(Residual):
     """1x1 to w_exp, [channel shuffle], depthwise, 1x1 to w_out; adds its input where shapes allow it.
 
     (N, w_in, H, W) -> (N, w_out, H / stride, W / stride)
@@ -35,19 +36,14 @@ class FBNetBlock(nn.Module):
         bn_eps: float,
         bn_momentum: float,
     ) -> None:
-        super().__init__()
         style = ConvStyle(activation, inplace, bn_eps, bn_momentum)
-        self.has_skip = bool(w_in == w_out and stride == 1)
-        self.f = chain(
+        f = chain(
             expand=style.conv_bn_act(w_in, w_exp, 1, groups=groups),
             shuffle=nn.ChannelShuffle(groups) if groups > 1 else None,
             depthwise=style.conv_bn_act(w_exp, w_exp, kernel, stride, groups=w_exp),
             project=style.conv_bn(w_exp, w_out, 1, groups=groups),
         )
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = x + self.f(x) if self.has_skip else self.f(x)
-        return out
+        super().__init__(f, keeps_shape(w_in, w_out, stride))
 
 
 @register_cell("fbnet_skip")

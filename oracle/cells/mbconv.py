@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from oracle.cells.blocks import SqueezeExcite
+from oracle.cells.blocks import Residual, SqueezeExcite, keeps_shape
 from oracle.cells.layers import ConvStyle, chain
 from oracle.cells.registry import register_cell
 from oracle.errors import ConfigError
 
-__all__ = ["DropConnect", "MBConv"]
+__all__ = ["DropConnect", "MBConv", "inverted_bottleneck"]
 
 
 class DropConnect(nn.Module):
@@ -31,8 +31,28 @@ class DropConnect(nn.Module):
         return f"ratio={self.ratio}"
 
 
+def inverted_bottleneck(
+    w_in: int,
+    w_exp: int,
+    kernel: int,
+    stride: int,
+    w_out: int,
+    style: ConvStyle,
+    se: nn.Module | None,
+    drop: nn.Module | None = None,
+) -> nn.Sequential:
+    """1x1 to w_exp (left out where w_exp = w_in), depthwise, [squeeze-excite], 1x1 to w_out without activation."""
+    return chain(
+        expand=style.conv_bn_act(w_in, w_exp, 1) if w_exp != w_in else None,
+        depthwise=style.conv_bn_act(w_exp, w_exp, kernel, stride, groups=w_exp),
+        se=se,
+        project=style.conv_bn(w_exp, w_out, 1),
+        drop=drop,
+    )
+
+
 @register_cell("mbconv")
-class MBConv(nn.Module):
+class MBConv(Residual):
     """1x1 to w_exp (left out where w_exp = w_in), depthwise, [squeeze-excite], 1x1 to w_out.
 
     (N, w_in, H, W) -> (N, w_out, H / stride, W / stride); adds its input where shapes allow it.
@@ -57,17 +77,7 @@ class MBConv(nn.Module):
         bn_eps: float,
         bn_momentum: float,
     ) -> None:
-        super().__init__()
-        style = ConvStyle(activation, inplace, bn_eps, bn_momentum)
-        self.has_skip = bool(w_in == w_out and stride == 1)
-        self.f = chain(
-            expand=style.conv_bn_act(w_in, w_exp, 1) if w_exp != w_in else None,
-            depthwise=style.conv_bn_act(w_exp, w_exp, kernel, stride, groups=w_exp),
-            se=SqueezeExcite(w_exp, w_se, style) if w_se else None,
-            project=style.conv_bn(w_exp, w_out, 1),
-            drop=DropConnect(drop_connect) if self.has_skip and drop_connect != 0 else None,
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = x + self.f(x) if self.has_skip else self.f(x)
-        return out
+        style, has_skip = ConvStyle(activation, inplace, bn_eps, bn_momentum), keeps_shape(w_in, w_out, stride)
+        se = SqueezeExcite(w_exp, w_se, style.act(), nn.Sigmoid()) if w_se else None
+        drop = DropConnect(drop_connect) if has_skip and drop_connect != 0 else None
+        super().__init__(inverted_bottleneck(w_in, w_exp, kernel, stride, w_out, style, se, drop), has_skip)

@@ -176,14 +176,16 @@ def _add_counting(group: Any) -> None:
     group.add_argument("--strict", action="store_true", help="an operator without a FLOP formula is an error")
 
 
-def add_model(parser: argparse.ArgumentParser, default: str = "roofline") -> None:
+def add_model(parser: argparse.ArgumentParser) -> None:
     """What predicts latency."""
     group = parser.add_argument_group("model")
     group.add_argument(
         "--model",
-        choices=("roofline", "calibrated"),
-        help="roofline: the textbook's lower bound; calibrated: fitted to measurements of the device, or of its kind "
-        f"(default: calibrated with --calibration, else {default})",
+        choices=("best", "roofline", "calibrated"),
+        default="best",
+        help="best: the prediction by the best model there is for each device, the bound where nothing was measured; "
+        "roofline: the textbook's lower bound alone; calibrated: as best, but an error where there is only the bound "
+        "(default: %(default)s)",
     )
     group.add_argument(
         "--calibration",
@@ -192,17 +194,15 @@ def add_model(parser: argparse.ArgumentParser, default: str = "roofline") -> Non
         metavar="FILE",
         help="of your own, from `oracle calibrate`, in place of the device's shipped one; may be repeated",
     )
-    parser.set_defaults(default_model=default)
 
 
 def model_of(args: argparse.Namespace) -> dict[str, Any]:
     """The model flags as keywords of `oracle.query.score`."""
-    model = args.model or ("calibrated" if args.calibration else args.default_model)
     if not args.calibration:
-        return {"model": model, "calibrations": []}
+        return {"model": args.model, "calibrations": []}
     from oracle.calibration import load_calibration
 
-    return {"model": model, "calibrations": [load_calibration(path) for path in args.calibration]}
+    return {"model": args.model, "calibrations": [load_calibration(path) for path in args.calibration]}
 
 
 def add_transfer(parser: argparse.ArgumentParser) -> None:

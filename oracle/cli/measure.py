@@ -85,7 +85,7 @@ def _run(args: argparse.Namespace) -> int:
     from oracle.query import score
     from oracle.report.captions import spread_note
 
-    if not args.device_file and (args.model or args.calibration):
+    if not args.device_file and args.calibration:
         raise OracleError("a prediction needs --device-file; `oracle probe -o host.yaml` makes one")
     sources = list(dict.fromkeys(_portable(source) for source in configs_of(args.networks, "measuring takes")))
     devices, model = devices_of([args.device_file] if args.device_file else []), model_of(args)
@@ -96,7 +96,6 @@ def _run(args: argparse.Namespace) -> int:
     costs = {job: score(job[0], devices, batch_size=job[1], **words, **model) for job in jobs}
     if args.operators and any(cost.workload.runtime != "eager" for cost in costs.values()):
         raise OracleError("--operators: operators can be told apart in eager only")
-    bounds = {job: score(job[0], devices, batch_size=job[1], **words) for job in jobs if devices}
     found: dict[Job, Measurement] = {}
     profiles: list[NetworkProfile] = []
     kernels: dict[Job, tuple[KernelTime, ...]] = {}
@@ -109,7 +108,7 @@ def _run(args: argparse.Namespace) -> int:
     except (KeyboardInterrupt, OracleError) as error:
         stop = error
     if found:
-        _deliver(args, found, costs, bounds, profiles, kernels)
+        _deliver(args, found, costs, profiles, kernels)
         if note := spread_note(list(found.values())):
             warn(note)
     return _ended(stop, found, len(jobs), args)
@@ -119,7 +118,6 @@ def _deliver(
     args: argparse.Namespace,
     found: Mapping[Job, Measurement],
     costs: Mapping[Job, Cost],
-    bounds: Mapping[Job, Cost],
     profiles: list[NetworkProfile],
     kernels: Mapping[Job, tuple[KernelTime, ...]],
 ) -> None:
@@ -129,7 +127,7 @@ def _deliver(
     from oracle.report.table import measurement_tables
 
     rows, predicted = list(found.values()), [costs[job] for job in found]
-    tables = measurement_tables(rows, predicted, [bounds[job] for job in found if bounds])
+    tables = measurement_tables(rows, predicted)
     tables += _profile_tables(profiles, args)
     tables += [table for job, own in kernels.items() for table in _kernel_tables(found[job], own, args)]
     deliver(
@@ -172,18 +170,19 @@ def _ended(
 def _profiled(
     job: Job, args: argparse.Namespace, devices: list[Device], words: dict[str, Any], model: dict[str, Any]
 ) -> NetworkProfile:
-    """A network operator by operator, as the model predicts it where that is calibrated."""
+    """A network operator by operator, as the model predicts it."""
     from oracle.measure import measure_operators
     from oracle.query import resolve
-    from oracle.query.models import calibration_for, checked_calibrations
+    from oracle.query.models import best_calibration, checked_calibrations
 
     source, batch_size = job
     words = {**words, "batch_size": batch_size}
     roofs = devices[0] if devices else None
     efficiency = None
-    if roofs is not None and model["model"] == "calibrated":
+    if roofs is not None and model["model"] != "roofline":
         own = checked_calibrations(model["model"], model["calibrations"], devices)
-        efficiency = calibration_for(roofs, resolve(source, **words)[1], own).efficiency
+        found = best_calibration(roofs, resolve(source, **words)[1], own)
+        efficiency = None if found is None else found.efficiency
     return measure_operators(
         source,
         device=args.on,

@@ -34,7 +34,7 @@ def add(commands: Any) -> None:
     command.add_argument("-d", "--device", required=True, metavar="DEVICE", help="name, or path of a device file")
     command.add_argument("--measurements", required=True, metavar="FILE", help="CSV of measured latencies")
     command.add_argument("--worst", type=natural, default=5, metavar="N", help="how many of the worst (default: 5)")
-    add_model(command, default="calibrated")
+    add_model(command)
     add_selection(command)
     add_output(command)
     command.set_defaults(run=_run, check=_check)

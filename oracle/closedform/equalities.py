@@ -12,7 +12,7 @@ from typing import Any
 
 import sympy
 
-from oracle.optable import OpTable, Shape, Use
+from oracle.optable import OpTable
 
 __all__ = ["equalities", "rewritten"]
 
@@ -43,25 +43,7 @@ def rewritten(table: OpTable, equal: Mapping[Any, Any]) -> OpTable:
             known[size] = int(replaced) if replaced.is_Integer else replaced
         return known[size]
 
-    def tree(value: Any) -> Any:
-        if isinstance(value, Shape):
-            return Shape(dim(size) for size in value)
-        if isinstance(value, tuple):
-            return tuple(tree(item) for item in value)
-        return dim(value)
-
-    def use(seen: Use) -> Use:
-        return seen._replace(shape=tree(seen.shape), stride=tree(seen.stride), offset=dim(seen.offset))
-
-    rows = tuple(
-        row._replace(
-            args=tree(row.args),
-            kwargs={name: tree(value) for name, value in row.kwargs.items()},
-            out=tree(row.out),
-            reads=tuple(dict.fromkeys(use(seen) for seen in row.reads)),
-            writes=tuple(use(seen) for seen in row.writes),
-        )
-        for row in table.rows
-    )
-    storages = tuple(storage._replace(elements=dim(storage.elements)) for storage in table.storages)
-    return replace(table, rows=rows, storages=storages)
+    found = table.mapped(dim)
+    # What was read in two ways that turn out to be equal is read once.
+    rows = tuple(row._replace(reads=tuple(dict.fromkeys(row.reads))) for row in found.rows)
+    return replace(found, rows=rows)

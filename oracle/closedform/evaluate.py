@@ -34,13 +34,15 @@ _JOIN = {"add": np.add, "max": np.maximum}
 class CellCosts(NamedTuple):
     """Costs of some cells: arrays with one entry each, or numbers that all of them share.
 
-    `sums` are what `SUMS` names, `output` the dimensions of what leaves the cell, `latency_s` is per device.
+    `sums` are what `SUMS` names, `output` the dimensions of what leaves the cell, `latency_s` is per device,
+    `kernels` how many a cell runs.
     """
 
     sums: tuple[Any, ...]
     memory: CellMemory
     output: tuple[Any, ...]
     latency_s: tuple[Any, ...]
+    kernels: Any
 
     def taken(self, take: Ints) -> CellCosts:
         """The costs at some positions, in that order."""
@@ -65,6 +67,7 @@ class CellCosts(NamedTuple):
             CellMemory(*starmap(once, memory)),
             tuple(map(once, *(costs.output for costs in every))),
             tuple(map(once, *(costs.latency_s for costs in every))),
+            once(*(costs.kernels for costs in every)),
         )
 
     @classmethod
@@ -115,6 +118,7 @@ def evaluate(template: Template, columns: Columns, devices: Sequence[CalibratedD
         replace(template.no_memory, **sizes),
         tuple(of[step] for step in template.output),
         tuple(latency),
+        len(template.kernels),
     )
 
 

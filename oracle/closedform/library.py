@@ -20,6 +20,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,6 +41,7 @@ __all__ = [
     "library_directory",
     "role_of",
     "stamp",
+    "with_torch",
     "write_file",
 ]
 
@@ -329,13 +331,21 @@ def code_of(kind: str) -> str:
 
 
 def _registry() -> Any:
+    return with_torch("oracle.cells.registry", "cells that do not ship need torch")
+
+
+def with_torch(module: str, need: str) -> Any:
+    """A module of ours that imports torch; `need` says who needs it.
+
+    Raises:
+        MissingDependencyError: torch is not installed.
+    """
     try:
-        from oracle.cells import registry
+        return import_module(module)
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
-        raise MissingDependencyError("cells that do not ship need torch; pip install torch") from None
-    return registry
+        raise MissingDependencyError(f"{need}; pip install torch") from None
 
 
 def _group_of(key: TemplateKey) -> str:

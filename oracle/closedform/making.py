@@ -23,6 +23,7 @@ from oracle.closedform.store import TemplateStore, fingerprint, torch_version
 from oracle.closedform.symbolic import Recording, concrete_template, counted_template, record
 from oracle.closedform.template import MEMORY_SIZES, Template, TemplateKey
 from oracle.config import cfg_from_dict
+from oracle.counting.networks import tracing_part
 from oracle.errors import OracleError
 from oracle.families import to_spec
 from oracle.spec import LOSS, NetSpec, Workload
@@ -362,12 +363,19 @@ def differences(kind: str, draw: random.Random, most: int | None = None) -> Iter
         draw: of the keys, and of sizes that no template was made for.
         most: keys to look at; None for all.
     """
-    keys = sorted(library().keys(kind), key=repr)
+    seed, keys = draw.random(), sorted(library().keys(kind), key=lambda key: (repr(_traced_alike(key)), repr(key)))
     for key in keys if most is None else draw.sample(keys, min(len(keys), most)):
         for template in library().find(key):
-            values = sizes(template, draw)
+            # Those that differ by runtime are drawn the same sizes, so that one trace (which is cached) serves all.
+            values = sizes(template, random.Random(f"{seed} {_traced_alike(key)}"))
             if values is not None and answer(template, values) != traced(key, values):
                 yield f"{key} at {values}"
+
+
+def _traced_alike(key: TemplateKey) -> TemplateKey:
+    """What keys have in common whose cells have the same trace."""
+    part = tracing_part(Workload(batch_size=_BATCH, **dict(key.workload)))
+    return key._replace(workload=workload_key(part))
 
 
 def sizes(template: Template, draw: random.Random) -> dict[str, int] | None:
@@ -394,11 +402,6 @@ def traced(key: TemplateKey, values: Mapping[str, int]) -> tuple[Any, ...] | Non
     params += [(name, _INERT) for name in names if name not in dict(params)]
     found = key._replace(workload=workload_key(workload), static=())
     return answer(concrete_template(found, params, dims, workload), {})
-
-
-def check(kind: str) -> list[str]:
-    """All differences of a kind."""
-    return list(differences(kind, random.Random(kind)))
 
 
 def write(entries: Mapping[TemplateKey, tuple[list[Template], bool]], directory: Path) -> Iterator[Path]:

@@ -1,6 +1,6 @@
 """Peak memory of many chains at once, runs of equal cells in one step.
 
-`oracle.counting.memory.chain_peak` is the definition; this follows it with arrays. Within a run everything a
+`oracle.memory.chain_peak` is the definition; this follows it with arrays. Within a run everything a
 cell adds to the next is the same, so the peak of a run lies at its first, second or last cell.
 """
 

@@ -6,12 +6,12 @@ over all kernels of the network. What is asked only by who looks at kernels (nam
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property, lru_cache
-from itertools import groupby
-from operator import itemgetter, mul
-from typing import Any, NamedTuple, TypeAlias
+from itertools import chain, groupby
+from operator import attrgetter, itemgetter, mul
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,46 +30,52 @@ from oracle.naming import cell_names
 from oracle.roofline import KernelKinds, Roofs, time_at
 from oracle.spec import LOSS, CellSpec, NetSpec, Workload
 
-__all__ = ["Cell", "Described", "Launch", "NetworkForm", "Run", "costs_of", "main_dtype", "network_form"]
+__all__ = ["Cell", "Described", "Launch", "NetworkForm", "costs_of", "main_dtype", "network_form"]
 
 Ints = NDArray[np.int64]
+_T = TypeVar("_T")
+_Asked: TypeAlias = tuple[CellSpec, tuple[int, ...], Format, Format | None, bool]
+_Answers: TypeAlias = Callable[..., tuple[int, ...] | None]
 
 _KEYS = 4096  # structures whose templates are remembered at hand
 _DIMS = tuple(f"d{axis}" for axis in range(8))
-_SEQUENCES = 256  # sequences of templates whose roofs are remembered, some ten kilobytes each
+_FUNCTIONS = 1024  # of templates that are kept
+_EXACT = 2**53  # floats hold all integers below
+_LARGEST = 2**63 - 1  # of 64-bit integers
+_SETS = 8  # sets of devices of which the roofs of templates are remembered, some kilobytes each
 
 
 class Cell(NamedTuple):
-    """One cell's integers.
+    """One cell, or several in a row that cost the same.
 
     Attributes:
-        template: that gave them.
+        template: that answered for it.
         values: of the template's symbols.
-        sums: what `ALONE` names; the other sums are those of its numbers.
-        sizes: bytes of what `Template.sizes` names.
-        output: dimensions of what leaves the cell.
-        numbers: (4, kernels) matrix FLOPs, vector FLOPs, bytes moved, and the part of them that is weights.
+        answer: what `ALONE` names (the other sums are those of the numbers), the bytes of what `Template.sizes` names,
+            the dimensions of what leaves the cell, and of each kernel the matrix FLOPs, the vector FLOPs, the bytes
+            moved, and the part of them that is weights.
+        asked: what stands where in the network, the fields of a `Visit`.
     """
 
     template: Template
     values: tuple[int, ...]
-    sums: tuple[int, ...]
-    sizes: tuple[int, ...]
-    output: tuple[int, ...]
-    numbers: Ints
+    answer: tuple[int, ...]
+    asked: _Asked
+
+    @property
+    def visit(self) -> Visit:
+        """What was asked of the templates."""
+        return Visit(*self.asked)
 
     @property
     def memory(self) -> CellMemory:
         """Its memory."""
-        return replace(self.template.no_memory, **dict(zip(self.template.sizes, self.sizes, strict=True)))
+        return replace(
+            self.template.no_memory, **dict(zip(self.template.sizes, self.answer[len(ALONE) :], strict=False))
+        )
 
 
-class Run(NamedTuple):
-    """A cell that stands several times in a row, all of them costing the same."""
-
-    cell: Cell
-    visit: Visit
-    times: int
+_Desk: TypeAlias = Callable[[_Asked], Cell]
 
 
 class Described(NamedTuple):
@@ -96,19 +102,24 @@ class NetworkForm:
 
     Attributes:
         net, workload: what was asked.
-        runs: its cells, in order of the forward pass.
+        cells: in order of the forward pass, those once that stand in a row and cost the same.
+        times: how often each of them runs.
     """
 
-    def __init__(self, net: NetSpec, workload: Workload, runs: Sequence[Run]) -> None:
+    def __init__(self, net: NetSpec, workload: Workload, cells: Sequence[Cell], times: Sequence[int]) -> None:
         self.net = net
         self.workload = workload
-        self.runs = tuple(runs)
-        self._templates = tuple([run.cell.template for run in runs])
+        self.cells = tuple(cells)
+        self.times = tuple(times)
+        self._templates = [cell.template for cell in cells]
 
     @cached_property
     def sums(self) -> dict[str, int]:
         """What `SUMS` names."""
-        parts = [run.cell.sums if run.times == 1 else [run.times * part for part in run.cell.sums] for run in self.runs]
+        parts = [
+            answer[: len(ALONE)] if times == 1 else [times * part for part in answer[: len(ALONE)]]
+            for (_, _, answer, _), times in zip(self.cells, self.times, strict=True)
+        ]
         found = dict(zip(ALONE, map(sum, zip(*parts, strict=True)), strict=True))
         matrix, vector, found["traffic_bytes"], _ = self._totals
         found["flops"] = matrix + vector
@@ -118,24 +129,36 @@ class NetworkForm:
     def _totals(self) -> list[int]:
         """The sums of `numbers` over all kernels."""
         numbers, counts = self.numbers, self.counts
-        if float(numbers.max()) * float(counts.sum()) < LIMIT:
-            exact: list[int] = (numbers @ counts.astype(np.int64)).tolist()
-            return exact
-        totals = [sum(map(mul, row, map(int, counts))) for row in numbers.tolist()]
-        if max(totals[0] + totals[1], totals[2]) >= LIMIT:
+        totals = (numbers.astype(np.float64) @ counts).tolist()
+        largest = max(totals[0] + totals[1], totals[2])
+        if largest >= LIMIT:
             raise OracleError("a network's FLOPs or bytes exceed 62 bits: it or the batch is too large")
-        return totals
+        exact = totals if largest < _EXACT else (numbers @ counts.astype(np.int64)).tolist()
+        return [int(total) for total in exact]
 
     @cached_property
     def numbers(self) -> Ints:
-        """(4, kernels) as `Cell.numbers`, of the kernels of all runs, each once."""
-        return np.concatenate([run.cell.numbers for run in self.runs], axis=1)
+        """(4, kernels) matrix FLOPs, vector FLOPs, bytes moved, bytes of weights: each kernel of `cells`."""
+        parts = [answer[len(answer) - 4 * len(template.kernels) :] for template, _, answer, _ in self.cells]
+        try:
+            flat = np.fromiter(chain.from_iterable(parts), np.int64, sum(map(len, parts)))
+        except OverflowError:
+            kind = next(
+                cell.template.key.kind for cell, own in zip(self.cells, parts, strict=True) if max(own) > _LARGEST
+            )
+            raise OracleError(f"cell={kind}: its FLOPs or bytes exceed 62 bits; the cells are too large") from None
+        numbers: Ints = flat.reshape(-1, 4).T
+        return numbers
 
     @cached_property
     def counts(self) -> NDArray[np.float64]:
         """(kernels,) how often each of them runs."""
-        counts = np.array([run.times for run in self.runs], dtype=np.float64)
-        return counts.repeat([len(template.kernels) for template in self._templates])
+        return np.array(self.times, dtype=np.float64).repeat([len(template.kernels) for template in self._templates])
+
+    @property
+    def kernel_count(self) -> int:
+        """How many kernels run."""
+        return int(self.counts.sum())
 
     def roofs(self, places: tuple[CalibratedDevice, ...]) -> Roofs:
         """What each of the kernels can reach, a row per device.
@@ -143,24 +166,28 @@ class NetworkForm:
         Raises:
             DeviceError: a device states no peak for a dtype that a kernel computes in.
         """
-        return _roofs(self._templates, places)
+        return Roofs.joined(list(map(_roofs_of(places), self._templates)))
 
     @property
     def main_dtype(self) -> str:
         """The type of most multiply-adds, "" where there are none; see `main_dtype`."""
-        dtypes = _matrix_dtypes(self._templates)
-        if len(set(dtypes)) == 1:
-            return dtypes[0] if self.sums["macs"] else ""
+        dtypes = [dtype for template in self._templates for dtype in template.kinds.matrix_dtypes]
         return main_dtype(dtypes, self.numbers[0] * self.counts)
 
     def every_kernel(self) -> tuple[KernelKinds, Ints]:
-        """Kinds of all kernels and (4, kernels) their numbers as `Cell.numbers`, each as often as it runs."""
-        kinds = [run.cell.template.kinds for run in self.runs for _ in range(run.times)]
+        """Kinds of all kernels and (4, kernels) their numbers as `numbers`, each as often as it runs."""
+        kinds = [template.kinds for template in self._repeated(self._templates)]
         words = (
             tuple(word for kind in kinds for word in getattr(kind, name))
             for name in ("op_classes", "matrix_dtypes", "vector_dtypes")
         )
-        return KernelKinds(*words), np.concatenate([run.cell.numbers for run in self.runs for _ in range(run.times)], 1)
+        stops = np.cumsum([len(template.kernels) for template in self._templates])
+        parts = np.split(self.numbers, stops[:-1], axis=1)
+        return KernelKinds(*words), np.concatenate(list(self._repeated(parts)), axis=1)
+
+    def _repeated(self, items: Iterable[_T]) -> Iterator[_T]:
+        """Something of each cell, as often as it runs."""
+        return (item for item, times in zip(items, self.times, strict=True) for _ in range(times))
 
     @property
     def peak_memory_bytes(self) -> int:
@@ -168,14 +195,14 @@ class NetworkForm:
         if self.workload.training:
             return int(self.memory.peak_bytes)
         # Nothing but the tensor between two cells is kept from one to the next, and that one is in both.
-        sizes = [(run.cell.sizes, run.times) for run in self.runs]
-        weights = sum([own[0] * count for own, count in sizes])
-        return weights + max([own[1] for own, _ in sizes])
+        weights, forward = zip(*[cell.answer[len(ALONE) : len(ALONE) + 2] for cell in self.cells], strict=True)
+        peak: int = sum(map(mul, weights, self.times)) + max(forward)
+        return peak
 
     @cached_property
     def memory(self) -> PeakMemory:
         """Peak memory and what it is made of."""
-        peak: PeakMemory = chain_peak([run.cell.memory for run in self.runs for _ in range(run.times)])
+        peak: PeakMemory = chain_peak(list(self._repeated([cell.memory for cell in self.cells])))
         return peak
 
     @property
@@ -188,34 +215,33 @@ class NetworkForm:
     def coverage(self) -> tuple[int, int, int]:
         """How many operators are counted, known to compute nothing, and unknown."""
         counted = nothing = unknown = 0
-        for run in self.runs:
-            a, b, c = run.cell.template.coverage
-            counted, nothing, unknown = counted + run.times * a, nothing + run.times * b, unknown + run.times * c
+        for template, times in zip(self._templates, self.times, strict=True):
+            a, b, c = template.coverage
+            counted, nothing, unknown = counted + times * a, nothing + times * b, unknown + times * c
         return counted, nothing, unknown
 
     def described(self) -> list[Described]:
-        """The kernels of all runs, each once, in the order of `numbers`."""
+        """The kernels of all cells, each once, in the order of `numbers`."""
         return self._described
 
     @cached_property
     def _described(self) -> list[Described]:
-        return [Described(*kernel) for run in self.runs for kernel in run.cell.template.described(run.cell.values)]
+        return [Described(*kernel) for cell in self.cells for kernel in cell.template.described(cell.values)]
 
     def launches(self) -> list[Launch]:
         """Every kernel in order of execution: forward from the first cell to the last, backward the other way round."""
         names = [*cell_names(self.net, role_of), *(["loss"] if self.workload.training else [])]
         phases: tuple[list[list[Launch]], ...] = ([], [], [])
-        cell = start = 0
-        for run in self.runs:
-            template = run.cell.template
+        first = start = 0
+        for template, times in zip(self._templates, self.times, strict=True):
             modules, by_phase = [kernel.module for kernel in template.kernels], template.by_phase
-            for index in range(cell, cell + run.times):
+            for index in range(first, first + times):
                 name = names[index]
                 paths = [name if module == "loss" else f"{name}.{module}" if module else name for module in modules]
                 for phase, own in zip(phases, by_phase, strict=True):
                     phase.append([(start + at, index, paths[at]) for at in own])
-            cell += run.times
-            start += len(run.cell.template.kernels)
+            first += times
+            start += len(template.kernels)
         phases[1].reverse()
         return [launch for phase in phases for kernels in phase for launch in kernels]
 
@@ -231,24 +257,26 @@ def network_form(store: TemplateStore, net: NetSpec, workload: Workload) -> Netw
     desk = _desk(store, workload)
     dims: tuple[int, ...] = (workload.batch_size, *map(int, net.input_shape))
     form = Format.image("float32", len(dims), workload.layout)
-    runs: list[Run] = []
+    cells: list[Cell] = []
+    times: list[int] = []
     before: CellSpec | None = None
     repeats = False  # whether the cell before was handed what it hands on, and was not the first
     for spec in (*net.cells, LOSS) if workload.training else net.cells:
         if repeats and (spec is before or spec == before):  # most blocks repeat the one before
-            cell, visit, count = runs[-1]
-            runs[-1] = Run(cell, visit, count + 1)
+            times[-1] += 1
             continue
-        visit = Visit(spec, dims, form, None, before is None)
-        cell = desk(visit)
-        runs.append(Run(cell, visit, 1))
-        output = cell.template.output_format
-        check_image(workload, cell.output)
-        repeats = cell.output == dims and output == form and before is not None
-        before, dims, form = spec, cell.output, output
+        cell = desk((spec, dims, form, None, before is None))
+        cells.append(cell)
+        times.append(1)
+        template, _, answer, _ = cell
+        start = len(ALONE) + len(template.sizes)
+        made, output = answer[start : start + len(template.output)], template.output_format
+        check_image(workload, made)
+        repeats = made == dims and output == form and before is not None
+        before, dims, form = spec, made, output
     if workload.training:
-        runs = _backwards(desk, runs)
-    return NetworkForm(net, workload, runs)
+        cells, times = _backwards(desk, cells, times)
+    return NetworkForm(net, workload, cells, times)
 
 
 def costs_of(forms: Sequence[NetworkForm], places: tuple[CalibratedDevice, ...]) -> PopulationCosts:
@@ -259,35 +287,30 @@ def costs_of(forms: Sequence[NetworkForm], places: tuple[CalibratedDevice, ...])
     """
     fields: dict[str, Any] = {name: np.array([form.sums[name] for form in forms], dtype=np.int64) for name in SUMS}
     fields["peak_memory_bytes"] = np.array([form.peak_memory_bytes for form in forms], dtype=np.int64)
-    seconds = [time_at(form.roofs(places), *form.numbers).total_s @ form.counts for form in forms] if places else []
+    fields["kernels"] = np.array([form.kernel_count for form in forms], dtype=np.int64)
+    seconds = [time_at(form.roofs(places), form.numbers).total_s @ form.counts for form in forms] if places else []
     latency_s = np.array(seconds).reshape(len(forms), len(places)).T
     return PopulationCosts(**fields, latency_s=latency_s, unknown=())
 
 
-def _backwards(desk: Callable[[Visit], Cell], runs: Sequence[Run]) -> list[Run]:
-    """The runs under the gradients that come from behind: a cell hands back one laid out like its input, or not."""
-    found: list[tuple[Cell, Visit]] = []
+def _backwards(desk: _Desk, cells: Sequence[Cell], times: Sequence[int]) -> tuple[list[Cell], list[int]]:
+    """The cells under the gradients that come from behind: one hands back one laid out like its input, or not."""
+    found: list[Cell] = []
     gradient: Format | None = None
-    for run in reversed(runs):
-        for _ in range(run.times):
-            visit, cell = run.visit, run.cell
-            if gradient is not None and gradient != cell.template.output_format:
-                visit = visit._replace(gradient=gradient)
-                cell = desk(visit)
-            found.append((cell, visit))
-            gradient = cell.template.input_gradient
-    grouped = [list(equal) for _, equal in groupby(reversed(found), key=itemgetter(1))]
-    return [Run(*equal[0], len(equal)) for equal in grouped]
+    for cell, count in zip(reversed(cells), reversed(times), strict=True):
+        for _ in range(count):
+            spec, dims, form, _, first = cell.asked
+            own = cell if gradient in (None, cell.template.output_format) else desk((spec, dims, form, gradient, first))
+            found.append(own)
+            gradient = own.template.input_gradient
+    grouped = [list(equal) for _, equal in groupby(reversed(found), key=attrgetter("asked"))]
+    return [equal[0] for equal in grouped], [len(equal) for equal in grouped]
 
 
-@lru_cache(maxsize=_SEQUENCES)
-def _roofs(templates: tuple[Template, ...], places: tuple[CalibratedDevice, ...]) -> Roofs:
-    return Roofs.table([[template.roofs(place) for template in templates] for place in places])
-
-
-@lru_cache(maxsize=_SEQUENCES)
-def _matrix_dtypes(templates: tuple[Template, ...]) -> tuple[str, ...]:
-    return tuple([dtype for template in templates for dtype in template.kinds.matrix_dtypes])
+@lru_cache(maxsize=_SETS)
+def _roofs_of(places: tuple[CalibratedDevice, ...]) -> Callable[[Template], Roofs]:
+    """A function of a template: the roofs of its kernels on some devices."""
+    return lru_cache(maxsize=_KEYS)(lambda template: Roofs.stacked([template.roofs(place) for place in places]))
 
 
 def main_dtype(dtypes: Iterable[str], matrix_flops: NDArray[Any]) -> str:
@@ -308,43 +331,58 @@ class _Plan(NamedTuple):
 
 
 @lru_cache(maxsize=32)
-def _desk(store: TemplateStore, workload: Workload) -> Callable[[Visit], Cell]:
+def _desk(store: TemplateStore, workload: Workload) -> _Desk:
     """What evaluates cells for one workload; it remembers which templates answered for which structures."""
     plans: dict[Any, _Plan] = {}
-    known: dict[Any, list[tuple[Template, Callable[[Sequence[int]], tuple[int, ...]]]]] = {}
+    known: dict[Any, list[tuple[Template, _Answers, Callable[[Sequence[int]], tuple[int, ...]]]]] = {}
 
-    def cell(visit: Visit) -> Cell:
-        spec, dims, form, gradient, first = visit
-        names, values = zip(*spec.params, strict=True) if spec.params else ((), ())
+    def cell(asked: _Asked) -> Cell:
+        spec, dims, form, gradient, first = asked
+        flat: tuple[Any, ...] = tuple(chain.from_iterable(spec.params))
+        names, values = flat[::2], flat[1::2]
         types = tuple(map(type, values))
         plan = plans.get((spec.kind, names, types))
         if plan is None:
             plan = plans[spec.kind, names, types] = _plan(names, values)
         integers = (*plan.free(values), *dims)
         small = tuple([value if value < 2 else 2 for value in integers]) if min(integers) < 2 else ()  # noqa: FURB136
-        asked = plan, plan.static(values), small, form, gradient, first
-        for template, arguments in known.get(asked, ()):
+        structure = plan, plan.static(values), small, form, gradient, first
+        for template, answers, arguments in known.get(structure, ()):
             given = arguments(integers)
-            found = template.alone(*given)
-            if found is not None:
-                return _cell(template, given, found)
+            answer = answers(*given)
+            if answer is not None:
+                return Cell(template, given, answer, asked)
         static, free = split_params(spec.kind, spec.params)
         free.update(zip(_DIMS, dims, strict=False))
         inputs = CellInputs(spec.kind, spec.params, dims, form, gradient, first)
         order = tuple(free)
         for template in templates_for(store, inputs, static, free, workload):
+            answers = _answers(template)
             arguments = _getter([order.index(name) for name in template.program.symbols])
             given = arguments(integers)
-            found = template.alone(*given)
-            if found is not None:
+            answer = answers(*given)
+            if answer is not None:
                 if len(known) >= _KEYS:
                     known.clear()
-                known.setdefault(asked, []).append((template, arguments))
-                return _cell(template, given, found)
+                known.setdefault(structure, []).append((template, answers, arguments))
+                return Cell(template, given, answer, asked)
         template = traced_alone(inputs, static, free, workload)
-        return _cell(template, (), template.alone() or ())
+        return Cell(template, (), _alone(template)() or (), asked)
 
     return cell
+
+
+def _alone(template: Template) -> _Answers:
+    """A function of the symbols' values: `Cell.answer`, or None where the guards do not hold."""
+    sums = [step for name, step in zip(SUMS, template.sums, strict=True) if name in ALONE]
+    sizes = [getattr(template.memory, name) for name in template.sizes]
+    numbers = template.numbers
+    kernels = zip(numbers.matrix_flops, numbers.vector_flops, template.traffic, numbers.weight_bytes, strict=True)
+    steps = [*sums, *sizes, *template.output, *chain.from_iterable(kernels)]
+    return template.program.scalar(template.guards, steps)
+
+
+_answers = lru_cache(maxsize=_FUNCTIONS)(_alone)
 
 
 def _plan(names: tuple[str, ...], values: tuple[Any, ...]) -> _Plan:
@@ -360,16 +398,3 @@ def _getter(places: Sequence[int]) -> Callable[[Sequence[Any]], tuple[Any, ...]]
     if len(places) > 1:
         return itemgetter(*places)
     return lambda items: tuple([items[place] for place in places])
-
-
-def _cell(template: Template, values: tuple[int, ...], found: tuple[Any, ...]) -> Cell:
-    sums = len(ALONE)
-    sizes = sums + len(template.sizes)
-    output = sizes + len(template.output)
-    numbers = found[output:]
-    try:
-        array = np.fromiter(numbers, np.int64, len(numbers)).reshape(4, -1)
-    except OverflowError:
-        kind = template.key.kind
-        raise OracleError(f"cell={kind}: its FLOPs or bytes exceed 62 bits; the cells are too large") from None
-    return Cell(template, values, found[:sums], found[sums:sizes], found[sizes:output], array)

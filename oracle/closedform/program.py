@@ -7,9 +7,10 @@ ints and on numpy arrays. Free of torch and sympy.
 from __future__ import annotations
 
 import operator
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -23,7 +24,12 @@ Step = tuple[str, int, int]
 Relation = tuple[str, int, int]
 """One of `RELATIONS`, and the steps on its left and on its right."""
 
+_End: TypeAlias = tuple[Sequence[int], Callable[[Mapping[int, str]], str]]
+"""Steps, and the line that uses them, given the text of each."""
+
 OPERATIONS = ("const", "symbol", "add", "sub", "mul", "floordiv", "mod", "max", "min")
+_LEAVES = ("const", "symbol")
+_NESTED = 32  # brackets within an expression; Python reads 200 within each other
 _CALLS = 8  # of a function that are not worth compiling it
 _DIVISION = 8  # what a division takes, in additions
 _SIGNS = {"add": "+", "sub": "-", "mul": "*"}
@@ -54,12 +60,12 @@ class Program:
 
         An output that depends on no symbol comes out as an int.
         """
-        return self._compile(outputs, [f"return {_tuple(outputs)}"])
+        return self._compile([(outputs, lambda texts: f"return {_tuple(outputs, texts)}")])
 
     def predicate(self, relations: Iterable[Relation]) -> Callable[..., Any]:
         """A function of the symbols that says whether all relations hold."""
         pairs = list(relations)
-        return self._compile([step for _, a, b in pairs for step in (a, b)], [f"return {_all(pairs, '&')}"])
+        return self._compile([(_sides(pairs), lambda texts: f"return {_all(pairs, '&', texts)}")])
 
     def work(self, outputs: Sequence[int]) -> int:
         """How many operations the outputs take together; a division of integers costs as much as several others."""
@@ -69,7 +75,8 @@ class Program:
     def scalar(self, relations: Iterable[Relation], outputs: Sequence[int]) -> Callable[..., tuple[int, ...] | None]:
         """A function for plain ints, several times faster on them than `function`; None where a relation fails.
 
-        Compiling takes as long as twenty calls without: the first calls go step by step.
+        Compiling takes as long as twenty calls without: the first calls go step by step. Once compiled, nothing but the
+        relations is computed where one of them fails.
         """
         pairs = list(relations)
         calls, compiled = 0, None
@@ -82,9 +89,9 @@ class Program:
                     found = self.values(values)
                     holds = all(_HOLDS[name](found[a], found[b]) for name, a, b in pairs)
                     return tuple([found[step] for step in outputs]) if holds else None
-                steps = [step for _, a, b in pairs for step in (a, b)]
-                body = [f"if not ({_all(pairs, 'and')}): return None", f"return {_tuple(outputs)}"]
-                compiled = self._compile([*steps, *outputs], body, scalar=True)
+                holding = _sides(pairs), lambda texts: f"if not ({_all(pairs, 'and', texts)}): return None"
+                answering = outputs, lambda texts: f"return {_tuple(outputs, texts)}"
+                compiled = self._compile([holding, answering], scalar=True)
             try:
                 answer: tuple[int, ...] | None = compiled(*values)
             except ZeroDivisionError:  # sizes that guards rule out
@@ -105,10 +112,33 @@ class Program:
                 found.append(_apply(operation, found[a], found[b]))
         return found
 
-    def _compile(self, steps: Sequence[int], body: Sequence[str], *, scalar: bool = False) -> Callable[..., Any]:
-        lines = [self._line(number, scalar=scalar) for number in self._needed(steps)]
+    def _compile(self, ends: Sequence[_End], *, scalar: bool = False) -> Callable[..., Any]:
+        """A function that computes, for one end after the other, the steps that it needs, and then runs its line.
+
+        A step that is used once is written where it is used: a fifth of the time of small integers goes into names.
+        """
+        uses = Counter(step for steps, _ in ends for step in steps)
+        for number in self._needed(list(uses)):
+            operation, *terms = self.steps[number]
+            if operation not in _LEAVES:
+                uses.update(terms * (2 if operation in ("max", "min") else 1))
+        texts: dict[int, str] = {}
+        lines: list[str] = []
+        for steps, line in ends:
+            for number in self._needed(steps):
+                if number in texts:
+                    continue
+                text = self._text(number, texts, scalar=scalar)
+                if self.steps[number][0] not in _LEAVES:
+                    if uses[number] > 1 or text.count("(") > _NESTED:
+                        lines.append(f"v{number} = {text}")
+                        text = f"v{number}"
+                    else:
+                        text = f"({text})"
+                texts[number] = text
+            lines.append(line(texts))
         names = ", ".join(f"a{index}" for index in range(len(self.symbols)))
-        source = "\n    ".join([f"def run({names}):", *lines, *body])
+        source = "\n    ".join([f"def run({names}):", *lines])
         # The source is made of the operations above, numbers and names we chose: nothing of a file's reaches it.
         scope: dict[str, Any] = {"__builtins__": {}, "maximum": _maximum, "minimum": _minimum}
         exec(compile(source, "<closed form>", "exec"), scope)  # noqa: S102
@@ -123,27 +153,31 @@ class Program:
             if number not in needed:
                 needed.add(number)
                 operation, a, b = self.steps[number]
-                if operation not in ("const", "symbol"):
+                if operation not in _LEAVES:
                     stack += [a, b]
         return sorted(needed)
 
-    def _line(self, number: int, *, scalar: bool) -> str:
+    def _text(self, number: int, texts: Mapping[int, str], *, scalar: bool) -> str:
+        """A step as an expression of the texts of those before it."""
         operation, a, b = self.steps[number]
         if operation == "const":
-            return f"v{number} = {a}"
+            return str(a) if a >= 0 else f"({a})"
         if operation == "symbol":
-            return f"v{number} = a{a}"
+            return f"a{a}"
+        x, y = texts[a], texts[b]
         if operation in _SIGNS:
-            return f"v{number} = v{a} {_SIGNS[operation]} v{b}"
+            return f"{x} {_SIGNS[operation]} {y}"
         if operation in ("max", "min"):
-            chosen = f"v{a} if v{a} {'>' if operation == 'max' else '<'} v{b} else v{b}"
-            return f"v{number} = {chosen if scalar else f'{operation}imum(v{a}, v{b})'}"
+            return (
+                f"{x} if {x} {'>' if operation == 'max' else '<'} {y} else {y}"
+                if scalar
+                else f"{operation}imum({x}, {y})"
+            )
         divisor = self.steps[b]
         if divisor[0] == "const" and divisor[1] > 0 and divisor[1] & (divisor[1] - 1) == 0:
             # Floor division by a power of two: a shift is several times faster on arrays, and the same on ints.
-            shift = divisor[1].bit_length() - 1
-            return f"v{number} = v{a} >> {shift}" if operation == "floordiv" else f"v{number} = v{a} & {divisor[1] - 1}"
-        return f"v{number} = v{a} {'//' if operation == 'floordiv' else '%'} v{b}"
+            return f"{x} >> {divisor[1].bit_length() - 1}" if operation == "floordiv" else f"{x} & {divisor[1] - 1}"
+        return f"{x} {'//' if operation == 'floordiv' else '%'} {y}"
 
     def bounds(self, largest: Mapping[str, int], smallest: Mapping[str, int], outputs: Sequence[int]) -> list[int]:
         """Upper bounds of outputs over a box of symbol values, in exact arithmetic (to rule out overflow)."""
@@ -163,12 +197,17 @@ class Program:
         return [max(abs(low[step]), abs(high[step])) for step in outputs]
 
 
-def _tuple(steps: Sequence[int]) -> str:
-    return "(" + "".join(f"v{step}, " for step in steps) + ")"
+def _tuple(steps: Sequence[int], texts: Mapping[int, str]) -> str:
+    return "(" + "".join(f"{texts[step]}, " for step in steps) + ")"
 
 
-def _all(relations: Sequence[Relation], joined: str) -> str:
-    return f" {joined} ".join(f"(v{a} {_COMPARISONS[name]} v{b})" for name, a, b in relations) or "True"
+def _sides(relations: Iterable[Relation]) -> list[int]:
+    return [step for _, a, b in relations for step in (a, b)]
+
+
+def _all(relations: Sequence[Relation], joined: str, texts: Mapping[int, str]) -> str:
+    held = (f"({texts[a]} {_COMPARISONS[name]} {texts[b]})" for name, a, b in relations)
+    return f" {joined} ".join(held) or "True"
 
 
 def _sound(operation: Any, a: Any, b: Any, number: int, symbols: int) -> bool:

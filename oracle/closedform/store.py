@@ -21,9 +21,9 @@ from typing import Any
 
 from oracle._versions import version_of
 from oracle.closedform.codec import Steps, StepTable, Words, key_from, key_to, pack, unpack
-from oracle.closedform.library import Library, library
+from oracle.closedform.library import Library, library, with_torch
 from oracle.closedform.template import Template, TemplateKey
-from oracle.errors import MissingDependencyError, OracleError
+from oracle.errors import OracleError
 from oracle.spec import Workload
 
 __all__ = ["TemplateStore", "cache_directory", "fingerprint", "torch_version", "tracing"]
@@ -32,7 +32,7 @@ _SOURCES = (
     "cells",
     "trace",
     "counting",
-    *(f"closedform/{name}.py" for name in "compile equalities inputs symbolic template".split()),
+    *(f"closedform/{name}.py" for name in "assembling compile equalities inputs symbolic template".split()),
     "calibration/classes.py",
     "optable.py",
     "spec.py",
@@ -143,16 +143,8 @@ def tracing() -> Any:
     Raises:
         MissingDependencyError: torch is not installed.
     """
-    try:
-        from oracle.closedform import symbolic
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise MissingDependencyError(
-            "a cell of this network has no closed form among those that ship: it is traced once, which needs torch; "
-            "pip install torch"
-        ) from None
-    return symbolic
+    need = "a cell of this network has no closed form among those that ship: it is traced once, which needs torch"
+    return with_torch("oracle.closedform.symbolic", need)
 
 
 def _line(template: Template) -> bytes:

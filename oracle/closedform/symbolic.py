@@ -15,20 +15,20 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
 
-from oracle.calibration import kernel_class
+from oracle.closedform.assembling import kernel_fields
 from oracle.closedform.compile import ProgramBuilder, Term, UnsupportedExpressionError
 from oracle.closedform.equalities import equalities, rewritten
 from oracle.closedform.inputs import Visit, is_static
-from oracle.closedform.template import MEMORY_SIZES, SUMS, Format, KernelMeta, KernelNumbers, Template, TemplateKey
-from oracle.counting import TableCount, count
-from oracle.counting.conventions import Recount, recount
-from oracle.counting.fusion import main_row
+from oracle.closedform.template import MEMORY_SIZES, Format, Template, TemplateKey
+from oracle.counting import count
+from oracle.counting.conventions import recount
 from oracle.counting.memory import measure
 from oracle.counting.networks import TensorSpec, TracedCell, run_cell, trace_cell, tracing_part
 from oracle.errors import TraceError
-from oracle.optable import OpTable, Shape, equal
+from oracle.optable import OpTable
 from oracle.spec import CellSpec, Workload
 from oracle.trace import isolated, undisturbed
+from oracle.trace.dims import dim_of
 
 __all__ = ["Recording", "concrete_template", "counted_template", "make_template", "record", "traced_cell"]
 
@@ -130,7 +130,7 @@ def _recorded(
         gradient_format = None if traced.input_gradient is None else _format(traced.input_gradient)
     guards = [guard.expr for guard in environment.guards if guard.expr != True]  # noqa: E712 (a sympy boolean)
     table = rewritten(traced.table, equalities(guards, environment.replacements))
-    output = tuple(map(_expression, traced.output.shape))
+    output = tuple(map(dim_of, traced.output.shape))
     return Recording(tuple(symbols), tuple(guards), table, output, output_format, gradient_format)
 
 
@@ -174,63 +174,21 @@ def format_of(tensor: TensorSpec) -> Format:
 def counted_template(key: TemplateKey, traced: Recording, workload: Workload) -> Template:
     """Count a recording under a workload; errors as those of `make_template`."""
     table = traced.table
-    counts, pycls = count(table, workload), recount(table, "pycls")
-    classes = [kernel_class(table, kernel.rows, workload.runtime) for kernel in counts.kernels]
-    shapes = [table.rows[main_row(table, kernel.rows)].main_shapes for kernel in counts.kernels]
-    return assemble(key, ProgramBuilder(traced.symbols), traced.guards, counts, classes, shapes, pycls, traced)
-
-
-def assemble(
-    key: TemplateKey,
-    builder: ProgramBuilder,
-    guards: Sequence[Any],
-    counts: TableCount,
-    classes: Sequence[str],
-    shapes: Sequence[tuple[tuple[Shape, ...], tuple[Shape, ...]]],
-    pycls: Recount,
-    traced: Recording,
-) -> Template:
-    """A template of what was counted in expressions that the builder understands."""
-    numbers = KernelNumbers(
-        *(tuple(builder.add(getattr(k, name)) for k in counts.kernels) for name in KernelNumbers._fields)
-    )
-    traffic = tuple(builder.total(pair) for pair in zip(numbers.read_bytes, numbers.write_bytes, strict=True))
-    relations = [relation for guard in guards for relation in builder.relation(guard)]
-    sums = {
-        "macs": builder.total(numbers.macs),
-        "flops": builder.total([*numbers.matrix_flops, *numbers.vector_flops]),
-        "traffic_bytes": builder.total(traffic),
-        "params": builder.add(counts.params),
-        "activations": builder.add(counts.activations),
-    }
-    # In most cells pycls counts what we count: then one step serves both.
-    macs = sum(kernel.macs for kernel in counts.kernels)
-    for name, ours, theirs in (("macs", macs, pycls.macs), ("activations", counts.activations, pycls.activations)):
-        sums[f"pycls_{name}"] = sums[name] if equal(ours, theirs) else builder.add(theirs)
+    builder, counts, pycls = ProgramBuilder(traced.symbols), count(table, workload), recount(table, "pycls")
+    fields = kernel_fields(builder, table, counts, (pycls.macs, pycls.activations), workload.runtime)
+    relations = [relation for guard in traced.guards for relation in builder.relation(guard)]
     memory = measure(counts.lifetimes, [builder.term(builder.add(size)) for size in counts.sizes], Term.maximum)
     sizes = {name: _step(builder, getattr(memory, name)) for name in MEMORY_SIZES}
-    shown = tuple(
-        tuple(tuple(tuple(builder.add(size) for size in shape) for shape in end) for end in ends) for ends in shapes
-    )
-    dims = tuple(builder.add(size) for size in traced.output)
+    output = tuple(map(builder.add, traced.output))
     return Template(
         key=key,
         program=builder.program(),
         guards=tuple(dict.fromkeys(relations)),
-        kernels=tuple(
-            KernelMeta(k.name, k.op_class, kind, k.module, k.phase, k.matrix_dtype, k.vector_dtype)
-            for k, kind in zip(counts.kernels, classes, strict=True)
-        ),
-        numbers=numbers,
-        shapes=shown,
-        traffic=traffic,
-        sums=tuple(sums[name] for name in SUMS),
         memory=replace(memory, **sizes),
-        output=dims,
+        output=output,
         output_format=traced.output_format,
         input_gradient=traced.input_gradient,
-        unknown=counts.unknown,
-        coverage=counts.coverage,
+        **fields,
     )
 
 
@@ -259,10 +217,3 @@ def _format(tensor: Any) -> Format:
     if not all(size == 1 or stride == expected for size, stride, expected in pairs):
         raise UnsupportedExpressionError("a cell's result is not dense")
     return form
-
-
-def _expression(size: Any) -> Any:
-    if isinstance(size, int):
-        return size
-    expression = size.node.expr
-    return int(expression) if expression.is_number else expression

@@ -30,8 +30,6 @@ ALONE = ("macs", "params", "activations", "pycls_macs", "pycls_activations")
 
 _PLACES = 64  # devices, as calibrated, whose roofs a template remembers
 
-Array = Any  # an int, or an int64 array of shape (rows,)
-
 
 class Format(NamedTuple):
     """How a dense tensor is laid out, without its sizes.
@@ -91,14 +89,14 @@ class KernelMeta(NamedTuple):
 
 
 class KernelNumbers(NamedTuple):
-    """The integers of each kernel, as steps of the program or as their values."""
+    """The integers of each kernel, as steps of the program."""
 
-    macs: tuple[Any, ...]
-    matrix_flops: tuple[Any, ...]
-    vector_flops: tuple[Any, ...]
-    read_bytes: tuple[Any, ...]
-    write_bytes: tuple[Any, ...]
-    weight_bytes: tuple[Any, ...]
+    macs: tuple[int, ...]
+    matrix_flops: tuple[int, ...]
+    vector_flops: tuple[int, ...]
+    read_bytes: tuple[int, ...]
+    write_bytes: tuple[int, ...]
+    weight_bytes: tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,10 +199,6 @@ class Template:
         return lru_cache(maxsize=64)(lambda pattern: checks_of(self.program, pattern, self.guards))
 
     @cached_property
-    def _numbers(self) -> Any:
-        return self.program.function([step for column in self.numbers for step in column])
-
-    @cached_property
     def roofs(self) -> Callable[[CalibratedDevice], Roofs]:
         """A function of a place: the roofs of its kernels there."""
         steps = self.program.steps
@@ -258,12 +252,6 @@ class Template:
     def _details(self) -> Callable[..., tuple[int, ...]]:
         dims = [step for ends in self.shapes for end in ends for shape in end for step in shape]
         return self.program.function([*self.numbers.macs, *dims])
-
-    def kernel_numbers(self, values: Sequence[Array]) -> KernelNumbers:
-        """The integers of every kernel."""
-        found = self._numbers(*values)
-        count = len(self.kernels)
-        return KernelNumbers(*(found[i * count : (i + 1) * count] for i in range(6)))
 
     @cached_property
     def largest(self) -> Callable[[tuple[int, ...], tuple[int, ...]], int]:

@@ -23,7 +23,7 @@ _BEYOND = {"pycls_macs": "macs", "pycls_activations": "activations"}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PopulationCosts:
-    """One entry per candidate; `latency_s` has a row per device, in their order."""
+    """One entry per candidate, `kernels` how many each runs; `latency_s` has a row per device, in their order."""
 
     macs: Ints
     flops: Ints
@@ -33,6 +33,7 @@ class PopulationCosts:
     pycls_macs: Ints
     pycls_activations: Ints
     peak_memory_bytes: Ints
+    kernels: Ints
     latency_s: NDArray[np.float64]
     unknown: tuple[str, ...]
 
@@ -50,6 +51,7 @@ class Totals:
 
     def __init__(self, size: int, devices: int, training: bool) -> None:
         self._sums: dict[str, Ints] = {name: np.zeros(size, dtype=np.int64) for name in SUMS}
+        self._kernels: Ints = np.zeros(size, dtype=np.int64)
         self._latency = np.zeros((devices, size))
         self._memory = ChainMemory(size, training)
 
@@ -61,8 +63,8 @@ class Totals:
         shares: dict[str, Any] = dict(zip(SUMS, costs.sums, strict=True))
         for name, base in _BEYOND.items():
             shares[name] = None if shares[name] is shares[base] else shares[name] - shares[base]
-        totals = [*self._sums.values(), *self._latency]
-        for total, found in zip(totals, [*shares.values(), *costs.latency_s], strict=True):
+        totals = [*self._sums.values(), self._kernels, *self._latency]
+        for total, found in zip(totals, [*shares.values(), costs.kernels, *costs.latency_s], strict=True):
             if found is not None:
                 total[index] += found if once else counts * found
         self._memory.add(index, counts, costs.memory)
@@ -73,5 +75,9 @@ class Totals:
         for name, base in _BEYOND.items():
             fields[name] = fields[name] + fields[base]
         return PopulationCosts(
-            **fields, peak_memory_bytes=self._memory.peak_bytes(), latency_s=self._latency, unknown=()
+            **fields,
+            peak_memory_bytes=self._memory.peak_bytes(),
+            kernels=self._kernels,
+            latency_s=self._latency,
+            unknown=(),
         )

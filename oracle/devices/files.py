@@ -11,7 +11,7 @@ from oracle.devices.model import Device
 from oracle.devices.parsing import parse_device
 from oracle.errors import DeviceError
 
-__all__ = ["list_devices", "load_device"]
+__all__ = ["is_path", "list_devices", "load_device"]
 
 
 def list_devices() -> tuple[str, ...]:
@@ -19,20 +19,23 @@ def list_devices() -> tuple[str, ...]:
     return tuple(sorted(shipped("devices")))
 
 
+def is_path(name: str | Path) -> bool:
+    """Whether it names a file rather than a shipped device: a `Path`, or text with a YAML suffix or a separator."""
+    return isinstance(name, Path) or name.endswith((".yaml", ".yml")) or "/" in name or "\\" in name
+
+
 def load_device(name: str | Path) -> Device:
     """The device of a shipped name or alias, or of a user's YAML file.
 
     Args:
-        name: a name such as "rtx-4090"; or a path: a `Path`, or text with a YAML suffix or a separator.
+        name: a name such as "rtx-4090"; or a path, see `is_path`.
 
     Raises:
         DeviceError: no such device or file, or a file that breaks a rule told in `oracle.devices`.
     """
-    if isinstance(name, Path):
-        return _read(name)
-    if not isinstance(name, str):
+    if not isinstance(name, (str, Path)):
         raise DeviceError(f"device={reprlib.repr(name)}: expected a name or the path of a YAML file")
-    if name.endswith((".yaml", ".yml")) or "/" in name or "\\" in name:
+    if isinstance(name, Path) or is_path(name):
         return _read(Path(name))
     path = find_config("devices", name)
     if path:

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from oracle.imports.kernels import Imported, MeasuredKernel
 from oracle.imports.replay import OperatorCall, replay
-from oracle.spec import Workload
 
 __all__ = ["counted_operators"]
 
 
-def counted_operators(imported: Imported, workload: Workload | None = None) -> tuple[MeasuredKernel, ...]:
+def counted_operators(imported: Imported) -> tuple[MeasuredKernel, ...]:
     """Every operator call of a trace with its FLOPs; None where the trace does not hold what they depend on.
 
     Args:
         imported: from `read_trace`.
-        workload: whose autocast dtype applied; none if None.
     """
-    return tuple(_counted(call, workload) for call in imported.operators)
+    return tuple(_counted(call) for call in imported.operators)
 
 
-def _counted(call: OperatorCall, workload: Workload | None) -> MeasuredKernel:
-    found = replay(call, workload)
+def _counted(call: OperatorCall) -> MeasuredKernel:
+    found = replay(call)
     missing = [(name, "a trace counts none") for name in ("dram_bytes", "l2_bytes", "l1_bytes")]
     notes: tuple[str, ...] = ()
     flops = None

@@ -59,11 +59,6 @@ class MeasuredKernel:
         return value
 
     @property
-    def flops_at_least(self) -> float | None:
-        """The operations that were counted, a lower bound where `flops` is None; None if there are none."""
-        return sum(value for _, value in self.flops_by_kind) if self.flops_by_kind else self.flops
-
-    @property
     def achieved_flops_per_s(self) -> float | None:
         """FLOP/s, where both FLOPs and time are known."""
         return self.flops / self.time_s if self.flops is not None and self.time_s else None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from oracle._lazy import lazy
 from oracle.errors import OracleError, WorkloadError
 from oracle.query.devices import find_devices
-from oracle.query.models import latency_models
+from oracle.query.models import image_size_of, latency_models
 from oracle.query.resolving import check_one_workload, parsed, resolve, several
 from oracle.query.scoring import score_net
 from oracle.query.sourced import score_source, source_of
@@ -88,7 +88,7 @@ def score(
     causal: str | None = None,
     convention: str | None = None,
     strict: bool = False,
-    model: str = "roofline",
+    model: str = "best",
     calibrations: Iterable[Calibration | str | Path] = (),
     transfer: Measured | None = None,
 ) -> Cost:
@@ -105,15 +105,17 @@ def score(
             config's COST key where it is given. `oracle.batch_curve` takes several batch sizes.
         convention: count as fvcore, thop, ptflops, torch, pycls or note would.
         strict: an operator without a FLOP formula is an error.
-        model: roofline, the textbook's lower bound; or calibrated, with what was fitted to measurements of the device
-            or, where there are none, taught by devices of its kind. `Cost.times` says which, and how far to trust it.
+        model: what `Cost.latency_ms` is. best: the prediction by the best model that there is for each device, which is
+            your own calibration, the device's shipped one, what others of its kind teach, or the bound where nothing
+            was measured; roofline: the textbook's lower bound alone; calibrated: as best, but an error where there
+            is only the bound. `Cost.times` says which it is, and how far to trust it; `Cost.roofline_ms` is always the
+            bound.
         calibrations: of your own (or their files), which overrule the shipped ones of their devices.
         transfer: other device -> its measurements (a CSV file, see `oracle.measure`, or rows). A network that they hold
             under the same workload is predicted by its residual there, carried over; `DeviceTime.model` then says so.
 
     Raises:
-        OracleError: with a message that names the key, the value and what was expected. A device without calibration
-            for the workload, of itself or its kind, is one too: no other model steps in.
+        OracleError: with a message that names the key, the value and what was expected.
 
     Example:
         >>> cost = score("RegNetX-400MF", ["rtx-4090"], batch_size=64, dtype="float16")
@@ -135,13 +137,14 @@ def score(
     net, workload, asked = resolve(network, batch_size=batch_size, **words)
     places = find_devices(asked if devices is None else devices)
     if not transfer:
-        models = latency_models(places, workload, model, calibrations)
+        models = latency_models(places, workload, model, calibrations, image_size_of(net.input_shape))
         return score_net(net, workload, models, convention, strict)
     from oracle.query.transferring import carry, elsewhere, here_and_there
 
     there = elsewhere(transfer)
     own, others = here_and_there(calibrations, there, places)
-    cost = score_net(net, workload, latency_models(places, workload, model, own), convention, strict)
+    models = latency_models(places, workload, model, own, image_size_of(net.input_shape))
+    cost = score_net(net, workload, models, convention, strict)
     return carry(cost, net, there, places, model, [*own, *others])
 
 
@@ -157,7 +160,7 @@ def profile(
     causal: str | None = None,
     convention: str | None = None,
     strict: bool = False,
-    model: str = "roofline",
+    model: str = "best",
     calibrations: Iterable[Calibration | str | Path] = (),
     kwargs: Mapping[str, Any] | None = None,
     name: str | None = None,
@@ -182,7 +185,8 @@ def profile(
     from oracle.query.traced import score_count
     from oracle.trace import trace_module
 
-    models = latency_models(find_devices(devices), workload, model, calibrations)
+    side = image_size_of(next((tuple(item.shape[1:]) for item in inputs if hasattr(item, "shape")), ()))
+    models = latency_models(find_devices(devices), workload, model, calibrations, side)
     counted = count_table(trace_module(module, inputs, kwargs or {}, workload), workload)
     return score_count(counted, name or type(module).__name__, workload, models, convention, strict)
 
@@ -193,7 +197,7 @@ def rank(
     *,
     quality: Mapping[str, float] | Sequence[float] | None = None,
     progress: Callable[[int, int], None] | None = None,
-    model: str = "roofline",
+    model: str = "best",
     calibrations: Iterable[Calibration | str | Path] = (),
     **workload: Any,
 ) -> Ranking:
@@ -233,7 +237,7 @@ def knobs(
     network: CfgNode | str | Path,
     devices: Iterable[str | Path | Device] | None = None,
     *,
-    model: str = "roofline",
+    model: str = "best",
     calibrations: Iterable[Calibration | str | Path] = (),
     **workload: Any,
 ) -> Sensitivity:

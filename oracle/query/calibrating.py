@@ -150,6 +150,6 @@ def prior_of(device: Device, workload: Workload) -> Prior:
     """What a device's kind teaches about it; general knowledge where nothing was calibrated."""
     known = prior_calibration(device.kind, workload)
     if known is None:
-        return general_prior(device.kind)
+        return general_prior(device.kind, workload.runtime)
     trust = trust_of(known, device, workload)
     return Prior(known.efficiency, source=trust.source, error=trust.expected_error, interval=trust.interval)

@@ -18,7 +18,7 @@ from oracle.devices import Device
 from oracle.query.calibrating import measured_on
 from oracle.query.cost import DeviceTime
 from oracle.query.devices import find_devices
-from oracle.query.models import latency_models
+from oracle.query.models import image_size_of, latency_models
 from oracle.query.ranking import is_dominated
 from oracle.query.scoring import score_net
 from oracle.spec import Workload
@@ -192,7 +192,7 @@ def compare(
     device: str | Path | Device,
     measurements: str | Path | Iterable[Measurement],
     *,
-    model: str = "calibrated",
+    model: str = "best",
     calibrations: Iterable[Calibration | str | Path] = (),
     dtype: str | None = None,
     mode: str | None = None,
@@ -215,7 +215,8 @@ def compare(
     chosen = measured_on(place, measurements, dtype=dtype, mode=mode, runtime=runtime, layout=layout)
     cases = []
     for done, (item, net, family) in enumerate(chosen, start=1):
-        cost = score_net(net, item.workload, latency_models([place], item.workload, model, own))
+        models = latency_models([place], item.workload, model, own, image_size_of(net.input_shape))
+        cost = score_net(net, item.workload, models)
         time = cost.times[place.name]
         cases.append(Case(item.network, family, item.workload, item.latency_ms, time, cost.macs or 0, item.accuracy))
         if progress is not None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from oracle._frozen import Frozen
-from oracle._lines import cost_line
+from oracle._lines import LOWER_BOUND, cost_line
 from oracle._shown import Shown
 from oracle.errors import DeviceError
 from oracle.query.phases import PhaseCost, phases_of
@@ -77,13 +77,15 @@ class DeviceTime:
         bound: what bounds the largest share of the time: compute, memory or launch.
         bound_share: share of the time that each bound has.
         ridge: FLOP/byte from which on the network's main dtype is compute-bound.
-        model: "roofline" (textbook: a lower bound), "calibrated", "prior" (what calibrating its kind taught), or
-            "transfer": measured on another device, and carried over.
+        model: what predicts: "calibrated" (the device itself was measured), "prior" (what calibrating its kind taught),
+            "roofline" (textbook: a lower bound, where nothing was measured or the bound was asked for), or "transfer":
+            measured on another device, and carried over.
         expected_error: mean relative error of `model` where it was validated; None where nobody measured it.
         source: on what the expected error was found.
         interval_ms: where the latency lies in 80 % of cases, as far as residuals tell; None without them.
         fits: whether the peak memory fits the device's; None where its size is not stated.
-        call_ms: the part of the latency that belongs to the call, and to no kernel.
+        call_ms: the part of the latency that belongs to the call, and to no kernel: entering it, and waiting for the
+            host where that launches kernels more slowly than the device runs them.
     """
 
     device: str
@@ -93,10 +95,45 @@ class DeviceTime:
     ridge: float
     model: str = "roofline"
     expected_error: float | None = None
-    source: str = "lower bound: every peak reached, launches free"
+    source: str = LOWER_BOUND
     interval_ms: tuple[float, float] | None = None
     fits: bool | None = None
     call_ms: float = 0.0
+
+
+class Times(Mapping[str, DeviceTime]):
+    """Device name -> `DeviceTime`, which children make when somebody asks for the first; latencies are there at once.
+
+    Args:
+        latency_ms: device name -> milliseconds per call.
+    """
+
+    __slots__ = ("_times", "latency_ms")
+
+    def __init__(self, latency_ms: Mapping[str, float]) -> None:
+        self.latency_ms = Frozen(latency_ms)
+        self._times: Mapping[str, DeviceTime] | None = None
+
+    def made(self) -> Mapping[str, DeviceTime]:
+        """The times of all devices."""
+        raise NotImplementedError
+
+    def __getitem__(self, device: str) -> DeviceTime:
+        if self._times is None:
+            self._times = Frozen(self.made())
+        return self._times[device]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.latency_ms)
+
+    def __len__(self) -> int:
+        return len(self.latency_ms)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+    def __reduce__(self) -> tuple[type[Frozen[str, DeviceTime]], tuple[dict[str, DeviceTime]]]:
+        return Frozen, (dict(self),)
 
 
 class Kept(NamedTuple):
@@ -104,11 +141,13 @@ class Kept(NamedTuple):
 
     Attributes:
         memory: of the network.
+        roofline_ms: device name -> the textbook's lower bound.
         by_device: by device, the kernels that differ, each with how often it runs; under None those without times.
         launches: every kernel where it runs, see `oracle.closedform.Launch`.
     """
 
     memory: PeakMemory
+    roofline_ms: Mapping[str, float]
     by_device: Mapping[str | None, list[tuple[KernelCost, int]]]
     launches: list[tuple[int, int, str]]
 
@@ -190,16 +229,24 @@ class Cost(Shown):
 
     @property
     def latency_ms(self) -> Mapping[str, float]:
-        """Device name -> milliseconds per call."""
+        """Device name -> milliseconds per call, as the best model there is predicts; see `DeviceTime.model`."""
+        if isinstance(self.times, Times):
+            return self.times.latency_ms
         return Frozen({name: time.latency_ms for name, time in self.times.items()})
+
+    @property
+    def roofline_ms(self) -> Mapping[str, float]:
+        """Device name -> milliseconds per call that nothing can beat: every peak reached, launches free.
+
+        The textbook's roofline, see `oracle.roofline`. It says how much there is to gain, not what a stopwatch shows.
+        """
+        return Frozen(self._details.roofline_ms)
 
     @property
     def throughput_per_s(self) -> Mapping[str, float]:
         """Device name -> images per second; infinite where nothing runs."""
         batch = self.workload.batch_size
-        return Frozen(
-            {name: batch / t.latency_ms * 1e3 if t.latency_ms else math.inf for name, t in self.times.items()}
-        )
+        return Frozen({name: batch / ms * 1e3 if ms else math.inf for name, ms in self.latency_ms.items()})
 
     def kernels(self, device: str | None = None) -> tuple[KernelCost, ...]:
         """Every kernel on a device, in order of execution; without one, what it computes and moves, and no times.
@@ -232,13 +279,14 @@ class Cost(Shown):
         """Pickles, and deep copies, hold the kernels instead of the closed forms that they are made from when asked."""
         details = self._details
         made = Frozen({device: details.alike(device) for device in (None, *details.devices)})
-        kept = Kept(self.memory, made, details.launches)
+        kept = Kept(self.memory, self.roofline_ms, made, details.launches)
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return type(self), tuple({**values, "_details": kept}.values())
 
     def to_dict(self, kernels: bool = False) -> dict[str, Any]:
         """Plain data for JSON; `kernels` adds every kernel on every device."""
         memory = {name: getattr(found, name) for found in (self.memory,) for name in found.__dataclass_fields__}
+        bounds = self.roofline_ms
         result: dict[str, Any] = {
             "name": self.name,
             "origin": self.origin and self.origin.to_dict(),
@@ -256,7 +304,11 @@ class Cost(Shown):
             "unknown": list(self.unknown),
             "coverage": dict(zip(("counted", "zero", "unknown"), self.coverage, strict=True)),
             "devices": {
-                name: {**_plain(time), "phases": [_plain(phase) for phase in self.phases(name)]}
+                name: {
+                    **_plain(time),
+                    "roofline_ms": bounds[name],
+                    "phases": [_plain(phase) for phase in self.phases(name)],
+                }
                 for name, time in self.times.items()
             },
         }

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from oracle.devices import Device, load_device
+from oracle.devices.files import is_path
 
 __all__ = ["find_devices"]
 
@@ -22,12 +23,15 @@ def find_devices(devices: Iterable[str | Path | Device]) -> list[Device]:
         devices = [devices]
     found: dict[str, Device] = {}
     for device in devices:
-        loaded = device if isinstance(device, Device) else _load(str(device), _modified_ns(device))
+        loaded = device if isinstance(device, Device) else _load(str(device), _modified_ns(str(device)))
         found.setdefault(loaded.name, loaded)
     return list(found.values())
 
 
-def _modified_ns(source: str | Path) -> int:
+def _modified_ns(source: str) -> int:
+    """When a file changed last; 0 for a shipped device, which does not, or where there is no file."""
+    if not is_path(source):
+        return 0
     try:
         return os.stat(source).st_mtime_ns  # noqa: PTH116 - a Path would take longer than some queries do
     except OSError:

@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from oracle._frozen import Frozen
 from oracle._resources import shipped
-from oracle.calibration import Calibration, calibration_of, load_calibration, prior_calibration
+from oracle.calibration import Calibration, calibration_of, general_prior, load_calibration, prior_calibration
+from oracle.calibration.domain import blended, reach, widened
 from oracle.closedform.calibrated import CalibratedDevice
 from oracle.devices import Device
 from oracle.errors import WorkloadError
-from oracle.roofline import TEXTBOOK, Efficiency
+from oracle.roofline import TEXTBOOK, Efficiency, steady
 from oracle.spec import Workload
 
 __all__ = [
+    "HOSTS_DIFFER",
     "MODELS",
     "LatencyModels",
     "Trust",
+    "best_calibration",
     "calibration_for",
     "checked_calibrations",
+    "image_size_of",
+    "interval_s",
     "is_of",
     "latency_models",
     "trust_of",
 ]
 
-MODELS = ("roofline", "calibrated")
-"""What can predict: the textbook's lower bound, or shares of the roofs that were fitted to measurements."""
+MODELS = ("best", "roofline", "calibrated")
+"""What can predict: the best there is for each device; the textbook's lower bound alone; or a calibration, and an error
+where there is none."""
 
 
 class Trust(NamedTuple):
@@ -37,7 +43,7 @@ class Trust(NamedTuple):
     Attributes:
         model: roofline, calibrated (the device itself was measured), or prior (only others of its kind were).
         expected_error: mean relative error on networks that the fit had not seen; None if nobody checked.
-        source: on what, and on how many measurements, the error was found.
+        source: on what, and on how many measurements, the error was found; what was not measured, if anything.
         interval: what measured over predicted lies between in 80 % of cases; None if nobody checked.
     """
 
@@ -59,29 +65,106 @@ class LatencyModels(NamedTuple):
     trust: Mapping[str, Trust]
 
     @property
-    def call_s(self) -> list[float]:
-        """What a call costs beside its kernels, in seconds per device."""
-        return [place.efficiency.call_s for place in self.places.values()]
+    def bounds(self) -> tuple[CalibratedDevice, ...]:
+        """The same devices at the textbook's roofs."""
+        return tuple([_kept(_Key(place.device, TEXTBOOK)) for place in self.places.values()])
 
 
 _NOTHING: Mapping[str, Trust] = Frozen()
+HOSTS_DIFFER = (0.4, 1.5)
+"""What a host takes to launch kernels, over what the prior of its kind says: from the hosts that `dispatch_of` names to
+twice as fast a desktop."""
 
 
 def latency_models(
-    devices: Sequence[Device], workload: Workload, model: str, calibrations: Iterable[Calibration | str | Path] = ()
+    devices: Sequence[Device],
+    workload: Workload,
+    model: str,
+    calibrations: Iterable[Calibration | str | Path] = (),
+    image_size: float | None = None,
 ) -> LatencyModels:
     """What predicts on some devices under a workload.
 
+    Args:
+        devices: where networks run.
+        workload: how.
+        model: one of `MODELS`.
+        calibrations: of the user's own.
+        image_size: height of the networks' images, in pixels (the root of height times width); None where they have
+            none. Far outside of what a calibration was fitted to, general knowledge counts beside it.
+
     Raises:
-        WorkloadError: as `checked_calibrations` and `calibration_for`.
+        WorkloadError: as `checked_calibrations`; under `calibrated`, as `calibration_for`.
     """
     own = checked_calibrations(model, calibrations, devices)
+    if own:
+        return _models(devices, workload, model, image_size, own)
+    return _shipped_models(_Same(devices), workload, model, image_size)
+
+
+def _models(
+    devices: Sequence[Device],
+    workload: Workload,
+    model: str,
+    image_size: float | None,
+    own: Iterable[Calibration] = (),
+) -> LatencyModels:
     if model == "roofline":
-        return LatencyModels({device.name: _kept(_Key(device, TEXTBOOK)) for device in devices}, _NOTHING)
-    found = {device.name: (device, calibration_for(device, workload, own)) for device in devices}
-    places = {name: _kept(_Key(device, fit.efficiency)) for name, (device, fit) in found.items()}
-    trust = {name: trust_of(fit, device, workload) for name, (device, fit) in found.items()}
-    return LatencyModels(places, Frozen(trust))
+        return LatencyModels(Frozen({device.name: _kept(_Key(device, TEXTBOOK)) for device in devices}), _NOTHING)
+    places: dict[str, CalibratedDevice] = {}
+    trust: dict[str, Trust] = {}
+    chosen = calibration_for if model == "calibrated" else best_calibration
+    for device in devices:
+        fit = chosen(device, workload, own)
+        if fit is None:
+            places[device.name], trust[device.name] = _kept(_Key(device, TEXTBOOK)), _without(device, workload)
+            continue
+        octaves = fit.domain.octaves(workload.batch_size, image_size)
+        places[device.name] = _kept(_within_reach(_Key(device, fit.efficiency), workload.runtime, reach(octaves)))
+        trust[device.name] = trust_of(fit, device, workload, image_size)
+    return LatencyModels(Frozen(places), Frozen(trust))
+
+
+def interval_s(
+    kernels_s: Any, host_s: Any, call_s: float, interval: tuple[float, float], largest: Callable[[Any, Any], Any] = max
+) -> tuple[Any, Any]:
+    """Where a latency lies: the device's part as far off as was found, the host's as far as hosts differ.
+
+    Args:
+        kernels_s, host_s: what the device and its host take for the kernels; numbers, or columns.
+        call_s: seconds per call beside.
+        interval: of measured over predicted, see `Trust`.
+        largest: of two; numpy's for columns.
+    """
+    low, high = (
+        steady(largest(kernels_s * device, host_s * host) + call_s * device)
+        for device, host in zip(interval, HOSTS_DIFFER, strict=True)
+    )
+    return low, high
+
+
+def image_size_of(shape: Sequence[Any]) -> Any:
+    """The side of a square image as large as those of a shape (channels, height, width); None for other inputs."""
+    return (shape[-2] * shape[-1]) ** 0.5 if len(shape) == 3 else None
+
+
+@lru_cache(maxsize=256)
+def _within_reach(key: _Key, runtime: str, weight: float) -> _Key:
+    """A place with a calibration that counts in part; the rest is general knowledge of its kind."""
+    if weight >= 1:
+        return key
+    return _Key(key.device, blended(key.efficiency, general_prior(key.device.kind, runtime).efficiency, weight))
+
+
+def _without(device: Device, workload: Workload) -> Trust:
+    """What to say where nothing but the bound is there."""
+    asked = f"{workload.runtime} {workload.mode}"
+    return Trust(
+        "roofline",
+        None,
+        f"lower bound: nothing was measured on {device.name} or another {device.kind} under {asked}; "
+        "`oracle calibrate` makes a prediction of measurements",
+    )
 
 
 def checked_calibrations(
@@ -96,8 +179,8 @@ def checked_calibrations(
     if model not in MODELS:
         raise WorkloadError(f"model={model!r}: expected one of {', '.join(MODELS)}")
     own = tuple(item if isinstance(item, Calibration) else load_calibration(item) for item in calibrations)
-    if own and model != "calibrated":
-        raise WorkloadError(f"model={model!r} uses no calibration; say calibrated")
+    if own and model == "roofline":
+        raise WorkloadError(f"model={model!r} uses no calibration; say best")
     for item in own:
         if item.device not in [device.name for device in devices]:
             raise WorkloadError(
@@ -113,21 +196,30 @@ def calibration_for(device: Device, workload: Workload, own: Iterable[Calibratio
     Raises:
         WorkloadError: there is none for the workload's runtime and mode.
     """
-    mine = [item for item in own if item.device == device.name]
-    asked = f"runtime={workload.runtime!r}, mode={workload.mode!r}"
-    found = next((item for item in mine if is_of(item, workload)), None)
-    if mine and found is None:
-        there = ", ".join(f"{item.runtime} {item.mode}" for item in mine)
-        raise WorkloadError(f"{asked}: the calibration given for device={device.name!r} is of {there}")
-    found = found or _shipped(device, workload.with_(batch_size=1))
+    found = best_calibration(device, workload, own)
     if found is None:
         near = _nearest(device, workload)
         there = f"there are {', '.join(near)}; " if near else ""
         raise WorkloadError(
-            f"{asked}: no calibration of device={device.name!r} and no prior of its kind, {device.kind}, in any dtype; "
-            f"{there}`oracle calibrate` makes one of measurements"
+            f"runtime={workload.runtime!r}, mode={workload.mode!r}: no calibration of device={device.name!r} and no "
+            f"prior of its kind, {device.kind}, in any dtype; {there}`oracle calibrate` makes one of measurements"
         )
     return found
+
+
+def best_calibration(device: Device, workload: Workload, own: Iterable[Calibration] = ()) -> Calibration | None:
+    """As `calibration_for`; None where there is none.
+
+    Raises:
+        WorkloadError: the user's own is of another runtime or mode.
+    """
+    mine = [item for item in own if item.device == device.name]
+    found = next((item for item in mine if is_of(item, workload)), None)
+    if mine and found is None:
+        there = ", ".join(f"{item.runtime} {item.mode}" for item in mine)
+        asked = f"runtime={workload.runtime!r}, mode={workload.mode!r}"
+        raise WorkloadError(f"{asked}: the calibration given for device={device.name!r} is of {there}")
+    return found or _shipped(device, workload.with_(batch_size=1))
 
 
 def _nearest(device: Device, workload: Workload, most: int = 3) -> list[str]:
@@ -144,10 +236,11 @@ def is_of(calibration: Calibration, workload: Workload) -> bool:
     return (calibration.runtime, calibration.mode) == (workload.runtime, workload.mode)
 
 
-def trust_of(calibration: Calibration, device: Device, workload: Workload) -> Trust:
-    """How far to trust a calibration for a device and a workload.
+def trust_of(calibration: Calibration, device: Device, workload: Workload, image_size: float | None = None) -> Trust:
+    """How far to trust a calibration for a device, a workload and images of a size (any if None).
 
     What was found for another dtype, layout or kind of device promises nothing: then error and interval are None.
+    Outside of what was measured the interval is wider; more than an octave outside (`Domain.octaves`) there is no error.
     """
     model = "calibrated" if calibration.device == device.name else "prior"
     measured = (calibration.dtype, calibration.layout)
@@ -155,13 +248,40 @@ def trust_of(calibration: Calibration, device: Device, workload: Workload) -> Tr
         return Trust(model, None, f"{calibration.source}, for want of one of {device.kind}")
     if measured != (workload.dtype, workload.layout):
         return Trust(model, None, f"{calibration.source}; fitted to {', '.join(measured)}")
-    return Trust(model, calibration.error, calibration.source, calibration.interval)
+    octaves = calibration.domain.octaves(workload.batch_size, image_size)
+    if not octaves:
+        return Trust(model, calibration.error, calibration.source, calibration.interval)
+    told = calibration.domain.told(workload.batch_size, image_size)
+    source = f"{calibration.source}; {told}" if told else calibration.source
+    error = calibration.error if abs(octaves) <= 1 else None
+    return Trust(model, error, source, widened(calibration.interval, octaves))
 
 
 @lru_cache(maxsize=256)
 def _shipped(device: Device, workload: Workload) -> Calibration | None:
     """Reading YAML costs more than scoring, and what ships does not change."""
     return calibration_of(device, workload) or prior_calibration(device.kind, workload)
+
+
+class _Same:
+    """Devices as a key, equal to that of the very same ones: hashing their figures takes longer than a query."""
+
+    __slots__ = ("_ids", "devices")
+
+    def __init__(self, devices: Sequence[Device]) -> None:
+        self.devices = tuple(devices)
+        self._ids = tuple(map(id, devices))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other._ids == self._ids
+
+    def __hash__(self) -> int:
+        return hash(self._ids)
+
+
+@lru_cache(maxsize=256)
+def _shipped_models(same: _Same, workload: Workload, model: str, image_size: float | None) -> LatencyModels:
+    return _models(same.devices, workload, model, image_size)
 
 
 class _Key:
@@ -176,7 +296,7 @@ class _Key:
             return
         mappings = (efficiency.compute, efficiency.memory, efficiency.launches, efficiency.weights)
         shares = (frozenset(mapping.items()) for mapping in mappings)
-        self.figures = (*shares, efficiency.launch_s, efficiency.call_s, efficiency.floor_s)
+        self.figures = (*shares, efficiency.launch_s, efficiency.call_s, efficiency.floor_s, efficiency.dispatch_s)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Key) and other.device is self.device and other.figures == self.figures

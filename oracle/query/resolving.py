@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,7 @@ def resolve(network: CfgNode | NetSpec | str | Path, **changes: Any) -> tuple[Ne
         changes: fields of `Workload` that overrule the config's; None leaves a field alone.
     """
     if isinstance(network, NetSpec):
-        return network, Workload().with_(**changes), ()
+        return network, _workload(changes), ()
     if isinstance(network, (str, Path)):
         net, cfg = parsed(network)
     elif hasattr(network, "COST"):
@@ -51,6 +52,19 @@ def resolve(network: CfgNode | NetSpec | str | Path, **changes: Any) -> tuple[Ne
             "any nn.Module goes to oracle.profile"
         )
     return net, workload_of(cfg, **changes), tuple(cfg.COST.DEVICES)
+
+
+def _workload(changes: Mapping[str, Any]) -> Workload:
+    """What a spec runs under, which says nothing of its own."""
+    try:
+        return _kept_workload(**changes)
+    except TypeError:  # a list, say, or no field of a workload
+        return Workload().with_(**changes)
+
+
+@lru_cache(maxsize=1024, typed=True)  # True equals 1
+def _kept_workload(**changes: Any) -> Workload:
+    return Workload().with_(**changes)
 
 
 def resolve_all(networks: Iterable[Any], **changes: Any) -> tuple[list[NetSpec], Workload]:

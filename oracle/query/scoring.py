@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oracle._frozen import Frozen
+from oracle._lines import LOWER_BOUND
 from oracle.closedform import network_form, shared_store
 from oracle.closedform.store import tracing
 from oracle.errors import UnknownOperatorError
-from oracle.query.cost import Cost, DeviceTime, KernelCost
-from oracle.query.models import LatencyModels, Trust
+from oracle.query.cost import Cost, DeviceTime, KernelCost, Times
+from oracle.query.models import LatencyModels, Trust, interval_s
+from oracle.query.recounting import counted_as
 from oracle.roofline import BOUNDS, Roofs, Timing, latency_s, time_at
 
 if TYPE_CHECKING:
@@ -44,6 +46,10 @@ class Form(Protocol):
     @property
     def counts(self) -> Floats:
         """(kernels,) how often each runs."""
+
+    @property
+    def kernel_count(self) -> int:
+        """How many kernels run."""
 
     @property
     def main_dtype(self) -> str:
@@ -114,13 +120,11 @@ def cost_of(
     unknown = form.unknown
     if strict and unknown:
         raise UnknownOperatorError(unknown)
-    sums, peak_bytes = form.sums, form.peak_memory_bytes
-    times: dict[str, DeviceTime] = {}
-    timing = None
+    sums, times, timing = form.sums, None, None
     if models.places:
-        timing = time_at(form.roofs(tuple(models.places.values())), *form.numbers)
-        times = _device_times(form, timing, models, workload.dtype, peak_bytes)
-    details = _Details(form, timing, tuple(models.places), models.call_s)
+        timing = time_at(form.roofs(tuple(models.places.values())), form.numbers)
+        times = _Scored(form, timing, models, workload.dtype)
+    details = _Details(form, timing, models, times)
     macs, flops, params, activations = recounted or (
         sums["macs"],
         sums["flops"],
@@ -136,8 +140,8 @@ def cost_of(
         params=params,
         activations=activations,
         traffic_bytes=sums["traffic_bytes"],
-        peak_memory_bytes=peak_bytes,
-        times=Frozen(times),
+        peak_memory_bytes=form.peak_memory_bytes,
+        times=times or Frozen(),
         unknown=unknown,
         coverage=form.coverage,
         executed_flops=sums["flops"],
@@ -145,75 +149,105 @@ def cost_of(
     )
 
 
-def _device_times(
-    form: Form, timing: Timing, models: LatencyModels, dtype: str, peak_bytes: int
-) -> dict[str, DeviceTime]:
-    seconds = timing.total_s @ form.counts
-    # Device by device, and in each by what bounds the kernel.
-    index = timing.bound + np.arange(0, len(BOUNDS) * len(seconds), len(BOUNDS))[:, None]
-    weights = (timing.total_s * form.counts).ravel()
-    by_bound = np.bincount(index.ravel(), weights, len(BOUNDS) * len(seconds)).reshape(-1, len(BOUNDS))
-    main = form.main_dtype or dtype
-    found: dict[str, DeviceTime] = {}
-    for (name, place), call_s, kernels_s, shares_s in zip(
-        models.places.items(), models.call_s, seconds.tolist(), by_bound.tolist(), strict=True
-    ):
-        parts_s = [*shares_s[:-1], shares_s[-1] + call_s]  # a call's is the launch's
-        total = sum(parts_s)
-        shares = {bound: part / total if total else 0.0 for bound, part in zip(BOUNDS, parts_s, strict=True)}
-        device = place.device
-        latency_ms = latency_s(kernels_s + call_s) * 1e3
-        trust = models.trust.get(name, _BOUND)
-        found[name] = DeviceTime(
-            device=name,
-            latency_ms=latency_ms,
-            bound=max(shares, key=shares.__getitem__),
-            bound_share=Frozen(shares),
-            ridge=device.ridge("matrix", main),
-            model=trust.model,
-            expected_error=trust.expected_error,
-            source=trust.source,
-            interval_ms=trust.interval and (latency_ms * trust.interval[0], latency_ms * trust.interval[1]),
-            fits=None if device.memory is None else peak_bytes <= device.memory.value,
-            call_ms=call_s * 1e3,
-        )
-    return found
+class _Scored(Times):
+    """The latencies of a score; what else there is to say of a device is worked out when somebody asks."""
+
+    __slots__ = ("_dtype", "_form", "_models", "_seconds", "_timing", "calls_s")
+
+    def __init__(self, form: Form, timing: Timing, models: LatencyModels, dtype: str) -> None:
+        self._form, self._timing, self._models, self._dtype = form, timing, models, dtype
+        self._seconds: list[float] = (timing.total_s @ form.counts).tolist()
+        kernels, parts = form.kernel_count, [place.efficiency for place in models.places.values()]
+        # A device that is faster than its host waits for it.
+        waits = [max(part.dispatch_s * kernels - own, 0.0) for own, part in zip(self._seconds, parts, strict=True)]
+        self.calls_s = [part.call_s + wait for part, wait in zip(parts, waits, strict=True)]
+        """Seconds per device of the call that belong to no kernel."""
+        latencies = [latency_s(own + call) * 1e3 for own, call in zip(self._seconds, self.calls_s, strict=True)]
+        super().__init__(dict(zip(models.places, latencies, strict=True)))
+        if not form.numbers[0].any():  # no kernel has asked for a peak of the matrix unit
+            self._ridges(dtype)
+
+    def made(self) -> dict[str, DeviceTime]:
+        """The times of all devices."""
+        timing, models, counts = self._timing, self._models, self._form.counts
+        # Device by device, and in each by what bounds the kernel.
+        index = timing.bound + np.arange(0, len(BOUNDS) * len(models.places), len(BOUNDS))[:, None]
+        weights = (timing.total_s * counts).ravel()
+        by_bound = np.bincount(index.ravel(), weights, len(BOUNDS) * len(models.places)).reshape(-1, len(BOUNDS))
+        ridges, peak_bytes = self._ridges(self._form.main_dtype or self._dtype), self._form.peak_memory_bytes
+        found: dict[str, DeviceTime] = {}
+        kernels = self._form.kernel_count
+        for (name, place), own_s, call_s, shares_s, ridge in zip(
+            models.places.items(), self._seconds, self.calls_s, by_bound.tolist(), ridges, strict=True
+        ):
+            parts_s = [*shares_s[:-1], shares_s[-1] + call_s]  # a call's is the launch's
+            total = sum(parts_s)
+            shares = {bound: part / total if total else 0.0 for bound, part in zip(BOUNDS, parts_s, strict=True)}
+            latency_ms, memory = self.latency_ms[name], place.device.memory
+            trust, interval_ms = models.trust.get(name, _BOUND), None
+            if trust.interval is not None:
+                host_s = place.efficiency.dispatch_s * kernels
+                low_s, high_s = interval_s(own_s, host_s, place.efficiency.call_s, trust.interval)
+                interval_ms = low_s * 1e3, high_s * 1e3
+            found[name] = DeviceTime(
+                device=name,
+                latency_ms=latency_ms,
+                bound=max(shares, key=shares.__getitem__),
+                bound_share=Frozen(shares),
+                ridge=ridge,
+                model=trust.model,
+                expected_error=trust.expected_error,
+                source=trust.source,
+                interval_ms=interval_ms,
+                fits=None if memory is None else peak_bytes <= memory.value,
+                call_ms=call_s * 1e3,
+            )
+        return found
+
+    def _ridges(self, dtype: str) -> list[float]:
+        return [place.device.ridge("matrix", dtype) for place in self._models.places.values()]
 
 
-_BOUND = Trust("roofline", None, "lower bound: every peak reached, launches free")
+_BOUND = Trust("roofline", None, LOWER_BOUND)
 
 
 def _recounted(form: NetworkForm, convention: str) -> tuple[int | None, ...]:
     """What another tool would count: from the sums that closed forms have, or else from a trace of each cell."""
-    sums = form.sums
-    if convention == "pycls":
-        return sums["pycls_macs"], None, sums["params"], sums["pycls_activations"]
-    if convention == "torch" and not form.workload.training:  # it counts what we count, but in a backward pass
-        return sums["macs"], 2 * sums["macs"], None, None
+    counted = counted_as(convention, form.sums, form.workload)
+    if counted is not None:
+        return counted
     traced_cell = tracing().traced_cell
     from oracle.counting.conventions import recount
 
     total: list[int | None] = [0, 0, 0, 0]
-    for run in form.runs:
-        part = recount(traced_cell(run.visit, form.workload).table, convention)
+    for cell, times in zip(form.cells, form.times, strict=True):
+        part = recount(traced_cell(cell.visit, form.workload).table, convention)
         for place, value in enumerate((part.macs, part.flops, part.params, part.activations)):
             so_far = total[place]
-            total[place] = None if value is None or so_far is None else so_far + run.times * value
+            total[place] = None if value is None or so_far is None else so_far + times * value
     return tuple(total)
 
 
 class _Details:
     """What only those ask for who look at kernels: made then, from the form."""
 
-    __slots__ = ("_call_s", "_form", "_names", "_timing")
+    __slots__ = ("_form", "_models", "_scored", "_timing")
 
-    def __init__(self, form: Form, timing: Timing | None, names: tuple[str, ...], call_s: list[float]) -> None:
-        self._form, self._timing, self._names, self._call_s = form, timing, names, call_s
+    def __init__(self, form: Form, timing: Timing | None, models: LatencyModels, scored: _Scored | None) -> None:
+        self._form, self._timing, self._models, self._scored = form, timing, models, scored
 
     @property
     def devices(self) -> tuple[str, ...]:
         """Those that were asked."""
-        return self._names
+        return tuple(self._models.places)
+
+    @property
+    def roofline_ms(self) -> dict[str, float]:
+        """Device name -> the textbook's lower bound."""
+        if not self._models.places:
+            return {}
+        seconds = time_at(self._form.roofs(self._models.bounds), self._form.numbers).total_s @ self._form.counts
+        return {name: latency_s(own) * 1e3 for name, own in zip(self.devices, seconds.tolist(), strict=True)}
 
     @property
     def memory(self) -> PeakMemory:
@@ -231,9 +265,9 @@ class _Details:
         kernels, numbers = form.described(), form.numbers.T.tolist()
         times: Iterable[_Time] = repeat(_NO_TIME, len(kernels))
         total_s = math.nan
-        if device is not None and timing is not None:
-            at = self._names.index(device)
-            total_s = float(timing.total_s[at] @ form.counts) + self._call_s[at]
+        if device is not None and timing is not None and self._scored is not None:
+            at = self.devices.index(device)
+            total_s = float(timing.total_s[at] @ form.counts) + self._scored.calls_s[at]
             columns = timing.total_s, timing.compute_s, timing.memory_s, timing.bound
             times = zip(*(np.broadcast_to(c, timing.total_s.shape)[at].tolist() for c in columns), strict=True)
         rows = zip(kernels, numbers, times, form.counts.tolist(), strict=True)

@@ -83,7 +83,7 @@ def sensitivity_of(
     cfg: CfgNode,
     devices: Iterable[str | Path | Device],
     workload: Workload,
-    model: str = "roofline",
+    model: str = "best",
     calibrations: Iterable[Calibration | str | Path] = (),
 ) -> Sensitivity:
     """Turn every knob of a config one step up and one step down; model and calibrations as in `score`.
@@ -102,7 +102,7 @@ def sensitivity_of(
         net.name,
         workload,
         int(scores.macs[0]),
-        int(scores.flops[0]),
+        int(scores.executed_flops[0]),
         int(scores.traffic_bytes[0]),
         Frozen({name: float(column[0]) for name, column in scores.latency_ms.items()}),
         effects,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oracle.errors import WorkloadError
-from oracle.query.models import latency_models
+from oracle.query.models import image_size_of, latency_models
 from oracle.sources import Source, inputs_of, is_reference, open_source
 from oracle.spec import Workload
 
@@ -47,7 +47,7 @@ def score_source(
     words: Mapping[str, Any],
     convention: str | None = None,
     strict: bool = False,
-    model: str = "roofline",
+    model: str = "best",
     calibrations: Iterable[Calibration | str | Path] = (),
 ) -> Cost:
     """Trace, count and time a source; arguments as those of `oracle.score`, `words` being fields of `Workload`.
@@ -58,7 +58,9 @@ def score_source(
     from oracle.query.traced import score_count
 
     workload = Workload(batch_size=source.batch_size).with_(**words)
-    models = latency_models(devices, workload, model, calibrations)
+    models = latency_models(
+        devices, workload, model, calibrations, image_size_of(next((item.shape[1:] for item in source.inputs), ()))
+    )
     cost = score_count(count_source(source, workload), source.name, workload, models, convention, strict)
     return replace(cost, origin=source.origin)
 

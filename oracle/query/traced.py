@@ -49,6 +49,11 @@ class TracedForm:
         return main_dtype([kernel.meta.matrix_dtype for kernel in self.kernels], self.numbers[0])
 
     @property
+    def kernel_count(self) -> int:
+        """How many kernels run."""
+        return len(self.kernels)
+
+    @property
     def peak_memory_bytes(self) -> int:
         """The most bytes that are alive at once."""
         return int(self.memory.peak_bytes)
@@ -62,7 +67,7 @@ class TracedForm:
             tuple(meta.vector_dtype for meta in metas),
         )
         matrix, vector = (self.numbers[:2] != 0).tolist()
-        return Roofs.table([[roofs_at(place, kinds, matrix, vector)] for place in places])
+        return Roofs.stacked([roofs_at(place, kinds, matrix, vector) for place in places])
 
     def described(self) -> list[Described]:
         """The kernels."""

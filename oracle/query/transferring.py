@@ -17,7 +17,7 @@ from oracle.errors import ConfigError, WorkloadError
 from oracle.families import to_spec
 from oracle.query.cost import Cost, DeviceTime
 from oracle.query.devices import find_devices
-from oracle.query.models import Trust, calibration_for, is_of, latency_models
+from oracle.query.models import Trust, calibration_for, image_size_of, is_of, latency_models
 from oracle.query.scoring import score_net
 from oracle.spec import NetSpec, Workload
 
@@ -78,7 +78,7 @@ def carry(
     net: NetSpec,
     there: Sequence[Elsewhere],
     devices: Sequence[Device],
-    model: str = "roofline",
+    model: str = "best",
     own: Sequence[Calibration] = (),
 ) -> Cost:
     """A cost whose latency on each device is carried over, where the network was measured on another one.
@@ -163,7 +163,7 @@ def _carried(
 
 
 def _latency_s(net: NetSpec, device: Device, workload: Workload, model: str, own: Sequence[Calibration]) -> float:
-    cost = score_net(net, workload, latency_models([device], workload, model, own))
+    cost = score_net(net, workload, latency_models([device], workload, model, own, image_size_of(net.input_shape)))
     return cost.latency_ms[device.name] * 1e-3
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from oracle._lines import LOWER_BOUND
 from oracle._units import aligned, one_line, percent, prefix
 from oracle.spec import Workload
 
@@ -27,6 +28,10 @@ __all__ = [
 ]
 
 _TEXTBOOK = "Times: textbook roofline, a lower bound (full peaks, free launches, cold cache)"
+_BOTH = (
+    "Latency is the prediction, what a stopwatch should show; the lower bound is what no software can beat there: "
+    "every peak reached, launches free (the textbook's roofline)."
+)
 _UNSTEADY = 0.2  # of the median: what is fitted to more is fitted to what else the host did
 _NAMED = 5
 
@@ -90,8 +95,13 @@ def count_caption(costs: Sequence[Cost]) -> str:
 
 
 def time_caption(times: Iterable[DeviceTime]) -> str:
-    """Which model predicts, on what it rests, how far off it was found to be, and what holds most cases."""
-    return "\n".join(dict.fromkeys(_model(time) for time in times))
+    """Which model predicts, on what it rests, and its error; of a single time, how much of it is in no kernel."""
+    found = list(times)
+    lines = list(dict.fromkeys(_trusted(time.device, time.model, time.expected_error, time.source) for time in found))
+    if len(found) == 1 and found[0].call_ms:
+        call = aligned([found[0].call_ms])[0].strip()
+        lines[0] = f"{lines[0][:-1]}; {call} ms per call are in no kernel: entering it, or waiting for the host."
+    return "\n".join([_BOTH, *lines] if any(time.source != LOWER_BOUND for time in found) else lines)
 
 
 def memory_caption(memory: PeakMemory) -> str:
@@ -114,29 +124,23 @@ def held(memory: PeakMemory) -> dict[str, int]:
 
 
 def trust_caption(trusts: Mapping[str, Trust]) -> str:
-    """What `time_caption` says, for columns of latencies: how far to trust each device's."""
-    lines = ["; ".join(_trusted(name, *trust)) + "." for name, trust in trusts.items()]
-    return "\n".join(lines) or f"{_TEXTBOOK}; error not measured."
+    """What `time_caption` says, for columns of latencies: how far to trust each device's, and what holds most cases."""
+    lines = []
+    for name, (model, error, source, interval) in trusts.items():
+        line = _trusted(name, model, error, source)
+        if interval is not None:
+            low, high = (100 * (edge - 1) for edge in interval)
+            line = f"{line[:-1]}; 80 % of cases from {low:+.0f} to {high:+.0f} %."
+        lines.append(line)
+    return "\n".join([_BOTH, *lines]) if lines else f"{_TEXTBOOK}; error not measured."
 
 
-def _model(time: DeviceTime) -> str:
-    interval = None
-    if time.interval_ms is not None and time.latency_ms:
-        interval = (time.interval_ms[0] / time.latency_ms, time.interval_ms[1] / time.latency_ms)
-    parts = _trusted(time.device, time.model, time.expected_error, time.source, interval)
-    if time.call_ms:
-        parts.append(f"{aligned([time.call_ms])[0].strip()} ms per call are in no kernel")
-    return "; ".join(parts) + "."
-
-
-def _trusted(
-    device: str, model: str, error: float | None, source: str, interval: tuple[float, float] | None
-) -> list[str]:
-    """What predicts, its error, and what holds 80 % of cases, relative to the prediction."""
+def _trusted(device: str, model: str, error: float | None, source: str) -> str:
+    """What predicts, and its error."""
+    if source == LOWER_BOUND:
+        return f"{_TEXTBOOK}; error not measured."
+    if model == "roofline":
+        return f"Times on {device}: {source}."
     said = source if model == "prior" else f"{model} ({source})"
-    parts = [_TEXTBOOK if model == "roofline" else f"Times on {device}: {said}"]
-    parts.append("error not measured" if error is None else f"mean error {percent([error])[0].strip()} %")
-    if interval is not None:
-        low, high = (100 * (edge - 1) for edge in interval)
-        parts.append(f"80 % of cases from {low:+.0f} to {high:+.0f} %")
-    return parts
+    known = "error not measured" if error is None else f"mean error {percent([error])[0].strip()} %"
+    return f"Times on {device}: {said}; {known}."

@@ -253,6 +253,7 @@ def _row(cost: Cost, device: str | None) -> dict[str, Any]:
         "latency_ms": time and time.latency_ms,
         "latency_low_ms": low,
         "latency_high_ms": high,
+        "roofline_ms": cost.roofline_ms[device] if device else None,
         "throughput_images_per_s": cost.throughput_per_s[device] if device else None,
         "bound": time and time.bound,
         **{f"{bound}_share": shares.get(bound) for bound in ("compute", "memory", "launch")},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from oracle._fronts import layers, non_dominated
 
-from .agreement import Agreement, Flip, agreement, device_fronts, device_ranks, on_every_front
+from .agreement import Agreement, Flip, agreement, device_ranks, on_every_front
 from .fronts import Fronts, fronts_of
 from .hypervolume import hypervolume
 from .objectives import Objective, objectives_of
@@ -15,7 +15,6 @@ __all__ = [
     "Fronts",
     "Objective",
     "agreement",
-    "device_fronts",
     "device_ranks",
     "fronts_of",
     "hypervolume",

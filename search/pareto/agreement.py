@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from oracle._fronts import non_dominated
 from oracle._ranks import discordant_pairs, kendall_tau_b, spearman_rho
 from oracle.errors import ConfigError
 
@@ -17,7 +16,6 @@ __all__ = [
     "Agreement",
     "Flip",
     "agreement",
-    "device_fronts",
     "device_ranks",
     "largest_flip",
     "on_every_front",
@@ -149,23 +147,6 @@ def device_ranks(latency_ms: Mapping[str, ArrayLike]) -> dict[str, NDArray[np.in
         _, inverse, counts = np.unique(column, return_inverse=True, return_counts=True)
         ranks[device] = (np.cumsum(counts) - counts + 1)[inverse]
     return ranks
-
-
-def device_fronts(
-    latency_ms: Mapping[str, ArrayLike], others: Sequence[ArrayLike], maximise: Sequence[bool] | None = None
-) -> dict[str, Flags]:
-    """Device -> (n,) whether each candidate is on the front of its latency there and the other objectives.
-
-    Args:
-        latency_ms: device -> (n,) latencies.
-        others: further (n,) columns, such as a quality or MACs.
-        maximise: per further column.
-
-    Raises:
-        ConfigError: columns that do not fit together.
-    """
-    flags = [False, *(maximise or [False] * len(others))]
-    return {device: non_dominated([column, *others], flags) for device, column in latency_ms.items()}
 
 
 def on_every_front(fronts: Mapping[str, Flags]) -> NDArray[np.int64]:

@@ -25,6 +25,7 @@ __all__ = ["fastest_tables", "number_column", "pareto_tables", "space_tables", "
 
 _UNITS = {
     "latency_ms": "ms",
+    "roofline_ms": "ms",
     "traffic_bytes": "B",
     "peak_memory_bytes": "B",
     "intensity_flop_per_byte": "FLOP/byte",
@@ -32,6 +33,7 @@ _UNITS = {
 }
 _TITLES = {
     "latency_ms": "Latency",
+    "roofline_ms": "Lower bound",
     "macs": "MACs",
     "flops": "FLOPs",
     "params": "Params",
@@ -43,7 +45,7 @@ _TITLES = {
     "pycls_flops": "pycls FLOPs",
     "pycls_acts": "pycls acts",
 }
-_UNSCALED = ("latency_ms", "intensity_flop_per_byte", "intensity")
+_UNSCALED = ("latency_ms", "roofline_ms", "intensity_flop_per_byte", "intensity")
 
 
 def spaces_tables(spaces: Sequence[Space]) -> list[Grid | Text]:
@@ -152,8 +154,9 @@ def fastest_tables(candidates: Candidates, devices: Sequence[str], top: int) -> 
     for device in devices:
         latency = columns[f"latency_ms@{device}"]
         order = np.argsort(latency, kind="stable")[:top]
-        shown = (f"latency_ms@{device}", "macs", "params", "traffic_bytes")
         rows = candidates.rows(order.tolist())
+        bound = (f"roofline_ms@{device}",) if rows and f"roofline_ms@{device}" in rows[0] else ()
+        shown = (f"latency_ms@{device}", *bound, "macs", "params", "traffic_bytes")
         found.append(Sheet(_row_columns(rows, shown), f"{device}: {len(order)} of {len(latency):,}, fastest first"))
     return found
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from yacs.config import CfgNode
@@ -14,7 +14,7 @@ from oracle.config.files import layers, locate
 from oracle.errors import ConfigError
 from oracle.families import FAMILIES
 from oracle.families._checks import choice
-from oracle.families.many import SECTIONS, depends
+from oracle.families.many import depends
 
 from .checks import count, fields
 from .parse_limits import limits_of, num_stages_of
@@ -22,7 +22,7 @@ from .parse_samplers import samplers_of
 from .samplers import Sampler
 from .space import Space
 
-__all__ = ["load_space", "space_of"]
+__all__ = ["from_file", "load_space", "space_of"]
 
 _SECTIONS = ("SETUP", "LAUNCH", "COLLECT", "ANALYZE", "ROOT_DIR", "NAME", "DESC", "NUM_PROC")
 _SETUP = {
@@ -36,6 +36,8 @@ _SETUP = {
 }
 _MAX_CHUNK = 10_000_000
 
+_Made = TypeVar("_Made")
+
 
 def load_space(source: str | Path) -> Space:
     """The space of a YAML file, or of a shipped name (`configs/spaces`).
@@ -43,12 +45,32 @@ def load_space(source: str | Path) -> Space:
     Raises:
         ConfigError: anything wrong with it, naming file, dotted key, value and what was expected.
     """
-    path = locate(source, "spaces")
+    return from_file(source, "spaces", _united, space_of)
+
+
+def from_file(
+    source: str | Path,
+    kind: str,
+    united: Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]],
+    made: Callable[[dict[str, Any], str, Path], _Made],
+) -> _Made:
+    """What is made of a YAML file and of the files that it is based on.
+
+    Args:
+        source: path, or shipped name.
+        kind: the directory below `configs` where names are looked up.
+        united: a file's values over those of its base.
+        made: what the values, the file's stem and its directory make.
+
+    Raises:
+        ConfigError: as `made`, the file named; and no such file, or broken YAML.
+    """
+    path = locate(source, kind)
     values: dict[str, Any] = {}
     for _, layer in layers(path):
-        values = _united(values, layer)
+        values = united(values, layer)
     try:
-        return space_of(values, path.stem, path.parent)
+        return made(values, path.stem, path.parent)
     except ConfigError as error:
         raise ConfigError(str(error).removeprefix(f"{error.key}: "), key=error.key, file=str(path)) from None
 
@@ -123,10 +145,10 @@ def _check_keys(family: str, samplers: Mapping[str, Sampler]) -> None:
     """Refuse keys of other families and of the workload; a space has one family."""
     for key in samplers:
         section = key.split(".", 1)[0]
-        foreign = section in SECTIONS.values() and not depends(family, key)
+        foreign = section in (own.section for own in FAMILIES.values()) and not depends(family, key)
         if foreign or section == "COST" or key == "MODEL.TYPE":
             raise ConfigError(
                 f"does not tell one {family} network from another; "
-                f"expected a key of {SECTIONS[family]}, MODEL or TRAIN",
+                f"expected a key of {FAMILIES[family].section}, MODEL or TRAIN",
                 key=f"SETUP.SAMPLERS.{key}",
             )

@@ -67,7 +67,7 @@ class Gate:
     bounds: Sequence[Bound]
     devices: Sequence[Device] = field(repr=False)
     workload: Workload
-    model: str = "roofline"
+    model: str = "best"
     calibrations: Sequence[Calibration] = field(default=(), repr=False)
 
     def check(self, config: Mapping[str, Any]) -> Candidate:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import or_
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ from yacs.config import CfgNode
 from oracle.calibration import Calibration, load_calibration
 from oracle.calibration.files import from_yaml, to_yaml
 from oracle.config import COST_KEYS, workload_of
-from oracle.config.files import layers, locate
 from oracle.devices import Device
 from oracle.errors import ConfigError, DeviceError, OracleError, WorkloadError
 from oracle.query.devices import find_devices
@@ -23,6 +23,7 @@ from oracle.spec import Workload
 from ..objectives import check_quality
 from ..space import Space, load_space, space_of
 from ..space.checks import count, fields, is_number, one_of
+from ..space.files import from_file
 from ..space.stages import NUM_STAGES
 from .words import QUALITY, STRUCTURE, Bound, Objective, bounds_of, objectives_of
 
@@ -39,7 +40,7 @@ def default_study() -> CfgNode:
             "SPACE": "",  # name of a shipped space, path of a file, or a mapping with SETUP
             "DEVICES": [],  # scored in any case: those of objectives and constraints are added
             "COST": {},  # BATCH_SIZE, DTYPE, MODE, RUNTIME, LAYOUT; what is absent is the space's
-            "MODEL": "roofline",  # of latency; or calibrated, see oracle.score
+            "MODEL": "best",  # of latency; or roofline, the bound; see oracle.score
             "CALIBRATIONS": [],  # files of your own, from `oracle calibrate`
             "OBJECTIVES": [],  # `maximise quality`, `minimise latency_ms@t4`, ...
             "CONSTRAINTS": [],  # `params <= 6e6`, `4.5 <= latency_ms@t4 <= 5`, ...; beside the space's own
@@ -112,14 +113,7 @@ def load_study(source: str | Path) -> StudyPlan:
     Raises:
         ConfigError: anything wrong with it, naming file, dotted key, value and what was expected.
     """
-    path = locate(source, "studies")
-    values: dict[str, Any] = {}
-    for _, layer in layers(path):
-        values |= layer
-    try:
-        return study_of(values, path.stem, path.parent)
-    except ConfigError as error:
-        raise ConfigError(str(error).removeprefix(f"{error.key}: "), key=error.key, file=str(path)) from None
+    return from_file(source, "studies", or_, study_of)
 
 
 def study_of(values: Mapping[str, Any], name: str = "", directory: Path | None = None) -> StudyPlan:

@@ -16,7 +16,7 @@ from oracle.calibration.files import from_yaml, to_yaml
 from oracle.closedform.store import fingerprint
 from oracle.devices import Device
 from oracle.errors import OracleError
-from oracle.query.models import calibration_for
+from oracle.query.models import best_calibration
 from oracle.spec import Workload
 
 from ..space import Space
@@ -46,7 +46,7 @@ class Plan:
     workload: Workload
     wanted: int
     formats: tuple[str, ...]
-    model: str = "roofline"
+    model: str = "best"
     calibrations: tuple[str, ...] = ()
 
     @property
@@ -68,8 +68,9 @@ def identity(plan: Plan) -> dict[str, Any]:
     }
     if plan.model != "roofline":
         # Whose shares were used, also where they are the shipped ones: those of another version are another sweep.
-        used = {device.name: calibration_for(device, plan.workload, plan.own) for device in plan.devices}
-        data["model"] = {"name": plan.model, "calibrations": {name: to_yaml(item) for name, item in used.items()}}
+        used = {device.name: best_calibration(device, plan.workload, plan.own) for device in plan.devices}
+        texts = {name: to_yaml(item) for name, item in used.items() if item is not None}
+        data["model"] = {"name": plan.model, "calibrations": texts}
     plain: dict[str, Any] = json.loads(json.dumps(data))
     return plain
 

@@ -80,7 +80,7 @@ def sweep(
     dask: str | None = None,
     formats: Sequence[str] = ("csv",),
     resume: bool = False,
-    model: str = "roofline",
+    model: str = "best",
     calibrations: Iterable[Calibration | str | Path] = (),
     **workload: Any,
 ) -> SweepResult:

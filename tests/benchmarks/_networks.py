@@ -22,13 +22,15 @@ import numpy as np
 
 import oracle
 from oracle.calibration import RoofTimes, kernel_class, roof_times
+from oracle.calibration.domain import Domain
 from oracle.counting import KernelCount, count
-from oracle.counting.networks import count_net
+from oracle.counting.networks import count_net, count_table
 from oracle.devices import Device
 from oracle.measure import Measurement, read_measurements
 from oracle.optable import OpTable
 from oracle.roofline import KernelKinds
 from oracle.spec import NetSpec, Workload
+from oracle.trace import trace_module
 
 TIMM = "huggingface/pytorch-image-models results, {0}"
 NEUSIGHT = "sitar-lab/NeuSight single kernels, torch 2.1, event-timed"
@@ -70,6 +72,12 @@ class Group(NamedTuple):
     batches: list[int]
     networks: list[RoofTimes]
     seconds: np.ndarray[Any, np.dtype[np.float64]]
+    images: Sequence[int] = ()
+
+    @property
+    def domain(self) -> Domain:
+        """Batch sizes and image sizes; no limits for single kernels, which have no image."""
+        return Domain.of(self.batches, self.images) if self.images else Domain()
 
     def part(self, chosen: Sequence[int]) -> Group:
         """Some of them."""
@@ -79,6 +87,7 @@ class Group(NamedTuple):
             batches=[self.batches[index] for index in chosen],
             networks=[self.networks[index] for index in chosen],
             seconds=self.seconds[list(chosen)],
+            images=[self.images[index] for index in chosen] if self.images else (),
         )
 
 
@@ -108,6 +117,7 @@ def timm_groups(data: Path, cache: Path, file: str = "timm_inference.csv") -> It
             [int(row["batch_size"]) for row, _ in kept],
             [kernels.at(device) for _, kernels in kept],
             np.array([float(row[column]) for row, _ in kept]) * 1e-3,
+            [int(row["image_size"]) for row, _ in kept],
         )
 
 
@@ -272,6 +282,7 @@ def space_groups(data: Path, space: str, limit: int, seed: int = 0) -> Iterator[
                 [workload.batch_size] * len(chosen),
                 [_of_spec(spec, workload).at(device) for spec in specs],
                 np.array([float(row[column]) for row in chosen]) * 1e-3,
+                [32] * len(chosen),
             ),
         )
 
@@ -289,6 +300,42 @@ def _spec(space: str, arch: str) -> NetSpec:
     # 32 and 64.
     cifar = ["TRAIN.DATASET", "cifar100", "TRAIN.IM_SIZE", 32, "MODEL.NUM_CLASSES", 100]
     return oracle.to_spec(oracle.load_cfg("FBNet-C", ["FBNET.OPS", [int(word) for word in arch.split()], *cifar]))
+
+
+# -- torchvision networks on a Jetson -----------------------------------------------------------------------------
+
+TORCH2TRT = "NVIDIA-AI-IOT/torch2trt results, {0}"
+
+
+def jetson_groups(data: Path) -> Iterator[Group]:
+    """Eager PyTorch, then TensorRT, both with `model.half()`; needs torchvision beside torch."""
+    import torch
+    import torchvision  # type: ignore[import-not-found]
+
+    rows, device = _rows(data / "jetson_tensorrt.csv"), oracle.load_device("jetson-nano")
+    for runtime, column, software in (("eager", "pytorch_ms", "PyTorch"), ("engine", "tensorrt_ms", "TensorRT")):
+        workload = Workload(dtype="float16", runtime=runtime)
+        networks = []
+        for row in rows:
+            with torch.device("meta"):
+                module = torchvision.models.get_model(row["torchvision_model"], weights=None).eval().half()
+                x = torch.empty(*map(int, row["input"].split("x")), dtype=torch.float16)
+            counted = count_table(trace_module(module, (x,), {}, workload), workload)
+            kernels = _kernels([(counted.table, kernel) for kernel in counted.kernels], runtime)
+            networks.append(kernels.at(device))
+        names = [row["torchvision_model"] for row in rows]
+        yield Group(
+            device,
+            workload,
+            TORCH2TRT.format(software),
+            "MIT",
+            names,
+            [timm_family(name) for name in names],
+            [1] * len(rows),
+            networks,
+            np.array([float(row[column]) for row in rows]) * 1e-3,
+            [224] * len(rows),
+        )
 
 
 # -- single kernels ----------------------------------------------------------------------------------------------

@@ -29,9 +29,18 @@ from oracle.calibration import (
     prior_from,
     save_calibration,
 )
+from oracle.calibration.domain import ANYWHERE, Domain
 from oracle.calibration.files import file_name
 from oracle.spec import Workload
-from tests.benchmarks._networks import HELP, NEUSIGHT, Group, kernel_groups, space_groups, timm_groups
+from tests.benchmarks._networks import (
+    HELP,
+    NEUSIGHT,
+    Group,
+    jetson_groups,
+    kernel_groups,
+    space_groups,
+    timm_groups,
+)
 from tests.benchmarks._transfer import carried_over, shared
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,6 +62,7 @@ def main() -> None:
     groups = [
         *timm_groups(asked.data, asked.cache),
         *timm_groups(asked.data, asked.cache, "timm_training.csv"),
+        *jetson_groups(asked.data),
         *merged((group for _, group in kernel_groups(asked.data)), NEUSIGHT),
         *merged(
             (
@@ -92,10 +102,11 @@ def calibrated(group: Group) -> Calibration:
         group.device.name,
         group.networks,
         group.seconds,
-        general_prior(group.device.kind),
+        general_prior(group.device.kind, group.workload.runtime),
         group.workload,
         families=group.families,
         origin=Origin(group.source, group.licence, _today()),
+        domain=group.domain,
     )
 
 
@@ -118,20 +129,31 @@ def carried(here: Group, calibration: Calibration, groups: Sequence[Group]) -> C
 def kind_prior(kind: str, workload: Workload, kin: Sequence[tuple[Group, Calibration]]) -> Calibration:
     """What devices of a kind teach, with the error it shows on each of them when learnt from the others."""
     names = ", ".join(group.device.name for group, _ in kin)
-    prior = prior_from([calibration.efficiency for _, calibration in kin], names, kind)
+    prior = prior_from([calibration.efficiency for _, calibration in kin], names, kind, workload.runtime)
     origin = Origin(f"mean of {names} and general knowledge", " and ".join(sorted({g.licence for g, _ in kin})))
     found = Calibration(kind, workload.runtime, workload.mode, workload.dtype, workload.layout, prior.efficiency)
-    found = replace(found, origin=replace(origin, date=_today()))
+    found = replace(found, origin=replace(origin, date=_today()), domain=_joined([group for group, _ in kin]))
     if len(kin) < 2:
         return found
     ratios = []
     for group, _ in kin:
         others = [calibration.efficiency for other, calibration in kin if other.device.name != group.device.name]
-        guess = replace(found, efficiency=prior_from(others, names, kind).efficiency)
+        guess = replace(found, efficiency=prior_from(others, names, kind, workload.runtime).efficiency)
         ratios.append(group.seconds / predict(guess, group.networks))
     ratio = np.concatenate(ratios)
     error = float(np.abs(1 / ratio - 1).mean())
-    return replace(found, error=error, protocol="leave-device-out", interval=conformal(ratio))
+    bounds = conformal(ratio)
+    held = bounds and (min(bounds[0], 1.0), max(bounds[1], 1.0))  # two devices say too little to move the prediction
+    return replace(found, error=error, protocol="leave-device-out", interval=held)
+
+
+def _joined(groups: Sequence[Group]) -> Domain:
+    """What was measured of some devices together; anywhere where one has no limits."""
+    if not all(group.images for group in groups):
+        return ANYWHERE
+    return Domain.of(
+        [batch for group in groups for batch in group.batches], [i for group in groups for i in group.images]
+    )
 
 
 def merged(groups: Iterable[Group], source: str) -> Iterable[Group]:
@@ -149,6 +171,7 @@ def merged(groups: Iterable[Group], source: str) -> Iterable[Group]:
             batches=[batch for part in parts for batch in part.batches],
             networks=networks,
             seconds=np.concatenate([part.seconds for part in parts]),
+            images=[image for part in parts for image in part.images],
         )
 
 

@@ -10,19 +10,24 @@ from __future__ import annotations
 import argparse
 import random
 import sys
+from collections.abc import Iterable
 from multiprocessing import get_context
 
 from oracle.closedform import making
 from oracle.closedform.library import library, library_directory, stamp
-from oracle.closedform.structural.making import make_archive
+from oracle.closedform.structural.making import make_archive, make_parts, traced_workloads
+from oracle.closedform.structural.parts import load_parts, member_of, plain_parts
 from oracle.closedform.template import Template, TemplateKey
 
 _STRUCTURES = ("nasbench201_cell",)
 
 
-def check(kind: str) -> list[str]:
-    """All differences of a kind."""
-    return list(making.differences(kind, random.Random(kind)))
+def check(kind: str) -> tuple[str, list[str]]:
+    """A kind and all its differences."""
+    if kind in _STRUCTURES:
+        parts = ((under, load_parts(kind, member_of(under)), make_parts(kind, under)) for under in traced_workloads())
+        return kind, [f"{under}" for under, ours, made in parts if plain_parts(ours) != plain_parts(made)]
+    return kind, list(making.differences(kind, random.Random(kind)))
 
 
 def main() -> int:
@@ -33,7 +38,7 @@ def main() -> int:
     arguments = parser.parse_args()
     with get_context("spawn").Pool(arguments.jobs, maxtasksperchild=1) as pool:
         if arguments.check:
-            return _checked([line for lines in pool.imap_unordered(check, library().kinds()) for line in lines])
+            return _checked(pool.imap_unordered(check, (*_STRUCTURES, *library().kinds())))
         entries: dict[TemplateKey, tuple[list[Template], bool]] = {}
         for found in pool.imap_unordered(making.made, making.networks()):
             print(f"{len(found)} keys", flush=True)
@@ -47,11 +52,15 @@ def main() -> int:
     return 0
 
 
-def _checked(differences: list[str]) -> int:
-    print(*differences, f"{len(differences)} differences", sep="\n")
-    if not differences:
+def _checked(kinds: Iterable[tuple[str, list[str]]]) -> int:
+    different = 0
+    for kind, differences in kinds:
+        print(f"{kind}: {len(differences)} differences", *differences, sep="\n", flush=True)
+        different += len(differences)
+    print(f"{different} differences")
+    if not different:
         stamp(library_directory(), making.made_of())
-    return 1 if differences else 0
+    return 1 if different else 0
 
 
 if __name__ == "__main__":

@@ -120,7 +120,11 @@ def one_core(space: Space) -> None:
     scores = score_many(chunk.population, DEVICES)
     sample = parameters(chunk)[:2_000]
     counted = [regnet(*row) for row in sample]
-    for name, column in (("flops", scores.pycls_flops), ("params", scores.params), ("acts", scores.pycls_acts)):
+    for name, column in (
+        ("flops", scores.pycls_flops),
+        ("params", scores.columns()["params"]),
+        ("acts", scores.pycls_acts),
+    ):
         equal = np.array_equal(column[: len(sample)], [cx[name] for cx in counted])
         print(f"counter and closed form agree on {name}: {equal}")
     counter = cpu(lambda: [regnet(*row) for row in sample], 3) / len(sample)

@@ -13,9 +13,11 @@ from oracle.closedform.calibrated import CalibratedDevice
 from oracle.closedform.columns import Columns
 from oracle.closedform.evaluate import LIMIT, CellCosts, evaluate
 from oracle.closedform.inputs import CellInputs, is_static, key_of, statics_of
-from oracle.closedform.structural.desk import Cell, Desk, DeskKey, Values, desk_of
+from oracle.closedform.structural.desk import Cell, Desk, desk_of
 from oracle.closedform.structural.memory import Curves
+from oracle.closedform.structural.signs import Signs
 from oracle.closedform.structural.sizes import value_at
+from oracle.closedform.structural.stock import StockKey, Values
 from oracle.closedform.template import SUMS, Format
 from oracle.counting import KernelCount
 from oracle.errors import OracleError
@@ -106,15 +108,15 @@ def _equal(columns: Mapping[str, Any], count: int) -> Iterator[tuple[Values, Int
 
 def _batch(inputs: CellInputs, archs: tuple[str, ...], values: Values, workload: Workload) -> _Batch | None:
     pinned = tuple((name, value) for name, value in values if value < 2)
-    key = DeskKey(inputs.kind, workload.with_(batch_size=1), pinned, inputs.input, inputs.gradient)
+    key = StockKey(inputs.kind, workload.with_(batch_size=1), pinned, inputs.input, inputs.gradient)
     desk = desk_of(key)
-    return _batch_of(desk, archs) if desk.parts else None
+    return _batch_of(desk, archs) if desk.stock.parts else None
 
 
 @lru_cache(maxsize=2)  # a chunk of candidates takes 1 to 4 kB for each distinct one
 def _batch_of(desk: Desk, archs: tuple[str, ...]) -> _Batch | None:
-    found, register = desk.cells(archs)
-    return None if all(cell is None for cell in found) else _Batch(desk, found, register)
+    found, signs = desk.cells(archs)
+    return None if all(cell is None for cell in found) else _Batch(desk, found, signs)
 
 
 class _Batch:
@@ -126,13 +128,13 @@ class _Batch:
         place: of each architecture, its position among those that are not.
     """
 
-    def __init__(self, desk: Desk, archs: Sequence[Cell | None], register: Any) -> None:
+    def __init__(self, desk: Desk, archs: Sequence[Cell | None], signs: Signs) -> None:
         cells = [cell for cell in archs if cell is not None]
-        self._desk, self._register = desk, register
+        self._desk, self._stock, self._signs = desk, desk.stock, signs
         self.ends = list(dict.fromkeys(cell.ends for cell in cells))
         self.number = np.array([-1 if cell is None else self.ends.index(cell.ends) for cell in archs])
         self.place = np.cumsum(self.number >= 0) - 1
-        self._signs, self._kernels = _Ragged.of([cell.signs for cell in cells])
+        self._runs, self._kernels = _Ragged.of([cell.signs for cell in cells])
         self._edges, self._pieces = _Ragged.of([cell.edges for cell in cells])
         self._curves = Curves([(cell.spans, cell.sizes) for cell in cells])
         self._counted = lru_cache(maxsize=8)(self._numbers)
@@ -140,12 +142,12 @@ class _Batch:
     def holds(self, values: Values) -> bool:
         """Whether what the parts were traced for includes a size."""
         known = dict(values)
-        guards = dict.fromkeys(guard for number in self._pieces for guard in self._part(number).guards)
+        guards = dict.fromkeys(guard for number in self._pieces for guard in self._stock.part(number).guards)
         return all(_HOLDS[name](value_at(a, known), value_at(b, known)) for name, a, b in guards)
 
     def unknown(self, values: Values) -> tuple[str, ...]:
         """Operators of these cells without a formula."""
-        return tuple(sorted({name for number in self._pieces for name in self._desk.alone(number, values).unknown}))
+        return tuple(sorted({name for number in self._pieces for name in self._stock.alone(number, values).unknown}))
 
     def costs(self, values: Values, devices: Sequence[CalibratedDevice]) -> CellCosts:
         """The costs of all of its cells at a size.
@@ -160,28 +162,22 @@ class _Batch:
             sizes = self._desk.bytes_of(values)
         except OverflowError:
             raise self._too_large() from None
-        if max(self._signs.most(column) for column in numbers.values()) >= LIMIT:
+        if max(self._runs.most(column) for column in numbers.values()) >= LIMIT:
             raise self._too_large()
-        sums = {name: self._signs.sums(numbers[name]) for name in ("macs", "flops", "traffic_bytes")}
+        sums = {name: self._runs.sums(numbers[name]) for name in ("macs", "flops", "traffic_bytes")}
         sums |= {name: self._edges.sums(column) for name, column in piecewise.items()}
         for name in ("macs", "activations"):  # in most cells pycls counts what we count: then one array serves both
             if np.array_equal(sums[name], sums[f"pycls_{name}"]):
                 sums[f"pycls_{name}"] = sums[name]
-        latency_s = tuple(self._signs.floats(_seconds(counts, numbers, device, self._classes)) for device in devices)
+        classes = self._signs.classes(self._kernels)
+        latency_s = tuple(self._runs.floats(_seconds(counts, numbers, device, classes)) for device in devices)
         memory = self._curves.memory(sizes)
         known = dict(values)
-        output = tuple(value_at(size, known) for size in self._part(self._pieces[0]).output)
-        return CellCosts(tuple(sums[name] for name in SUMS), memory, output, latency_s)
-
-    def _part(self, number: int) -> Any:
-        return self._desk.parts[self._desk.keys[number]]
-
-    @property
-    def _classes(self) -> tuple[str, ...]:
-        return tuple(self._register.signs[sign].kernel_class for sign in self._kernels)
+        output = tuple(value_at(size, known) for size in self._stock.part(self._pieces[0]).output)
+        return CellCosts(tuple(sums[name] for name in SUMS), memory, output, latency_s, self._runs.lengths)
 
     def _numbers(self, values: Values) -> tuple[list[KernelCount], dict[str, Ints]]:
-        counts = self._desk.counts(self._register, self._kernels, values)
+        counts = self._signs.counts(self._kernels, values)
         columns = {
             "macs": [one.macs for one in counts],
             "matrix_flops": [one.matrix_flops for one in counts],
@@ -194,8 +190,8 @@ class _Batch:
 
     def _piecewise(self, values: Values) -> dict[str, Ints]:
         """What adds up over edges, by piece."""
-        alone = [self._desk.alone(number, values) for number in self._pieces]
-        pycls = [self._part(number).pycls for number in self._pieces]
+        alone = [self._stock.alone(number, values) for number in self._pieces]
+        pycls = [self._stock.part(number).pycls for number in self._pieces]
         known = dict(values)
         columns = {
             "params": [one.params for one in alone],
@@ -206,7 +202,7 @@ class _Batch:
         return {name: np.array(columns[name], dtype=np.int64) for name in _PIECEWISE}
 
     def _too_large(self) -> OracleError:
-        kind = self._desk.key.kind
+        kind = self._stock.key.kind
         return OracleError(f"cell={kind}: its FLOPs or bytes exceed 62 bits; the cells are too large")
 
 
@@ -237,6 +233,11 @@ class _Ragged:
         found: NDArray[np.float64] = np.add.reduceat(column[self._places], starts)
         found[self._ends[:-1] == self._ends[1:]] = 0.0
         return found
+
+    @property
+    def lengths(self) -> Ints:
+        """How many each cell has."""
+        return np.diff(self._ends)
 
     def most(self, column: Ints) -> float:
         """A bound of the sums."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -18,14 +18,12 @@ from torch import nn
 from oracle.closedform.inputs import workload_key
 from oracle.closedform.structural.parts import SUM, Part, PartKey, archive_of, member_of, plain_parts
 from oracle.closedform.structural.sizes import Size, symbol
-from oracle.closedform.structural.tables import mapped
 from oracle.closedform.symbolic import Recording, record
 from oracle.closedform.template import Format, TemplateKey
 from oracle.counting.conventions import recount
 from oracle.counting.networks import tracing_part
 from oracle.errors import OracleError, TraceError
 from oracle.families.graphs import Structure, structure_of
-from oracle.optable import OpTable
 from oracle.spec import LAYOUTS, OPTIMIZERS, Workload
 from oracle.trace import isolated, trace
 
@@ -52,25 +50,23 @@ def traced_workloads() -> Iterator[Workload]:
             yield Workload(dtype=dtype, layout=layout, mode="training", optimizer=optimizer)
 
 
-def make_archive(kind: str, path: Path | None = None, made_of: Mapping[str, str] | None = None) -> Path:
+def make_archive(kind: str) -> Path:
     """Trace all parts of a kind of cell, under all workloads, and write their archive; the same bytes each time.
 
     Args:
         kind: of the cell; a structure (`oracle.families.graphs`) is registered for it.
-        path: where to write instead of where the shipped archive is.
-        made_of: what decides the content, kept beside it; the version of torch if None.
 
     Raises:
         OracleError: an operation that parts cannot be made of yet.
     """
     found = io.BytesIO()
     with zipfile.ZipFile(found, "w") as file:
-        file.comment = json.dumps({"torch": torch.__version__} if made_of is None else dict(made_of)).encode()
+        file.comment = json.dumps({"torch": torch.__version__}).encode()  # for people
         for workload in traced_workloads():
             text = json.dumps(plain_parts(make_parts(kind, workload)), separators=(",", ":"))
             member = zipfile.ZipInfo(member_of(workload))  # of 1980, so that bytes do not tell the time
             file.writestr(member, text, zipfile.ZIP_DEFLATED, 9)
-    path = path or archive_of(kind)
+    path = archive_of(kind)
     path.parent.mkdir(exist_ok=True, parents=True)
     path.write_bytes(found.getvalue())
     return path
@@ -188,7 +184,7 @@ def _edge_part(found: Recording, path: str) -> Part:
     pycls = recount(found.table, "pycls")
     rows = tuple(row._replace(module=row.module.removeprefix(path)) for row in found.table.rows)
     return Part(
-        mapped(replace(found.table, rows=rows), size),
+        replace(found.table, rows=rows).mapped(size),
         tuple(dict.fromkeys((name, _size(a, names, {}), _size(b, names, {})) for name, a, b in guards)),
         tuple(map(size, found.output)),
         found.output_format,
@@ -254,5 +250,4 @@ def _sum_part(pinned: tuple[tuple[str, int], ...], pair: tuple[Format, Format], 
         return total * value
 
     form = Format.of(str(found.output.dtype).removeprefix("torch."), dims, found.output.stride())
-    table: OpTable = mapped(found.table, size)
-    return Part(table, (), tuple(map(size, dims)), form, None, (0, 0))
+    return Part(found.table.mapped(size), (), tuple(map(size, dims)), form, None, (0, 0))

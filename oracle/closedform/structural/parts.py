@@ -21,7 +21,7 @@ from oracle.closedform.template import Format
 from oracle.optable import OpTable
 from oracle.spec import Workload
 
-__all__ = ["SUM", "Part", "PartKey", "Parts", "archive_of", "load_parts", "made_of", "member_of", "plain_parts"]
+__all__ = ["SUM", "Part", "PartKey", "Parts", "archive_of", "load_parts", "member_of", "plain_parts"]
 
 SUM = "+"
 """The operation of a node: the sum of two tensors."""
@@ -97,16 +97,6 @@ def load_parts(kind: str, member: str, archive: Path | None = None) -> Parts:
             text = text.replace("float16", "bfloat16")
         return _parts_of(json.loads(text))
     except (OSError, zlib.error, zipfile.BadZipFile, ValueError, KeyError, TypeError, IndexError):
-        return {}
-
-
-def made_of(kind: str, archive: Path | None = None) -> dict[str, str]:
-    """What decided the content of a kind's archive, such as the version of torch; empty where there is none."""
-    try:
-        with zipfile.ZipFile(archive or archive_of(kind)) as file:
-            found: dict[str, str] = json.loads(file.comment or b"{}")
-            return found
-    except (OSError, zipfile.BadZipFile, ValueError):
         return {}
 
 

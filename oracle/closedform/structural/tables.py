@@ -1,49 +1,16 @@
-"""Operator tables, size by size and as plain data: what every step of a composition maps over."""
+"""Operator tables as plain data."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from oracle.optable import OpTable, Row, Shape, Storage, Use, Value
 
-__all__ = ["mapped", "plain_table", "table_of"]
+__all__ = ["plain_table", "table_of"]
 
 _ENDS = ("boundary_in", "boundary_out", "grad_in", "grad_out")
 _PLAIN = (bool, int, float, str, type(None))
-
-
-def mapped(table: OpTable, size: Callable[[Any], Any]) -> OpTable:
-    """The rows and their memory with a function applied to every size, and no calls.
-
-    Numbers among the arguments of an operator are left alone; expressions there are sizes.
-    """
-
-    def tree(value: Any) -> Any:
-        if isinstance(value, Shape):
-            return Shape(map(size, value))
-        if isinstance(value, tuple):
-            return tuple(map(tree, value))
-        return value if isinstance(value, _PLAIN) else size(value)
-
-    def use(seen: Use) -> Use:
-        return Use(
-            seen.value, tuple(map(size, seen.shape)), tuple(map(size, seen.stride)), size(seen.offset), seen.dtype
-        )
-
-    rows = tuple(
-        row._replace(
-            args=tree(row.args),
-            kwargs={name: tree(value) for name, value in row.kwargs.items()},
-            out=tree(row.out),
-            reads=tuple(map(use, row.reads)),
-            writes=tuple(map(use, row.writes)),
-        )
-        for row in table.rows
-    )
-    storages = tuple(storage._replace(elements=size(storage.elements)) for storage in table.storages)
-    return replace(table, rows=rows, storages=storages, calls=(), functions=())
 
 
 def plain_table(table: OpTable, size: Callable[[Any], Any]) -> dict[str, Any]:

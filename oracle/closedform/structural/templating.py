@@ -7,15 +7,13 @@ from dataclasses import replace
 from functools import lru_cache, reduce
 from typing import Any
 
-from oracle.calibration import kernel_class
+from oracle.closedform.assembling import kernel_fields
 from oracle.closedform.program import Program, Step
 from oracle.closedform.structural.composing import Composed
-from oracle.closedform.structural.desk import Desk, DeskKey, desk_of
-from oracle.closedform.structural.parts import Part
 from oracle.closedform.structural.sizes import Peak, Poly, Size, largest
-from oracle.closedform.template import MEMORY_SIZES, SUMS, KernelMeta, KernelNumbers, Template, TemplateKey
-from oracle.counting import TableCount, count
-from oracle.counting.fusion import main_row
+from oracle.closedform.structural.stock import StockKey, stock_of
+from oracle.closedform.template import MEMORY_SIZES, Template, TemplateKey
+from oracle.counting import count
 from oracle.counting.memory import measure
 from oracle.families.graphs import structure_of
 from oracle.spec import Workload
@@ -39,68 +37,29 @@ def structural_template(key: TemplateKey, workload: Workload) -> Template | None
     structure = structure_of(key.kind)
     if structure is None or (key.first and workload.training):
         return None
-    desk = desk_of(DeskKey(key.kind, workload.with_(batch_size=1), key.pinned, key.input, key.gradient))
+    stock = stock_of(StockKey(key.kind, workload.with_(batch_size=1), key.pinned, key.input, key.gradient))
     graph = structure.graph(dict(key.static)[structure.param])
-    composed = desk.compose(graph, desk.open_pieces)
-    return None if composed is None else _template(key, desk, composed, workload)
+    composed = stock.compose(graph, stock.open_pieces)
+    return None if composed is None else _template(key, stock.symbols, composed, workload)
 
 
-def _template(key: TemplateKey, desk: Desk, composed: Composed, workload: Workload) -> Template:
+def _template(key: TemplateKey, symbols: Sequence[str], composed: Composed, workload: Workload) -> Template:
     table, parts = composed.table, [piece.part for piece in composed.pieces]
-    counts = count(table, workload)
-    program = _Steps(desk.symbols)
-    kernels = counts.kernels
-    numbers = KernelNumbers(
-        *(tuple(program.add(getattr(kernel, name)) for kernel in kernels) for name in KernelNumbers._fields)
-    )
-    traffic = tuple(program.total(pair) for pair in zip(numbers.read_bytes, numbers.write_bytes, strict=True))
+    counts, program = count(table, workload), _Steps(symbols)
+    macs, activations = (sum(sizes) for sizes in zip(*(part.pycls for part in parts), strict=True))
+    fields = kernel_fields(program, table, counts, (macs, activations), workload.runtime)
     memory = measure(counts.lifetimes, counts.sizes, largest)
-    classes = [kernel_class(table, kernel.rows, workload.runtime) for kernel in kernels]
-    shapes = (table.rows[main_row(table, kernel.rows)].main_shapes for kernel in kernels)
     guards = dict.fromkeys(guard for part in parts for guard in part.guards)
-    fields: dict[str, Any] = {
-        "guards": tuple((name, program.add(a), program.add(b)) for name, a, b in guards),
-        "kernels": tuple(
-            KernelMeta(k.name, k.op_class, kind, k.module, k.phase, k.matrix_dtype, k.vector_dtype)
-            for k, kind in zip(kernels, classes, strict=True)
-        ),
-        "shapes": tuple(
-            tuple(tuple(tuple(map(program.add, shape)) for shape in end) for end in ends) for ends in shapes
-        ),
-        "sums": _sums(program, numbers, traffic, counts, parts),
-        "memory": replace(memory, **{name: program.add(getattr(memory, name)) for name in MEMORY_SIZES}),
-        "output": tuple(map(program.add, parts[0].output)),
-    }
     return Template(
         key=key,
-        program=program.finished(),
-        numbers=numbers,
-        traffic=traffic,
+        guards=tuple((name, program.add(a), program.add(b)) for name, a, b in guards),
+        memory=replace(memory, **{name: program.add(getattr(memory, name)) for name in MEMORY_SIZES}),
+        output=tuple(map(program.add, parts[0].output)),
         output_format=composed.output_format,
         input_gradient=composed.input_gradient,
-        unknown=counts.unknown,
-        coverage=counts.coverage,
+        program=program.finished(),  # when all of the above have their steps
         **fields,
     )
-
-
-def _sums(
-    program: _Steps, numbers: KernelNumbers, traffic: Sequence[int], counts: TableCount, parts: Sequence[Part]
-) -> tuple[int, ...]:
-    """The steps of what `SUMS` names; what pycls counts adds up over the parts."""
-    sums = {
-        "macs": program.total(numbers.macs),
-        "flops": program.total([*numbers.matrix_flops, *numbers.vector_flops]),
-        "traffic_bytes": program.total(traffic),
-        "params": program.add(counts.params),
-        "activations": program.add(counts.activations),
-    }
-    # In most cells pycls counts what we count: then one step serves both.
-    ours: dict[str, Size] = {"macs": sum(kernel.macs for kernel in counts.kernels), "activations": counts.activations}
-    for index, name in enumerate(ours):
-        theirs = sum(part.pycls[index] for part in parts)
-        sums[f"pycls_{name}"] = sums[name] if theirs == ours[name] else program.add(theirs)
-    return tuple(sums[name] for name in SUMS)
 
 
 class _Steps:

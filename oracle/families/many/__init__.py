@@ -8,23 +8,22 @@ without a twin go candidate by candidate.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from itertools import zip_longest
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oracle.errors import ConfigError
-from oracle.families import FAMILIES, Family, to_spec
+from oracle.families import FAMILIES, to_spec
 from oracle.families._checks import choice
-from oracle.families._registry import Columns as FamilyColumns
 from oracle.families.many.groups import groups, overlaid
 from oracle.families.many.rows import Rows
 from oracle.families.population import CellArray, Population
 from oracle.spec import NetSpec
 
-__all__ = ["SECTIONS", "TWINS", "depends", "population_of"]
+__all__ = ["depends", "population_of"]
 
 Ints = NDArray[np.int64]
 Columns = Mapping[str, NDArray[Any]]
@@ -33,32 +32,6 @@ _MODEL = "DEPTH NUM_CLASSES ACTIVATION_FUN ACTIVATION_INPLACE SCALING_TYPE SCALI
 _COMMON = frozenset({f"MODEL.{name}" for name in _MODEL})
 _COMMON |= {"BN.EPS", "BN.MOM", "LN.EPS", "TRAIN.IM_SIZE", "TRAIN.DATASET"}
 _SHARED = frozenset({"MODEL.NUM_CLASSES", "TRAIN.IM_SIZE"})  # what every twin reads as columns
-
-V = TypeVar("V")
-
-
-class _Of(Mapping[str, V]):
-    """Something about every registered family that has it, by the family's name: a view, which no one fills."""
-
-    def __init__(self, ask: Callable[[Family], V | None]) -> None:
-        self._ask = ask
-
-    def __getitem__(self, name: str) -> V:
-        found = self._ask(FAMILIES[name])
-        if found is None:
-            raise KeyError(name)
-        return found
-
-    def __iter__(self) -> Iterator[str]:
-        return (name for name, family in FAMILIES.items() if self._ask(family) is not None)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-
-# The section that a family reads, beside the common keys; and the twins.
-SECTIONS: Mapping[str, str] = _Of(lambda family: family.section)
-TWINS: Mapping[str, Callable[[], FamilyColumns]] = _Of(lambda family: family.columns)
 
 
 def population_of(
@@ -100,7 +73,7 @@ def population_of(
 
 def depends(family: str, key: str) -> bool:
     """Whether the networks of a family depend on a dotted key."""
-    return key in _COMMON or key.startswith(f"{SECTIONS[family]}.")
+    return key in _COMMON or key.startswith(f"{FAMILIES[family].section}.")
 
 
 def _mixes(family: str, key: str, column: NDArray[Any]) -> bool:

@@ -28,7 +28,7 @@ class OnDevice:
     """A network's time on one device.
 
     Attributes:
-        time: the fields of `oracle.query.DeviceTime`.
+        time: the fields of `oracle.query.DeviceTime`, and roofline_ms.
         ceilings: peaks that its kernels can reach.
         stages, kinds: where the time goes.
         kernels: column -> one entry per kernel: time_ms, compute_ms, memory_ms, bound, share.
@@ -136,7 +136,10 @@ def _on(cost: Cost, device: Device) -> OnDevice:
     time = cost.times[device.name]
     kernels = cost.kernels(device.name)
     return OnDevice(
-        {name: _plain(getattr(time, name)) for name in time.__dataclass_fields__},
+        {
+            **{name: _plain(getattr(time, name)) for name in time.__dataclass_fields__},
+            "roofline_ms": cost.roofline_ms[device.name],
+        },
         ceilings(device, kernels),
         by_stage(cost, device.name),
         by_kind(cost, device.name),

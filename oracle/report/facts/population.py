@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from oracle.report.facts.knobs import Knob
@@ -73,6 +73,7 @@ class Population:
         pairs: of devices.
         total: how many candidates there are; more than there are names where only some are shown.
         shown: in words, which; "" for all.
+        roofline_ms: device -> column of lower bounds, where they are not what latency_ms says.
     """
 
     noun: str
@@ -85,6 +86,7 @@ class Population:
     pairs: tuple[PairFacts, ...]
     total: int
     shown: str = ""
+    roofline_ms: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
 def population_of(costs: Sequence[Cost]) -> Population:
@@ -120,7 +122,13 @@ def population_of(costs: Sequence[Cost]) -> Population:
         extra={},
         pairs=pairs,
         total=total,
+        roofline_ms=_bounds(costs, devices),
     )
+
+
+def _bounds(costs: Sequence[Cost], devices: Sequence[str]) -> dict[str, list[float]]:
+    found = {device: [cost.roofline_ms[device] for cost in costs] for device in devices}
+    return {device: column for device, column in found.items() if column != [cost.latency_ms[device] for cost in costs]}
 
 
 def _ranks(column: Sequence[float]) -> list[int]:

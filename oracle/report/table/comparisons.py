@@ -85,14 +85,8 @@ def _cases(cases: Sequence[Case]) -> Grid:
     )
 
 
-def measurement_tables(
-    found: Sequence[Measurement], costs: Sequence[Cost], bounds: Sequence[Cost] = ()
-) -> list[RenderableType]:
-    """Measured latencies; where costs have a device, its prediction beside each, and the share of the roof reached.
-
-    Args:
-        bounds: the costs by the textbook's roofline, which the share is of; none without a device.
-    """
+def measurement_tables(found: Sequence[Measurement], costs: Sequence[Cost]) -> list[RenderableType]:
+    """Measured latencies; where costs have a device, its prediction beside each, and the share of the roof reached."""
     workloads = dict.fromkeys(workload_caption(item.workload) for item in found)
     measured = [item.latency_ms for item in found]
     rates = [cost.executed_flops / ms * 1e3 for cost, ms in zip(costs, measured, strict=True)]
@@ -125,7 +119,7 @@ def measurement_tables(
             Column("Error", [_signed(error) for error in errors], "%", number=True),
         ]
         notes.append(time_caption(times))
-    roofs = [time.latency_ms for cost in bounds for time in cost.times.values()]
+    roofs = [bound for cost in costs for bound in cost.roofline_ms.values()]
     if roofs:
         shares = [roof / ms for roof, ms in zip(roofs, measured, strict=True)]
         columns.insert(5 + (len(set(sizes)) > 1), Column("of roof", percent(shares), "%", number=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from oracle._lines import LOWER_BOUND
 from oracle._units import aligned, percent
 from oracle.report.captions import count_caption, origin_caption, time_caption, workload_caption
 from oracle.report.grid import Column
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from oracle.query import Cost, DeviceTime
 
-__all__ = ["BOUND_STYLES", "bound_column", "cost_tables", "footer", "latency_column", "size_columns"]
+__all__ = ["BOUND_STYLES", "bound_column", "cost_tables", "footer", "latency_columns", "size_columns"]
 
 BOUND_STYLES = {"compute": "cyan", "memory": "magenta", "launch": "yellow"}
 _FITS = {True: "yes", False: "NO", None: "?"}
@@ -50,10 +51,27 @@ def size_columns(costs: Sequence[Cost]) -> tuple[Column, ...]:
     )
 
 
-def latency_column(costs: Sequence[Cost], devices: Sequence[str]) -> Column:
-    """Latency per call of each cost on the device beside it."""
-    latency = [cost.times[device].latency_ms for cost, device in zip(costs, devices, strict=True)]
-    return Column("Latency", aligned(latency), "ms", number=True, styles=["bold"] * len(latency))
+def latency_columns(costs: Sequence[Cost], devices: Sequence[str]) -> tuple[Column, ...]:
+    """Per call of each cost on the device beside it: latency as predicted, where 80 % of cases lie, the lower bound.
+
+    The bound alone where nothing else was asked for.
+    """
+    pairs = list(zip(costs, devices, strict=True))
+    times = [cost.times[device] for cost, device in pairs]
+    latency = [time.latency_ms for time in times]
+    found = [Column("Latency", aligned(latency), "ms", number=True, styles=["bold"] * len(latency))]
+    if any(time.interval_ms for time in times):
+        found.append(Column("80 % of cases", [_range(time.interval_ms) for time in times], "ms", number=True))
+    if any(time.source != LOWER_BOUND for time in times):
+        bounds = [cost.roofline_ms[device] for cost, device in pairs]
+        found.append(Column("Lower bound", aligned(bounds), "ms", number=True))
+    return tuple(found)
+
+
+def _range(interval_ms: tuple[float, float] | None) -> str:
+    if interval_ms is None:
+        return "?"
+    return " to ".join(f"{end:.3g}" for end in interval_ms)
 
 
 def bound_column(times: Sequence[DeviceTime]) -> Column:
@@ -89,7 +107,7 @@ def _times(costs: Sequence[Cost]) -> Sheet:
         (
             Column("Network", [cost.name for cost, _ in rows]),
             Column("Device", [device for _, device in rows]),
-            latency_column([cost for cost, _ in rows], [device for _, device in rows]),
+            *latency_columns([cost for cost, _ in rows], [device for _, device in rows]),
             Column("Throughput", aligned(speeds), "images/s", number=True),
             bound_column(times),
             Column("Ridge point", aligned([time.ridge for time in times], digits=3), "FLOP/byte", number=True),

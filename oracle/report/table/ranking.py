@@ -8,7 +8,7 @@ from oracle._units import aligned, counted
 from oracle.report.captions import workload_caption
 from oracle.report.grid import Column, Grid
 from oracle.report.sheets import Sheet
-from oracle.report.table.costs import bound_column, footer, latency_column, size_columns
+from oracle.report.table.costs import bound_column, footer, latency_columns, size_columns
 from oracle.report.texts import Text
 
 if TYPE_CHECKING:
@@ -41,12 +41,14 @@ def _order(ranking: Ranking, device: str, top: int | None) -> Grid:
     count = counted(len(ranking.costs), "network")
     if len(order) < len(ranking.costs):
         count = f"{len(order)} of {count}"
+    macs, _, traffic, _ = size_columns(costs)
     return Sheet(
         (
             Column("#", [str(place) for place in range(1, len(order) + 1)], number=True),
             Column("Network", [cost.name for cost in costs]),
-            latency_column(costs, [device] * len(costs)),
-            *size_columns(costs),
+            *latency_columns(costs, [device] * len(costs)),
+            macs,
+            traffic,
             bound_column([cost.times[device] for cost in costs]),
             Column("Pareto", ["" if flag else "yes" for flag in dominated], "front"),
         ),

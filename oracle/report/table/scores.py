@@ -37,11 +37,18 @@ def score_tables(found: Scores, top: int = 10) -> list[RenderableType]:
     columns = [Column("Candidate", [*who, "least of all", "most of all"] if len(found) else who)]
     for device, latency in found.latency_ms.items():
         columns.append(Column("Latency", aligned(_shown(latency, order)), f"ms, {device}", number=True))
+        if found.trust:
+            bound = found.roofline_ms[device]
+            columns.append(Column("Lower bound", aligned(_shown(bound, order)), f"ms, {device}", number=True))
     for field, (label, base) in _COUNTS.items():
-        values = _shown(getattr(found, field), order)
+        counted = getattr(found, field)
+        if counted is None:  # by the tool whose convention was asked for
+            continue
+        values = _shown(counted, order)
         unit, size = prefix(values, base)
         columns.append(Column(label, aligned(values, size), unit, number=True))
-    notes = "Counts: the oracle's own, 1 MAC = 2 FLOPs.\n" + trust_caption(found.trust)
+    whose = "the oracle's own, 1 MAC = 2 FLOPs" if found.convention == "oracle" else f"as {found.convention} does"
+    notes = f"Counts: {whose}.\n" + trust_caption(found.trust)
     return [
         Text(workload_caption(found.workload), style="bold"),
         Sheet(tuple(columns), title, totals=2 if len(found) else 0),

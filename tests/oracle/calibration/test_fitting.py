@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oracle.calibration import GENERAL, Prior, RoofTimes, general_prior, prior_from, roof_times
-from oracle.calibration.fitting import fit_vector
-from oracle.calibration.model import NAMES, Floats, Stack, efficiency_of, vector_of
+from oracle.calibration.fitting import fit_vector, scaled, settled_vector
+from oracle.calibration.model import CALL, DISPATCH, NAMES, Floats, Stack, efficiency_of, vector_of
 from oracle.devices import load_device
 from oracle.roofline import KernelKinds, time_kernels
 
@@ -38,8 +38,10 @@ def test_equal_kernels_are_kept_once_and_counted() -> None:
     assert sorted(found.count.tolist()) == [2, 3]
 
 
-def test_slopes_are_differences(networks: Networks, some_device: SomeDevice) -> None:
+@pytest.mark.parametrize("dispatch_s", [1e-9, 3e-3, 1.0])  # never, here and there, always what takes longest
+def test_slopes_are_differences(dispatch_s: float, networks: Networks, some_device: SomeDevice) -> None:
     stack, vector = Stack(networks(6)), some_device(2)
+    vector[DISPATCH] = np.log(dispatch_s)
     seconds, slopes = stack.slopes(vector)
     np.testing.assert_allclose(seconds, stack.seconds(vector))
     for index in range(len(NAMES)):
@@ -114,3 +116,49 @@ def test_a_prior_counts_general_knowledge_as_a_device() -> None:
     processor, gpu = (general_prior(kind).efficiency.launch_of(["conv"]) for kind in ("desktop-cpu", "consumer-gpu"))
     assert processor > gpu
     assert np.all(np.linalg.eigvalsh(replace(GENERAL, common_compute=2.0).precision) > 0)
+
+
+def test_no_call_takes_less_than_its_host_needs_to_launch_its_kernels(
+    networks: Networks, some_device: SomeDevice
+) -> None:
+    found, vector = networks(3), some_device(0)
+    free = Stack(found).seconds(vector)
+    vector[DISPATCH] = np.log(0.5)
+    launches = np.array([network.count.sum() for network in found])
+    np.testing.assert_allclose(Stack(found).seconds(vector), 0.5 * launches + np.exp(vector[CALL]))
+    vector[DISPATCH] = np.log(1e-9)
+    np.testing.assert_allclose(Stack(found).seconds(vector), free)
+
+
+def test_one_odd_network_among_ten_does_not_bend_the_rest(networks: Networks, some_device: SomeDevice) -> None:
+    truth, known, unseen = some_device(5), networks(10, seed=1), networks(200, seed=2)
+    seconds = Stack(known).seconds(truth)
+    clean, odd = seconds.copy(), seconds.copy()
+    odd[3] *= 9.0
+    errors = [
+        np.abs(
+            Stack(unseen).seconds(settled_vector(known, measured, GENERAL)) / Stack(unseen).seconds(truth) - 1
+        ).mean()
+        for measured in (clean, odd)
+    ]
+    assert errors[1] < errors[0] + 0.05
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_ten_measurements_do_no_harm(seed: int, networks: Networks, some_device: SomeDevice) -> None:
+    """Where the model itself is wrong by a random third for each network, ten of them must not mislead."""
+    rng = np.random.default_rng(seed)
+    known, unseen, truth = networks(10, seed=seed), networks(200, seed=100 + seed), some_device(seed)
+    measured = Stack(known).seconds(truth) * np.exp(rng.normal(0, 0.35, 10))
+    real = Stack(unseen).seconds(truth)
+
+    def error(vector: Floats) -> float:
+        return float(np.abs(np.log(Stack(unseen).seconds(vector) / real)).mean())
+
+    assert error(settled_vector(known, measured, GENERAL)) < error(GENERAL.mean) + 0.08
+
+
+def test_a_factor_is_on_all_times(networks: Networks) -> None:
+    found = networks(5)
+    before = Stack(found).seconds(GENERAL.mean)
+    np.testing.assert_allclose(Stack(found).seconds(scaled(GENERAL.mean, 1.5)), 1.5 * before, rtol=1e-4)

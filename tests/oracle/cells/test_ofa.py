@@ -8,7 +8,8 @@ from torch import nn
 
 from oracle.build import initialise
 from oracle.cells import make_cell
-from oracle.cells.ofa import HardSqueezeExcite, OFABlock
+from oracle.cells.blocks import SqueezeExcite
+from oracle.cells.ofa import OFABlock
 from oracle.spec import CellSpec
 
 TAIL: dict[str, Any] = {"activation": "hardswish", "inplace": True, "bn_eps": 1e-5, "bn_momentum": 0.1}
@@ -55,7 +56,7 @@ def test_without_expansion_and_squeeze() -> None:
 
 
 def test_gates_are_a_hard_sigmoid_of_the_mean() -> None:
-    gates = initialise(HardSqueezeExcite(4, 8, inplace=True), seed=0)
+    gates = initialise(SqueezeExcite(4, 8, nn.ReLU(), nn.Hardsigmoid()), seed=0)
     for name, value in (("squeeze", 0.0), ("excite", 0.0)):
         nn.init.constant_(gates.gate.get_submodule(name).weight, value)  # type: ignore[arg-type]
     nn.init.constant_(gates.gate.get_submodule("excite").bias, 1.5)  # type: ignore[arg-type]

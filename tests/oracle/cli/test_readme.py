@@ -63,7 +63,7 @@ def test_a_program_of_the_readme_runs(block: str, capsys: pytest.CaptureFixture[
 def test_python_answers_what_the_readme_shows() -> None:
     (session,) = blocks("pycon")
     test = doctest.DocTestParser().get_doctest(session, {}, "README.md", "README.md", 0)
-    assert len(test.examples) == 5
+    assert len(test.examples) == 6
     assert doctest.DocTestRunner(verbose=False).run(test).failed == 0
 
 
@@ -105,6 +105,7 @@ def test_the_table_of_runtimes(row: list[str]) -> None:
         str(len(cost.kernels(device))),
         f"{cost.traffic_bytes / 1e9:.1f} GB",
         f"{cost.latency_ms[device]:.1f} ms",
+        f"{cost.roofline_ms[device]:.1f} ms",
     ]
 
 

@@ -46,7 +46,8 @@ def test_closed_forms_give_the_calibrated_latency_of_score(
         for name, time in times.items():
             assert scores.latency_ms[name][index] == pytest.approx(time.latency_ms, rel=1e-12)
             trust = scores.trust[name]
-            assert (trust.model, trust.expected_error, trust.source) == (time.model, time.expected_error, time.source)
+            assert trust.model == time.model
+            assert scores.roofline_ms[name][index] == oracle.score(net, devices, **words).roofline_ms[name]
             if time.interval_ms is not None:
                 low = scores.columns()[f"latency_low_ms@{name}"][index]
                 assert low == pytest.approx(time.interval_ms[0])
@@ -64,14 +65,15 @@ def test_ones_own_calibration_counts(nets: list[oracle.NetSpec], tmp_path: Any) 
 
 
 def test_the_textbook_has_nothing_to_trust(nets: list[oracle.NetSpec]) -> None:
-    scores = oracle.score_many(nets, ["t4"], store=_STORE)
+    scores = oracle.score_many(nets, ["t4"], store=_STORE, model="roofline")
     assert not scores.trust
+    assert (scores.latency_ms["t4"] == scores.roofline_ms["t4"]).all()
     assert "latency_low_ms@t4" not in scores.columns()
 
 
 def test_a_calibration_without_the_model_that_uses_it_is_an_error(nets: list[oracle.NetSpec]) -> None:
     with pytest.raises(WorkloadError, match="uses no calibration"):
-        oracle.score_many(nets, ["t4"], store=_STORE, calibrations=[MINE])
+        oracle.score_many(nets, ["t4"], store=_STORE, model="roofline", calibrations=[MINE])
 
 
 def test_knobs_by_a_calibration() -> None:
@@ -81,4 +83,4 @@ def test_knobs_by_a_calibration() -> None:
         oracle.score("R-56", ["rtx-4090"], **words).latency_ms["rtx-4090"]
     )
     assert found.trust["rtx-4090"].model == "calibrated"
-    assert not knobs("R-56", ["rtx-4090"]).trust
+    assert not knobs("R-56", ["rtx-4090"], model="roofline").trust

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import sys
 import zlib
 from pathlib import Path
@@ -123,14 +122,7 @@ def test_a_cache_that_cannot_be_written_is_named_once(tmp_path: Path, caplog: py
 
 
 def test_without_torch_a_cell_that_does_not_ship_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "oracle.closedform.symbolic", None)
-
-    def absent(name: str, *_: Any) -> Any:
-        if name.startswith("oracle.closedform") and "symbolic" in str(_):
-            raise ModuleNotFoundError("No module named 'torch'", name="torch")
-        return real(name, *_)
-
-    real = builtins.__import__
-    monkeypatch.setattr(builtins, "__import__", absent)
+    monkeypatch.delitem(sys.modules, "oracle.closedform.symbolic", raising=False)
+    monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingDependencyError, match=r"traced once, which needs torch; pip install torch"):
         traffic(TemplateStore())

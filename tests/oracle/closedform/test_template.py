@@ -14,13 +14,15 @@ from oracle.closedform.columns import Columns
 from oracle.closedform.evaluate import covered, evaluate
 from oracle.closedform.inputs import CellInputs, split_params
 from oracle.closedform.store import TemplateStore
-from oracle.closedform.template import SUMS, Format, KernelMeta, KernelNumbers, Template
+from oracle.closedform.template import SUMS, Format, KernelMeta, Template
 from oracle.counting import count
 from oracle.counting.conventions import recount
+from oracle.counting.fusion import main_row
 from oracle.counting.memory import measure
 from oracle.counting.networks import TensorSpec, trace_cell
 from oracle.devices import load_device
 from oracle.memory import CellMemory
+from oracle.optable import shapes_text
 from oracle.spec import CellSpec, Workload
 
 _BN: dict[str, Any] = {"activation": "relu", "inplace": True, "bn_eps": 1e-5, "bn_momentum": 0.1}
@@ -84,21 +86,20 @@ def test_other_integers_give_the_concrete_trace(
 
     traced = trace_cell(changed, tensor(other), None, False, workload).table
     counted = count(traced, workload)
-    numbers = template.kernel_numbers(arguments)
-    for name in KernelNumbers._fields:
-        assert list(getattr(numbers, name)) == [getattr(k, name) for k in counted.kernels], name
-    assert list(template.kernels) == [
-        KernelMeta(
-            k.name,
-            k.op_class,
-            kernel_class(traced, k.rows, workload.runtime),
-            k.module,
-            k.phase,
-            k.matrix_dtype,
-            k.vector_dtype,
-        )
-        for k in counted.kernels
+    alone, kernels = template.alone(*arguments), counted.kernels
+    assert alone is not None
+    columns = [int(number) for number in alone[-4 * len(kernels) :]]
+    assert columns == [
+        *(k.matrix_flops for k in kernels),
+        *(k.vector_flops for k in kernels),
+        *(k.read_bytes + k.write_bytes for k in kernels),
+        *(k.weight_bytes for k in kernels),
     ]
+    for (meta, macs, shapes), k in zip(template.described(arguments), kernels, strict=True):
+        kind = kernel_class(traced, k.rows, workload.runtime)
+        assert meta == KernelMeta(k.name, k.op_class, kind, k.module, k.phase, k.matrix_dtype, k.vector_dtype)
+        assert macs == k.macs
+        assert shapes == shapes_text(traced.rows[main_row(traced, k.rows)].main_shapes)
 
     answer = evaluate(template, table([values]), [])
     pycls = recount(traced, "pycls")

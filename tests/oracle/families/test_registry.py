@@ -15,7 +15,7 @@ import pytest
 from oracle.config import cfg_from_dict, load_cfg
 from oracle.errors import OracleError
 from oracle.families import FAMILIES, Family, register_family, to_spec
-from oracle.families.many import SECTIONS, depends, population_of
+from oracle.families.many import depends, population_of
 from oracle.spec import NetSpec
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -109,7 +109,6 @@ def test_a_registered_family_is_known_in_columns(monkeypatch: pytest.MonkeyPatch
     cfg = load_cfg("ResNet-50", ["MODEL.TYPE", "mine"])
     population, rows, rejected = population_of(cfg, {"MODEL.DEPTH": np.array([50, 51, 101])})
 
-    assert SECTIONS["mine"] == "RESNET"
     assert depends("mine", "RESNET.NUM_GROUPS")
     assert (population.size, rows.tolist(), rejected) == (2, [0, 2], {"MODEL.DEPTH": 1})
 

@@ -75,7 +75,7 @@ def test_wide_layout_with_units_row_rates_and_device_attributes() -> None:
     assert combine.dram_bytes == pytest.approx(8e11 * 125e-6)
     with pytest.raises(OracleError, match="src_bf16_dst_fp32 not available"):
         combine.require("flops")
-    assert combine.flops_at_least == pytest.approx((2 + 4 + 1000) * cycles / 2)
+    assert sum(flops for _, flops in combine.flops_by_kind) == pytest.approx((2 + 4 + 1000) * cycles / 2)
 
 
 def test_a_device_from_peaks(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_a_device_from_attributes_alone() -> None:
     assert device.llc.value == 132_644_864
     assert device.compute_units is not None
     assert device.compute_units.value == 148
-    assert (kernel.dram_bytes, kernel.flops, kernel.flops_at_least) == (None, None, None)
+    assert (kernel.dram_bytes, kernel.flops, kernel.flops_by_kind) == (None, None, ())
 
 
 def test_summary_layout_averages_over_invocations() -> None:

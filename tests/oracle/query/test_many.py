@@ -116,3 +116,38 @@ def test_bad_questions_are_oracle_errors(keywords: dict[str, object], error: typ
     devices = keywords.pop("devices", [])
     with pytest.raises(error):
         score_many([to_spec(load_cfg("R-56"))], devices, store=_STORE, **keywords)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("convention", "mode"), [("pycls", "inference"), ("pycls", "training"), ("torch", "inference"), (None, "training")]
+)
+def test_conventions_count_as_those_of_score(convention: str | None, mode: str) -> None:
+    words = {"convention": convention, "mode": mode, "batch_size": 3}
+    nets = [to_spec(load_cfg(name)) for name in (*_NAMES, "ViT-S-16", "R-56")]
+    for networks in (nets, Population.of(nets * 3)):
+        scores = score_many(networks, ["t4"], store=_STORE, **words)
+        assert scores.convention == scores.to_dict()["convention"] == (convention or "oracle")
+        for row, net in enumerate(nets):
+            cost = score(net, ["t4"], **words)
+            for name in ("macs", "flops", "params", "activations", "traffic_bytes", "executed_flops"):
+                column, expected = getattr(scores, name), getattr(cost, name)
+                assert (None if column is None else column[row]) == expected, name
+            assert scores.intensity[row] == pytest.approx(cost.intensity)
+            assert scores.latency_ms["t4"][row] == cost.latency_ms["t4"]
+
+
+def test_columns_that_a_tool_does_not_report_are_left_out() -> None:
+    counts = {"macs", "flops", "params", "activations"}
+    for convention, missing in (("pycls", {"flops"}), ("torch", {"params", "activations"}), ("oracle", set())):
+        scores = score_many(["R-56"], convention=convention)
+        assert counts - scores.columns().keys() == missing
+        assert all(getattr(scores, name) is None for name in missing)
+
+
+@pytest.mark.parametrize(
+    ("convention", "mode"), [("fvcore", "inference"), ("torch", "training"), ("fvcor", "inference")]
+)
+def test_other_conventions_are_refused_before_anything_is_costed(convention: str, mode: str) -> None:
+    message = f"convention='{convention}' under mode='{mode}': expected pycls or, in inference, torch"
+    with pytest.raises(WorkloadError, match=message):
+        score_many(["R-56"], store=TemplateStore(), convention=convention, mode=mode)

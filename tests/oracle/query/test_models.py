@@ -37,7 +37,7 @@ HALF = Calibration(
 @pytest.mark.parametrize("name", ["R-56", "NB201-ResNet", "FBNet-C"])
 def test_no_calibrated_latency_beats_the_roofline(name: str, runtime: str) -> None:
     devices = ["rtx-4090", "rtx-3090", "rtx-5090"]
-    bound = oracle.score(name, devices, dtype="float16", runtime=runtime)
+    bound = oracle.score(name, devices, dtype="float16", runtime=runtime, model="roofline")
     found = oracle.score(name, devices, dtype="float16", runtime=runtime, model="calibrated")
     assert found.macs == bound.macs
     assert found.traffic_bytes == bound.traffic_bytes
@@ -49,8 +49,8 @@ def test_no_calibrated_latency_beats_the_roofline(name: str, runtime: str) -> No
 
 
 def test_a_calibrated_device_a_prior_and_the_textbook_say_what_they_are() -> None:
-    words = {"batch_size": 8, "dtype": "float16"}
-    cost = oracle.score("R-56", ["rtx-4090", "rtx-5090"], model="calibrated", **words)  # type: ignore[arg-type]
+    words = {"batch_size": 128, "dtype": "float16"}
+    cost = oracle.score("ResNet-50", ["rtx-4090", "rtx-5090"], **words)  # type: ignore[arg-type]
     own, kin = cost.times["rtx-4090"], cost.times["rtx-5090"]
     assert (own.model, kin.model) == ("calibrated", "prior")
     assert own.expected_error is not None
@@ -61,10 +61,9 @@ def test_a_calibrated_device_a_prior_and_the_textbook_say_what_they_are() -> Non
         assert time.interval_ms is not None
         assert time.interval_ms[0] < time.latency_ms < time.interval_ms[1]
         assert sum(time.bound_share.values()) == pytest.approx(1)
-        assert time.bound == "launch"
         kernels = sum(kernel.time_ms for kernel in cost.kernels(time.device))
         assert kernels + time.call_ms == pytest.approx(time.latency_ms)
-    plain = oracle.score("R-56", ["rtx-4090"], **words).times["rtx-4090"]  # type: ignore[arg-type]
+    plain = oracle.score("ResNet-50", ["rtx-4090"], model="roofline", **words).times["rtx-4090"]  # type: ignore[arg-type]
     assert (plain.model, plain.expected_error, plain.interval_ms, plain.call_ms) == ("roofline", None, None, 0)
 
 
@@ -72,15 +71,50 @@ def test_what_was_fitted_to_another_dtype_promises_no_error() -> None:
     time = oracle.score("R-56", ["t4"], dtype="float16", model="calibrated").times["t4"]
     assert (time.model, time.expected_error, time.interval_ms) == ("calibrated", None, None)
     assert time.source.endswith("fitted to float32, nchw")
-    time = oracle.score("R-56", ["jetson-agx-orin"], dtype="float16", model="calibrated").times["jetson-agx-orin"]
+    time = oracle.score("R-56", ["mi300x"], dtype="float16", runtime="compiled").times["mi300x"]
     assert (time.model, time.expected_error) == ("prior", None)
-    assert time.source.endswith("for want of one of embedded-gpu")
+    assert time.source.endswith("for want of one of datacenter-gpu")
+
+
+def test_outside_of_what_was_measured_the_interval_is_wider_and_the_line_says_why() -> None:
+    """The RTX 4090 was measured on images from 106 x 106 on."""
+    inside = oracle.score("ResNet-50", ["rtx-4090"], dtype="float16", batch_size=256).times["rtx-4090"]
+    outside = oracle.score("R-56", ["rtx-4090"], dtype="float16", batch_size=256).times["rtx-4090"]
+    assert inside.expected_error
+    assert outside.expected_error is None
+    assert outside.source.endswith("fitted to 106x106 to 1024x1024 images, this is 32x32")
+    assert inside.interval_ms
+    assert outside.interval_ms
+    widths = [time.interval_ms[1] / time.interval_ms[0] for time in (inside, outside) if time.interval_ms]
+    assert widths[1] > widths[0]
+
+
+def test_the_bound_steps_in_where_nothing_was_measured_and_says_so() -> None:
+    cost = oracle.score("R-56", ["t4", "adreno-640"], mode="training", runtime="compiled", dtype="float16")
+    for device, time in cost.times.items():
+        assert (time.model, time.expected_error, time.interval_ms) == ("roofline", None, None)
+        assert time.latency_ms == cost.roofline_ms[device]
+        assert f"nothing was measured on {device}" in time.source
+        assert "oracle calibrate" in time.source
+
+
+def test_a_call_takes_as_long_as_its_host_needs_to_launch_it() -> None:
+    """At batch 1 the 4090 waits for every one of the 219 operators, however small the network."""
+    cost = oracle.score("R-56", ["rtx-4090"], dtype="float16")
+    time, efficiency = cost.times["rtx-4090"], calibration_for(oracle.load_device("rtx-4090"), cost.workload).efficiency
+    host_ms = 1e3 * efficiency.dispatch_s * len(cost.kernels())
+    assert host_ms < time.latency_ms < host_ms + 0.5
+    assert time.bound == "launch"
+    kernels_ms = sum(kernel.time_ms for kernel in cost.kernels("rtx-4090"))
+    assert time.latency_ms == pytest.approx(kernels_ms + time.call_ms)
+    assert sum(time.bound_share.values()) == pytest.approx(1)
+    assert oracle.score("R-56", ["rtx-4090"], dtype="float16", batch_size=4096).times["rtx-4090"].bound == "memory"
 
 
 def test_a_calibration_of_ones_own() -> None:
     """Every kernel of a network of convolutions alone takes twice its roofline, and a call one millisecond more."""
     conv, x = nn.Conv2d(3, 8, 3, bias=False), torch.empty(2, 3, 16, 16)
-    bound = oracle.profile(conv, x, devices=["t4"]).latency_ms["t4"]
+    bound = oracle.profile(conv, x, devices=["t4"]).roofline_ms["t4"]
     time = oracle.profile(conv, x, devices=["t4"], model="calibrated", calibrations=[HALF]).times["t4"]
     assert time.latency_ms == pytest.approx(2 * bound + 1)
     assert time.interval_ms == pytest.approx((0.9 * time.latency_ms, 1.2 * time.latency_ms))
@@ -98,7 +132,7 @@ def test_a_calibration_as_a_file_and_in_a_ranking(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        ({"model": "magic"}, "model='magic': expected one of roofline, calibrated"),
+        ({"model": "magic"}, "model='magic': expected one of best, roofline, calibrated"),
         ({"model": "calibrated", "runtime": "engine"}, "no calibration of device='t4' and no prior of its kind"),
         (
             {"model": "calibrated", "runtime": "engine"},

@@ -31,7 +31,9 @@ def test_a_known_network() -> None:
     assert list(cost.latency_ms) == ["t4", "rtx-4090"]
     assert cost.throughput_per_s["t4"] == pytest.approx(1e3 / cost.latency_ms["t4"])
     assert cost.intensity == pytest.approx(cost.executed_flops / cost.traffic_bytes)
-    assert cost.times["t4"].model == "roofline"
+    assert cost.times["t4"].model == "calibrated"
+    assert cost.roofline_ms == score("ResNet-50", ["t4", "rtx-4090"], model="roofline").latency_ms
+    assert all(cost.latency_ms[device] > bound > 0 for device, bound in cost.roofline_ms.items())
     assert cost.workload == Workload()
 
 

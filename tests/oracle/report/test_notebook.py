@@ -86,6 +86,12 @@ def test_of_many_scores_the_fastest_are_listed() -> None:
     assert rows[-1][1].strip() == f"{scores.latency_ms['t4'].max():.4f}"
 
 
+def test_scores_by_another_convention_say_so() -> None:
+    html = oracle.score_many(["R-56"], ["t4"], convention="torch")._repr_html_()
+    assert "Counts: as torch does." in html
+    assert "Params" not in html
+
+
 def test_names_are_text() -> None:
     cost = replace(oracle.score("R-56", ["t4"]), name="<script>alert(1)</script>")
     cells = Cells(cost._repr_html_())

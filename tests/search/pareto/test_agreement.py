@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from oracle.errors import ConfigError
-from search.pareto import agreement, device_fronts, device_ranks, on_every_front
+from search.pareto import agreement, device_ranks, non_dominated, on_every_front
 
 LATENCIES = st.lists(st.tuples(*[st.integers(1, 9).map(float)] * 3), min_size=2, max_size=20)
 DEVICES = ("t4", "p4", "a10")
@@ -67,7 +67,7 @@ def test_ranks_are_scipys(rows: list[tuple[float, ...]]) -> None:
 def test_fronts_of_devices() -> None:
     latency = {"t4": [1.0, 2.0, 3.0, 4.0], "p4": [4.0, 2.0, 3.0, 5.0]}
     quality = [70, 75, 80, 60]
-    fronts = device_fronts(latency, [quality], [True])
+    fronts = {device: non_dominated([column, quality], [False, True]) for device, column in latency.items()}
 
     assert {device: front.tolist() for device, front in fronts.items()} == {
         "t4": [True, True, True, False],

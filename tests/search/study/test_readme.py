@@ -27,6 +27,6 @@ def test_the_study_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monkey
     for record in results.evaluated:
         assert record.values is not None
         assert record.values[0] == pytest.approx(record.scores["params"] ** 0.1)
-        assert record.scores["latency_ms@t4"] <= 2
+        assert record.scores["latency_ms@t4"] <= 12
         assert record.scores["params"] <= 30e6
         assert 1e9 <= record.scores["macs"] <= 8e9

@@ -3,11 +3,12 @@
 const tile = (label, value, note) =>
   el("div", { class: "tile" }, el("dt", {}, label), el("dd", {}, value, note ? el("small", {}, note) : null));
 
-const latencyNote = ({ bound, bound_share, expected_error, interval_ms, fits }) =>
+const latencyNote = ({ bound, bound_share, expected_error, interval_ms, fits, latency_ms, roofline_ms }) =>
   [
     `${bound}-bound ${percent(bound_share[bound])} of the time`,
     known(expected_error) ? `mean error ${percent(expected_error)}` : "",
     interval_ms ? `80 % of cases ${time(interval_ms[0])} to ${time(interval_ms[1])}` : "",
+    roofline_ms < latency_ms ? `lower bound ${time(roofline_ms)}` : "",
     fits === false ? "does not fit its memory" : "",
   ]
     .filter(Boolean)

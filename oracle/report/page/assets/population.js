@@ -64,6 +64,9 @@ const populationTable = (population, chosen) => {
     ...Object.entries(population.latency_ms).flatMap(([device, values]) => [
       { key: `latency_ms@${device}`, title: "Latency", shown: `${device}, ms`, values },
       { key: `rank@${device}`, title: "Rank", shown: device, values: population.ranks[device] },
+      ...(population.roofline_ms[device]
+        ? [{ key: `roofline_ms@${device}`, title: "Lower bound", shown: `${device}, ms`, values: population.roofline_ms[device], screen: true }]
+        : []),
     ]),
     ...Object.entries(population.values).map(([name, { column }]) => ({
       key: name,

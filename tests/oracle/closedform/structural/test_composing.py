@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from oracle.closedform.structural.desk import DeskKey, desk_of
+from oracle.closedform.structural.stock import StockKey, stock_of
 from oracle.closedform.template import Format
 from oracle.counting.networks import TensorSpec, trace_cell
 from oracle.families.graphs import structure_of
@@ -35,8 +35,8 @@ def composed(arch: str, workload: Workload, dims: tuple[int, ...], form: Format,
     structure = structure_of(CELL)
     assert structure is not None
     pinned = tuple((f"d{axis}", size) for axis, size in enumerate(dims) if size < 2)
-    desk = desk_of(DeskKey(CELL, workload, pinned, form, gradient))
-    found = desk.compose(structure.graph(arch), desk.at(tuple((f"d{axis}", d) for axis, d in enumerate(dims))))
+    stock = stock_of(StockKey(CELL, workload, pinned, form, gradient))
+    found = stock.compose(structure.graph(arch), stock.at(tuple((f"d{axis}", d) for axis, d in enumerate(dims))))
     assert found is not None
     return plain(found.table)
 
@@ -108,9 +108,5 @@ def test_any_number_of_nodes_will_do(under: Workload) -> None:
 def test_what_has_no_part_is_left_to_the_trace() -> None:
     structure = structure_of(CELL)
     assert structure is not None
-    arch = "|conv_7x7~0|"
-    desk = desk_of(DeskKey(CELL, Workload(), (), Format.image("float32", 4, "nchw"), None))
-    assert desk.compose(structure.graph(arch)) is None
-    assert desk.cells([arch])[0] == [None]
-    other = desk_of(DeskKey(CELL, Workload(), (), Format("float64", (0, 1, 2, 3)), None))
-    assert other.cells([structure.alone("none")])[0] == [None]
+    stock = stock_of(StockKey(CELL, Workload(), (), Format.image("float32", 4, "nchw"), None))
+    assert stock.compose(structure.graph("|conv_7x7~0|")) is None

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from oracle.closedform.structural.desk import DeskKey, desk_of
 from oracle.closedform.structural.memory import Curves, spans_of
+from oracle.closedform.structural.stock import StockKey, stock_of
 from oracle.closedform.template import MEMORY_SIZES, Format
 from oracle.counting.fusion import kernels_of
 from oracle.counting.memory import lifetimes_of, measure
@@ -19,11 +19,11 @@ def test_curves_of_many_cells_are_those_of_each(workload: Workload, archs: Calla
     structure = structure_of(CELL)
     assert structure is not None
     form = Format.image(workload.autocast_dtype or "float32", 4, workload.layout)
-    desk = desk_of(DeskKey(CELL, workload, (), form, None))
+    stock = stock_of(StockKey(CELL, workload, (), form, None))
     bytes_of = rng.integers(0, 1000, 40)
     cells, expected = [], []
     for arch in archs(6, seed=3):
-        composed = desk.compose(structure.graph(arch))
+        composed = stock.compose(structure.graph(arch))
         assert composed is not None
         kernels = kernels_of(composed.table, workload.runtime)
         lifetimes = lifetimes_of(composed.table, kernels, workload.runtime)

@@ -88,7 +88,6 @@ def test_a_part_that_is_overwritten_leaves_the_rest(graph: Any) -> None:
     table = graph.table(out)
 
     assert producer_rows(table, 2) == [0, 1]
-    assert table.producers(2) == [0, 1]
     assert live_rows(table) == {0, 1, 2}
     conv, rest = assemble(table, [[0], [1, 2]])
     assert conv.writes == ((0, made),)

@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from oracle.closedform.structural.desk import DeskKey, desk_of
+from oracle.closedform.structural.stock import StockKey, stock_of
 from oracle.closedform.template import Format
 from oracle.counting.fusion import kernels_of
 from oracle.counting.fusion.likeness import likeness
@@ -20,8 +20,8 @@ def tables(workload: Workload, archs: list[str]) -> list[object]:
     structure = structure_of(CELL)
     assert structure is not None
     form = Format.image(workload.autocast_dtype or "float32", 4, workload.layout)
-    desk = desk_of(DeskKey(CELL, workload, (), form, None))
-    found = [desk.compose(structure.graph(arch)) for arch in archs]
+    stock = stock_of(StockKey(CELL, workload, (), form, None))
+    found = [stock.compose(structure.graph(arch)) for arch in archs]
     return [composed.table for composed in found if composed is not None]
 
 

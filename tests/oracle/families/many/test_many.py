@@ -12,7 +12,7 @@ import pytest
 from oracle.config import cfg_from_dict
 from oracle.errors import ConfigError
 from oracle.families import FAMILIES
-from oracle.families.many import SECTIONS, TWINS, depends, population_of
+from oracle.families.many import depends, population_of
 from oracle.families.many.groups import groups, overlaid
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -63,11 +63,6 @@ def test_every_family_can_be_asked_in_columns(agree: Callable[..., Any], family:
     population = agree({"MODEL": {"TYPE": family}} | base, rows)
 
     assert 0 < population.size < len(rows)
-
-
-def test_every_family_has_a_section() -> None:
-    assert SECTIONS.keys() == FAMILIES.keys()
-    assert TWINS.keys() <= FAMILIES.keys()
 
 
 @pytest.mark.parametrize("family", ["regnet", "anynet", "effnet"])

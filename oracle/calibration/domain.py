@@ -1,0 +1,103 @@
+"""What a calibration was fitted to, and what becomes of its word elsewhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from oracle.calibration.model import efficiency_of, vector_of
+from oracle.roofline import Efficiency
+
+__all__ = ["ANYWHERE", "LEVELS", "Domain", "blended", "reach", "widened"]
+
+LEVELS = (1.0, 0.75, 0.5, 0.25)
+"""How much a calibration counts beside general knowledge: in full within its domain, a quarter far outside."""
+
+_HALF_ABOVE, _HALF_BELOW = 3.0, 12.0
+# Octaves beyond what was measured at which half of its word is left. What small kernels tell, in which launches are
+# most of the time, says little of roofs; what large ones tell of roofs still holds where kernels are small.
+_WIDER_PER_OCTAVE = 0.08  # of the logarithm of each end of the interval
+
+
+class Domain(NamedTuple):
+    """Ranges of what was measured; None where nothing limits them.
+
+    Attributes:
+        batch_size: images per call.
+        image_size: height of a square image, in pixels.
+        pixels: of all images of a call.
+    """
+
+    batch_size: tuple[int, int] | None = None
+    image_size: tuple[int, int] | None = None
+    pixels: tuple[int, int] | None = None
+
+    @classmethod
+    def of(cls, batch_sizes: Iterable[int], image_sizes: Iterable[int]) -> Domain:
+        """The smallest that holds some measurements, of which each has a batch size and an image size."""
+        batches, images = list(batch_sizes), list(image_sizes)
+        pixels = [batch * side**2 for batch, side in zip(batches, images, strict=True)]
+        return cls(*((min(each), max(each)) if each else None for each in (batches, images, pixels)))
+
+    @property
+    def ranges(self) -> Mapping[str, tuple[int, int]]:
+        """Those that there are, by name."""
+        return {name: ends for name, ends in self._asdict().items() if ends is not None}
+
+    def octaves(self, batch_size: int, image_size: float | None) -> float:
+        """How far outside a call is: powers of two by which its pixels are more, or (negative) fewer, than measured.
+
+        What a kernel reaches depends on how much it has to do, so that a batch of 64 small images may stand for one
+        large image.
+        """
+        if self.pixels is None or image_size is None:
+            return 0.0
+        pixels = batch_size * image_size**2
+        return max(0.0, math.log2(pixels / self.pixels[1])) - max(0.0, math.log2(self.pixels[0] / pixels))
+
+    def told(self, batch_size: int, image_size: float | None) -> str:
+        """In words, what of a call was not measured: `fitted to 32x32 images, this is 224x224`; "" within."""
+        parts = []
+        if self.image_size and image_size and not self.image_size[0] <= image_size <= self.image_size[1]:
+            low, high = (f"{side}x{side}" for side in self.image_size)
+            measured, own = low if low == high else f"{low} to {high}", f"{image_size:.0f}x{image_size:.0f}"
+            parts.append(f"{measured} images, this is {own}")
+        if self.batch_size and not self.batch_size[0] <= batch_size <= self.batch_size[1]:
+            first, last = self.batch_size
+            parts.append(f"batches of {first if first == last else f'{first} to {last}'}, this is {batch_size}")
+        if self.pixels and not parts and self.octaves(batch_size, image_size):
+            least, most = (pixels / 1e6 for pixels in self.pixels)
+            asked = batch_size * (image_size or 0.0) ** 2 / 1e6
+            parts.append(f"calls of {least:.3g} to {most:.3g} megapixels, this is {asked:.3g}")
+        return f"fitted to {'; '.join(parts)}" if parts else ""
+
+
+ANYWHERE = Domain()
+"""What sets no limits."""
+
+
+def reach(octaves: float) -> float:
+    """How much a calibration counts so far outside its domain: one of `LEVELS`."""
+    half = _HALF_ABOVE if octaves > 0 else _HALF_BELOW
+    weight = half / (half + abs(octaves))
+    return min(LEVELS, key=lambda level: abs(level - weight))
+
+
+def blended(own: Efficiency, general: Efficiency, weight: float) -> Efficiency:
+    """Shares and times between two answers: logits and logarithms are averaged, the first counting `weight`."""
+    if weight >= 1.0:
+        return own
+    vector = efficiency_of(weight * vector_of(own) + (1.0 - weight) * vector_of(general))
+    return replace(vector, dispatch_s=own.dispatch_s)  # the host's, whatever the device computes
+
+
+def widened(interval: tuple[float, float] | None, octaves: float) -> tuple[float, float] | None:
+    """An interval of measured over predicted, so far outside the domain."""
+    if interval is None or not octaves:
+        return interval
+    factor = float(np.exp(_WIDER_PER_OCTAVE * abs(octaves)))
+    return min(interval[0], 1.0) / factor, max(interval[1], 1.0) * factor

@@ -1,0 +1,36 @@
+"""What other tools would count, from the sums that closed forms have: the same for one network and for columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from oracle.spec import Workload
+
+__all__ = ["Counted", "counted_as"]
+
+
+class Counted(NamedTuple):
+    """Four counts of one network, or columns of them; None where a tool does not report one."""
+
+    macs: Any
+    flops: Any
+    params: Any
+    activations: Any
+
+
+def counted_as(convention: str | None, sums: Mapping[str, Any], workload: Workload) -> Counted | None:
+    """What a tool would count; None where closed forms cannot tell.
+
+    Args:
+        convention: as in `oracle.score`; None or oracle is our own.
+        sums: what `oracle.closedform.template.SUMS` names, as ints or columns.
+        workload: that they are for.
+    """
+    if convention in (None, "oracle"):
+        return Counted(sums["macs"], sums["flops"], sums["params"], sums["activations"])
+    if convention == "pycls":
+        return Counted(sums["pycls_macs"], None, sums["params"], sums["pycls_activations"])
+    if convention == "torch" and not workload.training:  # it counts what we count, but in a backward pass
+        return Counted(sums["macs"], 2 * sums["macs"], None, None)
+    return None
