@@ -113,7 +113,7 @@ def test_a_network_that_is_broken_off_counts_with_three_blocks(
     monkeypatch.setattr(sys.modules["oracle.measure.latency"], "step_of", lambda *_, **__: lambda: None)
     unit = bench.network("R-56", "networks.csv", 2, {"dtype": "float32"}, graph=False)
     assert unit.least_s == pytest.approx(
-        12e-3 * oracle.score("R-56", ["i9-10940x"], batch_size=2).latency_ms["i9-10940x"]
+        12e-3 * oracle.score("R-56", ["i9-10940x"], batch_size=2).roofline_ms["i9-10940x"]
     )
     if kept:
         assert unit.run() == "1000 ms"
