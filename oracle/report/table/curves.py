@@ -65,6 +65,6 @@ def _rule(curve: BatchCurve) -> str:
     limit = "" if curve.max_latency_ms is None else f" in at most {stated(curve.max_latency_ms)} ms per call"
     none = [device for device in curve.points if curve.best(device) is None]
     unknown = [device for device, points in curve.points.items() if points[0].time.fits is None]
-    said = f"best: most images per second{limit}, of the batches that fit the memory; others are too large."
+    said = f"best: most images per second{limit}, of the batches that fit the memory."
     said += f" None of these batches is allowed on {', '.join(none)}." if none else ""
     return said + (f" Nobody states the memory of {', '.join(unknown)}." if unknown else "")
