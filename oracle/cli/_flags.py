@@ -141,7 +141,7 @@ def add_workload(
         dest="batch_size",
         action=_Batches if batches else _Batch,
         metavar="N,..." if batches else "N",
-        help="images per call" + ("; several for a curve" if batches else ""),
+        help="images per call" + ("; or several, such as 1,8,64" if batches else ""),
     )
     group.add_argument("--dtype", choices=DTYPES, help="float16 and bfloat16 mean autocast")
     group.add_argument("--mode", choices=MODES, help="training: forward, backward and optimiser step")

@@ -23,7 +23,7 @@ from oracle.spec import NetSpec, Workload
 
 __all__ = ["measure", "resolve"]
 
-_WARM_UP = 10  # calls on a GPU: clocks rise, and libraries choose their kernels
+_WARM_UP, _WARM_UP_S = 10, 0.3  # calls on a GPU, and seconds that they may take: clocks rise, kernels are chosen
 _ENOUGH = 3  # blocks: the fewest whose median one disturbed block does not move far
 
 
@@ -113,8 +113,10 @@ def _prepared(net: NetSpec, workload: Workload, place: Place, graph: bool) -> St
         step: Step = step_of(net, workload, place.device, capturable=graph)
         if graph:
             step = captured(step)
-        for _ in range(1 if place.device == "cpu" else _WARM_UP):
-            step()
+        step()
+        if place.device != "cpu":
+            for _ in range(min(_WARM_UP, round(_WARM_UP_S / max(place.seconds(step), 1e-9)))):
+                step()
     return step
 
 

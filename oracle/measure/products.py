@@ -16,8 +16,8 @@ __all__ = ["product_step"]
 def product_step(m: int, n: int, k: int, dtype: str, device: str) -> Step:
     """A call of (m x k) (k x n), the second factor stored as weights of a linear layer are, n x k.
 
-    float8 is e4m3 with one scale per tensor and a bfloat16 result, by `torch._scaled_mm`; tf32 is float32, for a
-    caller that allows TF32.
+    float8 is e4m3 with one scale per tensor and a bfloat16 result, by `torch._scaled_mm` with fast accumulation; tf32
+    is float32, for a caller that allows TF32.
 
     Raises:
         WorkloadError: torch has no such product here.
@@ -41,4 +41,4 @@ def _float8(m: int, n: int, k: int, device: str) -> Step:
     a, b = (torch.rand(rows, k, device=device).sub_(0.5).to(torch.float8_e4m3fn) for rows in (m, n))
     scale = torch.ones((), device=device)
     scaled = torch._scaled_mm  # noqa: SLF001 - torch has no public name for it
-    return partial(scaled, a, b.t(), scale_a=scale, scale_b=scale, out_dtype=torch.bfloat16)
+    return partial(scaled, a, b.t(), scale_a=scale, scale_b=scale, out_dtype=torch.bfloat16, use_fast_accum=True)

@@ -37,11 +37,13 @@ class BatchPoint:
     Attributes:
         batch_size: images per call.
         time: latency per call with its model, error and interval; and whether the peak memory fits.
+        roofline_ms: the textbook's lower bound, per call.
         peak_memory_bytes: weights, live tensors, and in training gradients and optimiser state.
     """
 
     batch_size: int
     time: DeviceTime
+    roofline_ms: float
     peak_memory_bytes: int
 
     @property
@@ -155,7 +157,7 @@ def curve_of(costs: Sequence[Cost], max_latency_ms: float | None = None) -> Batc
 
 
 def _point(cost: Cost, device: str) -> BatchPoint:
-    return BatchPoint(cost.workload.batch_size, cost.times[device], cost.peak_memory_bytes)
+    return BatchPoint(cost.workload.batch_size, cost.times[device], cost.roofline_ms[device], cost.peak_memory_bytes)
 
 
 def _checked(batch_sizes: Iterable[int]) -> list[int]:
@@ -174,5 +176,6 @@ def _plain(point: BatchPoint) -> dict[str, Any]:
         "batch_size": point.batch_size,
         "throughput_images_per_s": point.throughput_per_s,
         "peak_memory_bytes": point.peak_memory_bytes,
+        "roofline_ms": point.roofline_ms,
         **{name: dict(value) if isinstance(value, Mapping) else value for name, value in time.items()},
     }

@@ -65,6 +65,7 @@ def curve_rows(curve: BatchCurve) -> list[dict[str, Any]]:
             "latency_ms": point.latency_ms,
             "latency_low_ms": point.time.interval_ms and point.time.interval_ms[0],
             "latency_high_ms": point.time.interval_ms and point.time.interval_ms[1],
+            "roofline_ms": point.roofline_ms,
             "throughput_images_per_s": point.throughput_per_s,
             "bound": point.time.bound,
             "peak_memory_bytes": point.peak_memory_bytes,

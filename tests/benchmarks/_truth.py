@@ -39,6 +39,11 @@ class Product:
         """In memory, about."""
         return self.m * self.k + self.n * self.k + self.m * self.n
 
+    @property
+    def flops(self) -> int:
+        """Two per multiply-add."""
+        return 2 * self.m * self.n * self.k
+
     def row(self) -> dict[str, Any]:
         """What a table holds of it."""
         return asdict(self)
@@ -79,6 +84,13 @@ class Attention:
         """In memory, about; scores among them, which no fused kernel writes and others do."""
         heads = self.num_heads * self.query_length + 2 * self.num_key_value_heads * self.keys
         return self.batch_size * (heads * self.head_dim + self.num_heads * self.query_length * self.keys)
+
+    @property
+    def flops(self) -> int:
+        """Of both products, for the scores that are kept: those below the diagonal in a prefill."""
+        queries = self.query_length
+        scores = queries * (queries + 1) // 2 if self.kind == "prefill" else queries * self.keys
+        return 4 * self.batch_size * self.num_heads * scores * self.head_dim
 
     def row(self) -> dict[str, Any]:
         """What a table holds of it."""
@@ -128,7 +140,17 @@ class Convolution:
     def elements(self) -> int:
         """In memory, about."""
         images = self.w_in * self.image_size**2 + self.w_out * self.out_size**2
-        return self.batch_size * images + self.w_out * self.w_in // self.groups * self.kernel**2
+        return self.batch_size * images + self.weights
+
+    @property
+    def weights(self) -> int:
+        """Elements of the filters."""
+        return self.w_out * self.w_in // self.groups * self.kernel**2
+
+    @property
+    def flops(self) -> int:
+        """Two per multiply-add."""
+        return 2 * self.batch_size * self.out_size**2 * self.weights
 
     def row(self) -> dict[str, Any]:
         """What a table holds of it."""

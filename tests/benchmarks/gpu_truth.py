@@ -4,7 +4,9 @@
     python -m tests.benchmarks.gpu_truth OUT --device cpu --quick          # a few of each, in seconds: a rehearsal
 
 Ctrl-C keeps what is measured, and the same command goes on where it ended; so it does when the budget is spent. Kinds of
-measurements take turns, so that a part of the time gives a part of each. OUT then holds
+measurements take turns, so that a part of the time gives a part of each, and none starts that may not end in time. In
+ten minutes all but some of what is compiled is to be had on a large GPU: compiling takes a processor seconds for every
+network and batch size. OUT then holds
 
     machine.json                   machine, driver, clocks, power limit, versions, and what was asked for
     NAME.yaml                      the device, by `oracle probe`
@@ -33,19 +35,21 @@ import argparse
 import csv
 import gc
 import json
+import math
 import random
 import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any, TextIO
 
 import torch
 
-from oracle.devices import list_devices
+import oracle
+from oracle.devices import Device, list_devices
 from oracle.errors import OracleError
 from oracle.measure import (
     Measurement,
@@ -71,12 +75,15 @@ NETWORKS = (
     *("EfficientNet-B1", "EfficientNet-B2", "EfficientNet-B4", "FBNet-C", "FBNet-K5-E6", "OFA-D2-E3-K3"),
     *("OFA-D4-E6-K7", "ViT-S-16", "ViT-B-16", "ViT-L-16", "R-56", "NB201-ResNet"),
 )
-BATCHES = (1, 8, 64)
+BATCHES = (8, 1, 64)  # in the order in which they are measured
 _HALVES = ("float16", "bfloat16")
 _KERNEL_S = 0.03  # of blocks, per kernel
+_SLOW_S = 0.2  # a call that takes longer is timed once
 _GRAPH_S = 5e-4  # that a graph of a small kernel's calls should take
 _MOST_CALLS = 20
 _WATCH_S = 30.0
+_CALLS = 12  # that a measurement takes at least: the first, to warm up, to see how long it takes, and blocks
+_SLOWNESS = 4.0  # networks take up to about so many times what the roofs allow, beside what does not grow with them
 _SHARE = 0.8  # of the free memory that a kernel's tensors may take
 
 Kernel = Product | Attention | Convolution
@@ -90,6 +97,10 @@ def tidy() -> None:
         torch.cuda.empty_cache()
 
 
+class OutOfTime(Exception):  # noqa: N818 - nothing is wrong
+    """The budget is spent in the middle of a unit."""
+
+
 @dataclass(frozen=True, slots=True)
 class Unit:
     """A piece of work that is done whole or not at all.
@@ -97,10 +108,17 @@ class Unit:
     Attributes:
         key: what the log calls it; the same in every run.
         run: measures, and returns what to show; OracleError and RuntimeError say that it cannot be measured here.
+        least_s: what its calls take at the roofs; 0 if not known.
     """
 
     key: str
     run: Callable[[], str]
+    least_s: float = 0.0
+
+    @property
+    def calls_s(self) -> float:
+        """What its calls may take."""
+        return _SLOWNESS * self.least_s
 
 
 @dataclass(slots=True)
@@ -110,9 +128,10 @@ class Stage:
     Attributes:
         name: for the log.
         weight: its share of the time, while others have units left.
-        guess_s: of the first unit.
+        guess_s: what a unit may take beside its calls, before there was one.
         units: those left.
-        spent_s, longest_s: by the units done.
+        spent_s: by the units done.
+        beside_s: the most that one of them took beside its calls.
     """
 
     name: str
@@ -120,17 +139,23 @@ class Stage:
     guess_s: float
     units: list[Unit]
     spent_s: float = 0.0
-    longest_s: float = field(default=0.0)
+    beside_s: float | None = None
 
     @property
     def turn(self) -> float:
         """The stage where it is least goes next."""
         return self.spent_s / self.weight
 
-    @property
-    def next_s(self) -> float:
-        """What the next unit may take, as far as those before it tell."""
-        return self.longest_s or self.guess_s
+    def next_in(self, left_s: float) -> Unit | None:
+        """The first unit that may end in so many seconds, as far as those before it tell."""
+        beside_s = self.guess_s if self.beside_s is None else self.beside_s
+        return next((unit for unit in self.units if beside_s + unit.calls_s <= left_s), None)
+
+    def end(self, unit: Unit, seconds: float) -> None:
+        """Count a unit as done."""
+        self.units.remove(unit)
+        self.spent_s += seconds
+        self.beside_s = max(self.beside_s or 0.0, seconds - unit.calls_s)
 
 
 class Log:
@@ -193,38 +218,40 @@ def work_through(
         stage.units = [unit for unit in stage.units if (stage.name, unit.key) not in log.done]
     total = sum(len(stage.units) for stage in stages)
     for count in range(1, total + 1):
-        fitting = [stage for stage in stages if stage.units and now() - start + stage.next_s <= budget_s]
+        begun, left_out = now(), ""
+        fitting = [(stage, unit) for stage in stages if (unit := stage.next_in(budget_s - (begun - start)))]
         if not fitting:
             break
-        stage = min(fitting, key=lambda item: item.turn)
-        unit = stage.units[0]
-        begun, left_out = now(), ""
+        stage, unit = min(fitting, key=lambda pair: pair[0].turn)
         try:
             shown = unit.run()
+        except OutOfTime:
+            break
         except (OracleError, RuntimeError, NotImplementedError) as error:
             shown = left_out = first_line(error)
             tidy()
-        stage.units.pop(0)
         seconds = now() - begun
-        stage.spent_s += seconds
-        stage.longest_s = max(stage.longest_s, seconds)
+        stage.end(unit, seconds)
         log.add(stage.name, unit.key, seconds, left_out)
         say(f"[{count}/{total}] {now() - start:.0f} of {budget_s:.0f} s  {stage.name}  {unit.key}: {shown}")
     return sum(len(stage.units) for stage in stages)
 
 
 def kernel_ms(step: Step, place: Place, capture: Callable[[Step, int], Step] | None) -> float:
-    """Milliseconds per call, median over short blocks.
+    """Milliseconds per call, median over short blocks; of a slow kernel one call's.
 
     Args:
         step: the call.
         place: times it.
         capture: makes one call of several; None where there are no graphs.
     """
+    first_s = place.seconds(step)
+    if first_s > _SLOW_S:
+        return first_s * 1e3
     calls = 1
     if capture is not None:
         if place.cache == "warm":
-            calls = min(_MOST_CALLS, max(1, round(_GRAPH_S / max(place.seconds(step), 1e-9))))
+            calls = min(_MOST_CALLS, max(1, round(_GRAPH_S / max(first_s, 1e-9))))
         step = capture(step, calls)
     return median(place.samples(step, _KERNEL_S)) / calls * 1e3
 
@@ -238,12 +265,16 @@ class Bench:
         name: of the device in all tables.
         place: device, clock and cache.
         repeats: blocks per network.
+        roofs: of the device, to tell what will take too long.
+        deadline: of `time.perf_counter`, at which networks are broken off.
     """
 
     out: Path
     name: str
     place: Place
     repeats: int
+    roofs: Device
+    deadline: float = math.inf
 
     @property
     def on_cuda(self) -> bool:
@@ -260,41 +291,65 @@ class Bench:
             milliseconds = self._kernel_ms(kernel)
             row = {"device": self.name, **kernel.row(), "latency_ms": f"{milliseconds:.6g}"}
             append(self.out / "gpu_kernels" / f"{kernel.table}.csv", row)
-            return f"{milliseconds:.4g} ms"
+            return f"{milliseconds:.4g} ms, {kernel.flops / milliseconds * 1e-9:.3g} TFLOP/s"
 
-        return Unit(" ".join(map(str, (kernel.table, *kernel.row().values()))), run)
+        try:
+            least_s = _CALLS * kernel.flops / self.roofs.peak_flops("matrix", kernel.dtype)
+        except OracleError:  # such as a dtype that the probe found no product of
+            least_s = 0.0
+        return Unit(" ".join(map(str, (kernel.table, *kernel.row().values()))), run, least_s)
 
     def _kernel_ms(self, kernel: Kernel) -> float:
         with self.place.threaded(), tf32_allowed(kernel.dtype == "tf32"), torch.inference_mode():
             return kernel_ms(kernel.step(self.place.device), self.place, captured if self.on_cuda else None)
 
-    def network(self, network: str, file: str, batches: Sequence[int], words: dict[str, Any], graph: bool) -> Unit:
-        """A network to be measured at some batch sizes; those that do not fit the memory are left out."""
+    def network(self, network: str, file: str, batch: int, words: dict[str, Any], graph: bool) -> Unit:
+        """A network to be measured; one that is broken off counts where it has blocks enough."""
         path = self.out / file
-        key = " ".join(map(str, (network, *batches, *words.values())))
+
+        def tick(_done: int, _total: int) -> None:
+            if time.perf_counter() > self.deadline:
+                raise OutOfTime
 
         def run() -> str:
-            found = measure(
-                network,
-                device=self.place.device,
-                name=self.name,
-                repeats=self.repeats,
-                block_s=0.02,
-                threads=self.place.threads,
-                clock=self.place.clock,
-                cache=self.place.cache,
-                graph=graph,
-                batch_size=batches,
-                **words,
-            )
+            kept: list[Measurement | None] = []
+            try:
+                found = measure(
+                    network,
+                    device=self.place.device,
+                    name=self.name,
+                    repeats=self.repeats,
+                    block_s=0.02,
+                    threads=self.place.threads,
+                    clock=self.place.clock,
+                    cache=self.place.cache,
+                    graph=graph,
+                    batch_size=batch,
+                    progress=tick,
+                    on_stop=kept.extend,
+                    **words,
+                )
+            except OutOfTime:
+                found = [item for item in kept if item is not None]
+                if not found:
+                    raise
             known: list[Measurement] = read_measurements(path) if path.exists() else []
             path.parent.mkdir(parents=True, exist_ok=True)
             write_measurements(path, [*known, *found])
             if words.get("runtime") == "compiled":
                 tidy()
-            return ", ".join(f"{item.latency_ms:.4g} ms at {item.workload.batch_size}" for item in found)
+            return f"{found[0].latency_ms:.4g} ms"
 
-        return Unit(key, run)
+        key = " ".join(map(str, (network, batch, *words.values())))
+        return Unit(key, run, _CALLS * self._bound_s(network, batch, words))
+
+    def _bound_s(self, network: str, batch: int, words: dict[str, Any]) -> float:
+        """What a call takes at the roofs; 0 where they are not known."""
+        try:
+            cost = oracle.score(network, [self.roofs], batch_size=batch, model="roofline", **words)
+        except OracleError:
+            return 0.0
+        return cost.latency_ms[self.roofs.name] * 1e-3
 
     def profile(self, network: str, batch: int, words: dict[str, Any]) -> Unit:
         """The kernels of a network, by torch.profiler."""
@@ -339,23 +394,21 @@ def stages_of(bench: Bench, dtype: str, layout: str, quick: bool) -> list[Stage]
     batches = (1, 2) if quick else BATCHES
     words = {"dtype": dtype, "layout": layout}
 
-    def networks(
-        stage: str, weight: float, guess_s: float, together: bool, file: str = "networks.csv", **more: Any
-    ) -> Stage:
-        """A stage of networks: batch by batch where a unit would take too long otherwise."""
+    def networks(stage: str, weight: float, guess_s: float, file: str = "networks.csv", **more: Any) -> Stage:
+        """A stage of networks, all at one batch size before any at the next."""
         graph = bool(more.pop("graph", False))
-        ways = [batches] if together else [(batch,) for batch in sorted(batches, key=lambda size: (size != 8, size))]
-        units = [bench.network(name, file, way, {**words, **more}, graph) for way in ways for name in names]
+        own = {**words, **more}
+        units = [bench.network(name, file, batch, own, graph) for batch in batches for name in names]
         return Stage(stage, weight, guess_s, units)
 
-    found += [networks("eager", 2.0, 5.0, True), networks("training", 2.0, 8.0, True, mode="training")]
-    found.append(Stage("profiles", 0.5, 5.0, [bench.profile(name, batches[1], words) for name in names]))
+    found += [networks("eager", 2.0, 3.0), networks("training", 2.0, 4.0, mode="training")]
+    found.append(Stage("profiles", 0.5, 5.0, [bench.profile(name, 2 if quick else 8, words) for name in names]))
     if bench.on_cuda:
-        found.append(networks("graphs", 1.0, 5.0, True, "graphs/networks.csv", graph=True))
+        found.append(networks("graphs", 1.0, 3.0, "graphs/networks.csv", graph=True))
     if dtype in _HALVES and "weights" in Workload.__dataclass_fields__:
-        found.append(networks("half", 1.0, 5.0, True, "half/networks.csv", weights=dtype))
+        found.append(networks("half", 1.0, 3.0, "half/networks.csv", weights=dtype))
     if not quick:
-        found.append(networks("compiled", 6.0, 40.0, False, runtime="compiled"))
+        found.append(networks("compiled", 6.0, 40.0, runtime="compiled"))
     return found
 
 
@@ -457,15 +510,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         args.out.mkdir(parents=True, exist_ok=True)
         asked = {"device": args.device, "name": name, "dtype": dtype, "layout": args.layout, "cache": args.cache}
         asked_before(args.out, {**asked, "title": place.title, "quick": args.quick})
-        bench = Bench(args.out, name, place, repeats=3 if args.quick else 7)
-        stages = stages_of(bench, dtype, args.layout, args.quick)
-        log = Log(args.out / "log.csv")
-        all_units = sum(len(stage.units) for stage in stages)
-        print(f"{place.title} as {name}: {all_units} units, {len(log.done)} known, budget {args.budget:.0f} s")
-        probed = args.out / f"{name}.yaml"
+        log, probed = Log(args.out / "log.csv"), args.out / f"{name}.yaml"
+        print(f"{place.title} as {name}: {len(log.done)} units known, budget {args.budget:.0f} s")
         if not probed.exists():
-            found = probe(args.device, name=name, threads=place.threads, seconds=0.5 if args.quick else 12.0)
-            probed.write_text(device_yaml(found), encoding="utf-8")
+            seconds = 0.5 if args.quick else min(12.0, 0.05 * args.budget)
+            roofs = probe(args.device, name=name, threads=place.threads, seconds=max(0.5, seconds))
+            probed.write_text(device_yaml(roofs), encoding="utf-8")
+        bench = Bench(args.out, name, place, 3 if args.quick else 5, oracle.load_device(probed), start + args.budget)
+        stages = stages_of(bench, dtype, args.layout, args.quick)
+        all_units = sum(len(stage.units) for stage in stages)
         left = work_through(stages, log, args.budget, say, start=start)
     except KeyboardInterrupt:
         print(f"\ninterrupted: {args.out} keeps what was measured; the same command goes on")

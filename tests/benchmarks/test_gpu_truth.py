@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,15 +13,28 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 import oracle
 from oracle.cli import main as oracle_main
 from oracle.errors import OracleError
 from oracle.measure import probing, read_measurements
+from oracle.measure.stopwatch import Place
 from tests.benchmarks import gpu_truth, validate
 from tests.benchmarks._networks import truth_device, truth_kernels, truth_networks
 from tests.benchmarks._truth import Attention, Convolution, Product, attentions, convolutions, products
-from tests.benchmarks.gpu_truth import Log, Stage, Unit, kernel_ms, main, rows_of, slug, stages_of, work_through
+from tests.benchmarks.gpu_truth import (
+    Log,
+    OutOfTime,
+    Stage,
+    Unit,
+    kernel_ms,
+    main,
+    rows_of,
+    slug,
+    stages_of,
+    work_through,
+)
 
 QUICK = ("--device", "cpu", "--quick", "--name", "bench")
 
@@ -34,14 +48,14 @@ class Clock:
     def __call__(self) -> float:
         return self.s
 
-    def unit(self, key: str, seconds: float, error: BaseException | None = None) -> Unit:
+    def unit(self, key: str, seconds: float, error: BaseException | None = None, least_s: float = 0.0) -> Unit:
         def run() -> str:
             self.s += seconds
             if error is not None:
                 raise error
             return "done"
 
-        return Unit(key, run)
+        return Unit(key, run, least_s)
 
 
 def stage(name: str, weight: float, units: list[Unit], guess_s: float = 1.0) -> Stage:
@@ -71,6 +85,42 @@ def test_nothing_starts_that_may_not_end_in_time(tmp_path: Path) -> None:
     assert clock.s == 9.0  # a took 5 seconds, so b does not begin where 4 are left, and the others go on
     assert left == 6
     assert [row["key"] for row in rows_of(tmp_path / "log.csv")] == ["a", "0", "1", "2", "3"]
+
+
+def test_what_the_roofs_forbid_waits_for_more_time(tmp_path: Path) -> None:
+    clock = Clock()
+    units = [clock.unit("large", 50.0, least_s=20.0), clock.unit("small", 2.0, least_s=0.25), clock.unit("next", 2.0)]
+    left = work_through([stage("kind", 1.0, units)], Log(tmp_path / "log.csv"), 60.0, lambda _: None, clock)
+    assert (clock.s, left) == (4.0, 1)
+    assert [row["key"] for row in rows_of(tmp_path / "log.csv")] == ["small", "next"]
+
+
+def test_a_unit_that_runs_out_of_time_is_not_done(tmp_path: Path) -> None:
+    clock = Clock()
+    units = [clock.unit("a", 1.0, OutOfTime()), clock.unit("b", 1.0)]
+    assert work_through([stage("kind", 1.0, units)], Log(tmp_path / "log.csv"), 9.0, lambda _: None, clock) == 2
+    assert rows_of(tmp_path / "log.csv") == []
+
+
+@pytest.mark.parametrize(("blocks", "kept"), [(2, False), (3, True)])
+def test_a_network_that_is_broken_off_counts_with_three_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blocks: int, kept: bool
+) -> None:
+    bench = gpu_truth.Bench(tmp_path, "bench", Place("cpu", 1, "wall"), 9, oracle.load_device("i9-10940x"), 10.0)
+    times = iter([0.0] * (blocks - 1) + [11.0] * 99)
+    monkeypatch.setattr(gpu_truth.time, "perf_counter", lambda: next(times))
+    monkeypatch.setattr(Place, "seconds", lambda *_: 1.0)
+    monkeypatch.setattr(sys.modules["oracle.measure.latency"], "step_of", lambda *_, **__: lambda: None)
+    unit = bench.network("R-56", "networks.csv", 2, {"dtype": "float32"}, graph=False)
+    assert unit.least_s == pytest.approx(
+        12e-3 * oracle.score("R-56", ["i9-10940x"], batch_size=2).roofline_ms["i9-10940x"]
+    )
+    if kept:
+        assert unit.run() == "1000 ms"
+        assert [item.repeats for item in read_measurements(tmp_path)] == [3]
+    else:
+        with pytest.raises(OutOfTime):
+            unit.run()
 
 
 def test_what_fails_is_left_out_and_what_is_done_is_not_done_again(tmp_path: Path) -> None:
@@ -125,7 +175,7 @@ def test_a_rehearsal_measures_each_kind_once(folder: Path, capsys: pytest.Captur
     before = (folder / "log.csv").read_bytes()
     assert main([str(folder), *QUICK]) == 0
     assert (folder / "log.csv").read_bytes() == before
-    assert "0 of 14 units left" in capsys.readouterr().out
+    assert "0 of 18 units left" in capsys.readouterr().out
 
 
 def test_a_folder_is_of_one_device_and_one_way(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -168,14 +218,17 @@ def test_work_of_single_kernels(folder: Path) -> None:
         network = groups[title].networks[index]
         return float(network.compute_s[0] * peak), float(network.memory_s[0] * bandwidth)
 
+    assert Product("float32", 32, 64, 128).flops == 2 * 32 * 64 * 128
     assert np.isclose(one("gemm float32", 0), (2 * 32 * 64 * 128, 4 * (32 * 128 + 64 * 128 + 32 * 64))).all()
     # two images of 16 channels in 4 groups, 16 x 16 pixels, 3 x 3 windows
     work = max(one("convolution float32", index) for index in range(3))
     assert np.isclose(work, (2 * 2 * 16 * 16 * 16 * 4 * 9, 4 * (2 * 2 * 16 * 16 * 16 + 16 * 4 * 9))).all()
     # 32 tokens that see 1 to 32 of themselves, by 4 heads of 16
+    assert Attention("prefill", "float32", 1, 32, 4, 2, 16).flops == 4 * 4 * 16 * sum(range(1, 33))
     work = one("attention_prefill float32", 0)
     assert np.isclose(work, (4 * 4 * 16 * sum(range(1, 33)), 4 * 16 * (2 * 4 * 32 + 2 * 2 * 32))).all()
     # one token of two sequences, with 31 before it
+    assert Attention("decode", "float32", 2, 1, 4, 2, 16, 31).flops == 4 * 2 * 4 * 16 * 32
     work = one("attention_decode float32", 0)
     assert np.isclose(work, (4 * 2 * 4 * 16 * 32, 4 * 16 * 2 * (2 * 4 + 2 * 2 * 32))).all()
 
@@ -191,11 +244,14 @@ def test_work_of_single_kernels(folder: Path) -> None:
     ],
 )
 def test_steps_do_what_their_rows_say(kernel: Any, shape: tuple[int, ...]) -> None:
-    out = kernel.step("cpu")()
+    step = kernel.step("cpu")
+    with FlopCounterMode(display=False) as counter:
+        out = step()
     assert out.shape == shape
     assert kernel.row()["dtype"] == kernel.dtype
     assert kernel.elements > out.numel()
     if isinstance(kernel, Convolution):
+        assert counter.get_total_flops() == kernel.flops
         assert (kernel.out_size, out.is_contiguous(memory_format=torch.channels_last)) == (shape[-1], True)
 
 
@@ -223,13 +279,15 @@ def test_small_kernels_are_replayed_several_times_from_a_graph() -> None:
 
     assert kernel_ms(print, place(1e-4), capture) == pytest.approx(2e3 / 5)
     assert kernel_ms(print, place(1e-9), capture) == pytest.approx(2e3 / 20)
-    assert kernel_ms(print, place(1.0), capture) == kernel_ms(print, place(1e-4, "cold"), capture) == 2e3
+    assert kernel_ms(print, place(0.1), capture) == kernel_ms(print, place(1e-4, "cold"), capture) == 2e3
     assert kernel_ms(print, place(1e-4), None) == 2e3
+    assert held == [5, 20, 1, 1]
+    assert kernel_ms(print, place(3.0), capture) == 3e3  # timed once, and captured no more
     assert held == [5, 20, 1, 1]
 
 
 def test_a_gpu_has_all_stages_and_each_unit_a_key_of_its_own(tmp_path: Path) -> None:
-    bench = gpu_truth.Bench(tmp_path, "gpu", SimpleNamespace(device="cuda", cache="warm"), 7)
+    bench = gpu_truth.Bench(tmp_path, "gpu", SimpleNamespace(device="cuda", cache="warm"), 7, oracle.load_device("t4"))
     stages = {item.name: item for item in stages_of(bench, "float16", "nchw", quick=False)}
     assert set(stages) >= {
         "products",
@@ -243,7 +301,9 @@ def test_a_gpu_has_all_stages_and_each_unit_a_key_of_its_own(tmp_path: Path) -> 
     }
     for item in stages.values():
         assert len({unit.key for unit in item.units}) == len(item.units)
-    assert (len(stages["eager"].units), len(stages["compiled"].units)) == (30, 90)
+    for name in ("eager", "training", "graphs", "compiled"):
+        assert len(stages[name].units) == 90
+        assert all(unit.least_s > 0 for unit in stages[name].units)
     assert set(gpu_truth.NETWORKS) <= set(oracle.list_networks())
     assert len(set(gpu_truth.NETWORKS)) == 30
 

@@ -17,7 +17,15 @@ if TYPE_CHECKING:
 
     from oracle.query import Cost, DeviceTime
 
-__all__ = ["BOUND_STYLES", "bound_column", "cost_tables", "footer", "latency_columns", "size_columns"]
+__all__ = [
+    "BOUND_STYLES",
+    "bound_column",
+    "cost_tables",
+    "footer",
+    "latency_columns",
+    "size_columns",
+    "time_columns",
+]
 
 BOUND_STYLES = {"compute": "cyan", "memory": "magenta", "launch": "yellow"}
 _FITS = {True: "yes", False: "NO", None: "?"}
@@ -58,13 +66,17 @@ def latency_columns(costs: Sequence[Cost], devices: Sequence[str]) -> tuple[Colu
     """
     pairs = list(zip(costs, devices, strict=True))
     times = [cost.times[device] for cost, device in pairs]
+    return time_columns(times, [cost.roofline_ms[device] for cost, device in pairs])
+
+
+def time_columns(times: Sequence[DeviceTime], bounds_ms: Sequence[float]) -> tuple[Column, ...]:
+    """Latencies with their intervals, where there are any, and the lower bounds beside those that are none."""
     latency = [time.latency_ms for time in times]
     found = [Column("Latency", aligned(latency), "ms", number=True, styles=["bold"] * len(latency))]
     if any(time.interval_ms for time in times):
         found.append(Column("80 % of cases", [_range(time.interval_ms) for time in times], "ms", number=True))
     if any(time.source != LOWER_BOUND for time in times):
-        bounds = [cost.roofline_ms[device] for cost, device in pairs]
-        found.append(Column("Lower bound", aligned(bounds), "ms", number=True))
+        found.append(Column("Lower bound", aligned(bounds_ms), "ms", number=True))
     return tuple(found)
 
 

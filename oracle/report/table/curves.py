@@ -9,17 +9,17 @@ from oracle._units import aligned, stated
 from oracle.report.captions import origin_caption, time_caption, workload_caption
 from oracle.report.grid import Column
 from oracle.report.sheets import Sheet
-from oracle.report.table.costs import bound_column
+from oracle.report.table.costs import bound_column, time_columns
 from oracle.report.texts import Text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from oracle.query import BatchCurve
+    from oracle.query import BatchCurve, BatchPoint
 
 __all__ = ["curve_tables"]
 
-_FITS = {True: "yes", False: "NO", None: "?"}
+_STYLES = {"best": "bold green", "too large": "bold red", "too slow": "dim", "": ""}
 
 
 def curve_tables(curves: Sequence[BatchCurve]) -> list[RenderableType]:
@@ -37,28 +37,34 @@ def _curve(curve: BatchCurve) -> Sheet:
     rows = [(device, point) for device, points in curve.points.items() for point in points]
     best = {device: curve.best(device) for device in curve.points}
     points = [point for _, point in rows]
-    marks = ["best" if point == best[device] else "" if curve.allowed(point) else "no" for device, point in rows]
-    styles = {"best": "bold green", "no": "dim", "": ""}
-    fits = [_FITS[point.time.fits] for point in points]
+    marks = ["best" if point == best[device] else _why_not(curve, point) for device, point in rows]
     _, _, words = workload_caption(curve.workload).partition(": ")
     return Sheet(
         (
             Column("Device", [device for device, _ in rows]),
             Column("Batch", [str(point.batch_size) for point in points], "images", number=True),
-            Column("Latency", aligned([point.latency_ms for point in points]), "ms", number=True),
+            *time_columns([point.time for point in points], [point.roofline_ms for point in points]),
             Column("Throughput", aligned([point.throughput_per_s for point in points]), "images/s", number=True),
             bound_column([point.time for point in points]),
             Column("Peak", aligned([point.peak_memory_bytes for point in points], 1e6), "MB", number=True),
-            Column("Fits", fits, "memory", styles=["bold red" if cell == "NO" else "" for cell in fits]),
-            Column("Choice", marks, styles=[styles[mark] for mark in marks]),
+            Column("Choice", marks, styles=[_STYLES[mark] for mark in marks]),
         ),
         f"{curve.network} over batch sizes: {words}",
         keys=2,
     )
 
 
+def _why_not(curve: BatchCurve, point: BatchPoint) -> str:
+    """Why a batch is not allowed; "" if it is."""
+    if point.time.fits is False:
+        return "too large"
+    return "" if curve.allowed(point) else "too slow"
+
+
 def _rule(curve: BatchCurve) -> str:
     limit = "" if curve.max_latency_ms is None else f" in at most {stated(curve.max_latency_ms)} ms per call"
     none = [device for device in curve.points if curve.best(device) is None]
-    lacking = f" None of these batches is allowed on {', '.join(none)}." if none else ""
-    return f"best: most images per second{limit}, of the batches that fit the memory; no: not allowed.{lacking}"
+    unknown = [device for device, points in curve.points.items() if points[0].time.fits is None]
+    said = f"best: most images per second{limit}, of the batches that fit the memory."
+    said += f" None of these batches is allowed on {', '.join(none)}." if none else ""
+    return said + (f" Nobody states the memory of {', '.join(unknown)}." if unknown else "")

@@ -31,17 +31,23 @@ def test_one_batch_is_a_score_however_often_it_is_named(run: Run) -> None:
 
 
 def test_the_table_marks_the_best_and_what_is_not_allowed(run: Run) -> None:
-    done = run(*WORDS, "--batch", "1,8,64", "--max-latency-ms", "0.3")
+    # by the bounds, which grow with the batch
+    done = run(*WORDS, "--model", "roofline", "--batch", "1,8,64", "--max-latency-ms", "0.3")
     assert (done.code, done.err) == (0, "")
-    curve = oracle.batch_curve("R-56", ["t4"], [1, 8, 64], max_latency_ms=0.3, dtype="float16")
+    curve = oracle.batch_curve("R-56", ["t4"], [1, 8, 64], max_latency_ms=0.3, dtype="float16", model="roofline")
     best = curve.best("t4")
     assert best is not None
     rows = {line.split()[1]: line for line in done.lines if line.startswith("t4 ")}
     assert list(rows) == ["1", "8", "64"]
     assert [size for size, line in rows.items() if line.endswith("best")] == [str(best.batch_size)]
-    assert [size for size, line in rows.items() if line.endswith("no")] == ["64"]
+    assert [size for size, line in rows.items() if line.endswith("too slow")] == ["64"]
     assert "in at most 0.3 ms per call" in done.out
-    assert "None of these batches is allowed on t4" in run(*WORDS, "--batch", "64,8", "--max-latency-ms", "1e-9").out
+    large = run(*WORDS, "--batch", "1,10000000").lines
+    assert [line.split()[1] for line in large if line.endswith("too large")] == ["10000000"]
+    unstated = run("score", "R-56", "-d", "raspberry-pi-4", "-b", "1,8").out
+    assert "Nobody states the memory of raspberry-pi-4." in " ".join(unstated.split())
+    none = run(*WORDS, "--batch", "64,8", "--max-latency-ms", "1e-9").out
+    assert "None of these batches is allowed on t4." in " ".join(none.split())
 
 
 def test_rows_are_those_of_python(run: Run) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ import torch
 import oracle
 from oracle.errors import OracleError
 from oracle.measure import latency, measure, places, steps, stopwatch
+from oracle.measure.timers import EventTimer, HostTimer
 from oracle.spec import CellSpec, NetSpec, Workload
 
 
@@ -219,6 +222,53 @@ def test_a_cold_cache_is_swept_before_every_call(monkeypatch: pytest.MonkeyPatch
     (found,) = measure(small("R-56"), repeats=1, block_s=0, threads=1, cache="cold")
     assert found.cache == "cold"
     assert ran[1:] == ["cpu", "call"] * 2  # the first call warms up; one block finds how many calls fill it
+
+
+def test_a_graph_holds_what_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    ran: list[str] = []
+
+    def step_of(*_: Any, capturable: bool) -> Any:
+        asked.append(capturable)
+        return lambda: ran.append("step")
+
+    monkeypatch.setattr(latency, "step_of", step_of)
+    monkeypatch.setattr(latency, "captured", lambda step: lambda: ran.append("replay"))
+    latency._prepared(small("R-56"), Workload(), stopwatch.Place("cpu", 1, "wall"), graph=True)()
+    assert (asked, ran) == ([True], ["replay", "replay"])
+
+
+@pytest.mark.parametrize(("takes_s", "calls"), [(1e-3, 10), (0.1, 3), (9.0, 0)])
+def test_a_gpu_is_warmed_up_for_a_while(monkeypatch: pytest.MonkeyPatch, takes_s: float, calls: int) -> None:
+    ran: list[int] = []
+    monkeypatch.setattr(stopwatch.Place, "seconds", lambda *_: takes_s)
+    monkeypatch.setattr(latency, "step_of", lambda *_, **__: lambda: ran.append(1))
+    latency._prepared(small("R-56"), Workload(), stopwatch.Place("cuda", 1, "events"), graph=False)
+    assert len(ran) == 1 + calls
+
+
+def test_cuda_is_timed_by_events_on_its_own_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    entered: list[str] = []
+
+    @contextmanager
+    def device(name: str) -> Iterator[None]:
+        entered.append(name)
+        yield
+
+    monkeypatch.setattr(stopwatch, "places", lambda: ("cpu", "cuda:0", "cuda:1"))
+    monkeypatch.setattr(torch.cuda, "device", device)
+    place = stopwatch.Place.of("cuda:1", 1)
+    assert (place.clock, type(place.timer)) == ("events", EventTimer)
+    assert type(stopwatch.Place.of("cuda", 1, "wall").timer) is HostTimer
+    with place.threaded():
+        assert entered == ["cuda:1"]
+
+
+def test_memory_that_the_allocator_keeps_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (100, 1000))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 70)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: 30)
+    assert steps.free_bytes("cuda:0") == 140
 
 
 def test_the_cpu_is_always_there() -> None:

@@ -39,6 +39,7 @@ def test_points_are_scores(curve: BatchCurve) -> None:
         for device, points in curve.points.items():
             assert points[place].time == cost.times[device]
             assert points[place].peak_memory_bytes == cost.peak_memory_bytes
+            assert points[place].roofline_ms == cost.roofline_ms[device]
             assert points[place].throughput_per_s == cost.throughput_per_s[device]
 
 
