@@ -55,7 +55,7 @@ ARGUMENTS = [
     (["score", "R-56", "--convention", "mine"], "convention='mine': expected one of fvcore"),
     (["score", "R-56", "--batch", "0"], "batch_size=0: expected an integer of at least 1"),
     (["score", "R-56", "--batch", "-1"], "batch_size=-1"),
-    (["score", "R-56", "--batch", "many"], "invalid int value: 'many'"),
+    (["score", "R-56", "--batch", "many"], "'many': expected integers, such as 8 or 1,8,64"),
     (["score", "R-56", "--bat", "2"], "unrecognized arguments: --bat 2"),
     (["score", "R-56", "--set", "MODEL.DEPTH"], "argument --set: expected 2 arguments"),
     (["score", "R-56", "--set", "MODEL.DEPHT", "56"], "MODEL.DEPHT: unknown key; did you mean MODEL.DEPTH"),
