@@ -85,7 +85,7 @@ def _run(args: argparse.Namespace) -> int:
     from oracle.query import score
     from oracle.report.captions import spread_note
 
-    if not args.device_file and args.calibration:
+    if not args.device_file and (args.calibration or args.model == "calibrated"):
         raise OracleError("a prediction needs --device-file; `oracle probe -o host.yaml` makes one")
     sources = list(dict.fromkeys(_portable(source) for source in configs_of(args.networks, "measuring takes")))
     devices, model = devices_of([args.device_file] if args.device_file else []), model_of(args)
@@ -173,16 +173,16 @@ def _profiled(
     """A network operator by operator, as the model predicts it."""
     from oracle.measure import measure_operators
     from oracle.query import resolve
-    from oracle.query.models import best_calibration, checked_calibrations
+    from oracle.query.models import image_size_of, latency_models
 
     source, batch_size = job
     words = {**words, "batch_size": batch_size}
     roofs = devices[0] if devices else None
     efficiency = None
     if roofs is not None and model["model"] != "roofline":
-        own = checked_calibrations(model["model"], model["calibrations"], devices)
-        found = best_calibration(roofs, resolve(source, **words)[1], own)
-        efficiency = None if found is None else found.efficiency
+        net, workload, *_ = resolve(source, **words)
+        places = latency_models(devices, workload, **model, image_size=image_size_of(net.input_shape)).places
+        efficiency = places[roofs.name].efficiency
     return measure_operators(
         source,
         device=args.on,

@@ -16,10 +16,10 @@ examples:
   oracle score ResNet-50                        # counts alone, no device needed
   oracle score ResNet-50 -d rtx-4090 -d t4 --dtype float16 --batch 64 --runtime engine
   oracle score my/net.yaml --set TRAIN.IM_SIZE 288 --mode training --optimizer adamw
-  oracle score ResNet-50 -d rtx-4090 -b 64 --dtype float16 --model calibrated
-  oracle score ResNet-50 -d rtx-4090 --model calibrated --transfer rtx-3090=m.csv
-  oracle score ResNet-50 -d t4 -d l4 --dtype float16 --batch 1,8,64        # a curve over batch sizes
-  oracle score ResNet-50 -d t4 --dtype float16 --max-latency-ms 20         # the best batch of 1 to 1024
+  oracle score ResNet-50 -d rtx-4090 -b 64 --dtype float16 --model roofline
+  oracle score ResNet-50 -d rtx-4090 --transfer rtx-3090=m.csv
+  oracle score ResNet-50 -d t4 -d l4 --dtype float16 --batch 1,8,64       # a curve over batch sizes
+  oracle score ResNet-50 -d t4 --dtype float16 --max-latency-ms 20     # the best batch of 1 to 1024
   oracle score torchvision:resnet50 timm:convnext_tiny -d t4 -b 8
   oracle score 'nets.mine:make(width=32)' --input 1x3x96x96 -d jetson-nano
   oracle score bert.onnx --input 1x128:int64 --input 1x128:int64

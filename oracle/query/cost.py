@@ -326,4 +326,11 @@ def _without_times(phase: PhaseCost) -> dict[str, Any]:
 def _plain(value: Any) -> dict[str, Any]:
     fields = value._fields if isinstance(value, KernelCost) else value.__dataclass_fields__
     plain = {name: getattr(value, name) for name in fields}
-    return {name: dict(item) if isinstance(item, Mapping) else item for name, item in plain.items()}
+    return {name: _as_json(item) for name, item in plain.items()}
+
+
+def _as_json(value: Any) -> Any:
+    """What JSON would give back."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    return list(value) if isinstance(value, tuple) else value

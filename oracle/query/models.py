@@ -30,6 +30,7 @@ __all__ = [
     "is_of",
     "latency_models",
     "trust_of",
+    "trust_without",
 ]
 
 MODELS = ("best", "roofline", "calibrated")
@@ -117,7 +118,7 @@ def _models(
     for device in devices:
         fit = chosen(device, workload, own)
         if fit is None:
-            places[device.name], trust[device.name] = _kept(_Key(device, TEXTBOOK)), _without(device, workload)
+            places[device.name], trust[device.name] = _kept(_Key(device, TEXTBOOK)), trust_without(device, workload)
             continue
         octaves = fit.domain.octaves(workload.batch_size, image_size)
         places[device.name] = _kept(_within_reach(_Key(device, fit.efficiency), workload.runtime, reach(octaves)))
@@ -156,8 +157,8 @@ def _within_reach(key: _Key, runtime: str, weight: float) -> _Key:
     return _Key(key.device, blended(key.efficiency, general_prior(key.device.kind, runtime).efficiency, weight))
 
 
-def _without(device: Device, workload: Workload) -> Trust:
-    """What to say where nothing but the bound is there."""
+def trust_without(device: Device, workload: Workload) -> Trust:
+    """How far to trust the bound, where nothing was measured that a prediction could be made of."""
     asked = f"{workload.runtime} {workload.mode}"
     return Trust(
         "roofline",

@@ -134,8 +134,10 @@ def _write_rows(args: argparse.Namespace, manifest: Manifest, rows: Sequence[Map
     written = f"{counted(len(texts), 'config')} in {args.configs}"
     if args.plain:
         return [f"{written}, without the workload of the sweep."]
-    words = ["oracle", "score", args.configs, *(["--model", "calibrated"] if manifest.trust else [])]
+    words = ["oracle", "score", args.configs, *([] if manifest.model == "best" else ["--model", manifest.model])]
     lines = [f"{written}; the same numbers: {shlex.join(words)}"]
+    if manifest.own:
+        lines.append(f"Calibrations to give beside, by --calibration, as other ones ship: {', '.join(manifest.own)}")
     foreign = foreign_devices(manifest)
     return [*lines, f"Not in them, being no shipped devices: {', '.join(foreign)}"] if foreign else lines
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from oracle.calibration.files import from_yaml
+from oracle.calibration.files import from_yaml, to_yaml
 from oracle.devices import Device, Figure, Peaks
-from oracle.errors import OracleError
-from oracle.query.models import Trust, trust_of
+from oracle.errors import ConfigError, OracleError
+from oracle.query.models import Trust, best_calibration, trust_of, trust_without
 from oracle.spec import Workload
 
-from ..space import Tally
+from ..space import Tally, space_of
 from ..sweep.folder import MANIFEST, Sums
 
 __all__ = ["Manifest", "manifest_beside"]
@@ -34,6 +34,8 @@ class Manifest:
         versions: of what made the numbers.
         tally: what became of the candidates.
         kept: how many of the feasible ones the files hold.
+        model: what predicts latency, see `oracle.score`; those that name none are of the textbook's bound.
+        own: devices that a calibration was used for which does not ship with this version.
         trust: device -> what predicts, and how far to trust it; empty for the textbook's bound.
     """
 
@@ -44,6 +46,8 @@ class Manifest:
     versions: tuple[tuple[str, str], ...]
     tally: Tally
     kept: int
+    model: str
+    own: tuple[str, ...]
     trust: Mapping[str, Trust]
 
 
@@ -68,7 +72,7 @@ def _read(content: Mapping[str, Any]) -> Manifest:
     devices = tuple(_device(data) for data in identity["devices"].values())
     made = identity["versions"]
     versions = {"nas-cost-oracle": made["oracle"], "torch": made["torch"], "formulas": made["formulas"]}
-    texts = identity.get("model", {}).get("calibrations", {})
+    model = identity.get("model", {"name": "roofline", "calibrations": {}})
     return Manifest(
         content["name"],
         identity["space"],
@@ -77,12 +81,36 @@ def _read(content: Mapping[str, Any]) -> Manifest:
         tuple({**versions, **content["versions"]}.items()),
         sums.tally,
         sums.found,
-        {
-            device.name: trust_of(from_yaml(texts[device.name], device.name), device, workload)
-            for device in devices
-            if device.name in texts
-        },
+        model["name"],
+        tuple(device.name for device in devices if _differs(model["calibrations"].get(device.name), device, workload)),
+        {} if model["name"] == "roofline" else _trust(model["calibrations"], devices, workload, _image_size(identity)),
     )
+
+
+def _trust(
+    texts: Mapping[str, str], devices: Iterable[Device], workload: Workload, image_size: int | None
+) -> dict[str, Trust]:
+    """Device -> how far to trust its calibration, or the bound where there is none."""
+    return {
+        device.name: trust_of(from_yaml(texts[device.name], device.name), device, workload, image_size)
+        if device.name in texts
+        else trust_without(device, workload)
+        for device in devices
+    }
+
+
+def _differs(text: str | None, device: Device, workload: Workload) -> bool:
+    """Whether a calibration is not what ships for a device."""
+    shipped = best_calibration(device, workload)
+    return text is not None and (shipped is None or to_yaml(shipped) != text)
+
+
+def _image_size(identity: Mapping[str, Any]) -> int | None:
+    """The largest image of the space; None where this version cannot read it."""
+    try:
+        return space_of(identity["space"]).image_size
+    except ConfigError:
+        return None
 
 
 def _device(data: Mapping[str, Any]) -> Device:

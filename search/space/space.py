@@ -17,7 +17,7 @@ from oracle.families.many import population_of
 from oracle.families.population import Population
 
 from .limits import Limit, Tally, judge
-from .samplers import Choice, Entries, Sampler, cardinality, draw, member
+from .samplers import Choice, Entries, Number, Sampler, cardinality, draw, member
 from .stages import likely_rows
 
 __all__ = ["REPEATED", "Chunk", "Space"]
@@ -100,6 +100,21 @@ class Space:
     def devices(self) -> tuple[str, ...]:
         """Devices that limits are on."""
         return tuple(dict.fromkeys(limit.device for limit in self.limits if limit.device))
+
+    @property
+    def image_size(self) -> int:
+        """Side of the largest image among the members, in pixels."""
+        samplers, sides = dict(self.samplers), [0]
+        for key in ("OFA.RESOLUTION", "TRAIN.IM_SIZE"):  # the first that is set is a network's
+            section, name = key.split(".")
+            sampler = samplers.get(key)
+            if isinstance(sampler, Choice):
+                sides = [int(value) for value in sampler.values]
+            else:
+                sides = [int(sampler.high if isinstance(sampler, Number) else self.base[section][name])]
+            if any(sides):
+                break
+        return max(sides)
 
     def sample(self, start: int, count: int) -> Columns:
         """Dotted key -> values of the candidates from `start` on, up to `count`, less at the stream's end.

@@ -104,7 +104,8 @@ class StudyPlan:
     @property
     def trust(self) -> Mapping[str, Trust]:
         """Device name -> how far to trust its latencies; nothing where they are bounds."""
-        return latency_models(self.devices, self.workload, self.model, self.calibrations).trust
+        side = self.space.image_size
+        return latency_models(self.devices, self.workload, self.model, self.calibrations, side).trust
 
 
 def load_study(source: str | Path) -> StudyPlan:

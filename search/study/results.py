@@ -158,7 +158,7 @@ class Results:
         workload = self.plan.workload
         optimizer = {"OPTIM.OPTIMIZER": workload.optimizer} if workload.training else {}
         cost = cost_values(workload)
-        model = "" if self.plan.model == "roofline" else f"# Its latencies are by `--model {self.plan.model}`.\n"
+        model = "" if self.plan.model == "best" else f"# Its latencies are by `--model {self.plan.model}`.\n"
         return (
             f"# Trial {record.number} of study {self.plan.name}. COST is the workload that its costs are for, "
             f"and unknown to pycls.\n{model}"
@@ -192,8 +192,8 @@ class Results:
 
     def trust_on(self, device: str | Path | Device) -> Mapping[str, Trust]:
         """How far to trust latencies on a device, by its name; nothing where they are bounds."""
-        places = find_devices([device])
-        return latency_models(places, self.plan.workload, self.plan.model, self._own(places[0])).trust
+        plan, places = self.plan, find_devices([device])
+        return latency_models(places, plan.workload, plan.model, self._own(places[0]), plan.space.image_size).trust
 
     def _own(self, place: Device) -> list[Calibration]:
         return [item for item in self.plan.calibrations if item.device == place.name]

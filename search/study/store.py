@@ -24,6 +24,7 @@ __all__ = ["create", "load", "plan_of", "quiet"]
 
 # What makes two studies comparable; everything else may change between two runs of one.
 _LASTING = ("SPACE", "DEVICES", "COST", "MODEL", "CALIBRATIONS", "OBJECTIVES", "CONSTRAINTS", "QUALITY")
+_BOUNDS = {"MODEL": "roofline"}  # what plans that name no model were made with
 
 
 def create(plan: StudyPlan, storage: BaseStorage) -> Study:
@@ -40,7 +41,7 @@ def create(plan: StudyPlan, storage: BaseStorage) -> Study:
         study = optuna.create_study(storage=storage, study_name=plan.name, directions=directions)
     except DuplicatedStudyError:
         study = optuna.load_study(storage=storage, study_name=plan.name)
-        old = {**default_study(), **study.user_attrs.get("plan", values)}
+        old = {**default_study(), **_BOUNDS, **study.user_attrs.get("plan", values)}
         changed = [key for key in _LASTING if old[key] != values[key]]
         if changed and _is_untouched(study):
             optuna.delete_study(study_name=plan.name, storage=storage)
@@ -105,7 +106,7 @@ def plan_of(study: Study, trials: int | None = None) -> StudyPlan:
     if not isinstance(values, Mapping):
         raise OracleError(f"study {study.study_name!r} was not made by oracle-search: it holds no plan")
     try:
-        return study_of({**values, **({"TRIALS": trials} if trials else {})}, study.study_name)
+        return study_of({**_BOUNDS, **values, **({"TRIALS": trials} if trials else {})}, study.study_name)
     except ConfigError as error:
         raise OracleError(f"study {study.study_name!r}: {error}") from None
 

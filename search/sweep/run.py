@@ -248,6 +248,6 @@ def _manifest(plan: Plan, sums: Sums, *, complete: bool = False) -> dict[str, An
 def _result(plan: Plan, folder: Folder, sums: Sums) -> SweepResult:
     files = tuple(folder.result(suffix) for suffix in plan.formats)
     names = tuple(device.name for device in plan.devices)
-    trust = latency_models(plan.devices, plan.workload, plan.model, plan.own).trust
+    trust = latency_models(plan.devices, plan.workload, plan.model, plan.own, plan.space.image_size).trust
     grid = plan.space.size if plan.space.enumerated else None
     return SweepResult(folder.path, files, sums.found, sums.tally, names, plan.workload, trust, grid)

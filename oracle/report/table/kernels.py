@@ -10,6 +10,7 @@ from oracle.report.breakdown import Group, total
 from oracle.report.captions import memory_caption, workload_caption
 from oracle.report.grid import Column
 from oracle.report.sheets import Sheet
+from oracle.report.splits import PER_CALL
 from oracle.report.table.costs import BOUND_STYLES, footer
 from oracle.report.texts import Text
 
@@ -24,7 +25,7 @@ _Lines: TypeAlias = "Sequence[KernelCost] | Sequence[Group]"
 
 
 def kernel_tables(cost: Cost, device: str, lines: _Lines, by: str = "", top: int | None = None) -> list[RenderableType]:
-    """Lines of a breakdown, the sum of those left out, and the whole.
+    """Lines of a breakdown, the sum of those left out, what belongs to the call and to no kernel, and the whole.
 
     Args:
         cost: the network's.
@@ -35,7 +36,8 @@ def kernel_tables(cost: Cost, device: str, lines: _Lines, by: str = "", top: int
     """
     shown, hidden = lines[:top], lines[len(lines) if top is None else top :]
     sums = [total(f"{len(hidden)} more", hidden)] if hidden else []
-    sums.append(total("total", lines))
+    call = _per_call(cost, device)
+    sums += [*call, total("total", [total("kernels", lines), *call])]
     rows = [*shown, *sums]
     whole = sums[-1]
     columns = _labels(shown, sums, by)
@@ -55,6 +57,14 @@ def kernel_tables(cost: Cost, device: str, lines: _Lines, by: str = "", top: int
     ]
 
 
+def _per_call(cost: Cost, device: str) -> tuple[Group, ...]:
+    """What belongs to a call on a device and to no kernel, if anything does."""
+    if not device or not cost.times[device].call_ms:
+        return ()
+    time = cost.times[device]
+    return (Group(PER_CALL, 0, 0, 0, 0, 0, time.call_ms, time.call_ms / time.latency_ms, "launch"),)
+
+
 def _peaks(cost: Cost, shown: _Lines, sums: Sequence[Group]) -> Column:
     """The most memory that is alive in each phase, and in the whole call."""
     peaks = {phase.name: phase.peak_memory_bytes for phase in cost.phases()}
@@ -66,18 +76,18 @@ def _peaks(cost: Cost, shown: _Lines, sums: Sequence[Group]) -> Column:
 def _labels(shown: _Lines, sums: Sequence[Group], by: str) -> tuple[Column, ...]:
     """What each line is."""
     names = [group.name for group in sums]
+    counted = [str(group.kernels) if group.kernels else "" for group in sums]
     if by:
         groups = [group for group in shown if isinstance(group, Group)]
-        counts = [str(group.kernels) for group in (*groups, *sums)]
         return (
             Column(by.capitalize(), [*(group.name for group in groups), *names]),
-            Column("Kernels", counts, number=True),
+            Column("Kernels", [*(str(group.kernels) for group in groups), *counted], number=True),
         )
     kernels = [kernel for kernel in shown if not isinstance(kernel, Group)]
     operators = [kernel.name.removeprefix("aten.") for kernel in kernels]
     return (
         Column("Module", [*(kernel.module or "(network)" for kernel in kernels), *names]),
-        Column("Operator", [*operators, *(f"{group.kernels} kernels" for group in sums)]),
+        Column("Operator", [*operators, *(count and f"{count} kernels" for count in counted)]),
     )
 
 

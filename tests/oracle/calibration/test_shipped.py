@@ -12,7 +12,8 @@ import pytest
 import oracle
 from oracle._ranks import kendall_tau_b
 from oracle._resources import shipped
-from oracle.calibration import CLASSES, GENERAL, Calibration, RoofTimes, conformal, load_calibration
+from oracle.calibration import CLASSES, GENERAL, Calibration, RoofTimes, conformal, general_prior, load_calibration
+from oracle.calibration.domain import LEVELS, blended
 from oracle.calibration.fitting import fit_vector
 from oracle.calibration.model import Floats, Stack
 from oracle.calibration.validation import COVERAGE, cross_validate
@@ -58,9 +59,13 @@ def test_no_share_of_a_roof_is_above_one(file: Path) -> None:
 
 @pytest.mark.parametrize("runtime", ["eager", "compiled"])
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
-def test_no_calibrated_prediction_beats_the_roof_on_any_device(dtype: str, runtime: str) -> None:
-    """All networks on all devices that have a calibration or a prior for the workload, by the closed forms."""
-    words = {"dtype": dtype, "runtime": runtime, "store": _store()}
+@pytest.mark.parametrize("batch_size", [1, 64])
+def test_no_calibrated_prediction_beats_the_roof_on_any_device(dtype: str, runtime: str, batch_size: int) -> None:
+    """All networks on all devices that have a calibration or a prior for the workload, by the closed forms.
+
+    Far from what they were fitted to, calibrations count in part: one image is, and so are small images.
+    """
+    words = {"dtype": dtype, "runtime": runtime, "batch_size": batch_size, "store": _store()}
     usable = []
     for device in _devices():
         try:
@@ -69,10 +74,23 @@ def test_no_calibrated_prediction_beats_the_roof_on_any_device(dtype: str, runti
             continue
         usable.append(device)
     assert len(usable) > 10
-    bound = oracle.score_many(_nets(), usable, **words)  # type: ignore[arg-type]
+    bound = oracle.score_many(_nets(), usable, model="roofline", **words)  # type: ignore[arg-type]
     found = oracle.score_many(_nets(), usable, model="calibrated", **words)  # type: ignore[arg-type]
     for name, latency in found.latency_ms.items():
         assert (latency > bound.latency_ms[name]).all(), name
+        assert (found.roofline_ms[name] == bound.latency_ms[name]).all(), name
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("file", FILES.values(), ids=lambda path: Path(path).stem)
+def test_no_share_is_above_one_where_a_calibration_counts_in_part(file: Path, level: float) -> None:
+    found = load_calibration(file)
+    kind = found.device if found.device not in oracle.list_devices() else oracle.load_device(found.device).kind
+    mixed = blended(found.efficiency, general_prior(kind, found.runtime).efficiency, level)
+    for shares in (mixed.compute, mixed.memory):
+        assert set(shares) == set(CLASSES)
+        assert all(0 < share < 1 for share in shares.values())
+    assert mixed.dispatch_s == found.efficiency.dispatch_s
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -28,7 +28,7 @@ def table(tmp_path: Path) -> Path:
     found = []
     for name in SMALL:
         cost = oracle.score(name, ["rtx-4090"], dtype="float16")
-        latency = 2 * cost.latency_ms["rtx-4090"] + 0.01 * len(cost.kernels("rtx-4090"))
+        latency = 2 * cost.roofline_ms["rtx-4090"] + 0.01 * len(cost.kernels("rtx-4090"))
         found.append(Measurement(name, "rtx-4090", Workload(dtype="float16"), latency, family=name[:2]))
     write_measurements(tmp_path / "m.csv", found)
     return tmp_path / "m.csv"
@@ -36,23 +36,34 @@ def table(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("command", ["score", "ops", "rank"])
 def test_captions_say_what_a_calibrated_time_rests_on(run: Run, command: str) -> None:
-    arguments = (command, "R-56", "-d", "rtx-4090", "--dtype", "float16")
-    done = run(*arguments, "--model", "calibrated")
+    arguments = (command, "ResNet-50", "-d", "rtx-4090", "--dtype", "float16", "--batch", "256")
+    done = run(*arguments)
     assert (done.code, done.err) == (0, "")
     said = " ".join(done.out.split())
     known = calibration_of(oracle.load_device("rtx-4090"), Workload(dtype="float16"))
     assert known is not None
-    assert known.interval is not None
+    assert known.error is not None
     assert f"Times on rtx-4090: calibrated ({known.measurements} measurements, leave-family-out: " in said
-    low, high = (100 * (bound - 1) for bound in known.interval)
-    call = f"{known.efficiency.call_s * 1e3:.4f}"
-    assert (
-        f"mean error {100 * (known.error or 0):.1f} %; 80 % of cases from {low:+.0f} to {high:+.0f} %; {call} ms"
-        in said
-    )
-    assert "textbook" not in said
-    assert run(*arguments).out == run(*arguments, "--model", "roofline").out
-    assert "textbook roofline" in run(*arguments).out
+    time = oracle.score("ResNet-50", ["rtx-4090"], dtype="float16", batch_size=256).times["rtx-4090"]
+    assert time.interval_ms is not None
+    call = f"; {time.call_ms:.4f} ms per call are in no kernel" if command != "rank" else ""
+    assert f"mean error {100 * known.error:.1f} %{call}" in said
+    if command != "ops":
+        assert " {:.3g} to {:.3g} ".format(*time.interval_ms) in said
+    assert "Latency is the prediction, what a stopwatch should show; the lower bound is" in said
+    assert run(*arguments, "--model", "calibrated").out == done.out
+    bound = " ".join(run(*arguments, "--model", "roofline").out.split())
+    assert "Times: textbook roofline, a lower bound (full peaks, free launches, cold cache)" in bound
+    assert "prediction" not in bound
+
+
+def test_captions_say_what_a_calibration_was_not_fitted_to(run: Run) -> None:
+    said = " ".join(run("score", "R-56", "-d", "rtx-4090", "--dtype", "float16").out.split())
+    known = calibration_of(oracle.load_device("rtx-4090"), Workload(dtype="float16"))
+    assert known is not None
+    assert known.domain.batch_size is not None
+    least, most = known.domain.batch_size
+    assert f"batches of {least} to {most}, this is 1); error not measured" in said
 
 
 def test_a_calibration_is_made_used_and_checked(run: Run, table: Path) -> None:
@@ -130,7 +141,7 @@ def test_measure_for_real(run: Run, tmp_path: Path) -> None:
     words = ("--repeats", "1", "--threads", "1", "--clock", "cpu")
     done = run("measure", "R-56", "NB201-AllSkip", "--device-file", "i9-10940x", *words, "-o", "m.csv")
     assert (done.code, done.err) == (0, "")
-    for word in ("Measured", "Predicted", "Error", "Achieved", "Threads: 1", "textbook roofline"):
+    for word in ("Measured", "Predicted", "Error", "Achieved", "Threads: 1", "Times on i9-10940x: "):
         assert word.lower() in done.out.lower()
     found = read_measurements(tmp_path / "m.csv")
     assert [(item.device, item.threads, item.clock) for item in found] == [("i9-10940x", 1, "cpu")] * 2
@@ -149,7 +160,7 @@ def test_measure_operator_by_operator(run: Run, tmp_path: Path) -> None:
     data = json.loads(run(*words, "--operators", "3", "--format", "json").out)
     cost = oracle.score("NB201-AllConv3x3", ["i9-10940x"])
     assert sum(row["flops"] for row in data["operators"]) == cost.flops
-    assert sum(row["roof_s"] for row in data["operators"]) * 1e3 == pytest.approx(cost.latency_ms["i9-10940x"])
+    assert sum(row["roof_s"] for row in data["operators"]) * 1e3 == pytest.approx(cost.roofline_ms["i9-10940x"])
     for row in data["operators"]:
         assert row["roof_share"] == pytest.approx(row["roof_s"] / row["time_s"])
         assert row["achieved_flops_per_s"] == pytest.approx(row["flops"] / row["time_s"])
@@ -195,13 +206,14 @@ def test_a_parity_plot(run: Run, table: Path) -> None:
 
 def test_a_network_measured_elsewhere_says_so(run: Run, table: Path) -> None:
     words = ("score", "R-56", "-d", "rtx-3090", "--dtype", "float16", "--transfer")
-    done = run(*words, f"rtx-4090={table.name}")
+    done = run(*words, f"rtx-4090={table.name}", "--model", "roofline")
     assert (done.code, done.err) == (0, "")
     assert "Times on rtx-3090: transfer (" in done.out
     assert "carried over by the ratio of the two rooflines); error not measured." in " ".join(done.out.split())
-    done = run(*words, f"rtx-4090={table.name}", "--model", "calibrated")
+    done = run(*words, f"rtx-4090={table.name}")
     assert "transfer (" in done.out
     assert "of both); mean error " in " ".join(done.out.split())
+    assert run(*words, f"rtx-4090={table.name}", "--model", "calibrated").out == done.out
     for text, complaint in (
         ("rtx-4090", "transfer='rtx-4090': expected DEVICE=FILE"),
         (f"t4={table.name}", "transfer from device='t4': no measurement is of it, only of rtx-4090"),

@@ -41,8 +41,10 @@ def test_groups_add_up_to_the_network(run: Run, by: str, mode: str) -> None:
     cost = oracle.score("R-56", ["t4"], mode=mode)
     for field in ("macs", "flops", "traffic_bytes"):
         assert sum(int(row[field]) for row in rows) == getattr(cost, field)
-    assert sum(float(row["time_ms"]) for row in rows) == pytest.approx(cost.latency_ms["t4"])
-    assert sum(float(row["share"]) for row in rows) == pytest.approx(1)
+    call_ms, latency_ms = cost.times["t4"].call_ms, cost.latency_ms["t4"]  # some of a call is in no kernel
+    assert call_ms > 0
+    assert sum(float(row["time_ms"]) for row in rows) == pytest.approx(latency_ms - call_ms)
+    assert sum(float(row["share"]) for row in rows) == pytest.approx(1 - call_ms / latency_ms)
     assert sum(int(row["kernels"]) for row in rows) == len(cost.kernels("t4"))
     assert len({row["name"] for row in rows}) == len(rows)
 
@@ -74,13 +76,31 @@ def test_top_shows_the_slowest_and_sums_up_the_others(run: Run) -> None:
     kernels = sorted(oracle.score("ResNet-50", ["t4"]).kernels("t4"), key=lambda kernel: -kernel.time_ms)
     table = done.out.split("\n\n")[1].splitlines()
     assert [line.split()[0] for line in table[4:8]] == [kernel.module for kernel in kernels[:4]]
-    rest, whole = table[9].split(), table[10].split()
+    rest, call, whole = (line.split() for line in table[9:12])
+    time = oracle.score("ResNet-50", ["t4"]).times["t4"]
+    assert call[:3] == ["(per", "call)", "0"]
+    assert float(call[5]) == pytest.approx(time.call_ms, rel=0.2)
+    assert float(whole[6]) == pytest.approx(time.latency_ms, rel=1e-3)
     assert rest[:2] == [str(len(kernels) - 4), "more"]
     assert whole[:3] == ["total", str(len(kernels)), "kernels"]
     shares = [float(line.split()[-3]) for line in table[4:8]]
     assert sum(shares) + float(rest[-2]) == pytest.approx(100, abs=0.3)
     assert float(whole[-2]) == pytest.approx(100)
     assert float(whole[3]) == pytest.approx(8.218, rel=1e-3)  # GFLOP
+
+
+@pytest.mark.parametrize("flags", [(), ("--by", "class"), ("--mode", "training", "--by", "phase")], ids=" ".join)
+def test_a_table_adds_up_to_the_latency(run: Run, flags: tuple[str, ...]) -> None:
+    """A GPU that waits for its host: most of the time is in no kernel, and has a line of its own."""
+    _, header, _, _, *rows = run("ops", "R-56", "-d", "rtx-4090", *flags).out.split("\n\n")[1].splitlines()
+    edge = header.index("Time") + len("Time")  # numbers end where their title ends
+    times = {row.split("  ")[0]: float(row[:edge].split()[-1]) for row in rows if not row.startswith("--")}
+    cost = oracle.score("R-56", ["rtx-4090"], mode="training" if "training" in flags else "inference")
+    assert times["(per call)"] == pytest.approx(cost.times["rtx-4090"].call_ms, rel=1e-3)
+    assert times["total"] == pytest.approx(cost.latency_ms["rtx-4090"], rel=1e-3)
+    if flags:
+        assert sum(times.values()) == pytest.approx(2 * times["total"], rel=1e-3)
+    assert "(per call)" not in run("ops", "R-56", "-d", "rtx-4090", *flags, "--model", "roofline").out
 
 
 def test_without_a_device_there_are_no_times(run: Run) -> None:

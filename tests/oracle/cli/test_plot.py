@@ -17,7 +17,9 @@ Run = Callable[..., Any]
     ("words", "said"),
     [
         (["roofline", "R-56", "-d", "t4"], ["NVIDIA T4", "ridge", "Per call of 1 image"]),
-        (["plot", "R-56", "-d", "t4"], ["stem", "head", "memory-bound"]),
+        (["plot", "R-56", "-d", "t4"], ["stem", "head", "launch-bound"]),
+        (["plot", "R-56", "-d", "rtx-4090"], ["stem", "head", "(per call)"]),
+        (["plot", "R-56", "-d", "t4", "--model", "roofline"], ["stem", "head", "memory-bound"]),
         (["plot", "R-56", "-d", "t4", "--figure", "kinds"], ["convolution", "pointwise"]),
         (["plot", "R-56", "-d", "t4", "--figure", "runtimes"], ["eager", "compiled", "engine"]),
         (["plot", "R-56", "-d", "t4", "--figure", "runtimes", "--mode", "training"], ["eager", "compiled"]),

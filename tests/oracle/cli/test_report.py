@@ -39,7 +39,12 @@ def test_a_page_holds_what_score_and_fit_say(run: Run) -> None:
     )
     batches = [fit["batch_size"] for fit in network["training"]["fits"]]
     assert batches == [found.batch_size for found in oracle.fit("R-56", ["t4"])]
-    assert [phase["name"] for phase in network["training"]["phases"]["t4"]] == ["forward", "backward", "optimizer"]
+    phases = network["training"]["phases"]["t4"]
+    assert [phase["name"] for phase in phases] == ["forward", "backward", "optimizer", "(per call)"]
+    training = oracle.score("R-56", ["t4"], batch_size=8, mode="training").latency_ms["t4"]
+    assert sum(phase[f"{bound}_ms"] for phase in phases for bound in ("compute", "memory", "launch")) == pytest.approx(
+        training
+    )
     assert page["run"]["command"] == "oracle report R-56 -d t4 -b 8 -o page.html"
 
 

@@ -79,19 +79,33 @@ def test_the_table_shows_the_figures_to_four_digits(run: Run) -> None:
     assert [float(word) for word in counts[1:]] == pytest.approx(expected, rel=5e-3)
     assert times[1] == "t4"
     assert float(times[2]) == pytest.approx(cost.latency_ms["t4"], rel=1e-3)
-    assert float(times[3]) == pytest.approx(cost.throughput_per_s["t4"], rel=1e-3)
-    assert times[4] == cost.times["t4"].bound
-    assert float(times[6]) == pytest.approx(8.14e12 / 320e9, rel=1e-2)  # float32 peak over bandwidth
+    assert cost.times["t4"].interval_ms is not None
+    low, to, high, bound = times[3:7]
+    assert (float(low), to, float(high)) == (
+        pytest.approx(cost.times["t4"].interval_ms[0], rel=1e-2),
+        "to",
+        pytest.approx(cost.times["t4"].interval_ms[1], rel=1e-2),
+    )
+    assert float(bound) == pytest.approx(cost.roofline_ms["t4"], rel=1e-3)
+    assert float(times[7]) == pytest.approx(cost.throughput_per_s["t4"], rel=1e-3)
+    assert times[8] == cost.times["t4"].bound
+    assert float(times[10]) == pytest.approx(8.14e12 / 320e9, rel=1e-2)  # float32 peak over bandwidth
 
 
 def test_the_table_says_what_its_numbers_are(run: Run) -> None:
-    done = run("score", "ResNet-50", "-d", "t4", "-b", "2", "--dtype", "float16", "--runtime", "compiled")
+    words = ("score", "ResNet-50", "-d", "t4", "-b", "2", "--dtype", "float16", "--runtime", "compiled")
+    done = run(*words)
     assert done.lines[0] == "Per call of 2 images: float16, inference, compiled, nchw."
     assert "1 MAC = 2 FLOPs" in done.out
     assert "operators known" in done.out
-    assert "roofline, a lower bound" in done.out
-    assert "error not measured" in done.out
+    said = " ".join(done.out.split())
+    assert "Latency is the prediction, what a stopwatch should show; the lower bound is what no software" in said
+    assert "Times on t4: " in said
+    assert "error not measured" in said
     assert done.err == ""
+    bound = run(*words, "--model", "roofline")
+    assert "Times: textbook roofline, a lower bound (full peaks, free launches, cold cache); error" in bound.out
+    assert "Lower bound" not in bound.out  # the latency is it
 
 
 def test_without_a_device_it_counts(run: Run) -> None:

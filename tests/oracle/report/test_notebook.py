@@ -51,8 +51,10 @@ def test_a_cost_is_its_tables() -> None:
     html = cost._repr_html_()
     cells = Cells(html)
     assert [row[0].strip() for row in cells.rows] == ["Network", "R-56", "Network", "R-56", "R-56"]
-    assert f"{cost.latency_ms['t4']:.4f}" in cells.rows[3][2]
-    assert "textbook roofline" in html
+    assert cells.rows[3][2].strip() == f"{cost.latency_ms['t4']:.2f}"
+    assert cells.rows[3][4].strip() == f"{cost.roofline_ms['t4']:.4f}"
+    assert "what a stopwatch should show" in html
+    assert "Times: textbook roofline" in oracle.score("R-56", ["t4"], model="roofline")._repr_html_()
     assert cells.open == []
 
 
@@ -83,7 +85,8 @@ def test_of_many_scores_the_fastest_are_listed() -> None:
     rows = Cells(html).rows
     assert "40 candidates, the 10 fastest on t4" in html
     assert [row[0] for row in rows[1:]] == ["R-56"] * 10 + ["least of all", "most of all"]
-    assert rows[-1][1].strip() == f"{scores.latency_ms['t4'].max():.4f}"
+    assert rows[-1][1].strip() == f"{scores.latency_ms['t4'].max():.2f}"
+    assert rows[-1][2].strip() == f"{scores.roofline_ms['t4'].max():.4f}"
 
 
 def test_scores_by_another_convention_say_so() -> None:

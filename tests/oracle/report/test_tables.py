@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -9,7 +10,7 @@ import pytest
 
 import oracle
 from oracle.measure import Measurement
-from oracle.query import Cost
+from oracle.query import Cost, DeviceTime
 from oracle.report.captions import count_caption, spread_note, time_caption, workload_caption
 from oracle.report.console import text_of
 from oracle.report.rows import cost_rows, ranking_rows
@@ -64,17 +65,44 @@ def test_a_caption_names_the_convention_and_the_coverage(cost: Cost) -> None:
 
 
 def test_a_caption_names_the_model_and_its_error(cost: Cost) -> None:
-    assert time_caption(cost.times.values()) == (
+    bounds = oracle.score("R-56", ["t4", "pixel-4"], model="roofline").times
+    assert time_caption(bounds.values()) == (
         "Times: textbook roofline, a lower bound (full peaks, free launches, cold cache); error not measured."
     )
-    model = "calibrated (240 networks, PyTorch 2.13); mean error 12.3 %; 80 % of cases from -10 to +10 %."
-    assert time_caption(calibrated(cost).times.values()).splitlines() == [
-        f"Times on {device}: {model}" for device in ("t4", "pixel-4")
-    ]
-    prior = replace(cost.times["t4"], model="prior", source="prior of gpus: two of them", call_ms=0.25)
-    assert time_caption([prior]) == (
-        "Times on t4: prior of gpus: two of them; error not measured; 0.2500 ms per call are in no kernel."
+    both = (
+        "Latency is the prediction, what a stopwatch should show; the lower bound is what no software can beat there: "
+        "every peak reached, launches free (the textbook's roofline)."
     )
+    model = "calibrated (240 networks, PyTorch 2.13); mean error 12.3 %."
+    assert time_caption(calibrated(cost).times.values()).splitlines() == [
+        both,
+        *(f"Times on {device}: {model}" for device in ("t4", "pixel-4")),
+    ]
+    prior = DeviceTime("t4", 1.0, "launch", {}, 25.0, "prior", None, "prior of gpus: two of them", call_ms=0.25)
+    assert time_caption([prior]).splitlines() == [
+        both,
+        (
+            "Times on t4: prior of gpus: two of them; error not measured; 0.2500 ms per call are in no kernel: "
+            "entering it, or waiting for the host."
+        ),
+    ]
+    nothing = replace(prior, model="roofline", source="lower bound: nothing was measured on t4", call_ms=0.0)
+    assert time_caption([nothing]).splitlines() == [
+        both,
+        "Times on t4: lower bound: nothing was measured on t4.",
+    ]
+
+
+def test_tables_have_the_interval_and_the_bound_beside_the_latency(cost: Cost) -> None:
+    def heads(some: Cost) -> str:
+        return next(line for line in text_of(cost_tables([some])).splitlines() if "Latency" in line)
+
+    assert re.search("Latency +80 % of cases +Lower bound", heads(calibrated(cost)))
+    unknown = {name: replace(time, interval_ms=None) for name, time in cost.times.items()}
+    assert re.search("Latency +Lower bound", heads(replace(cost, times=MappingProxyType(unknown))))
+    bound = heads(oracle.score("R-56", ["t4"], model="roofline"))
+    assert "80 % of cases" not in bound
+    assert "Lower bound" not in bound
 
 
 def test_rows_have_the_interval_and_the_error(cost: Cost) -> None:
@@ -83,7 +111,10 @@ def test_rows_have_the_interval_and_the_error(cost: Cost) -> None:
     assert row["model"] == "calibrated"
     assert row["latency_low_ms"] < row["latency_ms"] < row["latency_high_ms"]
     assert list(row) == list(cost_rows(cost)[0])
-    assert cost_rows(cost)[0]["latency_low_ms"] is None
+    assert row["roofline_ms"] == cost.roofline_ms["t4"] < row["latency_ms"]
+    bound = cost_rows(oracle.score("R-56", ["t4"], model="roofline"))[0]
+    assert bound["latency_low_ms"] is None
+    assert bound["latency_ms"] == bound["roofline_ms"]
 
 
 def test_a_count_that_a_convention_does_not_have_is_a_dash(cost: Cost) -> None:
@@ -119,7 +150,7 @@ def test_a_cost_in_python_is_one_line() -> None:
     t4, rtx = cost.latency_ms.values()
     assert repr(cost) == (
         "Cost('ResNet-50', batch_size=1, float32, inference, eager: 4.089 GMACs, 25.56 M params, "
-        f"t4 {t4:.3f} ms, rtx-4090 {rtx:.4f} ms)"
+        f"t4 {t4:.2f} ms, rtx-4090 {rtx:.3f} ms)"
     )
     assert repr([cost, cost]) == f"[{cost!r}, {cost!r}]"
 

@@ -23,8 +23,11 @@ def test_figures_of_a_sweep(run: Run) -> None:
         assert (done.code, done.err, done.out) == (0, "", "fig.svg\n")
         text = Path("fig.svg").read_text(encoding="utf-8")
         assert said in text
-        assert ("Times: textbook roofline" in text and "Per call of 1 image" in text) == (figure == "front")
+        assert ("Times on l4: " in text and "Per call of 1 image" in text) == (figure == "front")
     assert run("plot", "out", "--figure", "flips", "-d", "l4", "-d", "t4").code == 0
+    assert run("sweep", "anynet-grid", "-d", "t4", "--n", "20", "--out", "bounds", "--model", "roofline").code == 0
+    assert run("plot", "bounds", "--figure", "front", "-o", "fig.svg").code == 0
+    assert "Times: textbook roofline, a lower bound" in Path("fig.svg").read_text(encoding="utf-8")
     refused = run("plot", "out", "--figure", "growth")
     assert (refused.code, "is about studies" in refused.err) == (2, True)
     refused = run("plot", "out", "-d", "l4")

@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from oracle.calibration import Calibration
 from oracle.errors import OracleError
+from oracle.roofline import Efficiency
 from search.pareto.objectives import objectives_of
 from search.report import sweep_page
+from search.report.about import about_candidates
+from search.report.manifests import manifest_beside
 from search.report.sweeps import sweep_population
 from search.sweep import read_candidates, sweep
 
@@ -30,7 +34,9 @@ def test_a_sweep_tells_what_it_was(swept: Path) -> None:
     tally = json.loads((swept / "manifest.json").read_text())["tally"]
     said = f"{tally['drawn']:,} drawn, {tally['feasible']:,} feasible, 30 of them kept, as many as were wanted"
     assert any(said in note for note in page.run.notes)
-    assert any("textbook roofline" in note for note in page.run.notes)
+    assert any(note.startswith("Latency is the prediction, what a stopwatch should show") for note in page.run.notes)
+    for device in ("t4", "pixel-4"):
+        assert any(note.startswith(f"Times on {device}: ") for note in page.run.notes)
     assert page.population is not None
     assert page.population.knobs.keys() == {f"ANYNET.{key}[{i}]" for key in ("WIDTHS", "DEPTHS") for i in range(4)}
     assert list(page.population.values) == [
@@ -41,10 +47,14 @@ def test_a_sweep_tells_what_it_was(swept: Path) -> None:
         "traffic_bytes",
         "peak_memory_bytes",
     ]
-    assert list(page.population.extra) == ["intensity_flop_per_byte"]
+    extra = page.population.extra
+    bounds = [f"roofline_ms@{device}" for device in ("t4", "pixel-4")]
+    assert {name for name in extra if not name.startswith("latency_")} == {"intensity_flop_per_byte", *bounds}
     rows = read_candidates(swept).rows(range(30))
     assert page.population.latency_ms["t4"] == [row["latency_ms@t4"] for row in rows]
     assert page.population.values["macs"].column == [row["macs"] for row in rows]
+    assert extra["roofline_ms@t4"] == [row["roofline_ms@t4"] for row in rows]
+    assert all(row["roofline_ms@t4"] < row["latency_ms@t4"] for row in rows)
 
 
 def test_devices_are_those_that_were_swept(swept: Path) -> None:
@@ -54,9 +64,52 @@ def test_devices_are_those_that_were_swept(swept: Path) -> None:
 
 
 def test_a_calibrated_sweep_tells_how_far_to_trust_it(tmp_path: Path) -> None:
-    sweep("anynet-grid", ["rtx-4090"], n=5, out=tmp_path / "out", dtype="float16", model="calibrated")
-    notes = sweep_page(read_candidates(tmp_path / "out")).run.notes
-    assert any("mean error" in note for note in notes)
+    words = {"dtype": "float16", "model": "calibrated"}
+    within = sweep("anynet-grid", ["rtx-4090"], n=5, out=tmp_path / "within", batch_size=256, **words)
+    (said,) = (note for note in _notes(tmp_path / "within") if note.startswith("Times on rtx-4090: calibrated"))
+    assert f"mean error {100 * (within.trust['rtx-4090'].expected_error or 0):.1f} %; 80 % of cases from -" in said
+    outside = sweep("anynet-grid", ["rtx-4090"], n=5, out=tmp_path / "outside", batch_size=1, **words)
+    assert outside.trust["rtx-4090"].expected_error is None
+    (said,) = (note for note in _notes(tmp_path / "outside") if note.startswith("Times on rtx-4090: calibrated"))
+    assert "this is 1); error not measured; 80 % of cases from -" in said
+
+
+def _notes(out: Path) -> tuple[str, ...]:
+    return sweep_page(read_candidates(out)).run.notes
+
+
+def test_devices_without_any_measurement_are_said_to_be_bounds(tmp_path: Path) -> None:
+    sweep("anynet-grid", ["pixel-4"], n=5, out=tmp_path, runtime="compiled")
+    (said,) = (note for note in _notes(tmp_path) if note.startswith("Times on pixel-4: "))
+    assert said.startswith("Times on pixel-4: lower bound: nothing was measured on pixel-4 or another mobile-cpu under")
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_manifests_that_name_no_model_are_of_bounds(swept: Path, tmp_path: Path, named: bool) -> None:
+    """Sweeps of old knew bounds alone, and those of bounds say nothing of a model to this day."""
+    out = tmp_path / "out"
+    if named:
+        sweep("anynet-grid", ["t4"], n=5, out=out, model="roofline")
+        assert "model" not in json.loads((out / "manifest.json").read_text())["identity"]
+    else:
+        content = json.loads((swept / "manifest.json").read_text())
+        del content["identity"]["model"]
+        out.mkdir()
+        (out / "candidates.csv").write_bytes((swept / "candidates.csv").read_bytes())
+        (out / "manifest.json").write_text(json.dumps(content))
+    manifest = manifest_beside(out / "candidates.csv")
+    assert manifest is not None
+    assert (manifest.model, manifest.trust, manifest.own) == ("roofline", {}, ())
+    assert _notes(out)[-1].startswith("Times: textbook roofline, a lower bound")
+    assert about_candidates("out", manifest).footing(["t4"]).startswith("Times: textbook roofline, a lower bound")
+
+
+def test_a_manifest_knows_whose_calibration_does_not_ship(tmp_path: Path) -> None:
+    mine = Calibration("t4", "eager", "inference", "float32", "nchw", Efficiency(call_s=1e-3))
+    sweep("anynet-grid", ["t4", "pixel-4"], n=5, out=tmp_path, calibrations=[mine])
+    manifest = manifest_beside(tmp_path / "candidates.csv")
+    assert manifest is not None
+    assert (manifest.model, manifest.own) == ("best", ("t4",))
 
 
 def test_a_notebook_shows_what_became_of_the_candidates(tmp_path: Path) -> None:

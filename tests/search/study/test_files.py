@@ -50,7 +50,7 @@ def test_shipped_studies_load_and_say_the_same_when_stored(name: str) -> None:
         ({"COST": {"DTYPE": "int8"}}, "COST", "engine"),
         ({"COST": {"DTIPE": "int8"}}, "COST.DTIPE", "DTYPE"),
         ({"NAME": "a/b"}, "NAME", "letters"),
-        ({"MODEL": "fitted"}, "MODEL", "expected one of roofline, calibrated"),
+        ({"MODEL": "fitted"}, "MODEL", "expected one of best, roofline, calibrated"),
         ({"MODEL": "calibrated", "DEVICES": ["eyeriss"]}, "MODEL", "no calibration of device='eyeriss'"),
         ({"CALIBRATIONS": ["no.yaml"]}, "CALIBRATIONS[0]", "no.yaml"),
     ],

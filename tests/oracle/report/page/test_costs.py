@@ -46,9 +46,10 @@ def test_of_very_many_networks_the_first_are_shown_in_detail() -> None:
 
 
 def test_notes_say_what_was_run_and_how_far_to_trust_it() -> None:
-    cost = oracle.score("R-56", ["rtx-4090"], batch_size=64, dtype="float16", model="calibrated")
-    notes = cost_page([Detail(cost)], {"rtx-4090": oracle.load_device("rtx-4090")}, "oracle report R-56").run.notes
+    cost = oracle.score("ResNet-50", ["rtx-4090"], batch_size=256, dtype="float16")
+    notes = cost_page([Detail(cost)], {"rtx-4090": oracle.load_device("rtx-4090")}, "oracle report").run.notes
     text = "\n".join(notes)
-    assert notes[0] == "Per call of 64 images: float16, inference, eager, nchw."
+    assert notes[0] == "Per call of 256 images: float16, inference, eager, nchw."
     assert "operators known" in text
+    assert "Latency is the prediction, what a stopwatch should show; the lower bound is" in text
     assert "mean error" in text

@@ -18,7 +18,10 @@ def test_bars_add_up_to_the_latency(cost: Cost) -> None:
         assert sum(bar.get_width() for bar in axes.patches) == pytest.approx(cost.latency_ms[device] / 1e3)
         assert [text.get_text() for text in axes.get_yticklabels()] == [part.name for part in splits[device]]
     hatches = {bar.get_hatch() for bar in figure.axes[0].patches}
-    assert "//////" in hatches  # memory-bound, also without colour
+    assert "......" in hatches  # launch-bound, also without colour
+    bound = oracle.score("R-56", ["t4"], model="roofline")
+    figure = split_figure({"t4": by_stage(bound, "t4")}, "R-56", "Per call.")
+    assert "//////" in {bar.get_hatch() for bar in figure.axes[0].patches}  # memory-bound
 
 
 def test_memory_is_split_by_what_it_holds() -> None:

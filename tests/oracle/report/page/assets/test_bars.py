@@ -59,7 +59,8 @@ def test_runtimes_stand_beside_each_other_and_what_is_missing_says_why(browser: 
 def test_a_training_step_is_split_by_phase(browser: Browser, network_page: Path, step: Cost) -> None:
     panel = panels(browser(network_page), "A training step, by phase")[1]
     splits = by_phase(step, "t4")
-    assert names(panel) == ["forward", "backward", "optimiser"]
+    assert names(panel) == ["forward", "backward", "optimiser", "(per call)"]
+    assert sum(one.total_ms for one in splits) == pytest.approx(step.latency_ms["t4"])
     longest, most = max(lengths(panel)), max(one.total_ms for one in splits)
     for length, one in zip(lengths(panel), splits, strict=True):
         assert length == pytest.approx(longest * one.total_ms / most, abs=4)

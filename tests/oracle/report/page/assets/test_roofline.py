@@ -115,7 +115,7 @@ def test_the_cache_has_a_roof_of_its_own_where_it_is_known(
         yaml.safe_dump({**figures, "LLC_BANDWIDTH_GBPS": [1280, "four times the memory's"]}), encoding="utf-8"
     )
     device = oracle.load_device(file)
-    cost = oracle.score("R-56", [device])
+    cost = oracle.score("R-56", [device], model="roofline")
     driver = browser(make_page(cost_page([Detail(cost)], {device.name: device})))
     drawn = driver.execute_script(GEOMETRY, 0)
     steep = [roof for roof in drawn["roofs"] if roof[2] != roof[4]]
