@@ -15,17 +15,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oracle._frozen import Frozen
 from oracle.devices import Device
+from oracle.products import Products
+from oracle.tiling import CLOCK_HZ, Tiling
 
 __all__ = [
     "BOUNDS",
     "TEXTBOOK",
+    "Cut",
     "Efficiency",
     "KernelKinds",
     "Roofs",
@@ -62,6 +65,8 @@ class Efficiency:
             of processors lay the weights of a convolution out anew at every call.
         launches: class -> seconds per kernel: what a library does around its kernel, such as to choose it or to lay
             its operands out, differs by class.
+        tiling: how a GPU cuts matrix products, which then take as long as their tiles, at the share of the matrix
+            unit's peak that `compute` says; None where they take as long as their FLOPs.
     """
 
     compute: Mapping[str, float] = field(default_factory=Frozen)
@@ -71,6 +76,7 @@ class Efficiency:
     floor_s: float = 0.0
     launches: Mapping[str, float] = field(default_factory=Frozen)
     weights: Mapping[str, float] = field(default_factory=Frozen)
+    tiling: Tiling | None = None
 
     def launch_of(self, op_classes: Sequence[str]) -> Array:
         """Seconds per launch of kernels of these classes."""
@@ -127,6 +133,20 @@ class Timing:
         return np.where(np.maximum(self.compute_s, self.memory_s) <= least, 2, longer)
 
 
+class Cut(NamedTuple):
+    """How a device cuts products.
+
+    Attributes:
+        tiling: into which tiles.
+        units: compute units that share them.
+        clock_hz: of these.
+    """
+
+    tiling: Tiling
+    units: float
+    clock_hz: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Roofs:
     """What each kernel of a network can reach on a device, or on each of several.
@@ -138,12 +158,19 @@ class Roofs:
         cache_bytes: size of that cache, (devices, 1) where there are several; None where no device states one.
         floor_s: seconds below which no kernel comes; as `cache_bytes`.
         weighs: whether weights count more than other bytes anywhere.
+        tilings: of each device, how it cuts products; None where nobody says.
     """
 
     rows: Array
     cache_bytes: Array | None
     floor_s: Array | None
     weighs: bool
+    tilings: tuple[Cut | None, ...] = (None,)
+
+    @property
+    def tiled(self) -> bool:
+        """Whether the time of products depends on their sizes on any device."""
+        return any(self.tilings)
 
     @classmethod
     def of(
@@ -176,6 +203,7 @@ class Roofs:
             np.array([device.llc.value]) if cached and device.llc else None,
             np.array([efficiency.floor_s]) if efficiency.floor_s else None,
             bool(efficiency.weights),
+            (_cut(device, efficiency),),
         )
 
     @classmethod
@@ -192,6 +220,7 @@ class Roofs:
             column([roofs.cache_bytes for roofs in devices]),
             column([roofs.floor_s for roofs in devices]),
             any(roofs.weighs for roofs in devices),
+            tuple(cut for roofs in devices for cut in roofs.tilings),
         )
 
     @classmethod
@@ -212,6 +241,8 @@ def time_kernels(
     device: Device,
     efficiency: Efficiency = TEXTBOOK,
     weight_bytes: Array | None = None,
+    *,
+    products: Products | None = None,
 ) -> Timing:
     """Time the kernels of one network on a device.
 
@@ -221,32 +252,40 @@ def time_kernels(
         device: whose roofs count.
         efficiency: shares of the roofs that are reached.
         weight_bytes: the part of the traffic that is weights; None for none.
+        products: of the kernels, for a device that cuts them.
 
     Raises:
         DeviceError: the device states no peak for a dtype that kernels compute in.
     """
     roofs = Roofs.of(kinds, list(matrix_flops != 0), list(vector_flops != 0), device, efficiency)
-    timing = _timed(roofs, matrix_flops, vector_flops, traffic_bytes, weight_bytes)
+    timing = _timed(roofs, matrix_flops, vector_flops, traffic_bytes, weight_bytes, products=products)
     return replace(timing, call_s=efficiency.call_s)
 
 
-def time_at(roofs: Roofs, numbers: Array) -> Timing:
+def time_at(roofs: Roofs, numbers: Array, products: Products | None = None) -> Timing:
     """Time the kernels of one network on several devices.
 
     Args:
         roofs: (devices, kernels), see `Roofs.stacked`.
         numbers: (4, kernels) matrix FLOPs, vector FLOPs, bytes moved, and the part of them that is weights.
+        products: of the kernels, for devices that cut them.
 
     Returns:
         Seconds, (devices, kernels); calls cost nothing.
     """
-    return _timed(roofs, *numbers.astype(np.float64, order="C"))  # once, not at every step
+    return _timed(roofs, *numbers.astype(np.float64, order="C"), products=products)  # once, not at every step
 
 
 def _timed(
-    roofs: Roofs, matrix_flops: Array, vector_flops: Array, traffic_bytes: Array, weight_bytes: Array | None
+    roofs: Roofs,
+    matrix_flops: Array,
+    vector_flops: Array,
+    traffic_bytes: Array,
+    weight_bytes: Array | None,
+    *,
+    products: Products | None,
 ) -> Timing:
-    compute_s, memory_s = _roof_times(roofs, matrix_flops, vector_flops, traffic_bytes, weight_bytes)
+    compute_s, memory_s = _roof_times(roofs, matrix_flops, vector_flops, traffic_bytes, weight_bytes, products)
     busy_s = np.maximum(compute_s, memory_s)
     if roofs.floor_s is not None:
         busy_s = np.maximum(busy_s, roofs.floor_s)
@@ -290,7 +329,13 @@ def steady(seconds: Any) -> Any:
 
 
 def total_seconds(
-    roofs: Roofs, matrix_flops: Array, vector_flops: Array, traffic_bytes: Array, weight_bytes: Array | None = None
+    roofs: Roofs,
+    matrix_flops: Array,
+    vector_flops: Array,
+    traffic_bytes: Array,
+    weight_bytes: Array | None = None,
+    *,
+    products: Products | None = None,
 ) -> Any:
     """Seconds of one network, or of many that have the same kernels; launches included, the call's constant not.
 
@@ -298,31 +343,75 @@ def total_seconds(
         roofs: of the kernels.
         matrix_flops, vector_flops, traffic_bytes: (kernels,) of one network, or (kernels, networks).
         weight_bytes: the part of the traffic that is weights; None for none.
+        products: of the kernels, for a device that cuts them.
 
     Returns:
         A number, or (networks,).
     """
-    busy_s = np.maximum(*_roof_times(roofs, matrix_flops, vector_flops, traffic_bytes, weight_bytes))
+    busy_s = np.maximum(*_roof_times(roofs, matrix_flops, vector_flops, traffic_bytes, weight_bytes, products))
     if roofs.floor_s is not None:
         busy_s = np.maximum(busy_s, roofs.floor_s)
     return whole_quanta(busy_s).sum(axis=0) + roofs.rows[_LAUNCH].sum()
 
 
 def _roof_times(
-    roofs: Roofs, matrix_flops: Array, vector_flops: Array, traffic_bytes: Array, weight_bytes: Array | None
+    roofs: Roofs,
+    matrix_flops: Array,
+    vector_flops: Array,
+    traffic_bytes: Array,
+    weight_bytes: Array | None,
+    products: Products | None,
 ) -> tuple[Array, Array]:
     """Seconds that each kernel needs at the compute roof (0 without work) and at the memory roof."""
     rows = roofs.rows
     if np.ndim(traffic_bytes) > 1:  # networks side by side
         rows = rows.reshape(*rows.shape, *(1,) * (np.ndim(traffic_bytes) - 1))
     matrix, vector, bandwidth, cache, _, weights = rows
-    compute_s = np.maximum(matrix_flops / matrix, vector_flops / vector)
+    matrix_s = matrix_flops / matrix
+    if roofs.tiled and products is not None and len(products.kernels):
+        _cut_to_tiles(matrix_s, roofs, matrix_flops, products)
+    compute_s = np.maximum(matrix_s, vector_flops / vector)
     if roofs.cache_bytes is not None:
         # A working set that fits the last-level cache sees the cache's roof instead of the memory's.
         bandwidth = np.where(traffic_bytes <= roofs.cache_bytes, cache, bandwidth)
     if roofs.weighs and weight_bytes is not None:
         traffic_bytes = traffic_bytes + weight_bytes * weights
     return compute_s, traffic_bytes / bandwidth
+
+
+def _cut_to_tiles(matrix_s: Array, roofs: Roofs, matrix_flops: Array, products: Products) -> None:
+    """Put the seconds of their tiles in the place of those that products need at the roof of the matrix unit.
+
+    Args:
+        matrix_s: of every kernel, (kernels,), (devices, kernels), or (kernels, networks).
+        roofs: of the devices.
+        matrix_flops: (kernels,) or (kernels, networks).
+        products: of the kernels.
+    """
+    several = roofs.rows.ndim == 3
+    peaks, times = (roofs.rows[0], matrix_s) if several else (roofs.rows[0][None], matrix_s[None])
+    known = products.explain(matrix_flops[products.kernels]) & ~products.attends.reshape(
+        -1, *(1,) * (products.dims.ndim - 2)
+    )
+    dims = np.where(known, products.dims, 1.0)[:, None]
+    cuts = [(number, cut) for number, cut in enumerate(roofs.tilings) if cut is not None]
+    for tiling in dict.fromkeys(cut.tiling for _, cut in cuts):
+        alike = [(number, cut) for number, cut in cuts if cut.tiling == tiling]
+        where = np.ix_(np.array([number for number, _ in alike]), products.kernels)
+        rest = (1,) * (dims.ndim - 3)
+        units, clocks = (
+            np.array(own).reshape(-1, 1, *rest) for own in zip(*(cut[1:] for _, cut in alike), strict=True)
+        )
+        peak = peaks[where]
+        seconds = tiling.compute_s(dims, peak.reshape(*peak.shape, *rest), units, clocks)
+        times[where] = np.where(known, seconds, times[where])
+
+
+def _cut(device: Device, efficiency: Efficiency) -> Cut | None:
+    """How a device cuts products; one that states no compute units does not."""
+    if efficiency.tiling is None or device.compute_units is None:
+        return None
+    return Cut(efficiency.tiling, device.compute_units.value, device.clock.value if device.clock else CLOCK_HZ)
 
 
 def _weights(op_classes: Sequence[str], efficiency: Efficiency) -> Array:

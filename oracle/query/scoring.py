@@ -16,7 +16,7 @@ from oracle.closedform.store import tracing
 from oracle.errors import UnknownOperatorError
 from oracle.query.cost import Cost, DeviceTime, KernelCost, Times
 from oracle.query.models import LatencyModels, Trust
-from oracle.roofline import BOUNDS, Roofs, Timing, latency_s, time_at
+from oracle.roofline import BOUNDS, Timing, latency_s
 
 if TYPE_CHECKING:
     from oracle.closedform import CalibratedDevice, Described, Launch
@@ -65,8 +65,8 @@ class Form(Protocol):
     def coverage(self) -> tuple[int, int, int]:
         """How many operators are counted, known to compute nothing, and unknown."""
 
-    def roofs(self, places: tuple[CalibratedDevice, ...]) -> Roofs:
-        """What each kernel can reach, a row per device."""
+    def timed(self, places: tuple[CalibratedDevice, ...]) -> Timing:
+        """Seconds of each kernel, a row per device."""
 
     def described(self) -> list[Described]:
         """The kernels, each once."""
@@ -116,7 +116,7 @@ def cost_of(
         raise UnknownOperatorError(unknown)
     sums, times, timing = form.sums, None, None
     if models.places:
-        timing = time_at(form.roofs(tuple(models.places.values())), form.numbers)
+        timing = form.timed(tuple(models.places.values()))
         times = _Scored(form, timing, models, workload.dtype)
     details = _Details(form, timing, tuple(models.places), models.call_s)
     macs, flops, params, activations = recounted or (

@@ -32,6 +32,7 @@ from oracle.counting.traffic import itemsize
 from oracle.errors import OracleError
 from oracle.families.graphs import Graph, structure_of
 from oracle.optable import OpTable, Row
+from oracle.products import Product, product_of
 from oracle.spec import Workload
 
 __all__ = ["Cell", "Desk", "DeskKey", "Register", "Values", "desk_of"]
@@ -144,13 +145,13 @@ class Register:
         structures: by wiring and representatives.
         signs: all kernels that were met.
         numbers: what tells kernels apart -> place in `signs`.
-        counted: values -> sign -> its counts.
+        counted: values -> sign -> its counts, and its product.
     """
 
     structures: dict[Any, _Structure | None] = field(default_factory=dict)
     signs: list[_Sign] = field(default_factory=list)
     numbers: dict[Any, int] = field(default_factory=dict)
-    counted: dict[Values, dict[int, KernelCount]] = field(default_factory=dict)
+    counted: dict[Values, dict[int, tuple[KernelCount, Product | None]]] = field(default_factory=dict)
 
 
 class _At(dict[PartKey, Piece]):
@@ -223,8 +224,10 @@ class Desk:
                 register = self._register = Register()
             return [self._cell(self.structure.graph(arch), register) for arch in archs], register
 
-    def counts(self, register: Register, signs: Sequence[int], values: Values) -> list[KernelCount]:
-        """The counts of some kernels at some values."""
+    def counts(
+        self, register: Register, signs: Sequence[int], values: Values
+    ) -> list[tuple[KernelCount, Product | None]]:
+        """The counts of some kernels at some values, and their products."""
         with self._lock:
             if values not in register.counted and len(register.counted) >= _MOST_SIZES:
                 register.counted.clear()
@@ -474,7 +477,7 @@ class Desk:
     def _content(self, key: Any) -> int:
         return self._contents.setdefault(key, len(self._contents))
 
-    def _counted(self, sign: _Sign, table: OpTable) -> KernelCount:
+    def _counted(self, sign: _Sign, table: OpTable) -> tuple[KernelCount, Product | None]:
         def read(row: int, which: int, value: int) -> tuple[int, Any]:
             use = table.rows[row].reads[which]
             return row, use if value < 0 else use._replace(value=value)
@@ -484,7 +487,9 @@ class Desk:
             writes=tuple((row, table.rows[row].writes[which]) for row, which in sign.writes),
         )
         works: Any = {row: work_of(table.rows[row], self.key.workload.causal) for row in kernel.rows}
-        return kernel_count(table, kernel, works, set(sign.run), self.key.workload)
+        found = kernel_count(table, kernel, works, set(sign.run), self.key.workload)
+        shapes = table.rows[kernel.main].main_shapes
+        return found, product_of(found.name, *shapes) if found.matrix_flops else None
 
 
 @lru_cache(maxsize=8)
