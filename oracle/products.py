@@ -63,7 +63,7 @@ class Products:
         )
 
     def explain(self, flops: Floats) -> NDArray[np.bool_]:
-        """Which of them are all that their kernel computes.
+        """Which of the matrix products are all that their kernel computes.
 
         A transposed convolution's shapes, say, read as if it were a plain one, give another number of FLOPs.
 
@@ -71,7 +71,7 @@ class Products:
             flops: (products,) or (products, networks) on the matrix unit.
         """
         batch, m, n, k = self.dims
-        each = np.where(self.attends, 4.0, 2.0).reshape(-1, *(1,) * (batch.ndim - 1))  # attention has two products
+        each = (2.0 * ~self.attends).reshape(-1, *(1,) * (batch.ndim - 1))
         found: NDArray[np.bool_] = (np.abs(each * batch * m * n * k - flops) <= _CLOSE * flops) & (flops > 0.0)
         return found
 

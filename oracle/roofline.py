@@ -388,22 +388,18 @@ def _cut_to_tiles(matrix_s: Array, roofs: Roofs, matrix_flops: Array, products: 
         matrix_flops: (kernels,) or (kernels, networks).
         products: of the kernels.
     """
-    several = roofs.rows.ndim == 3
+    several, kernels = roofs.rows.ndim == 3, products.kernels
     peaks, times = (roofs.rows[0], matrix_s) if several else (roofs.rows[0][None], matrix_s[None])
-    known = products.explain(matrix_flops[products.kernels]) & ~products.attends.reshape(
-        -1, *(1,) * (products.dims.ndim - 2)
-    )
+    known = products.explain(matrix_flops[kernels])
     dims = np.where(known, products.dims, 1.0)[:, None]
+    wide = (-1, 1, *(1,) * (dims.ndim - 3))  # of what each device has, beside products and, perhaps, networks
     cuts = [(number, cut) for number, cut in enumerate(roofs.tilings) if cut is not None]
     for tiling in dict.fromkeys(cut.tiling for _, cut in cuts):
-        alike = [(number, cut) for number, cut in cuts if cut.tiling == tiling]
-        where = np.ix_(np.array([number for number, _ in alike]), products.kernels)
-        rest = (1,) * (dims.ndim - 3)
-        units, clocks = (
-            np.array(own).reshape(-1, 1, *rest) for own in zip(*(cut[1:] for _, cut in alike), strict=True)
-        )
-        peak = peaks[where]
-        seconds = tiling.compute_s(dims, peak.reshape(*peak.shape, *rest), units, clocks)
+        alike = [(number, *cut) for number, cut in cuts if cut.tiling == tiling]
+        numbers, units, clocks = (np.array([own[at] for own in alike]) for at in (0, 2, 3))
+        where = numbers[:, None], kernels
+        peak = peaks[where].reshape(len(numbers), len(kernels), *wide[2:])
+        seconds = tiling.compute_s(dims, peak, units.reshape(wide), clocks.reshape(wide))
         times[where] = np.where(known, seconds, times[where])
 
 

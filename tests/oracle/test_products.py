@@ -63,6 +63,7 @@ def test_only_what_explains_all_flops_counts() -> None:
     transposed = product_of("aten.convolution", [(1, 16, 4, 4), (16, 8, 2, 2)], [(1, 8, 8, 8)])
     found = Products.of([product_of(*GROUPED), None, product_of("aten.mm", [(5, 7), (7, 11)], [(5, 11)]), transposed])
     assert found.kernels.tolist() == [0, 2, 3]
+    assert found.attends.tolist() == [False, False, False]
     convolution = 2.0 * 32 * 2 * 28 * 28 * 4 * 36
     assert found.explain(np.array([convolution, 770.0, 2.0 * 16 * 16 * 8 * 4])).tolist() == [True, True, False]
     assert found.explain(np.array([convolution, 771.0, 0.0])).tolist() == [True, False, False]

@@ -83,7 +83,7 @@ def test_the_same_seconds_on_every_road(nets: list[NetSpec], words: dict[str, An
     plain = [fitted(name, words, None) for name in devices]
     asked: dict[str, Any] = {**words, "model": "calibrated"}
     few = oracle.score_many(nets, devices, calibrations=own, **asked)
-    many = oracle.score_many(nets * 4, devices, calibrations=own, **asked)
+    many = oracle.score_many(nets * 5, devices, calibrations=own, **asked)
     for index, net in enumerate(nets):
         cost = oracle.score(net, devices, calibrations=own, **asked)
         without = oracle.score(net, devices, calibrations=plain, **asked)
