@@ -118,14 +118,15 @@ class NetworkForm:
     @cached_property
     def sums(self) -> dict[str, int]:
         """What `SUMS` names."""
-        parts = [
-            answer[: len(ALONE)] if times == 1 else [times * part for part in answer[: len(ALONE)]]
-            for (_, _, answer, _), times in zip(self.cells, self.times, strict=True)
-        ]
-        found = dict(zip(ALONE, map(sum, zip(*parts, strict=True)), strict=True))
+        found = {name: sum(map(mul, own, self.times)) for name, own in zip(ALONE, self._heads, strict=False)}
         matrix, vector, found["traffic_bytes"], _ = self._totals
         found["flops"] = matrix + vector
         return found
+
+    @cached_property
+    def _heads(self) -> list[tuple[int, ...]]:
+        """What `ALONE` names, then the bytes of weights and those alive in the forward pass, each for all cells."""
+        return list(zip(*[answer[: len(ALONE) + 2] for _, _, answer, _ in self.cells], strict=True))
 
     @cached_property
     def _totals(self) -> list[int]:
@@ -217,7 +218,7 @@ class NetworkForm:
         if self.workload.training:
             return int(self.memory.peak_bytes)
         # Nothing but the tensor between two cells is kept from one to the next, and that one is in both.
-        weights, forward = zip(*[cell.answer[len(ALONE) : len(ALONE) + 2] for cell in self.cells], strict=True)
+        weights, forward = self._heads[len(ALONE) :]
         peak: int = sum(map(mul, weights, self.times)) + max(forward)
         return peak
 
