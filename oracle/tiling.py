@@ -58,7 +58,7 @@ class Tiling:
         tiles: rows and columns of a result's tile, each a choice.
         split_limit: units that may share one tile at most.
         split_k: the least inner dimension worth a unit.
-        step_k: the inner dimension is worked through in whole steps of so many.
+        step_k: the inner dimension counts in whole steps of so many.
         width: side of the square tile whose operands arrive just as fast as they are multiplied; a smaller one (by the
             harmonic mean of its sides) waits for them.
         wave_s: seconds that a wave takes besides, at `CLOCK_HZ`.
@@ -90,22 +90,22 @@ class Tiling:
             Seconds; the shape that `dims[0]`, `peak_flops`, `units` and `clock_hz` broadcast to.
         """
         batch, m, n, k = np.asarray(dims, dtype=np.float64)
-        second = 2.0 * np.asarray(units, dtype=np.float64) / peak_flops  # per multiply-add of a unit
+        units = np.asarray(units, dtype=np.float64)
         slower = CLOCK_HZ / np.asarray(clock_hz, dtype=np.float64)
+        deep_s = 2.0 * units / peak_flops * (np.ceil(k / self.step_k) * self.step_k)  # of a unit, per element of a tile
         most = np.minimum(np.maximum(np.floor(k / self.split_k), 1.0), self.split_limit)
-        per_split = 4.0 * batch * m * n / (self.gather * units * clock_hz)
+        split_s, wave_s = self.split_s * slower, self.wave_s * slower
+        gather_s = 4.0 * batch * m * n / (self.gather * units * clock_hz)
 
         def of(rows: Any, columns: Any) -> Array:
-            tiles = batch * np.ceil(m / rows) * np.ceil(n / columns)
-            split = np.minimum(np.maximum(np.floor(units / tiles), 1.0), most)
-            waves = np.ceil(tiles * split / units)
-            depth = np.ceil(k / (split * self.step_k)) * self.step_k
+            fill = batch * np.ceil(m / rows) * np.ceil(n / columns) / units
+            split = np.maximum(np.minimum(np.floor(1.0 / fill), most), 1.0)  # more than 1 only within one wave
             area = np.maximum(rows * columns, self.width * (rows + columns) / 2.0)
-            seconds = waves * (area * second * depth + self.wave_s * slower)
-            return np.asarray(seconds + (split > 1.0) * (self.split_s * slower + split * per_split))
+            seconds = np.ceil(fill) * (area * deep_s / split + wave_s)
+            return np.asarray(seconds + (split > 1.0) * (split * gather_s + split_s))
 
         if m.size <= _FEW:  # all tiles in one array: what numpy does per call costs more than what it does per number
-            shape = (2, -1, *(1,) * np.broadcast(m, second, slower).ndim)
+            shape = (2, -1, *(1,) * np.broadcast(m, deep_s, slower).ndim)
             best: Array = of(*np.array(self.tiles, dtype=np.float64).T.reshape(shape)).min(axis=0)
             return best
         best = of(*self.tiles[0])
