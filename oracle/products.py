@@ -63,15 +63,16 @@ class Products:
         )
 
     def explain(self, flops: Floats) -> NDArray[np.bool_]:
-        """Which of the matrix products are all that their kernel computes.
+        """Which of them are all that their kernel computes on the matrix unit.
 
-        A transposed convolution's shapes, say, read as if it were a plain one, give another number of FLOPs.
+        A transposed convolution's shapes, say, read as if it were a plain one, give another number of FLOPs; so does
+        attention of which half is masked and not counted.
 
         Args:
             flops: (products,) or (products, networks) on the matrix unit.
         """
         batch, m, n, k = self.dims
-        each = (2.0 * ~self.attends).reshape(-1, *(1,) * (batch.ndim - 1))
+        each = (2.0 + 2.0 * self.attends).reshape(-1, *(1,) * (batch.ndim - 1))  # attention has two products
         found: NDArray[np.bool_] = (np.abs(each * batch * m * n * k - flops) <= _CLOSE * flops) & (flops > 0.0)
         return found
 

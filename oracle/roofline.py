@@ -15,20 +15,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oracle._frozen import Frozen
+from oracle.cutting import Cut, Cutting, cut_to_tiles
 from oracle.devices import Device
 from oracle.products import Products
-from oracle.tiling import CLOCK_HZ, Tiling
+from oracle.tiling import CLOCK_HZ, AttentionTiling, Tiling
 
 __all__ = [
     "BOUNDS",
     "TEXTBOOK",
-    "Cut",
     "Efficiency",
     "KernelKinds",
     "Roofs",
@@ -67,6 +67,7 @@ class Efficiency:
             its operands out, differs by class.
         tiling: how a GPU cuts matrix products, which then take as long as their tiles, at the share of the matrix
             unit's peak that `compute` says; None where they take as long as their FLOPs.
+        attention_tiling: the same of attention, in which every query is taken to see all keys.
     """
 
     compute: Mapping[str, float] = field(default_factory=Frozen)
@@ -77,6 +78,7 @@ class Efficiency:
     launches: Mapping[str, float] = field(default_factory=Frozen)
     weights: Mapping[str, float] = field(default_factory=Frozen)
     tiling: Tiling | None = None
+    attention_tiling: AttentionTiling | None = None
 
     def launch_of(self, op_classes: Sequence[str]) -> Array:
         """Seconds per launch of kernels of these classes."""
@@ -133,20 +135,6 @@ class Timing:
         return np.where(np.maximum(self.compute_s, self.memory_s) <= least, 2, longer)
 
 
-class Cut(NamedTuple):
-    """How a device cuts products.
-
-    Attributes:
-        tiling: into which tiles.
-        units: compute units that share them.
-        clock_hz: of these.
-    """
-
-    tiling: Tiling
-    units: float
-    clock_hz: float
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Roofs:
     """What each kernel of a network can reach on a device, or on each of several.
@@ -158,19 +146,19 @@ class Roofs:
         cache_bytes: size of that cache, (devices, 1) where there are several; None where no device states one.
         floor_s: seconds below which no kernel comes; as `cache_bytes`.
         weighs: whether weights count more than other bytes anywhere.
-        tilings: of each device, how it cuts products; None where nobody says.
+        cuttings: of each device, how it cuts products; None where nobody says.
     """
 
     rows: Array
     cache_bytes: Array | None
     floor_s: Array | None
     weighs: bool
-    tilings: tuple[Cut | None, ...] = (None,)
+    cuttings: tuple[Cutting | None, ...] = (None,)
 
     @property
     def tiled(self) -> bool:
         """Whether the time of products depends on their sizes on any device."""
-        return any(self.tilings)
+        return any(self.cuttings)
 
     @classmethod
     def of(
@@ -203,7 +191,7 @@ class Roofs:
             np.array([device.llc.value]) if cached and device.llc else None,
             np.array([efficiency.floor_s]) if efficiency.floor_s else None,
             bool(efficiency.weights),
-            (_cut(device, efficiency),),
+            (_cutting(device, efficiency),),
         )
 
     @classmethod
@@ -220,7 +208,7 @@ class Roofs:
             column([roofs.cache_bytes for roofs in devices]),
             column([roofs.floor_s for roofs in devices]),
             any(roofs.weighs for roofs in devices),
-            tuple(cut for roofs in devices for cut in roofs.tilings),
+            tuple(cutting for roofs in devices for cutting in roofs.cuttings),
         )
 
     @classmethod
@@ -285,8 +273,7 @@ def _timed(
     *,
     products: Products | None,
 ) -> Timing:
-    compute_s, memory_s = _roof_times(roofs, matrix_flops, vector_flops, traffic_bytes, weight_bytes, products)
-    busy_s = np.maximum(compute_s, memory_s)
+    compute_s, memory_s, busy_s = _roof_times(roofs, matrix_flops, vector_flops, traffic_bytes, weight_bytes, products)
     if roofs.floor_s is not None:
         busy_s = np.maximum(busy_s, roofs.floor_s)
     launch_s = roofs.rows[_LAUNCH]
@@ -348,7 +335,7 @@ def total_seconds(
     Returns:
         A number, or (networks,).
     """
-    busy_s = np.maximum(*_roof_times(roofs, matrix_flops, vector_flops, traffic_bytes, weight_bytes, products))
+    *_, busy_s = _roof_times(roofs, matrix_flops, vector_flops, traffic_bytes, weight_bytes, products)
     if roofs.floor_s is not None:
         busy_s = np.maximum(busy_s, roofs.floor_s)
     return whole_quanta(busy_s).sum(axis=0) + roofs.rows[_LAUNCH].sum()
@@ -361,53 +348,35 @@ def _roof_times(
     traffic_bytes: Array,
     weight_bytes: Array | None,
     products: Products | None,
-) -> tuple[Array, Array]:
-    """Seconds that each kernel needs at the compute roof (0 without work) and at the memory roof."""
+) -> tuple[Array, Array, Array]:
+    """Seconds that each kernel needs at the compute roof (0 without work), at the memory roof, and for both."""
     rows = roofs.rows
     if np.ndim(traffic_bytes) > 1:  # networks side by side
         rows = rows.reshape(*rows.shape, *(1,) * (np.ndim(traffic_bytes) - 1))
     matrix, vector, bandwidth, cache, _, weights = rows
-    matrix_s = matrix_flops / matrix
-    if roofs.tiled and products is not None and len(products.kernels):
-        _cut_to_tiles(matrix_s, roofs, matrix_flops, products)
+    matrix_s, cuts = matrix_flops / matrix, list[Cut]()
+    if roofs.tiled and products is not None:
+        cuts = cut_to_tiles(matrix_s, roofs.rows[0], roofs.cuttings, matrix_flops, products)
     compute_s = np.maximum(matrix_s, vector_flops / vector)
     if roofs.cache_bytes is not None:
         # A working set that fits the last-level cache sees the cache's roof instead of the memory's.
         bandwidth = np.where(traffic_bytes <= roofs.cache_bytes, cache, bandwidth)
     if roofs.weighs and weight_bytes is not None:
         traffic_bytes = traffic_bytes + weight_bytes * weights
-    return compute_s, traffic_bytes / bandwidth
+    memory_s = traffic_bytes / bandwidth
+    busy_s = np.maximum(compute_s, memory_s)
+    for where, known, overlap in cuts:
+        if overlap:
+            busy_s[where] += np.where(known, overlap * np.minimum(compute_s[where], memory_s[where]), 0.0)
+    return compute_s, memory_s, busy_s
 
 
-def _cut_to_tiles(matrix_s: Array, roofs: Roofs, matrix_flops: Array, products: Products) -> None:
-    """Put the seconds of their tiles in the place of those that products need at the roof of the matrix unit.
-
-    Args:
-        matrix_s: of every kernel, (kernels,), (devices, kernels), or (kernels, networks).
-        roofs: of the devices.
-        matrix_flops: (kernels,) or (kernels, networks).
-        products: of the kernels.
-    """
-    several, kernels = roofs.rows.ndim == 3, products.kernels
-    peaks, times = (roofs.rows[0], matrix_s) if several else (roofs.rows[0][None], matrix_s[None])
-    known = products.explain(matrix_flops[kernels])
-    dims = np.where(known, products.dims, 1.0)[:, None]
-    wide = (-1, 1, *(1,) * (dims.ndim - 3))  # of what each device has, beside products and, perhaps, networks
-    cuts = [(number, cut) for number, cut in enumerate(roofs.tilings) if cut is not None]
-    for tiling in dict.fromkeys(cut.tiling for _, cut in cuts):
-        alike = [(number, *cut) for number, cut in cuts if cut.tiling == tiling]
-        numbers, units, clocks = (np.array([own[at] for own in alike]) for at in (0, 2, 3))
-        where = numbers[:, None], kernels
-        peak = peaks[where].reshape(len(numbers), len(kernels), *wide[2:])
-        seconds = tiling.compute_s(dims, peak, units.reshape(wide), clocks.reshape(wide))
-        times[where] = np.where(known, seconds, times[where])
-
-
-def _cut(device: Device, efficiency: Efficiency) -> Cut | None:
+def _cutting(device: Device, efficiency: Efficiency) -> Cutting | None:
     """How a device cuts products; one that states no compute units does not."""
-    if efficiency.tiling is None or device.compute_units is None:
+    if device.compute_units is None or not (efficiency.tiling or efficiency.attention_tiling):
         return None
-    return Cut(efficiency.tiling, device.compute_units.value, device.clock.value if device.clock else CLOCK_HZ)
+    clock_hz = device.clock.value if device.clock else CLOCK_HZ
+    return Cutting(efficiency.tiling, efficiency.attention_tiling, device.compute_units.value, clock_hz)
 
 
 def _weights(op_classes: Sequence[str], efficiency: Efficiency) -> Array:

@@ -98,7 +98,7 @@ def evaluate(template: Template, columns: Columns, devices: Sequence[CalibratedD
     outputs: list[Any] = [None] * len(template.outputs)
     latency: list[Any] = [0.0] * len(devices)
     weighted = any(device.efficiency.weights for device in devices)
-    tiled = any(device.efficiency.tiling for device in devices)
+    tiled = any(device.efficiency.tiling or device.efficiency.attention_tiling for device in devices)
     parts = products_in(template).parts if tiled else template.parts
     for part in parts(asked.pattern, weighted):
         found = asked.distinct(part, len(devices))

@@ -20,9 +20,10 @@ from oracle.query.models import latency_models
 from oracle.query.traced import score_count
 from oracle.roofline import Efficiency
 from oracle.spec import NetSpec
-from oracle.tiling import Tiling
+from oracle.tiling import AttentionTiling, Tiling
 
-TILING = Tiling(((128, 128), (64, 64), (64, 16)), 8.0, 64.0, 16, 64.0, 1e-7, 1e-6)
+TILING = Tiling(((128, 128), (64, 64), (64, 16)), 8.0, 64.0, 16, 64.0, 1e-7, 1e-6, 64.0, 0.2)
+ATTENTION = AttentionTiling(64, 64, 16, 5e-12, 2e-9, 4.0, 64.0, 1.6e-6, 1e-6, 0.3)
 BACKWARD = {"aten.convolution_backward", "oracle.attention_backward"}
 NAMES = ("RegNetX-400MF", "EfficientNet-B0", "ViT-S-16", "NB201-ResNet")
 _EVERY = 41  # of the keys that ship, of which there are thousands
@@ -57,7 +58,7 @@ def test_a_template_without_products_has_none() -> None:
 
 
 def fitted(device: str, words: dict[str, Any], tiling: Tiling | None) -> Calibration:
-    efficiency = Efficiency({"conv": 0.5}, {"conv": 0.75}, 2e-6, tiling=tiling)
+    efficiency = Efficiency({"conv": 0.5}, {"conv": 0.75}, 2e-6, tiling=tiling, attention_tiling=tiling and ATTENTION)
     mode, runtime = words.get("mode", "inference"), words.get("runtime", "eager")
     return Calibration(device, runtime, mode, words.get("dtype", "float32"), "nchw", efficiency)
 
