@@ -21,7 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oracle._frozen import Frozen
+from oracle.cutting import Cut, Cutting, cut_to_tiles
 from oracle.devices import Device
+from oracle.products import Products
+from oracle.tiling import CLOCK_HZ, AttentionTiling, Tiling
 
 __all__ = [
     "BOUNDS",
@@ -64,6 +67,9 @@ class Efficiency:
             of processors lay the weights of a convolution out anew at every call.
         launches: class -> seconds per kernel: what a library does around its kernel, such as to choose it or to lay
             its operands out, differs by class.
+        tiling: how a GPU cuts matrix products, which then take as long as their tiles, at the share of the matrix
+            unit's peak that `compute` says; None where they take as long as their FLOPs.
+        attention_tiling: the same of attention, in which every query is taken to see all keys.
     """
 
     compute: Mapping[str, float] = field(default_factory=Frozen)
@@ -74,6 +80,8 @@ class Efficiency:
     dispatch_s: float = 0.0
     launches: Mapping[str, float] = field(default_factory=Frozen)
     weights: Mapping[str, float] = field(default_factory=Frozen)
+    tiling: Tiling | None = None
+    attention_tiling: AttentionTiling | None = None
 
     def launch_of(self, op_classes: Sequence[str]) -> Array:
         """Seconds per launch of kernels of these classes."""
@@ -141,12 +149,19 @@ class Roofs:
         cache_bytes: size of that cache, (devices, 1) where there are several; None where no device states one.
         floor_s: seconds below which no kernel comes; as `cache_bytes`.
         weighs: whether weights count more than other bytes anywhere.
+        cuttings: of each device, how it cuts products; None where nobody says.
     """
 
     rows: Array
     cache_bytes: Array | None
     floor_s: Array | None
     weighs: bool
+    cuttings: tuple[Cutting | None, ...] = (None,)
+
+    @property
+    def tiled(self) -> bool:
+        """Whether the time of products depends on their sizes on any device."""
+        return any(self.cuttings)
 
     @classmethod
     def of(
@@ -179,6 +194,7 @@ class Roofs:
             np.array([device.llc.value]) if cached and device.llc else None,
             np.array([efficiency.floor_s]) if efficiency.floor_s else None,
             bool(efficiency.weights),
+            (_cutting(device, efficiency),),
         )
 
     @classmethod
@@ -195,6 +211,7 @@ class Roofs:
             column([roofs.cache_bytes for roofs in devices]),
             column([roofs.floor_s for roofs in devices]),
             any(roofs.weighs for roofs in devices),
+            tuple(cutting for roofs in devices for cutting in roofs.cuttings),
         )
 
     @classmethod
@@ -215,6 +232,8 @@ def time_kernels(
     device: Device,
     efficiency: Efficiency = TEXTBOOK,
     weight_bytes: Array | None = None,
+    *,
+    products: Products | None = None,
 ) -> Timing:
     """Time the kernels of one network on a device.
 
@@ -224,33 +243,40 @@ def time_kernels(
         device: whose roofs count.
         efficiency: shares of the roofs that are reached.
         weight_bytes: the part of the traffic that is weights; None for none.
+        products: of the kernels, for a device that cuts them.
 
     Raises:
         DeviceError: the device states no peak for a dtype that kernels compute in.
     """
     roofs = Roofs.of(kinds, list(matrix_flops != 0), list(vector_flops != 0), device, efficiency)
-    timing = _timed(roofs, matrix_flops, vector_flops, traffic_bytes, weight_bytes)
+    timing = _timed(roofs, matrix_flops, vector_flops, traffic_bytes, weight_bytes, products=products)
     return replace(timing, call_s=efficiency.call_s)
 
 
-def time_at(roofs: Roofs, numbers: Array) -> Timing:
+def time_at(roofs: Roofs, numbers: Array, products: Products | None = None) -> Timing:
     """Time the kernels of one network on several devices.
 
     Args:
         roofs: (devices, kernels), see `Roofs.stacked`.
         numbers: (4, kernels) matrix FLOPs, vector FLOPs, bytes moved, and the part of them that is weights.
+        products: of the kernels, for devices that cut them.
 
     Returns:
         Seconds, (devices, kernels); calls cost nothing.
     """
-    return _timed(roofs, *numbers.astype(np.float64, order="C"))  # once, not at every step
+    return _timed(roofs, *numbers.astype(np.float64, order="C"), products=products)  # once, not at every step
 
 
 def _timed(
-    roofs: Roofs, matrix_flops: Array, vector_flops: Array, traffic_bytes: Array, weight_bytes: Array | None
+    roofs: Roofs,
+    matrix_flops: Array,
+    vector_flops: Array,
+    traffic_bytes: Array,
+    weight_bytes: Array | None,
+    *,
+    products: Products | None,
 ) -> Timing:
-    compute_s, memory_s = _roof_times(roofs, matrix_flops, vector_flops, traffic_bytes, weight_bytes)
-    busy_s = np.maximum(compute_s, memory_s)
+    compute_s, memory_s, busy_s = _roof_times(roofs, matrix_flops, vector_flops, traffic_bytes, weight_bytes, products)
     if roofs.floor_s is not None:
         busy_s = np.maximum(busy_s, roofs.floor_s)
     launch_s = roofs.rows[_LAUNCH]
@@ -293,7 +319,13 @@ def steady(seconds: Any) -> Any:
 
 
 def total_seconds(
-    roofs: Roofs, matrix_flops: Array, vector_flops: Array, traffic_bytes: Array, weight_bytes: Array | None = None
+    roofs: Roofs,
+    matrix_flops: Array,
+    vector_flops: Array,
+    traffic_bytes: Array,
+    weight_bytes: Array | None = None,
+    *,
+    products: Products | None = None,
 ) -> Any:
     """Seconds of one network, or of many that have the same kernels; launches included, the call's constant not.
 
@@ -301,31 +333,53 @@ def total_seconds(
         roofs: of the kernels.
         matrix_flops, vector_flops, traffic_bytes: (kernels,) of one network, or (kernels, networks).
         weight_bytes: the part of the traffic that is weights; None for none.
+        products: of the kernels, for a device that cuts them.
 
     Returns:
         A number, or (networks,).
     """
-    busy_s = np.maximum(*_roof_times(roofs, matrix_flops, vector_flops, traffic_bytes, weight_bytes))
+    *_, busy_s = _roof_times(roofs, matrix_flops, vector_flops, traffic_bytes, weight_bytes, products)
     if roofs.floor_s is not None:
         busy_s = np.maximum(busy_s, roofs.floor_s)
     return whole_quanta(busy_s).sum(axis=0) + roofs.rows[_LAUNCH].sum()
 
 
 def _roof_times(
-    roofs: Roofs, matrix_flops: Array, vector_flops: Array, traffic_bytes: Array, weight_bytes: Array | None
-) -> tuple[Array, Array]:
-    """Seconds that each kernel needs at the compute roof (0 without work) and at the memory roof."""
+    roofs: Roofs,
+    matrix_flops: Array,
+    vector_flops: Array,
+    traffic_bytes: Array,
+    weight_bytes: Array | None,
+    products: Products | None,
+) -> tuple[Array, Array, Array]:
+    """Seconds that each kernel needs at the compute roof (0 without work), at the memory roof, and for both."""
     rows = roofs.rows
     if np.ndim(traffic_bytes) > 1:  # networks side by side
         rows = rows.reshape(*rows.shape, *(1,) * (np.ndim(traffic_bytes) - 1))
     matrix, vector, bandwidth, cache, _, weights = rows
-    compute_s = np.maximum(matrix_flops / matrix, vector_flops / vector)
+    matrix_s, cuts = matrix_flops / matrix, list[Cut]()
+    if roofs.tiled and products is not None:
+        cuts = cut_to_tiles(matrix_s, roofs.rows[0], roofs.cuttings, matrix_flops, products)
+    compute_s = np.maximum(matrix_s, vector_flops / vector)
     if roofs.cache_bytes is not None:
         # A working set that fits the last-level cache sees the cache's roof instead of the memory's.
         bandwidth = np.where(traffic_bytes <= roofs.cache_bytes, cache, bandwidth)
     if roofs.weighs and weight_bytes is not None:
         traffic_bytes = traffic_bytes + weight_bytes * weights
-    return compute_s, traffic_bytes / bandwidth
+    memory_s = traffic_bytes / bandwidth
+    busy_s = np.maximum(compute_s, memory_s)
+    for where, known, overlap in cuts:
+        if overlap:
+            busy_s[where] += np.where(known, overlap * np.minimum(compute_s[where], memory_s[where]), 0.0)
+    return compute_s, memory_s, busy_s
+
+
+def _cutting(device: Device, efficiency: Efficiency) -> Cutting | None:
+    """How a device cuts products; one that states no compute units does not."""
+    if device.compute_units is None or not (efficiency.tiling or efficiency.attention_tiling):
+        return None
+    clock_hz = device.clock.value if device.clock else CLOCK_HZ
+    return Cutting(efficiency.tiling, efficiency.attention_tiling, device.compute_units.value, clock_hz)
 
 
 def _weights(op_classes: Sequence[str], efficiency: Efficiency) -> Array:

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from oracle.closedform.calibrated import CalibratedDevice
 from oracle.closedform.columns import CONSTANT, Columns, Distinct
 from oracle.closedform.partition import Part
+from oracle.closedform.products import products_in
 from oracle.closedform.template import Template
 from oracle.errors import OracleError
 from oracle.memory import CellMemory
+from oracle.products import Products
 from oracle.roofline import total_seconds
 
 __all__ = ["LIMIT", "CellCosts", "covered", "evaluate"]
@@ -99,16 +101,19 @@ def evaluate(template: Template, columns: Columns, devices: Sequence[CalibratedD
     outputs: list[Any] = [None] * len(template.outputs)
     latency: list[Any] = [0.0] * len(devices)
     weighted = any(device.efficiency.weights for device in devices)
-    for part in template.parts(asked.pattern, weighted):
+    tiled = any(device.efficiency.tiling or device.efficiency.attention_tiling for device in devices)
+    parts = products_in(template).parts if tiled else template.parts
+    for part in parts(asked.pattern, weighted):
         found = asked.distinct(part, len(devices))
         answers = part.run(*asked.arguments(found))
         for output, share in zip(part.outputs, answers, strict=False):  # what follows are the kernels
             value, before = _spread(share, found), outputs[output]
             outputs[output] = value if before is None else _JOIN[template.joins[output]](before, value)
         if part.kernels:
-            numbers = _stacked(answers[len(part.outputs) :], len(part.kernels))
+            numbers, dims = _stacked(answers[len(part.outputs) :], len(part.kernels), len(part.products))
+            products = _products(template, part, dims) if part.products else None
             for index, device in enumerate(devices):
-                seconds = total_seconds(template.part_roofs(device, part.kernels), *numbers)
+                seconds = total_seconds(template.part_roofs(device, part.kernels), *numbers, products=products)
                 latency[index] = latency[index] + _spread(seconds, found)
     of = {step: asked.symbol(symbol) for step, symbol in template.handed_on.items()}
     of |= zip(template.outputs, outputs, strict=True)
@@ -174,13 +179,27 @@ def _check_size(template: Template, asked: _Asked) -> None:
         raise OracleError(f"cell={template.key.kind}: its FLOPs or bytes exceed 62 bits; the cells are too large")
 
 
-def _stacked(numbers: Sequence[Any], kernels: int) -> tuple[NDArray[Any], ...]:
-    """Matrix FLOPs, vector FLOPs, bytes, perhaps those of weights, each (kernels,) or (kernels, rows)."""
+def _stacked(numbers: Sequence[Any], kernels: int, products: int) -> tuple[Sequence[Ints], Ints]:
+    """Matrix FLOPs, vector FLOPs, bytes, perhaps those of weights, each (kernels,) or (kernels, rows).
+
+    Then the integers of the products, (4, products) or (4, products, rows).
+    """
     rows = next((number.shape for number in numbers if isinstance(number, np.ndarray)), ())
     found = np.empty((len(numbers), *rows), dtype=np.int64)
     for row, number in enumerate(numbers):
         found[row] = number
-    return tuple(found.reshape(-1, kernels, *rows))
+    stop = len(numbers) - 4 * products
+    return tuple(found[:stop].reshape(-1, kernels, *rows)), found[stop:].reshape(products, 4, *rows).swapaxes(0, 1)
+
+
+def _products(template: Template, part: Part, dims: Ints) -> Products:
+    found = products_in(template)
+    attends = dict(zip(found.kernels, found.attends, strict=True))
+    return Products(
+        np.array(part.products),
+        np.array([attends[part.kernels[place]] for place in part.products]),
+        dims.astype(np.float64),
+    )
 
 
 def _spread(value: Any, found: Distinct | None) -> Any:

@@ -21,13 +21,15 @@ from oracle.closedform.cells import templates_for, traced_alone
 from oracle.closedform.evaluate import LIMIT
 from oracle.closedform.inputs import CellInputs, Visit, check_image, is_static, split_params
 from oracle.closedform.library import role_of
+from oracle.closedform.products import products_in
 from oracle.closedform.store import TemplateStore
 from oracle.closedform.template import ALONE, SUMS, Format, KernelMeta, Template
 from oracle.closedform.totals import PopulationCosts
 from oracle.errors import OracleError
 from oracle.memory import CellMemory, PeakMemory, chain_peak
 from oracle.naming import cell_names
-from oracle.roofline import KernelKinds, Roofs, time_at
+from oracle.products import Products
+from oracle.roofline import KernelKinds, Roofs, Timing, time_at
 from oracle.spec import LOSS, CellSpec, NetSpec, Workload
 
 __all__ = ["Cell", "Described", "Launch", "NetworkForm", "costs_of", "main_dtype", "network_form"]
@@ -116,14 +118,15 @@ class NetworkForm:
     @cached_property
     def sums(self) -> dict[str, int]:
         """What `SUMS` names."""
-        parts = [
-            answer[: len(ALONE)] if times == 1 else [times * part for part in answer[: len(ALONE)]]
-            for (_, _, answer, _), times in zip(self.cells, self.times, strict=True)
-        ]
-        found = dict(zip(ALONE, map(sum, zip(*parts, strict=True)), strict=True))
+        found = {name: sum(map(mul, own, self.times)) for name, own in zip(ALONE, self._heads, strict=False)}
         matrix, vector, found["traffic_bytes"], _ = self._totals
         found["flops"] = matrix + vector
         return found
+
+    @cached_property
+    def _heads(self) -> list[tuple[int, ...]]:
+        """What `ALONE` names, then the bytes of weights and those alive in the forward pass, each for all cells."""
+        return list(zip(*[answer[: len(ALONE) + 2] for _, _, answer, _ in self.cells], strict=True))
 
     @cached_property
     def _totals(self) -> list[int]:
@@ -160,6 +163,31 @@ class NetworkForm:
         """How many kernels run."""
         return int(self.counts.sum())
 
+    @cached_property
+    def products(self) -> Products:
+        """The products of the kernels, in the order of `numbers`."""
+        kernels: list[int] = []
+        attends: list[bool] = []
+        dims: list[int] = []
+        start = 0
+        for template, values, _, _ in self.cells:
+            found = products_in(template)
+            kernels += [start + number for number in found.kernels]
+            attends += found.attends
+            dims += found.alone(*values)
+            start += len(template.kernels)
+        flat = np.fromiter(dims, np.float64, len(dims))
+        return Products(np.array(kernels, dtype=np.intp), np.array(attends, dtype=np.bool_), flat.reshape(-1, 4).T)
+
+    def timed(self, places: tuple[CalibratedDevice, ...]) -> Timing:
+        """Seconds of each of the kernels, a row per device.
+
+        Raises:
+            DeviceError: as `roofs`.
+        """
+        roofs = self.roofs(places)
+        return time_at(roofs, self.numbers, self.products if roofs.tiled else None)
+
     def roofs(self, places: tuple[CalibratedDevice, ...]) -> Roofs:
         """What each of the kernels can reach, a row per device.
 
@@ -195,7 +223,7 @@ class NetworkForm:
         if self.workload.training:
             return int(self.memory.peak_bytes)
         # Nothing but the tensor between two cells is kept from one to the next, and that one is in both.
-        weights, forward = zip(*[cell.answer[len(ALONE) : len(ALONE) + 2] for cell in self.cells], strict=True)
+        weights, forward = self._heads[len(ALONE) :]
         peak: int = sum(map(mul, weights, self.times)) + max(forward)
         return peak
 
@@ -288,7 +316,7 @@ def costs_of(forms: Sequence[NetworkForm], places: tuple[CalibratedDevice, ...])
     fields: dict[str, Any] = {name: np.array([form.sums[name] for form in forms], dtype=np.int64) for name in SUMS}
     fields["peak_memory_bytes"] = np.array([form.peak_memory_bytes for form in forms], dtype=np.int64)
     fields["kernels"] = np.array([form.kernel_count for form in forms], dtype=np.int64)
-    seconds = [time_at(form.roofs(places), form.numbers).total_s @ form.counts for form in forms] if places else []
+    seconds = [form.timed(places).total_s @ form.counts for form in forms] if places else []
     latency_s = np.array(seconds).reshape(len(forms), len(places)).T
     return PopulationCosts(**fields, latency_s=latency_s, unknown=())
 

@@ -7,7 +7,8 @@ depend on the same columns become one program, to be evaluated for the distinct 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from oracle.closedform.program import Program, Relation, Step
@@ -28,8 +29,10 @@ class Part(NamedTuple):
         outputs: positions of the outputs that it has terms of.
         kernels: positions of its kernels.
         run: a function of the program's symbols: its share of each output, then of each kernel the matrix FLOPs, of
-            each the vector FLOPs, of each the bytes, and of each those of its weights if they are asked for.
+            each the vector FLOPs, of each the bytes, and of each those of its weights if they are asked for; then the
+            four integers of the first product, those of the next, ...
         steps: how many it takes, a measure of its work.
+        products: which of its kernels, counted within the part, have a product that was asked for.
     """
 
     columns: frozenset[int]
@@ -37,10 +40,15 @@ class Part(NamedTuple):
     kernels: tuple[int, ...]
     run: Callable[..., tuple[Any, ...]]
     steps: int
+    products: tuple[int, ...] = ()
 
 
 def parts_of(
-    program: Program, pattern: Pattern, outputs: Sequence[int], kernels: Sequence[tuple[int, ...]]
+    program: Program,
+    pattern: Pattern,
+    outputs: Sequence[int],
+    kernels: Sequence[tuple[int, ...]],
+    products: Mapping[int, tuple[int, ...]] = MappingProxyType({}),
 ) -> tuple[Part, ...]:
     """Take a program apart.
 
@@ -48,6 +56,7 @@ def parts_of(
         program, pattern: what, and where its symbols stand.
         outputs: steps. What `joins` says of them puts the shares of the parts together again.
         kernels: steps of each kernel's numbers.
+        products: number of a kernel -> steps of the integers of its product.
     """
     columns = _columns_of_steps(program, pattern)
     terms: dict[frozenset[int], dict[int, list[int]]] = {}
@@ -56,10 +65,11 @@ def parts_of(
             terms.setdefault(columns[term], {}).setdefault(output, []).append(term)
     members: dict[frozenset[int], list[int]] = {}
     for number, steps in enumerate(kernels):
-        members.setdefault(frozenset().union(*(columns[step] for step in steps)), []).append(number)
+        used = (*steps, *products.get(number, ()))
+        members.setdefault(frozenset().union(*(columns[step] for step in used)), []).append(number)
     joins = [program.steps[step][0] for step in outputs]
     return tuple(
-        _part(program, joins, kernels, own, terms.get(own, {}), members.get(own, []))
+        _part(program, joins, kernels, products, own, terms.get(own, {}), members.get(own, []))
         for own in sorted({*terms, *members}, key=sorted)
     )
 
@@ -80,6 +90,7 @@ def _part(
     program: Program,
     joins: Sequence[str],
     kernels: Sequence[tuple[int, ...]],
+    products: Mapping[int, tuple[int, ...]],
     columns: frozenset[int],
     terms: dict[int, list[int]],
     members: Sequence[int],
@@ -96,8 +107,9 @@ def _part(
     shares = [joined(output, own) for output, own in terms.items()]
     numbers = [step for column in zip(*(kernels[number] for number in members), strict=True) for step in column]
     whole = Program(program.symbols, tuple(steps))
-    asked = [*shares, *numbers]
-    return Part(columns, tuple(terms), tuple(members), whole.function(asked), whole.work(asked))
+    asked = [*shares, *numbers, *(step for number in members for step in products.get(number, ()))]
+    places = tuple(place for place, number in enumerate(members) if number in products)
+    return Part(columns, tuple(terms), tuple(members), whole.function(asked), whole.work(asked), places)
 
 
 def _columns_of_steps(program: Program, pattern: Pattern) -> list[frozenset[int]]:

@@ -297,7 +297,8 @@ class _Key:
             return
         mappings = (efficiency.compute, efficiency.memory, efficiency.launches, efficiency.weights)
         shares = (frozenset(mapping.items()) for mapping in mappings)
-        self.figures = (*shares, efficiency.launch_s, efficiency.call_s, efficiency.floor_s, efficiency.dispatch_s)
+        times = efficiency.launch_s, efficiency.call_s, efficiency.floor_s, efficiency.dispatch_s
+        self.figures = (*shares, *times, efficiency.tiling, efficiency.attention_tiling)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Key) and other.device is self.device and other.figures == self.figures

@@ -18,7 +18,7 @@ from oracle.errors import UnknownOperatorError
 from oracle.query.cost import Cost, DeviceTime, KernelCost, Times
 from oracle.query.models import LatencyModels, Trust, interval_s
 from oracle.query.recounting import counted_as
-from oracle.roofline import BOUNDS, Roofs, Timing, latency_s, time_at
+from oracle.roofline import BOUNDS, Timing, latency_s
 
 if TYPE_CHECKING:
     from oracle.closedform import CalibratedDevice, Described, Launch
@@ -71,8 +71,8 @@ class Form(Protocol):
     def coverage(self) -> tuple[int, int, int]:
         """How many operators are counted, known to compute nothing, and unknown."""
 
-    def roofs(self, places: tuple[CalibratedDevice, ...]) -> Roofs:
-        """What each kernel can reach, a row per device."""
+    def timed(self, places: tuple[CalibratedDevice, ...]) -> Timing:
+        """Seconds of each kernel, a row per device."""
 
     def described(self) -> list[Described]:
         """The kernels, each once."""
@@ -122,7 +122,7 @@ def cost_of(
         raise UnknownOperatorError(unknown)
     sums, times, timing = form.sums, None, None
     if models.places:
-        timing = time_at(form.roofs(tuple(models.places.values())), form.numbers)
+        timing = form.timed(tuple(models.places.values()))
         times = _Scored(form, timing, models, workload.dtype)
     details = _Details(form, timing, models, times)
     macs, flops, params, activations = recounted or (
@@ -246,7 +246,7 @@ class _Details:
         """Device name -> the textbook's lower bound."""
         if not self._models.places:
             return {}
-        seconds = time_at(self._form.roofs(self._models.bounds), self._form.numbers).total_s @ self._form.counts
+        seconds = self._form.timed(self._models.bounds).total_s @ self._form.counts
         return {name: latency_s(own) * 1e3 for name, own in zip(self.devices, seconds.tolist(), strict=True)}
 
     @property

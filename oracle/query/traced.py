@@ -16,9 +16,11 @@ from oracle.counting.conventions import recount
 from oracle.counting.fusion import main_row
 from oracle.errors import OracleError
 from oracle.memory import PeakMemory
+from oracle.optable import shapes_text
+from oracle.products import Products, product_of
 from oracle.query.cost import Cost
 from oracle.query.scoring import cost_of
-from oracle.roofline import KernelKinds, Roofs
+from oracle.roofline import KernelKinds, Roofs, Timing, time_at
 
 if TYPE_CHECKING:
     from oracle.counting.networks import NetCount
@@ -42,6 +44,7 @@ class TracedForm:
     coverage: tuple[int, int, int]
     kernels: list[Described]
     cells: list[int]
+    products: Products
 
     @property
     def main_dtype(self) -> str:
@@ -58,8 +61,8 @@ class TracedForm:
         """The most bytes that are alive at once."""
         return int(self.memory.peak_bytes)
 
-    def roofs(self, places: tuple[CalibratedDevice, ...]) -> Roofs:
-        """What each kernel can reach, a row per device."""
+    def timed(self, places: tuple[CalibratedDevice, ...]) -> Timing:
+        """Seconds of each kernel, a row per device."""
         metas = [kernel.meta for kernel in self.kernels]
         kinds = KernelKinds(
             tuple(meta.kernel_class for meta in metas),
@@ -67,7 +70,8 @@ class TracedForm:
             tuple(meta.vector_dtype for meta in metas),
         )
         matrix, vector = (self.numbers[:2] != 0).tolist()
-        return Roofs.stacked([roofs_at(place, kinds, matrix, vector) for place in places])
+        roofs = Roofs.stacked([roofs_at(place, kinds, matrix, vector) for place in places])
+        return time_at(roofs, self.numbers, self.products if roofs.tiled else None)
 
     def described(self) -> list[Described]:
         """The kernels."""
@@ -97,7 +101,7 @@ def score_count(
 
 def _form_of(count: NetCount, workload: Workload) -> TracedForm:
     """Counts without the trace that they come from, which a result must not keep alive."""
-    kernels, numbers = [], []
+    kernels, numbers, products = [], [], []
     for kernel in count.kernels:
         table = count.table
         meta = KernelMeta(
@@ -109,7 +113,9 @@ def _form_of(count: NetCount, workload: Workload) -> TracedForm:
             kernel.matrix_dtype,
             kernel.vector_dtype,
         )
-        kernels.append(Described(meta, kernel.macs, table.rows[main_row(table, kernel.rows)].shapes))
+        shapes = table.rows[main_row(table, kernel.rows)].main_shapes
+        kernels.append(Described(meta, kernel.macs, shapes_text(shapes)))
+        products.append(product_of(kernel.name, *shapes) if kernel.matrix_flops else None)
         traffic = kernel.read_bytes + kernel.write_bytes
         numbers.append((kernel.matrix_flops, kernel.vector_flops, traffic, kernel.weight_bytes))
     try:
@@ -124,4 +130,5 @@ def _form_of(count: NetCount, workload: Workload) -> TracedForm:
         "activations": count.activations,
     }
     ones, cells = np.ones(len(kernels)), [kernel.cell for kernel in count.kernels]
-    return TracedForm(sums, columns, ones, count.memory, count.unknown, count.coverage, kernels, cells)
+    found = Products.of(products)
+    return TracedForm(sums, columns, ones, count.memory, count.unknown, count.coverage, kernels, cells, found)

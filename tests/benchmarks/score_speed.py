@@ -1,9 +1,10 @@
 """How fast one network is scored: run `python -m tests.benchmarks.score_speed [--networks 1000] [--growth 20000]`.
 
 Networks that were never seen before, of every family: medians of `load_cfg` (a shipped network with ten overrides),
-`to_spec`, `score` on one device and on ten, and `cost.kernels`; how much the process grows over many of them; and, side
-by side in the same process, one cold score against building the network on meta with plain torch.nn modules and running
-torch's FlopCounterMode, which gives FLOPs only.
+`to_spec`, `score` on one device, on ten, and on one by its calibration, then `cost.times`, which says what bounds them,
+and `cost.kernels`; how much the process grows over many of them; and, side by side in the same process, one cold score
+against building the network on meta with plain torch.nn modules and running torch's FlopCounterMode, which gives FLOPs
+only.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import oracle
 from oracle.closedform import network
 
 _TEN = ("t4", "v100-sxm2-16gb", "rtx-2080-ti", "rtx-3090", "rtx-4090", "a10", "l4", "l40s", "a100-sxm-40gb", "h100-sxm")
+_CALIBRATED: dict[str, Any] = {"devices": ["rtx-4090"], "dtype": "float16", "model": "calibrated"}
 _AGAINST = ("ResNet-50", "RegNetX-4.0GF", "EfficientNet-B0", "ViT-B-16")
 _ROUNDS = 7
 
@@ -124,22 +126,28 @@ def forget() -> None:
 
 def speeds(count: int) -> None:
     """Medians per family."""
-    print(f"{'ms, medians':<12}{'load_cfg':>10}{'to_spec':>10}{'1 device':>10}{'10 devices':>12}{'+ kernels':>11}")
+    titles = ("load_cfg", "to_spec", "1 device", "10 devices", "calibrated", "+ times", "+ kernels")
+    print(f"{'ms, medians':<12}" + "".join(f"{title:>12}" for title in titles))
     for family in FAMILIES:
         asked = list(members(family, count))
         for name, overrides in members(family, 20, seed=1):  # templates, roofs and compiled functions
             cfg = oracle.load_cfg(name, overrides)
             oracle.score(cfg, ["t4"]).kernels("t4")
             oracle.score(cfg, _TEN)
+            oracle.score(cfg, **_CALIBRATED)
         load_ms, cfgs = timed(lambda item: oracle.load_cfg(*item), asked)
         spec_ms, specs = timed(oracle.to_spec, cfgs)
         pairs = list(zip(specs, (cfg.COST.BATCH_SIZE for cfg in cfgs), strict=True))
         forget()
         one_ms, costs = timed(lambda pair: oracle.score(pair[0], ["t4"], batch_size=pair[1]), pairs)
+        times_ms, _ = timed(lambda cost: cost.times["t4"], costs)
         kernels_ms, _ = timed(lambda cost: cost.kernels("t4"), costs)
         forget()
         ten_ms, _ = timed(lambda pair: oracle.score(pair[0], _TEN, batch_size=pair[1]), pairs)
-        print(f"{family:<12}{load_ms:>10.3f}{spec_ms:>10.3f}{one_ms:>10.3f}{ten_ms:>12.3f}{kernels_ms:>11.3f}")
+        forget()
+        calibrated_ms, _ = timed(lambda pair: oracle.score(pair[0], batch_size=pair[1], **_CALIBRATED), pairs)
+        found = (load_ms, spec_ms, one_ms, ten_ms, calibrated_ms, times_ms, kernels_ms)
+        print(f"{family:<12}" + "".join(f"{ms:>12.3f}" for ms in found))
 
 
 def growth(count: int) -> None:

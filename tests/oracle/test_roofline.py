@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,8 +12,10 @@ from hypothesis import strategies as st
 from oracle.config import list_networks
 from oracle.devices import Device, Figure, Peaks, list_devices, load_device
 from oracle.errors import DeviceError
+from oracle.products import Product, Products
 from oracle.query import score
-from oracle.roofline import BOUNDS, Efficiency, KernelKinds, Roofs, time_kernels, total_seconds
+from oracle.roofline import BOUNDS, Efficiency, KernelKinds, Roofs, time_at, time_kernels, total_seconds
+from oracle.tiling import Tiling
 
 _DEVICE = Device(
     name="board",
@@ -72,6 +76,48 @@ def test_a_missing_peak_is_an_error_only_where_it_is_needed() -> None:
     with pytest.raises(DeviceError, match="bfloat16"):
         time_kernels(kinds, *arrays([10], [0], [10]), _DEVICE)
     assert time_kernels(kinds, *arrays([0], [0], [10]), _DEVICE).latency_s > 0
+
+
+_TILING = Tiling(((128, 128), (64, 64)), 4.0, 64.0, 16, 64.0, 1e-7, 1e-6)
+_CUTTING = replace(_DEVICE, compute_units=Figure(16), clock=Figure(1e9))
+_PRODUCTS = Products.of([Product(False, (1, 1000, 500, 200)), None, None])
+_WORK = [2 * 1000 * 500 * 200, 0, 0], [0, 10**9, 0], [10**7, 4 * 10**8, 0]
+
+
+def test_products_take_as_long_as_their_tiles() -> None:
+    efficiency = Efficiency({"conv": 0.5}, tiling=_TILING)
+    timing = time_kernels(_KINDS, *arrays(*_WORK), _CUTTING, efficiency, products=_PRODUCTS)
+    expected = _TILING.compute_s(_PRODUCTS.dims, 0.5 * 8e12, 16.0, 1e9)
+    assert timing.compute_s.tolist() == [*expected, 1e-3, 0.0]
+    assert expected[0] > 2 * 1000 * 500 * 200 / (0.5 * 8e12)
+
+
+@pytest.mark.parametrize(
+    ("device", "tiling", "products"),
+    [(_DEVICE, _TILING, _PRODUCTS), (_CUTTING, None, _PRODUCTS), (_CUTTING, _TILING, None),
+     (_CUTTING, _TILING, Products.of([Product(False, (1, 1000, 500, 201))])),
+     (_CUTTING, _TILING, Products.of([None]))],
+    ids=["no units", "no tiling", "no products", "products that do not explain the FLOPs", "none at all"],
+)  # fmt: skip
+def test_other_products_take_as_long_as_their_flops(
+    device: Device, tiling: Tiling | None, products: Products | None
+) -> None:
+    plain = time_kernels(_KINDS, *arrays(*_WORK), _DEVICE)
+    timing = time_kernels(_KINDS, *arrays(*_WORK), device, Efficiency(tiling=tiling), products=products)
+    assert timing.total_s.tolist() == plain.total_s.tolist()
+
+
+def test_devices_side_by_side_cut_products_as_each_does_alone() -> None:
+    fitted = [Efficiency({"conv": 0.5}, tiling=_TILING), Efficiency(), Efficiency(tiling=replace(_TILING, wave_s=1e-6))]
+    own = [Roofs.of(_KINDS, [True, False, False], [False, True, False], _CUTTING, one) for one in (*fitted, fitted[0])]
+    numbers = np.array([*_WORK, [0, 0, 0]])
+    together = time_at(Roofs.stacked(own), numbers, _PRODUCTS).total_s
+    for roofs, row in zip(own, together, strict=True):
+        assert time_at(Roofs.stacked([roofs]), numbers, _PRODUCTS).total_s.tolist() == [row.tolist()]
+        assert total_seconds(roofs, *numbers, products=_PRODUCTS) == pytest.approx(row.sum(), rel=1e-12)
+        wide = replace(_PRODUCTS, dims=np.repeat(_PRODUCTS.dims[:, :, None], 3, axis=2))
+        columns = np.repeat(numbers[:, :, None], 3, axis=2)
+        assert total_seconds(roofs, *columns, products=wide).tolist() == [row.sum()] * 3
 
 
 @given(st.lists(st.tuples(*[st.integers(0, 10**12)] * 3), min_size=3, max_size=3), st.integers(1, 5))

@@ -22,6 +22,7 @@ from oracle.closedform.template import SUMS, Format
 from oracle.counting import KernelCount
 from oracle.errors import OracleError
 from oracle.families.graphs import Structure, structure_of
+from oracle.products import Products
 from oracle.roofline import KernelKinds, time_kernels
 from oracle.spec import Workload
 
@@ -157,7 +158,7 @@ class _Batch:
             DeviceError: a device states no peak for a dtype that a kernel computes in.
         """
         try:
-            counts, numbers = self._counted(values)
+            counts, numbers, products = self._counted(values)
             piecewise = self._piecewise(values)
             sizes = self._desk.bytes_of(values)
         except OverflowError:
@@ -170,14 +171,16 @@ class _Batch:
             if np.array_equal(sums[name], sums[f"pycls_{name}"]):
                 sums[f"pycls_{name}"] = sums[name]
         classes = self._signs.classes(self._kernels)
-        latency_s = tuple(self._runs.floats(_seconds(counts, numbers, device, classes)) for device in devices)
+        seconds = (_seconds(counts, numbers, products, device, classes) for device in devices)
+        latency_s = tuple(map(self._runs.floats, seconds))
         memory = self._curves.memory(sizes)
         known = dict(values)
         output = tuple(value_at(size, known) for size in self._stock.part(self._pieces[0]).output)
         return CellCosts(tuple(sums[name] for name in SUMS), memory, output, latency_s, self._runs.lengths)
 
-    def _numbers(self, values: Values) -> tuple[list[KernelCount], dict[str, Ints]]:
-        counts = self._signs.counts(self._kernels, values)
+    def _numbers(self, values: Values) -> tuple[list[KernelCount], dict[str, Ints], Products]:
+        found = self._signs.counts(self._kernels, values)
+        counts, products = [one for one, _ in found], Products.of(product for _, product in found)
         columns = {
             "macs": [one.macs for one in counts],
             "matrix_flops": [one.matrix_flops for one in counts],
@@ -186,7 +189,7 @@ class _Batch:
             "traffic_bytes": [one.read_bytes + one.write_bytes for one in counts],
             "weight_bytes": [one.weight_bytes for one in counts],
         }
-        return counts, {name: np.array(column, dtype=np.int64) for name, column in columns.items()}
+        return counts, {name: np.array(column, dtype=np.int64) for name, column in columns.items()}, products
 
     def _piecewise(self, values: Values) -> dict[str, Ints]:
         """What adds up over edges, by piece."""
@@ -246,7 +249,11 @@ class _Ragged:
 
 
 def _seconds(
-    counts: Sequence[KernelCount], numbers: Mapping[str, Ints], place: CalibratedDevice, classes: tuple[str, ...]
+    counts: Sequence[KernelCount],
+    numbers: Mapping[str, Ints],
+    products: Products,
+    place: CalibratedDevice,
+    classes: tuple[str, ...],
 ) -> NDArray[np.float64]:
     """Seconds per kernel at a place, launches included."""
     kinds = KernelKinds(classes, tuple(one.matrix_dtype for one in counts), tuple(one.vector_dtype for one in counts))
@@ -258,6 +265,7 @@ def _seconds(
         place.device,
         place.efficiency,
         numbers["weight_bytes"],
+        products=products,
     )
     return timing.total_s
 

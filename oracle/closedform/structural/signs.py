@@ -15,8 +15,12 @@ from oracle.counting.fusion import Kernel, kernels_of
 from oracle.errors import OracleError
 from oracle.families.graphs import Graph
 from oracle.optable import OpTable, Row
+from oracle.products import Product, product_of
 
-__all__ = ["Rows", "Sign", "Signs"]
+__all__ = ["Counted", "Rows", "Sign", "Signs"]
+
+Counted = tuple[KernelCount, Product | None]
+"""What a kernel counts, and the product at its heart."""
 
 Rows = tuple[tuple[int, int], ...]
 """Of each row of a kernel the edge that it came with, or what `Composed` says, and its number there."""
@@ -58,7 +62,7 @@ class Signs:
         self._numbers: dict[Any, int] = {}  # what tells kernels apart -> place in `_signs`
         self._contents: dict[Any, int] = {}
         self._rows: dict[int, tuple[int, ...]] = {}
-        self._counted: dict[Values, dict[int, KernelCount]] = {}
+        self._counted: dict[Values, dict[int, Counted]] = {}
         self._lock = RLock()
 
     def __len__(self) -> int:
@@ -70,8 +74,8 @@ class Signs:
         """The classes of some kernels."""
         return tuple([self._signs[sign].kernel_class for sign in signs])
 
-    def counts(self, signs: Sequence[int], values: Values) -> list[KernelCount]:
-        """The counts of some kernels at some values."""
+    def counts(self, signs: Sequence[int], values: Values) -> list[Counted]:
+        """The counts of some kernels at some values, and their products."""
         with self._lock:
             if values not in self._counted and len(self._counted) >= MOST_SIZES:
                 self._counted.clear()
@@ -162,7 +166,7 @@ class Signs:
     def _content(self, key: Any) -> int:
         return self._contents.setdefault(key, len(self._contents))
 
-    def _counted_at(self, sign: Sign, table: OpTable) -> KernelCount:
+    def _counted_at(self, sign: Sign, table: OpTable) -> Counted:
         def read(row: int, which: int, value: int) -> tuple[int, Any]:
             use = table.rows[row].reads[which]
             return row, use if value < 0 else use._replace(value=value)
@@ -173,7 +177,9 @@ class Signs:
             writes=tuple((row, table.rows[row].writes[which]) for row, which in sign.writes),
         )
         works: Any = {row: work_of(table.rows[row], workload.causal) for row in kernel.rows}
-        return kernel_count(table, kernel, works, set(sign.run), workload)
+        found = kernel_count(table, kernel, works, set(sign.run), workload)
+        product = product_of(found.name, *table.rows[kernel.main].main_shapes) if found.matrix_flops else None
+        return found, product
 
 
 def _rest_of(table: OpTable, kernel: Kernel, run: set[int]) -> tuple[Any, ...]:

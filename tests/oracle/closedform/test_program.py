@@ -80,6 +80,25 @@ def test_predicate_joins_relations() -> None:
     assert program.predicate([])(7) is True
 
 
+@given(programs(), st.integers(1, 50), st.integers(1, 50))
+def test_a_function_of_ints_says_the_same_before_and_after_it_is_compiled(program: Program, x: int, y: int) -> None:
+    every = range(len(program.steps))
+    run = program.scalar([("lt", 0, 1)], list(every))
+    expected = tuple(by_hand(program, x, y)) if x < y else None
+    assert [run(x, y) for _ in range(12)] == [expected] * 12
+
+
+def test_what_a_relation_rules_out_may_divide_by_zero() -> None:
+    program = Program(("x",), (("symbol", 0, 0), ("const", 0, 0), ("floordiv", 0, 0), ("const", -3, 0), ("mul", 2, 3)))
+    run = program.scalar([("lt", 1, 0)], [4])
+    assert [run(x) for x in (0, 5) * 8] == [None, (-3,)] * 8
+
+
+def test_long_sums_are_written_in_several_lines() -> None:
+    steps = [("symbol", 0, 0), *(("add", number, 0) for number in range(1000))]
+    assert Program(("x",), tuple(steps)).function([1000])(7) == (7007,)
+
+
 @pytest.mark.parametrize(
     "step",
     [("add", 0, 5), ("add", -1, 0), ("import", 0, 0), ("symbol", 4, 0), ("mul", "0", 0), ("const", "os", 0)],

@@ -48,6 +48,21 @@ def test_costs_travel_between_processes() -> None:
                 twin.kernels("l4")
 
 
+def test_times_are_made_when_asked_for_and_do_not_change() -> None:
+    cost, again = score("R-56", ["t4", "p4"]), score("R-56", ["t4", "p4"])
+    assert cost.latency_ms == {name: time.latency_ms for name, time in again.times.items()}
+    assert cost.times == again.times == dict(again.times)
+    assert cost.times["t4"] is cost.times["t4"]
+    assert repr(cost.times) == repr(dict(again.times))
+    assert "l4" not in cost.times
+    with pytest.raises(KeyError):
+        cost.times["l4"]
+    with pytest.raises(TypeError):
+        cost.times["t4"] = again.times["p4"]  # type: ignore[index]
+    with pytest.raises(TypeError):
+        cost.latency_ms["t4"] = 1.0  # type: ignore[index]
+
+
 def test_keywords_replace_the_config() -> None:
     cfg = load_cfg("R-56", ["COST.BATCH_SIZE", 4, "COST.DEVICES", ["t4"], "COST.DTYPE", "float16"])
     assert score(cfg).workload == Workload(batch_size=4, dtype="float16")

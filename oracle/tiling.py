@@ -1,0 +1,240 @@
+"""Seconds that matrix products and attention need at the compute roof of a GPU, which works in tiles.
+
+A GPU cuts the result of a product into tiles and gives each to one compute unit, so a product takes as many rounds
+over its units (waves) as its tiles fill, the last one perhaps half empty; where tiles are fewer than units, the inner
+dimension is split among several units, which then add up what they have (split-K). Libraries choose among a list of
+tiles; here the best is taken. Attention cuts its queries the same way, walks along the keys and keeps the scores to
+itself (Dao: FlashAttention-2, 2023, arXiv 2307.08691); with few queries it splits the keys (flash decoding).
+
+What results are cut into is a matter of the library; how many units there are and how fast their clock is stands on a
+data sheet. Latencies are stated at one clock and last as many cycles at any other: left out, GPUs that were not fitted
+come out 3 to 10 points worse. Whoever times a kernel takes
+
+    max(compute, memory) + overlap * min(compute, memory) + launch
+
+where memory is the traffic over the bandwidth, or over the last-level cache's where the kernel finds its operands there
+(see `Cache`), and the launch, like every latency, is in cycles.
+
+The values below are fitted to A100 SXM, H100 SXM and L40S at once by tests/benchmarks/products.py, on kernel times that
+ai-dynamo/aiconfigurator publishes (Apache-2.0).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "CACHE",
+    "CLOCK_HZ",
+    "DECODE",
+    "ENCODER",
+    "FLOAT8_PRODUCTS",
+    "PREFILL",
+    "PRODUCTS",
+    "QUANTISING",
+    "AttentionTiling",
+    "Cache",
+    "Quantising",
+    "Tiling",
+]
+
+Array = NDArray[Any]
+
+CLOCK_HZ = 1.83e9
+"""The clock at which latencies are stated, and that of devices which state none: an H100 SXM's."""
+
+_FEW = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Tiling:
+    """How a library cuts matrix products for GPUs.
+
+    Attributes:
+        tiles: rows and columns of a result's tile, each a choice.
+        split_limit: units that may share one tile at most.
+        split_k: the least inner dimension worth a unit.
+        step_k: the inner dimension counts in whole steps of so many.
+        width: side of the square tile whose operands arrive just as fast as they are multiplied; a smaller one (by the
+            harmonic mean of its sides) waits for them.
+        wave_s: seconds that a wave takes besides, at `CLOCK_HZ`.
+        split_s: seconds to add up split products, at `CLOCK_HZ`.
+        gather: bytes of split products (float32) that a unit adds up per cycle.
+        overlap: the share of the shorter of computing and memory traffic that does not hide behind the longer.
+    """
+
+    tiles: tuple[tuple[int, int], ...]
+    split_limit: float
+    split_k: float
+    step_k: int
+    width: float
+    wave_s: float
+    split_s: float
+    gather: float = float("inf")
+    overlap: float = 0.0
+
+    def compute_s(self, dims: Any, peak_flops: Any, units: Any, clock_hz: Any = CLOCK_HZ) -> Array:
+        """Seconds of products at the compute roof; launches and memory not included.
+
+        Args:
+            dims: (4, ...): batch, m, n, k of each product (batch, m, k) x (batch, k, n); positive.
+            peak_flops: FLOP/s of the whole device that its matrix units reach in products.
+            units: compute units of the device (SMs).
+            clock_hz: of the device.
+
+        Returns:
+            Seconds; the shape that `dims[0]`, `peak_flops`, `units` and `clock_hz` broadcast to.
+        """
+        batch, m, n, k = np.asarray(dims, dtype=np.float64)
+        units = np.asarray(units, dtype=np.float64)
+        slower = CLOCK_HZ / np.asarray(clock_hz, dtype=np.float64)
+        deep_s = 2.0 * units / peak_flops * (np.ceil(k / self.step_k) * self.step_k)  # of a unit, per element of a tile
+        most = np.minimum(np.maximum(np.floor(k / self.split_k), 1.0), self.split_limit)
+        split_s, wave_s = self.split_s * slower, self.wave_s * slower
+        gather_s = 4.0 * batch * m * n / (self.gather * units * clock_hz)
+
+        def of(rows: Any, columns: Any) -> Array:
+            fill = batch * np.ceil(m / rows) * np.ceil(n / columns) / units
+            split = np.maximum(np.minimum(np.floor(1.0 / fill), most), 1.0)  # more than 1 only within one wave
+            area = np.maximum(rows * columns, self.width * (rows + columns) / 2.0)
+            seconds = np.ceil(fill) * (area * deep_s / split + wave_s)
+            return np.asarray(seconds + (split > 1.0) * (split * gather_s + split_s))
+
+        if m.size <= _FEW:  # all tiles in one array: what numpy does per call costs more than what it does per number
+            shape = (2, -1, *(1,) * np.broadcast(m, deep_s, slower).ndim)
+            best: Array = of(*np.array(self.tiles, dtype=np.float64).T.reshape(shape)).min(axis=0)
+            return best
+        best = of(*self.tiles[0])
+        for rows, columns in self.tiles[1:]:
+            np.minimum(best, of(rows, columns), out=best)
+        return best
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionTiling:
+    """How a library cuts attention for GPUs.
+
+    Attributes:
+        queries: that one unit works on at a time.
+        keys: the keys are worked through in whole steps of so many.
+        step_width: heads are as wide as whole steps of so many.
+        softmax_s: seconds of a unit per score, beside its products, at `CLOCK_HZ`.
+        key_s: the least seconds of a unit per key, at `CLOCK_HZ`: loads one after another.
+        split_limit: units that may share the keys of one query at most; 1 for none.
+        split_keys: the least number of keys worth a unit.
+        wave_s: seconds that a wave takes besides, at `CLOCK_HZ`.
+        split_s: seconds to add up split keys (a kernel of its own), at `CLOCK_HZ`.
+        overlap: as in `Tiling`.
+    """
+
+    queries: int
+    keys: int
+    step_width: int
+    softmax_s: float
+    key_s: float
+    split_limit: float
+    split_keys: float
+    wave_s: float
+    split_s: float
+    overlap: float = 0.0
+
+    def compute_s(
+        self,
+        dims: Any,
+        peak_flops: Any,
+        units: Any,
+        clock_hz: Any = CLOCK_HZ,
+        *,
+        causal: Any = False,
+        window: Any = np.inf,
+        group: Any = 1.0,
+        splits: Any = True,
+    ) -> Array:
+        """Seconds of attention at the compute roof; launches and memory not included.
+
+        Args:
+            dims: (4, ...): batch times heads of the queries, queries, keys, width of a head; positive.
+            peak_flops: FLOP/s of the whole device that its matrix units reach in attention.
+            units: compute units of the device (SMs).
+            clock_hz: of the device.
+            causal: whether a query sees no later key; the last query sees the last key.
+            window: the latest keys that a query sees at most.
+            group: heads of queries that share one of keys and values; a single query's work together where `splits`.
+            splits: whether the library may split keys and let groups work together: FlashAttention-2 over sequences of
+                unequal length does not for windows nor for groups of one, FlashAttention-3 always does.
+
+        Returns:
+            Seconds; the shape that all arguments broadcast to.
+        """
+        heads, query, key, width = np.asarray(dims, dtype=np.float64)
+        units = np.asarray(units, dtype=np.float64)
+        slower = CLOCK_HZ / np.asarray(clock_hz, dtype=np.float64)
+        together = np.where(np.logical_and(splits, query == 1.0), group, 1.0)
+        blocks = heads / together * np.ceil(query * together / self.queries)
+        seen = np.minimum(key, window)
+        halves = np.logical_and(causal, query > 1.0)
+        growing = np.clip(seen - (key - query), 0.0, query)  # queries that see fewer keys than `seen`
+        longest = np.where(halves, np.minimum(seen + self.queries, key), seen)
+        mean = seen - growing * growing / (2.0 * query) + self.queries / 2.0
+        mean = np.where(halves, np.minimum(mean, longest), seen)
+        split = np.minimum(np.floor(units / blocks), np.ceil(longest / self.split_keys))
+        split = np.where(splits, np.clip(split, 1.0, self.split_limit), 1.0)
+        scores = 4.0 * self.step_width * np.ceil(width / self.step_width) * units / peak_flops + self.softmax_s * slower
+        per_key = np.maximum(self.queries * scores, self.key_s * slower)
+        waves = np.ceil(blocks * split / units)
+        steps_s = np.maximum(waves * self._steps(mean, split), self._steps(longest, split)) * per_key
+        return np.asarray(steps_s + slower * (waves * self.wave_s + (split > 1.0) * self.split_s))
+
+    def _steps(self, keys: Array, split: Array) -> Array:
+        """Keys that a unit works through."""
+        return np.ceil(keys / (split * self.keys)) * self.keys
+
+
+@dataclass(frozen=True, slots=True)
+class Quantising:
+    """The kernel that makes float8 of a product's left operand, row by row, before the product; traffic apart.
+
+    Attributes:
+        row_s, element_s: seconds of a unit per row and per element, at `CLOCK_HZ`.
+        reads: bytes read and written per element of the operand.
+    """
+
+    row_s: float
+    element_s: float
+    reads: float
+
+    def compute_s(self, rows: Any, width: Any, units: Any, clock_hz: Any = CLOCK_HZ) -> Array:
+        """Seconds to quantise (rows, width), without the launch."""
+        return np.asarray(rows / units * (self.row_s + width * self.element_s) * (CLOCK_HZ / clock_hz))
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """When a kernel's operands come from the last-level cache, and how fast.
+
+    Attributes:
+        copies: how many times their size weights take there: they are used again only after others of their size.
+        cycle_bytes: bytes per cycle and compute unit.
+    """
+
+    copies: float
+    cycle_bytes: float
+
+    def holds(self, weight_bytes: Any, other_bytes: Any, cache_bytes: Any) -> Array:
+        """Whether a kernel finds its operands in a cache of this size."""
+        return np.asarray(self.copies * weight_bytes + other_bytes <= cache_bytes)
+
+    def bandwidth(self, units: Any, clock_hz: Any) -> Array:
+        """Byte/s that all units get from the cache."""
+        return np.asarray(self.cycle_bytes * units * clock_hz)
+
+
+PRODUCTS = Tiling(((256, 128), (128, 128), (128, 64), (64, 128), (32, 32)), 16.0, 430.0, 16, 84.0, 0.33e-6, 2e-6)
+FLOAT8_PRODUCTS = PRODUCTS
+QUANTISING = Quantising(0.9e-6, 0.2e-9, 5.0)
+CACHE = Cache(5.5, 5.4)
+ENCODER = PREFILL = DECODE = AttentionTiling(64, 64, 16, 5e-12, 2e-9, 1.0, 1.0, 1.6e-6, 0.0)

@@ -1,0 +1,439 @@
+"""Print how far the kernel model with tiles is from measured matrix products, attention and convolutions.
+
+    python -m tests.benchmarks.products DATA [--only PART ...] [--seed N]
+
+DATA holds gpu_kernels/*.csv (ai-dynamo/aiconfigurator, Apache-2.0) and kernels/*.csv (sitar-lab/NeuSight, MIT). For each
+part: every GPU fitted on a random half of its rows and asked for the other; one GPU left out, of which only the sheet
+is known (its reach is the mean of the others'); all GPUs at once, sharing all but their reach, whose values
+`oracle.tiling` and the calibrations hold; and the same two again with one term less. Errors are mean absolute relative
+errors in percent.
+
+What is fitted is said by name: the tiling's own parameters; `share` and `memory`, the reach of a GPU (parts of its peak
+and of its bandwidth); `copies` and `cycle_bytes` of the cache; `launch`, in seconds at 1.83 GHz like every latency.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize
+
+import oracle
+from oracle.tiling import CLOCK_HZ, AttentionTiling, Cache, Quantising, Tiling
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Values = dict[str, float]
+
+TILES = ((256, 128), (128, 256), (128, 128), (128, 64), (64, 128), (64, 64), (32, 32))
+SMALL_TILES = ((128, 128), (128, 64), (64, 128), (64, 64), (128, 32), (32, 128), (32, 32))
+SPLIT_LIMIT = 16.0
+REACH = ("share", "memory")
+NEVER = 1e12
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Measured kernels, one entry each, with their device's figures; `columns` holds a part's own."""
+
+    device: np.ndarray[Any, np.dtype[np.str_]]
+    seconds: Floats
+    peak: Floats
+    bandwidth: Floats
+    units: Floats
+    clock: Floats
+    cache: Floats
+    watts: Floats
+    columns: Mapping[str, Floats]
+
+    def at(self, which: Any) -> Rows:
+        """Some of them."""
+        plain = {
+            name: getattr(self, name)[which]
+            for name in ("device", "seconds", "peak", "bandwidth", "units", "clock", "cache", "watts")
+        }
+        return Rows(**plain, columns={name: values[which] for name, values in self.columns.items()})
+
+    def __getitem__(self, name: str) -> Floats:
+        return self.columns[name]
+
+
+Model = Callable[[Rows, Mapping[str, Any]], Floats]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A kind of kernel.
+
+    Attributes:
+        rows: reads them from the folder of data.
+        model: seconds of rows, given values.
+        start: where the fit of shared values starts; latencies in microseconds.
+        reach: where the fit of a GPU's own values starts; a part whose GPUs share them has none.
+        without: what takes a term out of the model, by name of the term.
+    """
+
+    rows: Callable[[Path], Rows]
+    model: Model
+    start: Values
+    reach: Values
+    without: Mapping[str, Values] = field(default_factory=dict)
+
+
+# -- reading ----------------------------------------------------------------------------------------------------
+
+
+def read(path: Path, dtype: str, unit: str = "matrix", keep: Callable[[dict[str, str]], bool] = lambda _: True) -> Rows:
+    """Rows of a file, with the sheets of their devices; text columns are left out."""
+    with path.open() as file:
+        lines = [line for line in csv.DictReader(file) if keep(line)]
+    names = np.array([_DEVICES.get(line["device"], line["device"]) for line in lines])
+    sheets = {str(name): _sheet(str(name), unit, dtype) for name in np.unique(names)}
+    figures = np.array([sheets[name] for name in names]).T
+    columns = {}
+    for name in lines[0]:
+        try:
+            columns[name] = np.array([float(line[name]) for line in lines])
+        except ValueError:
+            continue
+    milliseconds = columns.pop("latency_ms") if "latency_ms" in columns else columns.pop("Latency")
+    columns["kv_bytes"] = np.array([1.0 if line.get("kv_cache_dtype") == "fp8" else 2.0 for line in lines])
+    return Rows(names, milliseconds / 1e3, *figures, columns=columns)
+
+
+_DEVICES = {"v100-32gb": "v100-pcie"}
+
+
+def _sheet(name: str, unit: str, dtype: str) -> tuple[float, ...]:
+    device = oracle.load_device(name)
+    figures = (device.compute_units, device.clock, device.llc, device.power)
+    return device.peak_flops(unit, dtype), device.peak_bandwidth(), *(figure.value for figure in figures if figure)
+
+
+# -- models -----------------------------------------------------------------------------------------------------
+
+
+def tiling_of(values: Mapping[str, Any], tiles: tuple[tuple[int, int], ...] = TILES) -> Tiling:
+    """The tiling that values speak of."""
+    return Tiling(
+        tiles,
+        SPLIT_LIMIT,
+        values["split_k"],
+        16,
+        values["width"],
+        values["wave"] * 1e-6,
+        values["split"] * 1e-6,
+        values["gather"],
+        values["overlap"],
+    )
+
+
+def attention_of(values: Mapping[str, Any]) -> AttentionTiling:
+    """The attention that values speak of."""
+    return AttentionTiling(
+        64,
+        64,
+        16,
+        values["softmax"] * 1e-12,
+        values["key"] * 1e-9,
+        32.0 if "split" in values else 1.0,
+        values.get("split_keys", 1.0),
+        values["wave"] * 1e-6,
+        values.get("split", 0.0) * 1e-6,
+        values["overlap"],
+    )
+
+
+def together(rows: Rows, values: Mapping[str, Any], compute_s: Floats, traffic: Floats, weights: Floats) -> Floats:
+    """Seconds of kernels, given those at the compute roof, their bytes, and those of them that are weights."""
+    cache = Cache(values["copies"], values["cycle_bytes"])
+    memory = values["memory"] * rows.bandwidth
+    near = np.maximum(memory, cache.bandwidth(rows.units, rows.clock))
+    memory_s = traffic / np.where(cache.holds(weights, traffic - weights, rows.cache), near, memory)
+    busy_s = np.maximum(compute_s, memory_s) + values["overlap"] * np.minimum(compute_s, memory_s)
+    return busy_s + values["launch"] * 1e-6 * CLOCK_HZ / rows.clock
+
+
+def products(rows: Rows, values: Mapping[str, Any], element: float = 2.0) -> Floats:
+    """Matrix products; results take two bytes an element."""
+    m, n, k = rows["m"], rows["n"], rows["k"]
+    tiling = tiling_of(values, TILES if not values.get("one_tile") else ((128, 128),))
+    dims = np.stack([np.ones_like(m), m, n, k])
+    compute_s = tiling.compute_s(dims, values["share"] * rows.peak, rows.units, rows.clock)
+    weights = element * n * k
+    return together(rows, values, compute_s, weights + element * m * k + 2.0 * m * n, weights)
+
+
+def quantised(rows: Rows, values: Mapping[str, Any]) -> Floats:
+    """Matrix products in float8, whose left operand is made float8 first."""
+    m, k = rows["m"], rows["k"]
+    making = Quantising(values["row"] * 1e-6, values["element"] * 1e-9, 5.0)
+    traffic = np.where(3.0 * m * k <= rows.cache, 0.0, making.reads * m * k)
+    memory_s = traffic / (values["memory"] * rows.bandwidth)
+    extra_s = np.maximum(making.compute_s(m, k, rows.units, rows.clock), memory_s)
+    return products(rows, values, 1.0) + extra_s + values["launch_too"] * 1e-6 * CLOCK_HZ / rows.clock
+
+
+def attention(rows: Rows, values: Mapping[str, Any], causal: bool = True) -> Floats:
+    """Attention of new queries to all keys; where there is a cache of keys and values, they are written there."""
+    batch, query, heads, width = (rows[name] for name in ("batch_size", "query_length", "num_heads", "head_dim"))
+    shared = rows.columns.get("num_key_value_heads", heads)
+    key = rows["past_length"] + 1.0 if "past_length" in rows.columns else query
+    limit = rows.columns.get("window_size", np.zeros_like(key))
+    window = np.where(limit > 0.0, limit, np.inf)
+    group = heads / shared
+    splits = (rows.device == "h100-sxm") | (rows["kv_bytes"] < 2.0) | ((group > 1.0) & (limit == 0.0))
+    dims = np.stack([batch * heads, query, key, width])
+    compute_s = attention_of(values).compute_s(
+        dims,
+        values["share"] * rows.peak,
+        rows.units,
+        rows.clock,
+        causal=causal,
+        window=window,
+        group=group,
+        splits=splits,
+    )
+    seen = np.where(query == 1.0, np.minimum(key, window), key)
+    cached = 2.0 * rows["kv_bytes"] * batch * seen * shared * width
+    seconds = together(rows, values, compute_s, cached + 4.0 * batch * query * heads * width, cached)
+    slower = CLOCK_HZ / rows.clock
+    if "float8" in values:  # queries are quantised, too
+        seconds = seconds + np.where(rows["kv_bytes"] < 2.0, values["float8"] * 1e-6, 0.0) * slower
+    if "regroup" in values:  # FlashAttention-2 lays the queries of a group out anew
+        moved = splits & (rows.device != "h100-sxm") & (rows["kv_bytes"] == 2.0) & (shared > 1.0)
+        seconds = seconds + np.where(moved, values["regroup"] * 1e-6, 0.0) * slower
+    if "written" in values:
+        near = np.maximum(values["memory"] * rows.bandwidth, values["cycle_bytes"] * rows.units * rows.clock)
+        written = values["written"] * cached
+        seconds = seconds + written / np.where(written <= rows.cache, near, values["memory"] * rows.bandwidth)
+    return seconds
+
+
+def single(rows: Rows, values: Mapping[str, Any]) -> Floats:
+    """Operators in float32 on the vector units, timed one by one; FLOPs per joule limit the clock."""
+    dims = np.stack([rows[name] for name in ("batch", "m", "n", "k")])
+    peak = np.minimum(values["share"] * rows.peak, values["gflops_per_joule"] * 1e9 * rows.watts)
+    for name, factor in rows.columns.items():
+        if name.startswith("is_"):
+            peak = np.where(factor > 0.0, peak * values[name], peak)
+    compute_s = tiling_of(values, SMALL_TILES).compute_s(dims, peak, rows.units, rows.clock)
+    traffic = rows["bytes"]
+    with_cache = together(rows, {**values, "launch": 0.0}, compute_s, traffic, 0.0 * traffic)
+    return with_cache + values["launch"] * 1e-6
+
+
+def matrix_rows(data: Path, name: str) -> Rows:
+    """Linear layers or batched products in float32."""
+    rows = read(data / "kernels" / f"{name}.csv", "float32", "vector")
+    batch, m, n, k = rows["B"], rows["M"], rows["N"], rows["K"]
+    if name == "linear":
+        batch, m = np.ones_like(m), batch * m
+    traffic = 4.0 * batch * (m * k + k * n + m * n)
+    return _with(rows, {"batch": batch, "m": m, "n": n, "k": k, "bytes": traffic})
+
+
+def conv_rows(data: Path) -> Rows:
+    """Convolutions in float32, as implicit GEMM."""
+    rows = read(data / "kernels" / "conv.csv", "float32", "vector")
+    images, channels, window = rows["B"], rows["Input_Channel"], rows["Kernel_Szie"]
+    size, stride, n = rows["Input_Size"], rows["Stride"], rows["Output_Channel"]
+    m = images * (np.floor((size + 2.0 * rows["Padding"] - window) / stride) + 1.0) ** 2
+    k = channels * window**2
+    plain = (window == 3.0) & (stride == 1.0)
+    return _with(
+        rows,
+        {
+            "batch": np.ones_like(m),
+            "m": m,
+            "n": n,
+            "k": k,
+            "bytes": 4.0 * (images * channels * size**2 + n * k + m * n),
+            "is_winograd": (plain & (channels > 1.5)).astype(float),
+            "is_wide": ((window > 3.0) | ((window == 3.0) & (stride > 1.0))).astype(float),
+        },
+    )
+
+
+def _with(rows: Rows, columns: Mapping[str, Floats]) -> Rows:
+    plain = (rows.device, rows.seconds, rows.peak, rows.bandwidth, rows.units, rows.clock, rows.cache, rows.watts)
+    return Rows(*plain, columns=columns)
+
+
+def _gpu(data: Path, name: str, dtype: str = "bfloat16") -> Rows:
+    """Rows of one dtype; those of attention are all of one."""
+    return read(data / "gpu_kernels" / f"{name}.csv", dtype, keep=lambda line: line["dtype"] == dtype)
+
+
+_REACH = {"share": 0.9, "memory": 0.85}
+_CACHE = {"copies": 5.5, "cycle_bytes": 5.4}
+_PRODUCTS = {"width": 84.0, "wave": 0.33, "split": 2.0, "gather": 11.0, "split_k": 430.0, "overlap": 0.3, "launch": 2.4}
+_ATTENTION = {"softmax": 5.0, "key": 2.0, "wave": 1.6, "overlap": 0.3, "launch": 8.0, "copies": 1.0, "cycle_bytes": 9.0}
+_SINGLE = {"width": 30.0, "wave": 2.0, "split": 5.0, "gather": 10.0, "split_k": 300.0, "overlap": 0.5, "launch": 36.0}
+_ALONE = {"share": 0.9, "memory": 0.7, "gflops_per_joule": 50.0, "copies": 1.0, "cycle_bytes": 5.0}
+
+PARTS: dict[str, Part] = {
+    "bfloat16": Part(
+        lambda data: _gpu(data, "gemm"),
+        products,
+        {**_PRODUCTS, **_CACHE},
+        _REACH,
+        {
+            "overlap": {"overlap": 0.0},
+            "cache": {"cycle_bytes": 0.0},
+            "copies": {"copies": 1.0},
+            "split-K": {"split_k": NEVER},
+            "gather": {"gather": NEVER},
+            "wave": {"wave": 0.0},
+            "width": {"width": 0.0},
+            "choice of tiles": {"one_tile": 1.0},
+        },
+    ),
+    "float8": Part(
+        lambda data: _gpu(data, "gemm", "float8"),
+        quantised,
+        {**_PRODUCTS, **_CACHE, "row": 0.9, "element": 0.2, "launch_too": 2.4, "split_k": 700.0, "width": 128.0},
+        {"share": 0.63, "memory": 0.8},
+        {"quantising": {"row": 0.0, "element": 0.0}},
+    ),
+    "encoder": Part(
+        lambda data: _gpu(data, "attention_encoder"),
+        lambda rows, values: attention(rows, values, causal=False),
+        _ATTENTION,
+        {"share": 0.6, "memory": 0.75},
+        {"softmax": {"softmax": 0.0}, "key": {"key": 0.0}, "wave": {"wave": 0.0}, "overlap": {"overlap": 0.0}},
+    ),
+    "prefill": Part(
+        lambda data: _gpu(data, "attention_prefill"),
+        attention,
+        {**_ATTENTION, "written": 3.0},
+        {"share": 0.6, "memory": 0.9},
+        {"softmax": {"softmax": 0.0}, "key": {"key": 0.0}, "wave": {"wave": 0.0}, "overlap": {"overlap": 0.0}},
+    ),
+    "decode": Part(
+        lambda data: _gpu(data, "attention_decode"),
+        attention,
+        {**_ATTENTION, "key": 2.6, "split_keys": 80.0, "split": 2.4, "float8": 2.9, "regroup": 3.3},
+        {"share": 0.8, "memory": 0.9},
+        {"softmax": {"softmax": 0.0}, "key": {"key": 0.0}, "wave": {"wave": 0.0}, "overlap": {"overlap": 0.0}},
+    ),
+    "linear": Part(lambda data: matrix_rows(data, "linear"), single, {**_SINGLE, **_ALONE}, {}),
+    "bmm": Part(lambda data: matrix_rows(data, "bmm"), single, {**_SINGLE, **_ALONE}, {}),
+    "conv": Part(
+        conv_rows,
+        single,
+        {**_SINGLE, **_ALONE, "launch": 110.0, "split": 27.0, "gflops_per_joule": 85.0, "is_winograd": 1.2}
+        | {"is_wide": 0.85, "overlap": 1.2, "share": 1.3},
+        {},
+        {"FLOPs per joule": {"gflops_per_joule": NEVER}},
+    ),
+}
+
+
+# -- fitting ----------------------------------------------------------------------------------------------------
+
+
+def error(part: Part, rows: Rows, values: Mapping[str, Any]) -> float:
+    """Mean absolute relative error, in percent."""
+    return float(100.0 * np.abs(part.model(rows, values) / rows.seconds - 1.0).mean())
+
+
+def fit(part: Part, rows: Rows, start: Values, fixed: Values, tries: int = 2) -> Values:
+    """Values that make the mean over devices of the error least (Nelder and Mead, 1965, on logarithms).
+
+    A value `share:NAME` or `memory:NAME` is that of one device.
+    """
+    names = [name for name in start if name not in fixed]
+    own = sorted({name.split(":")[1] for name in names if ":" in name})
+    weight = 1.0 / np.array([np.count_nonzero(rows.device == device) for device in rows.device])
+
+    def loss(point: Floats) -> float:
+        values: dict[str, Any] = {**dict(zip(names, np.exp(point), strict=True)), **fixed}
+        for reach in REACH if own else ():
+            values[reach] = np.select([rows.device == d for d in own], [values[f"{reach}:{d}"] for d in own], 1.0)
+        errors = np.abs(part.model(rows, values) / rows.seconds - 1.0)
+        return float((errors * weight).sum() / weight.sum())
+
+    point = np.log([start[name] for name in names])
+    for turn in range(tries):
+        steps = 0.3 * np.eye(len(names)) * np.where((np.arange(len(names)) + turn) % 2, 1.0, -1.0)
+        simplex = np.vstack([point, point + steps])
+        options = {"initial_simplex": simplex, "maxfev": 80 * len(names), "fatol": 1e-6, "adaptive": True}
+        point = minimize(loss, point, method="Nelder-Mead", options=options).x
+    return {**{name: float(value) for name, value in zip(names, np.exp(point), strict=True)}, **fixed}
+
+
+def at_once(part: Part, rows: Rows, fixed: Values, tries: int = 2) -> Values:
+    """Values of all devices in `rows`; each has its own reach."""
+    own = {f"{reach}:{device}": value for reach, value in part.reach.items() for device in np.unique(rows.device)}
+    return fit(part, rows, {**part.start, **own}, fixed, tries)
+
+
+def of_device(values: Values, device: str, known: bool = True) -> Values:
+    """The values of one device, with the mean reach of the others where its own is not known."""
+    found = {name: value for name, value in values.items() if ":" not in name}
+    for reach in REACH:
+        each = {name.split(":")[1]: value for name, value in values.items() if name.startswith(f"{reach}:")}
+        if each:
+            found[reach] = each[device] if known else float(np.mean([each[name] for name in each if name != device]))
+    return found
+
+
+# -- tables -----------------------------------------------------------------------------------------------------
+
+
+def table(name: str, part: Part, rows: Rows, seed: int) -> None:
+    """All that is printed of a part."""
+    half = np.random.default_rng(seed).random(len(rows.seconds)) < 0.5
+    devices = [str(device) for device in np.unique(rows.device)]
+    print(f"\n== {name}: {len(rows.seconds)} kernels; " + ", ".join(devices))
+    everything = at_once(part, rows.at(half), {})
+    held = [error(part, _of(rows.at(~half), d), of_device(everything, d)) for d in devices]
+    print(f"{'all at once, other half':34s} {_line(held)}")
+    alone = []
+    for device in devices:
+        mine = fit(part, _of(rows.at(half), device), of_device(everything, device), {})
+        alone.append(error(part, _of(rows.at(~half), device), mine))
+    print(f"{'fitted to its half, other half':34s} {_line(alone)}")
+    print(f"{'left out':34s} {_line(left_out(part, rows, half, devices, {}))}", flush=True)
+    for term, fixed in part.without.items():
+        print(f"{'left out, without ' + term:34s} {_line(left_out(part, rows, half, devices, fixed))}", flush=True)
+    final = at_once(part, rows, {})
+    print("  values of all: " + ", ".join(f"{key} {value:.4g}" for key, value in final.items()), flush=True)
+
+
+def left_out(part: Part, rows: Rows, half: Any, devices: Sequence[str], fixed: Values) -> list[float]:
+    """The error on each device of what was fitted to half of the others' rows."""
+    errors = []
+    for device in devices:
+        values = at_once(part, rows.at(half & (rows.device != device)), fixed, tries=1)
+        errors.append(error(part, _of(rows, device), of_device(values, device, known=False)))
+    return errors
+
+
+def _of(rows: Rows, device: str) -> Rows:
+    return rows.at(rows.device == device)
+
+
+def _line(errors: Sequence[float]) -> str:
+    return "  ".join(f"{value:5.1f}" for value in errors)
+
+
+def main() -> None:
+    """Every table that is asked for."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS))
+    parser.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args()
+    for name in asked.only:
+        table(name, PARTS[name], PARTS[name].rows(asked.data), asked.seed)
+
+
+if __name__ == "__main__":
+    main()

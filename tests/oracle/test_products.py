@@ -1,0 +1,69 @@
+"""Products by hand, and against what convolutions and attention are counted to compute."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from oracle.products import Product, Products, product_of
+
+# A ResNeXt's 3 x 3 convolution in 32 groups: 28 x 28 pixels of 2 images, 4 channels in and out of each group.
+GROUPED = ("aten.convolution", [(2, 128, 56, 56), (128, 4, 3, 3)], [(2, 128, 28, 28)])
+
+
+@pytest.mark.parametrize(
+    ("operator", "reads", "made", "expected"),
+    [
+        (*GROUPED, Product(False, (32, 2 * 28 * 28, 4, 4 * 9))),
+        # The stem of a ResNet, fused with what follows it.
+        (
+            "aten.convolution +2",
+            [(8, 3, 224, 224), (64, 3, 7, 7)],
+            [(8, 64, 112, 112)],
+            Product(False, (1, 8 * 112 * 112, 64, 147)),
+        ),
+        ("aten.convolution", [(4, 6, 50), (10, 6, 5)], [(4, 10, 46)], Product(False, (1, 4 * 46, 10, 30))),
+        ("aten.mm", [(5, 7), (7, 11)], [(5, 11)], Product(False, (1, 5, 11, 7))),
+        ("aten.addmm", [(5, 7), (7, 11)], [(5, 11)], Product(False, (1, 5, 11, 7))),
+        ("aten.bmm", [(3, 5, 7), (3, 7, 11)], [(3, 5, 11)], Product(False, (3, 5, 11, 7))),
+        ("aten.baddbmm", [(3, 5, 11), (3, 5, 7)], [(3, 5, 11)], Product(False, (3, 5, 11, 7))),
+        # 12 heads of width 64, 197 tokens; a query of one token against 512 keys.
+        (
+            "oracle.attention",
+            [(2, 12, 197, 64), (2, 12, 197, 64)],
+            [(2, 12, 197, 64)],
+            Product(True, (24, 197, 197, 64)),
+        ),
+        ("oracle.attention", [(2, 12, 1, 64), (2, 12, 512, 64)], [(2, 12, 1, 64)], Product(True, (24, 1, 512, 64))),
+    ],
+)
+def test_the_integers_of_a_product(operator: str, reads: Any, made: Any, expected: Product) -> None:
+    assert product_of(operator, reads, made) == expected
+
+
+@pytest.mark.parametrize("operator", ["aten.convolution_backward", "oracle.attention_backward", "aten.relu", "mine.op"])
+def test_what_has_no_rule_has_no_product(operator: str) -> None:
+    assert product_of(operator, [(2, 8, 4, 4), (8, 8, 3, 3)], [(2, 8, 4, 4)]) is None
+
+
+def test_arrays_give_what_ints_give() -> None:
+    widths = np.array([8, 16])
+    product = product_of("aten.convolution", [(2, widths, 7, 7), (widths, widths // 4, 3, 3)], [(2, widths, 7, 7)])
+    assert product is not None
+    for place, width in enumerate(widths.tolist()):
+        alone = product_of("aten.convolution", [(2, width, 7, 7), (width, width // 4, 3, 3)], [(2, width, 7, 7)])
+        assert alone is not None
+        assert [np.broadcast_to(dim, 2)[place] for dim in product.dims] == list(alone.dims)
+
+
+def test_only_what_explains_all_flops_counts() -> None:
+    # The last is a transposed convolution from 16 to 8 channels, whose weight has them the other way round.
+    transposed = product_of("aten.convolution", [(1, 16, 4, 4), (16, 8, 2, 2)], [(1, 8, 8, 8)])
+    found = Products.of([product_of(*GROUPED), None, product_of("aten.mm", [(5, 7), (7, 11)], [(5, 11)]), transposed])
+    assert found.kernels.tolist() == [0, 2, 3]
+    assert found.attends.tolist() == [False, False, False]
+    convolution = 2.0 * 32 * 2 * 28 * 28 * 4 * 36
+    assert found.explain(np.array([convolution, 770.0, 2.0 * 16 * 16 * 8 * 4])).tolist() == [True, True, False]
+    assert found.explain(np.array([convolution, 771.0, 0.0])).tolist() == [True, False, False]
