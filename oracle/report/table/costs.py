@@ -122,7 +122,6 @@ def _times(costs: Sequence[Cost]) -> Sheet:
             *latency_columns([cost for cost, _ in rows], [device for _, device in rows]),
             Column("Throughput", aligned(speeds), "images/s", number=True),
             bound_column(times),
-            Column("Ridge point", aligned([time.ridge for time in times], digits=3), "FLOP/byte", number=True),
             Column("Fits", fits, "memory", styles=["bold red" if cell == "NO" else "" for cell in fits]),
         ),
         keys=2,

@@ -89,7 +89,7 @@ def test_the_table_shows_the_figures_to_four_digits(run: Run) -> None:
     assert float(bound) == pytest.approx(cost.roofline_ms["t4"], rel=1e-3)
     assert float(times[7]) == pytest.approx(cost.throughput_per_s["t4"], rel=1e-3)
     assert times[8] == cost.times["t4"].bound
-    assert float(times[10]) == pytest.approx(8.14e12 / 320e9, rel=1e-2)  # float32 peak over bandwidth
+    assert times[10] == "yes"
 
 
 def test_the_table_says_what_its_numbers_are(run: Run) -> None:
