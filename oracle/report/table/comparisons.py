@@ -86,10 +86,7 @@ def _cases(cases: Sequence[Case]) -> Grid:
 
 
 def measurement_tables(found: Sequence[Measurement], costs: Sequence[Cost]) -> list[RenderableType]:
-    """Measured latencies; where costs have a device, its prediction beside each, and the share of the roof reached.
-
-    Args:
-    """
+    """Measured latencies; where costs have a device, its prediction beside each, and the share of the roof reached."""
     workloads = dict.fromkeys(workload_caption(item.workload) for item in found)
     measured = [item.latency_ms for item in found]
     rates = [cost.executed_flops / ms * 1e3 for cost, ms in zip(costs, measured, strict=True)]

@@ -81,8 +81,10 @@ def test_a_caption_names_the_model_and_its_error(cost: Cost) -> None:
     prior = DeviceTime("t4", 1.0, "launch", {}, 25.0, "prior", None, "prior of gpus: two of them", call_ms=0.25)
     assert time_caption([prior]).splitlines() == [
         both,
-        "Times on t4: prior of gpus: two of them; error not measured; 0.2500 ms per call are in no kernel: "
-        "entering it, or waiting for the host.",
+        (
+            "Times on t4: prior of gpus: two of them; error not measured; 0.2500 ms per call are in no kernel: "
+            "entering it, or waiting for the host."
+        ),
     ]
     nothing = replace(prior, model="roofline", source="lower bound: nothing was measured on t4", call_ms=0.0)
     assert time_caption([nothing]).splitlines() == [
