@@ -146,6 +146,21 @@ def test_another_version_that_reads_a_config_otherwise_is_told(results: Results)
         results.spec(changed)
 
 
+def test_a_plan_that_names_no_model_was_of_bounds(make_plan: Make, tmp_path: Path) -> None:
+    """Studies of old knew bounds alone: read, reranked and told as such, and not gone on with as predictions."""
+    storage = str(tmp_path / "old.journal")
+    made = run_study(make_plan(MODEL="roofline", TRIALS=3), storage)
+    made.study.set_user_attr("plan", {key: value for key, value in made.plan.values.items() if key != "MODEL"})
+    found = open_results("small", storage)
+    assert (found.plan.model, found.plan.trust, found.trust_on("l4")) == ("roofline", {}, {})
+    assert "# Its latencies are by `--model roofline`." in found.config(found.best())
+    for ranked in found.rerank("l4"):
+        cost = oracle.score(found.spec(ranked.record), ["l4"])
+        assert ranked.latency_ms == pytest.approx(cost.roofline_ms["l4"], rel=1e-12)
+    with pytest.raises(OracleError, match='with another MODEL: "roofline"; expected the same'):
+        run_study(make_plan(TRIALS=4), storage)
+
+
 def test_latency_by_a_calibration(make_plan: Make, tmp_path: Path) -> None:
     """Every trial, a rerank and a resume have the latency that `score` predicts with the same calibration."""
     save_calibration(
