@@ -230,7 +230,7 @@ def network_form(store: TemplateStore, net: NetSpec, workload: Workload) -> Netw
         raise OracleError(f"network {net.name!r}: expected at least one cell")
     desk = _desk(store, workload)
     dims: tuple[int, ...] = (workload.batch_size, *map(int, net.input_shape))
-    form = Format.image("float32", len(dims), workload.layout)
+    form = Format.image(workload.module_dtype, len(dims), workload.layout)
     runs: list[Run] = []
     before: CellSpec | None = None
     repeats = False  # whether the cell before was handed what it hands on, and was not the first
