@@ -136,7 +136,7 @@ def _workloads(rows: Sequence[Measurement]) -> list[tuple[str, ...]]:
 
 
 def _listed(rows: Sequence[Measurement]) -> str:
-    return "; ".join(", ".join(words) for words in _workloads(rows))
+    return "; ".join(", ".join(filter(None, words)) for words in _workloads(rows))
 
 
 def _resolved(item: Measurement) -> Measured:
