@@ -27,7 +27,8 @@ def test_types_by_elements() -> None:
 
 
 def test_floating_point_is_converted_and_counts_are_not() -> None:
-    module = stored_in(tied(), "bfloat16")
+    module = tied()
+    stored_in(module, "bfloat16")
     wanted = tied().to(torch.bfloat16)
     for (name, own), (other, theirs) in zip(
         module.state_dict(keep_vars=True).items(), wanted.state_dict(keep_vars=True).items(), strict=True
@@ -45,7 +46,8 @@ def test_floating_point_is_converted_and_counts_are_not() -> None:
 def test_what_is_of_the_type_stays_itself() -> None:
     module = tied()
     weight = module[0].weight
-    assert stored_in(module, "float32")[0].weight is weight
+    stored_in(module, "float32")
+    assert module[0].weight is weight
 
 
 def test_inputs_keep_their_layout() -> None:
