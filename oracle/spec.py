@@ -151,7 +151,8 @@ class Workload:
             return
         usual = self.with_(weights="").weights_dtype
         if self.weights != usual:
-            half = f", or {self.dtype!r}" if self.dtype in HALVES else ""
+            half = f", or dtype={self.weights!r}" if self.weights in HALVES else ""
+            half = f", or {self.dtype!r}" if self.dtype in HALVES else half
             raise WorkloadError(
                 f"weights={self.weights!r}: with dtype={self.dtype!r}, runtime={self.runtime!r} they are in {usual}; "
                 f"expected ''{half}"
