@@ -22,6 +22,7 @@ def cost_line(cost: Cost) -> str:
     """A cost in a line, for people who look at it in Python: `Cost('R-56', batch_size=1, float32, ...: ...)`."""
     workload = cost.workload
     words = [workload.dtype, workload.mode, workload.runtime]
+    words += [f"weights {workload.weights}"] if workload.weights else []
     words += [word for word, usual in ((workload.layout, "nchw"), (cost.convention, "oracle")) if word != usual]
     counts = []
     work = (cost.flops, "FLOPs") if cost.macs is None else (cost.macs, "MACs")  # some conventions know no MACs

@@ -17,11 +17,13 @@ from oracle.errors import WorkloadError
 
 __all__ = [
     "DTYPES",
+    "HALVES",
     "LAYOUTS",
     "LOSS",
     "MODES",
     "OPTIMIZERS",
     "RUNTIMES",
+    "WEIGHTS",
     "CellSpec",
     "NetSpec",
     "Scalar",
@@ -36,6 +38,8 @@ MODES = ("inference", "training")
 RUNTIMES = ("eager", "compiled", "engine")
 LAYOUTS = ("nchw", "nhwc")
 OPTIMIZERS = ("sgd", "adamw")
+HALVES = ("float16", "bfloat16")
+WEIGHTS = ("", "float32", *HALVES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +91,18 @@ class Workload:
 
     Attributes:
         batch_size: images per call, >= 1.
-        dtype: float32; tf32 (float32 storage, TF32 matrix units); float16 or bfloat16 (autocast: float32
-            weights and the operators autocast keeps in float32); float8 or int8 (every tensor quantised to
-            one byte; `engine` inference only).
+        dtype: float32; tf32 (float32 storage, TF32 matrix units); float16 or bfloat16 (autocast, which keeps some
+            operators in float32; nothing is autocast where `weights` are of that type, too); float8 or int8 (every
+            tensor quantised to one byte; `engine` inference only).
         mode: inference (forward), or training (forward, backward and optimiser step).
         runtime: eager, compiled or engine, see `oracle.counting.fusion`.
         layout: memory order of images, nchw or nhwc (channels last).
         optimizer: sgd (momentum) or adamw; only training looks at it.
+        weights: the type that a module's parameters, buffers and images are stored in. "" is the usual one: float32,
+            which autocast casts at every call (an engine casts weights once, when it is built: see `weights_dtype`).
+            float16 or bfloat16, with that dtype: what `module.half()` gives, without autocast and its casts; in
+            training without float32 masters, gradients and optimiser state in half precision as well. The usual one
+            by its name, or None, is "".
         causal: how causal attention counts: full (all scores, as torch's FlopCounterMode), or half (those under
             the diagonal, which is what kernels that skip masked blocks compute).
     """
@@ -105,6 +114,7 @@ class Workload:
     layout: str = "nchw"
     optimizer: str = "sgd"
     causal: str = "full"
+    weights: str = ""
 
     def __post_init__(self) -> None:
         whole = isinstance(self.batch_size, Integral) and not isinstance(self.batch_size, bool)
@@ -119,16 +129,35 @@ class Workload:
             "layout": LAYOUTS,
             "optimizer": OPTIMIZERS,
             "causal": ("full", "half"),
+            "weights": WEIGHTS,
         }
+        if self.weights is None:
+            object.__setattr__(self, "weights", "")
         for name, domain in domains.items():
             value = getattr(self, name)
             if value not in domain:
-                raise WorkloadError(f"{name}={value!r}: expected one of {', '.join(domain)}")
+                raise WorkloadError(f"{name}={value!r}: expected one of {', '.join(filter(None, domain))}")
         if self.is_quantised and (self.runtime, self.mode) != ("engine", "inference"):
             raise WorkloadError(
                 f"dtype={self.dtype!r} needs runtime='engine' and mode='inference', "
                 f"got runtime={self.runtime!r} and mode={self.mode!r}"
             )
+        if self.weights:
+            self._check_weights()
+
+    def _check_weights(self) -> None:
+        """Refuse weights that no runtime has with the dtype; the usual ones are "", so that equal workloads are."""
+        if self.weights in HALVES and self.weights == self.dtype:
+            return
+        usual = self.with_(weights="").weights_dtype
+        if self.weights != usual:
+            half = f", or dtype={self.weights!r}" if self.weights in HALVES else ""
+            half = f", or {self.dtype!r}" if self.dtype in HALVES else half
+            raise WorkloadError(
+                f"weights={self.weights!r}: with dtype={self.dtype!r}, runtime={self.runtime!r} they are in {usual}; "
+                f"expected ''{half}"
+            )
+        object.__setattr__(self, "weights", "")
 
     @property
     def is_quantised(self) -> bool:
@@ -138,7 +167,19 @@ class Workload:
     @property
     def autocast_dtype(self) -> str | None:
         """The half precision that autocast chooses, or None."""
-        return self.dtype if self.dtype in ("float16", "bfloat16") else None
+        return self.dtype if self.dtype in HALVES and not self.weights else None
+
+    @property
+    def module_dtype(self) -> str:
+        """The type of a module's parameters and images, before anything is cast."""
+        return self.weights or "float32"
+
+    @property
+    def weights_dtype(self) -> str:
+        """The type that weights are stored in where the network runs: an engine keeps those that its kernels read."""
+        if self.weights or self.runtime != "engine" or self.training:
+            return self.module_dtype
+        return "float32" if self.dtype == "tf32" else self.dtype
 
     @property
     def training(self) -> bool:

@@ -160,7 +160,7 @@ def _shipped(name: str, workload: Workload, dtypes: Iterable[str]) -> Calibratio
     layouts = (workload.layout, *(word for word in LAYOUTS if word != workload.layout))
     for dtype in dtypes:
         for layout in layouts:
-            path = known.get(file_name(name, workload.with_(dtype=_plain(dtype, workload), layout=layout)))
+            path = known.get(file_name(name, workload.with_(dtype=_plain(dtype, workload), layout=layout, weights="")))
             if path is not None:
                 return load_calibration(path)
     return None

@@ -8,7 +8,7 @@ from typing import Any
 
 from oracle.cli._output import check_output
 from oracle.errors import OracleError
-from oracle.spec import DTYPES, LAYOUTS, MODES, OPTIMIZERS, RUNTIMES
+from oracle.spec import DTYPES, LAYOUTS, MODES, OPTIMIZERS, RUNTIMES, WEIGHTS
 
 __all__ = [
     "add_devices",
@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 _SELECTION = {"dtype": DTYPES, "mode": MODES, "runtime": RUNTIMES, "layout": LAYOUTS}
-_WORKLOAD = ("batch_size", "dtype", "mode", "runtime", "layout", "optimizer", "causal")
+_WORKLOAD = ("batch_size", "dtype", "mode", "runtime", "layout", "optimizer", "causal", "weights")
 
 
 def add_networks(parser: argparse.ArgumentParser) -> None:
@@ -143,7 +143,13 @@ def add_workload(
         metavar="N,..." if batches else "N",
         help="images per call" + ("; or several, such as 1,8,64" if batches else ""),
     )
-    group.add_argument("--dtype", choices=DTYPES, help="float16 and bfloat16 mean autocast")
+    group.add_argument("--dtype", choices=DTYPES, help="float16 and bfloat16 mean autocast, but with --weights")
+    group.add_argument(
+        "--weights",
+        choices=WEIGHTS[1:],
+        help="the type that weights are stored in: with float16 or bfloat16, as in --dtype, nothing is cast "
+        "(default: float32)",
+    )
     group.add_argument("--mode", choices=MODES, help="training: forward, backward and optimiser step")
     group.add_argument(
         "--runtime",

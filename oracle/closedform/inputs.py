@@ -123,4 +123,5 @@ def key_of(
 def workload_key(workload: Workload) -> tuple[tuple[str, str], ...]:
     """All fields of a workload but the batch size, which is a dimension of the input."""
     names = ("dtype", "mode", "runtime", "layout", "causal") + (("optimizer",) if workload.training else ())
+    names += ("weights",) if workload.weights else ()
     return tuple((name, getattr(workload, name)) for name in names)

@@ -5,6 +5,7 @@ compressed. A group holds what is likely asked for together: one workload, one a
 that all groups share. What several workloads share is stored once:
 
 * tf32 differs from float32, bfloat16 from float16 and float8 from int8 by the names of types only;
+* weights in half precision differ from float32 by what `oracle.closedform.halving` says, and a few exceptions;
 * a GELU is never in place;
 * no cell of ours has causal attention, so that `causal` does not matter;
 * a batch of 1, which is traced apart (torch takes a dimension of 1 for a constant), mostly has the same closed form.
@@ -18,6 +19,7 @@ import json
 import lzma
 import zlib
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from functools import lru_cache
 from importlib import import_module
@@ -25,6 +27,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from oracle.closedform.codec import Steps, StepTable, Words, key_from, key_to, pack, unpack
+from oracle.closedform.halving import Exceptions, exceptions_of, half_key, halved
 from oracle.closedform.template import Format, Template, TemplateKey
 from oracle.errors import MissingDependencyError, OracleError
 from oracle.families.graphs import ours, structure_of
@@ -49,6 +52,7 @@ BATCH_OF_ONE = ("d0", 1)
 _SUFFIX = ".templates"
 _STEPS = ""  # the name of the part that holds what all groups share
 _FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9, "dict_size": 1 << 22}]
+_Entries = Mapping[TemplateKey, tuple[Sequence[Template], bool]]
 _SAME_BUT_FOR_NAMES = {"bfloat16": "float16", "float8": "int8", "tf32": "float32"}
 
 
@@ -97,6 +101,8 @@ def canonical_key(key: TemplateKey) -> tuple[TemplateKey, Renaming]:
     workload.pop("causal", None)
     asked = workload["dtype"]
     stored = workload["dtype"] = _SAME_BUT_FOR_NAMES.get(asked, asked)
+    if "weights" in workload:
+        workload["weights"] = stored
     renaming = Renaming()
     if stored != asked:
         renaming = Renaming(None, (stored, asked)) if asked == "tf32" else Renaming((stored, asked), None)
@@ -122,7 +128,7 @@ def canonical_key(key: TemplateKey) -> tuple[TemplateKey, Renaming]:
 class _Entry(NamedTuple):
     """What a key has: of each template the number of its content, and the formats at its ends."""
 
-    templates: tuple[tuple[int, Any, Any], ...]
+    templates: tuple[tuple[Any, ...], ...]
     covers_one: bool
 
 
@@ -140,6 +146,40 @@ class _Group(NamedTuple):
                 unpack(key, json.loads(self.contents[number]), ends, self.words, steps)
                 for number, *ends in entry.templates
             ]
+        )
+
+
+class _HalfGroup(NamedTuple):
+    """Entries whose templates are those of another group, halved; exceptions as JSON until they are asked for.
+
+    Attributes:
+        base: the other group.
+        entries: by key; of each template the number of its exceptions, then what the entry of the base says.
+        contents, words: as in `_Group`.
+    """
+
+    base: _Group | _HalfGroup
+    entries: Mapping[TemplateKey, _Entry]
+    contents: list[str]
+    words: list[str]
+
+    def templates(self, key: TemplateKey, entry: _Entry, steps: StepTable) -> tuple[Template, ...]:
+        """The templates of an entry."""
+        found = []
+        for number, *own in entry.templates:
+            (template,) = self.base.templates(key, _Entry((tuple(own),), False), steps)
+            found.append(halved(template, self._exceptions(number, template.program.symbols, steps)))
+        return tuple(found)
+
+    def _exceptions(self, number: int, symbols: tuple[str, ...], table: StepTable) -> Exceptions:
+        steps, dtypes = json.loads(self.contents[number])
+        places = dict(zip(steps[::2], steps[1::2], strict=True))
+        program, step = table.program(symbols, places.values())
+        words = [dtypes[place::3] for place in range(3)]
+        return Exceptions(
+            {place: step[own] for place, own in places.items()},
+            {kernel: (self.words[a], self.words[b]) for kernel, a, b in zip(*words, strict=True)},
+            program,
         )
 
 
@@ -207,11 +247,13 @@ class Library:
         """The steps that all templates of a kind share; errors as those of `_read`."""
         return StepTable(self._read(kind, _STEPS))
 
-    def _read_group(self, kind: str, name: str) -> _Group:
+    def _read_group(self, kind: str, name: str) -> _Group | _HalfGroup:
         if name not in self._index(kind)[0]:
             return _NOTHING
         try:
             plain = self._read(kind, name)
+            if "like" in plain:
+                return _half_group(self._group(kind, plain["like"]), plain)
             entries = {
                 key_from(key): _Entry(tuple(map(tuple, templates)), bool(covers))
                 for key, templates, covers in plain["entries"]
@@ -236,9 +278,22 @@ class Library:
         return json.loads(lzma.decompress(raw, format=lzma.FORMAT_RAW, filters=_FILTERS))
 
 
-def write_file(
-    path: Path, made_of: Mapping[str, Any], entries: Mapping[TemplateKey, tuple[Sequence[Template], bool]]
-) -> None:
+def _half_group(base: _Group | _HalfGroup, plain: Mapping[str, Any]) -> _HalfGroup:
+    """A group of the entries of another one, in their order.
+
+    Raises:
+        ValueError: the numbers of exceptions are not those of its templates.
+    """
+    entries = {
+        half_key(key): _Entry(
+            tuple([(number, *own) for number, own in zip(numbers, entry.templates, strict=True)]), entry.covers_one
+        )
+        for (key, entry), numbers in zip(base.entries.items(), plain["exceptions"], strict=True)
+    }
+    return _HalfGroup(base, entries, plain["contents"], plain["words"])
+
+
+def write_file(path: Path, made_of: Mapping[str, Any], entries: _Entries) -> None:
     """Write the templates of one kind.
 
     Args:
@@ -258,19 +313,66 @@ def write_file(
         index[name] = len(body), len(raw), zlib.crc32(raw)
         body += raw
 
+    likes = {_group_of(half_key(keys[0])): name for name, keys in groups.items() if _is_float32(keys[0])}
     for name, keys in groups.items():
-        words, contents = Words(), dict[str, int]()
-        plain = []
-        for key in keys:
-            templates, covers = entries[key]
-            packed = [_json(pack(template, words, steps)) for template in templates]
-            numbers = [contents.setdefault(text, len(contents)) for text in packed]
-            ends = [(template.output_format, template.input_gradient) for template in templates]
-            plain.append((key_to(key), [(n, *end) for n, end in zip(numbers, ends, strict=True)], covers))
-        store(name, {"words": words.table, "contents": list(contents), "entries": plain})
+        like = likes.get(name)
+        plain = None if like is None else _plain_halves(like, groups[like], set(keys), entries, steps)
+        store(name, plain or _plain_group(keys, entries, steps))
     store(_STEPS, steps.plain())
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(_header({**made_of, "groups": index}) + body)
+
+
+def _plain_group(keys: Sequence[TemplateKey], entries: _Entries, steps: Steps) -> dict[str, Any]:
+    """Entries as plain data for `_Group`."""
+    words, contents = Words(), dict[str, int]()
+    plain = []
+    for key in keys:
+        templates, covers = entries[key]
+        packed = [_json(pack(template, words, steps)) for template in templates]
+        numbers = [contents.setdefault(text, len(contents)) for text in packed]
+        ends = [(template.output_format, template.input_gradient) for template in templates]
+        plain.append((key_to(key), [(n, *end) for n, end in zip(numbers, ends, strict=True)], covers))
+    return {"words": words.table, "contents": list(contents), "entries": plain}
+
+
+def _plain_halves(
+    like: str, keys: Sequence[TemplateKey], asked: AbstractSet[TemplateKey], entries: _Entries, steps: Steps
+) -> dict[str, Any] | None:
+    """Entries as plain data for `_HalfGroup`; None where they are more than the halves of another group.
+
+    Args:
+        like: the name of that group.
+        keys: of that group.
+        asked: keys of the entries.
+        entries: of both.
+        steps: shared by all.
+    """
+    if {half_key(key) for key in keys} != asked:
+        return None
+    words, contents, numbers = Words(), dict[str, int](), list[list[int]]()
+    for key in keys:
+        (ours, covers), (theirs, covered) = entries[key], entries[half_key(key)]
+        if covers != covered or len(ours) != len(theirs):
+            return None
+        found = [exceptions_of(*pair) for pair in zip(ours, theirs, strict=True)]
+        packed = [_json(_packed(one, words, steps)) for one in found if one is not None]
+        if len(packed) != len(found):
+            return None
+        numbers.append([contents.setdefault(text, len(contents)) for text in packed])
+    return {"like": like, "words": words.table, "contents": list(contents), "exceptions": numbers}
+
+
+def _packed(found: Exceptions, words: Words, steps: Steps) -> list[list[int]]:
+    step = steps.add(found.program)
+    return [
+        [part for place, own in found.steps.items() for part in (place, step[own])],
+        [part for kernel, names in found.dtypes.items() for part in (kernel, *map(words.number, names))],
+    ]
+
+
+def _is_float32(key: TemplateKey) -> bool:
+    return dict(key.workload)["dtype"] == "float32"
 
 
 def stamp(directory: Path, made_of: Mapping[str, str]) -> None:

@@ -3,6 +3,9 @@
 Small networks of every family, chosen so that every structure of every cell occurs, are costed under every workload
 whose templates are stored (see `oracle.closedform.library`); the templates that this takes are written, one file per
 kind of cell. Each is checked on the way against a trace of the cell with plain integers and a batch of 1.
+
+Weights in half precision are asked for nowhere: their templates come from the symbolic traces in float32, given the
+types that a trace in half precision has with plain integers, against which they are checked likewise.
 """
 
 from __future__ import annotations
@@ -14,19 +17,23 @@ from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
+
 from oracle.cells import cell_arguments, cell_role
 from oracle.cells.registry import own_arguments
-from oracle.closedform.inputs import workload_key
+from oracle.closedform.halving import half_key
+from oracle.closedform.inputs import Visit, workload_key
 from oracle.closedform.library import BATCH_OF_ONE, canonical_key, library, write_file
 from oracle.closedform.network import network_form
 from oracle.closedform.store import TemplateStore, fingerprint, torch_version
-from oracle.closedform.symbolic import Recording, concrete_template, counted_template, record
+from oracle.closedform.symbolic import Recording, concrete_template, counted_template, record, traced_cell
 from oracle.closedform.template import MEMORY_SIZES, Template, TemplateKey
 from oracle.config import cfg_from_dict
 from oracle.counting.networks import tracing_part
 from oracle.errors import OracleError
 from oracle.families import to_spec
-from oracle.spec import LOSS, NetSpec, Workload
+from oracle.optable import Use
+from oracle.spec import LOSS, CellSpec, NetSpec, Workload
 
 __all__ = ["answer", "differences", "made", "made_of", "networks", "sizes", "traced", "workloads", "write"]
 
@@ -229,6 +236,11 @@ class _Asked(NamedTuple):
     params: tuple[tuple[str, Any], ...]
     dims: tuple[int, ...]
     workload: Workload
+    traced: Recording
+
+    def with_batch(self, size: int) -> _Asked:
+        """The same cell on a batch of another size."""
+        return self._replace(dims=(size, *self.dims[1:]))
 
 
 class _Maker(TemplateStore):
@@ -268,7 +280,7 @@ class _Maker(TemplateStore):
             traces.append(fitting)
         template = counted_template(key, fitting, workload)
         self._templates.setdefault(key, []).append(template)
-        self.asked.setdefault(key, []).append(_Asked(key, tuple(params), tuple(dims), workload))
+        self.asked.setdefault(key, []).append(_Asked(key, tuple(params), tuple(dims), workload, fitting))
         return template
 
 
@@ -302,21 +314,93 @@ def made(name: str) -> dict[TemplateKey, tuple[list[Template], bool]]:
             network_form(maker, net, workload)
         for key, several in list(maker.asked.items()):
             canonical, _ = canonical_key(key)
-            if canonical in found:  # the other optimiser's inference, say
-                continue
-            templates = list(maker.known(key))
-            covers = _covers_one(templates, several)
-            found[canonical] = templates, covers
-            if not covers:
-                for asked, template in zip(several, templates, strict=True):
-                    _check(template, asked)
-            if not covers and several[0].dims[0] == _BATCH:
-                pinned = key._replace(pinned=(*key.pinned, BATCH_OF_ONE))
-                single = [own for asked in several if (own := _pinned(maker, pinned, asked))]
-                if single:
-                    found[canonical_key(pinned)[0]] = single, False
+            if canonical not in found:  # the other optimiser's inference, say
+                found |= _entries(maker, key, several)
     # Copies, for what templates have worked out is functions, which do not travel between processes.
     return {key: ([replace(template) for template in several], covers) for key, (several, covers) in found.items()}
+
+
+def _entries(
+    maker: _Maker, key: TemplateKey, several: Sequence[_Asked]
+) -> dict[TemplateKey, tuple[list[Template], bool]]:
+    """What is stored for some cells of a key: their templates, those of a batch of 1 if they are others, and halves."""
+    templates = list(maker.known(key))
+    covers = _covers_one(templates, several)
+    found = {canonical_key(key)[0]: (templates, covers)}
+    cells = {canonical_key(key)[0]: several}
+    if not covers:
+        for asked, template in zip(several, templates, strict=True):
+            _check(template, asked)
+    if not covers and several[0].dims[0] == _BATCH:
+        pinned = key._replace(pinned=(*key.pinned, BATCH_OF_ONE))
+        single = [own for asked in several if (own := _pinned(maker, pinned, asked))]
+        if single:
+            found[canonical_key(pinned)[0]] = single, False
+            cells[canonical_key(pinned)[0]] = maker.asked[pinned]
+    if several[0].workload.dtype == "float32":
+        found |= {half_key(name): _halves(own, found[name][1]) for name, own in cells.items()}
+    return found
+
+
+def _halves(several: Sequence[_Asked], covers: bool) -> tuple[list[Template], bool]:
+    """The templates with weights in half precision of cells that were traced in float32.
+
+    Args:
+        several: the cells.
+        covers: whether their templates answer for a batch of 1, as these then do, too.
+
+    Raises:
+        OracleError: a template does not say what the trace does.
+    """
+    found = []
+    for asked in several:
+        workload = asked.workload.with_(dtype="float16", weights="float16")
+        half = asked._replace(key=half_key(asked.key), workload=workload)
+        template = counted_template(half.key, _retyped(asked.traced, half), workload)
+        for cell in (half, half.with_batch(1)) if covers else (half,):
+            _check(template, cell)
+        found.append(template)
+    return found, covers
+
+
+def _retyped(found: Recording, half: _Asked) -> Recording:
+    """A recording of a cell with the types that a trace of it with plain integers has in half precision.
+
+    Raises:
+        OracleError: the two run other operators.
+    """
+    key = half.key
+    visit = Visit(CellSpec(key.kind, half.params), half.dims, key.input, key.gradient, key.first)
+    traced = traced_cell(visit, half.workload)
+
+    def uses(ours: Sequence[Use], theirs: Sequence[Use]) -> tuple[Use, ...]:
+        return tuple([own._replace(dtype=other.dtype) for own, other in zip(ours, theirs, strict=True)])
+
+    rows = []
+    for own, other in zip(found.table.rows, traced.table.rows, strict=True):
+        if (own.name, own.phase) != (other.name, other.phase):
+            raise OracleError(f"{key}: runs {other.name} where it runs {own.name} in float32")
+        types = {name: value for name, value in other.kwargs.items() if isinstance(value, torch.dtype)}
+        rows.append(
+            own._replace(
+                kwargs={**own.kwargs, **types},
+                reads=uses(own.reads, other.reads),
+                writes=uses(own.writes, other.writes),
+            )
+        )
+    storages = zip(found.table.storages, traced.table.storages, strict=True)
+    table = replace(
+        found.table,
+        rows=tuple(rows),
+        storages=tuple([own._replace(dtype=other.dtype) for own, other in storages]),
+    )
+    gradient = traced.input_gradient
+    return replace(
+        found,
+        table=table,
+        output_format=found.output_format._replace(dtype=traced.output.dtype),
+        input_gradient=found.input_gradient and gradient and found.input_gradient._replace(dtype=gradient.dtype),
+    )
 
 
 def _pinned(maker: _Maker, key: TemplateKey, asked: _Asked) -> Template | None:
@@ -328,14 +412,14 @@ def _pinned(maker: _Maker, key: TemplateKey, asked: _Asked) -> Template | None:
 
 def _check(template: Template, asked: _Asked) -> None:
     if answer(template, _values(asked)) != _traced(asked):
-        raise OracleError(f"{asked}: the template does not say what the trace does")
+        raise OracleError(f"{asked.key} at {asked.dims}: the template does not say what the trace does")
 
 
 def _covers_one(templates: Sequence[Template], several: Sequence[_Asked]) -> bool:
     if any(asked.dims[0] != _BATCH for asked in several):
         return False  # pinned already
     for template, asked in zip(templates, several, strict=True):
-        one = asked._replace(dims=(1, *asked.dims[1:]))
+        one = asked.with_batch(1)
         try:
             if answer(template, _values(one)) != _traced(one):
                 return False

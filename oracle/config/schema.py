@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from oracle.spec import DTYPES, LAYOUTS, MODES, RUNTIMES
+from oracle.spec import DTYPES, LAYOUTS, MODES, RUNTIMES, WEIGHTS
 
 if TYPE_CHECKING:
     from yacs.config import CfgNode
@@ -63,6 +63,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "COST.MODE": MODES,
     "COST.RUNTIME": RUNTIMES,
     "COST.LAYOUT": LAYOUTS,
+    "COST.WEIGHTS": WEIGHTS,
 }
 
 
@@ -187,6 +188,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "MODE": "inference",
         "RUNTIME": "eager",
         "LAYOUT": "nchw",
+        "WEIGHTS": "",  # float16 or bfloat16, as DTYPE: a network in half precision, which is not autocast
         "DEVICES": [],  # names of shipped devices or paths of device files
     },
 }

@@ -24,6 +24,7 @@ from oracle.naming import cell_names
 from oracle.optable import OpTable, prod
 from oracle.spec import LOSS, CellSpec, NetSpec, Workload
 from oracle.trace import Trace, isolated, trace
+from oracle.trace.storing import stored_in
 
 __all__ = [
     "NetCount",
@@ -100,7 +101,7 @@ def trace_whole(net: NetSpec, workload: Workload) -> OpTable:
     cell_of = {name: index for index, name in enumerate(cell_names(net, cell_role))}
     loss = _cross_entropy if workload.training else None
     with isolated():
-        module = _float32(build(net)).train(workload.training)
+        module = stored_in(build(net), workload.module_dtype).train(workload.training)
         return trace(module, (_input_of(net, workload).empty(),), {}, workload, loss=loss, cell_of=cell_of).table
 
 
@@ -133,7 +134,7 @@ def _trace_cell(
 def run_cell(cell: CellSpec, x: Any, gradient: Any, workload: Workload) -> Trace:
     """Build a cell and trace it on a tensor; its parameters and the tensor's sizes may be symbolic."""
     loss = cell.kind == LOSS.kind
-    module: nn.Module = nn.Identity() if loss else _float32(make_cell(cell))
+    module: nn.Module = nn.Identity() if loss else stored_in(make_cell(cell), workload.module_dtype)
     module.train(workload.training)
     return trace(module, (x,), {}, workload, loss=_cross_entropy if loss else None, grad_output=gradient)
 
@@ -143,22 +144,18 @@ def _input_of(net: NetSpec, workload: Workload) -> TensorSpec:
     if 4 * prod(shape) >= 2**63:
         raise OracleError(f"batch_size={workload.batch_size}: images of shape {shape} exceed 64 bits")
     with isolated():
-        image = torch.empty(shape, dtype=torch.float32, device="meta")
+        image = torch.empty(shape, dtype=getattr(torch, workload.module_dtype), device="meta")
         if workload.layout == "nhwc":
             image = image.contiguous(memory_format=torch.channels_last)
         return TensorSpec.of(image)
-
-
-def _float32(module: nn.Module) -> nn.Module:
-    """A module as it is, unless the caller changed the type that torch gives new parameters."""
-    return module if torch.get_default_dtype() is torch.float32 else module.float()
 
 
 @lru_cache(maxsize=256)
 def tracing_part(workload: Workload) -> Workload:
     """The workload without what a trace does not depend on, so that traces are shared."""
     return Workload(
-        dtype=workload.autocast_dtype or "float32",
+        dtype=workload.autocast_dtype or workload.module_dtype,
+        weights=workload.weights,
         mode=workload.mode,
         layout=workload.layout,
         optimizer=workload.optimizer if workload.training else "sgd",

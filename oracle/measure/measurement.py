@@ -25,7 +25,7 @@ class Measurement:
 
     Attributes:
         network, device: their names.
-        workload: batch size, dtype, mode, runtime, layout (and optimizer in training).
+        workload: batch size, dtype, mode, runtime, layout, weights (and optimizer in training).
         latency_ms: median over the repeats, milliseconds per call.
         iqr_ms: interquartile range of the repeats; None if not known.
         min_ms: the fastest repeat; None if not known.
@@ -78,17 +78,18 @@ _FILE = "networks.csv"
 
 _REQUIRED = ("network", "device", "batch_size", "dtype", "runtime", "layout", "mode", "latency_ms")
 _OPTIONAL = ("optimizer", "iqr_ms", "min_ms", "repeats", "threads", "affinity", "clock", "torch", "date", "family")
-_MORE = ("accuracy", "cache", "graph")
+_MORE = ("accuracy", "weights", "cache", "graph")
 COLUMNS = (*_REQUIRED, *_OPTIONAL, *_MORE)
 """Columns of the CSV; those up to `latency_ms` are required, in any order."""
 
-_WORKLOAD = ("batch_size", "dtype", "runtime", "layout", "mode", "optimizer")
+_WORKLOAD = ("batch_size", "dtype", "runtime", "layout", "mode", "optimizer", "weights")
 
 
 def measurements_csv(measurements: Iterable[Measurement]) -> str:
     """CSV text with a header; what is not known is an empty field."""
     rows, text = list(measurements), io.StringIO()
-    # Nothing that is measured has an accuracy, and caches are mostly warm: columns for those who know otherwise.
+    # Nothing that is measured has an accuracy, weights are mostly the usual ones and caches warm: columns for those who
+    # know otherwise.
     columns = [name for name in COLUMNS if name not in _MORE or any(_field(item, name) for item in rows)]
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)

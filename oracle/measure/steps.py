@@ -89,6 +89,9 @@ def step_of(
     module.train(workload.training)
     shape = (workload.batch_size, *net.input_shape)
     x = torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(device)
+    if workload.weights:
+        dtype = getattr(torch, workload.weights)
+        module, x = module.to(dtype), x.to(dtype)
     if workload.layout == "nhwc":
         module = module.to(memory_format=torch.channels_last)
         x = x.contiguous(memory_format=torch.channels_last)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Measured", "calibrate", "measured_on", "prior_of"]
 
-_WORDS = ("dtype", "mode", "runtime", "layout")
+_WORDS = ("dtype", "mode", "runtime", "layout", "weights")
 _IMPOSSIBLE = 5.0  # boost clocks, caches and Winograd's convolutions run up to about twice as fast as a stated peak
 _IMPLAUSIBLE = 50.0  # slow hosts and untuned kernels cost up to ten times what a kind commonly needs; units, a thousand
 
@@ -138,7 +138,7 @@ def _workloads(rows: Sequence[Measurement]) -> list[tuple[str, ...]]:
 
 
 def _listed(rows: Sequence[Measurement]) -> str:
-    return "; ".join(", ".join(words) for words in _workloads(rows))
+    return "; ".join(", ".join(filter(None, words)) for words in _workloads(rows))
 
 
 def _resolved(item: Measurement) -> Measured:

@@ -14,7 +14,7 @@ from oracle.devices import Device
 from oracle.errors import DeviceError, TraceError, WorkloadError
 from oracle.query.devices import find_devices
 from oracle.query.resolving import resolve
-from oracle.query.sourced import count_source, source_of
+from oracle.query.sourced import count_source, source_of, source_workload
 from oracle.sources import Source
 from oracle.sources.origin import Origin
 from oracle.spec import MODES, NetSpec, Workload
@@ -80,7 +80,7 @@ def fit(
         devices: names, paths or devices, each with a memory size.
         modes: inference, training, or both.
         reserve_bytes: memory that the network must leave free.
-        workload: dtype, runtime, layout, optimizer, causal: as in `oracle.score`.
+        workload: dtype, runtime, layout, optimizer, causal, weights: as in `oracle.score`.
 
     Raises:
         DeviceError: a device whose memory size nobody states.
@@ -102,7 +102,7 @@ def fit(
     for mode in modes:
         words = {**workload, "mode": mode}
         if source is not None:
-            asked, name, origin = Workload().with_(**words), source.name, source.origin
+            asked, name, origin = source_workload(source, words), source.name, source.origin
             peak = _source_peak(source, asked)
         else:
             net, asked, _ = resolve(network, **words)

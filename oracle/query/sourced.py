@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from oracle.devices import Device
     from oracle.query.cost import Cost
 
-__all__ = ["count_source", "score_source", "source_of"]
+__all__ = ["count_source", "score_source", "source_of", "source_workload"]
 
 
 def source_of(network: Any, inputs: Iterable[str], batch_size: int | None) -> Source | None:
@@ -57,21 +57,41 @@ def score_source(
     """
     from oracle.query.traced import score_count
 
-    workload = Workload(batch_size=source.batch_size).with_(**words)
-    models = latency_models(
-        devices, workload, model, calibrations, image_size_of(next((item.shape[1:] for item in source.inputs), ()))
-    )
+    workload = source_workload(source, words)
+    side = image_size_of(next((item.shape[1:] for item in source.inputs), ()))
+    models = latency_models(devices, workload, model, calibrations, side)
     cost = score_count(count_source(source, workload), source.name, workload, models, convention, strict)
     return replace(cost, origin=source.origin)
 
 
+def source_workload(source: Source, words: Mapping[str, Any]) -> Workload:
+    """The workload of a source: where nothing else was asked for, its parameters say which type it computes in.
+
+    Args:
+        source: the network.
+        words: fields of `Workload`; None leaves one at its default.
+
+    Raises:
+        WorkloadError: a value that no field has, or a dtype that the source's parameters are not of.
+    """
+    from oracle.query.storing import stored_words
+
+    stored = stored_words(
+        source.module, [source.args, source.kwargs], words.get("dtype"), words.get("weights"), converts=True
+    )
+    return Workload(batch_size=source.batch_size).with_(**{**words, **stored})
+
+
 def count_source(source: Source, workload: Workload) -> NetCount:
-    """Trace and count a source.
+    """Trace and count a source, converted to the type of the workload's weights unless most parameters are.
 
     Raises:
         TraceError: its forward or backward pass cannot be traced.
     """
     from oracle.counting.networks import count_table
     from oracle.trace import trace_module
+    from oracle.trace.storing import stored_dtype
 
-    return count_table(trace_module(source.module, source.args, source.kwargs, workload), workload)
+    asked = workload.weights
+    dtype = asked if asked and stored_dtype(source.module) != asked else None
+    return count_table(trace_module(source.module, source.args, source.kwargs, workload, dtype=dtype), workload)

@@ -64,6 +64,8 @@ def workload_caption(workload: Workload) -> str:
     images = f"{workload.batch_size} image" + ("s" if workload.batch_size > 1 else "")
     mode = f"training ({workload.optimizer})" if workload.training else workload.mode
     words = [workload.dtype, mode, workload.runtime, workload.layout]
+    if workload.weights:
+        words.append(f"weights {workload.weights}")
     if workload.causal != "full":
         words.append(f"causal attention {workload.causal}")
     return f"Per call of {images}: {', '.join(words)}."

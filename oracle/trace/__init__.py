@@ -19,6 +19,7 @@ from oracle.trace.meta import to_meta, twin_on_meta
 from oracle.trace.optimizers import STATES_PER_PARAMETER, step
 from oracle.trace.recorder import Recorder
 from oracle.trace.regions import regions
+from oracle.trace.storing import converted, tensors_in
 
 __all__ = ["Trace", "isolated", "trace", "trace_module", "undisturbed"]
 
@@ -31,7 +32,14 @@ class Trace(NamedTuple):
     input_gradient: Any
 
 
-def trace_module(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], workload: Workload) -> OpTable:
+def trace_module(
+    module: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    workload: Workload,
+    *,
+    dtype: str | None = None,
+) -> OpTable:
     """Trace any module on any inputs, leaving both untouched.
 
     In training mode the backward pass starts from a gradient for every floating-point tensor of the output.
@@ -40,6 +48,7 @@ def trace_module(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, 
         module: runs on its own device or none; only its structure and shapes are used.
         args, kwargs: its inputs; tensors may live anywhere, only their shapes and dtypes are used.
         workload: its `batch_size` is not used, for the inputs say it.
+        dtype: to convert floating-point parameters, buffers and inputs to; None leaves them what they are.
 
     Raises:
         TraceError: the module cannot be copied, its forward fails, or it looks at data.
@@ -48,10 +57,13 @@ def trace_module(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, 
         twin = twin_on_meta(module)
         twin.train(workload.training)
         memo: dict[int, Any] = {}
-        inputs = to_meta(args, memo)
+        inputs, named = to_meta(args, memo), to_meta(dict(kwargs), memo)
+        if dtype is not None:
+            twin.to(getattr(torch, dtype))
+            inputs, named = converted(inputs, dtype), converted(named, dtype)
         if workload.layout == "nhwc":
             inputs = tuple(_channels_last(tensor) for tensor in inputs)
-        return trace(twin, inputs, to_meta(dict(kwargs), memo), workload).table
+        return trace(twin, inputs, named, workload).table
 
 
 def trace(
@@ -81,7 +93,7 @@ def trace(
         recorder.give(param, "parameter")
     for buffer in module.buffers():
         recorder.give(buffer, "buffer")
-    inputs = list(_tensors([args, dict(kwargs)]))
+    inputs = list(tensors_in([args, dict(kwargs)]))
     for tensor in inputs:
         recorder.give(tensor, "input")
     first = inputs[0] if inputs else None
@@ -98,7 +110,7 @@ def trace(
                 recorder.module, recorder.cell = "loss", len(cell_of or ())
                 with recorder, calls:
                     output = loss(output)
-            results = list(_tensors(output))
+            results = list(tensors_in(output))
             held = list(results)
             grads_given: list[Any] = []
             if workload.training:
@@ -208,8 +220,8 @@ def _hooks(path: str, cell: int, places: int, recorder: Recorder) -> tuple[Calla
 
 
 def _module_call(path: str, cell: int, places: int, module: nn.Module, args: Any, output: Any) -> ModuleCall:
-    outputs = [Shape(tensor.shape) for tensor in _tensors(output)]
-    inputs = tuple(Shape(tensor.shape) for tensor in _tensors(args))
+    outputs = [Shape(tensor.shape) for tensor in tensors_in(output)]
+    inputs = tuple(Shape(tensor.shape) for tensor in tensors_in(args))
     return ModuleCall(path, cell, module, inputs, outputs[0] if outputs else None, places)
 
 
@@ -232,21 +244,6 @@ def _channels_last(argument: Any) -> Any:
     """A batch of images in NHWC order; anything else as it is."""
     is_image = isinstance(argument, torch.Tensor) and argument.dim() == 4
     return argument.contiguous(memory_format=torch.channels_last) if is_image else argument
-
-
-def _tensors(tree: Any) -> Iterator[Any]:
-    """Tensors in nested outputs, also those of dataclasses and mappings that models return."""
-    if isinstance(tree, torch.Tensor):
-        yield tree
-    elif isinstance(tree, Mapping):
-        for item in tree.values():
-            yield from _tensors(item)
-    elif isinstance(tree, (list, tuple, set)):
-        for item in tree:
-            yield from _tensors(item)
-    elif hasattr(tree, "__dataclass_fields__"):
-        for name in tree.__dataclass_fields__:
-            yield from _tensors(getattr(tree, name))
 
 
 _DATA_WORDS = (

@@ -163,7 +163,7 @@ class Results:
             f"# Trial {record.number} of study {self.plan.name}. COST is the workload that its costs are for, "
             f"and unknown to pycls.\n{model}"
             f"{to_yaml(self._cfg(record, optimizer))}"
-            f"COST: {{{', '.join(f'{name}: {value}' for name, value in cost.items())}}}\n"
+            f"COST: {{{', '.join(f'{name}: {value}' for name, value in cost.items() if value != '')}}}\n"
         )
 
     def _cfg(self, record: Record, changes: Mapping[str, Any] | None = None) -> Any:

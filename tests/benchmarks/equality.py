@@ -25,13 +25,16 @@ from oracle.spec import RUNTIMES, NetSpec, Workload
 def workloads() -> Iterator[Workload]:
     """Inference and training in every runtime; the other keywords take turns, all of them within each."""
     turns = [
-        ("float32", "nchw", "sgd"),
-        ("float16", "nhwc", "adamw"),
-        ("bfloat16", "nchw", "adamw"),
-        ("float32", "nhwc", "sgd"),
+        ("float32", "nchw", "sgd", ""),
+        ("float16", "nhwc", "adamw", ""),
+        ("bfloat16", "nchw", "adamw", ""),
+        ("float32", "nhwc", "sgd", ""),
+        ("float16", "nchw", "sgd", "float16"),
+        ("bfloat16", "nhwc", "adamw", "bfloat16"),
     ]
-    for (mode, runtime), (dtype, layout, optimizer) in product(product(("inference", "training"), RUNTIMES), turns):
-        yield Workload(2, dtype, mode, runtime, layout, optimizer)
+    for (mode, runtime), turn in product(product(("inference", "training"), RUNTIMES), turns):
+        dtype, layout, optimizer, weights = turn
+        yield Workload(2, dtype, mode, runtime, layout, optimizer, weights=weights)
     yield Workload(2, "int8", "inference", "engine")
     yield Workload(2, "float8", "inference", "engine", "nhwc")
 

@@ -577,6 +577,18 @@ def test_the_workload_is_read_from_the_config() -> None:
     assert workload_of(default_cfg()) == Workload()
 
 
+def test_weights_are_read_from_the_config() -> None:
+    cfg = cfg_from_dict({"COST": {"DTYPE": "float16", "WEIGHTS": "float16"}})
+
+    assert workload_of(cfg) == Workload(dtype="float16", weights="float16")
+    assert workload_of(cfg, weights="float32") == workload_of(cfg, weights="") == Workload(dtype="float16")
+    assert cfg_from_dict(yaml.safe_load(to_yaml(cfg, cost=True))).COST.WEIGHTS == "float16"
+    with pytest.raises(WorkloadError, match="weights='float16': with dtype='float32'"):
+        workload_of(cfg, dtype="float32")
+    with pytest.raises(ConfigError, match=r"COST.WEIGHTS.*expected one of float32, float16, bfloat16"):
+        cfg_from_dict({"COST": {"WEIGHTS": "half"}})
+
+
 def test_keywords_overrule_the_config_before_it_is_checked() -> None:
     cfg = cfg_from_dict({"COST": {"DTYPE": "int8"}})
 

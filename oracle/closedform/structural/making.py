@@ -44,10 +44,11 @@ _TURNED = {sympy.StrictGreaterThan: "lt", sympy.GreaterThan: "le"}
 
 def traced_workloads() -> Iterator[Workload]:
     """All that traces tell apart, but for the two half precisions, which differ by name only."""
-    for dtype, layout in product(("float32", "float16"), LAYOUTS):
-        yield Workload(dtype=dtype, layout=layout)
+    for (dtype, weights), layout in product((("float32", ""), ("float16", ""), ("float16", "float16")), LAYOUTS):
+        inference = Workload(dtype=dtype, layout=layout, weights=weights)
+        yield inference
         for optimizer in OPTIMIZERS:
-            yield Workload(dtype=dtype, layout=layout, mode="training", optimizer=optimizer)
+            yield inference.with_(mode="training", optimizer=optimizer)
 
 
 def make_archive(kind: str) -> Path:
@@ -119,7 +120,7 @@ def _growing(formats: dict[Format, None]) -> Iterator[Format]:
 
 
 def _dtypes(traced: Workload) -> tuple[str, ...]:
-    return ("float32",) if traced.autocast_dtype is None else (traced.autocast_dtype, "float32")
+    return (traced.module_dtype,) if traced.autocast_dtype is None else (traced.autocast_dtype, "float32")
 
 
 def _orders(traced: Workload) -> tuple[tuple[int, ...], ...]:

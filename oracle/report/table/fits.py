@@ -29,7 +29,10 @@ def fit_tables(fits: Sequence[Fit]) -> list[RenderableType]:
         "kernels, what the allocator rounds up, the framework's context"
         + (f"; {reserve / _GIB:g} GiB are kept free for them." if reserve else "; --reserve GIB leaves room for them."),
     ]
-    words = {f"{w.dtype}, {w.runtime}, {w.layout}" for w in (item.workload for item in fits)}
+    words = {
+        ", ".join([w.dtype, w.runtime, w.layout, *([f"weights {w.weights}"] if w.weights else [])])
+        for w in (item.workload for item in fits)
+    }
     return [
         Text(f"Largest batch: {'; '.join(sorted(words))}.", style="bold"),
         Grid(

@@ -136,6 +136,7 @@ def test_the_configs_own_workload_and_devices_are_the_default(run: Run, tmp_path
         (["--runtime", "engine", "--dtype", "int8"], {"runtime": "engine", "dtype": "int8"}),
         (["--layout", "nhwc"], {"layout": "nhwc"}),
         (["--causal", "half"], {"causal": "half"}),
+        (["--dtype", "float16", "--weights", "float16"], {"dtype": "float16", "weights": "float16"}),
         (["--strict"], {"strict": True}),
     ],
 )

@@ -13,7 +13,7 @@ from oracle.errors import ConfigError, TraceError
 from oracle.families import to_spec
 from oracle.families.fbnet import LAYERS as FBNET_LAYERS
 from oracle.query import score
-from oracle.spec import NetSpec, Workload
+from oracle.spec import HALVES, NetSpec, Workload
 
 __all__ = ["FAMILIES", "WORKLOADS", "runs"]
 
@@ -208,14 +208,21 @@ FAMILIES: dict[str, st.SearchStrategy[NetSpec]] = {
 }
 """One strategy of networks per family: odd sizes, widths of 1, every option."""
 
+
+def _workload(dtype: str, weights: bool, **words: Any) -> Workload:
+    """One whose weights are in half precision, too, where that is asked for and the dtype is."""
+    return Workload(dtype=dtype, weights=dtype if weights and dtype in HALVES else "", **words)
+
+
 WORKLOADS: st.SearchStrategy[Workload] = st.builds(
-    Workload,
+    _workload,
     batch_size=st.sampled_from([1, 2, 3]),
     dtype=st.sampled_from(["float32", "tf32", "float16", "bfloat16"]),
     mode=st.sampled_from(["inference", "training"]),
     runtime=st.sampled_from(["eager", "compiled", "engine"]),
     layout=st.sampled_from(["nchw", "nhwc"]),
     optimizer=st.sampled_from(["sgd", "adamw"]),
+    weights=st.booleans(),
 ) | st.builds(
     Workload,
     batch_size=st.sampled_from([1, 2]),

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from oracle.cells import cell_kinds, cell_role
+from oracle.closedform.halving import half_key
 from oracle.closedform.inputs import workload_key
 from oracle.closedform.library import BATCH_OF_ONE, Library, canonical_key, library, library_directory, role_of
 from oracle.closedform.making import answer, differences, sizes, traced
@@ -55,7 +56,8 @@ def test_types_of_one_size_share_templates(asked: str, stored: str) -> None:
         words = dict(key.workload)
         if (words["dtype"], words["runtime"]) != (stored, runtime):
             continue
-        workload = Workload(batch_size=2, **{**words, "dtype": asked})
+        weights = {"weights": asked} if "weights" in words else {}
+        workload = Workload(batch_size=2, **{**words, "dtype": asked, **weights})
         own = {"dtype": asked} if key.input.dtype == stored else {}
         mine = key._replace(
             workload=workload_key(workload),
@@ -67,6 +69,32 @@ def test_types_of_one_size_share_templates(asked: str, stored: str) -> None:
             values = sizes(template, random.Random(3))
             if values is not None:
                 assert answer(template, values) == traced(mine, values)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_weights_in_half_precision_have_templates_where_float32_has(dtype: str) -> None:
+    """They are stored as what differs; nothing is cast in them."""
+    for kind in ("res_bottleneck_block", "head", "vit_tokenizer", "cross_entropy"):
+        keys = set(library().keys(kind))
+        whole = [key for key in keys if dict(key.workload)["dtype"] == "float32"]
+        assert keys.issuperset(half_key(key) for key in whole if dict(key.workload)["mode"] == "inference")
+        there = sorted((key for key in whole if half_key(key) in keys), key=repr)
+        for key in there[:: max(len(there) // 12, 1)]:
+            half = half_key(key)
+            words = {**dict(half.workload), "dtype": dtype, "weights": dtype}
+            mine = half._replace(
+                workload=tuple(words.items()),
+                input=key.input._replace(dtype=dtype),
+                gradient=key.gradient and key.gradient._replace(dtype=dtype),
+            )
+            assert canonical_key(mine)[0] == half
+            found = library().find(mine)
+            assert len(found) == len(library().find(key)) > 0
+            for template in found:
+                assert not any("aten._to_copy" in kernel.name for kernel in template.kernels)
+                values = sizes(template, random.Random(7))
+                if values is not None:
+                    assert answer(template, values) == traced(mine, values)
 
 
 def test_a_batch_of_one_has_the_same_closed_form_or_its_own() -> None:

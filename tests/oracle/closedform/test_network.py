@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from oracle.build import build
+from oracle.cells import cell_role
 from oracle.closedform import TemplateStore, network_form
 from oracle.closedform.library import library
 from oracle.config import load_cfg
+from oracle.counting.networks import count_table
 from oracle.errors import OracleError
 from oracle.families import to_spec
-from oracle.spec import NetSpec, Workload
-from tests.benchmarks.equality import said_by_forms, said_by_trace
+from oracle.naming import cell_names
+from oracle.spec import RUNTIMES, NetSpec, Workload
+from oracle.trace import isolated, trace
+from tests.benchmarks.equality import said_by_count, said_by_forms, said_by_trace
 from tests.oracle.closedform.members import FAMILIES, WORKLOADS, runs
 
 _STORE = TemplateStore(library())
+_MEMBERS = ("R-56", "RegNetY-200MF", "EfficientNet-B0", "ViT-S-16", "NB201-ResNet", "FBNet-C", "OFA-D2-E3-K3")
 
 
 def assert_kernels_equal(net: NetSpec, workload: Workload) -> None:
@@ -33,6 +40,21 @@ def test_kernels_are_those_of_the_whole_module(net: NetSpec, workload: Workload)
 @pytest.mark.parametrize("mode", ["inference", "training"])
 def test_shipped_networks(name: str, mode: str) -> None:
     assert_kernels_equal(to_spec(load_cfg(name)), Workload(batch_size=2, mode=mode, dtype="float16"))
+
+
+@pytest.mark.parametrize("name", _MEMBERS)
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_weights_in_half_precision_are_those_of_a_converted_module(name: str, runtime: str) -> None:
+    """The module is torch's `Module.half()`, traced as it is."""
+    net = to_spec(load_cfg(name))
+    workload = Workload(batch_size=2, dtype="float16", weights="float16", runtime=runtime)
+    module, image = build(net).half().eval(), torch.empty(2, *net.input_shape, dtype=torch.float16, device="meta")
+    with isolated():
+        cells = {cell: index for index, cell in enumerate(cell_names(net, cell_role))}
+        whole = count_table(trace(module, (image,), {}, workload, cell_of=cells).table, workload)
+    assert said_by_forms(net, workload, _STORE) == said_by_count(whole, workload)
+    assert "float32" not in {kernel.matrix_dtype for kernel in whole.kernels if kernel.macs}
+    assert not any("_to_copy" in whole.table.rows[row].name for kernel in whole.kernels for row in kernel.rows)
 
 
 def test_order_of_execution() -> None:

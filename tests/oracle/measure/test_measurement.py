@@ -51,6 +51,13 @@ def test_a_swept_cache_and_a_graph_have_columns_where_there_are_any(tmp_path: Pa
     assert [line.split(",")[-2:] for line in lines] == [["cold", ""], ["", "yes"], ["", ""]]
 
 
+def test_weights_are_a_column_where_they_are_not_the_usual_ones(tmp_path: Path) -> None:
+    half = Measurement("net", "dev", Workload(dtype="float16", weights="float16"), 1.0)
+    assert "weights" not in measurements_csv([ONE])
+    write_measurements(tmp_path / "m.csv", [ONE, half])
+    assert read_measurements(tmp_path / "m.csv") == [ONE, half]
+
+
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     with pytest.raises(OracleError, match=r"output=.*cannot be written"):
         write_measurements(tmp_path / "nowhere" / "m.csv", [ONE])

@@ -48,6 +48,10 @@ def calibrated(cost: Cost) -> Cost:
             oracle.Workload(causal="half"),
             "Per call of 1 image: float32, inference, eager, nchw, causal attention half.",
         ),
+        (
+            oracle.Workload(dtype="float16", weights="float16", runtime="compiled"),
+            "Per call of 1 image: float16, inference, compiled, nchw, weights float16.",
+        ),
     ],
 )
 def test_a_caption_names_the_workload(workload: oracle.Workload, caption: str) -> None:

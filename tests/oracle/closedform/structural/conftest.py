@@ -20,12 +20,14 @@ WORKLOADS = [
     Workload(runtime="engine", dtype="int8", layout="nhwc"),
     Workload(mode="training", dtype="bfloat16", layout="nhwc"),
     Workload(mode="training", runtime="compiled", optimizer="adamw"),
+    Workload(runtime="engine", dtype="bfloat16", weights="bfloat16"),
+    Workload(mode="training", dtype="float16", layout="nhwc", weights="float16"),
 ]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "workload" in metafunc.fixturenames:
-        names = [f"{w.mode}-{w.runtime}-{w.dtype}-{w.layout}" for w in WORKLOADS]
+        names = [f"{w.mode}-{w.runtime}-{w.dtype}-{w.layout}-{w.weights}".rstrip("-") for w in WORKLOADS]
         metafunc.parametrize("workload", WORKLOADS, ids=names)
 
 
@@ -50,7 +52,7 @@ class Asked:
         )  # fmt: skip
         self.dims = dims
         self.values = {"width": dims[1], **{f"d{axis}": size for axis, size in enumerate(dims)}}
-        form = Format.image(workload.autocast_dtype or "float32", 4, workload.layout)
+        form = Format.image(workload.autocast_dtype or workload.module_dtype, 4, workload.layout)
         self.inputs = CellInputs(CELL, self.params, dims, form)
         self.workload = workload
 

@@ -69,7 +69,7 @@ def plain(table: OpTable) -> OpTable:
 
 
 def check(arch: str, workload: Workload, dims: tuple[int, ...], gradient: Format | None = None) -> None:
-    form = Format.image(workload.autocast_dtype or "float32", 4, workload.layout)
+    form = Format.image(workload.autocast_dtype or workload.module_dtype, 4, workload.layout)
     ours, theirs = (way(arch, workload, dims, form, gradient) for way in (composed, traced))
     for mine, other in zip(ours.rows, theirs.rows, strict=True):
         assert mine == other

@@ -18,7 +18,7 @@ def test_curves_of_many_cells_are_those_of_each(workload: Workload, archs: Calla
     rng = np.random.default_rng(5)
     structure = structure_of(CELL)
     assert structure is not None
-    form = Format.image(workload.autocast_dtype or "float32", 4, workload.layout)
+    form = Format.image(workload.autocast_dtype or workload.module_dtype, 4, workload.layout)
     stock = stock_of(StockKey(CELL, workload, (), form, None))
     bytes_of = rng.integers(0, 1000, 40)
     cells, expected = [], []

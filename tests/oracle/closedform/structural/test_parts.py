@@ -17,7 +17,9 @@ def text_of(parts: Parts) -> str:
 
 
 def test_the_shipped_parts_are_those_that_traces_make_now() -> None:
-    for workload in (Workload(), Workload(dtype="float16", mode="training", layout="nhwc")):
+    half = {"dtype": "float16", "weights": "float16"}
+    others = {"dtype": "float16", "mode": "training", "layout": "nhwc"}, half, {**half, "mode": "training"}
+    for workload in (Workload(), *(Workload(**words) for words in others)):
         shipped = load_parts(CELL, member_of(workload))
         made = make_parts(CELL, workload)
 
@@ -26,10 +28,11 @@ def test_the_shipped_parts_are_those_that_traces_make_now() -> None:
 
 
 def test_the_half_precisions_differ_by_name_only() -> None:
-    workload = Workload(dtype="bfloat16")
-    loaded = load_parts(CELL, member_of(workload))
+    for weights in ("", "bfloat16"):
+        workload = Workload(dtype="bfloat16", weights=weights)
+        loaded = load_parts(CELL, member_of(workload))
 
-    assert text_of(loaded) == text_of(make_parts(CELL, workload))
+        assert text_of(loaded) == text_of(make_parts(CELL, workload))
 
 
 def test_there_is_a_member_for_all_that_traces_tell_apart() -> None:

@@ -19,7 +19,7 @@ CONVOLUTIONS = ("nor_conv_1x1", "nor_conv_3x3")
 def tables(workload: Workload, archs: list[str]) -> list[object]:
     structure = structure_of(CELL)
     assert structure is not None
-    form = Format.image(workload.autocast_dtype or "float32", 4, workload.layout)
+    form = Format.image(workload.autocast_dtype or workload.module_dtype, 4, workload.layout)
     stock = stock_of(StockKey(CELL, workload, (), form, None))
     found = [stock.compose(structure.graph(arch)) for arch in archs]
     return [composed.table for composed in found if composed is not None]

@@ -1,0 +1,252 @@
+"""From the template of a cell in float32 to that of the same cell in half precision, as `Module.half` makes it.
+
+Nothing is cast in either: the same kernels run on the same shapes. What differs are the bytes of floating-point
+tensors, of which there are half as many, and the names of types. What keeps its size (counts of batches, indices,
+masks, the statistics of a norm) makes exceptions, which are stored; terms of bytes without symbols are taken to be of
+that kind.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from oracle.closedform.codec import Steps
+from oracle.closedform.program import Program, Step
+from oracle.closedform.template import MEMORY_SIZES, SUMS, Format, KernelNumbers, Template, TemplateKey
+
+__all__ = ["Exceptions", "exceptions_of", "half_key", "halved"]
+
+_FLOAT, _HALF = "float32", "float16"
+_POINTS = 8  # at which templates are compared
+_BYTES = ("read_bytes", "write_bytes", "weight_bytes")
+
+
+class Exceptions(NamedTuple):
+    """Where a half template is not what halving gives.
+
+    Attributes:
+        steps: number of a size (of the bytes each kernel reads, of those it writes, of those of weights, and of
+            `MEMORY_SIZES`, one after the other) -> its step.
+        dtypes: number of a kernel -> types it computes in on either unit.
+        program: of the steps.
+    """
+
+    steps: dict[int, int]
+    dtypes: dict[int, tuple[str, str]]
+    program: Program
+
+
+def half_key(key: TemplateKey) -> TemplateKey:
+    """The key of the same cell with weights in half precision, given its canonical one in float32."""
+    workload = {**dict(key.workload), "dtype": _HALF, "weights": _HALF}
+
+    def form(old: Format | None) -> Format | None:
+        return old and old._replace(dtype=_named(old.dtype))
+
+    return key._replace(
+        workload=tuple(sorted(workload.items())),
+        input=key.input._replace(dtype=_named(key.input.dtype)),
+        gradient=form(key.gradient),
+    )
+
+
+def halved(template: Template, but: Exceptions) -> Template:
+    """The half template of one in float32.
+
+    Args:
+        template: that one.
+        but: where halving does not give it.
+
+    Raises:
+        ValueError: bytes that are no multiple of two, and no exception.
+    """
+    target = _Target()
+    old, other = _Reader(target, template.program), _Reader(target, but.program)
+    sizes = [
+        other.copy(but.steps[number]) if number in but.steps else old.half(step)
+        for number, step in enumerate(_sizes(template))
+    ]
+    count = len(template.kernels)
+    reads, writes, weights = (tuple(sizes[place * count : (place + 1) * count]) for place in range(3))
+    memory = dict(zip(MEMORY_SIZES, sizes[3 * count :], strict=True))
+    macs, matrix, vector = (tuple(map(old.copy, column)) for column in template.numbers[:3])
+    traffic = tuple([target.total(pair) for pair in zip(reads, writes, strict=True)])
+    sums = [
+        target.total(traffic) if name == "traffic_bytes" else old.copy(step)
+        for name, step in zip(SUMS, template.sums, strict=True)
+    ]
+    kernels = [
+        kernel._replace(matrix_dtype=_named(kernel.matrix_dtype), vector_dtype=_named(kernel.vector_dtype))
+        for kernel in template.kernels
+    ]
+    for number, (on_matrix, on_vector) in but.dtypes.items():
+        kernels[number] = kernels[number]._replace(matrix_dtype=on_matrix, vector_dtype=on_vector)
+
+    def form(given: Format | None) -> Format | None:
+        return given and given._replace(dtype=_named(given.dtype))
+
+    fields: dict[str, Any] = {
+        "key": half_key(template.key),
+        "guards": tuple([(name, old.copy(a), old.copy(b)) for name, a, b in template.guards]),
+        "kernels": tuple(kernels),
+        "numbers": KernelNumbers(macs, matrix, vector, reads, writes, weights),
+        "shapes": _mapped(template.shapes, old),
+        "traffic": traffic,
+        "sums": tuple(sums),
+        "memory": replace(template.memory, **memory),
+        "output": tuple(map(old.copy, template.output)),
+        "output_format": form(template.output_format),
+        "input_gradient": form(template.input_gradient),
+    }
+    return replace(template, **fields, program=target.program(template.program.symbols))
+
+
+def exceptions_of(template: Template, half: Template) -> Exceptions | None:
+    """Where a half template, made by a trace, is not what halving gives; None where more than sizes differs.
+
+    Args:
+        template: in float32, of the same symbols in the same order.
+        half: the one to be had of it.
+    """
+    if template.program.symbols != half.program.symbols or len(template.kernels) != len(half.kernels):
+        return None
+    target = _Target()
+    old, new = _Reader(target, template.program), _Reader(target, half.program)
+    wanted = [new.copy(step) for step in _sizes(half)]
+    given = [_tried(old, step) for step in _sizes(template)]
+    program = target.program(half.program.symbols)
+    steps, values = Steps().add(program), _values(program)
+    kernels = len(_BYTES) * len(half.kernels)
+
+    def same(number: int, one: int, other: int) -> bool:
+        # The larger of two peaks may be one of them at all points; what kernels move is a sum of products.
+        return steps[one] == steps[other] or (number < kernels and values[one] == values[other])
+
+    differing = {
+        number: step
+        for number, (step, other) in enumerate(zip(wanted, given, strict=True))
+        if other is None or not same(number, step, other)
+    }
+    dtypes = {
+        number: (kernel.matrix_dtype, kernel.vector_dtype)
+        for number, (kernel, other) in enumerate(zip(half.kernels, template.kernels, strict=True))
+        if (kernel.matrix_dtype, kernel.vector_dtype) != (_named(other.matrix_dtype), _named(other.vector_dtype))
+    }
+    kept = _Target()
+    reader = _Reader(kept, program)
+    exceptions = {number: reader.copy(step) for number, step in differing.items()}
+    found = Exceptions(exceptions, dtypes, kept.program(half.program.symbols))
+    return found if _alike(halved(template, found), half) else None
+
+
+def _alike(one: Template, other: Template) -> bool:
+    """Whether two templates of the same symbols say the same, in whatever order sums are added up."""
+
+    def said(template: Template) -> tuple[Any, ...]:
+        memory = template.memory
+        values = _values(template.program)
+        relations = [(name, values[a], values[b]) for name, a, b in template.guards]
+        columns = [*template.numbers, template.traffic, template.sums, template.output]
+        sizes = [values[getattr(memory, name)] for name in MEMORY_SIZES]
+        flags = memory.output_retained, memory.input_retained
+        shapes = [[[[values[step] for step in shape] for shape in end] for end in ends] for ends in template.shapes]
+        ends = template.output_format, template.input_gradient, template.unknown, template.coverage
+        numbers = [[values[step] for step in column] for column in columns]
+        return relations, template.kernels, numbers, sizes, flags, shapes, ends
+
+    return said(one) == said(other)
+
+
+def _values(program: Program) -> list[tuple[int, ...]]:
+    """What every step is at some points, the same for all programs of the same symbols."""
+    draw = random.Random(0)
+    points = [[draw.choice((1, 16, 64)) * draw.randrange(2, 64) for _ in program.symbols] for _ in range(_POINTS)]
+    return list(zip(*map(program.values, points), strict=True))
+
+
+def _sizes(template: Template) -> list[int]:
+    """The steps of all bytes, in the order of their numbers in `Exceptions`."""
+    columns = [step for name in _BYTES for step in getattr(template.numbers, name)]
+    return columns + [getattr(template.memory, name) for name in MEMORY_SIZES]
+
+
+def _named(dtype: str) -> str:
+    return _HALF if dtype == _FLOAT else dtype
+
+
+def _tried(reader: _Reader, step: int) -> int | None:
+    try:
+        return reader.half(step)
+    except ValueError:
+        return None
+
+
+def _mapped(value: Any, reader: _Reader) -> Any:
+    return tuple([_mapped(item, reader) for item in value]) if isinstance(value, tuple) else reader.copy(value)
+
+
+class _Target:
+    """A program that is being written, each step once."""
+
+    def __init__(self) -> None:
+        self._steps: dict[Step, int] = {}
+
+    def step(self, operation: str, a: int, b: int) -> int:
+        """The number of a step."""
+        return self._steps.setdefault((operation, a, b), len(self._steps))
+
+    def total(self, steps: tuple[int, ...]) -> int:
+        """The step that adds up others; adding nothing makes no step."""
+        nothing = self.step("const", 0, 0)
+        kept = [step for step in steps if step != nothing] or [nothing]
+        total = kept[0]
+        for step in kept[1:]:
+            total = self.step("add", total, step)
+        return total
+
+    def program(self, symbols: tuple[str, ...]) -> Program:
+        """What was written."""
+        return Program(symbols, tuple(self._steps))
+
+
+class _Reader:
+    """Writes steps of one program to another, as they are or with half of every term."""
+
+    def __init__(self, target: _Target, program: Program) -> None:
+        self._target = target
+        self._old = program.steps
+        self._copies: dict[int, int] = {}
+        self._halves: dict[int, int] = {}
+
+    def copy(self, step: int) -> int:
+        """A step as it is."""
+        if step not in self._copies:
+            operation, a, b = self._old[step]
+            if operation not in ("const", "symbol"):
+                a, b = self.copy(a), self.copy(b)
+            self._copies[step] = self._target.step(operation, a, b)
+        return self._copies[step]
+
+    def half(self, step: int) -> int:
+        """A step with half of every term that has symbols.
+
+        Raises:
+            ValueError: such a term is no multiple of two.
+        """
+        if step not in self._halves:
+            operation, a, b = self._old[step]
+            factor = self._old[b][1] if operation == "mul" and self._old[b][0] == "const" else 1
+            if operation == "const":
+                found = self.copy(step)
+            elif operation in ("add", "sub", "max"):
+                found = self._target.step(operation, self.half(a), self.half(b))
+            elif factor % 2:
+                raise ValueError(f"step {step}: expected bytes")
+            elif factor == 2:
+                found = self.copy(a)
+            else:
+                found = self._target.step("mul", self.copy(a), self._target.step("const", factor // 2, 0))
+            self._halves[step] = found
+        return self._halves[step]

@@ -1,0 +1,81 @@
+"""The type that a module's tensors are stored in: which it is, and another one on meta."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+__all__ = ["converted", "stored_dtype", "stored_dtypes", "stored_in", "tensors_in"]
+
+
+def stored_dtypes(tree: Any) -> dict[str, int]:
+    """Floating-point types of a module's parameters, or of nested tensors -> how many elements are of each."""
+    found: Counter[str] = Counter()
+    for tensor in tree.parameters() if isinstance(tree, nn.Module) else tensors_in(tree):
+        if tensor.is_floating_point():
+            found[_word(tensor)] += 0 if nn.parameter.is_lazy(tensor) else tensor.numel()
+    return dict(found)
+
+
+def stored_dtype(tree: Any) -> str:
+    """The one of most elements, float32 where there are none."""
+    known = stored_dtypes(tree)
+    return max(known, key=known.__getitem__, default="float32")
+
+
+def stored_in(module: nn.Module, dtype: str) -> nn.Module:
+    """The module, which is on meta, with its floating-point parameters and buffers in a type, as `Module.to` has it.
+
+    They are replaced rather than converted: `Module.to` cannot swap the data of symbolic parameters.
+    """
+    known: dict[int, Any] = {}  # shared tensors stay shared
+    for child in module.modules():
+        for tensors in (child._parameters, child._buffers):
+            for name, tensor in tensors.items():
+                if tensor is not None and tensor.is_floating_point() and _word(tensor) != dtype:
+                    if id(tensor) not in known:
+                        data = torch.empty_like(tensor, dtype=getattr(torch, dtype), requires_grad=False)
+                        known[id(tensor)] = (
+                            nn.Parameter(data, requires_grad=tensor.requires_grad)
+                            if isinstance(tensor, nn.Parameter)
+                            else data
+                        )
+                    tensors[name] = known[id(tensor)]
+    return module
+
+
+def converted(tree: Any, dtype: str) -> Any:
+    """Nested inputs on meta with floating-point tensors in a type, shapes and strides as they are."""
+    if isinstance(tree, torch.Tensor):
+        if not tree.is_floating_point():
+            return tree
+        return torch.empty_like(tree, dtype=getattr(torch, dtype)).requires_grad_(tree.requires_grad)
+    if isinstance(tree, (list, tuple)):
+        items = [converted(item, dtype) for item in tree]
+        return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
+    if isinstance(tree, Mapping):
+        return {key: converted(value, dtype) for key, value in tree.items()}
+    return tree
+
+
+def tensors_in(tree: Any) -> Iterator[Any]:
+    """Tensors in nested values, also those of dataclasses and mappings that models return."""
+    if isinstance(tree, torch.Tensor):
+        yield tree
+    elif isinstance(tree, Mapping):
+        for item in tree.values():
+            yield from tensors_in(item)
+    elif isinstance(tree, (list, tuple, set)):
+        for item in tree:
+            yield from tensors_in(item)
+    elif hasattr(tree, "__dataclass_fields__"):
+        for name in tree.__dataclass_fields__:
+            yield from tensors_in(getattr(tree, name))
+
+
+def _word(tensor: torch.Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
