@@ -96,11 +96,8 @@ def read(path: Path, dtype: str, unit: str = "matrix", keep: Callable[[dict[str,
     sheets = {str(name): _sheet(str(name), unit, dtype) for name in np.unique(names)}
     figures = np.array([sheets[name] for name in names]).T
     columns = {}
-    for name in lines[0]:
-        try:
-            columns[name] = np.array([float(line[name]) for line in lines])
-        except ValueError:
-            continue
+    for name in lines[0].keys() - {"device", "dtype", "kv_cache_dtype", "Kernel Name"}:
+        columns[name] = np.array([float(line[name]) for line in lines])
     milliseconds = columns.pop("latency_ms") if "latency_ms" in columns else columns.pop("Latency")
     columns["kv_bytes"] = np.array([1.0 if line.get("kv_cache_dtype") == "fp8" else 2.0 for line in lines])
     return Rows(names, milliseconds / 1e3, *figures, columns=columns)
@@ -140,7 +137,6 @@ def attention_of(values: Mapping[str, Any]) -> AttentionTiling:
         64,
         16,
         values["softmax"] * 1e-12,
-        values["key"] * 1e-9,
         32.0 if "split" in values else 1.0,
         values.get("split_keys", 1.0),
         values["wave"] * 1e-6,
@@ -273,7 +269,7 @@ def _gpu(data: Path, name: str, dtype: str = "bfloat16") -> Rows:
 _REACH = {"share": 0.9, "memory": 0.85}
 _CACHE = {"copies": 5.5, "cycle_bytes": 5.4}
 _PRODUCTS = {"width": 84.0, "wave": 0.33, "split": 2.0, "gather": 11.0, "split_k": 430.0, "overlap": 0.3, "launch": 2.4}
-_ATTENTION = {"softmax": 5.0, "key": 2.0, "wave": 1.6, "overlap": 0.3, "launch": 8.0, "copies": 1.0, "cycle_bytes": 9.0}
+_ATTENTION = {"softmax": 5.0, "wave": 1.6, "overlap": 0.3, "launch": 8.0, "copies": 1.0, "cycle_bytes": 9.0}
 _SINGLE = {"width": 30.0, "wave": 2.0, "split": 5.0, "gather": 10.0, "split_k": 300.0, "overlap": 0.5, "launch": 36.0}
 _ALONE = {"share": 0.9, "memory": 0.7, "gflops_per_joule": 50.0, "copies": 1.0, "cycle_bytes": 5.0}
 
@@ -306,21 +302,21 @@ PARTS: dict[str, Part] = {
         lambda rows, values: attention(rows, values, causal=False),
         _ATTENTION,
         {"share": 0.6, "memory": 0.75},
-        {"softmax": {"softmax": 0.0}, "key": {"key": 0.0}, "wave": {"wave": 0.0}, "overlap": {"overlap": 0.0}},
+        {"softmax": {"softmax": 0.0}, "wave": {"wave": 0.0}, "overlap": {"overlap": 0.0}},
     ),
     "prefill": Part(
         lambda data: _gpu(data, "attention_prefill"),
         attention,
         {**_ATTENTION, "written": 3.0},
         {"share": 0.6, "memory": 0.9},
-        {"softmax": {"softmax": 0.0}, "key": {"key": 0.0}, "wave": {"wave": 0.0}, "overlap": {"overlap": 0.0}},
+        {"softmax": {"softmax": 0.0}, "wave": {"wave": 0.0}, "overlap": {"overlap": 0.0}},
     ),
     "decode": Part(
         lambda data: _gpu(data, "attention_decode"),
         attention,
-        {**_ATTENTION, "key": 2.6, "split_keys": 80.0, "split": 2.4, "float8": 2.9, "regroup": 3.3},
+        {**_ATTENTION, "split_keys": 80.0, "split": 2.4, "float8": 2.9, "regroup": 3.3},
         {"share": 0.8, "memory": 0.9},
-        {"softmax": {"softmax": 0.0}, "key": {"key": 0.0}, "wave": {"wave": 0.0}, "overlap": {"overlap": 0.0}},
+        {"softmax": {"softmax": 0.0}, "wave": {"wave": 0.0}, "overlap": {"overlap": 0.0}},
     ),
     "linear": Part(lambda data: matrix_rows(data, "linear"), single, {**_SINGLE, **_ALONE}, {}),
     "bmm": Part(lambda data: matrix_rows(data, "bmm"), single, {**_SINGLE, **_ALONE}, {}),
@@ -352,8 +348,12 @@ def fit(part: Part, rows: Rows, start: Values, fixed: Values, tries: int = 2) ->
     own = sorted({name.split(":")[1] for name in names if ":" in name})
     weight = 1.0 / np.array([np.count_nonzero(rows.device == device) for device in rows.device])
 
+    def values_at(point: Floats) -> dict[str, Any]:
+        found = dict(zip(names, np.exp(point).tolist(), strict=True))
+        return {name: min(value, 1.0) if name.startswith(REACH) else value for name, value in found.items()} | fixed
+
     def loss(point: Floats) -> float:
-        values: dict[str, Any] = {**dict(zip(names, np.exp(point), strict=True)), **fixed}
+        values = values_at(point)
         for reach in REACH if own else ():
             values[reach] = np.select([rows.device == d for d in own], [values[f"{reach}:{d}"] for d in own], 1.0)
         errors = np.abs(part.model(rows, values) / rows.seconds - 1.0)
@@ -365,7 +365,7 @@ def fit(part: Part, rows: Rows, start: Values, fixed: Values, tries: int = 2) ->
         simplex = np.vstack([point, point + steps])
         options = {"initial_simplex": simplex, "maxfev": 80 * len(names), "fatol": 1e-6, "adaptive": True}
         point = minimize(loss, point, method="Nelder-Mead", options=options).x
-    return {**{name: float(value) for name, value in zip(names, np.exp(point), strict=True)}, **fixed}
+    return values_at(point)
 
 
 def at_once(part: Part, rows: Rows, fixed: Values, tries: int = 2) -> Values:
