@@ -20,6 +20,7 @@ LEVELS = (1.0, 0.75, 0.5, 0.25)
 _HALF_ABOVE, _HALF_BELOW = 3.0, 12.0
 # Octaves beyond what was measured at which half of its word is left. What small kernels tell, in which launches are
 # most of the time, says little of roofs; what large ones tell of roofs still holds where kernels are small.
+_BLENDED = ("compute", "memory", "weights", "launches", "call_s", "floor_s")  # the host and its library stay
 _WIDER_PER_OCTAVE = 0.08  # of the logarithm of each end of the interval
 
 
@@ -92,7 +93,7 @@ def blended(own: Efficiency, general: Efficiency, weight: float) -> Efficiency:
     if weight >= 1.0:
         return own
     vector = efficiency_of(weight * vector_of(own) + (1.0 - weight) * vector_of(general))
-    return replace(vector, dispatch_s=own.dispatch_s)  # the host's, whatever the device computes
+    return replace(own, **{name: getattr(vector, name) for name in _BLENDED})
 
 
 def widened(interval: tuple[float, float] | None, octaves: float) -> tuple[float, float] | None:

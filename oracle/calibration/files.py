@@ -16,6 +16,8 @@ CARRIED: {rtx-4090: {ERROR: 0.06, INTERVAL: [0.9, 1.1], NETWORKS: 300}}  # measu
 LAUNCH_US: {conv: 18.8}          # per kernel, by class of kernel or one number for all
 CALL_US: 220                     # per call
 DISPATCH_US: 26                  # per kernel, on the host, while the device works on others; 0 if absent
+TILING: products                 # how products are cut, one of `TILINGS`; absent where sizes do not matter
+ATTENTION_TILING: encoder        # the same of attention
 DOMAIN: {BATCH_SIZE: [64, 1024], IMAGE_SIZE: [128, 384]}  # of what was measured; anything if absent
 COMPUTE: {conv: 0.83}            # shares of the peaks, by class of kernel
 MEMORY: {conv: 0.49}             # shares of the bandwidth
@@ -29,8 +31,9 @@ import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from oracle import tiling
 from oracle._frozen import Frozen
 from oracle._resources import closest, shipped
 from oracle.calibration.calibration import Calibration, Carried, Origin
@@ -43,6 +46,8 @@ from oracle.roofline import Efficiency
 from oracle.spec import DTYPES, LAYOUTS, MODES, RUNTIMES, Workload
 
 __all__ = [
+    "ATTENTION_TILINGS",
+    "TILINGS",
     "calibration_of",
     "file_name",
     "from_yaml",
@@ -51,6 +56,8 @@ __all__ = [
     "save_calibration",
     "to_yaml",
 ]
+
+_Out = TypeVar("_Out")
 
 _REQUIRED = ("DEVICE", "RUNTIME", "MODE", "DTYPE", "LAYOUT", "LAUNCH_US", "CALL_US", "FLOOR_US", "COMPUTE", "MEMORY")
 _OPTIONAL = (
@@ -65,9 +72,18 @@ _OPTIONAL = (
     "CARRIED",
     "DISPATCH_US",
     "DOMAIN",
+    "TILING",
+    "ATTENTION_TILING",
     "WEIGHTS",
 )
 _MICRO = 1e-6
+
+TILINGS = Frozen({"products": tiling.PRODUCTS, "float8_products": tiling.FLOAT8_PRODUCTS})
+"""How libraries cut matrix products, by the name that files say."""
+
+ATTENTION_TILINGS = Frozen({"encoder": tiling.ENCODER, "prefill": tiling.PREFILL, "decode": tiling.DECODE})
+"""How they cut attention."""
+
 _NO_TIME_S = 1e-8  # what fitted logarithms say where there is none
 
 _NEXT_OF_KIN = Frozen(
@@ -194,6 +210,10 @@ def to_yaml(calibration: Calibration) -> str:
         "PROTOCOL": calibration.protocol,
         "INTERVAL": _interval_yaml(calibration.interval),
         "ERROR_BY_FAMILY": {name: _rounded(error) for name, error in calibration.error_by_family.items()},
+        "TILING": next((name for name, known in TILINGS.items() if known == efficiency.tiling), None),
+        "ATTENTION_TILING": next(
+            (name for name, known in ATTENTION_TILINGS.items() if known == efficiency.attention_tiling), None
+        ),
         "DOMAIN": {name.upper(): list(ends) for name, ends in calibration.domain.ranges.items()},
         "CARRIED": {
             name: {"ERROR": _rounded(item.error), "INTERVAL": _interval_yaml(item.interval), "NETWORKS": item.networks}
@@ -236,6 +256,8 @@ def _parsed(content: Any, file: str) -> Calibration:
             dispatch_s=_number(content.get("DISPATCH_US", 0), file, "DISPATCH_US") * _MICRO,
             launches=_launches(content["LAUNCH_US"], file),
             weights=_shares(content.get("WEIGHTS", {}), file, "WEIGHTS"),
+            tiling=_named(content, "TILING", TILINGS, file),
+            attention_tiling=_named(content, "ATTENTION_TILING", ATTENTION_TILINGS, file),
         ),
         measurements=int(_number(content.get("MEASUREMENTS", 0), file, "MEASUREMENTS")),
         error=None if content.get("ERROR") is None else _number(content["ERROR"], file, "ERROR"),
@@ -250,6 +272,11 @@ def _parsed(content: Any, file: str) -> Calibration:
         carried=_carried(content.get("CARRIED", {}), file),
         domain=_domain(content.get("DOMAIN", {}), file),
     )
+
+
+def _named(content: Mapping[str, Any], key: str, known: Mapping[str, _Out], file: str) -> _Out | None:
+    name = content.get(key)
+    return None if name is None else known[_one_of(name, tuple(known), file, key)]
 
 
 def _domain(section: Any, file: str) -> Domain:
