@@ -10,6 +10,7 @@ hold fitted values with source and licence, and none of the measurements.
 from __future__ import annotations
 
 import argparse
+import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -17,6 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
+from oracle import tiling
+from oracle._frozen import Frozen
 from oracle.calibration import (
     Calibration,
     Carried,
@@ -25,12 +28,15 @@ from oracle.calibration import (
     conformal,
     fit,
     general_prior,
+    load_calibration,
     predict,
     prior_from,
     save_calibration,
 )
 from oracle.calibration.domain import ANYWHERE, Domain
 from oracle.calibration.files import file_name
+from oracle.calibration.prior import dispatch_of
+from oracle.roofline import Efficiency
 from oracle.spec import Workload
 from tests.benchmarks._networks import (
     HELP,
@@ -49,6 +55,14 @@ UNUSABLE = {"fbnet": ("gold_6226",)}
 IMPOSSIBLE = 0.4  # of the roofline
 FEWEST_CARRIED = 100  # networks measured on both devices
 PER_SPACE = 160  # architectures of each design space: more do not change a fit of forty parameters
+
+
+# What tests.benchmarks.products prints, all GPUs at once: device -> shares of peak and bandwidth of products in bfloat16,
+# and of attention. Launches are in seconds at the clock of an H100.
+GPU_KERNELS = "ai-dynamo/aiconfigurator kernels, products and attention"
+PRODUCTS = {"a100-sxm-80gb": (0.937, 0.815), "h100-sxm": (0.966, 0.944), "l40s": (0.750, 0.868)}
+ATTENTION = {"h100-sxm": (0.547, 0.472), "l40s": (0.561, 0.640)}
+PRODUCT_LAUNCH_S, ATTENTION_LAUNCH_S = 2.255e-6, 7.456e-6
 
 
 def main() -> None:
@@ -81,6 +95,61 @@ def main() -> None:
     for kind, workload in sorted({(group.device.kind, _workload(group)) for group, _ in fitted}, key=repr):
         kin = [item for item in fitted if item[0].device.kind == kind and _workload(item[0]) == workload]
         write(kind_prior(kind, workload, kin), kind, workload, asked.out)
+    for runtime in ("eager", "compiled"):
+        write_datacenter(asked.data, runtime, asked.out)
+
+
+def write_datacenter(data: Path, runtime: str, out: Path) -> None:
+    """Data-centre GPUs in half precision: products and attention as measured there, all else as consumer cards have it."""
+    workload = Workload(dtype="float16", runtime=runtime)
+    kin = load_calibration(out / f"{file_name('consumer-gpu', workload)}.yaml")
+    for name in (*PRODUCTS, "datacenter-gpu"):
+        own = [name] if name in PRODUCTS else list(PRODUCTS)
+        attention = [at for at in own if at in ATTENTION] or list(ATTENTION)
+        efficiency = with_tiles(
+            replace(kin.efficiency, dispatch_s=dispatch_of("datacenter-gpu", runtime)),
+            *(
+                tuple(np.mean([table[at] for at in chosen], axis=0))
+                for table, chosen in ((PRODUCTS, own), (ATTENTION, attention))
+            ),
+        )
+        source = f"{GPU_KERNELS} on {', '.join(own)}; other kernels: {kin.origin.source}"
+        found = Calibration(name, runtime, "inference", "float16", "nchw", efficiency, domain=kin.domain)
+        found = replace(found, origin=Origin(source, "Apache-2.0", _today()), protocol="products and attention alone")
+        if name in PRODUCTS:
+            found = replace(found, measurements=_measured_kernels(data, name))
+        write(found, name, workload, out)
+
+
+def with_tiles(base: Efficiency, products: Sequence[float], attention: Sequence[float]) -> Efficiency:
+    """Shares whose products and attention are cut into tiles.
+
+    Args:
+        base: of everything else.
+        products, attention: shares of the peak and of the bandwidth.
+    """
+    reach = {"matmul": products, "attention": attention}
+    compute, memory = ({name: float(own[place]) for name, own in reach.items()} for place in (0, 1))
+    launches = {"matmul": PRODUCT_LAUNCH_S, "attention": ATTENTION_LAUNCH_S}
+    return replace(
+        base,
+        compute=Frozen({**base.compute, **compute}),
+        memory=Frozen({**base.memory, **memory}),
+        weights=Frozen({**base.weights, **memory}),  # of products they are operands like any other
+        launches=Frozen({**base.launches, **launches}),
+        tiling=tiling.PRODUCTS,
+        attention_tiling=tiling.ENCODER,
+        floor_s=0.0,  # tiles and launches say what small products take
+    )
+
+
+def _measured_kernels(data: Path, device: str) -> int:
+    """How many products in bfloat16 and attentions of an encoder there are of a device."""
+    count = 0
+    for name in ("gemm", "attention_encoder"):
+        with (data / "gpu_kernels" / f"{name}.csv").open(encoding="utf-8", newline="") as stream:
+            count += sum(row["device"] == device and row["dtype"] == "bfloat16" for row in csv.DictReader(stream))
+    return count
 
 
 def possible(group: Group) -> Group:
