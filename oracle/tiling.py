@@ -8,7 +8,7 @@ itself (Dao: FlashAttention-2, 2023, arXiv 2307.08691); with few queries it spli
 
 What results are cut into is a matter of the library; how many units there are and how fast their clock is stands on a
 data sheet. Latencies are stated at one clock and last as many cycles at any other: left out, GPUs that were not fitted
-come out 3 to 10 points worse. Whoever times a kernel takes
+come out 2 to 4 points worse. Whoever times a kernel takes
 
     max(compute, memory) + overlap * min(compute, memory) + launch
 
@@ -247,7 +247,7 @@ ENCODER = AttentionTiling(64, 64, 16, 5.833e-12, 1.0, 1.0, 1.872e-6, 0.0)
 """Bidirectional flash attention; launches take 7.456 us at `CLOCK_HZ`."""
 
 PREFILL = AttentionTiling(64, 64, 16, 20.53e-12, 1.0, 1.0, 1.001e-6, 0.0, 0.5162)
-"""Causal flash attention; launches take 9.317 us at `CLOCK_HZ`, those that write keys and values to a cache included."""
+"""Causal flash attention; launches take 9.317 us at `CLOCK_HZ`, that of the write to the cache included."""
 
 DECODE = AttentionTiling(64, 64, 16, 0.3129e-12, 32.0, 66.74, 2.656e-6, 2.644e-6, 0.3028)
 """One query against cached keys and values; launches take 7.633 us at `CLOCK_HZ`."""
