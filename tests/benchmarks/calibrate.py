@@ -36,6 +36,7 @@ from oracle.calibration import (
 from oracle.calibration.domain import ANYWHERE, Domain
 from oracle.calibration.files import file_name
 from oracle.calibration.prior import dispatch_of
+from oracle.devices import load_device
 from oracle.roofline import Efficiency
 from oracle.spec import Workload
 from tests.benchmarks._networks import (
@@ -58,10 +59,10 @@ PER_SPACE = 160  # architectures of each design space: more do not change a fit 
 
 
 # What tests.benchmarks.products prints, all GPUs at once: device -> shares of peak and bandwidth of products in bfloat16,
-# and of attention. Launches are in seconds at the clock of an H100.
+# and of attention. Launches are in seconds at the clock of an H100, and last as many cycles at any other.
 GPU_KERNELS = "ai-dynamo/aiconfigurator kernels, products and attention"
 PRODUCTS = {"a100-sxm-80gb": (0.937, 0.815), "h100-sxm": (0.966, 0.944), "l40s": (0.750, 0.868)}
-ATTENTION = {"h100-sxm": (0.547, 0.472), "l40s": (0.561, 0.640)}
+ATTENTION = {"h100-sxm": (0.595, 0.470), "l40s": (0.574, 0.637)}
 PRODUCT_LAUNCH_S, ATTENTION_LAUNCH_S = 2.255e-6, 7.456e-6
 
 
@@ -106,12 +107,16 @@ def write_datacenter(data: Path, runtime: str, out: Path) -> None:
     for name in (*PRODUCTS, "datacenter-gpu"):
         own = [name] if name in PRODUCTS else list(PRODUCTS)
         attention = [at for at in own if at in ATTENTION] or list(ATTENTION)
+        clock = load_device(name).clock if name in PRODUCTS else None
+        reach = [
+            np.mean([table[at] for at in at_hand], axis=0)
+            for table, at_hand in ((PRODUCTS, own), (ATTENTION, attention))
+        ]
         efficiency = with_tiles(
             replace(kin.efficiency, dispatch_s=dispatch_of("datacenter-gpu", runtime)),
-            *(
-                tuple(np.mean([table[at] for at in chosen], axis=0))
-                for table, chosen in ((PRODUCTS, own), (ATTENTION, attention))
-            ),
+            products=reach[0],
+            attention=reach[1],
+            clock_hz=clock.value if clock else tiling.CLOCK_HZ,
         )
         source = f"{GPU_KERNELS} on {', '.join(own)}; other kernels: {kin.origin.source}"
         found = Calibration(name, runtime, "inference", "float16", "nchw", efficiency, domain=kin.domain)
@@ -121,16 +126,20 @@ def write_datacenter(data: Path, runtime: str, out: Path) -> None:
         write(found, name, workload, out)
 
 
-def with_tiles(base: Efficiency, products: Sequence[float], attention: Sequence[float]) -> Efficiency:
+def with_tiles(
+    base: Efficiency, products: Sequence[float], attention: Sequence[float], clock_hz: float = tiling.CLOCK_HZ
+) -> Efficiency:
     """Shares whose products and attention are cut into tiles.
 
     Args:
         base: of everything else.
         products, attention: shares of the peak and of the bandwidth.
+        clock_hz: of the device; that of an H100 for a kind.
     """
     reach = {"matmul": products, "attention": attention}
     compute, memory = ({name: float(own[place]) for name, own in reach.items()} for place in (0, 1))
-    launches = {"matmul": PRODUCT_LAUNCH_S, "attention": ATTENTION_LAUNCH_S}
+    slower = tiling.CLOCK_HZ / clock_hz
+    launches = {"matmul": PRODUCT_LAUNCH_S * slower, "attention": ATTENTION_LAUNCH_S * slower}
     return replace(
         base,
         compute=Frozen({**base.compute, **compute}),

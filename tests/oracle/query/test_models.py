@@ -71,9 +71,9 @@ def test_what_was_fitted_to_another_dtype_promises_no_error() -> None:
     time = oracle.score("R-56", ["t4"], dtype="float16", model="calibrated").times["t4"]
     assert (time.model, time.expected_error, time.interval_ms) == ("calibrated", None, None)
     assert time.source.endswith("fitted to float32, nchw")
-    time = oracle.score("R-56", ["mi300x"], dtype="float16", runtime="compiled").times["mi300x"]
+    time = oracle.score("R-56", ["rtx-pro-6000"], dtype="float16", runtime="compiled").times["rtx-pro-6000"]
     assert (time.model, time.expected_error) == ("prior", None)
-    assert time.source.endswith("for want of one of datacenter-gpu")
+    assert time.source.endswith("for want of one of workstation-gpu")
 
 
 def test_outside_of_what_was_measured_the_interval_is_wider_and_the_line_says_why() -> None:
@@ -138,7 +138,8 @@ def test_a_calibration_as_a_file_and_in_a_ranking(tmp_path: Path) -> None:
             {"model": "calibrated", "runtime": "engine"},
             (
                 "datacenter-gpu, in any dtype; there are t4 (eager, inference, float32, nchw), datacenter-gpu (eager, "
-                "inference, float32, nchw); `oracle calibrate` makes one of measurements"
+                "inference, float32, nchw), datacenter-gpu (compiled, inference, float16, nchw); `oracle calibrate` "
+                "makes one of measurements"
             ),
         ),
         ({"model": "roofline", "calibrations": [HALF]}, "uses no calibration"),
