@@ -23,6 +23,7 @@ from oracle.calibration.validation import cross_predict, folds_of
 from tests.benchmarks._networks import (
     KERNELS,
     Group,
+    jetson_groups,
     kernel_groups,
     space_groups,
     timm_groups,
@@ -58,6 +59,7 @@ def main() -> None:
     elsewhere(inference)
     intervals(inference)
     noise(inference)
+    jetson(asked.data)
     spaces(asked.data)
     kernels(asked.data)
 
@@ -134,6 +136,25 @@ def noise(groups: dict[str, Group]) -> None:
         jitter = np.exp(np.random.default_rng(0).normal(0, 0.01, len(group.names)))
         after = _fitted(group._replace(seconds=group.seconds * jitter), np.arange(len(group.names)), GENERAL)(None)
         print(f"{name:45s} tau {kendall(before, after):.4f}")
+
+
+def jetson(data: Path) -> None:
+    """Batch 1 on a small board: one network left out, then whole families."""
+    print("\n== Jetson Nano, batch 1, float16: one network left out | whole families left out")
+    for group in jetson_groups(data):
+        for name, groups in (("one", group.names), ("families", group.families)):
+            predicted = _left_out(group, groups)
+            line(f"{_key(group)}, {name} left out", group, predicted, "target 20 %, tau 0.9")
+
+
+def _left_out(group: Group, names: Sequence[str]) -> Floats:
+    """Seconds of every network by a fit that saw none of its name."""
+    predicted = np.empty(len(group.names))
+    for name in dict.fromkeys(names):
+        out = [index for index, own in enumerate(names) if own == name]
+        kept = [index for index, own in enumerate(names) if own != name]
+        predicted[out] = _fitted(group, kept, _general(group))(out)
+    return predicted
 
 
 def spaces(data: Path, limit: int = 160, trim: float = 0.1) -> None:
