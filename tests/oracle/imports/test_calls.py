@@ -72,7 +72,7 @@ def test_a_call_as_profile_measurement_and_calibration(calls: tuple[OperatorCall
     cost = oracle.score("NB201-ResNet", [HOST], batch_size=2)
     assert profile_.left == ()
     assert sum(item.flops for item in profile_.operators) == cost.flops
-    assert sum(item.roof_s or 0 for item in profile_.operators) == pytest.approx(cost.latency_ms["host"] * 1e-3)
+    assert sum(item.roof_s or 0 for item in profile_.operators) == pytest.approx(cost.roofline_ms["host"] * 1e-3)
     row = measurement_of("NB201-ResNet", BATCH, parts, HOST)
     totals = sorted(sum(call.seconds for call in part) * 1e3 for part in parts)
     assert (row.latency_ms, row.min_ms, row.repeats) == (pytest.approx(totals[1]), pytest.approx(totals[0]), 3)

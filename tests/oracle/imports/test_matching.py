@@ -61,6 +61,6 @@ def test_matches_are_points_to_calibrate_with(calls: tuple[OperatorCall, ...]) -
     rows, seconds = calibration_points(found, count, device, "eager")
     assert len(rows) == len(seconds) == len(found.matches)
     assert seconds == [match.seconds for match in found.matches]
-    predicted = oracle.score("R-56", [device]).latency_ms[device.name] * 1e-3
+    predicted = oracle.score("R-56", [device]).roofline_ms[device.name] * 1e-3
     bounds = (np.maximum(row.compute_s, row.memory_s) @ row.count for row in rows)
     assert sum(bounds) == pytest.approx(predicted)

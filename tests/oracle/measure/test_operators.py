@@ -37,7 +37,7 @@ def test_every_kernel_is_measured_and_the_sums_are_the_scores(net: NetSpec, prof
 
 
 def test_shares_of_the_roof(net: NetSpec, profiled: NetworkProfile) -> None:
-    predicted_s = oracle.score(net, [ROOFS]).latency_ms["host"] * 1e-3
+    predicted_s = oracle.score(net, [ROOFS]).roofline_ms["host"] * 1e-3
     assert profiled.roof_share == pytest.approx(predicted_s / profiled.total_s)
     classes = profiled.by_class()
     assert {"conv", "norm", "activation", "linear"} <= set(classes)

@@ -236,9 +236,11 @@ def test_a_sweep_by_a_calibration(tmp_path: Path) -> None:
     assert one.files[0].read_bytes() == two.files[0].read_bytes()
     found = rows_of(one)
     assert {"latency_ms@rtx-4090", "latency_low_ms@rtx-4090", "latency_high_ms@rtx-4090"} <= set(found[0])
-    plain = sweep(regnets(), ["rtx-4090"], n=60, out=tmp_path / "plain", dtype="float16")
+    plain = sweep(regnets(), ["rtx-4090"], n=60, out=tmp_path / "plain", dtype="float16", model="roofline")
     bound = {row["row"]: float(row["latency_ms@rtx-4090"]) for row in rows_of(plain)}
     assert all(float(row["latency_ms@rtx-4090"]) > bound[row["row"]] for row in found)
+    assert all(float(row["roofline_ms@rtx-4090"]) == bound[row["row"]] for row in found)
+    assert rows_of(sweep(regnets(), ["rtx-4090"], n=60, out=tmp_path / "best", dtype="float16")) == found
     identity = json.loads((tmp_path / "one" / "manifest.json").read_text(encoding="utf-8"))["identity"]
     assert identity["model"]["name"] == "calibrated"
     assert "RUNTIME: eager" in identity["model"]["calibrations"]["rtx-4090"]
