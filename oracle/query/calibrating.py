@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from oracle.calibration import Calibration, Origin, Prior, RoofTimes, fit, general_prior, prior_calibration
+from oracle.calibration.domain import ANYWHERE, Domain
 from oracle.calibration.model import Stack, roof_times
 from oracle.closedform import network_form, shared_store
 from oracle.config import load_cfg
@@ -17,7 +18,7 @@ from oracle.devices import Device
 from oracle.errors import WorkloadError
 from oracle.families import to_spec
 from oracle.query.devices import find_devices
-from oracle.query.models import trust_of
+from oracle.query.models import image_size_of, trust_of
 from oracle.spec import NetSpec, Workload
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ def calibrate(
         networks.append(roof_times(kinds, matrix, vector, traffic, place, weights))
     seconds, prior = [item.latency_ms * 1e-3 for item, _, _ in chosen], prior_of(place, workload)
     _check_unit(place, chosen, networks, seconds, prior)
+    sides = [image_size_of(net.input_shape) for _, net, _ in chosen]
     return fit(
         place.name,
         networks,
@@ -80,6 +82,9 @@ def calibrate(
         workload,
         families=[family for _, _, family in chosen],
         origin=Origin(named, licence, datetime.now(timezone.utc).date().isoformat()),
+        domain=ANYWHERE
+        if None in sides
+        else Domain.of([item.workload.batch_size for item, _, _ in chosen], [round(side) for side in sides]),
     )
 
 

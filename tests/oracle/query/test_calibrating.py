@@ -27,7 +27,7 @@ def rows(factor: float = 1.0, batch: int = 1) -> list[Measurement]:
             name,
             "t4",
             HALF.with_(batch_size=batch),
-            factor * (3 * cost.latency_ms["t4"] + 0.02 * len(cost.kernels("t4"))),
+            factor * (3 * cost.roofline_ms["t4"] + 0.02 * len(cost.kernels("t4"))),
         )
         for name in NETWORKS
         for cost in [oracle.score(name, ["t4"], dtype="float16", batch_size=batch)]

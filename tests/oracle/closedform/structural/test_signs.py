@@ -19,7 +19,7 @@ NUMBERS = ("macs", "matrix_flops", "vector_flops", "read_bytes", "write_bytes", 
 
 
 def stock_for(workload: Workload) -> Stock:
-    form = Format.image(workload.autocast_dtype or "float32", 4, workload.layout)
+    form = Format.image(workload.autocast_dtype or workload.module_dtype, 4, workload.layout)
     return stock_of(StockKey(CELL, workload, (), form, None))
 
 
