@@ -20,7 +20,7 @@ LEVELS = (1.0, 0.75, 0.5, 0.25)
 _HALF_ABOVE, _HALF_BELOW = 3.0, 12.0
 # Octaves beyond what was measured at which half of its word is left. What small kernels tell, in which launches are
 # most of the time, says little of roofs; what large ones tell of roofs still holds where kernels are small.
-_BLENDED = ("compute", "memory", "weights", "launches", "call_s", "floor_s")  # the host and its library stay
+_BLENDED = ("compute", "memory", "weights", "launches", "floor_s")  # what the host takes stays
 _WIDER_PER_OCTAVE = 0.08  # of the logarithm of each end of the interval
 
 
@@ -73,7 +73,7 @@ class Domain(NamedTuple):
         if self.pixels and not parts and self.octaves(batch_size, image_size):
             least, most = (pixels / 1e6 for pixels in self.pixels)
             asked = batch_size * (image_size or 0.0) ** 2 / 1e6
-            parts.append(f"calls of {least:.3g} to {most:.3g} megapixels, this is {asked:.3g}")
+            parts.append(f"{least:.3g} to {most:.3g} million pixels a call, this is {asked:.3g}")
         return f"fitted to {'; '.join(parts)}" if parts else ""
 
 

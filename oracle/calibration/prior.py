@@ -113,16 +113,15 @@ def dispatch_of(kind: str, runtime: str) -> float:
 
     Eager: latencies of networks of some 200 small operators at batch 1 are this time and nothing else. Per operator
     they give 39 us on an RTX 2080 Ti and 49 to 58 us on a GTX 1080 Ti (NAS-Bench-201 and FBNet; HayeonLee/HELP, MIT,
-    hosts of 2020, torch 1), 55 to 60 us for ResNet-50 on the servers of a V100 and a T4. A desktop of today is taken to
-    be half as fast again as that of the RTX 2080 Ti, a server of today likewise beside those of the V100 and the T4.
-    A compiled module launches its kernels from generated code, without torch's dispatcher. How far hosts differ is in
-    every interval, see `oracle.query.models.HOSTS_DIFFER`.
+    hosts of 2020, torch 1), 55 to 60 us for ResNet-50 on older servers of a V100 and a T4. Hosts of today are taken to
+    be half as fast again as that of the RTX 2080 Ti. A compiled module launches its kernels from generated code,
+    without torch's dispatcher. How far hosts differ is in every interval, see `oracle.query.models.HOSTS_DIFFER`.
     """
     eager_s = _DISPATCH_S.get(kind, 0.0)
     return {"eager": eager_s, "compiled": eager_s * _COMPILED}.get(runtime, 0.0)
 
 
-_DISPATCH_S = {"consumer-gpu": 2.6e-5, "workstation-gpu": 2.6e-5, "datacenter-gpu": 4e-5, "embedded-gpu": 6e-5}
+_DISPATCH_S = {"consumer-gpu": 2.6e-5, "workstation-gpu": 2.6e-5, "datacenter-gpu": 2.6e-5, "embedded-gpu": 6e-5}
 _COMPILED = 0.3  # of what eager dispatch takes
 
 

@@ -29,8 +29,8 @@ __all__ = [
 
 _TEXTBOOK = "Times: textbook roofline, a lower bound (full peaks, free launches, cold cache)"
 _BOTH = (
-    "Latency is the prediction, what a stopwatch should show; the lower bound is what no software can beat there: "
-    "every peak reached, launches free (the textbook's roofline)."
+    "Latency is the prediction, what a stopwatch should show, or the lower bound itself where nothing was measured; "
+    "the lower bound is what no software can beat there: every peak reached, launches free (the textbook's roofline)."
 )
 _UNSTEADY = 0.2  # of the median: what is fitted to more is fitted to what else the host did
 _NAMED = 5
@@ -99,11 +99,27 @@ def count_caption(costs: Sequence[Cost]) -> str:
 def time_caption(times: Iterable[DeviceTime]) -> str:
     """Which model predicts, on what it rests, and its error; of a single time, how much of it is in no kernel."""
     found = list(times)
-    lines = list(dict.fromkeys(_trusted(time.device, time.model, time.expected_error, time.source) for time in found))
+    lines = _merged([(time.device, time.model, time.expected_error, time.source) for time in found])
     if len(found) == 1 and found[0].call_ms:
         call = aligned([found[0].call_ms])[0].strip()
         lines[0] = f"{lines[0][:-1]}; {call} ms per call are in no kernel: entering it, or waiting for the host."
     return "\n".join([_BOTH, *lines] if any(time.source != LOWER_BOUND for time in found) else lines)
+
+
+def _merged(said: Sequence[tuple[str, str, float | None, str]]) -> list[str]:
+    """A line per device and model; of several sizes or batches outside of what was fitted, the first is told."""
+    groups: dict[tuple[str, str, str], list[tuple[float | None, str]]] = {}
+    for device, model, error, source in said:
+        base, _, outside = source.partition("; fitted to ")
+        groups.setdefault((device, model, base), []).append((error, outside))
+    lines = []
+    for (device, model, base), cases in groups.items():
+        known = [error for error, _ in cases if error is not None]
+        told = list(dict.fromkeys(where for _, where in cases if where))
+        source = f"{base}; fitted to {told[0]}" if told else base
+        more = f", and {len(told) - 1} more such" if len(told) > 1 else ""
+        lines.append(_trusted(device, model, known[0] if known else None, source + more))
+    return list(dict.fromkeys(lines))
 
 
 def memory_caption(memory: PeakMemory) -> str:

@@ -83,7 +83,7 @@ def time_columns(times: Sequence[DeviceTime], bounds_ms: Sequence[float]) -> tup
 def _range(interval_ms: tuple[float, float] | None) -> str:
     if interval_ms is None:
         return "?"
-    return " to ".join(f"{end:.3g}" for end in interval_ms)
+    return " to ".join(f"{end:.0f}" if end >= 1000 else f"{end:.3g}" for end in interval_ms)
 
 
 def bound_column(times: Sequence[DeviceTime]) -> Column:

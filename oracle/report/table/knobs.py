@@ -24,6 +24,11 @@ One step at a time; every change is the new network minus the old one.
 ms/GMAC: latency that a step saves per 10^9 MACs given up, or costs per 10^9 gained."""
 
 
+_HIDDEN = """\
+A latency that does not change: the host launches as many kernels, and the device waits for it. A larger batch, or the
+lower bound (--model roofline), tells such steps apart."""
+
+
 def knob_tables(found: Sensitivity, by: str = "device") -> list[RenderableType]:
     """The network itself, its steps, and what the numbers mean.
 
@@ -44,7 +49,8 @@ def knob_tables(found: Sensitivity, by: str = "device") -> list[RenderableType]:
         )
         for devices, effects in knob_orders(found, by)
     ]
-    notes = f"{_NOTES}\n{trust_caption(found.trust)}"
+    hidden = any(effect.delta_macs and not all(effect.delta_latency_ms.values()) for effect in found.effects)
+    notes = "\n".join(filter(None, [_NOTES, _HIDDEN if hidden else "", trust_caption(found.trust)]))
     return [Text(heading, style="bold"), *tables, Text(notes, style="dim")]
 
 

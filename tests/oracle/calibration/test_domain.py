@@ -5,7 +5,7 @@ import pytest
 
 from oracle.calibration import general_prior
 from oracle.calibration.domain import LEVELS, Domain, blended, reach, widened
-from oracle.calibration.model import vector_of
+from oracle.calibration.model import CALL, vector_of
 
 SMALL = Domain.of([1, 1, 1], [32, 32, 32])
 
@@ -24,7 +24,7 @@ def test_what_was_not_measured_is_said_in_words() -> None:
     assert SMALL.told(1, 224) == "fitted to 32x32 images, this is 224x224"
     assert Domain.of([64, 1024], [128, 384]).told(1, 224) == "fitted to batches of 64 to 1024, this is 1"
     found = Domain.of([1, 256], [1024, 64])  # 1 megapixel each
-    assert found.told(8, 128) == "fitted to calls of 1.05 to 1.05 megapixels, this is 0.131"
+    assert found.told(8, 128) == "fitted to 1.05 to 1.05 million pixels a call, this is 0.131"
 
 
 def test_a_calibration_counts_less_the_farther_it_is_asked_and_less_so_below_than_above() -> None:
@@ -38,8 +38,11 @@ def test_a_calibration_counts_less_the_farther_it_is_asked_and_less_so_below_tha
 def test_a_blend_lies_between_the_two_and_keeps_the_host() -> None:
     own, general = general_prior("datacenter-gpu").efficiency, general_prior("desktop-cpu").efficiency
     half = blended(own, general, 0.5)
-    np.testing.assert_allclose(vector_of(half)[:-1], (vector_of(own)[:-1] + vector_of(general)[:-1]) / 2, rtol=1e-9)
-    assert half.dispatch_s == own.dispatch_s
+    shares = slice(0, CALL)
+    np.testing.assert_allclose(
+        vector_of(half)[shares], (vector_of(own)[shares] + vector_of(general)[shares]) / 2, rtol=1e-9
+    )
+    assert (half.dispatch_s, half.call_s) == (own.dispatch_s, own.call_s)
     assert blended(own, general, 1.0) is own
 
 

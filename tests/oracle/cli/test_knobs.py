@@ -84,7 +84,7 @@ def test_tables_fit_and_have_a_sign_on_every_change(run: Run, network: str, by: 
     assert all(len(line) <= 100 for line in done.out.splitlines())
     assert f"{network}: " in done.out
     said = " ".join(done.out.split())
-    assert "Latency is the prediction, what a stopwatch should show;" in said
+    assert "Latency is the prediction, what a stopwatch should show, or the lower" in said
     assert all(f"Times on {device}: " in said for device in ("t4", "jetson-nano"))
     bound = run("knobs", network, *FLAGS, "--by", by, "--model", "roofline")
     assert bound.out.splitlines()[-1].startswith("Times: textbook roofline, a lower bound")

@@ -50,7 +50,7 @@ def test_captions_say_what_a_calibrated_time_rests_on(run: Run, command: str) ->
     assert f"mean error {100 * known.error:.1f} %{call}" in said
     if command != "ops":
         assert " {:.3g} to {:.3g} ".format(*time.interval_ms) in said
-    assert "Latency is the prediction, what a stopwatch should show; the lower bound is" in said
+    assert "Latency is the prediction, what a stopwatch should show, or the lower bound itself" in said
     assert run(*arguments, "--model", "calibrated").out == done.out
     bound = " ".join(run(*arguments, "--model", "roofline").out.split())
     assert "Times: textbook roofline, a lower bound (full peaks, free launches, cold cache)" in bound

@@ -74,8 +74,8 @@ def test_a_caption_names_the_model_and_its_error(cost: Cost) -> None:
         "Times: textbook roofline, a lower bound (full peaks, free launches, cold cache); error not measured."
     )
     both = (
-        "Latency is the prediction, what a stopwatch should show; the lower bound is what no software can beat there: "
-        "every peak reached, launches free (the textbook's roofline)."
+        "Latency is the prediction, what a stopwatch should show, or the lower bound itself where nothing was measured; "
+        "the lower bound is what no software can beat there: every peak reached, launches free (the textbook's roofline)."
     )
     model = "calibrated (240 networks, PyTorch 2.13); mean error 12.3 %."
     assert time_caption(calibrated(cost).times.values()).splitlines() == [

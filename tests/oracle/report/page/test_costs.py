@@ -51,5 +51,5 @@ def test_notes_say_what_was_run_and_how_far_to_trust_it() -> None:
     text = "\n".join(notes)
     assert notes[0] == "Per call of 256 images: float16, inference, eager, nchw."
     assert "operators known" in text
-    assert "Latency is the prediction, what a stopwatch should show; the lower bound is" in text
+    assert "Latency is the prediction, what a stopwatch should show, or the lower bound itself" in text
     assert "mean error" in text
