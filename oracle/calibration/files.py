@@ -48,6 +48,7 @@ from oracle.spec import DTYPES, LAYOUTS, MODES, RUNTIMES, Workload
 __all__ = [
     "ATTENTION_TILINGS",
     "TILINGS",
+    "TWINS",
     "calibration_of",
     "file_name",
     "from_yaml",
@@ -99,7 +100,7 @@ _NEXT_OF_KIN = Frozen(
 )
 """Whose prior serves a kind that has none of its own."""
 
-_TWINS = Frozen({"float16": ("bfloat16",), "bfloat16": ("float16",)})
+TWINS = Frozen({"float16": ("bfloat16",), "bfloat16": ("float16",)})
 """Dtypes that the same units compute in at the same rate."""
 
 
@@ -162,7 +163,7 @@ def prior_calibration(kind: str, workload: Workload) -> Calibration | None:
         kinds.append(asked)
         asked = _NEXT_OF_KIN.get(asked)
     others = tuple(word for word in DTYPES if word != workload.dtype)
-    for dtypes in ((workload.dtype, *_TWINS.get(workload.dtype, ())), others):
+    for dtypes in ((workload.dtype, *TWINS.get(workload.dtype, ())), others):
         for name in kinds:
             found = _shipped(name, workload, dtypes)
             if found is not None:

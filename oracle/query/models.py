@@ -11,6 +11,7 @@ from oracle._frozen import Frozen
 from oracle._resources import shipped
 from oracle.calibration import Calibration, calibration_of, general_prior, load_calibration, prior_calibration
 from oracle.calibration.domain import blended, reach, widened
+from oracle.calibration.files import TWINS
 from oracle.closedform.calibrated import CalibratedDevice
 from oracle.devices import Device
 from oracle.errors import WorkloadError
@@ -261,7 +262,11 @@ def trust_of(calibration: Calibration, device: Device, workload: Workload, image
 @lru_cache(maxsize=256)
 def _shipped(device: Device, workload: Workload) -> Calibration | None:
     """Reading YAML costs more than scoring, and what ships does not change."""
-    return calibration_of(device, workload) or prior_calibration(device.kind, workload)
+    own = calibration_of(device, workload)
+    if own is not None and (own.error is not None or own.dtype in (workload.dtype, *TWINS.get(workload.dtype, ()))):
+        return own
+    # Kernels that were measured alone, in another dtype, say less of a network than what the kind teaches.
+    return prior_calibration(device.kind, workload) or own
 
 
 class _Same:
