@@ -277,8 +277,6 @@ def _timed(
     products: Products | None,
 ) -> Timing:
     compute_s, memory_s, busy_s = _roof_times(roofs, matrix_flops, vector_flops, traffic_bytes, weight_bytes, products)
-    if roofs.floor_s is not None:
-        busy_s = np.maximum(busy_s, roofs.floor_s)
     launch_s = roofs.rows[_LAUNCH]
     return Timing(
         *(whole_quanta(busy_s) + launch_s, compute_s, memory_s, launch_s),
@@ -339,8 +337,6 @@ def total_seconds(
         A number, or (networks,).
     """
     *_, busy_s = _roof_times(roofs, matrix_flops, vector_flops, traffic_bytes, weight_bytes, products)
-    if roofs.floor_s is not None:
-        busy_s = np.maximum(busy_s, roofs.floor_s)
     return whole_quanta(busy_s).sum(axis=0) + roofs.rows[_LAUNCH].sum()
 
 
@@ -352,7 +348,7 @@ def _roof_times(
     weight_bytes: Array | None,
     products: Products | None,
 ) -> tuple[Array, Array, Array]:
-    """Seconds that each kernel needs at the compute roof (0 without work), at the memory roof, and for both."""
+    """Seconds that each kernel needs at the compute roof (0 without work), at the memory roof, and without its launch."""
     rows = roofs.rows
     if np.ndim(traffic_bytes) > 1:  # networks side by side
         rows = rows.reshape(*rows.shape, *(1,) * (np.ndim(traffic_bytes) - 1))
@@ -371,6 +367,8 @@ def _roof_times(
     for where, known, overlap in cuts:
         if overlap:
             busy_s[where] += np.where(known, overlap * np.minimum(compute_s[where], memory_s[where]), 0.0)
+    if roofs.floor_s is not None:
+        busy_s = np.maximum(busy_s, roofs.floor_s)
     return compute_s, memory_s, busy_s
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -114,9 +115,9 @@ class Times(Mapping[str, DeviceTime]):
         self.latency_ms = Frozen(latency_ms)
         self._times: Mapping[str, DeviceTime] | None = None
 
+    @abstractmethod
     def made(self) -> Mapping[str, DeviceTime]:
         """The times of all devices."""
-        raise NotImplementedError
 
     def __getitem__(self, device: str) -> DeviceTime:
         if self._times is None:
@@ -240,7 +241,8 @@ class Cost(Shown):
 
         The textbook's roofline, see `oracle.roofline`. It says how much there is to gain, not what a stopwatch shows.
         """
-        return Frozen(self._details.roofline_ms)
+        bounds: Mapping[str, float] = self._details.roofline_ms
+        return bounds
 
     @property
     def throughput_per_s(self) -> Mapping[str, float]:

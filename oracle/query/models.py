@@ -153,8 +153,6 @@ def image_size_of(shape: Sequence[Any]) -> Any:
 @lru_cache(maxsize=256)
 def _within_reach(key: _Key, runtime: str, weight: float) -> _Key:
     """A place with a calibration that counts in part; the rest is general knowledge of its kind."""
-    if weight >= 1:
-        return key
     return _Key(key.device, blended(key.efficiency, general_prior(key.device.kind, runtime).efficiency, weight))
 
 

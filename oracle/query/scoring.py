@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -152,14 +152,15 @@ def cost_of(
 class _Scored(Times):
     """The latencies of a score; what else there is to say of a device is worked out when somebody asks."""
 
-    __slots__ = ("_dtype", "_form", "_models", "_seconds", "_timing", "calls_s")
+    __slots__ = ("_dtype", "_form", "_hosts_s", "_models", "_seconds", "_timing", "calls_s")
 
     def __init__(self, form: Form, timing: Timing, models: LatencyModels, dtype: str) -> None:
         self._form, self._timing, self._models, self._dtype = form, timing, models, dtype
         self._seconds: list[float] = (timing.total_s @ form.counts).tolist()
         kernels, parts = form.kernel_count, [place.efficiency for place in models.places.values()]
+        self._hosts_s = [part.dispatch_s * kernels for part in parts]
         # A device that is faster than its host waits for it.
-        waits = [max(part.dispatch_s * kernels - own, 0.0) for own, part in zip(self._seconds, parts, strict=True)]
+        waits = [max(host - own, 0.0) for own, host in zip(self._seconds, self._hosts_s, strict=True)]
         self.calls_s = [part.call_s + wait for part, wait in zip(parts, waits, strict=True)]
         """Seconds per device of the call that belong to no kernel."""
         latencies = [latency_s(own + call) * 1e3 for own, call in zip(self._seconds, self.calls_s, strict=True)]
@@ -176,17 +177,14 @@ class _Scored(Times):
         by_bound = np.bincount(index.ravel(), weights, len(BOUNDS) * len(models.places)).reshape(-1, len(BOUNDS))
         ridges, peak_bytes = self._ridges(self._form.main_dtype or self._dtype), self._form.peak_memory_bytes
         found: dict[str, DeviceTime] = {}
-        kernels = self._form.kernel_count
-        for (name, place), own_s, call_s, shares_s, ridge in zip(
-            models.places.items(), self._seconds, self.calls_s, by_bound.tolist(), ridges, strict=True
-        ):
+        columns = self._seconds, self._hosts_s, self.calls_s, by_bound.tolist(), ridges
+        for (name, place), own_s, host_s, call_s, shares_s, ridge in zip(models.places.items(), *columns, strict=True):
             parts_s = [*shares_s[:-1], shares_s[-1] + call_s]  # a call's is the launch's
             total = sum(parts_s)
             shares = {bound: part / total if total else 0.0 for bound, part in zip(BOUNDS, parts_s, strict=True)}
             latency_ms, memory = self.latency_ms[name], place.device.memory
             trust, interval_ms = models.trust.get(name, _BOUND), None
             if trust.interval is not None:
-                host_s = place.efficiency.dispatch_s * kernels
                 low_s, high_s = interval_s(own_s, host_s, place.efficiency.call_s, trust.interval)
                 interval_ms = low_s * 1e3, high_s * 1e3
             found[name] = DeviceTime(
@@ -231,10 +229,11 @@ def _recounted(form: NetworkForm, convention: str) -> tuple[int | None, ...]:
 class _Details:
     """What only those ask for who look at kernels: made then, from the form."""
 
-    __slots__ = ("_form", "_models", "_scored", "_timing")
+    __slots__ = ("_bounds_ms", "_form", "_models", "_scored", "_timing")
 
     def __init__(self, form: Form, timing: Timing | None, models: LatencyModels, scored: _Scored | None) -> None:
         self._form, self._timing, self._models, self._scored = form, timing, models, scored
+        self._bounds_ms: Mapping[str, float] | None = None
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -242,12 +241,14 @@ class _Details:
         return tuple(self._models.places)
 
     @property
-    def roofline_ms(self) -> dict[str, float]:
-        """Device name -> the textbook's lower bound."""
-        if not self._models.places:
-            return {}
-        seconds = self._form.timed(self._models.bounds).total_s @ self._form.counts
-        return {name: latency_s(own) * 1e3 for name, own in zip(self.devices, seconds.tolist(), strict=True)}
+    def roofline_ms(self) -> Mapping[str, float]:
+        """Device name -> the textbook's lower bound, worked out once: tables ask for it device by device."""
+        if self._bounds_ms is None:
+            bounds = self._models.bounds
+            seconds = (self._form.timed(bounds).total_s @ self._form.counts).tolist() if bounds else []
+            named = zip(self.devices, seconds, strict=True)
+            self._bounds_ms = Frozen({name: latency_s(own) * 1e3 for name, own in named})
+        return self._bounds_ms
 
     @property
     def memory(self) -> PeakMemory:
