@@ -348,7 +348,7 @@ def _roof_times(
     weight_bytes: Array | None,
     products: Products | None,
 ) -> tuple[Array, Array, Array]:
-    """Seconds that each kernel needs at the compute roof (0 without work), at the memory roof, and without its launch."""
+    """Seconds of each kernel at the compute roof (0 without work), at the memory roof, and in all but its launch."""
     rows = roofs.rows
     if np.ndim(traffic_bytes) > 1:  # networks side by side
         rows = rows.reshape(*rows.shape, *(1,) * (np.ndim(traffic_bytes) - 1))

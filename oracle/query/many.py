@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,10 +30,17 @@ from oracle.devices import Device
 from oracle.errors import WorkloadError
 from oracle.families.population import Population
 from oracle.query.devices import find_devices
-from oracle.query.models import Trust, image_size_of, interval_s, latency_models
+from oracle.query.models import (
+    LatencyModels,
+    Trust,
+    checked_calibrations,
+    image_size_of,
+    interval_s,
+    latency_models,
+)
 from oracle.query.recounting import Counted, counted_as
 from oracle.query.resolving import check_words, resolve_all
-from oracle.roofline import Efficiency, steady
+from oracle.roofline import steady
 from oracle.spec import NetSpec, Workload
 
 if TYPE_CHECKING:
@@ -187,27 +193,30 @@ def score_many(
     else:
         specs, asked = resolve_all(networks, **workload)
     _counted(convention, dict.fromkeys(SUMS, 0), asked)  # complains before anything is costed
-    predictors = _Predictors(find_devices(devices), asked, model, tuple(calibrations))
+    places = find_devices(devices)
+    own = checked_calibrations(model, calibrations, places)
     templates = shared_store() if store is None else store
     names = tuple(net.name for net in specs)
-    if 0 < len(specs) <= _FEW:
-        sides = [image_size_of(net.input_shape) for net in specs]
-        places = predictors.places(sides)
-        few = costs_of([network_form(templates, net, asked) for net in specs], places)
-        return _scores([few], specs, asked, convention, predictors, sides, places, names)
-    population = networks if isinstance(networks, Population) else Population.of(specs)
-    side = image_size_of(population.input_shape)
-    sides = side.tolist() if isinstance(side, np.ndarray) else [side]
-    places = predictors.places(sides)
+    few = 0 < len(specs) <= _FEW
+    population = networks if isinstance(networks, Population) else None if few else Population.of(specs)
+    if population is None:
+        sides: Any = [image_size_of(net.input_shape) for net in specs]
+    else:
+        sides = image_size_of(population.input_shape)
+    rows = _by_side(sides)
+    predicted = _Predicted(rows, {side: latency_models(places, asked, model, own, side) for side in rows})
+    if population is None:
+        parts = [costs_of([network_form(templates, net, asked) for net in specs], predicted.places)]
+        return _scores(parts, specs, asked, convention, predicted, names)
     if population.size > _FEW:
         keep_freed_arrays()
     parts = []
     for start in range(0, population.size, chunk):
         stop = min(start + chunk, population.size)
-        parts.append(cost_population(templates, population.part(start, stop), asked, places))
+        parts.append(cost_population(templates, population.part(start, stop), asked, predicted.places))
         if progress is not None:
             progress(stop, population.size)
-    return _scores(parts, population, asked, convention, predictors, sides, places, names)
+    return _scores(parts, population, asked, convention, predicted, names)
 
 
 def _counted(convention: str | None, sums: Mapping[str, Any], workload: Workload) -> Counted:
@@ -220,28 +229,39 @@ def _counted(convention: str | None, sums: Mapping[str, Any], workload: Workload
     return counted
 
 
-class _Predictors:
-    """What predicts for candidates, whose images may differ in size."""
+Rows: TypeAlias = "NDArray[np.intp] | slice"
 
-    def __init__(
-        self,
-        devices: Sequence[Device],
-        workload: Workload,
-        model: str,
-        calibrations: tuple[Calibration | str | Path, ...],
-    ) -> None:
-        self.names = [device.name for device in devices]
-        self.of = lru_cache(maxsize=None)(lambda side: latency_models(devices, workload, model, calibrations, side))
 
-    def places(self, sides: Sequence[float | None]) -> tuple[CalibratedDevice, ...]:
+class _Predicted(NamedTuple):
+    """What predicts for candidates, whose images may differ in size.
+
+    Attributes:
+        rows: image size -> the candidates that have it; None for inputs that are no images.
+        models: image size -> what predicts for them.
+    """
+
+    rows: Mapping[float | None, Rows]
+    models: Mapping[float | None, LatencyModels]
+
+    @property
+    def largest(self) -> LatencyModels:
+        """What predicts for the largest images."""
+        return self.models[max(self.models, key=lambda side: side or 0.0)]
+
+    @property
+    def places(self) -> tuple[CalibratedDevice, ...]:
         """Every place that some candidate is timed at, then those of the bounds; each once."""
-        found = [self.of(side) for side in dict.fromkeys(sides)] or [self.of(None)]
-        own = [place for models in found for place in models.places.values()]
-        return tuple(dict.fromkeys([*own, *found[0].bounds]))
+        own = [place for models in self.models.values() for place in models.places.values()]
+        return tuple(dict.fromkeys([*own, *self.largest.bounds]))
 
-    def trust(self, sides: Sequence[float | None]) -> Mapping[str, Trust]:
-        """How far to trust what is said of the largest images."""
-        return self.of(max((side for side in sides if side is not None), default=None)).trust
+
+def _by_side(sides: Any) -> dict[float | None, Rows]:
+    """Image size -> the candidates that have it, given one for each, or one for all."""
+    every = np.atleast_1d(np.asarray(sides, dtype=np.float64))  # no image is nan
+    distinct = [None if np.isnan(side) else float(side) for side in np.unique(every)] or [None]
+    if len(distinct) == 1:
+        return {distinct[0]: slice(None)}
+    return {side: np.flatnonzero(np.isnan(every) if side is None else every == side) for side in distinct}
 
 
 def _scores(
@@ -249,9 +269,7 @@ def _scores(
     networks: Population | list[NetSpec],
     workload: Workload,
     convention: str | None,
-    predictors: _Predictors,
-    sides: Sequence[float | None],
-    places: tuple[CalibratedDevice, ...],
+    predicted: _Predicted,
     names: tuple[str, ...],
 ) -> Scores:
     def column(name: str) -> Ints:
@@ -260,22 +278,10 @@ def _scores(
             return found
         return np.concatenate([getattr(part, name) for part in parts]) if parts else np.zeros(0, dtype=np.int64)
 
+    places, largest, kernels = predicted.places, predicted.largest, column("kernels")
     seconds = np.concatenate([part.latency_s for part in parts], axis=1) if parts else np.zeros((len(places), 0))
-    at, kernels = dict(zip(places, seconds, strict=True)), column("kernels")
-    groups = _by_side(sides, len(kernels))
-    latency: dict[str, Floats] = {}
-    interval: dict[str, tuple[Floats, Floats]] = {}
-    bounds = predictors.of(next(iter(groups), None)).bounds
-    for name in predictors.names:
-        found = [
-            _timed(at[models.places[name]], kernels, models.places[name].efficiency, models.trust.get(name), rows)
-            for side, rows in groups.items()
-            for models in (predictors.of(side),)
-        ]
-        low, high = _placed([low for _, low, _ in found], groups), _placed([high for _, _, high in found], groups)
-        latency[name] = _placed([own for own, _, _ in found], groups)
-        if predictors.trust(sides).get(name, Trust("roofline")).interval:
-            interval[name] = low, high
+    at = dict(zip(places, seconds, strict=True))
+    timed = {name: _timed(name, predicted, at, kernels) for name in largest.places}
     sums = {name: column(name) for name in SUMS}
     return Scores(
         workload=workload,
@@ -286,45 +292,30 @@ def _scores(
         pycls_flops=sums["pycls_macs"] // workload.batch_size,
         pycls_acts=sums["pycls_activations"] // workload.batch_size,
         peak_memory_bytes=column("peak_memory_bytes"),
-        latency_ms=Frozen(latency),
+        latency_ms=Frozen({name: latency for name, (latency, _) in timed.items()}),
         roofline_ms=Frozen(
-            {name: steady(at[bound]) * 1e3 for name, bound in zip(predictors.names, bounds, strict=True)}
+            {name: steady(at[bound]) * 1e3 for name, bound in zip(largest.places, largest.bounds, strict=True)}
         ),
-        interval_ms=Frozen(interval),
+        interval_ms=Frozen({name: interval for name, (_, interval) in timed.items() if interval is not None}),
         networks=networks,
-        trust=predictors.trust(sides),
+        trust=largest.trust,
         names=names if any(names) else (),
     )
 
 
-Rows = NDArray[np.intp] | slice
-
-
-def _by_side(sides: Sequence[float | None], count: int) -> dict[float | None, Rows]:
-    """Image size -> the candidates that have it."""
-    if len(set(sides)) == 1:
-        return {sides[0]: slice(None)}
-    every = np.array(sides, dtype=np.float64)
-    return {float(side): np.flatnonzero(every == side) for side in np.unique(every)} if count else {None: slice(None)}
-
-
-def _placed(parts: Sequence[Floats], groups: Mapping[float | None, Rows]) -> Floats:
-    """Columns of groups put back in order."""
-    if len(parts) == 1:
-        return parts[0]
-    found = np.empty(sum(map(len, parts)))
-    for rows, part in zip(groups.values(), parts, strict=True):
-        found[rows] = part
-    return found
-
-
 def _timed(
-    seconds: Floats, kernels: Ints, efficiency: Efficiency, trust: Trust | None, rows: Rows
-) -> tuple[Floats, Floats, Floats]:
-    """Latency of some candidates, and its interval (of no width where none is known), in milliseconds."""
-    own, host_s, call_s = seconds[rows], efficiency.dispatch_s * kernels[rows], efficiency.call_s
-    latency_ms = steady(np.maximum(own, host_s) + call_s) * 1e3
-    if trust is None or trust.interval is None:
-        return latency_ms, latency_ms, latency_ms
-    low_s, high_s = interval_s(own, host_s, call_s, trust.interval, np.maximum)
-    return latency_ms, low_s * 1e3, high_s * 1e3
+    device: str, predicted: _Predicted, at: Mapping[CalibratedDevice, Floats], kernels: Ints
+) -> tuple[Floats, tuple[Floats, Floats] | None]:
+    """Latency of all candidates on a device, and its interval where one is known, in milliseconds."""
+    latency, low, high = (np.empty(len(kernels)) for _ in range(3))
+    for side, rows in predicted.rows.items():
+        models = predicted.models[side]
+        place, trust = models.places[device], models.trust.get(device)
+        own, call_s = at[place][rows], place.efficiency.call_s
+        host_s = place.efficiency.dispatch_s * kernels[rows]
+        latency[rows] = steady(np.maximum(own, host_s) + call_s) * 1e3
+        if trust is not None and trust.interval is not None:
+            ends_s = interval_s(own, host_s, call_s, trust.interval, np.maximum)
+            low[rows], high[rows] = (end_s * 1e3 for end_s in ends_s)
+    known = predicted.largest.trust.get(device)
+    return latency, (low, high) if known is not None and known.interval is not None else None

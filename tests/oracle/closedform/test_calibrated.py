@@ -53,6 +53,23 @@ def test_closed_forms_give_the_calibrated_latency_of_score(
                 assert low == pytest.approx(time.interval_ms[0])
 
 
+@pytest.mark.parametrize("copies", [1, 8], ids=["plain numbers", "arrays"])
+def test_images_of_several_sizes_are_predicted_as_each_alone(copies: int) -> None:
+    """The Raspberry Pi 4 was measured on 32 x 32: the larger the image, the less its calibration counts."""
+    nets = [
+        oracle.to_spec(oracle.load_cfg("RegNetX-200MF", ["TRAIN.IM_SIZE", size])) for size in (32, 224, 64, 448)
+    ] * copies
+    words: dict[str, Any] = {"runtime": "engine", "store": _STORE}
+    scores = oracle.score_many(nets, ["raspberry-pi-4"], **words)
+    for index, net in enumerate(nets):
+        cost = oracle.score(net, ["raspberry-pi-4"], runtime="engine")
+        time = cost.times["raspberry-pi-4"]
+        assert scores.latency_ms["raspberry-pi-4"][index] == time.latency_ms
+        assert tuple(end[index] for end in scores.interval_ms["raspberry-pi-4"]) == time.interval_ms
+        assert scores.roofline_ms["raspberry-pi-4"][index] == cost.roofline_ms["raspberry-pi-4"]
+    assert scores.trust["raspberry-pi-4"].source.endswith("fitted to 32x32 images, this is 448x448")
+
+
 def test_ones_own_calibration_counts(nets: list[oracle.NetSpec], tmp_path: Any) -> None:
     save_calibration(MINE, tmp_path / "my.yaml")
     words: dict[str, Any] = {"model": "calibrated", "calibrations": [tmp_path / "my.yaml"]}
