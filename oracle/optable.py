@@ -279,6 +279,7 @@ class OpTable:
         boundary_in, boundary_out: storages at the ends of the forward pass (first input, first output).
         grad_in, grad_out: storages of the gradients that leave and enter the backward pass.
         All four are -1 where there is none.
+        notes: lines for people on what the trace could not follow.
     """
 
     rows: tuple[Row, ...]
@@ -291,6 +292,7 @@ class OpTable:
     boundary_out: int = -1
     grad_in: int = -1
     grad_out: int = -1
+    notes: tuple[str, ...] = ()
 
     def mapped(self, size: Callable[[Any], Any]) -> OpTable:
         """The table with a function applied to every size in its rows and storages; calls stay as they are.

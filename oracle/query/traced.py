@@ -45,6 +45,7 @@ class TracedForm:
     kernels: list[Described]
     cells: list[int]
     products: Products
+    notes: tuple[str, ...]
 
     @property
     def main_dtype(self) -> str:
@@ -131,4 +132,6 @@ def _form_of(count: NetCount, workload: Workload) -> TracedForm:
     }
     ones, cells = np.ones(len(kernels)), [kernel.cell for kernel in count.kernels]
     found = Products.of(products)
-    return TracedForm(sums, columns, ones, count.memory, count.unknown, count.coverage, kernels, cells, found)
+    return TracedForm(
+        sums, columns, ones, count.memory, count.unknown, count.coverage, kernels, cells, found, count.table.notes
+    )

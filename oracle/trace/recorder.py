@@ -261,14 +261,15 @@ class Recorder(TorchDispatchMode):
             return self._weights(self._rows[value.producer].reads[0])
         return self._storages[value.storage].kind == "parameter"
 
-    def table(self, outputs: list[Any], **ends: Any) -> OpTable:
+    def table(self, outputs: list[Any], *, unread: bool = False, **ends: Any) -> OpTable:
         """Freeze what was recorded.
 
         Args:
             outputs: tensors that the caller holds after the call.
+            unread: whether it may hold others, too: then all that nobody in the module reads.
             ends: tensors (or None) for `boundary_in`, `boundary_out`, `grad_in` and `grad_out`.
         """
-        held = frozenset(self.value_of(tensor) for tensor in outputs)
+        held = frozenset(self.value_of(tensor) for tensor in outputs) | (self._unread() if unread else frozenset())
         storages = {name: -1 if end is None else self.give(end, "activation") for name, end in ends.items()}
         return OpTable(
             tuple(self._rows),
@@ -279,6 +280,13 @@ class Recorder(TorchDispatchMode):
             tuple(self._calls.functions),
             **storages,
         )
+
+    def _unread(self) -> frozenset[int]:
+        """Values of the forward pass that no row reads."""
+        table = OpTable(tuple(self._rows), tuple(self._values), tuple(self._storages), frozenset(), ())
+        read = {part for row in self._rows for use in row.reads for part in table.lineage(use.value)}
+        made = [value for value in self._current if self._values[value].producer >= 0 and value not in read]
+        return frozenset(v for v in made if self._rows[self._values[v].producer].phase == "forward")
 
 
 class _Origin(NamedTuple):
