@@ -160,6 +160,8 @@ def _matrix_dtype(row: Row, workload: Workload) -> str:
         return "float8"
     if dtype in ("int8", "uint8"):
         return "int8"
+    if dtype == "complex128":
+        return "float64"
     return dtype if "float" in dtype else "float32"
 
 
