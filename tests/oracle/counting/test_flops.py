@@ -529,6 +529,7 @@ def _softmax_by_hand(a: torch.Tensor) -> torch.Tensor:
         (lambda a: torch.hypot(a, a), lambda a: (a * a + a * a).sqrt()),
         (lambda a: a.softmax(0), _softmax_by_hand),
     ],
+    ids="silu hardsigmoid hardswish mish gelu gelu-tanh relu6 elu celu logsigmoid lerp logit hypot softmax".split(),
 )
 def test_what_is_made_of_others_costs_at_least_its_parts(
     whole: Callable[..., Any], by_hand: Callable[..., Any]

@@ -100,6 +100,7 @@ def test_a_lookup_reads_the_rows_it_picks() -> None:
         (lambda x, i, v: x.scatter_add_(0, i[:, None], v), 2, False),
         (lambda x, i, v: x.scatter_reduce_(0, i[:, None], v, "amax"), 2, False),
     ],
+    ids="add copy put put-add scatter scatter-sum expanded scatter_add reduce".split(),
 )
 def test_a_scatter_touches_what_it_is_given(function: Callable[..., Any], picked: int, overwrites: bool) -> None:
     values = torch.empty(2, 4)
