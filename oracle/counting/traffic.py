@@ -59,16 +59,22 @@ def moved_elements(row: Row, use: Use, writing: bool) -> Dim:
     if row.name in _SCATTERS and use.shape == row.args[0] and len(row.reads) > 1:
         unread = not writing and use is row.reads[0] and _overwrites(row)
         return 0 if unread else min(use.elements, _scattered(row))
-    if writing:
-        return use.elements
-    if row.name in _KEPT_FOR_ITS_SHAPE and use is row.reads[1]:
-        return 0
-    if use is not row.reads[0]:
-        return use.elements
+    if writing or use is not row.reads[0]:
+        return use.elements if writing else _read_besides(row, use)
     if row.name in _PICKS and len(row.reads) > 1:
         return row.reads[1].elements
     most = _picked(row)
     return use.elements if most is None else min(most, use.elements)
+
+
+def _read_besides(row: Row, use: Use) -> Dim:
+    """Elements that a row reads of a tensor other than its first."""
+    if row.name in _KEPT_FOR_ITS_SHAPE and use is row.reads[1]:
+        return 0
+    if row.name == "aten._grouped_mm" and len(row.args[0]) == 2 and use.shape == row.args[1]:
+        # An expert that no row reaches stays where it is; that two rows share one is not known from shapes.
+        return use.elements // use.shape[0] * min(use.shape[0], row.args[0][0])
+    return use.elements
 
 
 def _picked(row: Row) -> Dim | None:

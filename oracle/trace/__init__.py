@@ -65,7 +65,8 @@ def trace_module(
             inputs, named = converted(inputs, dtype), converted(named, dtype)
         if workload.layout == "nhwc":
             inputs = tuple(_channels_last(tensor) for tensor in inputs)
-        return replace(trace(twin, inputs, named, workload).table, notes=tuple(notes))
+        table = trace(twin, inputs, named, workload).table
+        return replace(table, notes=(*notes, *table.notes))
 
 
 def trace(

@@ -70,7 +70,7 @@ def _copied(value: Any, memo: dict[int, Any]) -> Any:
     return twin
 
 
-def _own_globals(function: types.FunctionType, memo: dict[int, Any]) -> Mapping[str, Any] | Any:
+def _own_globals(function: types.FunctionType, memo: dict[int, Any]) -> dict[str, Any]:
     """What a function finds by name, with copies of the data in it."""
     known = function.__globals__
     data = {

@@ -25,6 +25,7 @@ from oracle.trace.dims import dim_of, dims_of, shapes_of
 from oracle.trace.functions import CallRecorder
 from oracle.trace.placement import META
 from oracle.trace.shapes import SHORTCUTS
+from oracle.trace.truths import truth_of
 
 __all__ = ["Recorder"]
 
@@ -46,6 +47,8 @@ class Recorder(TorchDispatchMode):
         self.cell = 0
         self.module_calls: list[ModuleCall] = []
         self._calls = calls
+        self._calls.truth = self._truth
+        self.notes: dict[str, None] = {}  # what was taken for granted
         self.failure: tuple[BaseException | None, str] = None, ""
         self._around: list[tuple[str, int, Any]] = []  # of each running module: module, cell and error around it
         self._rows: list[Row] = []
@@ -129,6 +132,8 @@ class Recorder(TorchDispatchMode):
         if kwargs.get("device") is not None and kwargs["device"] != META:
             kwargs = {**kwargs, "device": META}
         given = _tensors((args, kwargs))
+        if given and not any(tensor.is_meta or tensor.dim() for tensor in given):
+            return func(*args, **kwargs)  # a sum of the forward's own numbers, which it may look at
         if not all(tensor.is_meta for tensor in given):
             args, kwargs = self._moved(args), self._moved(kwargs)
             given = _tensors((args, kwargs))
@@ -254,6 +259,15 @@ class Recorder(TorchDispatchMode):
             self._values[-1] = Value(storage, row, before)
         return use
 
+    def _truth(self, tensor: Any) -> bool | None:
+        """Whether a tensor of one boolean is true; see `oracle.trace.truths`."""
+        answer = truth_of(self.value_of(tensor), self._rows, self._values, self._storages)
+        if answer is not None:
+            where = f" at {self.module}" if self.module else ""
+            why = "masks mask something, what is computed is right"
+            self.notes[f"a test of values{where} was taken to be {answer}: {why}"] = None
+        return answer
+
     def _weights(self, use: Use) -> bool:
         """Whether a use is a parameter, or a parameter that a cast has copied."""
         value = self._values[use.value]
@@ -279,6 +293,7 @@ class Recorder(TorchDispatchMode):
             tuple(self.module_calls),
             tuple(self._calls.functions),
             **storages,
+            notes=tuple(self.notes),
         )
 
     def _unread(self) -> frozenset[int]:
