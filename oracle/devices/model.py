@@ -23,6 +23,8 @@ KINDS = (
     "desktop-cpu",
     "mobile-cpu",
     "accelerator",
+    "npu",
+    "microcontroller",
 )
 UNITS = ("matrix", "vector")
 
@@ -82,6 +84,8 @@ class Device(Shown):
         aliases: other names of a shipped device.
         calibrate_only: no trustworthy peaks are public; such a device has to be measured.
         notes: conflicts between sources, and what else to know.
+        sram, flash: sizes of a microcontroller's two memories, byte: what a call computes lies in SRAM, what never
+            changes in flash. `memory` is that of devices with one memory for both.
     """
 
     name: str
@@ -101,6 +105,8 @@ class Device(Shown):
     aliases: tuple[str, ...] = ()
     calibrate_only: bool = False
     notes: str = ""
+    sram: Figure | None = None
+    flash: Figure | None = None
 
     @property
     def dtypes(self) -> tuple[str, ...]:
@@ -148,6 +154,23 @@ class Device(Shown):
         if self.bandwidth is None:
             raise DeviceError(f"device={self.name!r} has no memory bandwidth")
         return self.bandwidth.value
+
+    @property
+    def sized(self) -> bool:
+        """Whether any memory's size is stated, so that a network can be told to fit or not."""
+        return any(size is not None for size in (self.memory, self.sram, self.flash))
+
+    def holds(self, peak_memory_bytes: int, flash_bytes: int) -> bool | None:
+        """Whether a network fits every memory whose size is stated; None where none is.
+
+        Args:
+            peak_memory_bytes: all that is alive at once, weights included.
+            flash_bytes: the part of it that never changes, and lies in flash where the device has one.
+        """
+        in_sram = peak_memory_bytes - (flash_bytes if self.flash is not None else 0)
+        needs = (self.memory, peak_memory_bytes), (self.sram, in_sram), (self.flash, flash_bytes)
+        found = [need <= size.value for size, need in needs if size is not None]
+        return all(found) if found else None
 
     def ridge(self, unit: str, dtype: str) -> float:
         """The ridge point in FLOP/byte: the intensity from which on compute, not memory, is the bound."""
