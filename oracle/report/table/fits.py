@@ -23,7 +23,7 @@ _GIB, _KIB = 2**30, 2**10
 def fit_tables(fits: Sequence[Fit]) -> list[RenderableType]:
     """One row per network, device and mode, in a table for those of two memories; then what peaks leave out."""
     words = {
-        ", ".join([w.dtype, w.runtime, w.layout, *([f"weights {w.weights}"] if w.weights else [])])
+        ", ".join([w.dtype, w.runner, w.layout, *([f"weights {w.weights}"] if w.weights else [])])
         for w in (item.workload for item in fits)
     }
     one, two = ([item for item in fits if (item.fits_flash is None) is alone] for alone in (True, False))
