@@ -86,6 +86,8 @@ class Device(Shown):
         notes: conflicts between sources, and what else to know.
         sram, flash: sizes of a microcontroller's two memories, byte: what a call computes lies in SRAM, what never
             changes in flash. `memory` is that of devices with one memory for both.
+        flash_bandwidth: byte/s at which weights come from the flash, through a port of its own; `bandwidth` is the
+            SRAM's then. None where they share one.
     """
 
     name: str
@@ -107,6 +109,7 @@ class Device(Shown):
     notes: str = ""
     sram: Figure | None = None
     flash: Figure | None = None
+    flash_bandwidth: Figure | None = None
 
     @property
     def dtypes(self) -> tuple[str, ...]:
@@ -127,7 +130,8 @@ class Device(Shown):
         float32's where that is higher or their own is not stated. Frameworks do so in pointwise operators and
         norms on half-precision tensors, and cuBLAS on GPUs whose native float16 is slow (P4, GTX 1080 Ti).
 
-        float32 never means TF32, which is a dtype of its own.
+        float32 never means TF32, which is a dtype of its own. An NPU without floating point does in its integers what
+        a quantised network does beside its products, whatever type their formulas name.
 
         Raises:
             DeviceError: no such unit, no peak for the dtype, or a calibrate-only device.
@@ -137,6 +141,8 @@ class Device(Shown):
             raise DeviceError(f"unit={unit!r}: expected one of {', '.join(UNITS)}")
         if unit == "matrix" and dtype in self.matrix:
             return self.matrix[dtype].value
+        if unit == "vector" and self.kind == "npu" and not {dtype, "float32"} & set(self.vector):
+            dtype = "int8"
         native = (dtype,) if dtype in self.vector else ()
         widened = ("float32",) if dtype in DTYPES and "float32" in self.vector else ()
         if not (native or (widened and unit == "vector")):

@@ -48,6 +48,7 @@ def _small_sheet(devices: Sequence[Device]) -> Sheet:
         Column("INT8", _marked([_peak(device, "int8") for device in devices], 1e9), "GOP/s", number=True),
         Column("Bandwidth", _marked([device.bandwidth for device in devices], 1e9), "GB/s", number=True),
         Column("SRAM", _marked([device.sram for device in devices], 2.0**10), "KiB", number=True),
+        Column("Flash port", _marked([device.flash_bandwidth for device in devices], 1e9), "GB/s", number=True),
         Column("Flash", _marked([device.flash for device in devices], 2.0**10), "KiB", number=True),
         Column("Clock", _marked([device.clock for device in devices], 1e6), "MHz", number=True),
     )
