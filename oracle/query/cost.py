@@ -84,7 +84,8 @@ class DeviceTime:
         expected_error: mean relative error of `model` where it was validated; None where nobody measured it.
         source: on what the expected error was found.
         interval_ms: where the latency lies in 80 % of cases, as far as residuals tell; None without them.
-        fits: whether the peak memory fits the device's; None where its size is not stated.
+        fits: whether the peak memory fits the device's, of a microcontroller what lies in each of its two; None where
+            no size is stated.
         call_ms: the part of the latency that belongs to the call, and to no kernel: entering it, and waiting for the
             host where that launches kernels more slowly than the device runs them.
     """
@@ -226,6 +227,22 @@ class Cost(Shown):
         return memory
 
     @property
+    def flash_bytes(self) -> int:
+        """The part of the peak memory that never changes, which microcontrollers keep in flash.
+
+        It is the weights; in training, which changes them, nothing.
+        """
+        return 0 if self.workload.training else int(self.memory.weights_bytes)
+
+    @property
+    def sram_bytes(self) -> int:
+        """The rest of the peak memory, which microcontrollers keep in SRAM: in inference the live tensors.
+
+        No planner that gives tensors their offsets gets by with less.
+        """
+        return self.peak_memory_bytes - self.flash_bytes
+
+    @property
     def intensity(self) -> float:
         """Arithmetic intensity of the whole network in FLOP/byte, by the oracle's own count."""
         return self.executed_flops / self.traffic_bytes if self.traffic_bytes else 0.0
@@ -303,6 +320,8 @@ class Cost(Shown):
             "traffic_bytes": self.traffic_bytes,
             "intensity_flop_per_byte": self.intensity,
             "peak_memory_bytes": self.peak_memory_bytes,
+            "flash_bytes": self.flash_bytes,
+            "sram_bytes": self.sram_bytes,
             "memory": memory,
             "phases": [_without_times(phase) for phase in self.phases()],
             "unknown": list(self.unknown),

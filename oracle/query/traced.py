@@ -40,6 +40,7 @@ class TracedForm:
     numbers: Ints
     counts: NDArray[np.float64]
     memory: PeakMemory
+    flash_bytes: int
     unknown: tuple[str, ...]
     coverage: tuple[int, int, int]
     kernels: list[Described]
@@ -132,6 +133,8 @@ def _form_of(count: NetCount, workload: Workload) -> TracedForm:
     }
     ones, cells = np.ones(len(kernels)), [kernel.cell for kernel in count.kernels]
     found = Products.of(products)
+    flash_bytes = 0 if workload.training else int(count.memory.weights_bytes)
+    said = count.unknown, count.coverage
     return TracedForm(
-        sums, columns, ones, count.memory, count.unknown, count.coverage, kernels, cells, found, count.table.notes
+        *(sums, columns, ones, count.memory, flash_bytes, *said, kernels, cells, found, count.table.notes)
     )
