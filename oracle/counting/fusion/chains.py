@@ -16,7 +16,11 @@ _ALONE = frozenset(f"aten.{name}" for name in "sort topk kthvalue median mode cu
 
 
 def merged_groups(
-    table: OpTable, rows: Iterable[int], producers: Producers, merged: Collection[str] = CHAINED
+    table: OpTable,
+    rows: Iterable[int],
+    producers: Producers,
+    merged: Collection[str] = CHAINED,
+    alone: Collection[str] = (),
 ) -> list[list[int]]:
     """Merge producers and consumers where no kernel has to run between them.
 
@@ -26,9 +30,10 @@ def merged_groups(
 
     Args:
         table: the operators.
-        rows: those that run, ascending.
+        rows: those that run.
         producers: what `all_producers` says.
         merged: the classes that merge.
+        alone: operators of these classes that do not.
     """
     level: dict[int, int] = {}
     parent: dict[int, int] = {}
@@ -42,25 +47,23 @@ def merged_groups(
         return row
 
     def joins(row: Row) -> bool:
-        return row.op_class in merged and row.name not in _ALONE
-
-    def together(producer: Row, row: Row) -> bool:
-        return joins(producer) and (producer.cell, producer.phase) == (row.cell, row.phase)
+        return row.op_class in merged and row.name not in _ALONE and row.name not in alone
 
     for index in sorted(known):
         row = table.rows[index]
         parent[index] = index
+        here = row.cell, row.phase
+        if here not in floors:
+            floors[here] = max(level.values(), default=-1) + 1
         before = [producer for producer in producers[index] if producer in known]
-        own = joins(row)
-        floor = floors.get((row.cell, row.phase))
-        if floor is None:
-            floor = floors[row.cell, row.phase] = max(level.values(), default=-1) + 1
-        level[index] = max((level[p] + (not (own and together(table.rows[p], row))) for p in before), default=floor)
-        level[index] = max(level[index], floor)
-        if own:
-            for producer in before:
-                if level[producer] == level[index] and together(table.rows[producer], row):
-                    parent[find(producer)] = find(index)
+        partners = set()
+        if joins(row):
+            others = ((producer, table.rows[producer]) for producer in before)
+            partners = {at for at, other in others if joins(other) and (other.cell, other.phase) == here}
+        level[index] = max([floors[here], *(level[producer] + (producer not in partners) for producer in before)])
+        for producer in partners:
+            if level[producer] == level[index]:
+                parent[find(producer)] = find(index)
     groups: dict[int, list[int]] = {}
     for index in parent:
         groups.setdefault(find(index), []).append(index)

@@ -40,7 +40,7 @@ def engine(table: OpTable, rules: EngineRules = RULES[GENERIC]) -> tuple[Kernel,
         if table.rows[row].op_class in ANCHORS:
             chains[row] = list(_epilogue(table, row, readers, taken, ready, rules))
             taken.update(chains[row])
-    groups = merged_groups(table, rows, producers, rules.merged)
+    groups = merged_groups(table, rows, producers, rules.merged, rules.alone)
     if rules.merged == CHAINED:
         chains = trimmed(table, chains, groups, readers, is_foldable_norm)
     inside = {row for chain in chains.values() for row in chain}
@@ -52,6 +52,9 @@ def engine(table: OpTable, rules: EngineRules = RULES[GENERIC]) -> tuple[Kernel,
             if is_foldable_norm(table.rows[row]):
                 folded.add(row)
                 dropped[row] = _gone(table, anchor, row)
+    if rules.scaled:
+        groups = _with_scales(table, kernels, groups, readers, inside)
+    groups = _with_activations(table, groups, readers, inside, rules)
     for group in groups:
         left = [row for row in group if row not in inside and row not in chains]
         if left:
@@ -69,6 +72,43 @@ def has_bias(anchor: Row) -> bool:
     if anchor.op_class == "linear":
         return anchor.name in ("aten.addmm", "aten.addmv")
     return anchor.args[2] is not None
+
+
+def _with_scales(
+    table: OpTable, kernels: list[list[int]], groups: list[list[int]], readers: dict[int, set[int]], inside: set[int]
+) -> list[list[int]]:
+    """The groups without products with a number, which the matrix products that read them take in."""
+    kernel = {group[0]: group for group in kernels}
+    left = []
+    for group in groups:
+        row = table.rows[group[0]]
+        alone = len(group) == 1 and group[0] not in inside and row.name == "aten.mul" and len(row.reads) == 1
+        reader = _only_reader(table, group[0], readers) if alone else None
+        if reader in kernel and table.rows[reader].op_class == "matmul":
+            kernel[reader].append(group[0])
+        else:
+            left.append(group)
+    return left
+
+
+def _with_activations(
+    table: OpTable, groups: list[list[int]], readers: dict[int, set[int]], inside: set[int], rules: EngineRules
+) -> list[list[int]]:
+    """The groups, sums and batch norms that stand alone together with the activation that follows."""
+    joined: set[int] = set()
+    found = []
+    for group in groups:
+        if group[0] in joined:
+            continue
+        row = table.rows[group[0]]
+        names = rules.norm if is_foldable_norm(row) else rules.sum if row.name in _ADDITIONS else frozenset[str]()
+        if names and len(group) == 1 and group[0] not in inside:
+            after = _only_reader(table, group[0], readers)
+            if after is not None and after not in inside and table.rows[after].name in names:
+                joined.add(after)
+                group = [*group, after]
+        found.append(group)
+    return found
 
 
 def _readers(table: OpTable, rows: Sequence[int]) -> dict[int, set[int]]:

@@ -37,8 +37,12 @@ class EngineRules:
         conv_sum, product_sum: whether the epilogue adds another tensor, as residual connections do.
         conv_affine, product_affine: whether it scales and shifts by constants; of a product, a bias is always joined.
         merged: classes of operators whose chains are one kernel.
-        norm: what of a batch norm that folds nowhere takes in: the activation after it, or nothing.
+        alone: operators of these classes that are kernels of their own.
+        sum: activations that join a sum that stands alone.
+        norm: activations that join a batch norm that folds nowhere.
+        scaled: whether a product takes in the number that one of its operands is multiplied by.
         attention: whether attention is one kernel; if not, scores, softmax and values are one each.
+        attention_scales: how many of its operands are scaled beforehand.
         layer_norm: how many kernels a layer norm is, over images (4 dimensions) and over anything else.
         splits: whether parts of a tensor that are read alone are copied first.
         transposes: whether tensors that are read in another order of dimensions are copied first.
@@ -52,8 +56,12 @@ class EngineRules:
     conv_affine: bool = True
     product_affine: bool = True
     merged: frozenset[str] = frozenset()
-    norm: bool = True
+    alone: frozenset[str] = frozenset()
+    sum: frozenset[str] = frozenset()
+    norm: frozenset[str] = frozenset()
+    scaled: bool = False
     attention: bool = True
+    attention_scales: int = 0
     layer_norm: tuple[int, int] = (1, 1)
     splits: bool = False
     transposes: bool = False
@@ -62,14 +70,45 @@ class EngineRules:
     @property
     def lowers(self) -> bool:
         """Whether it runs other operators than the ones that a trace shows."""
-        return not self.attention or self.splits or self.transposes or self.block > 0 or self.layer_norm != (1, 1)
+        return not self.attention or self.attention_scales > 0 or self.splits or self.transposes or self.block > 0 or self.layer_norm != (1, 1)
 
 
+_NCNN = _aten(f"{_RELU} leaky_relu leaky_relu_ sigmoid sigmoid_ mish mish_ hardswish hardswish_")
+_POSTOPS = _aten(
+    f"{_RELU} leaky_relu leaky_relu_ sigmoid sigmoid_ tanh tanh_ silu silu_ gelu hardswish hardswish_ mish mish_ elu elu_"
+)
 _POINTWISE = frozenset({"activation", "elementwise"})
 
 RULES = MappingProxyType(
     {
         GENERIC: EngineRules(merged=CHAINED),
+        "onnxruntime": EngineRules(
+            conv=_aten(f"{_RELU} leaky_relu leaky_relu_ sigmoid sigmoid_ tanh tanh_ hardsigmoid hardsigmoid_"
+                       " hardswish hardswish_"),
+            product=_aten("relu relu_ leaky_relu leaky_relu_ sigmoid sigmoid_ tanh tanh_ elu elu_"),
+            product_sum=False,
+            product_affine=False,
+            norm=_aten(_RELU),  # in blocks, where it is a depthwise convolution
+            scaled=True,
+            attention=False,
+            splits=True,
+            transposes=True,
+            block=16,  # with AVX-512; 8 with AVX2
+        ),
+        "openvino": EngineRules(
+            conv=_POSTOPS,
+            product_sum=False,
+            product_affine=False,
+            norm=_POSTOPS,
+            merged=_POINTWISE,
+            alone=_aten("hardsigmoid hardsigmoid_"),
+            attention_scales=2,
+            layer_norm=(3, 2),
+            splits=True,
+        ),
+        "litert": EngineRules(conv=_aten(_RELU), product=_aten(_RELU), conv_sum=False, product_sum=False,
+                              product_affine=False, sum=_aten(_RELU)),
+        "ncnn": EngineRules(conv=_NCNN, product=_NCNN, conv_sum=False, product_sum=False, product_affine=False),
     }
 )
 """By engine; what is not here is `generic`."""
