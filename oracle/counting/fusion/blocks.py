@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from oracle.counting.fusion.zeros import is_zero_product
 from oracle.optable import Dim, Row, Shape, Use
 
 __all__ = ["BLOCKED", "NATURAL", "Blocks", "Decide", "decided"]
@@ -64,7 +65,7 @@ class Blocks:
         return BLOCKED, BLOCKED
 
     def _keeps(self, row: Row, images: Sequence[Use]) -> bool:
-        if row.name in _POOLS or (row.op_class == "activation" and len(row.reads) == 1):
+        if row.name in _POOLS or is_zero_product(row) or (row.op_class == "activation" and len(row.reads) == 1):
             return True
         if row.name in ("aten.add", "aten.add_"):
             shapes = [argument for argument in row.args[:2] if isinstance(argument, Shape)]
