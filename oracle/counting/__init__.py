@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from oracle.counting.flops import Work, work_of
-from oracle.counting.fusion import Kernel, has_bias, kernels_of
+from oracle.counting.fusion import Kernel, has_bias, kernels_of, lowered_for
 from oracle.counting.memory import Lifetimes, lifetimes_of
 from oracle.counting.traffic import itemsize, moved_elements
 from oracle.optable import MATRIX_CLASSES, OpTable, Row, Shape, Use, prod
 from oracle.spec import Workload
 
-__all__ = ["MATRIX_CLASSES", "KernelCount", "TableCount", "count", "kernel_count"]
+__all__ = ["MATRIX_CLASSES", "KernelCount", "TableCount", "count", "kernel_count", "lowered_for"]
 
 Dim = Any  # an int, or a sympy expression
 
@@ -70,9 +70,9 @@ class TableCount(NamedTuple):
 
 
 def count(table: OpTable, workload: Workload) -> TableCount:
-    """Count a table under a workload's runtime and dtype."""
+    """Count a table under a workload's runtime and dtype; it is what runs there, see `lowered_for`."""
     works = [work_of(row, workload.causal) for row in table.rows]
-    kernels = kernels_of(table, workload.runtime)
+    kernels = kernels_of(table, workload.runtime, workload.engine)
     run = {row for kernel in kernels for row in kernel.rows}
     return TableCount(
         tuple(kernel_count(table, kernel, works, run, workload) for kernel in kernels),

@@ -96,7 +96,7 @@ def score_count(
     """The cost of a counted module; arguments and errors as those of `cost_of`."""
     recounted = None
     if convention not in (None, "oracle"):
-        found = recount(count.table, str(convention))
+        found = recount(count.traced, str(convention))
         recounted = found.macs, found.flops, found.params, found.activations
     return cost_of(_form_of(count, workload), name, workload, models, convention, strict, recounted)
 
