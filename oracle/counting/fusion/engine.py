@@ -9,7 +9,7 @@ from oracle.counting.fusion.zeros import without_zeros
 from oracle.counting.traffic import reads_of
 from oracle.optable import OpTable, Row, Shape, Use
 
-__all__ = ["engine", "has_bias", "is_foldable_norm"]
+__all__ = ["constant_rows", "engine", "has_bias", "is_foldable_norm", "is_vector"]
 
 _FOLDED_INTO = frozenset({"conv", "depthwise", "grouped", "linear"})
 _NORMS = frozenset(
@@ -30,7 +30,7 @@ def engine(table: OpTable) -> tuple[Kernel, ...]:
     table = without_zeros(table)
     producers = all_producers(table)
     live = live_rows(table, producers)
-    ready = _constant_rows(table) & live
+    ready = constant_rows(table) & live
     rows = sorted(live - ready)
     consumers: dict[int, set[int]] = {}
     for row in rows:
@@ -71,7 +71,7 @@ def has_bias(anchor: Row) -> bool:
     return anchor.args[2] is not None
 
 
-def _constant_rows(table: OpTable) -> set[int]:
+def constant_rows(table: OpTable) -> set[int]:
     """Inference rows that depend on weights only (casts of weights, reparametrisations, position tables)."""
     constant: set[int] = set()
     if any(row.phase != "forward" for row in table.rows):
@@ -120,11 +120,11 @@ def _fits(table: OpTable, tail: int, anchor: int, row: Row, ready: set[int]) -> 
             return True
     if row.name in _AFFINE:
         others = [use for use in row.reads if table.values[use.value].producer != tail]
-        return all(_is_vector(use) and _is_constant(table, use.value, -1, ready) for use in others)
+        return all(is_vector(use) and _is_constant(table, use.value, -1, ready) for use in others)
     return (row.op_class == "activation" and len(row.reads) == 1) or row.name == "aten._to_copy"
 
 
-def _is_vector(use: Use) -> bool:
+def is_vector(use: Use) -> bool:
     """A number, or one per channel."""
     return bool(sum(size != 1 for size in use.shape) <= 1)
 

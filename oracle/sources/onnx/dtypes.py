@@ -11,7 +11,7 @@ __all__ = ["dtype_of"]
 _DTYPES = {
     1: torch.float32, 2: torch.uint8, 3: torch.int8, 5: torch.int16, 6: torch.int32, 7: torch.int64, 9: torch.bool,
     10: torch.float16, 11: torch.float64, 14: torch.complex64, 15: torch.complex128, 16: torch.bfloat16,
-    17: torch.float8_e4m3fn, 19: torch.float8_e5m2,
+    17: torch.float8_e4m3fn, 19: torch.float8_e5m2, 21: torch.uint4, 22: torch.int4,
 }  # fmt: skip
 
 
