@@ -15,8 +15,8 @@ for all engines (what tools write by default: onnxruntime.quantization, TensorRT
 
 Weights alone (`Workload.weights` of int8 or int4): operands that are weights take one byte, or half a byte, and a
 scale in the type of the computation per output channel, of linear layers in int4 one per output channel and
-`GROUP` inputs (what MatMulNBits of ONNX Runtime, llama.cpp and torchao do). Kernels dequantise in registers: nothing
-else changes.
+`WEIGHT_GROUP` inputs (what MatMulNBits of ONNX Runtime, llama.cpp and torchao do). Kernels dequantise in registers:
+nothing else changes.
 """
 
 from __future__ import annotations
@@ -27,14 +27,11 @@ from typing import Any, NamedTuple
 
 from oracle.counting.fusion.engine import constant_rows, is_vector
 from oracle.optable import OpTable, Row, Storage, Use, Value
-from oracle.spec import Workload
+from oracle.spec import WEIGHT_GROUP, Workload
 
-__all__ = ["GROUP", "WEIGHT_DTYPES", "operands_of", "quantised"]
+__all__ = ["WEIGHT_DTYPES", "operands_of", "quantised"]
 
 Dim = Any
-
-GROUP = 128
-"""Inputs that share a scale, where weights alone are in four bits."""
 
 WEIGHT_DTYPES = {"int8": "int8", "int4": "uint4"}
 """How weights alone are stored, by the word of the workload."""
@@ -89,7 +86,7 @@ def _scales(row: Row, place: int, use: Use, workload: Workload) -> Dim:
     channels = _channels(row, place)
     if workload.weights != "int4" or row.op_class != "linear":
         return channels
-    return channels * ((use.shape[0 if place else -1] + GROUP - 1) // GROUP)
+    return channels * ((use.shape[0 if place else -1] + WEIGHT_GROUP - 1) // WEIGHT_GROUP)
 
 
 def _channels(row: Row, place: int) -> Dim:

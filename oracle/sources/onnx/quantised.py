@@ -120,9 +120,7 @@ def _dynamic(node: Node, x: Any) -> Any:
 
 
 @operator("QLinearConv")
-def _conv(
-    node: Node, x: Any, xs: Any, xz: Any, w: Any, ws: Any, wz: Any, ys: Any, yz: Any, b: Any = None
-) -> Any:
+def _conv(node: Node, x: Any, xs: Any, xz: Any, w: Any, ws: Any, wz: Any, ys: Any, yz: Any, b: Any = None) -> Any:
     y = OPERATORS["Conv"](node, _floats(x), _floats(w, ws), _floats(b))
     return _integers(y, _type_of(yz, x.dtype))
 
@@ -186,10 +184,19 @@ def packed_shape(node: Node) -> tuple[tuple[int, int], torch.dtype]:
 
 @operator("com.microsoft.QAttention")
 def _attention(
-    node: Node, x: Any, w: Any, bias: Any, xs: Any, ws: Any, mask: Any = None, xz: Any = None, wz: Any = None, *past: Any
+    node: Node,
+    x: Any,
+    w: Any,
+    bias: Any,
+    xs: Any,
+    ws: Any,
+    mask: Any = None,
+    xz: Any = None,
+    wz: Any = None,
+    *past: Any,
 ) -> Any:
     """(batch, length, width) -> (batch, length, width): the three products of an attention, and the attention."""
-    if any(item is not None for item in past):
+    if any(item is not None for item in more[2:]):
         raise TraceError(f"QAttention {node.name!r}: expected none from the past")
     qkv = torch.matmul(_floats(x), _floats(w, ws)) + bias
     q, k, v = (part.unflatten(-1, (node.attributes["num_heads"], -1)).transpose(1, 2) for part in qkv.chunk(3, -1))

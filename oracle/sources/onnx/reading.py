@@ -132,9 +132,7 @@ def _weights(graph: Any, parsed: Graph) -> Iterator[tuple[str, torch.Tensor]]:
 
 def _named(nodes: Iterable[Node], places: Mapping[str, Sequence[int]]) -> set[str]:
     """The names of values that nodes take in some places, by their operator."""
-    return {
-        node.inputs[place] for node in nodes for place in places.get(node.op, ()) if place < len(node.inputs)
-    }
+    return {node.inputs[place] for node in nodes for place in places.get(node.op, ()) if place < len(node.inputs)}
 
 
 def _is_real(tensor: Any, setting: bool) -> bool:
