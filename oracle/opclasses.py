@@ -10,6 +10,8 @@ from oracle.optable import OP_CLASSES
 
 __all__ = [
     "ALLOCATIONS",
+    "DEQUANTISE",
+    "QUANTISE",
     "SHAPE_ONLY",
     "VIEWS_IN_PLACE",
     "WRITE_ONLY",
@@ -120,6 +122,27 @@ SHAPE_ONLY = frozenset(
     for name in "zeros_like ones_like full_like rand_like randn_like randint_like new_zeros new_ones new_full".split()
 )
 """Operators that take a tensor for its shape and type, and do not read it."""
+
+
+DEQUANTISE = frozenset(
+    {
+        "onnx.dequantize",
+        "onnx.dequantize_inside",
+        "quantized_decomposed.dequantize_per_tensor",
+        "quantized_decomposed.dequantize_per_channel",
+    }
+)
+"""Operators that make floats of integers: the integers come first, then their scales."""
+
+QUANTISE = frozenset(
+    {
+        "onnx.quantize",
+        "onnx.quantize_inside",
+        "quantized_decomposed.quantize_per_tensor",
+        "quantized_decomposed.quantize_per_channel",
+    }
+)
+"""Operators that make integers of floats."""
 
 
 def packet_name(func: Any) -> str:

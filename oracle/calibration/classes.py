@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from oracle.counting.conversions import DEQUANTISE, QUANTISE
+from oracle.opclasses import DEQUANTISE, QUANTISE
 from oracle.optable import OpTable, Row, Shape
 
 __all__ = ["CLASSES", "CONTRACTIONS", "kernel_class"]

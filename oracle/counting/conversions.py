@@ -20,26 +20,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from oracle.opclasses import DEQUANTISE, QUANTISE
 from oracle.optable import OpTable, Row, Use
 
-__all__ = ["DEQUANTISE", "QUANTISE", "is_inside", "without_conversions"]
+__all__ = ["is_inside", "without_conversions"]
 
-DEQUANTISE = frozenset(
-    {
-        "onnx.dequantize",
-        "onnx.dequantize_inside",
-        "quantized_decomposed.dequantize_per_tensor",
-        "quantized_decomposed.dequantize_per_channel",
-    }
-)
-QUANTISE = frozenset(
-    {
-        "onnx.quantize",
-        "onnx.quantize_inside",
-        "quantized_decomposed.quantize_per_tensor",
-        "quantized_decomposed.quantize_per_channel",
-    }
-)
 _NARROW = frozenset({"int8", "uint8", "int4", "uint4", "float8_e4m3fn", "float8_e5m2"})
 
 
@@ -65,13 +50,14 @@ def is_inside(row: Row) -> bool:
 
 
 class _Folding:
-    """Reads around conversions, one after the other."""
+    """Reads around conversions, one after the other; who reads what is not wanted any more counts as nobody."""
 
     def __init__(self, table: OpTable) -> None:
         self._before = table
         self._rows = list(table.rows)
         self._values = list(table.values)
         self._outputs = set(table.outputs)
+        self._gone: set[int] = set()
         self._readers: dict[int, list[int]] = {}
         for index, row in enumerate(table.rows):
             for use in row.reads:
@@ -80,6 +66,7 @@ class _Folding:
     def table(self, gone: Sequence[int]) -> OpTable:
         """The table without some rows' conversions."""
         for index in gone:
+            self._gone.add(index)
             (self._dequantise if self._rows[index].name in DEQUANTISE else self._quantise)(index)
         return replace(
             self._before, rows=tuple(self._rows), values=tuple(self._values), outputs=frozenset(self._outputs)
@@ -106,9 +93,11 @@ class _Folding:
         """Let who makes the source of a conversion make its result as well."""
         producer = self._values[source.value].producer
         if producer >= 0:
-            maker = self._rows[producer]
+            maker, others = self._rows[producer], set(self._readers.get(source.value, ())) - self._gone
+            needed = bool(others) or source.value in self._outputs
+            kept = tuple([use for use in maker.writes if needed or use.value != source.value])
             self._values[result.value] = self._values[result.value]._replace(producer=producer)
-            self._rows[producer] = maker._replace(writes=(*maker.writes, result))
+            self._rows[producer] = maker._replace(writes=(*kept, result))
             self._rows[index] = self._rows[index]._replace(writes=())
 
     def _redirect(self, result: Use, source: Use, more: Sequence[Use]) -> None:

@@ -115,8 +115,9 @@ def _dequantize(node: Node, x: Any, scale: Any, zero: Any = None) -> Any:
 
 @operator("DynamicQuantizeLinear")
 def _dynamic(node: Node, x: Any) -> Any:
-    low, high = torch.aminmax(x)
-    return _convert("quantize_dynamic", x, torch.uint8), high, low.to(torch.uint8)
+    _, high = torch.aminmax(x)
+    zero = torch.empty((), dtype=torch.uint8, device=x.device)
+    return _convert("quantize_dynamic", x, torch.uint8), high, zero  # two numbers, whatever they are
 
 
 @operator("QLinearConv")
@@ -173,6 +174,8 @@ def _matmul_bits(
 def packed_shape(node: Node) -> tuple[tuple[int, int], torch.dtype]:
     """Shape and type of a weight that a file holds as bytes: (N, K) elements of as many bits as MatMulNBits says.
 
+    The file fills up the last block of a row, where K is no multiple of the block's size; nobody reads that.
+
     Raises:
         TraceError: of other than 4 or 8 bits.
     """
@@ -190,13 +193,10 @@ def _attention(
     bias: Any,
     xs: Any,
     ws: Any,
-    mask: Any = None,
-    xz: Any = None,
-    wz: Any = None,
-    *past: Any,
+    *more: Any,
 ) -> Any:
     """(batch, length, width) -> (batch, length, width): the three products of an attention, and the attention."""
-    if any(item is not None for item in more[2:]):
+    if any(item is not None for item in more[3:]):  # after a mask and zero points
         raise TraceError(f"QAttention {node.name!r}: expected none from the past")
     qkv = torch.matmul(_floats(x), _floats(w, ws)) + bias
     q, k, v = (part.unflatten(-1, (node.attributes["num_heads"], -1)).transpose(1, 2) for part in qkv.chunk(3, -1))

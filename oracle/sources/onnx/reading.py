@@ -118,7 +118,7 @@ def _graph(model: Any, stated: Any) -> Graph:
 
 
 def _weights(graph: Any, parsed: Graph) -> Iterator[tuple[str, torch.Tensor]]:
-    others = _named(parsed.nodes, _RUNNING) | _named(parsed.nodes, TABLES)
+    others = _named(parsed.nodes, _RUNNING) | _named(parsed.nodes, TABLES) | _dynamic_scales(parsed.nodes)
     integers = _named(parsed.nodes, WEIGHTS) - others
     packed = {node.inputs[1]: packed_shape(node) for node in parsed.nodes if node.op == "com.microsoft.MatMulNBits"}
     for tensor in graph.initializer:
@@ -128,6 +128,12 @@ def _weights(graph: Any, parsed: Graph) -> Iterator[tuple[str, torch.Tensor]]:
         twin = torch.empty(shape, dtype=dtype, device="meta")
         is_parameter = tensor.name in integers or (twin.is_floating_point() and tensor.name not in others)
         yield tensor.name, nn.Parameter(twin, twin.is_floating_point()) if is_parameter else twin
+
+
+def _dynamic_scales(nodes: Sequence[Node]) -> set[str]:
+    """Scales of weights, which dynamic quantisation multiplies by those that it finds on the way."""
+    found = {node.outputs[1] for node in nodes if node.op == "DynamicQuantizeLinear"}
+    return {name for node in nodes if node.op == "Mul" and found & {*node.inputs} for name in node.inputs}
 
 
 def _named(nodes: Iterable[Node], places: Mapping[str, Sequence[int]]) -> set[str]:
