@@ -67,7 +67,7 @@ _MEMBERS = {
     " bernoulli bernoulli_ uniform_ normal_ rand randn rand_like randn_like randint randperm randint_like"
     " native_dropout native_dropout_backward tril_indices triu_indices diagonal_copy"
     " contiguous meshgrid one_hot"
-    " onnx::quantize onnx::quantize_inside onnx::quantize_dynamic onnx::dequantize onnx::dequantize_inside"
+    " oracle::quantize oracle::quantize_inside oracle::quantize_dynamic oracle::dequantize oracle::dequantize_inside"
     " quantized_decomposed::quantize_per_tensor quantized_decomposed::quantize_per_channel"
     " quantized_decomposed::dequantize_per_tensor quantized_decomposed::dequantize_per_channel",
     "embedding": "embedding embedding_dense_backward _embedding_bag _embedding_bag_forward_only index index_select"
@@ -126,8 +126,8 @@ SHAPE_ONLY = frozenset(
 
 DEQUANTISE = frozenset(
     {
-        "onnx.dequantize",
-        "onnx.dequantize_inside",
+        "oracle.dequantize",
+        "oracle.dequantize_inside",
         "quantized_decomposed.dequantize_per_tensor",
         "quantized_decomposed.dequantize_per_channel",
     }
@@ -136,8 +136,8 @@ DEQUANTISE = frozenset(
 
 QUANTISE = frozenset(
     {
-        "onnx.quantize",
-        "onnx.quantize_inside",
+        "oracle.quantize",
+        "oracle.quantize_inside",
         "quantized_decomposed.quantize_per_tensor",
         "quantized_decomposed.quantize_per_channel",
     }

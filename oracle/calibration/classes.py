@@ -33,7 +33,7 @@ CLASSES = (
 _ANCHORS = frozenset({"conv", "depthwise", "grouped", "linear", "matmul", "attention"})
 _SQUEEZED = frozenset({"activation", "reduction"})
 _COPIES = {"aten._to_copy": "cast", "aten.cat": "concat", "aten.stack": "concat"}
-_COPIES |= dict.fromkeys(DEQUANTISE | QUANTISE | {"onnx.quantize_dynamic"}, "cast")
+_COPIES |= dict.fromkeys(DEQUANTISE | QUANTISE | {"oracle.quantize_dynamic"}, "cast")
 
 
 def kernel_class(table: OpTable, rows: Sequence[int], runtime: str) -> str:

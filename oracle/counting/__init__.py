@@ -73,7 +73,7 @@ class TableCount(NamedTuple):
 
 def count(table: OpTable, workload: Workload) -> TableCount:
     """Count a table under a workload's runtime and dtype."""
-    table = without_conversions(quantised(table, workload), workload.runtime)
+    table = quantised(without_conversions(table, workload.runtime), workload)
     works = [work_of(row, workload.causal) for row in table.rows]
     kernels = kernels_of(table, workload.runtime)
     run = {row for kernel in kernels for row in kernel.rows}

@@ -70,13 +70,14 @@ def operands_of(row: Row) -> tuple[Use, ...]:
 
 
 def _weights_of(table: OpTable, row: Row, ready: Collection[int], workload: Workload) -> tuple[_Weight, ...]:
-    """The operands of a contraction that are known before the call."""
+    """The operands of a contraction that are known before the call, and not quantised yet."""
     if row.op_class not in _CONTRACTIONS or row.phase != "forward":
         return ()
     found = []
     for place, use in enumerate(operands_of(row)):
         producer = table.values[use.value].producer
-        if producer in ready if producer >= 0 else table.storage_of(use).is_weight:
+        known = producer in ready if producer >= 0 else table.storage_of(use).is_weight
+        if known and "float" in use.dtype:  # others are quantised already
             found.append(_Weight(use, _scales(row, place, use, workload)))
     return tuple(found)
 

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from oracle.errors import TraceError
+from oracle.trace.conversions import is_wrapped, unwrap
 
 __all__ = ["empty_twin", "to_meta", "twin_on_meta"]
 
@@ -45,7 +46,7 @@ def twin_on_meta(module: nn.Module) -> nn.Module:
 
     Only structure is copied: tensors are replaced before the copy looks at their data, so a model of any size costs
     a few kilobytes per layer. Hooks are dropped, for a hook may do anything, but for those by which torch.nn.utils
-    computes weights; compiled modules are unwrapped.
+    computes weights; compiled modules are unwrapped. Quantised weights of torchao become their parts.
 
     Raises:
         TraceError: a script module, or one that cannot be copied.
@@ -53,11 +54,21 @@ def twin_on_meta(module: nn.Module) -> nn.Module:
     memo: dict[int, Any] = {}
     try:
         _replace(module, memo)
-        return copy.deepcopy(_unwrapped(module), memo)
+        twin = copy.deepcopy(_unwrapped(module), memo)
+        _unwrap(module, memo)
     except TraceError:
         raise
     except Exception as error:
         raise TraceError(f"module={type(module).__name__}: its structure cannot be copied: {error}") from error
+    return twin
+
+
+def _unwrap(module: nn.Module, memo: Mapping[int, Any]) -> None:
+    """Give the copies of modules the parts of their quantised weights."""
+    for child in module.modules():
+        for name, value in child._parameters.items():
+            if value is not None and is_wrapped(value):
+                unwrap(memo[id(child)], name, value)
 
 
 def _replace(module: nn.Module, memo: dict[int, Any]) -> None:
@@ -112,7 +123,10 @@ def empty_twin(tensor: torch.Tensor) -> torch.Tensor:
         raise TraceError("the module has uninitialised lazy parameters: run it once on a small input first")
     if tensor.layout != torch.strided or tensor.is_nested:
         raise TraceError(f"a tensor with layout={tensor.layout} cannot be traced on meta")
-    data = torch.empty_like(tensor.detach(), device="meta")  # keeps the strides of any dense tensor
+    if is_wrapped(tensor):
+        data = torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")  # its parts come later: `unwrap`
+    else:
+        data = torch.empty_like(tensor.detach(), device="meta")  # keeps the strides of any dense tensor
     if isinstance(tensor, nn.Parameter):
         return nn.Parameter(data, requires_grad=tensor.requires_grad)
     return data.requires_grad_(tensor.requires_grad)

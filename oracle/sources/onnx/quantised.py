@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
-from threading import Lock
 from typing import Any
 
 import torch
@@ -19,6 +17,7 @@ import torch.nn.functional as F
 from oracle.errors import TraceError
 from oracle.sources.onnx.dtypes import dtype_of
 from oracle.sources.onnx.registry import OPERATORS, Node, operator
+from oracle.trace.conversions import dequantised, quantised, quantised_dynamically
 
 __all__ = ["TABLES", "WEIGHTS", "packed_shape"]
 
@@ -54,34 +53,6 @@ TABLES = {
 }
 """Inputs that are scales, zero points or orders of groups, and no parameters."""
 
-_DEFINING = Lock()
-_SCHEMAS = {
-    "quantize": "(Tensor x, ScalarType dtype) -> Tensor",
-    "quantize_inside": "(Tensor x, ScalarType dtype) -> Tensor",
-    "quantize_dynamic": "(Tensor x, ScalarType dtype) -> Tensor",
-    "dequantize": "(Tensor x, Tensor[] scales, ScalarType dtype) -> Tensor",
-    "dequantize_inside": "(Tensor x, Tensor[] scales, ScalarType dtype) -> Tensor",
-}
-
-
-@cache
-def _library() -> torch.library.Library:
-    library = torch.library.Library("onnx", "FRAGMENT")
-    for name, schema in _SCHEMAS.items():
-        library.define(name + schema)
-        library.impl(name, _converted, "CompositeExplicitAutograd")
-    return library
-
-
-def _converted(x: Any, *more: Any) -> Any:
-    return torch.empty_like(x, dtype=more[-1])
-
-
-def _convert(name: str, *args: Any) -> Any:
-    with _DEFINING:
-        _library()
-    return getattr(torch.ops.onnx, name)(*args)
-
 
 def _floats(x: Any, *scales: Any, inside: bool = True, dtype: torch.dtype = torch.float32) -> Any:
     """A tensor as floats; what is a number is real."""
@@ -90,11 +61,11 @@ def _floats(x: Any, *scales: Any, inside: bool = True, dtype: torch.dtype = torc
     if not x.is_meta:
         return x.to(dtype)  # what it is does not matter where only shapes do
     several = [scale for scale in scales if scale is not None and scale.is_meta and scale.numel() > 1]
-    return _convert("dequantize_inside" if inside else "dequantize", x, several, dtype)
+    return dequantised(x, several, dtype, inside=inside)
 
 
 def _integers(x: Any, dtype: torch.dtype, inside: bool = True) -> Any:
-    return _convert("quantize_inside" if inside else "quantize", x, dtype) if x.is_meta else x.to(dtype)
+    return quantised(x, dtype, inside=inside) if x.is_meta else x.to(dtype)
 
 
 def _type_of(zero_point: Any, default: torch.dtype = torch.uint8) -> torch.dtype:
@@ -115,9 +86,8 @@ def _dequantize(node: Node, x: Any, scale: Any, zero: Any = None) -> Any:
 
 @operator("DynamicQuantizeLinear")
 def _dynamic(node: Node, x: Any) -> Any:
-    _, high = torch.aminmax(x)
-    zero = torch.empty((), dtype=torch.uint8, device=x.device)
-    return _convert("quantize_dynamic", x, torch.uint8), high, zero  # two numbers, whatever they are
+    scale, zero = (torch.empty((), dtype=dtype, device=x.device) for dtype in (x.dtype, torch.uint8))
+    return quantised_dynamically(x, torch.uint8), scale, zero
 
 
 @operator("QLinearConv")
@@ -159,8 +129,7 @@ def _matmul_to_float(
 
 @operator("com.microsoft.DynamicQuantizeMatMul")
 def _dynamic_matmul(node: Node, a: Any, b: Any, bs: Any, bz: Any = None, bias: Any = None) -> Any:
-    quantised, *_ = _dynamic(node, a)
-    return _matmul_to_float(node, quantised, b, None, bs, None, bz, bias)
+    return _matmul_to_float(node, quantised_dynamically(a, torch.uint8), b, None, bs, None, bz, bias)
 
 
 @operator("com.microsoft.MatMulNBits")
@@ -182,7 +151,7 @@ def packed_shape(node: Node) -> tuple[tuple[int, int], torch.dtype]:
     bits = node.get("bits", 4)
     if bits not in (4, 8):
         raise TraceError(f"MatMulNBits {node.name!r}: bits={bits}; expected 4 or 8")
-    return (node.attributes["N"], node.attributes["K"]), torch.uint4 if bits == 4 else torch.uint8
+    return (node.attributes["N"], node.attributes["K"]), dtype_of(21 if bits == 4 else 2)
 
 
 @operator("com.microsoft.QAttention")

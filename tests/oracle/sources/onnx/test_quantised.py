@@ -133,13 +133,20 @@ def test_both_forms_of_a_quantised_network_are_the_network_in_int8(nodes: Any, s
     assert file.traffic_bytes == ours.traffic_bytes + (4 + 1) * 3 * PIXELS + 3 * 5
     assert file.memory.weights_bytes == ours.memory.weights_bytes == STORED
     assert [kernel.name for kernel in file.kernels()] == [
-        "onnx.quantize", "aten.convolution", "aten.convolution +1", "aten.mean", "aten.addmm",
+        "oracle.quantize", "aten.convolution", "aten.convolution +1", "aten.mean", "aten.addmm",
     ]  # fmt: skip
     assert {kernel.dtype for kernel in file.kernels() if kernel.macs} == {"int8"}
     # One byte a pixel in and out; what is added, too.
     assert [kernel.traffic_bytes - kernel.weight_bytes for kernel in file.kernels()[:3]] == [
         5 * 3 * PIXELS, (3 + 8) * PIXELS, (8 + 8) * PIXELS,
     ]  # fmt: skip
+
+
+def test_what_is_quantised_already_is_not_quantised_again(save: Save) -> None:
+    path = save(on_integers(), {"x": (FLOAT, (1, 3, 6, 6))}, WEIGHTS)
+    plain, asked = (score(path, runtime="engine", dtype=dtype) for dtype in (None, "int8"))
+    assert asked.memory.weights_bytes == plain.memory.weights_bytes == STORED
+    assert plain.traffic_bytes - asked.traffic_bytes == 3 * 3 * PIXELS + 3 * 5  # its input and output
 
 
 def test_run_eagerly_an_operator_on_integers_is_one_kernel_and_conversions_are_their_own(save: Save) -> None:
@@ -205,7 +212,7 @@ def test_dynamic_quantisation_looks_at_the_whole_tensor_first(save: Save) -> Non
     file = score(save(nodes, {"x": (FLOAT, (7, 16))}, weights), strict=True)
     assert (file.macs, file.params) == (7 * 16 * 5, 80)
     kernels = {kernel.name: kernel for kernel in file.kernels()}
-    assert kernels["onnx.quantize_dynamic"].traffic_bytes == (4 + 1) * 7 * 16
+    assert kernels["oracle.quantize_dynamic"].traffic_bytes == (4 + 1) * 7 * 16
     assert kernels["aten.mm"].traffic_bytes == 7 * 16 + 80 + 4 * 7 * 5  # sums in int32
     assert kernels["aten.mm"].dtype == "int8"
 
