@@ -145,8 +145,8 @@ class Storage(NamedTuple):
     """A piece of memory.
 
     `kind` says why it exists: input, parameter, buffer, state (of the optimiser), constant (a tensor
-    the module holds but did not register), gradient (of a parameter) or activation; `requires_grad` tells
-    parameters that training changes from frozen ones.
+    the module holds but did not register), scale (of a quantised weight, which no trace saw), gradient (of a
+    parameter) or activation; `requires_grad` tells parameters that training changes from frozen ones.
     """
 
     elements: Dim
@@ -157,7 +157,7 @@ class Storage(NamedTuple):
     @property
     def is_weight(self) -> bool:
         """Whether it is there before the call and stays after it."""
-        return self.kind in ("parameter", "buffer", "constant")
+        return self.kind in ("parameter", "buffer", "constant", "scale")
 
 
 class Row(NamedTuple):

@@ -11,10 +11,12 @@ from typing import Any
 from oracle.counting.flops.others import TAPS
 from oracle.optable import ITEMSIZE, Row, Use, prod
 
-__all__ = ["itemsize", "moved_elements", "reads_of"]
+__all__ = ["moved_elements", "reads_of", "stored_bytes"]
 
 Dim = Any
 
+_PACKED = frozenset({"int4", "uint4"})
+"""What takes half a byte. (torch has these types in name only: a tensor of one of them takes a byte.)"""
 _GATHERS = frozenset(
     f"aten.{name}"
     for name in "embedding index index_select gather take _unsafe_index masked_select upsample_nearest1d"
@@ -40,9 +42,11 @@ _KEPT_FOR_ITS_SHAPE = frozenset(
 """Take the forward input as their second tensor; autograd keeps it for them, but they only ask for its shape."""
 
 
-def itemsize(dtype: str, quantised: bool = False) -> int:
-    """Bytes per element as stored; quantised: every floating-point tensor takes one byte."""
-    return 1 if quantised and "float" in dtype else ITEMSIZE[dtype]
+def stored_bytes(elements: Dim, dtype: str) -> Dim:
+    """Bytes that elements of a type take in memory and in files; those of four bits are packed by twos."""
+    if dtype in _PACKED:
+        return (elements + 1) // 2
+    return elements * ITEMSIZE[dtype]
 
 
 def reads_of(row: Row) -> tuple[Use, ...]:

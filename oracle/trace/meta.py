@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from oracle.errors import TraceError
+from oracle.trace.conversions import is_wrapped, unwrap
 from oracle.trace.hooks import fill_hook_table, is_hook_table
 
 __all__ = ["empty_twin", "to_meta", "twin_on_meta"]
@@ -44,7 +45,7 @@ def twin_on_meta(module: nn.Module, notes: Callable[[str], None] = lambda _: Non
 
     Only structure is copied: tensors are replaced before the copy looks at their data, so a model of any size costs
     a few kilobytes per layer. Forward hooks are copied, see `oracle.trace.hooks`, others dropped; compiled modules are
-    unwrapped.
+    unwrapped, and quantised weights of torchao become their parts.
 
     Args:
         module: any.
@@ -59,11 +60,21 @@ def twin_on_meta(module: nn.Module, notes: Callable[[str], None] = lambda _: Non
         _replace(module, memo, set(), tables)
         for name, path, hooks in tables:  # now that all tensors have their twins
             fill_hook_table(name, path, hooks, memo, notes)
-        return copy.deepcopy(_unwrapped(module), memo)
+        twin = copy.deepcopy(_unwrapped(module), memo)
+        _unwrap(module, memo)
     except TraceError:
         raise
     except Exception as error:
         raise TraceError(f"module={type(module).__name__}: its structure cannot be copied: {error}") from error
+    return twin
+
+
+def _unwrap(module: nn.Module, memo: Mapping[int, Any]) -> None:
+    """Give the copies of modules the parts of their quantised weights."""
+    for child in module.modules():
+        for name, value in child._parameters.items():
+            if value is not None and is_wrapped(value):
+                unwrap(memo[id(child)], name, value)
 
 
 class _Hooks(NamedTuple):
@@ -136,7 +147,10 @@ def empty_twin(tensor: torch.Tensor) -> torch.Tensor:
         raise TraceError("the module has uninitialised lazy parameters: run it once on a small input first")
     if tensor.layout != torch.strided or tensor.is_nested:
         raise TraceError(f"a tensor with layout={tensor.layout} cannot be traced on meta")
-    data = torch.empty_like(tensor.detach(), device="meta")  # keeps the strides of any dense tensor
+    if is_wrapped(tensor):
+        data = torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")  # its parts come later: `unwrap`
+    else:
+        data = torch.empty_like(tensor.detach(), device="meta")  # keeps the strides of any dense tensor
     if isinstance(tensor, nn.Parameter):
         return nn.Parameter(data, requires_grad=tensor.requires_grad)
     return data.requires_grad_(tensor.requires_grad)

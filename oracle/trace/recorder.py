@@ -11,6 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from oracle.opclasses import (
     ALLOCATIONS,
+    DEQUANTISE,
     SHAPE_ONLY,
     VIEWS_IN_PLACE,
     WRITE_ONLY,
@@ -30,6 +31,7 @@ from oracle.trace.truths import truth_of
 __all__ = ["Recorder"]
 
 _TO_COPY = torch.ops.aten._to_copy.default
+_CASTS = DEQUANTISE | {"aten._to_copy"}
 
 
 class Recorder(TorchDispatchMode):
@@ -269,9 +271,9 @@ class Recorder(TorchDispatchMode):
         return answer
 
     def _weights(self, use: Use) -> bool:
-        """Whether a use is a parameter, or a parameter that a cast has copied."""
+        """Whether a use is a parameter, or a parameter that a cast has copied, or that was dequantised."""
         value = self._values[use.value]
-        if value.producer >= 0 and self._rows[value.producer].name == "aten._to_copy":
+        if value.producer >= 0 and self._rows[value.producer].name in _CASTS:
             return self._weights(self._rows[value.producer].reads[0])
         return self._storages[value.storage].kind == "parameter"
 

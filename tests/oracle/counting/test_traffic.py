@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from oracle.counting import KernelCount, count
-from oracle.counting.traffic import itemsize
+from oracle.counting.traffic import stored_bytes
 from oracle.optable import ITEMSIZE
 from oracle.spec import Workload
 from oracle.trace import trace_module
@@ -151,10 +151,10 @@ def test_weights_are_told_from_activations() -> None:
     assert conv.read_bytes - conv.weight_bytes == 3 * 4 * 4
 
 
-def test_quantised_tensors_take_one_byte_and_integers_their_own() -> None:
-    assert itemsize("float32", quantised=True) == itemsize("float16", quantised=True) == 1
-    assert itemsize("int64", quantised=True) == 8
-    assert all(itemsize(dtype) == size for dtype, size in ITEMSIZE.items())
+def test_types_have_their_size_and_four_bits_are_packed_by_twos() -> None:
+    packed = {"int4", "uint4"}
+    assert all(stored_bytes(3, dtype) == 3 * size for dtype, size in ITEMSIZE.items() if dtype not in packed)
+    assert [stored_bytes(elements, "uint4") for elements in (0, 1, 2, 3)] == [0, 1, 1, 2]
 
 
 @pytest.mark.parametrize("dtype", ["uint16", "uint32", "float8_e4m3fn", "float8_e8m0fnu", "int16"])
