@@ -21,7 +21,7 @@ _NAMED = 5  # devices, before the others are only counted
 def cost_line(cost: Cost) -> str:
     """A cost in a line, for people who look at it in Python: `Cost('R-56', batch_size=1, float32, ...: ...)`."""
     workload = cost.workload
-    words = [workload.dtype, workload.mode, workload.runtime]
+    words = [workload.dtype, workload.mode, workload.runner]
     words += [f"weights {workload.weights}"] if workload.weights else []
     words += [word for word, usual in ((workload.layout, "nchw"), (cost.convention, "oracle")) if word != usual]
     counts = []
@@ -46,5 +46,5 @@ def curve_line(curve: BatchCurve) -> str:
         best.append(f"best on {device} {said}")
     if len(curve.points) > _NAMED:
         best.append(f"and {len(curve.points) - _NAMED} devices more")
-    words = f"{workload.dtype}, {workload.mode}, {workload.runtime}"
+    words = f"{workload.dtype}, {workload.mode}, {workload.runner}"
     return f"BatchCurve({curve.network!r}, batch_size={sizes[0]} to {sizes[-1]}, {words}: {', '.join(best)})"

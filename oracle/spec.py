@@ -17,6 +17,8 @@ from oracle.errors import WorkloadError
 
 __all__ = [
     "DTYPES",
+    "ENGINES",
+    "GENERIC",
     "HALVES",
     "LAYOUTS",
     "LOSS",
@@ -28,6 +30,7 @@ __all__ = [
     "NetSpec",
     "Scalar",
     "Workload",
+    "implied",
     "workload_with",
 ]
 
@@ -36,6 +39,8 @@ Scalar = int | float | bool | str
 DTYPES = ("float32", "tf32", "float16", "bfloat16", "float8", "int8")
 MODES = ("inference", "training")
 RUNTIMES = ("eager", "compiled", "engine")
+GENERIC = "generic"
+ENGINES = (GENERIC, "onnxruntime", "openvino", "litert", "ncnn", "tensorrt", "coreml")
 LAYOUTS = ("nchw", "nhwc")
 OPTIMIZERS = ("sgd", "adamw")
 HALVES = ("float16", "bfloat16")
@@ -103,6 +108,9 @@ class Workload:
             float16 or bfloat16, with that dtype: what `module.half()` gives, without autocast and its casts; in
             training without float32 masters, gradients and optimiser state in half precision as well. The usual one
             by its name, or None, is "".
+        engine: which engine runs it, where the runtime is `engine`: what it fuses and keeps apart differs. generic
+            stands for what all of them do. `with_` and the keywords of `oracle.score` choose the runtime with it.
+        threads: of a processor, that run it; 0 for as many as the device's stated peak needs. Other devices have none.
         causal: how causal attention counts: full (all scores, as torch's FlopCounterMode), or half (those under
             the diagonal, which is what kernels that skip masked blocks compute).
     """
@@ -115,13 +123,12 @@ class Workload:
     optimizer: str = "sgd"
     causal: str = "full"
     weights: str = ""
+    engine: str = GENERIC
+    threads: int = 0
 
     def __post_init__(self) -> None:
-        whole = isinstance(self.batch_size, Integral) and not isinstance(self.batch_size, bool)
-        if not whole or self.batch_size < 1:
-            raise WorkloadError(f"batch_size={self.batch_size!r}: expected an integer of at least 1")
-        if type(self.batch_size) is not int:  # numpy's, say
-            object.__setattr__(self, "batch_size", int(self.batch_size))
+        for name, least in (("batch_size", 1), ("threads", 0)):
+            object.__setattr__(self, name, _whole(name, getattr(self, name), least))
         domains: Mapping[str, tuple[str, ...]] = {
             "dtype": DTYPES,
             "mode": MODES,
@@ -130,6 +137,7 @@ class Workload:
             "optimizer": OPTIMIZERS,
             "causal": ("full", "half"),
             "weights": WEIGHTS,
+            "engine": ENGINES,
         }
         if self.weights is None:
             object.__setattr__(self, "weights", "")
@@ -137,6 +145,8 @@ class Workload:
             value = getattr(self, name)
             if value not in domain:
                 raise WorkloadError(f"{name}={value!r}: expected one of {', '.join(filter(None, domain))}")
+        if self.engine != GENERIC and self.runtime != "engine":
+            raise WorkloadError(f"engine={self.engine!r}: expected runtime='engine', got runtime={self.runtime!r}")
         if self.is_quantised and (self.runtime, self.mode) != ("engine", "inference"):
             raise WorkloadError(
                 f"dtype={self.dtype!r} needs runtime='engine' and mode='inference', "
@@ -154,8 +164,8 @@ class Workload:
             half = f", or dtype={self.weights!r}" if self.weights in HALVES else ""
             half = f", or {self.dtype!r}" if self.dtype in HALVES else half
             raise WorkloadError(
-                f"weights={self.weights!r}: with dtype={self.dtype!r}, runtime={self.runtime!r} they are in {usual}; "
-                f"expected ''{half}"
+                f"weights={self.weights!r}: with dtype={self.dtype!r}, runtime={self.runtime!r} weights "
+                f"are in {usual}; expected none{half}"
             )
         object.__setattr__(self, "weights", "")
 
@@ -182,6 +192,11 @@ class Workload:
         return "float32" if self.dtype == "tf32" else self.dtype
 
     @property
+    def runner(self) -> str:
+        """What runs it in a word: the engine where one is named, else the runtime."""
+        return self.runtime if self.engine == GENERIC else self.engine
+
+    @property
     def training(self) -> bool:
         """Whether a backward pass and an optimiser step are part of a call."""
         return self.mode == "training"
@@ -196,8 +211,19 @@ class Workload:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
     def with_(self, **changes: Any) -> Workload:
-        """A copy with some fields changed; None means unchanged."""
-        return workload_with({**self.to_dict(), **{k: value for k, value in changes.items() if value is not None}})
+        """A copy with some fields changed; None means unchanged.
+
+        An engine that is named brings its runtime along, and another runtime has no engine.
+        """
+        given = {name: value for name, value in changes.items() if value is not None}
+        return workload_with({**self.to_dict(), **implied(given), **given})
+
+
+def implied(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What fields of a workload say of others that are not given: an engine its runtime, a runtime that it has none."""
+    if given.get("engine", GENERIC) != GENERIC:
+        return {"runtime": "engine"}
+    return {"engine": GENERIC} if given.get("runtime", "engine") != "engine" else {}
 
 
 def workload_with(fields: Mapping[str, Any]) -> Workload:
@@ -210,6 +236,13 @@ def workload_with(fields: Mapping[str, Any]) -> Workload:
         return _kept(tuple(fields.items()), tuple(map(type, fields.values())))
     except TypeError:  # a list, say, or no field of a workload
         return Workload(**fields)
+
+
+def _whole(name: str, value: Any, least: int) -> int:
+    """A field as a plain integer, where numpy's or another was given."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        raise WorkloadError(f"{name}={value!r}: expected an integer of at least {least}")
+    return int(value)
 
 
 @lru_cache(maxsize=1024)

@@ -16,7 +16,7 @@ from oracle.calibration.prior import Prior
 from oracle.calibration.validation import cross_validate
 from oracle.errors import WorkloadError
 from oracle.roofline import Efficiency
-from oracle.spec import Workload
+from oracle.spec import GENERIC, Workload
 
 __all__ = ["Calibration", "Carried", "Origin", "fit", "predict"]
 
@@ -57,7 +57,8 @@ class Calibration:
 
     Attributes:
         device: its name; the kind of device for a prior.
-        runtime, mode, dtype, layout: what was measured; another dtype is predicted with the same shares of its peaks.
+        runtime, engine, mode, dtype, layout: what was measured; another dtype is predicted with the same shares of its
+            peaks.
         efficiency: shares in (0, 1), so that no prediction beats the textbook's roofline.
         measurements: how many latencies were fitted; 0 for a prior.
         error: mean relative error of predictions for networks that the fit had not seen; None if nobody checked.
@@ -83,6 +84,7 @@ class Calibration:
     origin: Origin = Origin()
     carried: Mapping[str, Carried] = field(default_factory=Frozen)
     domain: Domain = ANYWHERE
+    engine: str = GENERIC
 
     @property
     def source(self) -> str:
@@ -141,6 +143,7 @@ def fit(
         interval=prior.interval if found is None or found.interval is None else found.interval,
         origin=origin,
         domain=domain,
+        engine=workload.engine,
     )
 
 

@@ -2,6 +2,7 @@
 
 DEVICE: rtx-3090                 # or a kind of device, of which the file is the prior
 RUNTIME: eager
+ENGINE: ncnn                     # where RUNTIME is engine, which one; generic if absent
 MODE: inference
 DTYPE: float16
 SOURCE: who measured what
@@ -43,7 +44,7 @@ from oracle.calibration.prior import dispatch_of
 from oracle.devices import Device
 from oracle.errors import DeviceError
 from oracle.roofline import Efficiency
-from oracle.spec import DTYPES, LAYOUTS, MODES, RUNTIMES, Workload
+from oracle.spec import DTYPES, ENGINES, GENERIC, LAYOUTS, MODES, RUNTIMES, Workload
 
 __all__ = [
     "ATTENTION_TILINGS",
@@ -62,6 +63,7 @@ _Out = TypeVar("_Out")
 
 _REQUIRED = ("DEVICE", "RUNTIME", "MODE", "DTYPE", "LAYOUT", "LAUNCH_US", "CALL_US", "FLOOR_US", "COMPUTE", "MEMORY")
 _OPTIONAL = (
+    "ENGINE",
     "SOURCE",
     "LICENCE",
     "DATE",
@@ -139,7 +141,7 @@ def save_calibration(calibration: Calibration, path: Path | str) -> None:
 
 def file_name(device: str, workload: Workload) -> str:
     """What the shipped file of a device (or kind) under a workload is called, without its suffix."""
-    return f"{device}.{workload.runtime}.{workload.mode}.{workload.dtype}.{workload.layout}"
+    return f"{device}.{workload.runner}.{workload.mode}.{workload.dtype}.{workload.layout}"
 
 
 def calibration_of(device: Device, workload: Workload) -> Calibration | None:
@@ -175,11 +177,13 @@ def prior_calibration(kind: str, workload: Workload) -> Calibration | None:
 def _shipped(name: str, workload: Workload, dtypes: Iterable[str]) -> Calibration | None:
     known = shipped("calibrations")
     layouts = (workload.layout, *(word for word in LAYOUTS if word != workload.layout))
-    for dtype in dtypes:
-        for layout in layouts:
-            path = known.get(file_name(name, workload.with_(dtype=_plain(dtype, workload), layout=layout, weights="")))
-            if path is not None:
-                return load_calibration(path)
+    for engine in dict.fromkeys((workload.engine, GENERIC)):
+        for dtype in dtypes:
+            for layout in layouts:
+                words = {"engine": engine, "dtype": _plain(dtype, workload), "layout": layout, "weights": ""}
+                path = known.get(file_name(name, workload.with_(**words)))
+                if path is not None:
+                    return load_calibration(path)
     return None
 
 
@@ -200,6 +204,7 @@ def to_yaml(calibration: Calibration) -> str:
     content: dict[str, Any] = {
         "DEVICE": calibration.device,
         "RUNTIME": calibration.runtime,
+        "ENGINE": None if calibration.engine == GENERIC else calibration.engine,
         "MODE": calibration.mode,
         "DTYPE": calibration.dtype,
         "LAYOUT": calibration.layout,
@@ -249,6 +254,7 @@ def _parsed(content: Any, file: str) -> Calibration:
         mode=_one_of(content["MODE"], MODES, file, "MODE"),
         dtype=_one_of(content["DTYPE"], DTYPES, file, "DTYPE"),
         layout=_one_of(content["LAYOUT"], LAYOUTS, file, "LAYOUT"),
+        engine=_one_of(content.get("ENGINE", GENERIC), ENGINES, file, "ENGINE"),
         efficiency=Efficiency(
             _shares(content["COMPUTE"], file, "COMPUTE"),
             _shares(content["MEMORY"], file, "MEMORY"),

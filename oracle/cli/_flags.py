@@ -8,7 +8,7 @@ from typing import Any
 
 from oracle.cli._output import check_output
 from oracle.errors import OracleError
-from oracle.spec import DTYPES, LAYOUTS, MODES, OPTIMIZERS, RUNTIMES, WEIGHTS
+from oracle.spec import DTYPES, ENGINES, LAYOUTS, MODES, OPTIMIZERS, RUNTIMES, WEIGHTS
 
 __all__ = [
     "add_devices",
@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 _SELECTION = {"dtype": DTYPES, "mode": MODES, "runtime": RUNTIMES, "layout": LAYOUTS}
-_WORKLOAD = ("batch_size", "dtype", "mode", "runtime", "layout", "optimizer", "causal", "weights")
+_WORKLOAD = ("batch_size", "dtype", "mode", "runtime", "layout", "optimizer", "causal", "weights", "engine", "threads")
 
 
 def add_networks(parser: argparse.ArgumentParser) -> None:
@@ -154,8 +154,10 @@ def add_workload(
     group.add_argument(
         "--runtime",
         choices=RUNTIMES,
-        help="who runs it: PyTorch, torch.compile or XLA, or TensorRT and the like",
+        help="who runs it: PyTorch, torch.compile or XLA, or an inference engine",
     )
+    group.add_argument("--engine", choices=ENGINES, help="which engine runs it; one that is named is the runtime")
+    group.add_argument("--threads", type=natural, metavar="N", help="of a processor (default: what its peak needs)")
     group.add_argument("--layout", choices=LAYOUTS, help="memory order of images")
     group.add_argument("--optimizer", choices=OPTIMIZERS, help="of a training step")
     group.add_argument("--causal", choices=("full", "half"), help="count causal attention in full or the half kept")
@@ -250,11 +252,12 @@ def selection_of(args: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(args, name) for name in _SELECTION}
 
 
-def add_place(parser: argparse.ArgumentParser) -> None:
-    """Where on this host something runs, and by which clock."""
+def add_place(parser: argparse.ArgumentParser, *, threads: bool = True) -> None:
+    """Where on this host something runs, and by which clock; `threads` unless they are part of the workload."""
     group = parser.add_argument_group("this host")
     group.add_argument("--on", default="cpu", metavar="PLACE", help="cpu (default), cuda, cuda:N or mps")
-    group.add_argument("--threads", type=natural, metavar="N", help="of the CPU (default: torch's choice)")
+    if threads:
+        group.add_argument("--threads", type=natural, metavar="N", help="of the CPU (default: torch's choice)")
     group.add_argument(
         "--clock",
         choices=("wall", "cpu", "events"),

@@ -67,7 +67,7 @@ def add(commands: Any) -> None:
         "--kernels", type=natural, metavar="N", help="profile what ran as well: the N slowest kernels, in any runtime"
     )
     command.add_argument("--repeats", type=natural, default=10, metavar="N", help="blocks of calls (default: 10)")
-    add_place(command)
+    add_place(command, threads=False)
     command.add_argument(
         "--cache",
         choices=("warm", "cold"),
@@ -89,11 +89,11 @@ def _run(args: argparse.Namespace) -> int:
         raise OracleError("a prediction needs --device-file; `oracle probe -o host.yaml` makes one")
     sources = list(dict.fromkeys(_portable(source) for source in configs_of(args.networks, "measuring takes")))
     devices, model = devices_of([args.device_file] if args.device_file else []), model_of(args)
-    words = {name: word for name, word in workload_of(args).items() if name != "batch_size"}
+    words = {name: word for name, word in workload_of(args).items() if name not in ("batch_size", "threads")}
     sizes = batch_sizes_of(args) or (args.batch_size,)
     jobs = [(source, size) for source in sources for size in sizes]
     # complains before anything is timed
-    costs = {job: score(job[0], devices, batch_size=job[1], **words, **model) for job in jobs}
+    costs = {job: score(job[0], devices, batch_size=job[1], threads=args.threads, **words, **model) for job in jobs}
     if args.operators and any(cost.workload.runtime != "eager" for cost in costs.values()):
         raise OracleError("--operators: operators can be told apart in eager only")
     found: dict[Job, Measurement] = {}

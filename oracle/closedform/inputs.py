@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from oracle.closedform.library import code_of, is_ours
 from oracle.closedform.template import Format, TemplateKey
 from oracle.errors import OracleError
-from oracle.spec import CellSpec, Scalar, Workload
+from oracle.spec import GENERIC, CellSpec, Scalar, Workload
 
 __all__ = ["CellInputs", "Visit", "check_image", "is_static", "key_of", "split_params", "statics_of", "workload_key"]
 
@@ -121,7 +121,8 @@ def key_of(
 
 @lru_cache(maxsize=256)
 def workload_key(workload: Workload) -> tuple[tuple[str, str], ...]:
-    """All fields of a workload but the batch size, which is a dimension of the input."""
+    """The fields of a workload that decide what is counted, but the batch size, which is a dimension of the input."""
     names = ("dtype", "mode", "runtime", "layout", "causal") + (("optimizer",) if workload.training else ())
     names += ("weights",) if workload.weights else ()
+    names += ("engine",) if workload.engine != GENERIC else ()
     return tuple((name, getattr(workload, name)) for name in names)

@@ -458,8 +458,13 @@ def differences(kind: str, draw: random.Random, most: int | None = None) -> Iter
 
 def _traced_alike(key: TemplateKey) -> TemplateKey:
     """What keys have in common whose cells have the same trace."""
-    part = tracing_part(Workload(batch_size=_BATCH, **dict(key.workload)))
+    part = tracing_part(_workload_of(key))
     return key._replace(workload=workload_key(part))
+
+
+def _workload_of(key: TemplateKey) -> Workload:
+    words: dict[str, Any] = dict(key.workload)
+    return Workload(batch_size=_BATCH, **words)
 
 
 def sizes(template: Template, draw: random.Random) -> dict[str, int] | None:
@@ -479,7 +484,7 @@ def sizes(template: Template, draw: random.Random) -> dict[str, int] | None:
 
 def traced(key: TemplateKey, values: Mapping[str, int]) -> tuple[Any, ...] | None:
     """All that a trace with plain integers says of one cell; `answer` says it of a template."""
-    workload = Workload(batch_size=_BATCH, **dict(key.workload))
+    workload = _workload_of(key)
     dims = [values[f"d{axis}"] for axis in range(len(key.input.order))]
     params = [*key.static, *((name, value) for name, value in values.items() if not name[1:].isdigit())]
     names = () if key.kind == LOSS.kind else cell_arguments(key.kind)

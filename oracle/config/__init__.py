@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from oracle._resources import shipped
 from oracle.config.files import BASE_KEY, Layer, locate, shared_layers
 from oracle.config.merge import merge, override
-from oracle.config.schema import FAMILY_DEFAULTS, default_cfg, default_values
+from oracle.config.schema import DEFAULTS, FAMILY_DEFAULTS, default_cfg, default_values
 from oracle.errors import ConfigError
-from oracle.spec import OPTIMIZERS, Workload, workload_with
+from oracle.spec import OPTIMIZERS, Workload, implied, workload_with
 
 if TYPE_CHECKING:
     from yacs.config import CfgNode
@@ -138,7 +138,7 @@ def _merged(layers: tuple[Layer, ...], family: str) -> Sections:
 _kept = lru_cache(maxsize=256)(_merged)  # for layers whose files would show a change
 
 
-COST_KEYS = ("BATCH_SIZE", "DTYPE", "MODE", "RUNTIME", "LAYOUT", "WEIGHTS")
+COST_KEYS = ("BATCH_SIZE", "DTYPE", "MODE", "RUNTIME", "LAYOUT", "WEIGHTS", "ENGINE", "THREADS")
 """Keys of the COST section that are fields of a workload, whose names are the same in lower case."""
 
 
@@ -162,7 +162,10 @@ def workload_of(cfg: CfgNode, **changes: Any) -> Workload:
         **{name.lower(): cfg.COST[name] for name in COST_KEYS},
         "optimizer": cfg.OPTIM.OPTIMIZER,
     }
-    fields |= {name: value for name, value in changes.items() if value is not None}
+    if fields["runtime"] == DEFAULTS["COST"]["RUNTIME"]:
+        fields |= implied({"engine": fields["engine"]})
+    given = {name: value for name, value in changes.items() if value is not None}
+    fields |= implied(given) | given
     if fields["mode"] == "inference" and cfg.OPTIM.OPTIMIZER not in OPTIMIZERS:
         # Somebody's training recipe: no reason not to answer what one forward pass costs.
         fields["optimizer"] = changes.get("optimizer") or OPTIMIZERS[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from oracle.spec import DTYPES, LAYOUTS, MODES, RUNTIMES, WEIGHTS
+from oracle.spec import DTYPES, ENGINES, GENERIC, LAYOUTS, MODES, RUNTIMES, WEIGHTS
 
 if TYPE_CHECKING:
     from yacs.config import CfgNode
@@ -62,6 +62,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "COST.DTYPE": DTYPES,
     "COST.MODE": MODES,
     "COST.RUNTIME": RUNTIMES,
+    "COST.ENGINE": ENGINES,
     "COST.LAYOUT": LAYOUTS,
     "COST.WEIGHTS": WEIGHTS,
 }
@@ -187,6 +188,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "DTYPE": "float32",
         "MODE": "inference",
         "RUNTIME": "eager",
+        "ENGINE": GENERIC,  # one that is named brings RUNTIME: engine along
+        "THREADS": 0,  # of a processor; 0: as many as its stated peak needs
         "LAYOUT": "nchw",
         "WEIGHTS": "",  # float16 or bfloat16, as DTYPE: a network in half precision, which is not autocast
         "DEVICES": [],  # names of shipped devices or paths of device files

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from oracle._resources import closest
 from oracle.errors import OracleError
@@ -170,7 +170,7 @@ def _check_header(header: list[str], file: str) -> None:
 
 def _measurement(row: Mapping[str, str], place: str) -> Measurement:
     read = _Reader(row, place)
-    workload = {name: read.word(name) for name in _WORKLOAD[1:] if name in _REQUIRED or row.get(name)}
+    workload: dict[str, Any] = {name: read.word(name) for name in _WORKLOAD[1:] if name in _REQUIRED or row.get(name)}
     try:
         return Measurement(
             network=read.word("network"),

@@ -87,6 +87,8 @@ def score(
     optimizer: str | None = None,
     causal: str | None = None,
     weights: str | None = None,
+    engine: str | None = None,
+    threads: int | None = None,
     convention: str | None = None,
     strict: bool = False,
     model: str = "best",
@@ -102,9 +104,9 @@ def score(
         inputs: of a network by reference, such as `["1x3x224x224", "1x128:int64"]`; its own default if empty. The
             batch size replaces the first dimension of each.
         devices: names of shipped devices, paths of device files, or devices; the config's COST.DEVICES if None.
-        batch_size, dtype, mode, runtime, layout, optimizer, causal, weights: see `oracle.Workload`; each replaces the
-            config's COST key where it is given. A network by reference is converted to `weights`, and so are its
-            inputs. `oracle.batch_curve` takes several batch sizes.
+        batch_size, dtype, mode, runtime, layout, optimizer, causal, weights, engine, threads: see `oracle.Workload`;
+            each replaces the config's COST key where it is given. A network by reference is converted to `weights`,
+            and so are its inputs. `oracle.batch_curve` takes several batch sizes.
         convention: count as fvcore, thop, ptflops, torch, pycls or note would.
         strict: an operator without a FLOP formula is an error.
         model: what `Cost.latency_ms` is. best: the prediction by the best model that there is for each device, which is
@@ -131,6 +133,8 @@ def score(
         "optimizer": optimizer,
         "causal": causal,
         "weights": weights,
+        "engine": engine,
+        "threads": threads,
     }
     source = source_of(network, inputs, batch_size)
     if source is not None:
@@ -162,6 +166,8 @@ def profile(
     optimizer: str | None = None,
     causal: str | None = None,
     weights: str | None = None,
+    engine: str | None = None,
+    threads: int | None = None,
     convention: str | None = None,
     strict: bool = False,
     model: str = "best",
@@ -176,9 +182,9 @@ def profile(
         inputs: tensors (only their shapes and dtypes count), or nested lists, tuples and dicts of them.
         kwargs: keyword inputs of its forward.
         name: for the report; the class name if None.
-        devices, dtype, mode, runtime, layout, optimizer, causal, weights, convention, strict, model, calibrations: as
-            in `score`. The batch size is what the inputs have. The module's own parameters decide about `weights`:
-            a `.half()` module is one of dtype and weights float16, which nothing is autocast in.
+        devices, dtype, mode, runtime, layout, optimizer, causal, weights, engine, threads, convention, strict, model,
+            calibrations: as in `score`. The batch size is what the inputs have. The module's own parameters decide
+            about `weights`: a `.half()` module is one of dtype and weights float16, which nothing is autocast in.
 
     Raises:
         OracleError: as `score`; also a dtype or weights that the module's parameters are not of; TraceError where
@@ -189,7 +195,8 @@ def profile(
     from oracle.query.traced import score_count
     from oracle.trace import trace_module
 
-    words = {"mode": mode, "runtime": runtime, "layout": layout, "optimizer": optimizer, "causal": causal}
+    words: dict[str, Any] = {"mode": mode, "runtime": runtime, "layout": layout, "optimizer": optimizer}
+    words |= {"causal": causal, "engine": engine, "threads": threads}
     words |= stored_words(module, [inputs, kwargs], dtype, weights)
     workload = Workload(batch_size=_batch_of([inputs, kwargs]) or 1).with_(**words)
     side = image_size_of(next((tuple(item.shape[1:]) for item in inputs if hasattr(item, "shape")), ()))

@@ -16,7 +16,7 @@ from oracle.closedform.calibrated import CalibratedDevice
 from oracle.devices import Device
 from oracle.errors import WorkloadError
 from oracle.roofline import TEXTBOOK, Efficiency, steady
-from oracle.spec import Workload
+from oracle.spec import GENERIC, Workload
 
 __all__ = [
     "HOSTS_DIFFER",
@@ -158,7 +158,7 @@ def _within_reach(key: _Key, runtime: str, weight: float) -> _Key:
 
 def trust_without(device: Device, workload: Workload) -> Trust:
     """How far to trust the bound, where nothing was measured that a prediction could be made of."""
-    asked = f"{workload.runtime} {workload.mode}"
+    asked = f"{workload.runner} {workload.mode}"
     return Trust(
         "roofline",
         None,
@@ -224,7 +224,7 @@ def best_calibration(device: Device, workload: Workload, own: Iterable[Calibrati
 
 def _nearest(device: Device, workload: Workload, most: int = 3) -> list[str]:
     """The shipped calibrations of a device and its kind, those that differ least from a workload first."""
-    asked = (device.name, workload.runtime, workload.mode, workload.dtype, workload.layout)
+    asked = (device.name, workload.runner, workload.mode, workload.dtype, workload.layout)
     known = [name.split(".") for name in shipped("calibrations")]
     own = [words for words in known if words[0] in (device.name, device.kind)]
     own.sort(key=lambda words: sum(word != other for word, other in zip(words, asked, strict=True)))
@@ -243,11 +243,12 @@ def trust_of(calibration: Calibration, device: Device, workload: Workload, image
     Outside of what was measured the interval is wider; by more than an octave, see `Domain.octaves`, there is no error.
     """
     model = "calibrated" if calibration.device == device.name else "prior"
-    measured = (calibration.dtype, calibration.layout)
+    measured, asked = ((item.dtype, item.layout, item.engine) for item in (calibration, workload))
     if calibration.device not in (device.name, device.kind):
         return Trust(model, None, f"{calibration.source}, for want of one of {device.kind}")
-    if measured != (workload.dtype, workload.layout):
-        return Trust(model, None, f"{calibration.source}; fitted to {', '.join(measured)}")
+    if measured != asked:
+        words = [word for word in measured if word != GENERIC or workload.engine != GENERIC]
+        return Trust(model, None, f"{calibration.source}; fitted to {', '.join(words)}")
     octaves = calibration.domain.octaves(workload.batch_size, image_size)
     if not octaves:
         return Trust(model, calibration.error, calibration.source, calibration.interval)

@@ -63,7 +63,9 @@ def workload_caption(workload: Workload) -> str:
     """`per call of 64 images: float16, inference, compiled, nchw`."""
     images = f"{workload.batch_size} image" + ("s" if workload.batch_size > 1 else "")
     mode = f"training ({workload.optimizer})" if workload.training else workload.mode
-    words = [workload.dtype, mode, workload.runtime, workload.layout]
+    words = [workload.dtype, mode, workload.runner, workload.layout]
+    if workload.threads:
+        words.append(f"{workload.threads} thread" + ("s" if workload.threads > 1 else ""))
     if workload.weights:
         words.append(f"weights {workload.weights}")
     if workload.causal != "full":

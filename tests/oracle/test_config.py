@@ -773,3 +773,12 @@ def test_any_bytes_are_a_config_or_a_config_error(raw: bytes, tmp_path_factory: 
 def test_overrides_may_be_a_mapping() -> None:
     pairs = ["REGNET.DEPTH", 14, "COST.BATCH_SIZE", "8"]
     assert load_cfg("RegNetX-400MF", {"REGNET.DEPTH": 14, "COST.BATCH_SIZE": "8"}) == load_cfg("RegNetX-400MF", pairs)
+
+
+def test_an_engine_in_a_config_brings_its_runtime_along() -> None:
+    cfg = cfg_from_dict({"MODEL": {"TYPE": "regnet"}, "COST": {"ENGINE": "ncnn", "THREADS": 4}})
+    assert workload_of(cfg) == Workload(runtime="engine", engine="ncnn", threads=4)
+    assert workload_of(cfg, runtime="eager") == Workload(threads=4)
+    assert workload_of(cfg, engine="openvino").engine == "openvino"
+    with pytest.raises(WorkloadError, match="engine='ncnn': expected runtime='engine'"):
+        workload_of(cfg_from_dict({"MODEL": {"TYPE": "regnet"}, "COST": {"ENGINE": "ncnn", "RUNTIME": "compiled"}}))

@@ -46,12 +46,12 @@ def test_an_engine_keeps_weights_as_its_kernels_read_them() -> None:
     ("words", "said"),
     [
         ({"weights": "float16"}, "weights='float16': with dtype='float32'"),
-        ({"weights": "float16", "dtype": "bfloat16"}, "they are in float32; expected '', or 'bfloat16'"),
+        ({"weights": "float16", "dtype": "bfloat16"}, "weights are in float32; expected none, or 'bfloat16'"),
         (
             {"weights": "float32", "dtype": "float16", "runtime": "engine"},
-            "they are in float16; expected '', or 'float16'",
+            "weights are in float16; expected none, or 'float16'",
         ),
-        ({"weights": "float32", "dtype": "int8", "runtime": "engine"}, "they are in int8; expected ''"),
+        ({"weights": "float32", "dtype": "int8", "runtime": "engine"}, "weights are in int8; expected none"),
         ({"weights": "half"}, "weights='half': expected one of float32, float16, bfloat16"),
     ],
     ids=str,
@@ -59,3 +59,25 @@ def test_an_engine_keeps_weights_as_its_kernels_read_them() -> None:
 def test_weights_of_no_runtime_are_an_error(words: dict[str, str], said: str) -> None:
     with pytest.raises(WorkloadError, match=said):
         Workload(**words)
+
+
+def test_an_engine_brings_its_runtime_along_and_other_runtimes_have_none() -> None:
+    named = Workload().with_(engine="ncnn")
+    assert (named.runtime, named.engine, named.runner) == ("engine", "ncnn", "ncnn")
+    assert named.with_(dtype="int8").engine == "ncnn"
+    assert named.with_(runtime="compiled") == Workload(runtime="compiled")
+    assert named.with_(engine="generic") == Workload(runtime="engine")
+    assert Workload(runtime="engine").runner == "engine"
+
+
+def test_an_engine_under_another_runtime_is_refused() -> None:
+    with pytest.raises(WorkloadError, match="engine='ncnn': expected runtime='engine', got runtime='compiled'"):
+        Workload(runtime="compiled", engine="ncnn")
+    with pytest.raises(WorkloadError, match="engine='tflite': expected one of generic, onnxruntime"):
+        Workload(runtime="engine", engine="tflite")
+
+
+@pytest.mark.parametrize("threads", [-1, 1.5, True, "2"])
+def test_threads_are_whole(threads: object) -> None:
+    with pytest.raises(WorkloadError, match="threads=.*: expected an integer of at least 0"):
+        Workload(threads=threads)  # type: ignore[arg-type]

@@ -30,7 +30,7 @@ def fit_tables(fits: Sequence[Fit]) -> list[RenderableType]:
         + (f"; {reserve / _GIB:g} GiB are kept free for them." if reserve else "; --reserve GIB leaves room for them."),
     ]
     words = {
-        ", ".join([w.dtype, w.runtime, w.layout, *([f"weights {w.weights}"] if w.weights else [])])
+        ", ".join([w.dtype, w.runner, w.layout, *([f"weights {w.weights}"] if w.weights else [])])
         for w in (item.workload for item in fits)
     }
     return [
