@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import stat
+import zlib
 from pathlib import Path
 
 from oracle.errors import OracleError
 
-__all__ = ["MEBIBYTE", "read_bytes", "read_text"]
+__all__ = ["MEBIBYTE", "inflated", "read_bytes", "read_text"]
 
 MEBIBYTE = 2**20
 
@@ -48,3 +49,31 @@ def read_text(path: str | Path, limit: int, error: type[OracleError] = OracleErr
         return read_bytes(path, limit, error).decode("utf-8-sig")
     except UnicodeDecodeError as problem:
         raise error(f"{path}: cannot be read: no UTF-8 text (byte {problem.start})") from None
+
+
+def inflated(raw: bytes, limit: int, file: str) -> bytes:
+    """What gzip packed, if it is not packed as `raw` begins: as it is.
+
+    Args:
+        raw: content of a file.
+        limit: the most bytes that it may become.
+        file: its name.
+
+    Raises:
+        OracleError: it is damaged, cut off, or becomes larger.
+    """
+    if raw[:2] != b"\x1f\x8b":
+        return raw
+    unpacked = b""
+    while raw[:2] == b"\x1f\x8b":  # one member after another
+        stream = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        try:
+            unpacked += stream.decompress(raw, limit + 1 - len(unpacked))
+        except zlib.error as problem:
+            raise OracleError(f"{file}: cannot be read: {problem}") from None
+        if len(unpacked) > limit:
+            raise OracleError(f"{file}: cannot be read: unpacks to more than {limit / MEBIBYTE:g} MiB")
+        if not stream.eof:
+            raise OracleError(f"{file}: cannot be read: its compressed content ends in the middle")
+        raw = stream.unused_data
+    return unpacked

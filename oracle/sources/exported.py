@@ -9,10 +9,8 @@ The file is data: `oracle.sources.archive` says what is read of it, and `oracle.
 
 from __future__ import annotations
 
-import types
 import zipfile
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +23,13 @@ from oracle.sources.archive import Meta, Node, Program, Ref, Word, read_program
 from oracle.sources.building import said
 from oracle.sources.inputs import DTYPES, InputSpec
 from oracle.sources.opened import Opened
-from oracle.sources.operators import arithmetic_named, check_results, overload_named
+from oracle.sources.operators import (
+    arithmetic_named,
+    check_results,
+    function_of,
+    makes_from_nothing,
+    overload_named,
+)
 from oracle.sources.places import held, last_uses, place_of, put
 from oracle.sources.references import Reference
 from oracle.trace.placement import META
@@ -169,10 +173,12 @@ def _step(node: Node) -> _Step:
         raise TraceError(
             f"operator {node.target!r} is not registered here; in Python, import the package that registers it"
         )
-    schema = overload._schema.arguments  # noqa: SLF001 - torch has no public way
-    if not any("Tensor" in str(argument.type) for argument in schema) and any(a.name == "device" for a in schema):
+    if makes_from_nothing(overload):
         kwargs = {**kwargs, "device": META}
-    return _Step(node.name, node.parts, _function(overload), args, kwargs, node.module, _name(overload))
+    name = str(overload._schema.name).removeprefix("aten::")  # noqa: SLF001 - torch has no public way
+    # a constant that export wraps, so that nobody changes it, is the constant
+    function = _itself if name.startswith("lift_fresh") else function_of(overload)
+    return _Step(node.name, node.parts, function, args, kwargs, node.module, name)
 
 
 def _looks(target: str) -> bool:
@@ -183,23 +189,6 @@ def _looks(target: str) -> bool:
 def _read(step: _Step) -> set[str]:
     leaves = pytree.tree_leaves((step.args, step.kwargs), is_leaf=lambda item: type(item) is Ref)
     return {item.name for item in leaves if isinstance(item, Ref)}
-
-
-def _name(target: Any) -> str:
-    return str(target._schema.name).removeprefix("aten::")  # noqa: SLF001 - torch has no public way
-
-
-@cache
-def _function(target: Any) -> Callable[..., Any]:
-    """The function of torch that runs an operator, which modules call and autocast knows; else the operator itself."""
-    name = _name(target)
-    if name.startswith("lift_fresh"):
-        return _itself  # a constant that export wraps, so that nobody changes it
-    for room in (torch._C._nn, torch, torch.Tensor):  # noqa: SLF001 - where torch keeps F.linear, F.gelu and the like
-        found = getattr(room, name, None)
-        if isinstance(found, (types.BuiltinFunctionType, types.MethodDescriptorType)):
-            return found
-    return target  # type: ignore[no-any-return]
 
 
 def _itself(tensor: Any) -> Any:

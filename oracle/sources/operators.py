@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import operator
 import re
+import types
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any
@@ -18,7 +19,7 @@ import torch
 
 from oracle.errors import TraceError
 
-__all__ = ["arithmetic_named", "check_results", "is_pure", "overload_named"]
+__all__ = ["arithmetic_named", "check_results", "function_of", "is_pure", "makes_from_nothing", "overload_named"]
 
 _OVERLOAD = re.compile(r"torch\.ops\.([a-z_]\w*)\.([A-Za-z_]\w*)\.([A-Za-z_]\w*)", re.ASCII)
 _PLAIN = re.compile(r"(?:Optional|List)\[(.*)\]", re.ASCII)
@@ -49,7 +50,7 @@ _PIECES = frozenset(
     "split split_copy split_with_sizes split_with_sizes_copy unsafe_split unsafe_split_with_sizes chunk unsafe_chunk"
     " unbind unbind_copy tensor_split hsplit vsplit dsplit lstm gru rnn_tanh rnn_relu quantized_lstm".split()
 )
-_MOST_PIECES = 16_384
+_MOST_PIECES = 4096  # entries or time steps; each costs some operators
 
 
 def overload_named(target: str) -> Any:
@@ -113,6 +114,23 @@ def check_results(name: str, given: Iterable[Any]) -> None:
         sizes = [size for item in given if isinstance(item, torch.Tensor) for size in item.shape]
         if any(isinstance(size, int) and size > _MOST_PIECES for size in sizes):
             raise TraceError(f"{name} of a tensor of {max(sizes)} entries: expected at most {_MOST_PIECES} for a file")
+
+
+def makes_from_nothing(overload: Any) -> bool:
+    """Whether an operator takes no tensor, and so has to be told that its result is on meta."""
+    arguments = overload._schema.arguments  # noqa: SLF001 - torch has no public way
+    return any(item.name == "device" for item in arguments) and not any("Tensor" in str(item.type) for item in arguments)
+
+
+@cache
+def function_of(overload: Any) -> Callable[..., Any]:
+    """The function of torch that runs an operator, which modules call and autocast knows; else the operator itself."""
+    name = str(overload._schema.name).removeprefix("aten::")  # noqa: SLF001 - torch has no public way
+    for room in (torch._C._nn, torch, torch.Tensor):  # noqa: SLF001 - where torch keeps F.linear, F.gelu and the like
+        found = getattr(room, name, None)
+        if isinstance(found, (types.BuiltinFunctionType, types.MethodDescriptorType)):
+            return found
+    return overload  # type: ignore[no-any-return]
 
 
 def _plain(kind: str) -> str:
