@@ -168,7 +168,9 @@ def _attach(events: Mapping[str, Sequence[_Event]], outer: Sequence[_Event], own
         launch = by_correlation.get(_number(kernel, "correlation"))
         if found is None and launch is not None:
             number = _number(launch, "External id")
-            found = (by_id.get(number) if number else None) or _enclosing(around.get(launch.thread, []), starts.get(launch.thread, []), launch)
+            found = (by_id.get(number) if number else None) or _enclosing(
+                around.get(launch.thread, []), starts.get(launch.thread, []), launch
+            )
         if found is not None:
             found.kernels.append(kernel)
 

@@ -103,7 +103,7 @@ def _replayed(call: OperatorCall, workload: Workload) -> tuple[KernelCount, ...]
     for overload in _overloads(name, len(call.types)):
         try:
             return _counted(call, overload, workload)
-        except Exception:  # noqa: BLE001, S112 - what torch says of arguments that another overload takes, or none
+        except Exception:  # noqa: BLE001, PERF203, S112 - what torch says of arguments that another overload takes, or none
             continue
     return None
 
@@ -135,7 +135,8 @@ class _Call(nn.Module):
 def _overloads(name: str, arguments: int) -> Iterator[Any]:
     """Every overload that takes so many arguments and does no more than compute tensors."""
     packet = getattr(torch.ops.aten, name, None) if name.isidentifier() else None
-    for word in packet.overloads() if isinstance(packet, torch._ops.OpOverloadPacket) else ():  # noqa: SLF001
+    words: Iterable[str] = getattr(packet, "overloads", tuple)()
+    for word in words:
         try:
             overload = overload_named(f"torch.ops.aten.{name}.{word}")
         except TraceError:

@@ -119,7 +119,9 @@ def check_results(name: str, given: Iterable[Any]) -> None:
 def makes_from_nothing(overload: Any) -> bool:
     """Whether an operator takes no tensor, and so has to be told that its result is on meta."""
     arguments = overload._schema.arguments  # noqa: SLF001 - torch has no public way
-    return any(item.name == "device" for item in arguments) and not any("Tensor" in str(item.type) for item in arguments)
+    return any(item.name == "device" for item in arguments) and not any(
+        "Tensor" in str(item.type) for item in arguments
+    )
 
 
 @cache

@@ -55,13 +55,19 @@ def test_no_operator_of_a_trace_touches_the_seed_or_threads() -> None:
     before = torch.initial_seed(), torch.random.get_rng_state(), torch.get_num_threads()
     assert replay(OperatorCall("aten::manual_seed", ((),), ("Scalar",), (), ("7",))) is None
     assert replay(OperatorCall("aten::set_num_threads", ((),), ("Scalar",), (), ("7",))) is None
-    replay(OperatorCall("aten::randn", ((), (), (), (), ()), ("ScalarList", "", "", "", ""), (), ("[4, 4]", "", "", "", "")))
+    replay(
+        OperatorCall(
+            "aten::randn", ((), (), (), (), ()), ("ScalarList", "", "", "", ""), (), ("[4, 4]", "", "", "", "")
+        )
+    )
     assert (before[0], before[2]) == (torch.initial_seed(), torch.get_num_threads())
     assert torch.equal(before[1], torch.random.get_rng_state())
 
 
 def test_what_a_trace_makes_from_nothing_takes_no_memory() -> None:
-    huge = OperatorCall("aten::ones", ((),) * 5, ("ScalarList", "", "", "", ""), (), ("[1000000000000]", "", "", "", ""))
+    huge = OperatorCall(
+        "aten::ones", ((),) * 5, ("ScalarList", "", "", "", ""), (), ("[1000000000000]", "", "", "", "")
+    )
     (kernel,) = replay(huge) or ()
     assert kernel.write_bytes == 4 * 10**12
     many = OperatorCall("aten::unbind", ((10**12,), ()), ("float", "Scalar"), (), ("", "0"))
@@ -91,7 +97,10 @@ def test_an_operator_without_a_formula_is_unknown() -> None:
         ({"args": {"Input Dims": [[2, 3]], "Input type": ["float", "float"]}}, ""),
         ({"args": {"Input Dims": [["a"], None], "Input type": ["float", "float"]}}, ""),
         ({"args": {"Input Dims": [[10**30, 3], [3, 4]], "Input type": ["float", "float"]}}, ""),
-        ({"args": {"Input Dims": [[2, 3], [3, 4]], "Input type": ["float", "float"], "Concrete Inputs": "xy"}}, "flops"),
+        (
+            {"args": {"Input Dims": [[2, 3], [3, 4]], "Input type": ["float", "float"], "Concrete Inputs": "xy"}},
+            "flops",
+        ),
     ],
 )
 def test_a_value_of_a_wrong_kind_is_one_line_or_a_row(tmp_path: Path, change: dict[str, Any], complaint: str) -> None:
@@ -155,7 +164,10 @@ def test_the_command_line_shows_a_row(tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     path = trace_file(tmp_path, event("aten::save", [[], []], ["Scalar", "Scalar"], ["text", str(mark)]))
     done = subprocess.run(
-        [sys.executable, "-m", "oracle", "import", str(path), "--format", "csv"], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "oracle", "import", str(path), "--format", "csv"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0
     assert "aten::save" in done.stdout
