@@ -70,7 +70,14 @@ class EngineRules:
     @property
     def lowers(self) -> bool:
         """Whether it runs other operators than the ones that a trace shows."""
-        return not self.attention or self.attention_scales > 0 or self.splits or self.transposes or self.block > 0 or self.layer_norm != (1, 1)
+        return (
+            not self.attention
+            or self.attention_scales > 0
+            or self.splits
+            or self.transposes
+            or self.block > 0
+            or self.layer_norm != (1, 1)
+        )
 
 
 _NCNN = _aten(f"{_RELU} leaky_relu leaky_relu_ sigmoid sigmoid_ mish mish_ hardswish hardswish_")
@@ -83,8 +90,10 @@ RULES = MappingProxyType(
     {
         GENERIC: EngineRules(merged=CHAINED),
         "onnxruntime": EngineRules(
-            conv=_aten(f"{_RELU} leaky_relu leaky_relu_ sigmoid sigmoid_ tanh tanh_ hardsigmoid hardsigmoid_"
-                       " hardswish hardswish_"),
+            conv=_aten(
+                f"{_RELU} leaky_relu leaky_relu_ sigmoid sigmoid_ tanh tanh_ hardsigmoid hardsigmoid_"
+                " hardswish hardswish_"
+            ),
             product=_aten("relu relu_ leaky_relu leaky_relu_ sigmoid sigmoid_ tanh tanh_ elu elu_"),
             product_sum=False,
             product_affine=False,
@@ -106,8 +115,14 @@ RULES = MappingProxyType(
             layer_norm=(3, 2),
             splits=True,
         ),
-        "litert": EngineRules(conv=_aten(_RELU), product=_aten(_RELU), conv_sum=False, product_sum=False,
-                              product_affine=False, sum=_aten(_RELU)),
+        "litert": EngineRules(
+            conv=_aten(_RELU),
+            product=_aten(_RELU),
+            conv_sum=False,
+            product_sum=False,
+            product_affine=False,
+            sum=_aten(_RELU),
+        ),
         "ncnn": EngineRules(conv=_NCNN, product=_NCNN, conv_sum=False, product_sum=False, product_affine=False),
     }
 )

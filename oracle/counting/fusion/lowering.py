@@ -47,9 +47,7 @@ def lowered(
 
 
 class _Writer:
-    def __init__(
-        self, table: OpTable, rules: EngineRules, hint: Callable[[Dim], int], decide: Decide
-    ) -> None:
+    def __init__(self, table: OpTable, rules: EngineRules, hint: Callable[[Dim], int], decide: Decide) -> None:
         self._table, self._rules, self._hint = table, rules, hint
         self._rows: list[Row] = []
         self._values, self._storages = list(table.values), list(table.storages)
@@ -68,7 +66,9 @@ class _Writer:
         if len(self._rows) == len(self._table.rows):
             return self._table
         values = tuple(
-            value if value.producer < 0 or number in self._added else value._replace(producer=self._places[value.producer])
+            value
+            if value.producer < 0 or number in self._added
+            else value._replace(producer=self._places[value.producer])
             for number, value in enumerate(self._values)
         )
         return replace(self._table, rows=tuple(self._rows), values=values, storages=tuple(self._storages))
@@ -137,7 +137,9 @@ class _Writer:
         strides = self._strides(use)
         if row.name in _TRANSPOSING and len(strides) == len(use.shape):
             strides[-2:] = sorted(strides[-2:], reverse=True)
-        return strides != sorted(strides, reverse=True) or self._strides(made) != sorted(self._strides(made), reverse=True)
+        return strides != sorted(strides, reverse=True) or self._strides(made) != sorted(
+            self._strides(made), reverse=True
+        )
 
     def _strides(self, use: Use) -> list[int]:
         pairs = zip(use.shape, use.stride, strict=True)
@@ -180,8 +182,14 @@ class _Writer:
         pointwise = op_class == "elementwise"
         self._rows.append(
             row._replace(
-                name=name, op_class=op_class, args=shapes, kwargs={}, out=out,
-                reads=tuple(reads), writes=tuple(writes), pointwise=pointwise,
+                name=name,
+                op_class=op_class,
+                args=shapes,
+                kwargs={},
+                out=out,
+                reads=tuple(reads),
+                writes=tuple(writes),
+                pointwise=pointwise,
             )  # fmt: skip
         )
 
