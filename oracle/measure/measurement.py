@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from oracle._files import MEBIBYTE, read_text
 from oracle._resources import closest
 from oracle.errors import OracleError
 from oracle.spec import GENERIC, Workload
@@ -76,6 +77,7 @@ _T = TypeVar("_T")
 
 _DOMAINS = {"clock": ("wall", "cpu", "events"), "cache": ("warm", "cold")}
 _FILE = "networks.csv"
+_MAX_BYTES = 256 * MEBIBYTE
 
 _REQUIRED = ("network", "device", "batch_size", "dtype", "runtime", "layout", "mode", "latency_ms")
 _OPTIONAL = ("optimizer", "iqr_ms", "min_ms", "repeats", "threads", "affinity", "clock", "torch", "date", "family")
@@ -137,10 +139,7 @@ def read_measurements(path: str | Path) -> list[Measurement]:
     """
     path = Path(path) / _FILE if Path(path).is_dir() else Path(path)
     file = str(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise OracleError(f"{file}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    text = read_text(path, _MAX_BYTES)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         header = [name.strip() for name in next(reader, [])]
