@@ -19,7 +19,16 @@ __all__ = ["knows", "read"]
 _END = "_kernel_time"
 _WEIGHT = {"Conv": 1, "FusedConv": 1, "NhwcFusedConv": 1, "NhwcConv": 1, "ConvInteger": 1, "QLinearConv": 3}
 _PRODUCTS = frozenset(
-    {"Gemm", "MatMul", "FusedMatMul", "FusedGemm", "MatMulInteger", "QLinearMatMul", "MatMulNBits", "DynamicQuantizeMatMul"}
+    {
+        "Gemm",
+        "MatMul",
+        "FusedMatMul",
+        "FusedGemm",
+        "MatMulInteger",
+        "QLinearMatMul",
+        "MatMulNBits",
+        "DynamicQuantizeMatMul",
+    }
 )
 
 
@@ -27,7 +36,8 @@ def knows(content: Any) -> bool:
     """Whether JSON is such a profile."""
     events = content.get("traceEvents") if isinstance(content, dict) else content
     return isinstance(events, list) and any(
-        isinstance(item, dict) and item.get("cat") == "Node" and str(item.get("name", "")).endswith(_END) for item in events
+        isinstance(item, dict) and item.get("cat") == "Node" and str(item.get("name", "")).endswith(_END)
+        for item in events
     )
 
 
@@ -57,7 +67,8 @@ def read(content: Any, file: str) -> Report:
         kind = str(given.get("op_name", ""))
         first.setdefault(key, (kind, _macs(kind, given), place))
     layers = tuple(
-        Layer(key[0], kind, median(times[key][1:] or times[key]), place, macs) for key, (kind, macs, place) in first.items()
+        Layer(key[0], kind, median(times[key][1:] or times[key]), place, macs)
+        for key, (kind, macs, place) in first.items()
     )
     warm = runs[1:] or runs
     timings = (timing_of(warm, "", file),) if warm else ()

@@ -22,7 +22,9 @@ _DTYPES = {"bf16": "bfloat16", "f16": "float16", "FP16": "float16", "BF16": "bfl
 
 def knows(text: str) -> bool:
     """Whether text is one of the two."""
-    return text.lstrip().startswith((_HEADER, _FIGURES)) or (text.lstrip().startswith("Configuration setup") and ";" in text)
+    return text.lstrip().startswith((_HEADER, _FIGURES)) or (
+        text.lstrip().startswith("Configuration setup") and ";" in text
+    )
 
 
 def read(text: str, file: str) -> Report:
@@ -43,7 +45,9 @@ def of_figures(figures: Mapping[str, Any], file: str) -> Report:
     Raises:
         OracleError: no latency among it.
     """
-    key = next((key for key in ("latency (ms)", "Median latency (ms)", "latency_median", "avg latency") if key in figures), "")
+    key = next(
+        (key for key in ("latency (ms)", "Median latency (ms)", "latency_median", "avg latency") if key in figures), ""
+    )
     if not key:
         raise OracleError(f"{file}: expected a line `latency (ms)`; run benchmark_app with -hint latency or -api sync")
     latency = number(figures[key], file, key)
@@ -59,9 +63,15 @@ def of_figures(figures: Mapping[str, Any], file: str) -> Report:
     count = str(figures.get("total number of iterations", ""))
     repeats = int(count) if count.isdigit() and len(count) < 10 else 0
     streams = str(figures.get("number of CPU streams", "1"))
-    notes = () if streams == "1" else (f"{streams} streams ran at once, so that a call waits for others: use -nstreams 1",)
+    notes = (
+        () if streams == "1" else (f"{streams} streams ran at once, so that a call waits for others: use -nstreams 1",)
+    )
     network = str(figures.get("-m", "") or figures.get("topology", ""))
-    return Report("openvino", timings=(Timing(network, latency, file, least or None, None, repeats, tuple(words.items())),), notes=notes)
+    return Report(
+        "openvino",
+        timings=(Timing(network, latency, file, least or None, None, repeats, tuple(words.items())),),
+        notes=notes,
+    )
 
 
 def _layers(text: str, file: str) -> Report:
@@ -81,7 +91,15 @@ def _layers(text: str, file: str) -> Report:
             raise OracleError(f"{place}: no field {missing[0]!r}: expected {';'.join(columns)}")
         if "NOT_RUN" in row["execStatus"] or "OPTIMIZED_OUT" in row["execStatus"]:
             continue
-        kinds |= {dtype for end, dtype in _DTYPES.items() if row["layerType"] == "Convolution" and row.get("execType", "").endswith(f"_{end}")}
-        layers.append(Layer(row["layerName"], row["layerType"], number(row["realTime (ms)"], place, "realTime (ms)") * 1e-3, place))
+        kinds |= {
+            dtype
+            for end, dtype in _DTYPES.items()
+            if row["layerType"] == "Convolution" and row.get("execType", "").endswith(f"_{end}")
+        }
+        layers.append(
+            Layer(
+                row["layerName"], row["layerType"], number(row["realTime (ms)"], place, "realTime (ms)") * 1e-3, place
+            )
+        )
     notes = [f"convolutions ran in {', '.join(sorted(kinds))}: say --dtype"] if kinds else []
     return Report("openvino", tuple(layers), notes=tuple(notes))

@@ -17,7 +17,9 @@ __all__ = ["knows", "read"]
 
 _AVERAGE = re.compile(r"Inference \(avg\): *([\d.eE+]+)")
 _RUNS = re.compile(r"count=(\d{1,9}) .*?min=([\d.eE+]+) .*?avg=([\d.eE+]+)")
-_THREADS = re.compile(r"(?:#threads used for CPU inference|Num threads|num_threads)[:=]? *\[?(\d{1,4})\]?", re.IGNORECASE)
+_THREADS = re.compile(
+    r"(?:#threads used for CPU inference|Num threads|num_threads)[:=]? *\[?(\d{1,4})\]?", re.IGNORECASE
+)
 _GRAPH = re.compile(r"^.*?(?:Graph|graph): *\[([^\]]+)\]")
 
 
@@ -58,7 +60,7 @@ def _layers(lines: list[str], file: str) -> list[Layer]:
     if start is None:
         return []
     columns, mark = _columns(lines[start]), "\t" if "\t" in lines[start].strip() else ","
-    found = []
+    found: list[Layer] = []
     for index, line in enumerate(lines[start + 1 :], start + 2):
         cells = [cell.strip() for cell in line.strip().split(mark)]
         if len(cells) < len(columns):
@@ -66,9 +68,13 @@ def _layers(lines: list[str], file: str) -> list[Layer]:
                 break  # the table ends
             continue
         row = dict(zip(columns, cells, strict=False))
-        name = re.sub(r"^\[(.*)\](:\d+)?$", r"\1", mark.join(cells[columns.index("name") :]) if "name" in columns else "")
+        name = re.sub(
+            r"^\[(.*)\](:\d+)?$", r"\1", mark.join(cells[columns.index("name") :]) if "name" in columns else ""
+        )
         place = f"{file}:{index}"
-        found.append(Layer(name or row["node type"], row["node type"], number(row["avg ms"], place, "avg ms") * 1e-3, place))
+        found.append(
+            Layer(name or row["node type"], row["node type"], number(row["avg ms"], place, "avg ms") * 1e-3, place)
+        )
     return found
 
 

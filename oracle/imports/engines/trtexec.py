@@ -29,7 +29,10 @@ def read(content: Any, file: str) -> Report:
         OracleError: an entry of another kind, or a time that is no number.
     """
     if "computeMs" in content[-1]:
-        times = [number(_entry(item, file, i).get("computeMs"), f"{file}[{i}]", "computeMs") for i, item in enumerate(content)]
+        times = [
+            number(_entry(item, file, i).get("computeMs"), f"{file}[{i}]", "computeMs")
+            for i, item in enumerate(content)
+        ]
         note = "latency is the median of computeMs: what the GPU computes, without transfers"
         return Report("tensorrt", timings=(timing_of(times, "", file),), notes=(note,))
     runs, layers = 0, []
