@@ -74,7 +74,7 @@ def _at_threads(device: Device, threads: int) -> Device:
     bandwidth = device.bandwidth
     reads = sum(cluster.count * CORES[cluster.kind].stream_gbps for cluster in used) * 1e9
     if bandwidth is not None and reads < bandwidth.value:
-        source = "derived: {0} cores x what each reads alone, unsourced".format(_count(used))
+        source = f"derived: {_count(used)} cores x what each reads alone, unsourced"
         bandwidth = Figure(reads, source)
     if used == device.cores:
         return replace(device, bandwidth=bandwidth)
