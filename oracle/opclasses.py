@@ -73,7 +73,9 @@ _MEMBERS = {
     "embedding": "embedding embedding_dense_backward _embedding_bag _embedding_bag_forward_only index index_select"
     " index_add index_add_ index_put index_put_ _index_put_impl_ _unsafe_index _unsafe_index_put gather"
     " gather_backward scatter scatter_ scatter_add scatter_add_ scatter_reduce index_select_backward take"
-    " masked_select grid_sampler_2d grid_sampler_2d_backward grid_sampler_3d grid_sampler_3d_backward"
+    " masked_select index_copy index_copy_ index_fill index_fill_ masked_scatter masked_scatter_ put put_"
+    " scatter_reduce_ embedding_renorm_ grid_sampler_2d grid_sampler_2d_backward grid_sampler_3d"
+    " grid_sampler_3d_backward"
     + "".join(
         f" {name} {name}_backward"
         for name in "upsample_nearest1d upsample_nearest2d upsample_nearest3d _upsample_nearest_exact1d"

@@ -39,6 +39,7 @@ examples:
   oracle measure R-56 --device-file host.yaml --operators 10  # which operators reach what share of their roof
   oracle measure ResNet-50 --device-file host.yaml --calibration my.yaml --threads 1 --clock cpu
   oracle measure regnetx --on cuda --dtype float16 --batch 1,8,64 -o m.csv       # a sweep over batch sizes
+  oracle measure R-56 --engine onnxruntime --dtype int8 --threads 2 -o m.csv     # also openvino, litert, ncnn
   oracle measure ResNet-50 --on cuda --runtime compiled --graph --kernels 10     # replayed, and its slowest kernels
 
 Ctrl-C keeps what is measured, and so does an error after the first repeat: networks with three
@@ -73,6 +74,11 @@ def add(commands: Any) -> None:
         choices=("warm", "cold"),
         default="warm",
         help="cold: sweep the last-level cache before every call (default: warm)",
+    )
+    command.add_argument(
+        "--models",
+        metavar="DIR",
+        help="with --engine: keep exported models here, so that they are found the next time (default: nowhere)",
     )
     command.add_argument("--graph", action="store_true", help="on CUDA: replay each call from a CUDA graph")
     add_model(command)
@@ -234,7 +240,7 @@ def _measure(
             {job: replace(item, network=job[0]) for job, item in zip(jobs, items, strict=True) if item is not None}
         )
 
-    where = {name: getattr(args, name) for name in ("threads", "clock", "cache", "graph", "repeats")}
+    where = {name: getattr(args, name) for name in ("threads", "clock", "cache", "graph", "repeats", "models")}
     keep(stopwatch(sources, name=name, device=args.on, batch_size=sizes, on_stop=keep, **where, **words))
 
 

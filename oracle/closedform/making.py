@@ -278,7 +278,7 @@ class _Maker(TemplateStore):
         if fitting is None:
             fitting = record(key, params, dims, workload)
             traces.append(fitting)
-        template = counted_template(key, fitting, workload)
+        template = counted_template(key, fitting, workload, values)
         self._templates.setdefault(key, []).append(template)
         self.asked.setdefault(key, []).append(_Asked(key, tuple(params), tuple(dims), workload, fitting))
         return template
@@ -356,7 +356,7 @@ def _halves(several: Sequence[_Asked], covers: bool) -> tuple[list[Template], bo
     for asked in several:
         workload = asked.workload.with_(dtype="float16", weights="float16")
         half = asked._replace(key=half_key(asked.key), workload=workload)
-        template = counted_template(half.key, _retyped(asked.traced, half), workload)
+        template = counted_template(half.key, _retyped(asked.traced, half), workload, _values(half))
         for cell in (half, half.with_batch(1)) if covers else (half,):
             _check(template, cell)
         found.append(template)

@@ -6,14 +6,14 @@ from typing import Any, NamedTuple
 
 from oracle.counting.conversions import without_conversions
 from oracle.counting.flops import Work, work_of
-from oracle.counting.fusion import Kernel, has_bias, kernels_of
+from oracle.counting.fusion import Kernel, has_bias, kernels_of, lowered_for
 from oracle.counting.memory import Lifetimes, lifetimes_of
 from oracle.counting.quantised import operands_of, quantised
 from oracle.counting.traffic import moved_elements, stored_bytes
 from oracle.optable import MATRIX_CLASSES, OpTable, Row, Shape, Use, prod
 from oracle.spec import Workload
 
-__all__ = ["MATRIX_CLASSES", "KernelCount", "TableCount", "count", "kernel_count"]
+__all__ = ["MATRIX_CLASSES", "KernelCount", "TableCount", "count", "kernel_count", "lowered_for"]
 
 Dim = Any  # an int, or a sympy expression
 
@@ -72,10 +72,10 @@ class TableCount(NamedTuple):
 
 
 def count(table: OpTable, workload: Workload) -> TableCount:
-    """Count a table under a workload's runtime and dtype."""
+    """Count a table under a workload's runtime and dtype; it is what runs there, see `lowered_for`."""
     table = quantised(without_conversions(table, workload.runtime), workload)
     works = [work_of(row, workload.causal) for row in table.rows]
-    kernels = kernels_of(table, workload.runtime)
+    kernels = kernels_of(table, workload.runtime, workload.engine)
     run = {row for kernel in kernels for row in kernel.rows}
     return TableCount(
         tuple(kernel_count(table, kernel, works, run, workload) for kernel in kernels),
@@ -164,6 +164,8 @@ def _matrix_dtype(row: Row, workload: Workload) -> str:
         return "float8"
     if dtype in ("int8", "uint8"):
         return "int8"
+    if dtype == "complex128":
+        return "float64"
     return dtype if "float" in dtype else "float32"
 
 

@@ -37,7 +37,9 @@ def without_conversions(table: OpTable, runtime: str) -> OpTable:
     """
     names = DEQUANTISE | QUANTISE
     gone = [
-        index for index, row in enumerate(table.rows) if row.name in names and (runtime == "engine" or is_inside(row))
+        index
+        for index, row in enumerate(table.rows)
+        if row.name in names and row.writes and (runtime == "engine" or is_inside(row))
     ]
     if not gone or any(row.phase != "forward" for row in table.rows):
         return table

@@ -25,7 +25,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from oracle.counting.fusion.engine import constant_rows, is_vector
+from oracle.counting.fusion.constants import constant_rows
+from oracle.counting.fusion.engine import is_vector
 from oracle.optable import OpTable, Row, Storage, Use, Value
 from oracle.spec import WEIGHT_GROUP, Workload
 

@@ -124,7 +124,7 @@ def _stored(weight: torch.Tensor, data: torch.Tensor) -> Any:
     if data.numel() == weight.numel():
         return data.dtype
     if data.numel() * data.element_size() * 2 == weight.numel():
-        return torch.uint4  # type: ignore[attr-defined]  # made at import
+        return getattr(torch, "uint4")  # noqa: B009 - torch makes it at import
     raise TraceError(
         f"{type(weight).__name__}: {data.numel()} {data.dtype} for {weight.numel()} elements; expected 8 or 4 bits each"
     )
