@@ -3,13 +3,13 @@
 `if mask.all():` asks whether a mask masks nothing, `if values.isnan().any():` whether something went wrong. Neither
 can be known from shapes, but a mask is there because it masks something, and what was computed is taken to be right. So
 `all` of a mask is False and `any` of it True, and its sum is neither 0 nor that of a mask that masks nothing; `all` of
-a test of computed values is True and `any` of it False. Every such answer is told in the result.
+a test of values computed with weights is True and `any` of it False. Of floating-point inputs nothing is known. Every
+answer is told in the result.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from oracle.optable import Row, Storage, Value
 
@@ -37,14 +37,15 @@ def truth_of(value: int, rows: Sequence[Row], values: Sequence[Value], storages:
             return None
         first = row.reads[0].value
         if row.name in _REDUCED:
-            return computed(first) == _REDUCED[row.name]
+            computed = is_computed(first)
+            return None if computed is None else computed == _REDUCED[row.name]
         if row.name in _COMPARED:
             made = values[first].producer
             summed = made >= 0 and rows[made].name in _SUMMED
-            return _COMPARED[row.name] if summed and not computed(first) else None
+            return _COMPARED[row.name] if summed and is_computed(first) is False else None
         return _joined(row.name, [asked(use.value) for use in row.reads])
 
-    def computed(at: int) -> bool:
+    def is_computed(at: int) -> bool | None:
         return _is_computed(at, rows, values, storages)
 
     return asked(value)
@@ -59,8 +60,9 @@ def _joined(name: str, parts: list[bool | None]) -> bool | None:
     return _BOTH[name](parts) if name in _BOTH and len(parts) == 2 else None
 
 
-def _is_computed(value: int, rows: Sequence[Row], values: Sequence[Value], storages: Sequence[Storage]) -> bool:
-    """Whether weights or floating-point inputs are in what a tensor was made of; else it is a mask."""
+def _is_computed(value: int, rows: Sequence[Row], values: Sequence[Value], storages: Sequence[Storage]) -> bool | None:
+    """Whether weights are in what a tensor was made of; else it is a mask, unless it was made of real inputs (None)."""
+    real = False
     seen: set[int] = set()
     stack = [value]
     while stack:
@@ -71,10 +73,8 @@ def _is_computed(value: int, rows: Sequence[Row], values: Sequence[Value], stora
         storage, producer, base = values[at]
         if producer >= 0:
             stack += [base, *(use.value for use in rows[producer].reads)]
-        elif storages[storage].kind == "parameter" or _is_real(storages[storage]):
+        elif storages[storage].kind == "parameter":
             return True
-    return False
-
-
-def _is_real(storage: Any) -> bool:
-    return storage.kind == "input" and "float" in storage.dtype
+        else:
+            real |= storages[storage].kind == "input" and "float" in storages[storage].dtype
+    return None if real else False
