@@ -60,7 +60,8 @@ def workloads() -> Iterator[Workload]:
         for optimizer in ("sgd", "adamw") if mode == "training" else ("sgd",):
             for runtime in ("eager", "compiled", "engine"):
                 words: dict[str, Any] = {"batch_size": _BATCH, "layout": layout, "mode": mode, "optimizer": optimizer}
-                engines = (GENERIC, *RULES) if (mode, runtime) == ("inference", "engine") else (GENERIC,)
+                named = (layout, mode, runtime) == ("nchw", "inference", "engine")  # of other layouts on demand
+                engines = (GENERIC, *RULES) if named else (GENERIC,)
                 for engine in dict.fromkeys(engines):
                     yield Workload(**words, dtype=dtype, runtime=runtime, engine=engine)
                     if (mode, dtype, runtime) == ("inference", "float32", "engine"):
