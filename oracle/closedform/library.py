@@ -5,6 +5,7 @@ compressed. A group holds what is likely asked for together: one workload, one a
 that all groups share. What several workloads share is stored once:
 
 * tf32 differs from float32, bfloat16 from float16 and float8 from int8 by the names of types only;
+* weights in int8 or int4 alone differ by what `oracle.closedform.lightening` says;
 * weights in half precision differ from float32 by what `oracle.closedform.halving` says, and a few exceptions;
 * a GELU is never in place;
 * an engine whose rules are those of all shares their templates, and of another those that are the same;
@@ -29,12 +30,13 @@ from typing import Any, NamedTuple
 
 from oracle.closedform.codec import Steps, StepTable, Words, key_from, key_to, pack, unpack
 from oracle.closedform.halving import Exceptions, exceptions_of, half_key, halved
+from oracle.closedform.lightening import lightened, plain_key
 from oracle.closedform.template import Format, Template, TemplateKey
 from oracle.counting.fusion.engines import canonical_engine
 from oracle.errors import MissingDependencyError, OracleError
 from oracle.families.graphs import ours, structure_of
 from oracle.optable import MATRIX_CLASSES
-from oracle.spec import GENERIC
+from oracle.spec import GENERIC, QUANTISED_WEIGHTS
 
 __all__ = [
     "BATCH_OF_ONE",
@@ -207,6 +209,9 @@ class Library:
 
     def find(self, key: TemplateKey) -> tuple[Template, ...]:
         """The templates of a key, each for other sizes; none where nothing was shipped for it."""
+        weights = dict(key.workload).get("weights")
+        if weights in QUANTISED_WEIGHTS:
+            return tuple([lightened(template, key, weights) for template in self.find(plain_key(key))])
         canonical, renaming = canonical_key(key)
         group = self._group(key.kind, _group_of(canonical))
         entry = group.entries.get(canonical)

@@ -22,7 +22,7 @@ from oracle.errors import OracleError
 from oracle.memory import PeakMemory, chain_peak
 from oracle.naming import cell_names
 from oracle.optable import OpTable, prod
-from oracle.spec import LOSS, CellSpec, NetSpec, Workload
+from oracle.spec import HALVES, LOSS, CellSpec, NetSpec, Workload
 from oracle.trace import Trace, isolated, trace
 from oracle.trace.storing import stored_in
 
@@ -161,7 +161,7 @@ def tracing_part(workload: Workload) -> Workload:
     """The workload without what a trace does not depend on, so that traces are shared."""
     return Workload(
         dtype=workload.autocast_dtype or workload.module_dtype,
-        weights=workload.weights,
+        weights=workload.weights if workload.weights in HALVES else "",
         mode=workload.mode,
         layout=workload.layout,
         optimizer=workload.optimizer if workload.training else "sgd",

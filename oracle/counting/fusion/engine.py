@@ -14,7 +14,7 @@ from oracle.counting.traffic import reads_of
 from oracle.optable import OpTable, Row, Shape, Use, equal
 from oracle.spec import GENERIC
 
-__all__ = ["engine", "has_bias", "is_foldable_norm"]
+__all__ = ["engine", "has_bias", "is_foldable_norm", "is_vector"]
 
 _CONVOLUTIONS = frozenset({"conv", "depthwise", "grouped"})
 _FOLDED_INTO = _CONVOLUTIONS | {"linear"}
@@ -161,7 +161,7 @@ def _fits(table: OpTable, tail: int, anchor: int, at: int, ready: set[int], rule
     if row.name in _AFFINE:
         others = [use for use in row.reads if table.values[use.value].producer != tail]
         bias = row.name in _ADDITIONS and tail == anchor and bool(others)
-        known = all(_is_vector(use) and is_constant(table, use.value, -1, ready) for use in others)
+        known = all(is_vector(use) and is_constant(table, use.value, -1, ready) for use in others)
         return known and (bias or (rules.product_affine if product else rules.conv_affine))
     names = rules.product if product else rules.conv
     fused = row.op_class == "activation" and len(row.reads) == 1 and (names is None or row.name in names)
@@ -178,7 +178,7 @@ def _same_size(tail: Row, row: Row) -> bool:
     return len(row.writes) == 1 and equal(tail.writes[0].elements, row.writes[0].elements)
 
 
-def _is_vector(use: Use) -> bool:
+def is_vector(use: Use) -> bool:
     """A number, or one per channel."""
     return bool(sum(size != 1 for size in use.shape) <= 1)
 

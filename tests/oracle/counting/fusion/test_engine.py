@@ -235,11 +235,11 @@ def test_casts_run_in_epilogues_and_weights_are_stored_as_they_are_read(kernels_
     assert (norm.matrix_flops, norm.vector_dtype) == (0, "float32")
 
 
-def test_quantised_networks_move_one_byte_per_element(kernels_of_module: Any) -> None:
+def test_quantised_networks_move_one_byte_per_element_and_scales(kernels_of_module: Any) -> None:
     net = nn.Sequential(conv(bias=False), nn.ReLU())
     for dtype in ("int8", "float8"):
         (kernel,) = kernels_of_module(net, IMAGE, runtime="engine", dtype=dtype)
-        assert (kernel.read_bytes, kernel.write_bytes) == ((X + WEIGHT) // 4, OUT // 4)
+        assert (kernel.read_bytes, kernel.write_bytes) == ((X + WEIGHT) // 4 + VECTOR, OUT // 4)
         assert (kernel.matrix_dtype, kernel.vector_dtype) == (dtype, "float32")
 
 
