@@ -18,19 +18,17 @@ __all__ = ["Engine", "NodeTime", "Session", "check_engine", "engine_of", "releas
 
 
 class NodeTime(NamedTuple):
-    """A node of an engine's own graph, as its profiler saw one call of it.
+    """A node of an engine's own graph, as its profiler saw it.
 
     Attributes:
         name: the engine's; made of those in the exported graph.
         kind: what it computes, in the engine's words.
-        seconds: of one call.
-        parts: names of nodes of the exported graph that it stands for, where the engine tells them.
+        seconds: per call of the network, median over the calls.
     """
 
     name: str
     kind: str
     seconds: float
-    parts: tuple[str, ...] = ()
 
 
 class Session(Protocol):
@@ -39,12 +37,8 @@ class Session(Protocol):
     def __call__(self) -> Any:
         """One call: the scores, an array (N, classes) or what numpy makes one of."""
 
-    def profile(self) -> tuple[NodeTime, ...]:
-        """The nodes of one further call, in order of execution; of a session that was loaded to be profiled.
-
-        Raises:
-            OracleError: the engine has no profiler that can be asked from Python.
-        """
+    def profile(self, repeats: int) -> tuple[NodeTime, ...]:
+        """The nodes that ran in so many further calls, in order of execution; of a session loaded to be profiled."""
 
 
 class Engine(Protocol):
@@ -60,6 +54,9 @@ class Engine(Protocol):
             threads: that a call may use.
             models: where exported files are kept.
             profiled: whether `Session.profile` will be called, which can make calls slower.
+
+        Raises:
+            OracleError: it is to be profiled, and has no profiler that can be asked from Python.
         """
 
 

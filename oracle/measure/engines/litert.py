@@ -63,8 +63,8 @@ class _Session:
         scale, zero = self._output["quantization"]
         return (scores.astype(np.float32) - zero) * scale
 
-    def profile(self) -> tuple[NodeTime, ...]:
-        """See `Session`."""
+    def profile(self, repeats: int) -> tuple[NodeTime, ...]:
+        """See `Engine.session`, which has said so."""
         raise NotImplementedError
 
 

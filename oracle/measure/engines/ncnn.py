@@ -53,8 +53,8 @@ class _Session:
         _, found = extractor.extract(self._output)
         return np.array(found)[None]
 
-    def profile(self) -> tuple[NodeTime, ...]:
-        """See `Session`."""
+    def profile(self, repeats: int) -> tuple[NodeTime, ...]:
+        """See `Engine.session`, which has said so."""
         raise NotImplementedError
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 from oracle.measure.engines.models import Models, images_of, module_of, quietly
 from oracle.spec import NetSpec
 
-__all__ = ["INPUT", "exported", "quantised"]
+__all__ = ["INPUT", "exported", "modules_of", "quantised"]
 
 INPUT = "images"
 _CALIBRATED = 2  # batches of random images: we time, we do not predict accuracy
@@ -34,6 +35,21 @@ def _export(net: NetSpec, batch_size: int, path: Path) -> None:
             external_data=False,
             verbose=False,
         )
+
+
+def modules_of(path: Path) -> dict[str, str]:
+    """Name of a node, or of what it makes -> path of the module that it came from, as the exporter noted it."""
+    import onnx
+
+    found: dict[str, str] = {}
+    for node in onnx.load(path, load_external_data=False).graph.node:
+        notes = {note.key: note.value for note in node.metadata_props}
+        scopes = ast.literal_eval(
+            notes.get("pkg.torch.onnx.name_scopes", "[]")
+        )  # modules from the outside, an operator
+        if len(scopes) > 1:
+            found |= dict.fromkeys((node.name, *node.output), scopes[-2])
+    return found
 
 
 def quantised(net: NetSpec, batch_size: int, models: Models) -> Path:

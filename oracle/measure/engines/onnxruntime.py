@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -16,6 +17,7 @@ from oracle.spec import NetSpec, Workload
 __all__ = ["OnnxRuntime"]
 
 _ERRORS_ONLY = 3  # severity of its log
+_KERNEL = "_kernel_time"
 
 
 class OnnxRuntime:
@@ -48,27 +50,20 @@ class _Session:
     def __call__(self) -> Any:
         return self._session.run(None, {INPUT: self._images})[0]
 
-    def profile(self) -> tuple[NodeTime, ...]:
-        """See `Session`: the last call in ONNX Runtime's own JSON, which ends with this."""
-        self()
+    def profile(self, repeats: int) -> tuple[NodeTime, ...]:
+        """See `Session`: from ONNX Runtime's own JSON, to which nothing is added afterwards."""
+        for _ in range(repeats):
+            self()
         file = Path(self._session.end_profiling())
-        return last_run(json.loads(file.read_text(encoding="utf-8")))
+        return nodes_of(json.loads(file.read_text(encoding="utf-8")))
 
 
-def last_run(events: list[dict[str, Any]]) -> tuple[NodeTime, ...]:
-    """The nodes of the last call in a profile of ONNX Runtime's."""
-    calls: dict[str, list[NodeTime]] = defaultdict(list)
+def nodes_of(events: list[dict[str, Any]]) -> tuple[NodeTime, ...]:
+    """The nodes in a profile of ONNX Runtime's, over all calls but the first, which also allocates."""
+    times: dict[tuple[str, str, str], list[float]] = defaultdict(list)
     for event in events:
-        if event.get("cat") == "Node" and str(event.get("name", "")).endswith("_kernel_time"):
-            arguments = event.get("args", {})
-            name = event["name"].removesuffix("_kernel_time")
-            node = NodeTime(name, arguments.get("op_name", ""), event["dur"] * 1e-6)
-            calls["all"].append(node)
-    nodes = calls["all"]
-    if not nodes:
-        return ()
-    # a call runs every node once, in the same order
-    first = nodes[-1].name
-    ends = [place for place, node in enumerate(nodes) if node.name == first]
-    begin = ends[-2] + 1 if len(ends) > 1 else 0
-    return tuple(nodes[begin : ends[-1] + 1])
+        if event.get("cat") == "Node" and event["name"].endswith(_KERNEL):
+            words = event["args"]
+            key = event["name"].removesuffix(_KERNEL), words["op_name"], words.get("node_index", "")
+            times[key].append(event["dur"] * 1e-6)
+    return tuple(NodeTime(name, kind, median(found[1:] or found)) for (name, kind, _), found in times.items())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from oracle.measure.engines.base import NodeTime
@@ -49,14 +51,15 @@ class _Session:
         self._request.infer()
         return self._request.get_output_tensor(0).data
 
-    def profile(self) -> tuple[NodeTime, ...]:
+    def profile(self, repeats: int) -> tuple[NodeTime, ...]:
         """See `Session`: OpenVINO's profiling info, without nodes that were optimised away."""
-        self()
-        return tuple(
-            NodeTime(info.node_name, info.node_type, info.real_time.total_seconds())
-            for info in self._request.get_profiling_info()
-            if info.status.name == "EXECUTED"
-        )
+        times: dict[tuple[str, str], list[float]] = defaultdict(list)
+        for _ in range(repeats):
+            self()
+            for info in self._request.get_profiling_info():
+                if info.status.name == "EXECUTED":
+                    times[info.node_name, info.node_type].append(info.real_time.total_seconds())
+        return tuple(NodeTime(name, kind, median(found)) for (name, kind), found in times.items())
 
 
 def _quantise(net: NetSpec, batch_size: int, source: Path, path: Path) -> None:
