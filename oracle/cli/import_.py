@@ -34,6 +34,11 @@ A counter that is missing stays missing and is a dash, never a zero. Traces must
 record_shapes=True for operators to be counted and matched to the network's."""
 
 
+_ENGINE = """\
+Measured per layer by the engine itself; FLOPs and least bytes are counted, for our kernels that its layers
+are. of roof: the time that the device's roofs allow over the time measured."""
+
+
 def add(commands: Any) -> None:
     """Add the command to argparse's subparsers."""
     command = commands.add_parser(
@@ -48,7 +53,7 @@ def add(commands: Any) -> None:
     command.add_argument("-d", "--device", metavar="DEVICE", help="whose roofs count: name, or path of a device file "
                          "(default: what the file itself knows of the board)")  # fmt: skip
     command.add_argument("--network", metavar="[NAME=]NET", action="append", default=[],
-                         help="what ran: shipped name, or YAML file; NAME is what a report of several calls it")  # fmt: skip
+                         help="what ran: shipped name or YAML file; NAME is what a report calls it")  # fmt: skip
     command.add_argument("--top", type=natural, default=20, metavar="N", help="show the N slowest (default: 20)")
     command.add_argument("--locale", choices=("en", "de", "fr", "ch"), help="how an ncu file writes numbers")
     group = command.add_argument_group("for calibration (with --network and --device)")
@@ -66,8 +71,6 @@ def _run(args: argparse.Namespace) -> int:
 
     args.networks = _named(args.network)
     args.network = args.networks.get("", "")
-    if not args.networks and args.fit:
-        raise OracleError("--fit needs --network: which network the trace ran")
     report = None if args.file.lower().endswith(".gz") else read_report(args.file)
     if report is not None:
         return _report(args, report)
@@ -138,7 +141,7 @@ def _layers(args: argparse.Namespace, report: Report, device: Device | None) -> 
     profile = profile_of_layers(net.name, workload, report.layers, count_net(net, workload), device, efficiency)
     deliver(
         args,
-        table=lambda: [*profile_tables([profile], args.top), *report.notes],
+        table=lambda: [*profile_tables([profile], args.top, (_ENGINE, *report.notes))],
         data=lambda: {"network": net.name, "operators": operator_rows(profile), "notes": list(report.notes)},
         rows=lambda: operator_rows(profile),
     )
@@ -147,6 +150,7 @@ def _layers(args: argparse.Namespace, report: Report, device: Device | None) -> 
 
 def _timings(args: argparse.Namespace, report: Report) -> int:
     from oracle.report.grid import Column, Grid
+    from oracle.report.texts import Text
 
     def row(timing: Timing) -> dict[str, Any]:
         said = dict(timing.words)
@@ -174,7 +178,7 @@ def _timings(args: argparse.Namespace, report: Report) -> int:
             ),
             f"{len(shown)} of {len(rows)} networks measured",
         )
-        return [grid, *report.notes]
+        return [grid, *map(Text, report.notes)]
 
     deliver(args, table=tables, data=lambda: {"networks": rows, "notes": list(report.notes)}, rows=lambda: rows)
     return 0

@@ -26,8 +26,13 @@ Measured per operator under torch.profiler, whose own microseconds are in the ti
 bytes are counted. of roof: the time that the device's roofs allow over the time measured."""
 
 
-def profile_tables(profiles: Sequence[NetworkProfile], top: int = 10) -> list[RenderableType]:
-    """Per network: what its classes of operators reach, its slowest operators, and what was not matched."""
+def profile_tables(
+    profiles: Sequence[NetworkProfile], top: int = 10, notes: Sequence[str] = (_NOTES,)
+) -> list[RenderableType]:
+    """Per network: what its classes of operators reach, its slowest operators, and what was not matched.
+
+    `notes` say how it was measured.
+    """
     found: list[RenderableType] = []
     for profile in profiles:
         found += [
@@ -36,7 +41,7 @@ def profile_tables(profiles: Sequence[NetworkProfile], top: int = 10) -> list[Re
             _operators(profile, top),
             Text("\n".join(_left(profile)), style="dim"),
         ]
-    return [*found, Text(_NOTES, style="dim")]
+    return [*found, *(Text(note, style="dim") for note in notes)]
 
 
 def kernel_time_tables(
