@@ -34,11 +34,6 @@ A counter that is missing stays missing and is a dash, never a zero. Traces must
 record_shapes=True for operators to be counted and matched to the network's."""
 
 
-_ENGINE = """\
-Measured per layer by the engine itself; FLOPs and least bytes are counted, for our kernels that its layers
-are. of roof: the time that the device's roofs allow over the time measured."""
-
-
 def add(commands: Any) -> None:
     """Add the command to argparse's subparsers."""
     command = commands.add_parser(
@@ -130,6 +125,7 @@ def _layers(args: argparse.Namespace, report: Report, device: Device | None) -> 
     from oracle.query.models import image_size_of, latency_models
     from oracle.report.profiled_rows import operator_rows
     from oracle.report.table.profiles import profile_tables
+    from oracle.report.texts import Text
 
     words = {name: value for name, value in workload_of(args).items() if value is not None}
     said = dict(report.timings[0].words) if report.timings else {}
@@ -141,7 +137,7 @@ def _layers(args: argparse.Namespace, report: Report, device: Device | None) -> 
     profile = profile_of_layers(net.name, workload, report.layers, count_net(net, workload), device, efficiency)
     deliver(
         args,
-        table=lambda: [*profile_tables([profile], args.top, (_ENGINE, *report.notes))],
+        table=lambda: [*profile_tables([profile], args.top), *map(Text, report.notes)],
         data=lambda: {"network": net.name, "operators": operator_rows(profile), "notes": list(report.notes)},
         rows=lambda: operator_rows(profile),
     )

@@ -168,6 +168,11 @@ def _total(seconds: Sequence[float | None]) -> float | None:
 def _seconds(
     kernels: Sequence[KernelCount], count: NetCount, device: Device | None, efficiency: Efficiency, runtime: str
 ) -> list[float] | list[None]:
+    """Seconds of each kernel on a device, at a share of its roofs; None of each without a device.
+
+    Raises:
+        DeviceError: the device states no peak for a dtype that is used.
+    """
     if device is None:
         return [None] * len(kernels)
     kinds, matrix, vector, traffic, weights = kernel_columns(kernels, count, runtime)

@@ -22,17 +22,12 @@ if TYPE_CHECKING:
 __all__ = ["kernel_time_tables", "measured_kernel_tables", "profile_tables"]
 
 _NOTES = """\
-Measured per operator under torch.profiler, whose own microseconds are in the times; FLOPs and least
-bytes are counted. of roof: the time that the device's roofs allow over the time measured."""
+Measured per {what}, whose microseconds are in the times;
+FLOPs and least bytes are counted. of roof: the time that the device's roofs allow over the time measured."""
 
 
-def profile_tables(
-    profiles: Sequence[NetworkProfile], top: int = 10, notes: Sequence[str] = (_NOTES,)
-) -> list[RenderableType]:
-    """Per network: what its classes of operators reach, its slowest operators, and what was not matched.
-
-    `notes` say how it was measured.
-    """
+def profile_tables(profiles: Sequence[NetworkProfile], top: int = 10) -> list[RenderableType]:
+    """Per network: what its classes of operators reach, its slowest operators, and what was not matched."""
     found: list[RenderableType] = []
     for profile in profiles:
         found += [
@@ -41,7 +36,9 @@ def profile_tables(
             _operators(profile, top),
             Text("\n".join(_left(profile)), style="dim"),
         ]
-    return [*found, *(Text(note, style="dim") for note in notes)]
+    engines = any(profile.workload.runtime == "engine" for profile in profiles)
+    what = "node of its graph by the engine's profiler" if engines else "operator under torch.profiler"
+    return [*found, Text(_NOTES.format(what=what), style="dim")]
 
 
 def kernel_time_tables(

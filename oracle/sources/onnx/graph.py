@@ -10,7 +10,14 @@ import torch
 from torch import nn
 
 from oracle.errors import OracleError, TraceError
-from oracle.sources.onnx import contractions, norms, pointwise, pools, shaping  # noqa: F401 - they register operators
+from oracle.sources.onnx import (  # noqa: F401 - they register operators
+    contractions,
+    norms,
+    pointwise,
+    pools,
+    quantised,
+    shaping,
+)
 from oracle.sources.onnx.real import computing
 from oracle.sources.onnx.registry import OPERATORS, Node
 from oracle.sources.onnx.unknown import run_unknown

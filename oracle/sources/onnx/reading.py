@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from oracle.sources.building import said
 from oracle.sources.inputs import InputSpec
 from oracle.sources.onnx.dtypes import dtype_of
 from oracle.sources.onnx.graph import Graph, OnnxNet, Output
+from oracle.sources.onnx.quantised import TABLES, WEIGHTS, packed_shape
 from oracle.sources.onnx.registry import Node
 from oracle.sources.opened import Opened
 from oracle.sources.references import Reference
@@ -126,10 +127,13 @@ def _without_content(model: Any) -> None:
 def _graph(model: Any, stated: Any) -> Graph:
     versions = {item.domain: item.version for item in model.opset_import}
     nodes = tuple(_node(node, versions) for node in model.graph.node)
-    settings = {
-        node.inputs[place] for node in nodes for place in _SETTINGS.get(node.op, ()) if place < len(node.inputs)
+    settings = _named(nodes, _SETTINGS)
+    stored = _named(nodes, WEIGHTS) | _named(nodes, TABLES)
+    real = {
+        t.name: _tensor(t)
+        for t in model.graph.initializer
+        if _is_real(t, t.name in settings) and (t.name not in stored or _elements(t) == 1)
     }
-    real = {t.name: _tensor(t) for t in model.graph.initializer if _is_real(t, t.name in settings)}
     given = _given(model.graph)
     values = [*stated.value_info, *stated.output]
     return Graph(
@@ -147,15 +151,27 @@ def _graph(model: Any, stated: Any) -> Graph:
 
 
 def _weights(graph: Any, parsed: Graph) -> Iterator[tuple[str, torch.Tensor]]:
-    running = {
-        node.inputs[place] for node in parsed.nodes for place in _RUNNING.get(node.op, ()) if place < len(node.inputs)
-    }
+    others = _named(parsed.nodes, _RUNNING) | _named(parsed.nodes, TABLES) | _dynamic_scales(parsed.nodes)
+    integers = _named(parsed.nodes, WEIGHTS) - others
+    packed = {node.inputs[1]: packed_shape(node) for node in parsed.nodes if node.op == "com.microsoft.MatMulNBits"}
     for tensor in graph.initializer:
         if tensor.name in parsed.real:
             continue
-        twin = torch.empty(tuple(tensor.dims), dtype=dtype_of(tensor.data_type), device="meta")
-        is_parameter = twin.is_floating_point() and tensor.name not in running
-        yield tensor.name, nn.Parameter(twin) if is_parameter else twin
+        shape, dtype = packed.get(tensor.name, (tuple(tensor.dims), dtype_of(tensor.data_type)))
+        twin = torch.empty(shape, dtype=dtype, device="meta")
+        is_parameter = tensor.name in integers or (twin.is_floating_point() and tensor.name not in others)
+        yield tensor.name, nn.Parameter(twin, twin.is_floating_point()) if is_parameter else twin
+
+
+def _dynamic_scales(nodes: Sequence[Node]) -> set[str]:
+    """Scales of weights, which dynamic quantisation multiplies by those that it finds on the way."""
+    found = {node.outputs[1] for node in nodes if node.op == "DynamicQuantizeLinear"}
+    return {name for node in nodes if node.op == "Mul" and found & {*node.inputs} for name in node.inputs}
+
+
+def _named(nodes: Iterable[Node], places: Mapping[str, Sequence[int]]) -> set[str]:
+    """The names of values that nodes take in some places, by their operator."""
+    return {node.inputs[place] for node in nodes for place in places.get(node.op, ()) if place < len(node.inputs)}
 
 
 def _is_real(tensor: Any, setting: bool) -> bool:

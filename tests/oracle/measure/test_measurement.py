@@ -16,12 +16,11 @@ from tests.mutations import mutated_text
 ONE = Measurement(
     "ResNet-50",
     "my, board",
-    Workload(8, "bfloat16", "training", "compiled", "nhwc", "adamw"),
+    Workload(8, "bfloat16", "training", "compiled", "nhwc", "adamw", threads=4),
     12.5,
     iqr_ms=0.25,
     min_ms=12.25,
     repeats=10,
-    threads=4,
     affinity="0-3,8",
     clock="wall",
     torch="2.13.0+cpu",
