@@ -1,9 +1,9 @@
 """The layers of an engine's report, matched to what was counted of the network: predicted beside measured.
 
 An engine names layers as the file it loaded does, and says little of their shapes. So a layer is matched by its name,
-where the path of a module is in it; by its multiply-adds, where the report has them; and what is left of a kind (convolutions,
-products, pools, changes of layout) by its order, if there are as many on both sides. Nothing else is matched: its time
-stays beside.
+where the path of a module is in it; by its multiply-adds, where the report has them; and what is left of a kind
+(convolutions, products, pools, changes of layout) by its order, if there are as many on both sides. Nothing else is
+matched: its time stays beside.
 """
 
 from __future__ import annotations
