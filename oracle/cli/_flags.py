@@ -38,7 +38,8 @@ def add_networks(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="NET",
         help="name of a shipped network, YAML file, directory (all YAML below it), or shipped directory; or any other "
-        "network: torchvision:NAME, timm:NAME, package.module:callable(args), a .pt2 or .onnx file",
+        "network: torchvision:NAME, timm:NAME, package.module:callable(args), which is code and is run, or a .pt2 or "
+        ".onnx file, which is data",
     )
     add_inputs(parser)
     parser.add_argument(
