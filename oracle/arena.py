@@ -1,13 +1,14 @@
-"""The tensor arena of TensorFlow Lite for Microcontrollers: one block of SRAM in which a planner gives tensors offsets.
+"""The tensor arena of TensorFlow Lite for Microcontrollers: one block of SRAM where a planner gives tensors offsets.
 
-TFLM's GreedyMemoryPlanner places the largest tensor first, each next one at the lowest offset where it overlaps none
-that lives at the same time; of equal ones the later made comes first. Sizes are multiples of 16 bytes. What it needs is
+TFLM's GreedyMemoryPlanner places the largest tensor first, and each next one at the lowest offset where it overlaps
+none that lives at the same time; of equal ones the later made comes first. Sizes are multiples of 16 bytes. It needs
 at least what is alive at once, and more where gaps remain between tensors. Inputs live from the start, outputs to the
 end.
 
-Not in it is what TFLM appends to the arena: a record per tensor and per operator, and what kernels keep, such as a
-multiplier and a shift per output channel (6 to 237 kB where a network of 15 to 400 operators was measured on a 64-bit host,
-where the records are twice as large as on a microcontroller); and scratch that optimised kernels (CMSIS-NN) ask for.
+Not in it is what TFLM keeps at the other end of the arena: a record per tensor and per operator, and what kernels
+prepare, such as a multiplier and a shift per output channel (7 to 292 kB for networks of 10 to 240 operators on a
+64-bit host, whose pointers are twice those of a microcontroller); and scratch that optimised kernels (CMSIS-NN) ask
+for.
 """
 
 from __future__ import annotations

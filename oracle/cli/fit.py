@@ -45,6 +45,11 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--reserve", type=_gib, default=0, metavar="GIB", help="memory to leave free, in GiB (default: 0)"
     )
+    command.add_argument(
+        "--arena",
+        action="store_true",
+        help="on microcontrollers, what TFLite-Micro's memory planner needs, not what is alive at once (needs torch)",
+    )
     add_workload(command, counting=False)
     add_output(command)
     command.set_defaults(run=_run)
@@ -78,7 +83,9 @@ def _run(args: argparse.Namespace) -> int:
         if sized:  # else it complains
             sizeless.update(dict.fromkeys(device.name for device in places if not device.sized))
             places = sized
-        return fit(network, places, modes=modes, reserve_bytes=args.reserve, inputs=args.inputs, **words)
+        return fit(
+            network, places, modes=modes, reserve_bytes=args.reserve, arena=args.arena, inputs=args.inputs, **words
+        )
 
     by_source, code = each_source(args, fitted, "fitting")
     found = [item for some in by_source.values() for item in some]

@@ -45,6 +45,7 @@ def table_arena(table: OpTable, workload: Workload) -> int:
 
 
 def _check(workload: Workload) -> None:
+    """Raise WorkloadError where no engine runs the network in inference."""
     if workload.training or workload.runtime != "engine":
         raise WorkloadError(
             f"runtime={workload.runtime!r}, mode={workload.mode!r}: a tensor arena is an engine's, in inference"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -12,7 +12,9 @@ import numpy as np
 
 from oracle.calibration import Calibration, Origin, Prior, RoofTimes, fit, general_prior, prior_calibration
 from oracle.calibration.domain import ANYWHERE, Domain
+from oracle.calibration.files import core_calibration
 from oracle.calibration.model import Stack, roof_times
+from oracle.calibration.threading import at_cores
 from oracle.closedform import network_form, shared_store
 from oracle.config import load_cfg
 from oracle.devices import Device
@@ -20,7 +22,8 @@ from oracle.errors import WorkloadError
 from oracle.families import to_spec
 from oracle.query.devices import find_devices
 from oracle.query.models import image_size_of, trust_of
-from oracle.spec import NetSpec, Workload
+from oracle.query.running import run_on, thread_count
+from oracle.spec import GENERIC, NetSpec, Workload
 
 if TYPE_CHECKING:
     from oracle.measure import Measurement
@@ -71,10 +74,11 @@ def calibrate(
     chosen = measured_on(place, measurements, **words)
     workload = chosen[0].item.workload
     named = source or (Path(measurements).name if isinstance(measurements, (str, Path)) else "unsourced")
+    used = run_on(place, workload)
     networks = []
     for item, net, _ in chosen:
         kinds, (matrix, vector, traffic, weights) = network_form(shared_store(), net, item.workload).every_kernel()
-        networks.append(roof_times(kinds, matrix, vector, traffic, place, weights))
+        networks.append(roof_times(kinds, matrix, vector, traffic, used, weights, workload.engine))
     seconds, prior = [item.latency_ms * 1e-3 for item, _, _ in chosen], prior_of(place, workload)
     _check_unit(place, chosen, networks, seconds, prior)
     sides = [image_size_of(net.input_shape) for _, net, _ in chosen]
@@ -86,10 +90,22 @@ def calibrate(
         workload,
         families=[family for _, _, family in chosen],
         origin=Origin(named, licence, datetime.now(timezone.utc).date().isoformat()),
-        domain=ANYWHERE
-        if None in sides
-        else Domain.of([item.workload.batch_size for item, _, _ in chosen], [round(side) for side in sides]),
+        domain=_domain([item.workload.batch_size for item, _, _ in chosen], sides, thread_count(place, workload)),
     )
+
+
+def _domain(batches: Sequence[int], sides: Sequence[float | None], threads: int) -> Domain:
+    """What was measured; anywhere where some networks take no images."""
+    images = [round(side) for side in sides if side is not None]
+    found = Domain.of(batches, images) if len(images) == len(sides) else ANYWHERE
+    return found._replace(threads=(threads, threads)) if threads else found
+
+
+def _known(device: Device, workload: Workload) -> Iterator[Calibration | None]:
+    """What was calibrated of others like a device, the nearest first."""
+    for engine in dict.fromkeys((workload.engine, GENERIC)):
+        yield core_calibration(device, workload, engine)
+        yield prior_calibration(device.kind, workload, engine)
 
 
 def _check_unit(
@@ -165,8 +181,9 @@ def _resolved(item: Measurement) -> Measured:
 
 def prior_of(device: Device, workload: Workload) -> Prior:
     """What a device's kind teaches about it; general knowledge where nothing was calibrated."""
-    known = prior_calibration(device.kind, workload)
+    known = next(filter(None, _known(device, workload)), None)
     if known is None:
         return general_prior(device.kind, workload.runtime)
     trust = trust_of(known, device, workload)
-    return Prior(known.efficiency, source=trust.source, error=trust.expected_error, interval=trust.interval)
+    efficiency = at_cores(known.efficiency, known.threading, run_on(device, workload))
+    return Prior(efficiency, source=trust.source, error=trust.expected_error, interval=trust.interval)

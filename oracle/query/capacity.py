@@ -12,6 +12,7 @@ from oracle._shown import Shown
 from oracle.closedform import network_form, shared_store
 from oracle.devices import Device
 from oracle.errors import DeviceError, TraceError, WorkloadError
+from oracle.query.arenas import net_arena, table_arena
 from oracle.query.devices import find_devices
 from oracle.query.resolving import resolve
 from oracle.query.sourced import count_source, source_of, source_workload
@@ -50,6 +51,7 @@ class Fit(Shown):
         flash_bytes, flash_memory_bytes: where the device keeps in flash what never changes: how much that is of the
             network, and how much flash there is; there the memory is its SRAM, and the peaks are of the rest. None
             elsewhere.
+        arena: whether these peaks are what a planner of a tensor arena needs, and not what is alive at once.
     """
 
     network: str
@@ -64,6 +66,7 @@ class Fit(Shown):
     origin: Origin | None = None
     flash_bytes: int | None = None
     flash_memory_bytes: int | None = None
+    arena: bool = False
 
     @property
     def fits_flash(self) -> bool | None:
@@ -83,6 +86,7 @@ def fit(
     *,
     modes: Sequence[str] | None = None,
     reserve_bytes: int = 0,
+    arena: bool = False,
     inputs: Iterable[str] = (),
     **workload: Any,
 ) -> tuple[Fit, ...]:
@@ -96,10 +100,12 @@ def fit(
         devices: names, paths or devices, each with a memory size.
         modes: inference, training, or both; by default both, or inference where the workload cannot train, as in int8.
         reserve_bytes: memory that the network must leave free.
+        arena: on microcontrollers, what TFLite-Micro's planner of a tensor arena needs (`oracle.arena`), instead of
+            what is alive at once, which no planner gets by with less than. It traces the network, and so needs torch.
         workload: dtype, runtime, layout, optimizer, causal, weights: as in `oracle.score`.
 
     Raises:
-        DeviceError: a device whose memory size nobody states.
+        DeviceError: a device whose memory size nobody states; an arena, and no device with SRAM and flash.
         OracleError: as `oracle.score`; a file that fixes its batch; a reserve that is negative.
 
     Example:
@@ -110,10 +116,7 @@ def fit(
     if workload.pop("batch_size", None) is not None or "mode" in workload:
         raise WorkloadError("fit looks for the batch size, in modes=...: expected neither batch_size nor mode")
     places = find_devices(devices)
-    for device in places:
-        _memory_of(device)  # complains before anything is counted
-    if not places:
-        raise DeviceError("fit needs a device")
+    _check_places(places, arena)
     source = source_of(network, inputs, None)
     found = []
     for mode in MODES if modes is None else modes:
@@ -121,27 +124,43 @@ def fit(
         try:
             if source is not None:
                 asked, name, origin = source_workload(source, words), source.name, source.origin
-                needs = _source_needs(source, asked)
+                needs, planned = _source_needs(source, asked), _source_arena(source, asked)
             else:
                 net, asked, _ = resolve(network, **words)
-                name, origin, needs = net.name, None, _net_needs(net, asked)
+                name, origin, needs, planned = net.name, None, _net_needs(net, asked), _net_arena(net, asked)
         except WorkloadError:
             if modes is None and mode != MODES[0]:
                 continue  # what nobody asked for, and the workload cannot do
             raise
-        needs = lru_cache(maxsize=None)(needs)
-        found += [_fitted(device, name, asked, needs, reserve_bytes, origin) for device in places]
+        needs, planned = lru_cache(maxsize=None)(needs), lru_cache(maxsize=None)(planned)
+        found += [
+            _fitted(device, name, asked, needs, planned if arena else None, reserve_bytes, origin) for device in places
+        ]
     return tuple(sorted(found, key=lambda item: [device.name for device in places].index(item.device)))
 
 
 def _fitted(
-    device: Device, name: str, asked: Workload, needs: _Needs, reserve_bytes: int, origin: Origin | None
+    device: Device,
+    name: str,
+    asked: Workload,
+    needs: _Needs,
+    arena: Callable[[int], int] | None,
+    reserve_bytes: int,
+    origin: Origin | None,
 ) -> Fit:
-    """What a device holds of a network; `needs` tells its peak at a batch size, and what of that never changes."""
+    """What a device holds of a network.
+
+    Args:
+        device, name, asked, reserve_bytes, origin: as in `Fit`.
+        needs: the peak at a batch size, and what of that never changes.
+        arena: what takes the place of the rest of the peak where the device has flash; None if nothing does.
+    """
     memory_bytes = _memory_of(device)
     flash = None if device.flash is None else int(device.flash.value)
 
     def peak(batch_size: int) -> int:
+        if flash is not None and arena is not None:
+            return arena(batch_size)
         whole, constant = needs(batch_size)
         return whole if flash is None else whole - constant
 
@@ -164,6 +183,7 @@ def _fitted(
         origin,
         flash_bytes,
         flash,
+        flash is not None and arena is not None,
     )
 
 
@@ -224,6 +244,30 @@ def _source_needs(source: Source, workload: Workload) -> _Needs:
         return int(memory.peak_bytes), 0 if workload.training else int(memory.weights_bytes)
 
     return needs
+
+
+def _check_places(places: Sequence[Device], arena: bool) -> None:
+    """Complain of what has no answer before anything is counted."""
+    for device in places:
+        _memory_of(device)
+    if not places:
+        raise DeviceError("fit needs a device")
+    if arena and all(device.flash is None for device in places):
+        raise DeviceError(
+            f"a tensor arena lies in SRAM: expected a device with SRAM_KIB and FLASH_KIB, got {places[0].name!r}"
+        )
+
+
+def _net_arena(net: NetSpec, workload: Workload) -> Callable[[int], int]:
+    return lambda batch_size: net_arena(net, workload.with_(batch_size=batch_size))
+
+
+def _source_arena(source: Source, workload: Workload) -> Callable[[int], int]:
+    def arena(batch_size: int) -> int:
+        sized = workload.with_(batch_size=batch_size)
+        return table_arena(count_source(source.with_batch(batch_size), sized).table, sized)
+
+    return arena
 
 
 def _memory_of(device: Device) -> int:

@@ -97,6 +97,7 @@ def fit_rows(fits: Sequence[Fit]) -> list[dict[str, Any]]:
             "flash_bytes": item.flash_bytes,
             "flash_memory_bytes": item.flash_memory_bytes,
             "fits_flash": item.fits_flash,
+            "arena": item.arena,
         }
         for item in fits
     ]

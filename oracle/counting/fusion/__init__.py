@@ -16,10 +16,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from oracle.counting.fusion.blocks import Decide, decided
 from oracle.counting.fusion.compiled import compiled
 from oracle.counting.fusion.eager import eager
 from oracle.counting.fusion.engine import engine, has_bias
-from oracle.counting.fusion.blocks import Decide, decided
 from oracle.counting.fusion.engines import rules_of
 from oracle.counting.fusion.kernel import Kernel, main_row
 from oracle.counting.fusion.lowering import lowered

@@ -1,4 +1,4 @@
-"""Engine: constants computed beforehand, batch norm folded, epilogues fused, chains merged as the engine's rules say."""
+"""Engine: constants computed beforehand, batch norm folded, epilogues fused, chains merged as engines merge them."""
 
 from __future__ import annotations
 
@@ -106,7 +106,8 @@ def _with_activations(
             after = _only_reader(table, group[0], readers)
             if after is not None and after not in inside and table.rows[after].name in names:
                 joined.add(after)
-                group = [*group, after]
+                found.append([*group, after])
+                continue
         found.append(group)
     return found
 
@@ -155,20 +156,22 @@ def _fits(table: OpTable, tail: int, anchor: int, at: int, ready: set[int], rule
         return tail == anchor and before.op_class in _FOLDED_INTO and row.args[0] == before.out
     if not _same_size(table.rows[tail], row):
         return False
-    if row.name in _ADDITIONS:
-        shapes = [argument for argument in row.args[:2] if isinstance(argument, Shape)]
-        if len(shapes) == 2 and shapes[0] == shapes[1]:
-            return rules.product_sum if product else rules.conv_sum
+    if _is_sum(row):
+        return rules.product_sum if product else rules.conv_sum
     if row.name in _AFFINE:
         others = [use for use in row.reads if table.values[use.value].producer != tail]
-        if not all(is_vector(use) and is_constant(table, use.value, -1, ready) for use in others):
-            return False
         bias = row.name in _ADDITIONS and tail == anchor and bool(others)
-        return bias or (rules.product_affine if product else rules.conv_affine)
-    if row.name == "aten._to_copy":
-        return True
-    known = rules.product if product else rules.conv
-    return row.op_class == "activation" and len(row.reads) == 1 and (known is None or row.name in known)
+        known = all(is_vector(use) and is_constant(table, use.value, -1, ready) for use in others)
+        return known and (bias or (rules.product_affine if product else rules.conv_affine))
+    names = rules.product if product else rules.conv
+    fused = row.op_class == "activation" and len(row.reads) == 1 and (names is None or row.name in names)
+    return fused or row.name == "aten._to_copy"
+
+
+def _is_sum(row: Row) -> bool:
+    """Of two tensors of one shape."""
+    shapes = [argument for argument in row.args[:2] if isinstance(argument, Shape)]
+    return row.name in _ADDITIONS and len(shapes) == 2 and shapes[0] == shapes[1]
 
 
 def _same_size(tail: Row, row: Row) -> bool:

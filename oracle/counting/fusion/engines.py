@@ -4,7 +4,12 @@ Every rule is what the engine's own optimised graph of a network says (`tests/be
 ours beside theirs):
 
 onnxruntime  1.32, CPU, ORT_ENABLE_ALL, `SessionOptions.optimized_model_filepath`: Conv, FusedConv, Gemm nodes.
-openvino     2026.4, CPU, `compiled_model.get_runtime_model()`: one node per primitive; Subgraph is a snippet.
+openvino     2026.4, CPU, `compiled_model.get_runtime_model()`: one node per primitive; Subgraph is a snippet. Its
+             own changes of layout are left out.
+ncnn         pnnx 20261020, layers of the .ncnn.param: a HardSwish or Swish is a layer, Slice and Permute are before
+             attention.
+litert       litert-torch 0.10.0, operators of the .tflite: CONV_2D and ADD have a fused ReLU. (XNNPACK, which runs them
+             on processors, and paddings, which it runs apart, are left out.)
 
 Engines that no graph was read of here (TensorRT and Core ML, which need their own hardware) are `generic`: what good
 engines share.
@@ -46,6 +51,7 @@ class EngineRules:
         layer_norm: how many kernels a layer norm is, over images (4 dimensions) and over anything else.
         splits: whether parts of a tensor that are read alone are copied first.
         transposes: whether tensors that are read in another order of dimensions are copied first.
+        together: whether the parts of a tensor are so before they are cut, by one kernel.
         block: channels in a block of the layout that convolutions want; 0 for none.
     """
 
@@ -65,6 +71,7 @@ class EngineRules:
     layer_norm: tuple[int, int] = (1, 1)
     splits: bool = False
     transposes: bool = False
+    together: bool = False
     block: int = 0
 
     @property
@@ -80,9 +87,10 @@ class EngineRules:
         )
 
 
-_NCNN = _aten(f"{_RELU} leaky_relu leaky_relu_ sigmoid sigmoid_ mish mish_ hardswish hardswish_")
+_NCNN = _aten(f"{_RELU} leaky_relu leaky_relu_ sigmoid sigmoid_ mish mish_")
 _POSTOPS = _aten(
-    f"{_RELU} leaky_relu leaky_relu_ sigmoid sigmoid_ tanh tanh_ silu silu_ gelu hardswish hardswish_ mish mish_ elu elu_"
+    f"{_RELU} leaky_relu leaky_relu_ sigmoid sigmoid_ tanh tanh_ silu silu_ gelu hardswish hardswish_ mish mish_"
+    " elu elu_"
 )
 _POINTWISE = frozenset({"activation", "elementwise"})
 
@@ -123,7 +131,16 @@ RULES = MappingProxyType(
             product_affine=False,
             sum=_aten(_RELU),
         ),
-        "ncnn": EngineRules(conv=_NCNN, product=_NCNN, conv_sum=False, product_sum=False, product_affine=False),
+        "ncnn": EngineRules(
+            conv=_NCNN,
+            product=_NCNN,
+            conv_sum=False,
+            product_sum=False,
+            product_affine=False,
+            splits=True,
+            transposes=True,
+            together=True,
+        ),
     }
 )
 """By engine; what is not here is `generic`."""

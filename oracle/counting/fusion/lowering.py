@@ -23,6 +23,7 @@ from oracle.optable import Dim, OpTable, Row, Shape, Storage, Use, Value, equal,
 __all__ = ["lowered"]
 
 _COPIES = frozenset({"aten.clone", "aten.cat", "aten.stack", "aten._to_copy"})
+_OPERANDS = 3  # query, key, value; one tensor that is several of them is read once
 _TRANSPOSING = frozenset({"aten.mm", "aten.addmm", "aten.bmm", "aten.baddbmm"})
 """Products read either operand in either order of its last two dimensions."""
 
@@ -120,6 +121,8 @@ class _Writer:
         if stored != wanted and len(use.shape) > 1:
             return self._copy(row, use, "oracle.reorder", wanted)
         if self._rules.transposes and stored == NATURAL and self._is_transposed(row, use):
+            if self._rules.together and self._is_part(use):
+                return self._whole_copy(row, use)
             return self._copy(row, use, "oracle.transpose", NATURAL)
         return use
 
@@ -160,6 +163,14 @@ class _Writer:
             self._blocks.formats[self._copies[key].value] = form
         return self._copies[key]
 
+    def _whole_copy(self, row: Row, use: Use) -> Use:
+        """The part of a tensor, of which all of it was copied into that order."""
+        key = "whole", use.value, row.cell
+        if key not in self._copies:
+            whole = self._made[use.value]
+            self._copies[key] = self._new(row, "oracle.transpose", "copy", (whole,), whole.shape, whole.dtype)
+        return use._replace(value=self._copies[key].value, stride=_strides_of(use.shape))
+
     # -- rows ------------------------------------------------------------------------------------------------------
 
     def _new(
@@ -190,12 +201,14 @@ class _Writer:
                 reads=tuple(reads),
                 writes=tuple(writes),
                 pointwise=pointwise,
-            )  # fmt: skip
+            )
         )
 
     def _attention(self, row: Row) -> None:
         """Scores, mask, softmax and values, each written; the scale is the product's own."""
-        q, k, v, *mask = row.reads if len(row.reads) > 2 else (row.reads[0], *row.reads[-2:])
+        operands = list(row.reads)
+        mask = [operands.pop()] if isinstance(row.args[3], Shape) else []
+        q, k, v = operands if len(operands) == _OPERANDS else (operands[0], operands[0], operands[-1])
         batch, length, context = prod(q.shape[:-2]), q.shape[-2], k.shape[-2]
         left, right = Shape((batch, length, q.shape[-1])), Shape((batch, k.shape[-1], context))
         scores = (*q.shape[:-2], length, context)

@@ -60,7 +60,7 @@ def _layers(lines: list[str], file: str) -> list[Layer]:
     if start is None:
         return []
     columns, mark = _columns(lines[start]), "\t" if "\t" in lines[start].strip() else ","
-    found = []
+    found: list[Layer] = []
     for index, line in enumerate(lines[start + 1 :], start + 2):
         cells = [cell.strip() for cell in line.strip().split(mark)]
         if len(cells) < len(columns):

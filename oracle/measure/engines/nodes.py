@@ -17,8 +17,8 @@ from oracle.counting import KernelCount
 from oracle.counting.networks import NetCount
 from oracle.devices import Device
 from oracle.imports.engines import Layer
-from oracle.imports.profiles import NetworkProfile, OperatorTime, kernel_seconds
-from oracle.roofline import TEXTBOOK, Efficiency
+from oracle.imports.profiles import NetworkProfile, OperatorTime, seconds_of
+from oracle.roofline import Efficiency
 from oracle.spec import Workload
 
 __all__ = ["engine_profile"]
@@ -55,9 +55,7 @@ def engine_profile(
     """
     groups = _groups(count.kernels)
     times = _assigned(nodes, modules, groups, count)
-    roofs = kernel_seconds(count.kernels, count, device, TEXTBOOK, workload.runtime)
-    priced = None if efficiency is None else device
-    predicted = kernel_seconds(count.kernels, count, priced, efficiency or TEXTBOOK, workload.runtime)
+    roofs, predicted = seconds_of(count.kernels, count, device, efficiency, workload.runtime)
     operators = tuple(
         _operator([count.kernels[i] for i in group.positions], seconds, _sum(roofs, group), _sum(predicted, group))
         for group, seconds in zip(groups, times, strict=True)

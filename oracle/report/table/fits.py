@@ -55,7 +55,7 @@ def _two_memories(fits: Sequence[Fit]) -> Grid:
         (
             *_who(fits),
             Column("SRAM", aligned([item.memory_bytes for item in fits], _KIB), "KiB", number=True),
-            Column("Tensors", aligned(tensors, _KIB), "KiB", number=True),
+            Column("Arena" if fits[0].arena else "Tensors", aligned(tensors, _KIB), "KiB", number=True),
             Column("Flash", aligned([item.flash_memory_bytes for item in fits], _KIB), "KiB", number=True),
             Column("Weights", aligned([item.flash_bytes for item in fits], _KIB), "KiB", number=True),
             Column("Batch", [str(item.batch_size) for item in fits], "images", number=True),
@@ -90,7 +90,12 @@ def _notes(fits: Sequence[Fit], two: Sequence[Fit]) -> list[str]:
         "kernels, what the allocator rounds up, the framework's context"
         + (f"; {reserve / _GIB:g} GiB are kept free for them." if reserve else "; --reserve GIB leaves room for them."),
     ]
-    if two:
+    if two and two[0].arena:
+        lines.append(
+            "Arena: what TFLite-Micro's greedy planner lays tensors out in; beside it in SRAM, and not counted, are "
+            "its records of tensors and operators and the scratch of kernels. Weights lie in flash, beside the code."
+        )
+    elif two:
         lines.append(
             "Tensors: what a batch has alive at once (the smallest, where none fits), the least that any planner of a "
             "tensor arena needs. Weights lie in flash, beside the code; training changes them, and keeps all in SRAM."
