@@ -15,11 +15,12 @@ from torch.profiler import ProfilerActivity, profile
 from oracle.counting.networks import count_net
 from oracle.devices import Device
 from oracle.errors import WorkloadError
+from oracle.imports.engines import Layer
 from oracle.imports.kernels import Imported
 from oracle.imports.kineto import read_trace
 from oracle.imports.profiles import NetworkProfile, OperatorTime, profile_of
 from oracle.imports.replay import OperatorCall
-from oracle.measure.engines import Models, NodeTime
+from oracle.measure.engines import Models
 from oracle.measure.engines.nodes import engine_profile
 from oracle.measure.engines.onnx import exported, modules_of
 from oracle.measure.latency import resolve
@@ -145,7 +146,7 @@ def _runs(net: NetSpec, job: Workload, place: Place, repeats: int) -> list[Impor
 
 def _nodes(
     net: NetSpec, job: Workload, place: Place, repeats: int, models: str | Path | None
-) -> tuple[tuple[NodeTime, ...], dict[str, str]]:
+) -> tuple[tuple[Layer, ...], dict[str, str]]:
     """What an engine's profiler says of its nodes, and the modules that names in them stand for."""
     check_workload(job, place.device)
     check_memory([(net, job)], place.device)

@@ -12,23 +12,10 @@ from oracle.errors import MissingDependencyError, WorkloadError
 from oracle.spec import GENERIC, NetSpec, Workload
 
 if TYPE_CHECKING:
+    from oracle.imports.engines import Layer
     from oracle.measure.engines.models import Models
 
-__all__ = ["Engine", "NodeTime", "Session", "check_engine", "engine_of", "release_of"]
-
-
-class NodeTime(NamedTuple):
-    """A node of an engine's own graph, as its profiler saw it.
-
-    Attributes:
-        name: the engine's; made of those in the exported graph.
-        kind: what it computes, in the engine's words.
-        seconds: per call of the network, median over the calls.
-    """
-
-    name: str
-    kind: str
-    seconds: float
+__all__ = ["Engine", "Session", "check_engine", "engine_of", "release_of"]
 
 
 class Session(Protocol):
@@ -37,7 +24,7 @@ class Session(Protocol):
     def __call__(self) -> Any:
         """One call: the scores, an array (N, classes) or what numpy makes one of."""
 
-    def profile(self, repeats: int) -> tuple[NodeTime, ...]:
+    def profile(self, repeats: int) -> tuple[Layer, ...]:
         """The nodes that ran in so many further calls, in order of execution; of a session loaded to be profiled."""
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from oracle.errors import OracleError
-from oracle.measure.engines.base import NodeTime
+from oracle.imports.engines import Layer
 from oracle.measure.engines.models import Models, images_of, module_of, quietly
 from oracle.spec import NetSpec, Workload
 
@@ -63,7 +63,7 @@ class _Session:
         scale, zero = self._output["quantization"]
         return (scores.astype(np.float32) - zero) * scale
 
-    def profile(self, repeats: int) -> tuple[NodeTime, ...]:
+    def profile(self, repeats: int) -> tuple[Layer, ...]:
         """See `Engine.session`, which has said so."""
         raise NotImplementedError
 

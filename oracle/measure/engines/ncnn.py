@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from oracle.errors import OracleError
-from oracle.measure.engines.base import NodeTime
+from oracle.imports.engines import Layer
 from oracle.measure.engines.models import Models, images_of, module_of, quietly
 from oracle.spec import NetSpec, Workload
 
@@ -53,7 +53,7 @@ class _Session:
         _, found = extractor.extract(self._output)
         return np.array(found)[None]
 
-    def profile(self, repeats: int) -> tuple[NodeTime, ...]:
+    def profile(self, repeats: int) -> tuple[Layer, ...]:
         """See `Engine.session`, which has said so."""
         raise NotImplementedError
 

@@ -16,8 +16,8 @@ from typing import NamedTuple
 from oracle.counting import KernelCount
 from oracle.counting.networks import NetCount
 from oracle.devices import Device
+from oracle.imports.engines import Layer
 from oracle.imports.profiles import NetworkProfile, OperatorTime, seconds_of
-from oracle.measure.engines.base import NodeTime
 from oracle.roofline import Efficiency
 from oracle.spec import Workload
 
@@ -34,7 +34,7 @@ class _Group(NamedTuple):
 def engine_profile(
     network: str,
     workload: Workload,
-    nodes: Sequence[NodeTime],
+    nodes: Sequence[Layer],
     modules: Mapping[str, str],
     count: NetCount,
     device: Device | None = None,
@@ -79,7 +79,7 @@ def _groups(kernels: Sequence[KernelCount]) -> list[_Group]:
 
 
 def _assigned(
-    nodes: Iterable[NodeTime], modules: Mapping[str, str], groups: Sequence[_Group], count: NetCount
+    nodes: Iterable[Layer], modules: Mapping[str, str], groups: Sequence[_Group], count: NetCount
 ) -> list[float | None]:
     """Seconds per group of kernels; None where no node is of it."""
     of_module: dict[str, list[int]] = defaultdict(list)

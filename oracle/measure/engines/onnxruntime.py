@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from oracle.measure.engines.base import NodeTime
+from oracle.imports.engines import Layer
+from oracle.imports.engines.onnxruntime import read
 from oracle.measure.engines.models import Models, images_of
 from oracle.measure.engines.onnx import INPUT, exported, quantised
 from oracle.spec import NetSpec, Workload
@@ -17,7 +16,6 @@ from oracle.spec import NetSpec, Workload
 __all__ = ["OnnxRuntime"]
 
 _ERRORS_ONLY = 3  # severity of its log
-_KERNEL = "_kernel_time"
 
 
 class OnnxRuntime:
@@ -50,20 +48,9 @@ class _Session:
     def __call__(self) -> Any:
         return self._session.run(None, {INPUT: self._images})[0]
 
-    def profile(self, repeats: int) -> tuple[NodeTime, ...]:
+    def profile(self, repeats: int) -> tuple[Layer, ...]:
         """See `Session`: from ONNX Runtime's own JSON, to which nothing is added afterwards."""
         for _ in range(repeats):
             self()
         file = Path(self._session.end_profiling())
-        return nodes_of(json.loads(file.read_text(encoding="utf-8")))
-
-
-def nodes_of(events: list[dict[str, Any]]) -> tuple[NodeTime, ...]:
-    """The nodes in a profile of ONNX Runtime's, over all calls but the first, which also allocates."""
-    times: dict[tuple[str, str, str], list[float]] = defaultdict(list)
-    for event in events:
-        if event.get("cat") == "Node" and event["name"].endswith(_KERNEL):
-            words = event["args"]
-            key = event["name"].removesuffix(_KERNEL), words["op_name"], words.get("node_index", "")
-            times[key].append(event["dur"] * 1e-6)
-    return tuple(NodeTime(name, kind, median(found[1:] or found)) for (name, kind, _), found in times.items())
+        return read(json.loads(file.read_text(encoding="utf-8")), file.name).layers

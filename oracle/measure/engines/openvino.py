@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from oracle.measure.engines.base import NodeTime
+from oracle.imports.engines import Layer
 from oracle.measure.engines.models import Models, images_of, quietly
 from oracle.measure.engines.onnx import exported
 from oracle.spec import NetSpec, Workload
@@ -51,7 +51,7 @@ class _Session:
         self._request.infer()
         return self._request.get_output_tensor(0).data
 
-    def profile(self, repeats: int) -> tuple[NodeTime, ...]:
+    def profile(self, repeats: int) -> tuple[Layer, ...]:
         """See `Session`: OpenVINO's profiling info, without nodes that were optimised away."""
         times: dict[tuple[str, str], list[float]] = defaultdict(list)
         for _ in range(repeats):
@@ -59,7 +59,7 @@ class _Session:
             for info in self._request.get_profiling_info():
                 if info.status.name == "EXECUTED":
                     times[info.node_name, info.node_type].append(info.real_time.total_seconds())
-        return tuple(NodeTime(name, kind, median(found)) for (name, kind), found in times.items())
+        return tuple(Layer(name, kind, median(found), "profiling info") for (name, kind), found in times.items())
 
 
 def _quantise(net: NetSpec, batch_size: int, source: Path, path: Path) -> None:

@@ -60,6 +60,30 @@ def test_workloads(workload: dict[str, Any]) -> None:
     assert found.latency_ms > 0
 
 
+def test_an_engine_is_one_more_step(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[tuple[str, Workload, int, Path]] = []
+
+    def engine_step_of(net: NetSpec, workload: Workload, threads: int, models: Models) -> Any:
+        asked.append((net.name, workload, threads, models.folder))
+        return lambda: None
+
+    monkeypatch.setattr(latency, "engine_step_of", engine_step_of)
+    monkeypatch.setattr(latency, "check_workload", lambda *_: None)  # installed or not
+    monkeypatch.setattr(latency, "release_of", lambda name: f"{name} 1.0")
+    words = Workload(dtype="int8", runtime="engine", engine="openvino", threads=2)
+    (found,) = measure(small("R-56"), repeats=2, block_s=0, threads=2, engine="openvino", dtype="int8", models=tmp_path)
+    assert (found.workload, found.release, found.repeats) == (words, "openvino 1.0", 2)
+    assert asked == [("R-56", words, 2, tmp_path)]
+
+
+def test_threads_are_the_configs_where_nobody_says_more() -> None:
+    cfgs = [oracle.load_cfg("R-56", ["COST.THREADS", threads]) for threads in (1, 2)]
+    (found,) = measure([cfgs[0]], repeats=1, block_s=0, clock="cpu")
+    assert found.workload.threads == 1
+    with pytest.raises(OracleError, match="threads: networks ask for 1 and 2; give one number"):
+        measure(cfgs, repeats=1)
+
+
 def test_networks_by_name_keep_their_config() -> None:
     net, workload = latency.resolve("R-56", batch_size=3)
     assert (net.input_shape, workload.batch_size) == ((3, 32, 32), 3)

@@ -61,6 +61,16 @@ def test_weights_are_a_column_where_they_are_not_the_usual_ones(tmp_path: Path) 
     assert read_measurements(tmp_path / "m.csv") == [ONE, half]
 
 
+def test_an_engine_is_a_column_where_there_is_one(tmp_path: Path) -> None:
+    words = Workload(dtype="int8", runtime="engine", engine="ncnn", threads=4)
+    quick = Measurement("net", "dev", words, 1.0, release="ncnn 1.0, pnnx 2")
+    assert "engine" not in measurements_csv([ONE]).splitlines()[0]
+    write_measurements(tmp_path / "m.csv", [ONE, quick])
+    assert read_measurements(tmp_path / "m.csv") == [ONE, quick]
+    line = measurements_csv([quick]).splitlines()[1]
+    assert line == 'net,dev,1,int8,engine,nchw,inference,1,,,,,4,,wall,,,,ncnn,"ncnn 1.0, pnnx 2"'
+
+
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     with pytest.raises(OracleError, match=r"output=.*cannot be written"):
         write_measurements(tmp_path / "nowhere" / "m.csv", [ONE])

@@ -7,8 +7,8 @@ import pytest
 import oracle
 from oracle.counting.networks import count_net
 from oracle.devices import Device, Figure, Peaks
+from oracle.imports.engines import Layer
 from oracle.measure import measure_operators
-from oracle.measure.engines import NodeTime
 from oracle.measure.engines.nodes import engine_profile
 from oracle.spec import Workload
 from tests.oracle.measure.engines.agreement import network
@@ -25,11 +25,11 @@ def test_what_is_kept_apart_adds_up_and_what_nobody_predicts_stays_apart() -> No
     count = count_net(net, ENGINE)
     modules = {"node_conv": "stem.bn", "relu": "stem.act", "node_fc": "head.fc", "node_odd": "nowhere"}
     nodes = [
-        NodeTime("images_reorder", "Reorder", 0.5),  # names no node of the graph
-        NodeTime("node_conv/WithoutBiases", "Convolution", 1.0),
-        NodeTime("relu_nchwc", "Relu", 2.0),
-        NodeTime("node_odd", "Cast", 4.0),
-        NodeTime("node_fc", "Gemm", 8.0),
+        Layer("images_reorder", "Reorder", 0.5, "report"),  # names no node of the graph
+        Layer("node_conv/WithoutBiases", "Convolution", 1.0, "report"),
+        Layer("relu_nchwc", "Relu", 2.0, "report"),
+        Layer("node_odd", "Cast", 4.0, "report"),
+        Layer("node_fc", "Gemm", 8.0, "report"),
     ]
     found = engine_profile(net.name, ENGINE, nodes, modules, count, ROOFS)
     assert [(item.module, item.time_s) for item in found.operators] == [("stem.conv", 3.0), ("head.fc", 8.0)]
@@ -46,9 +46,9 @@ def test_additions_of_one_block_go_to_the_kernel_that_comes_next() -> None:
     count = count_net(net, ENGINE)
     (block,) = {kernel.module.split(".")[0] for kernel in count.kernels} - {"stem", "head"}
     nodes = [
-        NodeTime("first", "Add", 1.0),
-        NodeTime("mlp", "MatMul", 4.0),
-        NodeTime("second", "Add", 2.0),
+        Layer("first", "Add", 1.0, "report"),
+        Layer("mlp", "MatMul", 4.0, "report"),
+        Layer("second", "Add", 2.0, "report"),
     ]
     last = [kernel.module for kernel in count.kernels if kernel.module.startswith(f"{block}.")][-1]
     modules = {"first": block, "second": block, "mlp": last}

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from oracle.measure.engines.onnxruntime import nodes_of
 from tests.oracle.measure.engines.agreement import NETWORKS, agree, network, scores_of_torch, session
 
 pytest.importorskip("onnxruntime", reason="pip install onnxruntime onnxscript")
@@ -52,17 +51,3 @@ def test_a_profile_has_every_node(models: Path) -> None:
     assert kinds.count("Conv") >= 1 + 2 * 3  # stem, and three in each of two blocks; squeeze-and-excitation has more
     assert kinds[-1] == "Gemm"
     assert all(node.seconds >= 0 for node in nodes)
-
-
-def test_the_median_of_all_calls_but_the_first() -> None:
-    def event(name: str, dur: int, suffix: str = "_kernel_time") -> dict[str, object]:
-        return {"cat": "Node", "name": name + suffix, "dur": dur, "args": {"op_name": "Conv"}}
-
-    events: list[dict[str, object]] = [{"cat": "Session", "name": "model_run", "dur": 9, "args": {}}]
-    for dur in (90, 1, 3, 8):
-        events += [event("a", dur), event("b", 2 * dur), event("b", 0, "_fence_after")]
-    assert [(node.name, node.kind, node.seconds) for node in nodes_of(events)] == [
-        ("a", "Conv", pytest.approx(3e-6)),
-        ("b", "Conv", pytest.approx(6e-6)),
-    ]
-    assert nodes_of([]) == ()
