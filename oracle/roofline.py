@@ -36,6 +36,7 @@ __all__ = [
     "Timing",
     "latency_s",
     "steady",
+    "textbook_of",
     "time_at",
     "time_kernels",
     "total_seconds",
@@ -71,6 +72,8 @@ class Efficiency:
         tiling: how a GPU cuts matrix products, which then take as long as their tiles, at the share of the matrix
             unit's peak that `compute` says; None where they take as long as their FLOPs.
         attention_tiling: the same of attention, in which every query is taken to see all keys.
+        savings: class -> how many times fewer multiplications an engine needs than the FLOPs counted: Winograd's
+            convolutions. The roof is that much higher; 1 where absent.
     """
 
     compute: Mapping[str, float] = field(default_factory=Frozen)
@@ -83,6 +86,11 @@ class Efficiency:
     weights: Mapping[str, float] = field(default_factory=Frozen)
     tiling: Tiling | None = None
     attention_tiling: AttentionTiling | None = None
+    savings: Mapping[str, float] = field(default_factory=Frozen)
+
+    def reach_of(self, op_classes: Sequence[str]) -> list[float]:
+        """Shares of the peaks that kernels of these classes reach, in FLOPs as they are counted."""
+        return [self.compute.get(name, 1.0) * self.savings.get(name, 1.0) for name in op_classes]
 
     def launch_of(self, op_classes: Sequence[str]) -> Array:
         """Seconds per launch of kernels of these classes."""
@@ -91,6 +99,19 @@ class Efficiency:
 
 TEXTBOOK = Efficiency()
 """All peaks reached, launches free: a lower bound on time."""
+
+_WINOGRAD = Efficiency(savings=Frozen({"conv": 36 * 9 / 64}))
+
+
+def textbook_of(engine: str) -> Efficiency:
+    """The lower bound's shares under an engine.
+
+    ncnn runs 3 x 3 convolutions of stride 1 by Winograd's algorithm where it is faster, in tiles of up to 6 x 6
+    outputs, F(6x6, 3x3): 64 multiplications in place of 324 (Lavin and Gray, "Fast algorithms for convolutional neural
+    networks", CVPR 2016). Kernels are not told apart by stride, so the whole class `conv` has the saving in the bound:
+    low for convolutions of other windows, but never above what real kernels do.
+    """
+    return _WINOGRAD if engine == "ncnn" else TEXTBOOK
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +202,7 @@ class Roofs:
         Raises:
             DeviceError: the device states no peak for a dtype that a kernel computes in.
         """
-        compute = [efficiency.compute.get(op_class, 1.0) for op_class in kinds.op_classes]
+        compute = efficiency.reach_of(kinds.op_classes)
         flow = np.array([efficiency.memory.get(op_class, 1.0) for op_class in kinds.op_classes])
         cached = device.llc is not None and device.llc_bandwidth is not None
         bandwidth = flow * device.peak_bandwidth()

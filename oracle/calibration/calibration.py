@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -15,7 +15,8 @@ from oracle.calibration.model import Floats, RoofTimes, Stack, efficiency_of, ve
 from oracle.calibration.prior import Prior
 from oracle.calibration.validation import cross_validate
 from oracle.errors import WorkloadError
-from oracle.roofline import Efficiency
+from oracle.calibration.threading import ALIKE, Threading
+from oracle.roofline import Efficiency, textbook_of
 from oracle.spec import GENERIC, Workload
 
 __all__ = ["Calibration", "Carried", "Origin", "fit", "predict"]
@@ -67,6 +68,7 @@ class Calibration:
         interval: what `measured / predicted` lies between in 80 % of such cases; None if nobody checked.
         origin: of the measurements.
         domain: batch sizes and image sizes that were measured; without any limit for a prior of kernels.
+        threading: how times change with the cores in use, for a processor whose file states its cores.
         carried: other device -> what carrying its measurements over showed; empty if nobody checked.
     """
 
@@ -85,6 +87,7 @@ class Calibration:
     carried: Mapping[str, Carried] = field(default_factory=Frozen)
     domain: Domain = ANYWHERE
     engine: str = GENERIC
+    threading: Threading = ALIKE
 
     @property
     def source(self) -> str:
@@ -135,7 +138,7 @@ def fit(
         mode=workload.mode,
         dtype=workload.dtype,
         layout=workload.layout,
-        efficiency=efficiency_of(vector),
+        efficiency=replace(efficiency_of(vector), savings=textbook_of(workload.engine).savings),
         measurements=len(networks),
         error=prior.error if found is None else found.error,
         protocol="of its kind" if found is None else found.protocol,

@@ -31,11 +31,13 @@ class Domain(NamedTuple):
         batch_size: images per call.
         image_size: height of a square image, in pixels.
         pixels: of all images of a call.
+        threads: of a processor.
     """
 
     batch_size: tuple[int, int] | None = None
     image_size: tuple[int, int] | None = None
     pixels: tuple[int, int] | None = None
+    threads: tuple[int, int] | None = None
 
     @classmethod
     def of(cls, batch_sizes: Iterable[int], image_sizes: Iterable[int]) -> Domain:
@@ -60,7 +62,11 @@ class Domain(NamedTuple):
         pixels = batch_size * image_size**2
         return max(0.0, math.log2(pixels / self.pixels[1])) - max(0.0, math.log2(self.pixels[0] / pixels))
 
-    def told(self, batch_size: int, image_size: float | None) -> str:
+    def has_threads(self, threads: int) -> bool:
+        """Whether so many threads were measured; 0, of a device that has none, always were."""
+        return not threads or self.threads is None or self.threads[0] <= threads <= self.threads[1]
+
+    def told(self, batch_size: int, image_size: float | None, threads: int = 0) -> str:
         """In words, what of a call was not measured: `fitted to 32x32 images, this is 224x224`; "" within."""
         parts = []
         if self.image_size and image_size and not self.image_size[0] <= image_size <= self.image_size[1]:
@@ -74,6 +80,9 @@ class Domain(NamedTuple):
             least, most = (pixels / 1e6 for pixels in self.pixels)
             asked = batch_size * (image_size or 0.0) ** 2 / 1e6
             parts.append(f"{least:.3g} to {most:.3g} million pixels a call, this is {asked:.3g}")
+        if self.threads and not self.has_threads(threads):
+            first, last = self.threads
+            parts.append(f"{first if first == last else f'{first} to {last}'} threads, this is {threads}")
         return f"fitted to {'; '.join(parts)}" if parts else ""
 
 

@@ -23,25 +23,30 @@ DOMAIN: {BATCH_SIZE: [64, 1024], IMAGE_SIZE: [128, 384]}  # of what was measured
 COMPUTE: {conv: 0.83}            # shares of the peaks, by class of kernel
 MEMORY: {conv: 0.49}             # shares of the bandwidth
 WEIGHTS: {conv: 0.3}             # shares of the bandwidth at which weights come; those of MEMORY where absent
+SAVINGS: {conv: 5.06}            # how many times fewer multiplications than FLOPs are counted: Winograd; 1 where absent
+THREADING: {CLOCK_MHZ: 1000, SERIAL: 0.1, UNEVEN: 0.7, BARRIER: 0.5}  # see oracle.calibration.threading
 """
 
 from __future__ import annotations
 
-import math
 import reprlib
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from oracle import tiling
+from oracle._files import MEBIBYTE, read_text
 from oracle._frozen import Frozen
 from oracle._resources import closest, shipped
 from oracle.calibration.calibration import Calibration, Carried, Origin
 from oracle.calibration.classes import CLASSES
 from oracle.calibration.domain import Domain
 from oracle.calibration.prior import dispatch_of
+from oracle.calibration.threading import Threading
 from oracle.devices import Device
+from oracle.devices.cores import CORES
 from oracle.errors import DeviceError
 from oracle.roofline import Efficiency
 from oracle.spec import DTYPES, ENGINES, GENERIC, LAYOUTS, MODES, RUNTIMES, Workload
@@ -51,6 +56,7 @@ __all__ = [
     "TILINGS",
     "TWINS",
     "calibration_of",
+    "core_calibration",
     "file_name",
     "from_yaml",
     "load_calibration",
@@ -78,14 +84,20 @@ _OPTIONAL = (
     "TILING",
     "ATTENTION_TILING",
     "WEIGHTS",
+    "SAVINGS",
+    "THREADING",
 )
 _MICRO = 1e-6
+_THREADING = {"CLOCK_MHZ": "clock", "SERIAL": "serial", "UNEVEN": "uneven", "BARRIER": "barrier"}
 
 TILINGS = Frozen({"products": tiling.PRODUCTS, "float8_products": tiling.FLOAT8_PRODUCTS})
 """How libraries cut matrix products, by the name that files say."""
 
 ATTENTION_TILINGS = Frozen({"encoder": tiling.ENCODER, "prefill": tiling.PREFILL, "decode": tiling.DECODE})
 """How they cut attention."""
+
+_MAX_BYTES = MEBIBYTE
+_LARGEST = sys.float_info.max  # an integer can be larger
 
 _NO_TIME_S = 1e-8  # what fitted logarithms say where there is none
 
@@ -113,11 +125,7 @@ def load_calibration(path: Path | str) -> Calibration:
         DeviceError: no such file, or one that breaks a rule told above; it names the key.
         ConfigError: broken YAML.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DeviceError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    return from_yaml(text, str(path))
+    return from_yaml(read_text(path, _MAX_BYTES, DeviceError), str(path))
 
 
 def from_yaml(text: str, place: str) -> Calibration:
@@ -144,16 +152,38 @@ def file_name(device: str, workload: Workload) -> str:
     return f"{device}.{workload.runner}.{workload.mode}.{workload.dtype}.{workload.layout}"
 
 
-def calibration_of(device: Device, workload: Workload) -> Calibration | None:
+def calibration_of(device: Device, workload: Workload, engine: str | None = None) -> Calibration | None:
     """The shipped calibration of a device under the workload's runtime and mode; None if there is none.
+
+    `engine` is the one that was measured; None for the workload's, or else the generic one.
 
     The workload's dtype and layout are preferred; shares of another dtype are shares of other peaks, and still
     tell more than the kind's prior.
     """
-    return _shipped(device.name, workload, (workload.dtype, *(word for word in DTYPES if word != workload.dtype)))
+    return _shipped(device.name, workload, _by_nearness(workload.dtype), engine)
 
 
-def prior_calibration(kind: str, workload: Workload) -> Calibration | None:
+def core_calibration(device: Device, workload: Workload, engine: str) -> Calibration | None:
+    """The shipped calibration of the micro-architecture of a processor's fastest cores, or of its nearest relative.
+
+    One of the workload's dtype comes first, be it of a relative, as for kinds of devices; None if there is none.
+    """
+    if not device.cores:
+        return None
+    names = (device.cores[0].kind, *CORES[device.cores[0].kind].kin)
+    for dtypes in ((workload.dtype,), _by_nearness(workload.dtype)[1:]):
+        for name in names:
+            found = _shipped(name, workload, dtypes, engine)
+            if found is not None:
+                return found
+    return None
+
+
+def _by_nearness(dtype: str) -> tuple[str, ...]:
+    return (dtype, *(word for word in DTYPES if word != dtype))
+
+
+def prior_calibration(kind: str, workload: Workload, engine: str | None = None) -> Calibration | None:
     """The shipped prior of a kind of device, or of its next of kin, under a runtime and mode.
 
     One of the workload's dtype, be it of another kind, tells more than one of another dtype: which unit computes, how
@@ -167,17 +197,17 @@ def prior_calibration(kind: str, workload: Workload) -> Calibration | None:
     others = tuple(word for word in DTYPES if word != workload.dtype)
     for dtypes in ((workload.dtype, *TWINS.get(workload.dtype, ())), others):
         for name in kinds:
-            found = _shipped(name, workload, dtypes)
+            found = _shipped(name, workload, dtypes, engine)
             if found is not None:
                 host = replace(found.efficiency, dispatch_s=dispatch_of(kind, workload.runtime))
                 return found if name == kind else replace(found, efficiency=host)
     return None
 
 
-def _shipped(name: str, workload: Workload, dtypes: Iterable[str]) -> Calibration | None:
+def _shipped(name: str, workload: Workload, dtypes: Iterable[str], asked: str | None = None) -> Calibration | None:
     known = shipped("calibrations")
     layouts = (workload.layout, *(word for word in LAYOUTS if word != workload.layout))
-    for engine in dict.fromkeys((workload.engine, GENERIC)):
+    for engine in dict.fromkeys((workload.engine, GENERIC)) if asked is None else (asked,):
         for dtype in dtypes:
             for layout in layouts:
                 words = {"engine": engine, "dtype": _plain(dtype, workload), "layout": layout, "weights": ""}
@@ -232,6 +262,8 @@ def to_yaml(calibration: Calibration) -> str:
         "COMPUTE": {name: _rounded(efficiency.compute.get(name, 1.0)) for name in CLASSES},
         "MEMORY": {name: _rounded(efficiency.memory.get(name, 1.0)) for name in CLASSES},
         "WEIGHTS": {name: _rounded(share) for name, share in efficiency.weights.items()},
+        "SAVINGS": {name: _rounded(saving) for name, saving in efficiency.savings.items()},
+        "THREADING": _threading_yaml(calibration.threading),
     }
     kept = {key: value for key, value in content.items() if key in _REQUIRED or value not in (None, "", {})}
     return yaml.safe_dump(kept, sort_keys=False, width=110, default_flow_style=None, allow_unicode=True)
@@ -263,6 +295,7 @@ def _parsed(content: Any, file: str) -> Calibration:
             dispatch_s=_number(content.get("DISPATCH_US", 0), file, "DISPATCH_US") * _MICRO,
             launches=_launches(content["LAUNCH_US"], file),
             weights=_shares(content.get("WEIGHTS", {}), file, "WEIGHTS"),
+            savings=_numbers(content.get("SAVINGS", {}), file, "SAVINGS"),
             tiling=_named(content, "TILING", TILINGS, file),
             attention_tiling=_named(content, "ATTENTION_TILING", ATTENTION_TILINGS, file),
         ),
@@ -278,6 +311,7 @@ def _parsed(content: Any, file: str) -> Calibration:
         ),
         carried=_carried(content.get("CARRIED", {}), file),
         domain=_domain(content.get("DOMAIN", {}), file),
+        threading=_threading(content.get("THREADING", {}), file),
     )
 
 
@@ -298,6 +332,21 @@ def _domain(section: Any, file: str) -> Domain:
             raise _error(file, f"DOMAIN.{key}", ends, "two whole numbers above 0")
         found[names[key]] = (min(ends), max(ends))
     return Domain(**found)
+
+
+def _threading(section: Any, file: str) -> Threading:
+    found = _numbers(section, file, "THREADING")
+    for key in found:
+        if key not in _THREADING:
+            raise _error(file, f"THREADING.{key}", found[key], f"one of {', '.join(_THREADING)}")
+    words = {field: found.get(key, 0.0) for key, field in _THREADING.items()}
+    return Threading(**{**words, "clock": words["clock"] * 1e6 or None})
+
+
+def _threading_yaml(threading: Threading) -> dict[str, float]:
+    words = {key: getattr(threading, field) or 0.0 for key, field in _THREADING.items()}
+    words["CLOCK_MHZ"] /= 1e6
+    return {key: _rounded(value) for key, value in words.items() if value}
 
 
 def _carried(section: Any, file: str) -> Mapping[str, Carried]:
@@ -368,7 +417,7 @@ def _numbers(section: Any, file: str, key: str) -> dict[str, float]:
 
 
 def _number(value: Any, file: str, key: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not (0 <= value < math.inf):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not (0 <= value <= _LARGEST):
         raise _error(file, key, value, "a number of at least 0")
     return float(value)
 

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from oracle._frozen import Frozen
 from oracle.calibration.classes import CLASSES
 from oracle.devices import Device
-from oracle.roofline import TEXTBOOK, Efficiency, KernelKinds, time_kernels
+from oracle.roofline import Efficiency, KernelKinds, textbook_of, time_kernels
+from oracle.spec import GENERIC
 
 __all__ = [
     "CALL",
@@ -79,6 +80,7 @@ def roof_times(
     traffic_bytes: Array,
     device: Device,
     weight_bytes: Array | None = None,
+    engine: str = GENERIC,
 ) -> RoofTimes:
     """Put a network's kernels, one entry each, to a device's roofs.
 
@@ -87,11 +89,12 @@ def roof_times(
         matrix_flops, vector_flops, traffic_bytes: as in `oracle.roofline.time_kernels`.
         device: whose roofs count.
         weight_bytes: the part of the traffic that is weights; None for none.
+        engine: which runs them: some need fewer multiplications, see `oracle.roofline.textbook_of`.
 
     Raises:
         DeviceError: the device states no peak for a dtype that a kernel computes in.
     """
-    timing = time_kernels(kinds, matrix_flops, vector_flops, traffic_bytes, device, TEXTBOOK)
+    timing = time_kernels(kinds, matrix_flops, vector_flops, traffic_bytes, device, textbook_of(engine))
     index = {name: number for number, name in enumerate(CLASSES)}
     classes = np.array([index.get(name, index["other"]) for name in kinds.op_classes], dtype=np.float64)
     weights_s = np.zeros(len(classes))

@@ -27,7 +27,7 @@ __all__ = [
     "workload_of",
 ]
 
-_SELECTION = {"dtype": DTYPES, "mode": MODES, "runtime": RUNTIMES, "layout": LAYOUTS}
+_SELECTION = {"dtype": DTYPES, "mode": MODES, "runtime": RUNTIMES, "engine": ENGINES, "layout": LAYOUTS}
 _WORKLOAD = ("batch_size", "dtype", "mode", "runtime", "layout", "optimizer", "causal", "weights", "engine", "threads")
 
 
@@ -245,11 +245,12 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("which measurements (where the file has several workloads)")
     for name, words in _SELECTION.items():
         group.add_argument(f"--{name}", choices=words)
+    group.add_argument("--threads", type=natural, metavar="N")
 
 
 def selection_of(args: argparse.Namespace) -> dict[str, Any]:
     """The flags of `add_selection` as keywords of `oracle.query.calibrate`."""
-    return {name: getattr(args, name) for name in _SELECTION}
+    return {name: getattr(args, name) for name in (*_SELECTION, "threads")}
 
 
 def add_place(parser: argparse.ArgumentParser, *, threads: bool = True) -> None:

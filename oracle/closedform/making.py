@@ -29,11 +29,12 @@ from oracle.closedform.store import TemplateStore, fingerprint, torch_version
 from oracle.closedform.symbolic import Recording, concrete_template, counted_template, record, traced_cell
 from oracle.closedform.template import MEMORY_SIZES, Template, TemplateKey
 from oracle.config import cfg_from_dict
+from oracle.counting.fusion.engines import RULES
 from oracle.counting.networks import tracing_part
 from oracle.errors import OracleError
 from oracle.families import to_spec
 from oracle.optable import Use
-from oracle.spec import LOSS, CellSpec, NetSpec, Workload
+from oracle.spec import GENERIC, LOSS, CellSpec, NetSpec, Workload
 
 __all__ = ["answer", "differences", "made", "made_of", "networks", "sizes", "traced", "workloads", "write"]
 
@@ -59,9 +60,11 @@ def workloads() -> Iterator[Workload]:
         for optimizer in ("sgd", "adamw") if mode == "training" else ("sgd",):
             for runtime in ("eager", "compiled", "engine"):
                 words: dict[str, Any] = {"batch_size": _BATCH, "layout": layout, "mode": mode, "optimizer": optimizer}
-                yield Workload(**words, dtype=dtype, runtime=runtime)
-                if (mode, dtype, runtime) == ("inference", "float32", "engine"):
-                    yield Workload(**words, dtype="int8", runtime=runtime)
+                engines = (GENERIC, *RULES) if (mode, runtime) == ("inference", "engine") else (GENERIC,)
+                for engine in dict.fromkeys(engines):
+                    yield Workload(**words, dtype=dtype, runtime=runtime, engine=engine)
+                    if (mode, dtype, runtime) == ("inference", "float32", "engine"):
+                        yield Workload(**words, dtype="int8", runtime=runtime, engine=engine)
 
 
 def networks() -> dict[str, list[NetSpec]]:
@@ -278,7 +281,7 @@ class _Maker(TemplateStore):
         if fitting is None:
             fitting = record(key, params, dims, workload)
             traces.append(fitting)
-        template = counted_template(key, fitting, workload)
+        template = counted_template(key, fitting, workload, values)
         self._templates.setdefault(key, []).append(template)
         self.asked.setdefault(key, []).append(_Asked(key, tuple(params), tuple(dims), workload, fitting))
         return template
@@ -356,7 +359,7 @@ def _halves(several: Sequence[_Asked], covers: bool) -> tuple[list[Template], bo
     for asked in several:
         workload = asked.workload.with_(dtype="float16", weights="float16")
         half = asked._replace(key=half_key(asked.key), workload=workload)
-        template = counted_template(half.key, _retyped(asked.traced, half), workload)
+        template = counted_template(half.key, _retyped(asked.traced, half), workload, _values(half))
         for cell in (half, half.with_batch(1)) if covers else (half,):
             _check(template, cell)
         found.append(template)

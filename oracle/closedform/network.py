@@ -242,6 +242,8 @@ class NetworkForm:
         found = {name for template in self._templates if template.unknown for name in template.unknown}
         return tuple(sorted(found))
 
+    notes: tuple[str, ...] = ()
+
     @property
     def coverage(self) -> tuple[int, int, int]:
         """How many operators are counted, known to compute nothing, and unknown."""

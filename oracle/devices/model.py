@@ -9,7 +9,7 @@ from oracle._shown import Shown
 from oracle.errors import DeviceError
 from oracle.spec import DTYPES
 
-__all__ = ["KINDS", "UNITS", "Device", "Figure", "Peaks"]
+__all__ = ["KINDS", "UNITS", "Cluster", "Device", "Figure", "Peaks"]
 
 # a laptop counts as a desktop, a phone or a single-board computer as mobile
 KINDS = (
@@ -62,6 +62,21 @@ class Peaks(Mapping[str, Figure]):
 
 
 @dataclass(frozen=True, slots=True)
+class Cluster:
+    """Equal cores of a processor.
+
+    Attributes:
+        kind: their micro-architecture, a name of `oracle.devices.cores.CORES`.
+        count: how many.
+        clock: Hz.
+    """
+
+    kind: str
+    count: int
+    clock: Figure
+
+
+@dataclass(frozen=True, slots=True)
 class Device(Shown):
     """One device. All figures are SI; None means that nobody states it.
 
@@ -81,6 +96,8 @@ class Device(Shown):
         launch: measured time of one tiny kernel called alone, s. Above what a kernel costs in a queue that is
             kept full, so no lower bound.
         power: W.
+        cores: of a processor, those that its figures count, the fastest first; see `oracle.devices.threads`.
+        idle_cores: cores that its figures leave out: little ones, until threads ask for them.
         aliases: other names of a shipped device.
         calibrate_only: no trustworthy peaks are public; such a device has to be measured.
         notes: conflicts between sources, and what else to know.
@@ -110,6 +127,8 @@ class Device(Shown):
     sram: Figure | None = None
     flash: Figure | None = None
     flash_bandwidth: Figure | None = None
+    cores: tuple[Cluster, ...] = ()
+    idle_cores: tuple[Cluster, ...] = ()
 
     @property
     def dtypes(self) -> tuple[str, ...]:

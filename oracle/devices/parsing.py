@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from oracle._resources import closest
-from oracle.devices.model import KINDS, Device, Figure, Peaks
+from oracle.devices.cores import CORES
+from oracle.devices.model import KINDS, Cluster, Device, Figure, Peaks
+from oracle.devices.threads import with_cores
 from oracle.errors import DeviceError
 
 __all__ = ["in_file_units", "parse_device"]
@@ -44,7 +46,8 @@ _FIGURES = {
 }
 _SECTIONS = {"VECTOR": "vector", "MATRIX": "matrix", "MATRIX_FP16_ACCUMULATE": "matrix_fp16_accumulate"}
 _FLAGS = ("true", "false")
-_KEYS = ("TITLE", "KIND", "ALIASES", *_SECTIONS, *_FIGURES, "CALIBRATE_ONLY", "NOTES")
+_CLUSTER = ("KIND", "COUNT", "CLOCK_MHZ")
+_KEYS = ("TITLE", "KIND", "ALIASES", "CORES", *_SECTIONS, *_FIGURES, "CALIBRATE_ONLY", "NOTES")
 
 
 def parse_device(content: Mapping[str, Any], name: str, file: str) -> Device:
@@ -79,6 +82,8 @@ def parse_device(content: Mapping[str, Any], name: str, file: str) -> Device:
         if key in content:
             fields[field] = _figure(content[key], scale, at / key)
     device = Device(**fields)
+    if "CORES" in content:
+        device = with_cores(device, _clusters(content["CORES"], at / "CORES"))
     if device.bandwidth is None and not device.calibrate_only:
         raise DeviceError(f"{file}: BANDWIDTH_GBPS is missing")
     if not (device.calibrate_only or device.dtypes):
@@ -139,6 +144,29 @@ def _names(value: object, at: _Place) -> tuple[str, ...]:
     if not (isinstance(value, list) and all(isinstance(name, str) and name for name in value)):
         raise at.error(value, "a list of names")
     return tuple(value)
+
+
+def _clusters(section: object, at: _Place) -> tuple[Cluster, ...]:
+    if not (isinstance(section, list) and section):
+        raise at.error(section, "a list of {KIND, COUNT, CLOCK_MHZ}")
+    return tuple(_cluster(entry, _Place(at.file, f"{at.key}[{index}]")) for index, entry in enumerate(section))
+
+
+def _cluster(entry: object, at: _Place) -> Cluster:
+    if not isinstance(entry, dict):
+        raise at.error(entry, "a mapping of KIND, COUNT and CLOCK_MHZ")
+    _known_keys(entry, _CLUSTER, at)
+    for key in _CLUSTER:
+        if key not in entry:
+            raise DeviceError(f"{at.file}: {at.key}.{key} is missing")
+    kind = entry["KIND"]
+    if not (isinstance(kind, str) and kind in CORES):
+        near = closest(str(kind), list(CORES), 3) or f"; expected one of {', '.join(CORES)}"
+        raise DeviceError(f"{at.file}: {at.key}.KIND={reprlib.repr(kind)} is no micro-architecture known here{near}")
+    count = entry["COUNT"]
+    if not (isinstance(count, str) and count.isdecimal() and 0 < int(count) <= 4096):
+        raise (at / "COUNT").error(count, "a whole number of cores")
+    return Cluster(kind, int(count), _figure(entry["CLOCK_MHZ"], 1e6, at / "CLOCK_MHZ"))
 
 
 def _peaks(section: object, at: _Place) -> Peaks:

@@ -15,7 +15,7 @@ from oracle.imports.replay import OperatorCall
 from oracle.roofline import TEXTBOOK, Efficiency, time_kernels
 from oracle.spec import Workload
 
-__all__ = ["NetworkProfile", "OperatorTime", "profile_of"]
+__all__ = ["NetworkProfile", "OperatorTime", "kernel_seconds", "profile_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +129,9 @@ def profile_of(
     seen = list(calls)
     matching = match_operators(seen, count.kernels, workload)
     kernels = [kernel for match in matching.matches for kernel in match.kernels]
-    roofs = iter(_seconds(kernels, count, device, TEXTBOOK, workload.runtime))
+    roofs = iter(kernel_seconds(kernels, count, device, TEXTBOOK, workload.runtime))
     priced = None if efficiency is None else device
-    predicted = iter(_seconds(kernels, count, priced, efficiency or TEXTBOOK, workload.runtime))
+    predicted = iter(kernel_seconds(kernels, count, priced, efficiency or TEXTBOOK, workload.runtime))
     operators = []
     for match in matching.matches:
         main = max(match.kernels, key=lambda kernel: kernel.macs)
@@ -158,9 +158,14 @@ def _total(seconds: Sequence[float | None]) -> float | None:
     return sum(known) if len(known) == len(seconds) else None
 
 
-def _seconds(
+def kernel_seconds(
     kernels: Sequence[KernelCount], count: NetCount, device: Device | None, efficiency: Efficiency, runtime: str
 ) -> list[float] | list[None]:
+    """Seconds of each kernel on a device, at a share of its roofs; None of each without a device.
+
+    Raises:
+        DeviceError: the device states no peak for a dtype that is used.
+    """
     if device is None:
         return [None] * len(kernels)
     kinds, matrix, vector, traffic, weights = kernel_columns(kernels, count, runtime)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,7 +12,9 @@ import numpy as np
 
 from oracle.calibration import Calibration, Origin, Prior, RoofTimes, fit, general_prior, prior_calibration
 from oracle.calibration.domain import ANYWHERE, Domain
+from oracle.calibration.files import core_calibration
 from oracle.calibration.model import Stack, roof_times
+from oracle.calibration.threading import at_cores
 from oracle.closedform import network_form, shared_store
 from oracle.config import load_cfg
 from oracle.devices import Device
@@ -19,14 +22,15 @@ from oracle.errors import WorkloadError
 from oracle.families import to_spec
 from oracle.query.devices import find_devices
 from oracle.query.models import image_size_of, trust_of
-from oracle.spec import NetSpec, Workload
+from oracle.query.running import run_on, thread_count
+from oracle.spec import GENERIC, NetSpec, Workload
 
 if TYPE_CHECKING:
     from oracle.measure import Measurement
 
 __all__ = ["Measured", "calibrate", "measured_on", "prior_of"]
 
-_WORDS = ("dtype", "mode", "runtime", "layout", "weights")
+_WORDS = ("dtype", "mode", "runner", "layout", "weights")
 _IMPOSSIBLE = 5.0  # boost clocks, caches and Winograd's convolutions run up to about twice as fast as a stated peak
 _IMPLAUSIBLE = 50.0  # slow hosts and untuned kernels cost up to ten times what a kind commonly needs; units, a thousand
 
@@ -49,6 +53,8 @@ def calibrate(
     mode: str | None = None,
     runtime: str | None = None,
     layout: str | None = None,
+    engine: str | None = None,
+    threads: int | None = None,
 ) -> Calibration:
     """Fit a device to latencies measured on it, regularised towards what its kind teaches.
 
@@ -57,20 +63,22 @@ def calibrate(
         measurements: a CSV file (see `oracle.measure`) or its rows; other devices' are left out. Networks are names or
             paths, as in `score`.
         source, licence: of the measurements, to be told with every prediction.
-        dtype, mode, runtime, layout: which measurements to take, where there are several of each.
+        dtype, mode, runtime, layout, engine, threads: which measurements to take, where there are several of each.
 
     Raises:
         OracleError: measurements that cannot be read, none of this device, more than one workload, or a network that
             cannot be built; latencies in another unit.
     """
     (place,) = find_devices([device])
-    chosen = measured_on(place, measurements, dtype=dtype, mode=mode, runtime=runtime, layout=layout)
+    words = {"dtype": dtype, "mode": mode, "runtime": runtime, "layout": layout, "engine": engine, "threads": threads}
+    chosen = measured_on(place, measurements, **words)
     workload = chosen[0].item.workload
     named = source or (Path(measurements).name if isinstance(measurements, (str, Path)) else "unsourced")
+    used = run_on(place, workload)
     networks = []
     for item, net, _ in chosen:
         kinds, (matrix, vector, traffic, weights) = network_form(shared_store(), net, item.workload).every_kernel()
-        networks.append(roof_times(kinds, matrix, vector, traffic, place, weights))
+        networks.append(roof_times(kinds, matrix, vector, traffic, used, weights, workload.engine))
     seconds, prior = [item.latency_ms * 1e-3 for item, _, _ in chosen], prior_of(place, workload)
     _check_unit(place, chosen, networks, seconds, prior)
     sides = [image_size_of(net.input_shape) for _, net, _ in chosen]
@@ -82,10 +90,22 @@ def calibrate(
         workload,
         families=[family for _, _, family in chosen],
         origin=Origin(named, licence, datetime.now(timezone.utc).date().isoformat()),
-        domain=ANYWHERE
-        if None in sides
-        else Domain.of([item.workload.batch_size for item, _, _ in chosen], [round(side) for side in sides]),
+        domain=_domain([item.workload.batch_size for item, _, _ in chosen], sides, thread_count(place, workload)),
     )
+
+
+def _domain(batches: Sequence[int], sides: Sequence[float | None], threads: int) -> Domain:
+    """What was measured; anywhere where some networks take no images."""
+    images = [round(side) for side in sides if side is not None]
+    found = Domain.of(batches, images) if len(images) == len(sides) else ANYWHERE
+    return found._replace(threads=(threads, threads)) if threads else found
+
+
+def _known(device: Device, workload: Workload) -> Iterator[Calibration | None]:
+    """What was calibrated of others like a device, the nearest first."""
+    for engine in dict.fromkeys((workload.engine, GENERIC)):
+        yield core_calibration(device, workload, engine)
+        yield prior_calibration(device.kind, workload, engine)
 
 
 def _check_unit(
@@ -107,14 +127,14 @@ def _check_unit(
 
 
 def measured_on(
-    device: Device, measurements: str | Path | Iterable[Measurement], **words: str | None
+    device: Device, measurements: str | Path | Iterable[Measurement], **words: str | int | None
 ) -> list[Measured]:
     """The measurements of a device under one workload (of any batch size); equal rows count once.
 
     Args:
         device: its name, title or an alias stands in the rows.
         measurements: a CSV file, or rows.
-        words: dtype, mode, runtime, layout; None for whichever there is.
+        words: dtype, mode, runtime, layout, engine, threads; None for whichever there is.
 
     Raises:
         OracleError: as `calibrate`.
@@ -123,7 +143,7 @@ def measured_on(
 
     rows = read_measurements(measurements) if isinstance(measurements, (str, Path)) else list(measurements)
     names = {device.name, device.title, *device.aliases}
-    here = [item for item in rows if item.device in names]
+    here = [_told_apart(item, device) for item in rows if item.device in names]
     if not here:
         there = ", ".join(sorted({item.device for item in rows})) or "nothing"
         raise WorkloadError(f"device={device.name!r}: no measurement is of it (or of {device.title!r}), only {there}")
@@ -138,8 +158,16 @@ def measured_on(
     return [_resolved(item) for item in dict.fromkeys(kept)]
 
 
+def _told_apart(item: Measurement, device: Device) -> Measurement:
+    """A row with what its workload says of the device: threads of the host are none of a GPU's."""
+    if device.kind.endswith("-cpu") or not item.workload.threads:
+        return item
+    return replace(item, workload=item.workload.with_(threads=0))
+
+
 def _workloads(rows: Sequence[Measurement]) -> list[tuple[str, ...]]:
-    return sorted({tuple(str(getattr(item.workload, name)) for name in _WORDS) for item in rows})
+    found = {(*(getattr(item.workload, name) for name in _WORDS), item.workload.threads) for item in rows}
+    return [(*words, f"{threads} threads" if threads else "") for *words, threads in sorted(found)]
 
 
 def _listed(rows: Sequence[Measurement]) -> str:
@@ -153,8 +181,9 @@ def _resolved(item: Measurement) -> Measured:
 
 def prior_of(device: Device, workload: Workload) -> Prior:
     """What a device's kind teaches about it; general knowledge where nothing was calibrated."""
-    known = prior_calibration(device.kind, workload)
+    known = next(filter(None, _known(device, workload)), None)
     if known is None:
         return general_prior(device.kind, workload.runtime)
     trust = trust_of(known, device, workload)
-    return Prior(known.efficiency, source=trust.source, error=trust.expected_error, interval=trust.interval)
+    efficiency = at_cores(known.efficiency, known.threading, run_on(device, workload))
+    return Prior(efficiency, source=trust.source, error=trust.expected_error, interval=trust.interval)

@@ -197,6 +197,7 @@ class Cost(Shown):
         unknown: operators without a FLOP formula: they cost their bytes and count 0 FLOPs.
         coverage: rows counted, rows known to compute nothing, rows unknown.
         origin: where a network that is no config came from, its inputs and the versions of what made it; else None.
+        notes: what of a module was not followed or was taken for granted, a line each.
     """
 
     name: str
@@ -214,6 +215,7 @@ class Cost(Shown):
     executed_flops: int
     _details: Any = field(repr=False, compare=False)
     origin: Origin | None = None
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return cost_line(self)
@@ -323,6 +325,7 @@ class Cost(Shown):
             "memory": memory,
             "phases": [_without_times(phase) for phase in self.phases()],
             "unknown": list(self.unknown),
+            "notes": list(self.notes),
             "coverage": dict(zip(("counted", "zero", "unknown"), self.coverage, strict=True)),
             "devices": {
                 name: {

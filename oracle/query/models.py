@@ -11,11 +11,14 @@ from oracle._frozen import Frozen
 from oracle._resources import shipped
 from oracle.calibration import Calibration, calibration_of, general_prior, load_calibration, prior_calibration
 from oracle.calibration.domain import blended, reach, widened
-from oracle.calibration.files import TWINS
+from oracle.calibration.files import TWINS, core_calibration
+from oracle.calibration.threading import at_cores
 from oracle.closedform.calibrated import CalibratedDevice
 from oracle.devices import Device
+from oracle.devices.cores import CORES
 from oracle.errors import WorkloadError
-from oracle.roofline import TEXTBOOK, Efficiency, steady
+from oracle.query.running import chooses_float, run_on, thread_count
+from oracle.roofline import TEXTBOOK, Efficiency, steady, textbook_of
 from oracle.spec import GENERIC, Workload
 
 __all__ = [
@@ -61,15 +64,17 @@ class LatencyModels(NamedTuple):
     Attributes:
         places: device name -> the device and the shares of its roofs that count.
         trust: device name -> how far to trust them; empty for the textbook's bound, in which there is nothing to trust.
+        textbook: the shares that a lower bound has.
     """
 
     places: Mapping[str, CalibratedDevice]
     trust: Mapping[str, Trust]
+    textbook: Efficiency = TEXTBOOK
 
     @property
     def bounds(self) -> tuple[CalibratedDevice, ...]:
         """The same devices at the textbook's roofs."""
-        return tuple([_kept(_Key(place.device, TEXTBOOK)) for place in self.places.values()])
+        return tuple([_kept(_Key(place.device, self.textbook)) for place in self.places.values()])
 
 
 _NOTHING: Mapping[str, Trust] = Frozen()
@@ -96,7 +101,8 @@ def latency_models(
             none. Far outside of what a calibration was fitted to, general knowledge counts beside it.
 
     Raises:
-        WorkloadError: as `checked_calibrations`; under `calibrated`, as `calibration_for`.
+        WorkloadError: as `checked_calibrations`; under `calibrated`, as `calibration_for`; more threads than a device
+            has cores.
     """
     own = checked_calibrations(model, calibrations, devices)
     if own:
@@ -111,20 +117,26 @@ def _models(
     image_size: float | None,
     own: Iterable[Calibration] = (),
 ) -> LatencyModels:
+    textbook = textbook_of(workload.engine)
+    used = {device.name: run_on(device, workload) for device in devices}
     if model == "roofline":
-        return LatencyModels(Frozen({device.name: _kept(_Key(device, TEXTBOOK)) for device in devices}), _NOTHING)
+        bounds = {name: _kept(_Key(device, textbook)) for name, device in used.items()}
+        return LatencyModels(Frozen(bounds), _NOTHING, textbook)
     places: dict[str, CalibratedDevice] = {}
     trust: dict[str, Trust] = {}
     chosen = calibration_for if model == "calibrated" else best_calibration
     for device in devices:
         fit = chosen(device, workload, own)
         if fit is None:
-            places[device.name], trust[device.name] = _kept(_Key(device, TEXTBOOK)), trust_without(device, workload)
+            places[device.name] = _kept(_Key(used[device.name], textbook))
+            trust[device.name] = trust_without(device, workload)
             continue
         octaves = fit.domain.octaves(workload.batch_size, image_size)
-        places[device.name] = _kept(_within_reach(_Key(device, fit.efficiency), workload.runtime, reach(octaves)))
+        efficiency = at_cores(fit.efficiency, fit.threading, used[device.name])
+        key = _Key(used[device.name], efficiency)
+        places[device.name] = _kept(_within_reach(key, workload.runtime, reach(octaves)))
         trust[device.name] = trust_of(fit, device, workload, image_size)
-    return LatencyModels(Frozen(places), Frozen(trust))
+    return LatencyModels(Frozen(places), Frozen(trust), textbook)
 
 
 def interval_s(
@@ -219,7 +231,7 @@ def best_calibration(device: Device, workload: Workload, own: Iterable[Calibrati
         there = ", ".join(f"{item.runtime} {item.mode}" for item in mine)
         asked = f"runtime={workload.runtime!r}, mode={workload.mode!r}"
         raise WorkloadError(f"{asked}: the calibration given for device={device.name!r} is of {there}")
-    return found or _shipped(device, workload.with_(batch_size=1))
+    return found or _shipped(device, workload.with_(batch_size=1, threads=0))
 
 
 def _nearest(device: Device, workload: Workload, most: int = 3) -> list[str]:
@@ -244,28 +256,37 @@ def trust_of(calibration: Calibration, device: Device, workload: Workload, image
     """
     model = "calibrated" if calibration.device == device.name else "prior"
     measured, asked = ((item.dtype, item.layout, item.engine) for item in (calibration, workload))
-    if calibration.device not in (device.name, device.kind):
-        return Trust(model, None, f"{calibration.source}, for want of one of {device.kind}")
+    if chooses_float(device, workload) and calibration.dtype != "int8":
+        measured = asked[:1] + measured[1:]
+    core = device.cores[0].kind if device.cores else device.kind
+    if calibration.device not in (device.name, device.kind, core):
+        wanted = core if calibration.device in CORES else device.kind
+        return Trust(model, None, f"{calibration.source}, for want of one of {wanted}")
     if measured != asked:
         words = [word for word in measured if word != GENERIC or workload.engine != GENERIC]
         return Trust(model, None, f"{calibration.source}; fitted to {', '.join(words)}")
-    octaves = calibration.domain.octaves(workload.batch_size, image_size)
-    if not octaves:
+    octaves, threads = calibration.domain.octaves(workload.batch_size, image_size), thread_count(device, workload)
+    known = calibration.domain.has_threads(threads)
+    if known and not octaves:
         return Trust(model, calibration.error, calibration.source, calibration.interval)
-    told = calibration.domain.told(workload.batch_size, image_size)
+    told = calibration.domain.told(workload.batch_size, image_size, threads)
     source = f"{calibration.source}; {told}" if told else calibration.source
-    error = calibration.error if abs(octaves) <= 1 else None
+    error = calibration.error if known and abs(octaves) <= 1 else None
     return Trust(model, error, source, widened(calibration.interval, octaves))
 
 
 @lru_cache(maxsize=256)
 def _shipped(device: Device, workload: Workload) -> Calibration | None:
     """Reading YAML costs more than scoring, and what ships does not change."""
-    own = calibration_of(device, workload)
-    if own is not None and (own.error is not None or own.dtype in (workload.dtype, *TWINS.get(workload.dtype, ()))):
-        return own
-    # Kernels that were measured alone, in another dtype, say less of a network than what the kind teaches.
-    return prior_calibration(device.kind, workload) or own
+    for engine in dict.fromkeys((workload.engine, GENERIC)):
+        own = calibration_of(device, workload, engine)
+        if own is not None and (own.error is not None or own.dtype in (workload.dtype, *TWINS.get(workload.dtype, ()))):
+            return own
+        # Kernels that were measured alone, in another dtype, say less of a network than what the kind teaches.
+        prior = core_calibration(device, workload, engine) or prior_calibration(device.kind, workload, engine)
+        if prior is not None or own is not None:
+            return prior or own
+    return None
 
 
 class _Same:
@@ -299,7 +320,10 @@ class _Key:
         if efficiency is TEXTBOOK:
             self.figures: tuple[object, ...] = ()
             return
-        mappings = (efficiency.compute, efficiency.memory, efficiency.launches, efficiency.weights)
+        mappings = (
+            *(efficiency.compute, efficiency.memory, efficiency.launches, efficiency.weights),
+            efficiency.savings,
+        )
         shares = (frozenset(mapping.items()) for mapping in mappings)
         times = efficiency.launch_s, efficiency.call_s, efficiency.floor_s, efficiency.dispatch_s
         self.figures = (*shares, *times, efficiency.tiling, efficiency.attention_tiling)

@@ -75,6 +75,10 @@ class Form(Protocol):
     def coverage(self) -> tuple[int, int, int]:
         """How many operators are counted, known to compute nothing, and unknown."""
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Lines for people on what was not followed."""
+
     def timed(self, places: tuple[CalibratedDevice, ...]) -> Timing:
         """Seconds of each kernel, a row per device."""
 
@@ -150,6 +154,7 @@ def cost_of(
         coverage=form.coverage,
         executed_flops=sums["flops"],
         _details=details,
+        notes=form.notes,
     )
 
 

@@ -79,5 +79,5 @@ def test_an_engine_under_another_runtime_is_refused() -> None:
 
 @pytest.mark.parametrize("threads", [-1, 1.5, True, "2"])
 def test_threads_are_whole(threads: object) -> None:
-    with pytest.raises(WorkloadError, match="threads=.*: expected an integer of at least 0"):
+    with pytest.raises(WorkloadError, match=r"threads=.*: expected an integer of at least 0"):
         Workload(threads=threads)  # type: ignore[arg-type]

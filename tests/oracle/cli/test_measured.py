@@ -144,7 +144,7 @@ def test_measure_for_real(run: Run, tmp_path: Path) -> None:
     for word in ("Measured", "Predicted", "Error", "Achieved", "Threads: 1", "Times on i9-10940x: "):
         assert word.lower() in done.out.lower()
     found = read_measurements(tmp_path / "m.csv")
-    assert [(item.device, item.threads, item.clock) for item in found] == [("i9-10940x", 1, "cpu")] * 2
+    assert [(item.device, item.workload.threads, item.clock) for item in found] == [("i9-10940x", 1, "cpu")] * 2
     assert run("validate", "-d", "i9-10940x", "--measurements", "m.csv", "--model", "roofline").code == 0
 
 

@@ -1,0 +1,67 @@
+"""A device as an engine uses it: the cores that run, and the arithmetic that the engine chooses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+
+from oracle.devices import Device, Figure, Peaks
+from oracle.devices.threads import at_threads
+from oracle.spec import Workload
+
+__all__ = ["arithmetic_of", "chooses_float", "run_on", "thread_count"]
+
+_FLOATS = ("float32", "float16")
+
+
+def run_on(device: Device, workload: Workload) -> Device:
+    """The device at the threads of a workload, its roofs in the workload's words.
+
+    ncnn, unless told otherwise, stores and computes floating-point networks in float16 where the processor has the
+    arithmetic (ARMv8.2-FP16) and in float32 where it has not, whatever the network came in. So float32 and float16
+    are one answer under it: a processor that computes in the other of the two is given that peak for this one, and
+    a byte of traffic as many bytes of bandwidth and cache as it is.
+
+    Raises:
+        WorkloadError: more threads than cores.
+    """
+    used = at_threads(device, workload.threads)
+    own = arithmetic_of(device, workload)
+    return used if own == workload.dtype else _in_words_of(used, own, workload.dtype)
+
+
+def thread_count(device: Device, workload: Workload) -> int:
+    """How many threads run; 0 for a device that states no cores."""
+    return workload.threads or sum(cluster.count for cluster in device.cores) if device.cores else 0
+
+
+def arithmetic_of(device: Device, workload: Workload) -> str:
+    """The dtype that a device computes in under a workload: another than asked for where an engine chooses."""
+    if not chooses_float(device, workload):
+        return workload.dtype
+    return "float16" if "float16" in device.vector else "float32"
+
+
+def chooses_float(device: Device, workload: Workload) -> bool:
+    """Whether the engine, not the workload, says which floating-point type is computed in: both are one answer."""
+    return workload.engine == "ncnn" and bool(device.cores) and workload.dtype in _FLOATS
+
+
+@lru_cache(maxsize=512)
+def _in_words_of(device: Device, own: str, word: str) -> Device:
+    """A device that computes in `own`, for kernels whose FLOPs and bytes are counted in `word`."""
+    factor = 2.0 if own == "float16" else 0.5
+    told = f"ncnn computes {word} in {own} here"
+    peak = device.vector[own]
+    peaks = {**device.vector, word: Figure(peak.value, f"{told}; {peak.source}")}
+    return replace(
+        device,
+        vector=Peaks(tuple(peaks.items())),
+        bandwidth=_times(device.bandwidth, factor, told),
+        llc=_times(device.llc, factor, told),
+        llc_bandwidth=_times(device.llc_bandwidth, factor, told),
+    )
+
+
+def _times(figure: Figure | None, factor: float, told: str) -> Figure | None:
+    return None if figure is None else Figure(figure.value * factor, f"{told}; {figure.source}")
