@@ -13,9 +13,9 @@ from oracle.calibration.domain import ANYWHERE, Domain
 from oracle.calibration.fitting import settled_vector
 from oracle.calibration.model import Floats, RoofTimes, Stack, efficiency_of, vector_of
 from oracle.calibration.prior import Prior
+from oracle.calibration.threading import ALIKE, Threading
 from oracle.calibration.validation import cross_validate
 from oracle.errors import WorkloadError
-from oracle.calibration.threading import ALIKE, Threading
 from oracle.roofline import Efficiency, textbook_of
 from oracle.spec import GENERIC, Workload
 

@@ -25,7 +25,7 @@ _RATES = {"float32": "fp32", "float16": "fp16", "int8": "int8"}
 
 
 def with_cores(device: Device, clusters: Sequence[Cluster]) -> Device:
-    """A device that has cores: what its file leaves out (peaks, compute units, clock) follows from its performance cores.
+    """A device with cores: what its file leaves out (peaks, compute units, clock) follows from its performance cores.
 
     Args:
         device: as its file states it, without cores.
@@ -74,7 +74,7 @@ def _at_threads(device: Device, threads: int) -> Device:
     bandwidth = device.bandwidth
     reads = sum(cluster.count * CORES[cluster.kind].stream_gbps for cluster in used) * 1e9
     if bandwidth is not None and reads < bandwidth.value:
-        source = "derived: {0} cores x what each reads alone, unsourced".format(_count(used))
+        source = f"derived: {_count(used)} cores x what each reads alone, unsourced"
         bandwidth = Figure(reads, source)
     if used == device.cores:
         return replace(device, bandwidth=bandwidth)
