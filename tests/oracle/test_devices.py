@@ -23,8 +23,8 @@ from hypothesis import strategies as st
 import oracle._resources
 import oracle.devices
 from oracle._resources import shipped
-from oracle.devices.cores import CORES
 from oracle.devices import KINDS, UNITS, Device, Figure, Peaks, in_file_units, list_devices, load_device, reading
+from oracle.devices.cores import CORES
 from oracle.errors import DeviceError, OracleError
 from oracle.spec import DTYPES
 
