@@ -38,7 +38,8 @@ def add_networks(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="NET",
         help="name of a shipped network, YAML file, directory (all YAML below it), or shipped directory; or any other "
-        "network: torchvision:NAME, timm:NAME, package.module:callable(args), a .pt2 or .onnx file",
+        "network: torchvision:NAME, timm:NAME, package.module:callable(args), which is code and is run, or a .pt2 or "
+        ".onnx file, which is data",
     )
     add_inputs(parser)
     parser.add_argument(
@@ -147,8 +148,8 @@ def add_workload(
     group.add_argument(
         "--weights",
         choices=WEIGHTS[1:],
-        help="the type that weights are stored in: with float16 or bfloat16, as in --dtype, nothing is cast "
-        "(default: float32)",
+        help="the type that weights are stored in: with float16 or bfloat16, as in --dtype, nothing is cast; in int8 "
+        "or int4 an engine keeps them quantised and computes in --dtype (default: float32)",
     )
     group.add_argument("--mode", choices=MODES, help="training: forward, backward and optimiser step")
     group.add_argument(

@@ -48,7 +48,7 @@ def add(commands: Any) -> None:
     command.add_argument("-d", "--device", metavar="DEVICE", help="whose roofs count: name, or path of a device file "
                          "(default: what the file itself knows of the board)")  # fmt: skip
     command.add_argument("--network", metavar="[NAME=]NET", action="append", default=[],
-                         help="what ran: shipped name, or YAML file; NAME is what a report of several calls it")  # fmt: skip
+                         help="what ran: shipped name or YAML file; NAME is what a report calls it")  # fmt: skip
     command.add_argument("--top", type=natural, default=20, metavar="N", help="show the N slowest (default: 20)")
     command.add_argument("--locale", choices=("en", "de", "fr", "ch"), help="how an ncu file writes numbers")
     group = command.add_argument_group("for calibration (with --network and --device)")
@@ -66,8 +66,6 @@ def _run(args: argparse.Namespace) -> int:
 
     args.networks = _named(args.network)
     args.network = args.networks.get("", "")
-    if not args.networks and args.fit:
-        raise OracleError("--fit needs --network: which network the trace ran")
     report = None if args.file.lower().endswith(".gz") else read_report(args.file)
     if report is not None:
         return _report(args, report)
@@ -127,6 +125,7 @@ def _layers(args: argparse.Namespace, report: Report, device: Device | None) -> 
     from oracle.query.models import image_size_of, latency_models
     from oracle.report.profiled_rows import operator_rows
     from oracle.report.table.profiles import profile_tables
+    from oracle.report.texts import Text
 
     words = {name: value for name, value in workload_of(args).items() if value is not None}
     said = dict(report.timings[0].words) if report.timings else {}
@@ -138,7 +137,7 @@ def _layers(args: argparse.Namespace, report: Report, device: Device | None) -> 
     profile = profile_of_layers(net.name, workload, report.layers, count_net(net, workload), device, efficiency)
     deliver(
         args,
-        table=lambda: [*profile_tables([profile], args.top), *report.notes],
+        table=lambda: [*profile_tables([profile], args.top), *map(Text, report.notes)],
         data=lambda: {"network": net.name, "operators": operator_rows(profile), "notes": list(report.notes)},
         rows=lambda: operator_rows(profile),
     )
@@ -147,6 +146,7 @@ def _layers(args: argparse.Namespace, report: Report, device: Device | None) -> 
 
 def _timings(args: argparse.Namespace, report: Report) -> int:
     from oracle.report.grid import Column, Grid
+    from oracle.report.texts import Text
 
     def row(timing: Timing) -> dict[str, Any]:
         said = dict(timing.words)
@@ -174,7 +174,7 @@ def _timings(args: argparse.Namespace, report: Report) -> int:
             ),
             f"{len(shown)} of {len(rows)} networks measured",
         )
-        return [grid, *report.notes]
+        return [grid, *map(Text, report.notes)]
 
     deliver(args, table=tables, data=lambda: {"networks": rows, "notes": list(report.notes)}, rows=lambda: rows)
     return 0

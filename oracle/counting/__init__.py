@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from oracle.counting.conversions import without_conversions
+from oracle.counting.conversions import runs_integers, without_conversions
 from oracle.counting.flops import Work, work_of
 from oracle.counting.fusion import Kernel, has_bias, kernels_of, lowered_for
 from oracle.counting.memory import Lifetimes, lifetimes_of
@@ -75,7 +75,8 @@ def count(table: OpTable, workload: Workload) -> TableCount:
     """Count a table under a workload's runtime and dtype; it is what runs there, see `lowered_for`."""
     table = quantised(without_conversions(table, workload.runtime), workload)
     works = [work_of(row, workload.causal) for row in table.rows]
-    kernels = kernels_of(table, workload.runtime, workload.engine)
+    integers = workload.is_quantised or runs_integers(table)
+    kernels = kernels_of(table, workload.runtime, workload.engine, quantised=integers)
     run = {row for kernel in kernels for row in kernel.rows}
     return TableCount(
         tuple(kernel_count(table, kernel, works, run, workload) for kernel in kernels),

@@ -23,8 +23,9 @@ from dataclasses import replace
 from oracle.opclasses import DEQUANTISE, QUANTISE
 from oracle.optable import OpTable, Row, Use
 
-__all__ = ["is_inside", "without_conversions"]
+__all__ = ["is_inside", "runs_integers", "without_conversions"]
 
+_CONTRACTIONS = frozenset({"conv", "depthwise", "grouped", "linear", "matmul"})
 _NARROW = frozenset({"int8", "uint8", "int4", "uint4", "float8_e4m3fn", "float8_e5m2"})
 
 
@@ -49,6 +50,14 @@ def without_conversions(table: OpTable, runtime: str) -> OpTable:
 def is_inside(row: Row) -> bool:
     """Whether a row is part of what one operator of a file stands for, and no operator of its own."""
     return row.name.endswith("_inside")
+
+
+def runs_integers(table: OpTable) -> bool:
+    """Whether any convolution or product multiplies integers."""
+    return any(
+        row.op_class in _CONTRACTIONS and sum(use.dtype in ("int8", "uint8") for use in row.reads) > 1
+        for row in table.rows
+    )
 
 
 class _Folding:

@@ -6,8 +6,9 @@ being two operations:
 - fp32, fp16: floating point; fp16 0 where half precision is only a storage format (before ARMv8.2-FP16).
 - int8: with dot-product instructions (SDOT, i8mm's SMMLA, VNNI's VPDPBUSD) where the core has them, else by
   widening multiply-accumulate (SMLAL, PMADDWD after widening).
-- stream_gbps: what one core alone reads from memory, far below what the memory gives to all of them: line fills in
-  flight times line size over latency. A typical figure, fitted for none of the devices; `oracle.devices.threads`.
+- stream_gbps: what one core alone reads and writes at most, from memory or a large cache that holds what a layer just
+  wrote: line fills in flight times line size over latency, far below what the memory gives to all cores. Unsourced
+  estimates, chosen so that no network of ncnn's benchmark is faster than they allow; `oracle.devices.threads`.
 - kin: whose calibration serves a core that nobody measured, nearest first.
 
 `unsourced` marks figures that were not checked against the vendor's manual, as everywhere in device files.
@@ -61,8 +62,8 @@ CORES = Frozen(
     dict(
         [
             # Arm, 32 bit
-            _core("cortex-a5", 2, 0, 8, 512, 0.8, "cortex-a7", _RECALLED.format("one 32-bit FMA a cycle")),
-            _core("cortex-a7", 2, 0, 8, 128, 1.2, "cortex-a5", _RECALLED.format("one 32-bit FMA a cycle")),
+            _core("cortex-a5", 4, 0, 8, 512, 0.8, "cortex-a7", _RECALLED.format("two 32-bit FMA a cycle")),
+            _core("cortex-a7", 4, 0, 8, 128, 1.2, "cortex-a5", _RECALLED.format("two 32-bit FMA a cycle")),
             _core("cortex-a9", 4, 0, 16, 256, 1.0, "cortex-a17 cortex-a7", _RECALLED.format("64-bit NEON")),
             _core("cortex-a15", 8, 0, 16, 512, 4.0, "cortex-a17", _RECALLED.format("two 64-bit FMA pipes")),
             _core("cortex-a17", 4, 0, 16, 256, 3.0, "cortex-a9 cortex-a15", _RECALLED.format("one 64-bit FMA pipe")),
@@ -163,12 +164,12 @@ CORES = Frozen(
                 32,
                 128,
                 512,
-                18.0,
+                22.0,
                 "cortex-a720 cortex-a78",
                 _GUIDE.format("Cortex-A710", "two 128-bit FMA pipes, i8mm"),
             ),
-            _core("cortex-a715", 16, 32, 128, 512, 18.0, "cortex-a720 cortex-a710", _RECALLED.format("as cortex-a710")),
-            _core("cortex-a720", 16, 32, 128, 512, 18.0, "cortex-a715 cortex-a710", _RECALLED.format("as cortex-a710")),
+            _core("cortex-a715", 16, 32, 128, 512, 22.0, "cortex-a720 cortex-a710", _RECALLED.format("as cortex-a710")),
+            _core("cortex-a720", 16, 32, 128, 512, 22.0, "cortex-a715 cortex-a710", _RECALLED.format("as cortex-a710")),
             _core(
                 "cortex-x1",
                 32,
@@ -197,7 +198,7 @@ CORES = Frozen(
                 32,
                 64,
                 1024,
-                16.0,
+                18.0,
                 "tsv110 cortex-a76",
                 _GUIDE.format("Neoverse N1", "two 128-bit FMA pipes"),
             ),
@@ -292,20 +293,20 @@ CORES = Frozen(
                 32,
                 64,
                 512,
-                12.0,
+                15.0,
                 "neoverse-n1 cortex-a76",
                 _RECALLED.format("HiSilicon, two 128-bit FMA pipes"),
             ),
-            _core("ftc66x", 8, 0, 16, 512, 5.0, "cortex-a72 cortex-a57", _RECALLED.format("Phytium; as cortex-a72")),
+            _core("ftc66x", 8, 0, 16, 512, 6.0, "cortex-a72 cortex-a57", _RECALLED.format("Phytium; as cortex-a72")),
             _core("ftc310", 8, 0, 16, 128, 2.5, "cortex-a53", _RECALLED.format("Phytium; as cortex-a53")),
             # x86
-            _core("zen1", 16, 0, 32, 512, 18.0, "zen2", _AMD.format("17h: two 128-bit FMA pipes")),
+            _core("zen1", 16, 0, 32, 512, 36.0, "zen2", _AMD.format("17h: two 128-bit FMA pipes")),
             _core(
-                "zen2", 32, 0, 64, 512, 20.0, "zen3 zen1 skylake", _AMD.format("17h models 30h: two 256-bit FMA pipes")
+                "zen2", 32, 0, 64, 512, 45.0, "zen3 zen1 skylake", _AMD.format("17h models 30h: two 256-bit FMA pipes")
             ),
-            _core("zen3", 32, 0, 64, 512, 25.0, "zen2 zen4", _AMD.format("19h: two 256-bit FMA pipes")),
+            _core("zen3", 32, 0, 64, 512, 65.0, "zen2 zen4", _AMD.format("19h: two 256-bit FMA pipes")),
             _core(
-                "zen4", 32, 0, 128, 1024, 28.0, "zen5 zen3", _AMD.format("19h models 10h: 512 bit in two passes, VNNI")
+                "zen4", 32, 0, 128, 1024, 75.0, "zen5 zen3", _AMD.format("19h models 10h: 512 bit in two passes, VNNI")
             ),
             _core(
                 "zen5",
@@ -313,7 +314,7 @@ CORES = Frozen(
                 0,
                 256,
                 1024,
-                30.0,
+                90.0,
                 "zen4 golden-cove-server",
                 _AMD.format("1Ah: two 512-bit FMA pipes, VNNI"),
             ),
@@ -323,19 +324,19 @@ CORES = Frozen(
                 0,
                 16,
                 256,
-                8.0,
+                16.0,
                 "haswell yonah",
                 _INTEL.format("a 128-bit multiply and a 128-bit add a cycle"),
             ),
-            _core("haswell", 32, 0, 64, 256, 12.0, "skylake", _INTEL.format("two 256-bit FMA pipes")),
-            _core("skylake", 32, 0, 64, 256, 15.0, "haswell zen2 golden-cove", _INTEL.format("two 256-bit FMA pipes")),
+            _core("haswell", 32, 0, 64, 256, 28.0, "skylake", _INTEL.format("two 256-bit FMA pipes")),
+            _core("skylake", 32, 0, 64, 256, 33.0, "haswell zen2 golden-cove", _INTEL.format("two 256-bit FMA pipes")),
             _core(
                 "skylake-server",
                 64,
                 0,
                 128,
                 1024,
-                12.0,
+                33.0,
                 "golden-cove-server ice-lake",
                 _INTEL.format("two 512-bit FMA pipes"),
             ),
@@ -345,7 +346,7 @@ CORES = Frozen(
                 0,
                 256,
                 1024,
-                12.0,
+                35.0,
                 "golden-cove-server skylake-server",
                 _INTEL.format("two 512-bit FMA pipes, VNNI"),
             ),
@@ -355,7 +356,7 @@ CORES = Frozen(
                 0,
                 128,
                 512,
-                18.0,
+                54.0,
                 "golden-cove skylake",
                 _INTEL.format("client: one 512-bit FMA pipe, VNNI"),
             ),
@@ -365,7 +366,7 @@ CORES = Frozen(
                 0,
                 256,
                 1280,
-                14.0,
+                50.0,
                 "golden-cove-server cascade-lake",
                 _INTEL.format("two 512-bit FMA pipes, VNNI"),
             ),
@@ -375,7 +376,7 @@ CORES = Frozen(
                 0,
                 128,
                 1280,
-                25.0,
+                60.0,
                 "ice-lake zen3 skylake",
                 _INTEL.format("Alder, Raptor Lake: two 256-bit FMA pipes, AVX-VNNI"),
             ),
@@ -385,14 +386,14 @@ CORES = Frozen(
                 0,
                 256,
                 2048,
-                14.0,
+                60.0,
                 "zen5 ice-lake-server",
                 _INTEL.format("two 512-bit FMA pipes, VNNI (AMX aside)"),
             ),
             _core(
-                "gracemont", 16, 0, 64, 512, 12.0, "tremont skylake", _INTEL.format("two 128-bit FMA pipes, AVX-VNNI")
+                "gracemont", 16, 0, 64, 512, 25.0, "tremont skylake", _INTEL.format("two 128-bit FMA pipes, AVX-VNNI")
             ),
-            _core("tremont", 8, 0, 16, 384, 8.0, "silvermont", _RECALLED.format("a 128-bit multiply and add a cycle")),
+            _core("tremont", 8, 0, 16, 384, 14.0, "silvermont", _RECALLED.format("a 128-bit multiply and add a cycle")),
             _core(
                 "silvermont",
                 6,
@@ -405,17 +406,19 @@ CORES = Frozen(
             ),
             _core("yonah", 4, 0, 8, 1024, 2.5, "silvermont", _RECALLED.format("64-bit halves of SSE")),
             # RISC-V, LoongArch and MIPS
-            _core("u74", 2, 0, 2, 512, 1.5, "c910 c906", _RECALLED.format("SiFive, no vectors: a scalar FMA a cycle")),
+            _core(
+                "u74", 2, 0, 2, 512, 1.5, "la264 gs264", _RECALLED.format("SiFive, no vectors: a scalar FMA a cycle")
+            ),
             _core("c906", 8, 16, 16, 128, 1.0, "x60", _RECALLED.format("T-Head, 128-bit vectors")),
             _core("c910", 16, 32, 64, 256, 4.0, "x60 c906", _RECALLED.format("T-Head, two 128-bit vector pipes")),
             _core("x60", 16, 32, 64, 128, 3.0, "c910 c906", _RECALLED.format("SpacemiT, 256-bit vectors")),
-            _core("la264", 2, 0, 4, 1024, 1.5, "gs264", _RECALLED.format("a scalar FMA a cycle")),
-            _core("la364", 8, 0, 16, 512, 2.5, "la464", _RECALLED.format("128-bit LSX")),
-            _core("la464", 32, 0, 64, 256, 8.0, "la364 gs464v", _RECALLED.format("two 256-bit LASX pipes")),
-            _core("la664", 32, 0, 64, 256, 12.0, "la464", _RECALLED.format("two 256-bit LASX pipes")),
-            _core("gs264", 2, 0, 4, 1024, 1.0, "la264", _RECALLED.format("a scalar FMA a cycle")),
+            _core("la264", 4, 0, 4, 1024, 1.5, "gs264", _RECALLED.format("two scalar FMA a cycle")),
+            _core("la364", 8, 0, 16, 512, 4.0, "la464", _RECALLED.format("128-bit LSX")),
+            _core("la464", 32, 0, 64, 256, 12.0, "la364 gs464v", _RECALLED.format("two 256-bit LASX pipes")),
+            _core("la664", 32, 0, 64, 256, 16.0, "la464", _RECALLED.format("two 256-bit LASX pipes")),
+            _core("gs264", 4, 0, 4, 1024, 1.0, "la264", _RECALLED.format("two scalar FMA a cycle")),
             _core("gs464e", 4, 0, 8, 256, 3.0, "gs264", _RECALLED.format("two scalar FMA a cycle")),
-            _core("gs464v", 16, 0, 32, 256, 4.0, "la364 gs464e", _RECALLED.format("two 128-bit MSA pipes")),
+            _core("gs464v", 16, 0, 32, 256, 5.5, "la364 gs464e", _RECALLED.format("two 128-bit MSA pipes")),
         ]
     )
 )

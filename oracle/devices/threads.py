@@ -25,7 +25,7 @@ _RATES = {"float32": "fp32", "float16": "fp16", "int8": "int8"}
 
 
 def with_cores(device: Device, clusters: Sequence[Cluster]) -> Device:
-    """A device that has cores: what its file leaves out (peaks, compute units, clock) follows from its performance cores.
+    """A device with cores: what its file leaves out (peaks, compute units, clock) follows from its performance cores.
 
     Args:
         device: as its file states it, without cores.

@@ -1,8 +1,9 @@
 """The layers of an engine's report, matched to what was counted of the network: predicted beside measured.
 
 An engine names layers as the file it loaded does, and says little of their shapes. So a layer is matched by its name,
-where the path of a module is in it; by its multiply-adds, where the report has them; and what contractions are left on
-both sides by their order, if they are as many. Nothing else is matched: its time stays beside.
+where the path of a module is in it; by its multiply-adds, where the report has them; and what is left of a kind
+(convolutions, products, pools, changes of layout) by its order, if there are as many on both sides. Nothing else is
+matched: its time stays beside.
 """
 
 from __future__ import annotations
@@ -26,7 +27,11 @@ _IS_CONVOLUTION = re.compile(r"conv(?!ert)", re.IGNORECASE)
 _IS_PRODUCT = re.compile(
     r"gemm|matmul|fully_?connected|inner_?product|linear|(?:^|[^a-z])fc(?:$|[^a-z])", re.IGNORECASE
 )
-_IS_COPY = re.compile(r"reorder|reformat|copynode|cast|convert|transpose|reshape|quantize", re.IGNORECASE)
+_IS_REORDER = re.compile(r"reorder|reformat|copynode", re.IGNORECASE)
+_IS_POOL = re.compile(r"pool|mean", re.IGNORECASE)
+_IS_COPY = re.compile(r"cast|convert|transpose|reshape|quantize", re.IGNORECASE)
+_KINDS = ("conv", "matmul", "reorder", "pool")
+_REORDER = "oracle.reorder"  # an engine's change of layout, as it is counted
 
 
 def match_layers(layers: Sequence[Layer], kernels: Sequence[KernelCount]) -> dict[int, int]:
@@ -41,7 +46,7 @@ def match_layers(layers: Sequence[Layer], kernels: Sequence[KernelCount]) -> dic
     taken: set[int] = set()
     paths = _paths(kernels)
     for place in left:
-        kind = _contraction(layers[place])
+        kind = _kind_of(layers[place])
         named = [
             index
             for path, places in paths.items()
@@ -59,9 +64,9 @@ def match_layers(layers: Sequence[Layer], kernels: Sequence[KernelCount]) -> dic
         if place not in found and same:
             found[place] = same[0]
             taken.add(same[0])
-    for kind in ("conv", "matmul"):
+    for kind in _KINDS:
         ours = [index for index, kernel in enumerate(kernels) if index not in taken and _kind(kernel) == kind]
-        theirs = [place for place in left if place not in found and _contraction(layers[place]) == kind]
+        theirs = [place for place in left if place not in found and _kind_of(layers[place]) == kind]
         if len(ours) == len(theirs):
             found |= dict(zip(theirs, ours, strict=True))
     return dict(sorted(found.items()))
@@ -118,14 +123,18 @@ def _words(name: str) -> str:
 
 
 def _kind(kernel: KernelCount) -> str:
+    if kernel.name == _REORDER:
+        return "reorder"
     if kernel.op_class in _CONVOLUTIONS:
         return "conv"
+    if kernel.op_class in ("pool", "reduction"):
+        return "pool"
     return "matmul" if kernel.op_class in _PRODUCTS else ""
 
 
-def _contraction(layer: Layer) -> str:
+def _kind_of(layer: Layer) -> str:
     """What a layer is, by its kind, or by its name where the report has no kinds."""
     text = layer.kind or layer.name
-    if _IS_CONVOLUTION.search(text):
-        return "conv"
-    return "matmul" if _IS_PRODUCT.search(text) else ""
+    patterns = (_IS_REORDER, _IS_CONVOLUTION, _IS_PRODUCT, _IS_POOL)
+    kinds = ("reorder", "conv", "matmul", "pool")
+    return next((kind for kind, pattern in zip(kinds, patterns, strict=True) if pattern.search(text)), "")

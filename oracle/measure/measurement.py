@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from oracle._files import MEBIBYTE, read_text
 from oracle._resources import closest
+from oracle._units import text_cell, text_of_cell
 from oracle.errors import OracleError
 from oracle.spec import GENERIC, Workload
 
@@ -111,7 +112,7 @@ def _field(item: Measurement, name: str) -> str:
         return ""
     if name in ("repeats", "threads") and not value:
         return ""
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f"{value:.6g}" if isinstance(value, float) else text_cell(str(value))
 
 
 def write_measurements(path: str | Path, measurements: Iterable[Measurement]) -> None:
@@ -151,7 +152,7 @@ def read_measurements(path: str | Path) -> list[Measurement]:
             place = f"{file}:{reader.line_num}"
             if len(cells) != len(header):
                 raise OracleError(f"{place}: expected {len(header)} fields, found {len(cells)}")
-            row = dict(zip(header, (cell.strip() for cell in cells), strict=True))
+            row = dict(zip(header, (text_of_cell(cell.strip()) for cell in cells), strict=True))
             found.append(_measurement(row, place))
     except csv.Error as error:
         raise OracleError(f"{file}:{reader.line_num}: broken CSV: {error}") from None

@@ -530,8 +530,8 @@ class _YoloFastestV2(nn.Module):
         joined = torch.cat([nn.functional.interpolate(coarse, scale_factor=2.0), fine], 1)
         found = []
         for at, lateral, towers in zip((joined, coarse), self.lateral, self.towers, strict=True):
-            at = lateral(at)
-            kinds, boxes = (tower(at) for tower in towers)  # type: ignore[union-attr]
+            own = lateral(at)
+            kinds, boxes = (tower(own) for tower in towers)  # type: ignore[union-attr]
             box, seen, kind = self.out
             found += [box(boxes).sigmoid(), seen(kinds).sigmoid(), kind(kinds).softmax(1)]
         return found

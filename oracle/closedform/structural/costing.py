@@ -109,7 +109,7 @@ def _equal(columns: Mapping[str, Any], count: int) -> Iterator[tuple[Values, Int
 
 
 def _batch(inputs: CellInputs, archs: tuple[str, ...], values: Values, workload: Workload) -> _Batch | None:
-    block = rules_of(workload.engine).block
+    block = rules_of(workload.engine, workload.is_quantised).block
     if block and dict(values)["d1"] % block:  # some operators need images laid out anew, which depends on their sizes
         return None
     pinned = tuple((name, value) for name, value in values if value < 2)

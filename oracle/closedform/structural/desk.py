@@ -204,7 +204,7 @@ class Desk:
         if composed is None:
             return None
         table, workload, known = composed.table, self.stock.key.workload, self._signs
-        kernels = kernels_of(table, workload.runtime, workload.engine)
+        kernels = kernels_of(table, workload.runtime, workload.engine, quantised=workload.is_quantised)
         run = {row for kernel in kernels for row in kernel.rows}
         pieces = tuple([self.stock.numbers[piece.key] for piece in composed.pieces])
         choices = tuple(map(self._choices_of, pieces))

@@ -141,7 +141,7 @@ class Signs:
 
     def _new(self, graph: Graph, position: int) -> Sign:
         table, workload = self._again(self._composer.compose(graph), graph).table, self._stock.key.workload
-        kernels = kernels_of(table, workload.runtime, workload.engine)
+        kernels = kernels_of(table, workload.runtime, workload.engine, quantised=workload.is_quantised)
         kernel = kernels[position]
         reads = []
         for row, use in kernel.reads:

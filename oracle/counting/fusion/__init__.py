@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from oracle.counting.conversions import runs_integers, without_conversions
 from oracle.counting.fusion.blocks import Decide, decided
 from oracle.counting.fusion.compiled import compiled
 from oracle.counting.fusion.eager import eager
@@ -35,15 +36,16 @@ FUSIONS: dict[str, Callable[[OpTable], tuple[Kernel, ...]]] = {
 }
 
 
-def kernels_of(table: OpTable, runtime: str, named: str = GENERIC) -> tuple[Kernel, ...]:
+def kernels_of(table: OpTable, runtime: str, named: str = GENERIC, *, quantised: bool = False) -> tuple[Kernel, ...]:
     """The kernels of a table, in an order of execution that respects the data flow.
 
     Args:
         table: as it runs there, see `lowered_for`.
         runtime: one of `FUSIONS`.
         named: the engine, where the runtime is one.
+        quantised: whether it computes in integers.
     """
-    return FUSIONS[runtime](table) if named == GENERIC else engine(table, rules_of(named))
+    return FUSIONS[runtime](table) if named == GENERIC else engine(table, rules_of(named, quantised))
 
 
 def lowered_for(
@@ -52,4 +54,6 @@ def lowered_for(
     """The operators that run under a workload; arguments as those of `oracle.counting.fusion.lowering.lowered`."""
     if workload.engine == GENERIC:
         return table
-    return lowered(table, rules_of(workload.engine), hint, decide)
+    table = without_conversions(table, workload.runtime)
+    rules = rules_of(workload.engine, workload.is_quantised or runs_integers(table))
+    return lowered(table, rules, hint, decide)

@@ -10,6 +10,7 @@ import csv
 import io
 from typing import Any
 
+from oracle._units import text_of_cell
 from oracle.errors import OracleError
 from oracle.imports.engines.report import Report, Timing, number
 
@@ -43,7 +44,9 @@ def read(text: str, file: str) -> Report:
                 place = f"{file}:{reader.line_num}"
                 if len(cells) != len(columns):
                     raise OracleError(f"{place}: expected {len(columns)} fields, found {len(cells)}")
-                found.append(_timing(dict(zip(columns, (cell.strip() for cell in cells), strict=True)), place))
+                found.append(
+                    _timing(dict(zip(columns, (text_of_cell(cell.strip()) for cell in cells), strict=True)), place)
+                )
     except csv.Error as error:
         raise OracleError(f"{file}:{reader.line_num}: broken CSV: {error}") from None
     return Report("", timings=tuple(found))

@@ -126,6 +126,8 @@ def check_engine(workload: Workload, device: str) -> None:
         value = getattr(workload, key)
         if value not in words:
             raise WorkloadError(f"{key}={value!r}: expected {' or '.join(words)} with engine={name!r} here")
+    if workload.weights:
+        raise WorkloadError(f"weights={workload.weights!r}: engine={name!r} is measured with the usual weights here")
     if workload.batch_size > 1 and not room.batched:
         raise WorkloadError(f"batch_size={workload.batch_size}: expected 1, for engine={name!r} takes one image a call")
     needed = {**room.modules, **(room.quantiser if workload.is_quantised else {})}

@@ -77,7 +77,10 @@ def test_one_template_does_not_stand_for_other_layouts() -> None:
     found = []
     for group in (16, 8, 16):
         plain = NETWORKS["anynet"]
-        sections = {**plain, "ANYNET": {**plain["ANYNET"], "WIDTHS": [32, 64, 96], "GROUP_WS": [group] * 3}}
+        sections = {
+            **plain,
+            "ANYNET": {**plain["ANYNET"], "WIDTHS": [32, 64, 96], "GROUP_WS": [group] * 3, "SE_ON": False},
+        }
         net = oracle.to_spec(oracle.cfg_from_dict(sections))
         found.append(network_form(store, net, workload).kernel_count)
         assert found[-1] == _sums(net, workload)[1]

@@ -147,3 +147,10 @@ def test_a_table_made_wrong_is_a_result_or_one_line(tmp_path_factory: pytest.Tem
         read_measurements(path)
     except OracleError as error:
         assert "\n" not in str(error)  # noqa: PT017 - no error is right, too
+
+
+def test_names_that_a_spreadsheet_takes_for_formulas_come_back(tmp_path: Path) -> None:
+    odd = replace(ONE, network="=cmd|' /C calc'!A0", device="@board")
+    write_measurements(tmp_path / "m.csv", [odd])
+    assert "'=cmd" in (tmp_path / "m.csv").read_text(encoding="utf-8")
+    assert read_measurements(tmp_path / "m.csv") == [odd]

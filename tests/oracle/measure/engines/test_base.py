@@ -20,6 +20,7 @@ from oracle.spec import Workload
         ({"engine": "onnxruntime", "dtype": "float16"}, "cpu", "dtype='float16': expected float32 or int8 with"),
         ({"engine": "openvino", "layout": "nhwc"}, "cpu", "layout='nhwc': expected nchw with engine='openvino'"),
         ({"engine": "openvino", "mode": "training"}, "cpu", "mode='training': expected inference"),
+        ({"engine": "openvino", "weights": "int8"}, "cpu", "weights='int8': engine='openvino' is measured with the"),
     ],
 )
 def test_what_engines_do_not_run_here(changes: dict[str, Any], device: str, complaint: str) -> None:

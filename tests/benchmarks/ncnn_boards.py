@@ -1,0 +1,356 @@
+"""Refit the calibrations of ncnn by micro-architecture, and say how well they predict boards that were left out.
+
+    python -m tests.benchmarks.ncnn_boards DATA [--out configs/calibrations] [--folds 5]
+
+DATA holds edge_ncnn.csv. One model for all boards, shares of roofs by class of kernel (see `oracle.calibration`):
+
+    share = e_class x e_group x e_(group, class) x e_core x e_(core, class)
+
+and likewise, with fewer terms, for memory and for the cycles of a launch; what threads change is one law of
+`oracle.calibration.threading` per group. Every term but the first is drawn to 1, the more strongly the finer it is:
+a core on which few boards were measured stays near its group. Boards that throttled or were busy (a whole setting off
+by more than e^0.6 from the first fit) are left out of the second.
+
+Boards are left out in folds, whole; the others of their micro-architecture stay in.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from oracle._frozen import Frozen
+from oracle._ranks import kendall_tau_b
+from oracle.calibration import Calibration, Origin, save_calibration
+from oracle.calibration.classes import CLASSES, CONTRACTIONS
+from oracle.calibration.domain import Domain
+from oracle.calibration.files import file_name
+from oracle.calibration.threading import Threading
+from oracle.devices.cores import CORES, LITTLE
+from oracle.roofline import Efficiency, textbook_of
+from tests.benchmarks._ncnn_networks import INPUTS, NETWORKS
+from tests.benchmarks._ncnn_rows import Row, read_rows, workload_of
+
+ROOT = Path(__file__).resolve().parents[2]
+GHZ = 1e9
+MOST_THREADS = 16  # beyond them only servers were measured, whose memory and clocks differ as their cores do not
+BUSY = 0.6  # of |log(predicted / measured)|, median of a setting
+HUBER = 0.15
+SPREAD2 = 0.04
+LARGEST_SHARE = 0.9999
+_PARTS = ("conv", "pointwise_conv", "depthwise", "grouped", "matmul", "attention", "stream", "copy")
+_COPIES = ("copy", "concat", "cast")
+_X86 = "zen1 zen2 zen3 zen4 zen5 haswell skylake skylake-server cascade-lake ice-lake ice-lake-server golden-cove "
+_GROUPS: Mapping[str, frozenset[str]] = {
+    "arm-32": frozenset("cortex-a5 cortex-a7 cortex-a9 cortex-a15 cortex-a17".split()),
+    "arm-little": frozenset(LITTLE - {"cortex-a7", "gracemont", "icestorm"}),
+    "x86": frozenset(f"{_X86} golden-cove-server gracemont nehalem".split()),
+    "x86-small": frozenset("tremont silvermont yonah".split()),
+    "risc-v": frozenset("c906 c910 x60 u74".split()),
+    "loongson": frozenset("la264 la364 la464 la664 gs264 gs464e gs464v".split()),
+}
+_REST = "arm-big"
+GROUPS = (*_GROUPS, _REST)
+KINDS = {"mobile-cpu": "arm-big", "desktop-cpu": "x86", "server-cpu": "x86"}
+# how strongly a term is drawn to 1
+_PRIORS = {"e_group": 2, "e_group_class": 10, "e_core": 4, "e_core_class": 30, "m_group": 2, "l_group": 2}
+_PRIORS |= {"m_core": 5, "l_core": 5, "serial_group": 3}
+
+
+def group_of(core: str) -> str:
+    """The group of micro-architectures that a core belongs to."""
+    return next((name for name, cores in _GROUPS.items() if core in cores), _REST)
+
+
+def part_of(name: str) -> int:
+    """Which of the fitted classes a class of kernels belongs to."""
+    if name in CONTRACTIONS and name in _PARTS:
+        return _PARTS.index(name)
+    return _PARTS.index("copy" if name in _COPIES else "stream")
+
+
+class Table(NamedTuple):
+    """Rows as padded arrays, (rows,) and (rows, kernels)."""
+
+    parts: Tensor
+    compute_s: Tensor
+    memory_s: Tensor
+    count: Tensor
+    threads: Tensor
+    balance: Tensor
+    clock: Tensor
+    core: Tensor
+    group: Tensor
+    log_s: Tensor
+    weight: Tensor
+
+
+_CORES = tuple(CORES)
+_PART_OF = np.array([part_of(name) for name in CLASSES])
+
+
+def table_of(rows: Sequence[Row]) -> Table:
+    """The kernels of each row at the roofs of its device; boards with many rows count less per row."""
+    kept = [row.at_roofs() for row in rows]
+    longest = max(len(own.count) for own in kept)
+    many = defaultdict(int)
+    for row in rows:
+        many[row.board] += 1
+
+    def padded(columns: Sequence[Any]) -> Tensor:
+        return torch.tensor(np.stack([np.pad(column, (0, longest - len(column))) for column in columns]))
+
+    def plain(values: Sequence[float]) -> Tensor:
+        return torch.tensor(values, dtype=torch.float64)
+
+    return Table(
+        *(padded([_PART_OF[own.classes] for own in kept]), padded([own.compute_s for own in kept])),
+        *(padded([own.memory_s for own in kept]), padded([own.count for own in kept])),
+        *(plain([row.threads for row in rows]), plain([row.balance for row in rows])),
+        plain([row.clock for row in rows]),
+        torch.tensor([_CORES.index(row.core) for row in rows]),
+        torch.tensor([GROUPS.index(group_of(row.core)) for row in rows]),
+        plain([np.log(row.seconds) for row in rows]),
+        plain([min(1.0, 40 / many[row.board]) for row in rows]),
+    )
+
+
+Parameters = dict[str, Tensor]
+
+
+def start() -> Parameters:
+    """Where the descent begins: cycles for launches and the call, logarithms of everything."""
+    parts, groups, cores = len(_PARTS), len(GROUPS), len(_CORES)
+    shapes = {
+        "e": parts, "m": parts, "l": parts, "e_group": (groups, 1), "e_group_class": (groups, parts),
+        "m_group": (groups, 1), "l_group": (groups, 1), "e_core": (cores, 1), "e_core_class": (cores, parts),
+        "m_core": (cores, 1), "l_core": (cores, 1), "serial": 1, "serial_group": groups, "barrier": 1, "uneven": 1,
+        "call": 1,
+    }  # fmt: skip
+    found = {name: torch.zeros(shape, dtype=torch.float64) for name, shape in shapes.items()}
+    at = {"e": 0.4, "m": 0.6, "l": 2e4, "serial": 0.05, "barrier": 0.3, "call": 1e5}
+    for name, value in at.items():
+        found[name] += float(np.log(value))
+    found["e"][0] -= float(np.log(textbook_of("ncnn").savings["conv"] / 2))  # of Winograd's roof
+    return found
+
+
+def shares(found: Parameters, core: Any, group: Any) -> tuple[Tensor, Tensor, Tensor]:
+    """Logarithms: shares of peak and bandwidth, cycles of a launch; of a core, or of a group if the core is None."""
+    compute = found["e"] + found["e_group"][group] + found["e_group_class"][group]
+    memory, launch = found["m"] + found["m_group"][group], found["l"] + found["l_group"][group]
+    if core is None:
+        return compute, memory, launch
+    compute = compute + found["e_core"][core] + found["e_core_class"][core]
+    return compute, memory + found["m_core"][core], launch + found["l_core"][core]
+
+
+def predicted(found: Parameters, table: Table) -> Tensor:
+    """Logarithms of seconds; the same arithmetic as `at_cores` and `time_kernels`."""
+    compute, memory, launch = shares(found, table.core, table.group)
+    serial = torch.exp(found["serial"] + found["serial_group"][table.group])
+    reach = table.balance ** torch.sigmoid(found["uneven"]) / (1 + serial * (table.threads - 1))
+    longer = (1 + torch.exp(found["barrier"]) * torch.log2(table.threads)) / table.clock
+    own = [torch.gather(torch.exp(column), 1, table.parts) for column in (compute, memory, launch)]
+    busy_s = torch.maximum(table.compute_s / (own[0] * reach[:, None]), table.memory_s / own[1])
+    total = (table.count * (busy_s + own[2] * longer[:, None])).sum(1)
+    return torch.log(total + torch.exp(found["call"]) / table.clock)
+
+
+def descended(table: Table, steps: int) -> Parameters:
+    """The parameters of some rows."""
+    found = start()
+    for value in found.values():
+        value.requires_grad_()
+    optimiser = torch.optim.Adam(list(found.values()), lr=0.05)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.1, total_steps=steps)
+    for _ in range(steps):
+        optimiser.zero_grad()
+        error = (predicted(found, table) - table.log_s).abs()
+        loss = torch.where(error < HUBER, error**2 / 2, HUBER * error - HUBER**2 / 2)
+        away = sum(strength * (found[name] ** 2).sum() for name, strength in _PRIORS.items())
+        away = away + ((found["m"] - np.log(0.6)) ** 2).sum()
+        ((table.weight * loss).sum() / SPREAD2 + away).backward()
+        optimiser.step()
+        schedule.step()
+    return {name: value.detach() for name, value in found.items()}
+
+
+def fitted(rows: Sequence[Row], steps: int = 250) -> Parameters:
+    """The parameters of some rows, settings that were busy or throttled left out."""
+    table = table_of(rows)
+    found = descended(table, steps)
+    off = defaultdict(list)
+    for row, error in zip(rows, (predicted(found, table) - table.log_s).tolist(), strict=True):
+        off[row.setting].append(error)
+    busy = {setting for setting, errors in off.items() if abs(np.median(errors)) > BUSY}
+    return descended(table_of([row for row in rows if row.setting not in busy]), steps)
+
+
+class Judged(NamedTuple):
+    """How well a setting that was left out is predicted."""
+
+    row: Row
+    error: float
+    tau: float
+    ratios: tuple[float, ...]  # measured / predicted
+
+
+def judged(rows: Sequence[Row], log_s: Sequence[float]) -> list[Judged]:
+    """Each setting by itself."""
+    settings: dict[object, list[tuple[Row, float]]] = defaultdict(list)
+    for row, value in zip(rows, log_s, strict=True):
+        settings[row.setting].append((row, float(np.exp(value))))
+    found = []
+    for pairs in settings.values():
+        measured, guessed = (np.array(each) for each in zip(*((r.seconds, s) for r, s in pairs), strict=True))
+        tau = float(kendall_tau_b(measured, guessed)) if len(pairs) > 2 else float("nan")
+        error = float(np.abs(guessed / measured - 1).mean())
+        found.append(Judged(pairs[0][0], error, tau, tuple((measured / guessed).tolist())))
+    return found
+
+
+def left_out(rows: Sequence[Row], folds: int) -> list[Judged]:
+    """Every board predicted by the others."""
+    boards = sorted({row.board for row in rows})
+    order = np.random.default_rng(0).permutation(len(boards))
+    found = []
+    for fold in range(folds):
+        out = {boards[index] for index in order[fold::folds]}
+        there, here = [row for row in rows if row.board not in out], [row for row in rows if row.board in out]
+        found += judged(here, predicted(fitted(there, steps=150), table_of(here)).tolist())
+    return found
+
+
+def efficiency_of(found: Parameters, core: str | None, group: str) -> Efficiency:
+    """Shares of one core at 1 GHz."""
+    place = None if core is None else _CORES.index(core)
+    compute, memory, launch = (torch.exp(each).tolist() for each in shares(found, place, GROUPS.index(group)))
+    return Efficiency(
+        Frozen({name: min(LARGEST_SHARE, compute[part_of(name)]) for name in CLASSES}),
+        Frozen({name: min(LARGEST_SHARE, memory[part_of(name)]) for name in CLASSES}),
+        call_s=float(torch.exp(found["call"])) / GHZ,
+        launches=Frozen({name: launch[part_of(name)] / GHZ for name in CLASSES}),
+        savings=textbook_of("ncnn").savings,
+    )
+
+
+def threading_of(found: Parameters, group: str) -> Threading:
+    """What threads change in a group."""
+    serial = torch.exp(found["serial"] + found["serial_group"][GROUPS.index(group)])
+    return Threading(GHZ, float(serial), float(torch.sigmoid(found["uneven"])), float(torch.exp(found["barrier"])))
+
+
+def calibrations(rows: Sequence[Row], found: Parameters, errors: Sequence[Judged]) -> list[tuple[str, Calibration]]:
+    """One per micro-architecture that was measured, and one per kind of processor."""
+    dtype = rows[0].dtype
+    sides = [INPUTS.get(name, 224) for name in NETWORKS]
+    base = Calibration("", "engine", "inference", dtype, "nchw", Efficiency(), engine="ncnn")
+    everyone = [ratio for item in errors for ratio in item.ratios]
+    made = []
+    for core in sorted({row.core for row in rows}):
+        own = [row for row in rows if row.core == core]
+        mine = [item for item in errors if item.row.core == core]
+        ratios = [ratio for item in mine for ratio in item.ratios]
+        domain = Domain.of([1] * len(sides), sides)._replace(threads=(1, max(row.threads for row in own)))
+        boards = ", ".join(sorted({row.device.name for row in own}))
+        group = group_of(core)
+        made.append(
+            _with(
+                base,
+                device=core,
+                efficiency=efficiency_of(found, core, group),
+                threading=threading_of(found, group),
+                measurements=len(own),
+                error=_mean_of_boards(mine) if mine else None,
+                protocol="leave-board-out",
+                interval=_interval(ratios if len(mine) > 3 else everyone) if errors else None,
+                origin=_origin(boards),
+                domain=domain,
+            )
+        )
+    for kind, group in KINDS.items():
+        own_efficiency = at_four_cores(efficiency_of(found, None, group), threading_of(found, group))
+        origin = _origin(f"mean of {'Arm' if group == 'arm-big' else 'x86'} cores, four of them at 2 GHz")
+        made.append(_with(base, device=kind, efficiency=own_efficiency, origin=origin))
+    return [(item.device, item) for item in made]
+
+
+def at_four_cores(own: Efficiency, threading: Threading) -> Efficiency:
+    """For processors whose files state no cores: four, equal, at 2 GHz."""
+    share, longer = 1 / (1 + 3 * threading.serial), (1 + 2 * threading.barrier) / 2
+    return _with(
+        own,
+        compute=Frozen({name: value * share for name, value in own.compute.items()}),
+        launches=Frozen({name: value * longer for name, value in own.launches.items()}),
+        call_s=own.call_s / 2,
+    )
+
+
+def _with(value: Any, **changes: Any) -> Any:
+    from dataclasses import replace
+
+    return replace(value, **changes)
+
+
+def _origin(what: str) -> Origin:
+    return Origin(f"Tencent/ncnn benchmark: {what}", "BSD-3-Clause", datetime.now(timezone.utc).date().isoformat())
+
+
+def _mean_of_boards(items: Sequence[Judged]) -> float:
+    boards = defaultdict(list)
+    for item in items:
+        boards[item.row.board].append(item.error)
+    return float(np.mean([np.mean(errors) for errors in boards.values()]))
+
+
+def _interval(ratios: Sequence[float]) -> tuple[float, float]:
+    low, high = np.quantile(ratios, (0.1, 0.9))
+    return float(low), float(high)
+
+
+def told(title: str, items: Sequence[Judged]) -> None:
+    """Print how far off boards are, the worst last."""
+    boards: dict[str, list[Judged]] = defaultdict(list)
+    for item in items:
+        boards[item.row.board].append(item)
+    errors = np.array([np.mean([item.error for item in own]) for own in boards.values()])
+    taus = np.array([np.nanmean([item.tau for item in own]) for own in boards.values()])
+    spread = ", ".join(f"{np.quantile(errors, q):.0%}" for q in (0.1, 0.25, 0.5, 0.75, 0.9))
+    print(
+        f"{title}: {len(boards)} boards; error at 10, 25, 50, 75, 90 %: {spread}; median tau {np.nanmedian(taus):.3f}"
+    )
+    for name, error, tau in sorted(zip(boards, errors, taus, strict=True), key=lambda one: one[1]):
+        print(f"  {name[:60]:60s} {error:6.0%}  tau {tau:5.2f}")
+
+
+def main() -> None:
+    """Fit, judge, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--out", type=Path, default=ROOT / "configs" / "calibrations")
+    parser.add_argument("--folds", type=int, default=5, help="0 leaves no board out, and states no errors")
+    asked = parser.parse_args()
+    every = read_rows(asked.data / "edge_ncnn.csv", NETWORKS)
+    for dtype in ("float32", "int8"):
+        rows = [row for row in every if row.dtype == dtype and row.threads <= MOST_THREADS]
+        errors = left_out(rows, asked.folds) if asked.folds else []
+        if errors:
+            told(f"{dtype}, boards left out", errors)
+        found = fitted(rows)
+        told(f"{dtype}, all boards fitted", judged(rows, predicted(found, table_of(rows)).tolist()))
+        for name, calibration in calibrations(rows, found, errors):
+            save_calibration(calibration, asked.out / f"{file_name(name, workload_of(dtype))}.yaml")
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    main()
