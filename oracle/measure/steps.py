@@ -16,7 +16,7 @@ from oracle.closedform import network_form, shared_store
 from oracle.errors import OracleError, WorkloadError
 from oracle.measure.engines import Models, Session, check_engine, engine_of
 from oracle.measure.host import available_memory
-from oracle.spec import NetSpec, Workload
+from oracle.spec import GENERIC, NetSpec, Workload
 
 __all__ = [
     "check_memory",
@@ -61,7 +61,8 @@ def check_memory(networks: list[tuple[NetSpec, Workload]], device: str, availabl
         return
     held = extra = 0
     for net, workload in networks:
-        peak = network_form(shared_store(), net, workload).memory
+        # of engines in general: a named one's rules move memory little, and its closed forms may have to be made first
+        peak = network_form(shared_store(), net, workload.with_(engine=GENERIC)).memory
         if peak.peak_bytes > _SHARE * free:
             raise OracleError(
                 f"network={net.name!r}: needs {_gib(peak.peak_bytes)} GiB at its peak, and {device} has "
