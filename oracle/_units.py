@@ -7,11 +7,27 @@ everybody states in powers of two, say so in their unit (GiB, MiB).
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 
-__all__ = ["MISSING", "aligned", "counted", "known", "lined_up", "one_line", "percent", "prefix", "stated"]
+__all__ = [
+    "MISSING",
+    "aligned",
+    "counted",
+    "known",
+    "lined_up",
+    "one_line",
+    "percent",
+    "prefix",
+    "stated",
+    "text_cell",
+    "text_of_cell",
+    "visible",
+]
 
 MISSING = "-"
+_FORMULAS = ("=", "+", "-", "@")  # how spreadsheets know them
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"))
 
 Number = float | int | None
@@ -79,6 +95,28 @@ def prefix(values: Iterable[Number], unit: str) -> tuple[str, float]:
     largest = max((abs(value) for value in known(values)), default=0.0)
     size, letter = next(((s, p) for s, p in _PREFIXES if s <= largest), _PREFIXES[-1] if largest else (1.0, ""))
     return letter + unit, size
+
+
+def visible(text: str) -> str:
+    """Text of several lines that cannot move a terminal's cursor either: other control characters become blanks."""
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else " " for c in text)
+
+
+def text_cell(text: str) -> str:
+    """Text as a cell of CSV that no spreadsheet takes for a formula, without control characters but line ends.
+
+    What begins with =, +, - or @ and is no number gets an apostrophe before it, as OWASP advises against CSV injection
+    (https://owasp.org/www-community/attacks/CSV_Injection).
+    """
+    shown = visible(text)
+    return f"'{shown}" if shown.lstrip().startswith(_FORMULAS) and not _NUMBER.fullmatch(shown) else shown
+
+
+def text_of_cell(cell: str) -> str:
+    """The text of such a cell."""
+    return cell[1:] if cell[:1] == "'" and cell[1:].lstrip().startswith(_FORMULAS) else cell
 
 
 def one_line(text: object) -> str:

@@ -10,6 +10,8 @@ from oracle.optable import OP_CLASSES
 
 __all__ = [
     "ALLOCATIONS",
+    "DEQUANTISE",
+    "QUANTISE",
     "SHAPE_ONLY",
     "VIEWS_IN_PLACE",
     "WRITE_ONLY",
@@ -64,11 +66,16 @@ _MEMBERS = {
     " native_channel_shuffle im2col col2im _foreach_copy_ _foreach_zero_ split_with_sizes_copy repeat_interleave"
     " bernoulli bernoulli_ uniform_ normal_ rand randn rand_like randn_like randint randperm randint_like"
     " native_dropout native_dropout_backward tril_indices triu_indices diagonal_copy"
-    " contiguous meshgrid one_hot",
+    " contiguous meshgrid one_hot"
+    " oracle::quantize oracle::quantize_inside oracle::quantize_dynamic oracle::dequantize oracle::dequantize_inside"
+    " quantized_decomposed::quantize_per_tensor quantized_decomposed::quantize_per_channel"
+    " quantized_decomposed::dequantize_per_tensor quantized_decomposed::dequantize_per_channel",
     "embedding": "embedding embedding_dense_backward _embedding_bag _embedding_bag_forward_only index index_select"
     " index_add index_add_ index_put index_put_ _index_put_impl_ _unsafe_index _unsafe_index_put gather"
     " gather_backward scatter scatter_ scatter_add scatter_add_ scatter_reduce index_select_backward take"
-    " masked_select grid_sampler_2d grid_sampler_2d_backward grid_sampler_3d grid_sampler_3d_backward"
+    " masked_select index_copy index_copy_ index_fill index_fill_ masked_scatter masked_scatter_ put put_"
+    " scatter_reduce_ embedding_renorm_ grid_sampler_2d grid_sampler_2d_backward grid_sampler_3d"
+    " grid_sampler_3d_backward"
     + "".join(
         f" {name} {name}_backward"
         for name in "upsample_nearest1d upsample_nearest2d upsample_nearest3d _upsample_nearest_exact1d"
@@ -117,6 +124,27 @@ SHAPE_ONLY = frozenset(
     for name in "zeros_like ones_like full_like rand_like randn_like randint_like new_zeros new_ones new_full".split()
 )
 """Operators that take a tensor for its shape and type, and do not read it."""
+
+
+DEQUANTISE = frozenset(
+    {
+        "oracle.dequantize",
+        "oracle.dequantize_inside",
+        "quantized_decomposed.dequantize_per_tensor",
+        "quantized_decomposed.dequantize_per_channel",
+    }
+)
+"""Operators that make floats of integers: the integers come first, then their scales."""
+
+QUANTISE = frozenset(
+    {
+        "oracle.quantize",
+        "oracle.quantize_inside",
+        "quantized_decomposed.quantize_per_tensor",
+        "quantized_decomposed.quantize_per_channel",
+    }
+)
+"""Operators that make integers of floats."""
 
 
 def packet_name(func: Any) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 __all__ = [
@@ -97,14 +98,33 @@ class Use(NamedTuple):
 
     @property
     def elements(self) -> Dim:
-        """Elements it touches: a broadcast (stride 0) dimension counts once."""
-        return prod(size for size, step in zip(self.shape, self.stride, strict=True) if step != 0)
+        """Elements it touches: those of a broadcast (stride 0) dimension count once, and so do those of two windows."""
+        dims = [(step, size) for step, size in zip(self.stride, self.shape, strict=True) if step != 0]
+        return prod([size for _, size in dims]) if len(dims) < 2 else _touched(dims)
 
     @property
     def memory(self) -> tuple[Any, ...]:
         """Which memory it touches: the same for a tensor and its transpose."""
         pairs = zip(self.shape, self.stride, strict=True)
         return self.value, self.offset, frozenset((size, step) for size, step in pairs if step != 0 and size != 1)
+
+
+def _touched(dims: list[tuple[Dim, Dim]]) -> Dim:
+    """Elements within strides and sizes, of which none is 0.
+
+    Windows (`unfold`, `as_strided`) overlap where a stride is shorter than what the dimensions of shorter strides span.
+    Strides that depend on symbols are those of whole rows and planes, which share nothing.
+    """
+    known = sorted([pair for pair in dims if type(pair[0]) is int], key=itemgetter(0))
+    count: Dim = 1
+    span: Dim = 1
+    for step, size in known:
+        before, span = span, span + (size - 1) * step
+        if type(before) is not int or step >= before:
+            count = count * size
+        else:  # as many as they span, or fewer, if they leave gaps
+            count = min(count * size, span) if type(count) is type(span) is int else span
+    return prod([count, *(size for step, size in dims if type(step) is not int)])
 
 
 class Value(NamedTuple):
@@ -125,8 +145,8 @@ class Storage(NamedTuple):
     """A piece of memory.
 
     `kind` says why it exists: input, parameter, buffer, state (of the optimiser), constant (a tensor
-    the module holds but did not register), gradient (of a parameter) or activation; `requires_grad` tells
-    parameters that training changes from frozen ones.
+    the module holds but did not register), scale (of a quantised weight, which no trace saw), gradient (of a
+    parameter) or activation; `requires_grad` tells parameters that training changes from frozen ones.
     """
 
     elements: Dim
@@ -137,7 +157,7 @@ class Storage(NamedTuple):
     @property
     def is_weight(self) -> bool:
         """Whether it is there before the call and stays after it."""
-        return self.kind in ("parameter", "buffer", "constant")
+        return self.kind in ("parameter", "buffer", "constant", "scale")
 
 
 class Row(NamedTuple):
@@ -279,6 +299,7 @@ class OpTable:
         boundary_in, boundary_out: storages at the ends of the forward pass (first input, first output).
         grad_in, grad_out: storages of the gradients that leave and enter the backward pass.
         All four are -1 where there is none.
+        notes: lines for people on what the trace could not follow.
     """
 
     rows: tuple[Row, ...]
@@ -291,6 +312,7 @@ class OpTable:
     boundary_out: int = -1
     grad_in: int = -1
     grad_out: int = -1
+    notes: tuple[str, ...] = ()
 
     def mapped(self, size: Callable[[Any], Any]) -> OpTable:
         """The table with a function applied to every size in its rows and storages; calls stay as they are.

@@ -6,7 +6,8 @@
 after Williams, Waterman and Patterson, "Roofline: an insightful visual performance model" (CACM 2009). With all
 efficiencies 1 and no launch time, the default, it is a lower bound: peaks are dense datasheet peaks, bytes are
 the least a kernel can move, and the two units work at the same time. Where the kernel's working set fits the
-last-level cache and the device states that cache's bandwidth, B is the cache's.
+last-level cache and the device states that cache's bandwidth, B is the cache's. Where flash has a port of its own,
+weights come through it, at its bandwidth, while all else moves at B.
 
 `time_kernels` times the kernels of one network; `total_seconds` sums over the kernels of many at once.
 """
@@ -164,13 +165,15 @@ class Roofs:
     """What each kernel of a network can reach on a device, or on each of several.
 
     Attributes:
-        rows: (6, kernels), or (6, devices, kernels): FLOP/s on the matrix and on the vector unit, infinite where the
+        rows: (7, kernels), or (7, devices, kernels): FLOP/s on the matrix and on the vector unit, infinite where the
             kernel has no work for it; byte/s from memory, and from the last-level cache (or memory, where the device
-            states no cache); seconds per launch; how many times more than other bytes those of weights count, less 1.
+            states no cache); seconds per launch; how many times more than other bytes those of weights count, less 1;
+            byte/s of weights from a flash with a port of its own, infinite where they come with the rest.
         cache_bytes: size of that cache, (devices, 1) where there are several; None where no device states one.
         floor_s: seconds below which no kernel comes; as `cache_bytes`.
         weighs: whether weights count more than other bytes anywhere.
         cuttings: of each device, how it cuts products; None where nobody says.
+        flashes: whether weights have a port of their own anywhere.
     """
 
     rows: Array
@@ -178,6 +181,7 @@ class Roofs:
     floor_s: Array | None
     weighs: bool
     cuttings: tuple[Cutting | None, ...] = (None,)
+    flashes: bool = False
 
     @property
     def tiled(self) -> bool:
@@ -209,6 +213,7 @@ class Roofs:
             flow * device.llc_bandwidth.value if cached and device.llc_bandwidth else bandwidth,
             whole_quanta(efficiency.launch_of(kinds.op_classes)),
             _weights(kinds.op_classes, efficiency),
+            np.full(len(flow), np.inf if device.flash_bandwidth is None else device.flash_bandwidth.value),
         )
         return cls(
             np.stack(rows),
@@ -216,6 +221,7 @@ class Roofs:
             np.array([efficiency.floor_s]) if efficiency.floor_s else None,
             bool(efficiency.weights),
             (_cutting(device, efficiency),),
+            device.flash_bandwidth is not None,
         )
 
     @classmethod
@@ -233,6 +239,7 @@ class Roofs:
             column([roofs.floor_s for roofs in devices]),
             any(roofs.weighs for roofs in devices),
             tuple(cutting for roofs in devices for cutting in roofs.cuttings),
+            any(roofs.flashes for roofs in devices),
         )
 
     @classmethod
@@ -373,7 +380,7 @@ def _roof_times(
     rows = roofs.rows
     if np.ndim(traffic_bytes) > 1:  # networks side by side
         rows = rows.reshape(*rows.shape, *(1,) * (np.ndim(traffic_bytes) - 1))
-    matrix, vector, bandwidth, cache, _, weights = rows
+    matrix, vector, bandwidth, cache, _, weights, flash = rows
     matrix_s, cuts = matrix_flops / matrix, list[Cut]()
     if roofs.tiled and products is not None:
         cuts = cut_to_tiles(matrix_s, roofs.rows[0], roofs.cuttings, matrix_flops, products)
@@ -383,7 +390,11 @@ def _roof_times(
         bandwidth = np.where(traffic_bytes <= roofs.cache_bytes, cache, bandwidth)
     if roofs.weighs and weight_bytes is not None:
         traffic_bytes = traffic_bytes + weight_bytes * weights
-    memory_s = traffic_bytes / bandwidth
+    if roofs.flashes and weight_bytes is not None:
+        own = np.where(np.isinf(flash), 0.0, weight_bytes)  # through a port of their own, at the same time
+        memory_s = np.maximum((traffic_bytes - own) / bandwidth, own / flash)
+    else:
+        memory_s = traffic_bytes / bandwidth
     busy_s = np.maximum(compute_s, memory_s)
     for where, known, overlap in cuts:
         if overlap:

@@ -24,8 +24,10 @@ __all__ = [
     "LOSS",
     "MODES",
     "OPTIMIZERS",
+    "QUANTISED_WEIGHTS",
     "RUNTIMES",
     "WEIGHTS",
+    "WEIGHT_GROUP",
     "CellSpec",
     "NetSpec",
     "Scalar",
@@ -44,7 +46,10 @@ ENGINES = (GENERIC, "onnxruntime", "openvino", "litert", "ncnn", "tensorrt", "co
 LAYOUTS = ("nchw", "nhwc")
 OPTIMIZERS = ("sgd", "adamw")
 HALVES = ("float16", "bfloat16")
-WEIGHTS = ("", "float32", *HALVES)
+QUANTISED_WEIGHTS = ("int8", "int4")
+WEIGHTS = ("", "float32", *HALVES, *QUANTISED_WEIGHTS)
+WEIGHT_GROUP = 128
+"""Inputs of a linear layer that share a scale, where weights alone are in four bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +102,8 @@ class Workload:
     Attributes:
         batch_size: images per call, >= 1.
         dtype: float32; tf32 (float32 storage, TF32 matrix units); float16 or bfloat16 (autocast, which keeps some
-            operators in float32; nothing is autocast where `weights` are of that type, too); float8 or int8 (every
-            tensor quantised to one byte; `engine` inference only).
+            operators in float32; nothing is autocast where `weights` are of that type, too); float8 or int8 (tensors
+            quantised to one byte, but for vectors: `oracle.counting.quantised`; `engine` inference only).
         mode: inference (forward), or training (forward, backward and optimiser step).
         runtime: eager, compiled or engine, see `oracle.counting.fusion`.
         layout: memory order of images, nchw or nhwc (channels last).
@@ -106,8 +111,9 @@ class Workload:
         weights: the type that a module's parameters, buffers and images are stored in. "" is the usual one: float32,
             which autocast casts at every call (an engine casts weights once, when it is built: see `weights_dtype`).
             float16 or bfloat16, with that dtype: what `module.half()` gives, without autocast and its casts; in
-            training without float32 masters, gradients and optimiser state in half precision as well. The usual one
-            by its name, or None, is "".
+            training without float32 masters, gradients and optimiser state in half precision as well. int8 or int4:
+            an engine keeps the weights of products quantised, and computes in `dtype` (`oracle.counting.quantised`).
+            The usual one by its name, or None, is "".
         engine: which engine runs it, where the runtime is `engine`: what it fuses and keeps apart differs. generic
             stands for what all of them do. `with_` and the keywords of `oracle.score` choose the runtime with it.
         threads: of a processor, that run it; 0 for as many as the device's stated peak needs. Other devices have none.
@@ -160,6 +166,13 @@ class Workload:
         if self.weights in HALVES and self.weights == self.dtype:
             return
         usual = self.with_(weights="").weights_dtype
+        if self.weights in QUANTISED_WEIGHTS and not self.is_quantised:
+            if (self.runtime, self.mode) != ("engine", "inference"):
+                raise WorkloadError(
+                    f"weights={self.weights!r} needs runtime='engine' and mode='inference', "
+                    f"got runtime={self.runtime!r} and mode={self.mode!r}"
+                )
+            return
         if self.weights != usual:
             half = f", or dtype={self.weights!r}" if self.weights in HALVES else ""
             half = f", or {self.dtype!r}" if self.dtype in HALVES else half
@@ -171,22 +184,24 @@ class Workload:
 
     @property
     def is_quantised(self) -> bool:
-        """Whether every tensor is stored in one byte."""
+        """Whether weights and activations are stored in one byte."""
         return self.dtype in ("float8", "int8")
 
     @property
     def autocast_dtype(self) -> str | None:
         """The half precision that autocast chooses, or None."""
-        return self.dtype if self.dtype in HALVES and not self.weights else None
+        return self.dtype if self.dtype in HALVES and self.weights not in HALVES else None
 
     @property
     def module_dtype(self) -> str:
         """The type of a module's parameters and images, before anything is cast."""
-        return self.weights or "float32"
+        return self.weights if self.weights in HALVES else "float32"
 
     @property
     def weights_dtype(self) -> str:
         """The type that weights are stored in where the network runs: an engine keeps those that its kernels read."""
+        if self.weights in QUANTISED_WEIGHTS:
+            return self.weights
         if self.weights or self.runtime != "engine" or self.training:
             return self.module_dtype
         return "float32" if self.dtype == "tf32" else self.dtype

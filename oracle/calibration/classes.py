@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from oracle.opclasses import DEQUANTISE, QUANTISE
 from oracle.optable import OpTable, Row, Shape
 
 __all__ = ["CLASSES", "CONTRACTIONS", "kernel_class"]
@@ -32,6 +33,7 @@ CLASSES = (
 _ANCHORS = frozenset({"conv", "depthwise", "grouped", "linear", "matmul", "attention"})
 _SQUEEZED = frozenset({"activation", "reduction"})
 _COPIES = {"aten._to_copy": "cast", "aten.cat": "concat", "aten.stack": "concat"}
+_COPIES |= dict.fromkeys(DEQUANTISE | QUANTISE | {"oracle.quantize_dynamic"}, "cast")
 
 
 def kernel_class(table: OpTable, rows: Sequence[int], runtime: str) -> str:

@@ -29,14 +29,15 @@ THREADING: {CLOCK_MHZ: 1000, SERIAL: 0.1, UNEVEN: 0.7, BARRIER: 0.5}  # see orac
 
 from __future__ import annotations
 
-import math
 import reprlib
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from oracle import tiling
+from oracle._files import MEBIBYTE, read_text
 from oracle._frozen import Frozen
 from oracle._resources import closest, shipped
 from oracle.calibration.calibration import Calibration, Carried, Origin
@@ -95,6 +96,9 @@ TILINGS = Frozen({"products": tiling.PRODUCTS, "float8_products": tiling.FLOAT8_
 ATTENTION_TILINGS = Frozen({"encoder": tiling.ENCODER, "prefill": tiling.PREFILL, "decode": tiling.DECODE})
 """How they cut attention."""
 
+_MAX_BYTES = MEBIBYTE
+_LARGEST = sys.float_info.max  # an integer can be larger
+
 _NO_TIME_S = 1e-8  # what fitted logarithms say where there is none
 
 _NEXT_OF_KIN = Frozen(
@@ -121,11 +125,7 @@ def load_calibration(path: Path | str) -> Calibration:
         DeviceError: no such file, or one that breaks a rule told above; it names the key.
         ConfigError: broken YAML.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DeviceError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    return from_yaml(text, str(path))
+    return from_yaml(read_text(path, _MAX_BYTES, DeviceError), str(path))
 
 
 def from_yaml(text: str, place: str) -> Calibration:
@@ -417,7 +417,7 @@ def _numbers(section: Any, file: str, key: str) -> dict[str, float]:
 
 
 def _number(value: Any, file: str, key: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not (0 <= value < math.inf):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not (0 <= value <= _LARGEST):
         raise _error(file, key, value, "a number of at least 0")
     return float(value)
 

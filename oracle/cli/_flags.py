@@ -27,7 +27,7 @@ __all__ = [
     "workload_of",
 ]
 
-_SELECTION = {"dtype": DTYPES, "mode": MODES, "runtime": RUNTIMES, "layout": LAYOUTS}
+_SELECTION = {"dtype": DTYPES, "mode": MODES, "runtime": RUNTIMES, "engine": ENGINES, "layout": LAYOUTS}
 _WORKLOAD = ("batch_size", "dtype", "mode", "runtime", "layout", "optimizer", "causal", "weights", "engine", "threads")
 
 
@@ -38,7 +38,8 @@ def add_networks(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="NET",
         help="name of a shipped network, YAML file, directory (all YAML below it), or shipped directory; or any other "
-        "network: torchvision:NAME, timm:NAME, package.module:callable(args), a .pt2 or .onnx file",
+        "network: torchvision:NAME, timm:NAME, package.module:callable(args), which is code and is run, or a .pt2 or "
+        ".onnx file, which is data",
     )
     add_inputs(parser)
     parser.add_argument(
@@ -147,8 +148,8 @@ def add_workload(
     group.add_argument(
         "--weights",
         choices=WEIGHTS[1:],
-        help="the type that weights are stored in: with float16 or bfloat16, as in --dtype, nothing is cast "
-        "(default: float32)",
+        help="the type that weights are stored in: with float16 or bfloat16, as in --dtype, nothing is cast; in int8 "
+        "or int4 an engine keeps them quantised and computes in --dtype (default: float32)",
     )
     group.add_argument("--mode", choices=MODES, help="training: forward, backward and optimiser step")
     group.add_argument(
@@ -245,11 +246,12 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("which measurements (where the file has several workloads)")
     for name, words in _SELECTION.items():
         group.add_argument(f"--{name}", choices=words)
+    group.add_argument("--threads", type=natural, metavar="N")
 
 
 def selection_of(args: argparse.Namespace) -> dict[str, Any]:
     """The flags of `add_selection` as keywords of `oracle.query.calibrate`."""
-    return {name: getattr(args, name) for name in _SELECTION}
+    return {name: getattr(args, name) for name in (*_SELECTION, "threads")}
 
 
 def add_place(parser: argparse.ArgumentParser, *, threads: bool = True) -> None:

@@ -19,6 +19,9 @@ examples:
   oracle fit ResNet-50 --device t4 --device rtx-4090
   oracle fit ViT-B-16 -d rtx-4090 --mode training --dtype float16 --optimizer adamw --reserve 1.5
   oracle fit torchvision:resnet50 -d jetson-orin-nano --mode inference
+  oracle fit R-56 -d stm32f746 --dtype int8 --runtime engine --mode inference
+
+On a microcontroller weights lie in flash and tensors in SRAM: a network fits if it fits both.
 
 A device whose file states no memory size has no row; the others are shown, it is named, and the exit
 code is 2.
@@ -34,13 +37,18 @@ def add(commands: Any) -> None:
         "fit",
         help="the largest batch that fits each device's memory",
         description="The largest batch that fits each device's memory, in inference and in training,\n"
-        "with its peak memory and that of the next larger batch.",
+        "with its peak memory and that of the next larger batch; on microcontrollers, SRAM and flash.",
         epilog=_EXAMPLES,
     )
     add_networks(command)
     add_devices(command)
     command.add_argument(
         "--reserve", type=_gib, default=0, metavar="GIB", help="memory to leave free, in GiB (default: 0)"
+    )
+    command.add_argument(
+        "--arena",
+        action="store_true",
+        help="on microcontrollers, what TFLite-Micro's memory planner needs, not what is alive at once (needs torch)",
     )
     add_workload(command, counting=False)
     add_output(command)
@@ -53,12 +61,11 @@ def _run(args: argparse.Namespace) -> int:
     from oracle.report.rows import fit_rows
     from oracle.report.table import fit_tables
     from oracle.sources import is_reference
-    from oracle.spec import MODES
 
     if args.batch_size is not None:
         raise OracleError(f"--batch {args.batch_size}: the batch is what fit looks for")
     words = {name: word for name, word in workload_of(args).items() if name not in ("batch_size", "mode")}
-    modes = MODES if args.mode is None else (args.mode,)
+    modes = None if args.mode is None else (args.mode,)
     devices = devices_of(args.device)
     sizeless: dict[str, None] = {}  # devices, in order
 
@@ -72,11 +79,13 @@ def _run(args: argparse.Namespace) -> int:
             raise OracleError(f"{source}: --set {args.overrides[0][0]} is about configs, and this is none")
         if not places:
             raise OracleError("fit needs a device; say --device NAME (`oracle devices` lists them)")
-        sized = [device for device in places if device.memory is not None]
+        sized = [device for device in places if device.sized]
         if sized:  # else it complains
-            sizeless.update(dict.fromkeys(device.name for device in places if device.memory is None))
+            sizeless.update(dict.fromkeys(device.name for device in places if not device.sized))
             places = sized
-        return fit(network, places, modes=modes, reserve_bytes=args.reserve, inputs=args.inputs, **words)
+        return fit(
+            network, places, modes=modes, reserve_bytes=args.reserve, arena=args.arena, inputs=args.inputs, **words
+        )
 
     by_source, code = each_source(args, fitted, "fitting")
     found = [item for some in by_source.values() for item in some]
@@ -87,7 +96,10 @@ def _run(args: argparse.Namespace) -> int:
         rows=lambda: fit_rows(found),
     )
     for device in sizeless:
-        complain(f"device={device!r} states no memory size: it has no row; add MEMORY_GIB to a device file of your own")
+        complain(
+            f"device={device!r} states no memory size: it has no row; add MEMORY_GIB (or SRAM_KIB and FLASH_KIB) to a "
+            "device file of your own"
+        )
     return 2 if sizeless else code
 
 

@@ -1,11 +1,11 @@
-"""`oracle import`: kernels that a profiler measured, on the roofline."""
+"""`oracle import`: what a profiler or an inference engine measured, on the roofline and as measurements."""
 
 from __future__ import annotations
 
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from oracle.cli._flags import add_output, add_workload, natural, workload_of
+from oracle.cli._flags import add_model, add_output, add_workload, model_of, natural, workload_of
 from oracle.cli._output import deliver
 from oracle.cli._sources import devices_of
 from oracle.errors import OracleError
@@ -13,6 +13,7 @@ from oracle.errors import OracleError
 if TYPE_CHECKING:
     from oracle.devices import Device
     from oracle.imports import Imported
+    from oracle.imports.engines import Report, Timing
 
 __all__ = ["add"]
 
@@ -23,7 +24,12 @@ examples:
   oracle import trace.json -d t4 --network ResNet-50 -b 64 --dtype float16
   oracle import trace.json -d t4 --network ResNet-50 -b 64 --dtype float16 --measurements m.csv
   oracle import trace.json -d t4 --network ResNet-50 -b 64 --dtype float16 --fit my.yaml
+  oracle import times.json -d jetson-nano --network ResNet-50 --dtype float16 --measurements m.csv
+  oracle import benchncnn.txt -d pi4 --network resnet50=ResNet-50 --measurements m.csv
+  oracle import benchmark_average_counters_report.csv -d host.yaml --network ResNet-50
 
+Known by their content: trtexec --exportProfile and --exportTimes; profiles of ONNX Runtime; reports of
+OpenVINO's benchmark_app; what TFLite's benchmark_model and benchncnn print; a table network,latency_ms.
 A counter that is missing stays missing and is a dash, never a zero. Traces must have been recorded with
 record_shapes=True for operators to be counted and matched to the network's."""
 
@@ -32,21 +38,23 @@ def add(commands: Any) -> None:
     """Add the command to argparse's subparsers."""
     command = commands.add_parser(
         "import",
-        help="kernels measured by Nsight Compute or torch.profiler, on the roofline",
-        description="Read `ncu --csv` or a Chrome trace of torch.profiler: time, FLOP/s and bandwidth that each\n"
-        "kernel achieved, and the share of its roof. With --network, operators are matched to the\n"
-        "network's, beside their prediction, as measurements to calibrate with.",
+        help="what a profiler or an inference engine measured: on the roofline, as measurements",
+        description="Read `ncu --csv`, a Chrome trace of torch.profiler, or a report of an inference engine: time,\n"
+        "FLOP/s and bandwidth that each kernel achieved, and the share of its roof. With --network, operators\n"
+        "and layers are matched to the network's, beside their prediction, as measurements to calibrate with.",
         epilog=_EXAMPLES,
     )
-    command.add_argument("file", metavar="FILE", help="ncu --csv output, or .json(.gz) trace")
+    command.add_argument("file", metavar="FILE", help="ncu --csv output, .json(.gz) trace, or report")
     command.add_argument("-d", "--device", metavar="DEVICE", help="whose roofs count: name, or path of a device file "
                          "(default: what the file itself knows of the board)")  # fmt: skip
-    command.add_argument("--network", metavar="NET", help="what a trace ran: shipped name, or YAML file")
+    command.add_argument("--network", metavar="[NAME=]NET", action="append", default=[],
+                         help="what ran: shipped name or YAML file; NAME is what a report calls it")  # fmt: skip
     command.add_argument("--top", type=natural, default=20, metavar="N", help="show the N slowest (default: 20)")
     command.add_argument("--locale", choices=("en", "de", "fr", "ch"), help="how an ncu file writes numbers")
     group = command.add_argument_group("for calibration (with --network and --device)")
     group.add_argument("--measurements", metavar="OUT", help="write the time of a call as CSV for `oracle calibrate`")
     group.add_argument("--fit", metavar="OUT", help="write a calibration (YAML) fitted to the matched operators")
+    add_model(command)
     add_workload(command, overrides=False, counting=False)
     add_output(command)
     command.set_defaults(run=_run)
@@ -54,7 +62,13 @@ def add(commands: Any) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     from oracle.imports import read_ncu, read_trace
+    from oracle.imports.engines import read_report
 
+    args.networks = _named(args.network)
+    args.network = args.networks.get("", "")
+    report = None if args.file.lower().endswith(".gz") else read_report(args.file)
+    if report is not None:
+        return _report(args, report)
     is_trace = args.file.lower().endswith((".json", ".json.gz"))
     if not args.network and (args.measurements or args.fit):
         raise OracleError("--measurements and --fit need --network: which network the trace ran")
@@ -65,6 +79,105 @@ def _run(args: argparse.Namespace) -> int:
     if args.network:
         return _network(args, imported, device)
     return _kernels(args, imported, device)
+
+
+def _named(texts: list[str]) -> dict[str, str]:
+    """Networks by what a report calls them; "" for the one that needs no name."""
+    found: dict[str, str] = {}
+    for text in texts:
+        name, mark, network = text.partition("=")
+        key = name if mark else ""
+        if key in found or (mark and not (name and network)):
+            raise OracleError(f"--network {text!r}: expected NET once, or NAME=NET for each of several")
+        found[key] = network if mark else text
+    return found
+
+
+def _report(args: argparse.Namespace, report: Report) -> int:
+    """What an engine says of itself: its layers, or its runs."""
+    from oracle.imports.kernels import Imported, MeasuredKernel
+    from oracle.query.importing import measurements_of
+
+    if args.fit:
+        raise OracleError(
+            "--fit needs a trace of torch.profiler; write --measurements and give them to oracle calibrate"
+        )
+    (device,) = devices_of([args.device]) if args.device else (None,)
+    if args.measurements:
+        from oracle.measure import write_measurements
+
+        if device is None:
+            raise OracleError("--measurements needs --device: what the report's networks ran on")
+        write_measurements(args.measurements, measurements_of(report, device, args.networks, workload_of(args)))
+    if report.layers and args.network:
+        return _layers(args, report, device)
+    if report.layers:
+        missing = tuple((name, "an engine counts none") for name in ("flops", "dram_bytes", "l2_bytes", "l1_bytes"))
+        kernels = [MeasuredKernel(x.name, x.source, x.seconds, operator=x.kind, missing=missing) for x in report.layers]
+        return _kernels(args, Imported(tuple(kernels), notes=(*report.notes, "say --network to match layers")), device)
+    return _timings(args, report)
+
+
+def _layers(args: argparse.Namespace, report: Report, device: Device | None) -> int:
+    from oracle.counting.networks import count_net
+    from oracle.imports.layers import profile_of_layers
+    from oracle.query import resolve
+    from oracle.query.models import image_size_of, latency_models
+    from oracle.report.profiled_rows import operator_rows
+    from oracle.report.table.profiles import profile_tables
+    from oracle.report.texts import Text
+
+    words = {name: value for name, value in workload_of(args).items() if value is not None}
+    said = dict(report.timings[0].words) if report.timings else {}
+    net, workload, _ = resolve(args.network, **{"engine": report.engine or None, **said, **words})
+    efficiency = None
+    if device is not None:
+        models = latency_models([device], workload, **model_of(args), image_size=image_size_of(net.input_shape))
+        efficiency = models.places[device.name].efficiency
+    profile = profile_of_layers(net.name, workload, report.layers, count_net(net, workload), device, efficiency)
+    deliver(
+        args,
+        table=lambda: [*profile_tables([profile], args.top), *map(Text, report.notes)],
+        data=lambda: {"network": net.name, "operators": operator_rows(profile), "notes": list(report.notes)},
+        rows=lambda: operator_rows(profile),
+    )
+    return 0
+
+
+def _timings(args: argparse.Namespace, report: Report) -> int:
+    from oracle.report.grid import Column, Grid
+    from oracle.report.texts import Text
+
+    def row(timing: Timing) -> dict[str, Any]:
+        said = dict(timing.words)
+        words = {name: said.get(name) for name in ("batch_size", "dtype", "threads")}
+        return {
+            "network": timing.network or args.network or None,
+            "engine": said.get("engine") or report.engine or None,
+            **words,
+            "latency_ms": timing.latency_ms,
+            "min_ms": timing.min_ms,
+            "repeats": timing.repeats or None,
+            "source": timing.source,
+        }
+
+    rows = [row(timing) for timing in report.timings]
+
+    def tables() -> list[Any]:
+        shown = rows[: args.top]
+        grid = Grid(
+            (
+                Column("Network", [str(item["network"] or "-") for item in shown]),
+                Column("Engine", [str(item["engine"] or "-") for item in shown]),
+                Column("Threads", [str(item["threads"] or "-") for item in shown], number=True),
+                Column("Latency", [f"{item['latency_ms']:.4g}" for item in shown], "ms", number=True),
+            ),
+            f"{len(shown)} of {len(rows)} networks measured",
+        )
+        return [grid, *map(Text, report.notes)]
+
+    deliver(args, table=tables, data=lambda: {"networks": rows, "notes": list(report.notes)}, rows=lambda: rows)
+    return 0
 
 
 def _kernels(args: argparse.Namespace, imported: Imported, device: Device | None) -> int:

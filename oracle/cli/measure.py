@@ -39,6 +39,7 @@ examples:
   oracle measure R-56 --device-file host.yaml --operators 10  # which operators reach what share of their roof
   oracle measure ResNet-50 --device-file host.yaml --calibration my.yaml --threads 1 --clock cpu
   oracle measure regnetx --on cuda --dtype float16 --batch 1,8,64 -o m.csv       # a sweep over batch sizes
+  oracle measure R-56 --engine onnxruntime --dtype int8 --threads 2 -o m.csv     # also openvino, litert, ncnn
   oracle measure ResNet-50 --on cuda --runtime compiled --graph --kernels 10     # replayed, and its slowest kernels
 
 Ctrl-C keeps what is measured, and so does an error after the first repeat: networks with three
@@ -61,10 +62,14 @@ def add(commands: Any) -> None:
         "--operators",
         type=natural,
         metavar="N",
-        help="profile the networks as well: what each class and the N slowest operators achieve (eager only)",
+        help="profile the networks as well: what each class and the N slowest operators achieve (in eager, "
+        "ONNX Runtime and OpenVINO)",
     )
     command.add_argument(
-        "--kernels", type=natural, metavar="N", help="profile what ran as well: the N slowest kernels, in any runtime"
+        "--kernels",
+        type=natural,
+        metavar="N",
+        help="profile what ran as well: the N slowest kernels, in eager or compiled",
     )
     command.add_argument("--repeats", type=natural, default=10, metavar="N", help="blocks of calls (default: 10)")
     add_place(command, threads=False)
@@ -73,6 +78,11 @@ def add(commands: Any) -> None:
         choices=("warm", "cold"),
         default="warm",
         help="cold: sweep the last-level cache before every call (default: warm)",
+    )
+    command.add_argument(
+        "--models",
+        metavar="DIR",
+        help="with --engine: keep exported models here, so that they are found the next time (default: nowhere)",
     )
     command.add_argument("--graph", action="store_true", help="on CUDA: replay each call from a CUDA graph")
     add_model(command)
@@ -94,8 +104,8 @@ def _run(args: argparse.Namespace) -> int:
     jobs = [(source, size) for source in sources for size in sizes]
     # complains before anything is timed
     costs = {job: score(job[0], devices, batch_size=job[1], threads=args.threads, **words, **model) for job in jobs}
-    if args.operators and any(cost.workload.runtime != "eager" for cost in costs.values()):
-        raise OracleError("--operators: operators can be told apart in eager only")
+    if args.operators and any(cost.workload.runtime == "compiled" for cost in costs.values()):
+        raise OracleError("--operators: operators can be told apart in eager and in engines only")
     found: dict[Job, Measurement] = {}
     profiles: list[NetworkProfile] = []
     kernels: dict[Job, tuple[KernelTime, ...]] = {}
@@ -190,6 +200,7 @@ def _profiled(
         repeats=min(args.repeats, 5),
         threads=args.threads,
         efficiency=efficiency,
+        models=args.models,
         **words,
     )
 
@@ -234,7 +245,7 @@ def _measure(
             {job: replace(item, network=job[0]) for job, item in zip(jobs, items, strict=True) if item is not None}
         )
 
-    where = {name: getattr(args, name) for name in ("threads", "clock", "cache", "graph", "repeats")}
+    where = {name: getattr(args, name) for name in ("threads", "clock", "cache", "graph", "repeats", "models")}
     keep(stopwatch(sources, name=name, device=args.on, batch_size=sizes, on_stop=keep, **where, **words))
 
 

@@ -101,7 +101,7 @@ def _fits(candidate: Candidate) -> tuple[list[Fit], list[str]]:
     from oracle.query import fit
 
     words = {name: word for name, word in candidate.workload.to_dict().items() if name not in ("batch_size", "mode")}
-    sized = [device for device in candidate.devices if device.memory is not None]
+    sized = [device for device in candidate.devices if device.sized]
     missing = [f"{device.name} states no memory size." for device in candidate.devices if device not in sized]
     found: list[Fit] = []
     for mode in MODES if sized else ():

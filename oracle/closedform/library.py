@@ -5,8 +5,10 @@ compressed. A group holds what is likely asked for together: one workload, one a
 that all groups share. What several workloads share is stored once:
 
 * tf32 differs from float32, bfloat16 from float16 and float8 from int8 by the names of types only;
+* weights in int8 or int4 alone differ by what `oracle.closedform.lightening` says;
 * weights in half precision differ from float32 by what `oracle.closedform.halving` says, and a few exceptions;
 * a GELU is never in place;
+* an engine whose rules are those of all shares their templates, and of another those that are the same;
 * no cell of ours has causal attention, so that `causal` does not matter;
 * a batch of 1, which is traced apart (torch takes a dimension of 1 for a constant), mostly has the same closed form.
 
@@ -28,10 +30,13 @@ from typing import Any, NamedTuple
 
 from oracle.closedform.codec import Steps, StepTable, Words, key_from, key_to, pack, unpack
 from oracle.closedform.halving import Exceptions, exceptions_of, half_key, halved
+from oracle.closedform.lightening import lightened, plain_key
 from oracle.closedform.template import Format, Template, TemplateKey
+from oracle.counting.fusion.engines import canonical_engine
 from oracle.errors import MissingDependencyError, OracleError
 from oracle.families.graphs import ours, structure_of
 from oracle.optable import MATRIX_CLASSES
+from oracle.spec import GENERIC, QUANTISED_WEIGHTS
 
 __all__ = [
     "BATCH_OF_ONE",
@@ -99,6 +104,8 @@ def canonical_key(key: TemplateKey) -> tuple[TemplateKey, Renaming]:
     """The key that stands for all whose templates differ in names of types only, and what to rename."""
     workload = dict(key.workload)
     workload.pop("causal", None)
+    if canonical_engine(workload.get("engine", GENERIC)) == GENERIC:
+        workload.pop("engine", None)
     asked = workload["dtype"]
     stored = workload["dtype"] = _SAME_BUT_FOR_NAMES.get(asked, asked)
     if "weights" in workload:
@@ -202,6 +209,9 @@ class Library:
 
     def find(self, key: TemplateKey) -> tuple[Template, ...]:
         """The templates of a key, each for other sizes; none where nothing was shipped for it."""
+        weights = dict(key.workload).get("weights")
+        if weights in QUANTISED_WEIGHTS:
+            return tuple([lightened(template, key, weights) for template in self.find(plain_key(key))])
         canonical, renaming = canonical_key(key)
         group = self._group(key.kind, _group_of(canonical))
         entry = group.entries.get(canonical)
@@ -258,7 +268,10 @@ class Library:
                 key_from(key): _Entry(tuple(map(tuple, templates)), bool(covers))
                 for key, templates, covers in plain["entries"]
             }
-            return _Group(entries, plain["contents"], plain["words"])
+            base = self._group(kind, plain["beside"]) if "beside" in plain else _NOTHING
+            if not isinstance(base, _Group):
+                return _NOTHING
+            return _Group(entries, [*base.contents, *plain["contents"]], [*base.words, *plain["words"]])
         except _BROKEN:
             return _NOTHING
 
@@ -314,18 +327,41 @@ def write_file(path: Path, made_of: Mapping[str, Any], entries: _Entries) -> Non
         body += raw
 
     likes = {_group_of(half_key(keys[0])): name for name, keys in groups.items() if _is_float32(keys[0])}
-    for name, keys in groups.items():
+    plains: dict[str, dict[str, Any]] = {}
+    for name, keys in sorted(groups.items(), key=lambda group: "engine" in dict(group[1][0].workload)):
         like = likes.get(name)
         plain = None if like is None else _plain_halves(like, groups[like], set(keys), entries, steps)
-        store(name, plain or _plain_group(keys, entries, steps))
+        base = _group_of(_of_all(keys[0]))
+        if plain is None and base != name and base in plains:
+            plain = _plain_group(keys, entries, steps, base, plains[base])
+        if plain is None:
+            plain = plains[name] = _plain_group(keys, entries, steps)
+        store(name, plain)
     store(_STEPS, steps.plain())
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(_header({**made_of, "groups": index}) + body)
 
 
-def _plain_group(keys: Sequence[TemplateKey], entries: _Entries, steps: Steps) -> dict[str, Any]:
-    """Entries as plain data for `_Group`."""
-    words, contents = Words(), dict[str, int]()
+def _plain_group(
+    keys: Sequence[TemplateKey],
+    entries: _Entries,
+    steps: Steps,
+    beside: str = "",
+    base: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Entries as plain data for `_Group`.
+
+    Args:
+        keys: of the entries.
+        entries: of these and others.
+        steps: shared by all.
+        beside: the name of a group whose words and contents these share.
+        base: that group.
+    """
+    words, shared = Words(), base or {"words": [], "contents": []}
+    for word in shared["words"]:
+        words.number(word)
+    contents = {text: number for number, text in enumerate(shared["contents"])}
     plain = []
     for key in keys:
         templates, covers = entries[key]
@@ -333,7 +369,8 @@ def _plain_group(keys: Sequence[TemplateKey], entries: _Entries, steps: Steps) -
         numbers = [contents.setdefault(text, len(contents)) for text in packed]
         ends = [(template.output_format, template.input_gradient) for template in templates]
         plain.append((key_to(key), [(n, *end) for n, end in zip(numbers, ends, strict=True)], covers))
-    return {"words": words.table, "contents": list(contents), "entries": plain}
+    known = {"words": words.table[len(shared["words"]) :], "contents": list(contents)[len(shared["contents"]) :]}
+    return {**({"beside": beside} if beside else {}), **known, "entries": plain}
 
 
 def _plain_halves(
@@ -369,6 +406,11 @@ def _packed(found: Exceptions, words: Words, steps: Steps) -> list[list[int]]:
         [part for place, own in found.steps.items() for part in (place, step[own])],
         [part for kernel, names in found.dtypes.items() for part in (kernel, *map(words.number, names))],
     ]
+
+
+def _of_all(key: TemplateKey) -> TemplateKey:
+    """The same key for the generic engine."""
+    return key._replace(workload=tuple(pair for pair in key.workload if pair[0] != "engine"))
 
 
 def _is_float32(key: TemplateKey) -> bool:

@@ -14,6 +14,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
+from math import gcd
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,11 +30,12 @@ from oracle.closedform.store import TemplateStore, fingerprint, torch_version
 from oracle.closedform.symbolic import Recording, concrete_template, counted_template, record, traced_cell
 from oracle.closedform.template import MEMORY_SIZES, Template, TemplateKey
 from oracle.config import cfg_from_dict
+from oracle.counting.fusion.engines import RULES
 from oracle.counting.networks import tracing_part
 from oracle.errors import OracleError
 from oracle.families import to_spec
 from oracle.optable import Use
-from oracle.spec import LOSS, CellSpec, NetSpec, Workload
+from oracle.spec import GENERIC, LOSS, CellSpec, NetSpec, Workload
 
 __all__ = ["answer", "differences", "made", "made_of", "networks", "sizes", "traced", "workloads", "write"]
 
@@ -42,6 +44,7 @@ _ACTIVATIONS = (("relu", True), ("relu", False), ("silu", True), ("silu", False)
 _BLOCKS = ("vanilla_block", "res_basic_block", "res_bottleneck_block", "res_bottleneck_linear_block")
 _PATCHES = (2, 4, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 56, 64)
 _ONE_GROUP = -1
+_BLOCK = 16
 _STEMS = ("simple_stem_in", "res_stem_in", "res_stem_cifar")
 _INERT = 0.1  # numbers that nothing counted depends on
 _RELATED = (("w_in", "d1"), ("hidden_dim", "d2"), ("seq_len", "d1"), ("w_in", "w_out"), ("w_b", "groups"))
@@ -59,9 +62,12 @@ def workloads() -> Iterator[Workload]:
         for optimizer in ("sgd", "adamw") if mode == "training" else ("sgd",):
             for runtime in ("eager", "compiled", "engine"):
                 words: dict[str, Any] = {"batch_size": _BATCH, "layout": layout, "mode": mode, "optimizer": optimizer}
-                yield Workload(**words, dtype=dtype, runtime=runtime)
-                if (mode, dtype, runtime) == ("inference", "float32", "engine"):
-                    yield Workload(**words, dtype="int8", runtime=runtime)
+                named = (layout, mode, runtime) == ("nchw", "inference", "engine")  # of other layouts on demand
+                engines = (GENERIC, *RULES) if named else (GENERIC,)
+                for engine in dict.fromkeys(engines):
+                    yield Workload(**words, dtype=dtype, runtime=runtime, engine=engine)
+                    if (mode, dtype, runtime) == ("inference", "float32", "engine"):
+                        yield Workload(**words, dtype="int8", runtime=runtime, engine=engine)
 
 
 def networks() -> dict[str, list[NetSpec]]:
@@ -104,17 +110,19 @@ def _blocks(block: str) -> list[_Sections]:
         {"DEPTHS": [2, 2, 1, 1], "STRIDES": [2, 1, 2, 1], "WIDTHS": [32, 48, 48, 96], "STEM_W": 24},
         {"DEPTHS": [2, 2], "STRIDES": [2, 2], "WIDTHS": [32, 96], "STEM_W": 24},
     )
-    groups = (8, 1, _ONE_GROUP) if inner else (0,)
+    groups = (8, 16, 1, _ONE_GROUP) if inner else (0,)  # of 8 and of 16: engines lay out whole blocks otherwise
     found = []
     for act, image, shape in product(_ACTIVATIONS, (64, 8), shapes):
         if image == 8 and not act[1]:
             continue  # a pixel, of networks that are in use
         for se_on, group_w in product((False, True) if inner else (False,), groups):
+            if group_w == _BLOCK and image < 64:
+                continue
             section: dict[str, Any] = {"BLOCK_TYPE": block, **shape}
             if inner:
                 section |= {"SE_ON": se_on, "BOT_MULS": [1.0, 0.5, 1.0, 1.0][: len(shape["DEPTHS"])]}
                 widths = [int(w * b) for w, b in zip(shape["WIDTHS"], section["BOT_MULS"], strict=True)]
-                section["GROUP_WS"] = widths if group_w == _ONE_GROUP else [group_w] * len(widths)
+                section["GROUP_WS"] = widths if group_w == _ONE_GROUP else [gcd(group_w, w) for w in widths]
             found.append(_anynet(_model("anynet", *act), image, **section))
     return found
 
@@ -278,7 +286,7 @@ class _Maker(TemplateStore):
         if fitting is None:
             fitting = record(key, params, dims, workload)
             traces.append(fitting)
-        template = counted_template(key, fitting, workload)
+        template = counted_template(key, fitting, workload, values)
         self._templates.setdefault(key, []).append(template)
         self.asked.setdefault(key, []).append(_Asked(key, tuple(params), tuple(dims), workload, fitting))
         return template
@@ -356,7 +364,7 @@ def _halves(several: Sequence[_Asked], covers: bool) -> tuple[list[Template], bo
     for asked in several:
         workload = asked.workload.with_(dtype="float16", weights="float16")
         half = asked._replace(key=half_key(asked.key), workload=workload)
-        template = counted_template(half.key, _retyped(asked.traced, half), workload)
+        template = counted_template(half.key, _retyped(asked.traced, half), workload, _values(half))
         for cell in (half, half.with_batch(1)) if covers else (half,):
             _check(template, cell)
         found.append(template)

@@ -54,6 +54,10 @@ class ChainMemory:
         top = np.maximum(np.maximum(forward, backward), self._gradients + optimizer)
         return np.asarray(self._resident + top)
 
+    def flash_bytes(self) -> Ints:
+        """What never changes in every chain: the weights in inference, nothing in training."""
+        return np.zeros(self._size, dtype=np.int64) if self._training else self._resident
+
     def _phases(self) -> tuple[Ints, Ints, Ints]:
         forward, backward, optimizer = (np.zeros(self._size, dtype=np.int64) for _ in range(3))
         before = np.zeros(self._size, dtype=np.int64)  # kept by earlier cells, without the tensor entering this one

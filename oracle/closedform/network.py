@@ -223,9 +223,12 @@ class NetworkForm:
         if self.workload.training:
             return int(self.memory.peak_bytes)
         # Nothing but the tensor between two cells is kept from one to the next, and that one is in both.
-        weights, forward = self._heads[len(ALONE) :]
-        peak: int = sum(map(mul, weights, self.times)) + max(forward)
-        return peak
+        return self.flash_bytes + int(max(self._heads[len(ALONE) + 1]))
+
+    @property
+    def flash_bytes(self) -> int:
+        """What never changes: the weights in inference, nothing in training."""
+        return 0 if self.workload.training else sum(map(mul, self._heads[len(ALONE)], self.times))
 
     @cached_property
     def memory(self) -> PeakMemory:
@@ -238,6 +241,8 @@ class NetworkForm:
         """Operators without a formula, sorted."""
         found = {name for template in self._templates if template.unknown for name in template.unknown}
         return tuple(sorted(found))
+
+    notes: tuple[str, ...] = ()
 
     @property
     def coverage(self) -> tuple[int, int, int]:
@@ -315,6 +320,7 @@ def costs_of(forms: Sequence[NetworkForm], places: tuple[CalibratedDevice, ...])
     """
     fields: dict[str, Any] = {name: np.array([form.sums[name] for form in forms], dtype=np.int64) for name in SUMS}
     fields["peak_memory_bytes"] = np.array([form.peak_memory_bytes for form in forms], dtype=np.int64)
+    fields["flash_bytes"] = np.array([form.flash_bytes for form in forms], dtype=np.int64)
     fields["kernels"] = np.array([form.kernel_count for form in forms], dtype=np.int64)
     seconds = [form.timed(places).total_s @ form.counts for form in forms] if places else []
     latency_s = np.array(seconds).reshape(len(forms), len(places)).T

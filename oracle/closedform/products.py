@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
-from oracle.closedform.partition import Part, Pattern, parts_of
+from oracle.closedform.partition import Part, Pattern
 from oracle.closedform.program import Program, Step
-from oracle.closedform.template import Template
+from oracle.closedform.template import Template, parts_in
 from oracle.products import product_of
 
 __all__ = ["TemplateProducts", "products_in"]
@@ -43,16 +43,7 @@ class TemplateProducts:
     @cached_property
     def parts(self) -> Callable[[Pattern, bool], tuple[Part, ...]]:
         """`Template.parts`, with these integers."""
-        template, numbers = self.template, self.template.numbers
-        columns = (numbers.matrix_flops, numbers.vector_flops, template.traffic, numbers.weight_bytes)
-        dims = dict(zip(self.kernels, self.dims, strict=True))
-
-        @lru_cache(maxsize=64)
-        def parts(pattern: Pattern, weighted: bool) -> tuple[Part, ...]:
-            kernels = tuple(zip(*columns[: 4 if weighted else 3], strict=True))
-            return parts_of(self.program, pattern, template.outputs, kernels, dims)
-
-        return parts
+        return parts_in(self.template, self.program, dict(zip(self.kernels, self.dims, strict=True)))
 
 
 @lru_cache(maxsize=_TEMPLATES)

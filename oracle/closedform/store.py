@@ -32,7 +32,7 @@ _SOURCES = (
     "cells",
     "trace",
     "counting",
-    *(f"closedform/{name}.py" for name in "assembling compile equalities inputs symbolic template".split()),
+    *(f"closedform/{name}.py" for name in "assembling compile equalities hints inputs symbolic template".split()),
     "calibration/classes.py",
     "optable.py",
     "spec.py",

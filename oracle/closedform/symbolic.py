@@ -18,9 +18,10 @@ from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
 from oracle.closedform.assembling import kernel_fields
 from oracle.closedform.compile import ProgramBuilder, Term, UnsupportedExpressionError
 from oracle.closedform.equalities import equalities, rewritten
+from oracle.closedform.hints import Hints
 from oracle.closedform.inputs import Visit, is_static
 from oracle.closedform.template import MEMORY_SIZES, Format, Template, TemplateKey
-from oracle.counting import count
+from oracle.counting import count, lowered_for
 from oracle.counting.conventions import recount
 from oracle.counting.memory import measure
 from oracle.counting.networks import TensorSpec, TracedCell, run_cell, trace_cell, tracing_part
@@ -75,7 +76,8 @@ def make_template(
         UnsupportedExpressionError: a result that has no closed form here.
         TraceError: the cell cannot be traced with symbols.
     """
-    return counted_template(key, record(key, params, dims, workload), workload)
+    values = {**dict(params), **{f"d{axis}": size for axis, size in enumerate(dims)}}
+    return counted_template(key, record(key, params, dims, workload), workload, values)
 
 
 def record(key: TemplateKey, params: Sequence[tuple[str, Any]], dims: Sequence[int], workload: Workload) -> Recording:
@@ -171,12 +173,23 @@ def format_of(tensor: TensorSpec) -> Format:
     return Format.of(tensor.dtype, tensor.shape, tensor.stride)
 
 
-def counted_template(key: TemplateKey, traced: Recording, workload: Workload) -> Template:
-    """Count a recording under a workload; errors as those of `make_template`."""
-    table = traced.table
-    builder, counts, pycls = ProgramBuilder(traced.symbols), count(table, workload), recount(table, "pycls")
+def counted_template(
+    key: TemplateKey, traced: Recording, workload: Workload, values: Mapping[str, Any] | None = None
+) -> Template:
+    """Count a recording under a workload; errors as those of `make_template`.
+
+    Args:
+        key: of the template.
+        traced: the recording.
+        workload: that the key is of.
+        values: of the symbols, where there are any: what an engine lays out anew may depend on them.
+    """
+    hints = Hints(traced.symbols, values or {})
+    table = lowered_for(traced.table, workload, hints.of, hints.decide)
+    builder, counts, pycls = ProgramBuilder(traced.symbols), count(table, workload), recount(traced.table, "pycls")
     fields = kernel_fields(builder, table, counts, (pycls.macs, pycls.activations), workload.runtime)
     relations = [relation for guard in traced.guards for relation in builder.relation(guard)]
+    relations += [relation for guard in hints.guards for relation in builder.relation(guard)]
     memory = measure(counts.lifetimes, [builder.term(builder.add(size)) for size in counts.sizes], Term.maximum)
     sizes = {name: _step(builder, getattr(memory, name)) for name in MEMORY_SIZES}
     output = tuple(map(builder.add, traced.output))

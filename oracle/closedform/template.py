@@ -5,9 +5,10 @@ Free of torch and sympy, so that templates from the cache file answer without ei
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from oracle.closedform.calibrated import CalibratedDevice, roofs_at
@@ -17,7 +18,17 @@ from oracle.memory import PHASES, CellMemory
 from oracle.optable import shapes_text
 from oracle.roofline import KernelKinds, Roofs
 
-__all__ = ["ALONE", "MEMORY_SIZES", "SUMS", "Format", "KernelMeta", "KernelNumbers", "Template", "TemplateKey"]
+__all__ = [
+    "ALONE",
+    "MEMORY_SIZES",
+    "SUMS",
+    "Format",
+    "KernelMeta",
+    "KernelNumbers",
+    "Template",
+    "TemplateKey",
+    "parts_in",
+]
 
 MEMORY_SIZES = tuple(name for name in CellMemory.__dataclass_fields__ if not name.endswith("put_retained"))
 """Fields of a cell's memory that are bytes; the others are flags."""
@@ -183,15 +194,7 @@ class Template:
 
         A function of the symbols' columns, and of whether the bytes of weights are asked for, which roofs alone do not.
         """
-        numbers = self.numbers
-        columns = (numbers.matrix_flops, numbers.vector_flops, self.traffic, numbers.weight_bytes)
-
-        @lru_cache(maxsize=64)
-        def parts(pattern: Pattern, weighted: bool) -> tuple[Part, ...]:
-            kernels = tuple(zip(*columns[: 4 if weighted else 3], strict=True))
-            return parts_of(self.program, pattern, self.outputs, kernels)
-
-        return parts
+        return parts_in(self, self.program)
 
     @cached_property
     def checks(self) -> Callable[[Pattern], tuple[Part, ...]]:
@@ -263,3 +266,24 @@ class Template:
             return max(self.program.bounds(largest, smallest, [*self.sums, self.memory.forward, self.memory.backward]))
 
         return bound
+
+
+def parts_in(
+    template: Template, program: Program, dims: Mapping[int, tuple[int, ...]] = MappingProxyType({})
+) -> Callable[[Pattern, bool], tuple[Part, ...]]:
+    """What `Template.parts` is.
+
+    Args:
+        template: whose outputs and kernels count.
+        program: that computes them, and the dimensions.
+        dims: kernel -> the steps of what its product multiplies.
+    """
+    numbers = template.numbers
+    columns = (numbers.matrix_flops, numbers.vector_flops, template.traffic, numbers.weight_bytes)
+
+    @lru_cache(maxsize=64)
+    def parts(pattern: Pattern, weighted: bool) -> tuple[Part, ...]:
+        kernels = tuple(zip(*columns[: 4 if weighted else 3], strict=True))
+        return parts_of(program, pattern, template.outputs, kernels, dims)
+
+    return parts

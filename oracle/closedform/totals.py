@@ -33,6 +33,7 @@ class PopulationCosts:
     pycls_macs: Ints
     pycls_activations: Ints
     peak_memory_bytes: Ints
+    flash_bytes: Ints
     kernels: Ints
     latency_s: NDArray[np.float64]
     unknown: tuple[str, ...]
@@ -77,6 +78,7 @@ class Totals:
         return PopulationCosts(
             **fields,
             peak_memory_bytes=self._memory.peak_bytes(),
+            flash_bytes=self._memory.flash_bytes(),
             kernels=self._kernels,
             latency_s=self._latency,
             unknown=(),

@@ -191,7 +191,9 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "ENGINE": GENERIC,  # one that is named brings RUNTIME: engine along
         "THREADS": 0,  # of a processor; 0: as many as its stated peak needs
         "LAYOUT": "nchw",
-        "WEIGHTS": "",  # float16 or bfloat16, as DTYPE: a network in half precision, which is not autocast
+        # float16 or bfloat16, as DTYPE: a network in half precision, which is not autocast; int8 or int4: an engine
+        # keeps the weights of products quantised.
+        "WEIGHTS": "",
         "DEVICES": [],  # names of shipped devices or paths of device files
     },
 }

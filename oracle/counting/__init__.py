@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from oracle.counting.conversions import runs_integers, without_conversions
 from oracle.counting.flops import Work, work_of
-from oracle.counting.fusion import Kernel, has_bias, kernels_of
+from oracle.counting.fusion import Kernel, has_bias, kernels_of, lowered_for
 from oracle.counting.memory import Lifetimes, lifetimes_of
-from oracle.counting.traffic import itemsize, moved_elements
+from oracle.counting.quantised import operands_of, quantised
+from oracle.counting.traffic import moved_elements, stored_bytes
 from oracle.optable import MATRIX_CLASSES, OpTable, Row, Shape, Use, prod
 from oracle.spec import Workload
 
-__all__ = ["MATRIX_CLASSES", "KernelCount", "TableCount", "count", "kernel_count"]
+__all__ = ["MATRIX_CLASSES", "KernelCount", "TableCount", "count", "kernel_count", "lowered_for"]
 
 Dim = Any  # an int, or a sympy expression
 
@@ -70,9 +72,11 @@ class TableCount(NamedTuple):
 
 
 def count(table: OpTable, workload: Workload) -> TableCount:
-    """Count a table under a workload's runtime and dtype."""
+    """Count a table under a workload's runtime and dtype; it is what runs there, see `lowered_for`."""
+    table = quantised(without_conversions(table, workload.runtime), workload)
     works = [work_of(row, workload.causal) for row in table.rows]
-    kernels = kernels_of(table, workload.runtime)
+    integers = workload.is_quantised or runs_integers(table)
+    kernels = kernels_of(table, workload.runtime, workload.engine, quantised=integers)
     run = {row for kernel in kernels for row in kernel.rows}
     return TableCount(
         tuple(kernel_count(table, kernel, works, run, workload) for kernel in kernels),
@@ -81,7 +85,7 @@ def count(table: OpTable, workload: Workload) -> TableCount:
         tuple(sorted({row.name for row, work in zip(table.rows, works, strict=True) if work is None})),
         _coverage(works),
         lifetimes_of(table, kernels, workload.runtime),
-        tuple(s.elements * itemsize(s.dtype, workload.is_quantised) for s in table.storages),
+        tuple(stored_bytes(storage.elements, storage.dtype) for storage in table.storages),
     )
 
 
@@ -129,9 +133,9 @@ def kernel_count(
         macs,
         matrix,
         vector,
-        _bytes(reads, workload, False),
-        _bytes([(table.rows[row], use) for row, use in kernel.writes], workload, True),
-        _bytes([(row, use) for row, use in reads if _is_weight(table, use, run)], workload, False),
+        _bytes(reads, False),
+        _bytes([(table.rows[row], use) for row, use in kernel.writes], True),
+        _bytes([(row, use) for row, use in reads if _is_weight(table, use, run)], False),
         kernel.rows,
     )
 
@@ -142,16 +146,17 @@ def _is_weight(table: OpTable, use: Use, run: set[int]) -> bool:
     return table.storage_of(use).is_weight or (producer >= 0 and producer not in run)
 
 
-def _bytes(uses: list[tuple[Row, Use]], workload: Workload, writing: bool) -> Dim:
+def _bytes(uses: list[tuple[Row, Use]], writing: bool) -> Dim:
     total: Dim = 0
     for row, use in uses:
-        total = total + moved_elements(row, use, writing) * itemsize(use.dtype, workload.is_quantised)
+        total = total + stored_bytes(moved_elements(row, use, writing), use.dtype)
     return total
 
 
 def _matrix_dtype(row: Row, workload: Workload) -> str:
     """The type of the operands, in the words of device files."""
-    dtype = row.reads[0].dtype if row.reads else row.dtype
+    read = operands_of(row) if row.op_class in _PRODUCTS else row.reads
+    dtype = read[0].dtype if read else row.dtype
     if workload.is_quantised:
         return workload.dtype
     if workload.dtype == "tf32" and dtype == "float32" and row.op_class in MATRIX_CLASSES:
@@ -160,6 +165,8 @@ def _matrix_dtype(row: Row, workload: Workload) -> str:
         return "float8"
     if dtype in ("int8", "uint8"):
         return "int8"
+    if dtype == "complex128":
+        return "float64"
     return dtype if "float" in dtype else "float32"
 
 

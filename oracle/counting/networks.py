@@ -16,13 +16,13 @@ from torch import nn
 
 from oracle.build import build
 from oracle.cells import cell_role, make_cell
-from oracle.counting import KernelCount, count
+from oracle.counting import KernelCount, count, lowered_for
 from oracle.counting.memory import measure
 from oracle.errors import OracleError
 from oracle.memory import PeakMemory, chain_peak
 from oracle.naming import cell_names
 from oracle.optable import OpTable, prod
-from oracle.spec import LOSS, CellSpec, NetSpec, Workload
+from oracle.spec import HALVES, LOSS, CellSpec, NetSpec, Workload
 from oracle.trace import Trace, isolated, trace
 from oracle.trace.storing import stored_in
 
@@ -69,7 +69,10 @@ class TracedCell(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class NetCount:
-    """Counts of a network: its kernels in order of execution, with full module paths, its sums, and its operators."""
+    """Counts of a network: its kernels in order of execution, with full module paths, its sums, and its operators.
+
+    `table` holds the operators that kernels run, `traced` those of the framework: an engine may run others.
+    """
 
     kernels: tuple[KernelCount, ...]
     params: int
@@ -78,6 +81,7 @@ class NetCount:
     coverage: tuple[int, int, int]
     memory: PeakMemory
     table: OpTable
+    traced: OpTable
 
 
 def count_net(net: NetSpec, workload: Workload) -> NetCount:
@@ -91,9 +95,11 @@ def count_net(net: NetSpec, workload: Workload) -> NetCount:
 
 def count_table(table: OpTable, workload: Workload) -> NetCount:
     """Count a table, such as that of any module."""
-    counts = count(table, workload)
+    run = lowered_for(table, workload)
+    counts = count(run, workload)
     memory = chain_peak([measure(counts.lifetimes, counts.sizes)])
-    return NetCount(counts.kernels, counts.params, counts.activations, counts.unknown, counts.coverage, memory, table)
+    sums = counts.params, counts.activations, counts.unknown, counts.coverage
+    return NetCount(counts.kernels, *sums, memory, run, table)
 
 
 def trace_whole(net: NetSpec, workload: Workload) -> OpTable:
@@ -155,7 +161,7 @@ def tracing_part(workload: Workload) -> Workload:
     """The workload without what a trace does not depend on, so that traces are shared."""
     return Workload(
         dtype=workload.autocast_dtype or workload.module_dtype,
-        weights=workload.weights,
+        weights=workload.weights if workload.weights in HALVES else "",
         mode=workload.mode,
         layout=workload.layout,
         optimizer=workload.optimizer if workload.training else "sgd",

@@ -13,6 +13,9 @@ does. A figure is one line, `KEY: [value, "source"]`, with the unit in the key:
     MATRIX_FP16_ACCUMULATE: {}                  # GeForce's faster, less exact mode: shown, never a peak
     BANDWIDTH_GBPS: [68.2, "data sheet"]        # 1 GB/s = 1e9 byte/s
     MEMORY_GIB: 8                               # capacities are binary (2**30, 2**20); no source: `unsourced`
+    SRAM_KIB: [320, "data sheet"]               # instead of MEMORY_GIB, where these are two memories: activations
+    FLASH_KIB: [1024, "data sheet"]             # lie in SRAM, weights in flash (1 KiB = 2**10)
+    FLASH_BANDWIDTH_GBPS: [0.5, "data sheet"]   # of weights, where flash has a port of its own beside the SRAM's
     LLC_MIB: [2, "data sheet"]                  # last-level cache; LLC_BANDWIDTH_GBPS where known
     COMPUTE_UNITS: [8, "data sheet"]            # SMs, CUs or cores
     CLOCK_MHZ: [625, "data sheet"]              # the clock the peaks are stated at, where known

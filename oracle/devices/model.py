@@ -23,6 +23,8 @@ KINDS = (
     "desktop-cpu",
     "mobile-cpu",
     "accelerator",
+    "npu",
+    "microcontroller",
 )
 UNITS = ("matrix", "vector")
 
@@ -99,6 +101,10 @@ class Device(Shown):
         aliases: other names of a shipped device.
         calibrate_only: no trustworthy peaks are public; such a device has to be measured.
         notes: conflicts between sources, and what else to know.
+        sram, flash: sizes of a microcontroller's two memories, byte: what a call computes lies in SRAM, what never
+            changes in flash. `memory` is that of devices with one memory for both.
+        flash_bandwidth: byte/s at which weights come from the flash, through a port of its own; `bandwidth` is the
+            SRAM's then. None where they share one.
     """
 
     name: str
@@ -118,6 +124,9 @@ class Device(Shown):
     aliases: tuple[str, ...] = ()
     calibrate_only: bool = False
     notes: str = ""
+    sram: Figure | None = None
+    flash: Figure | None = None
+    flash_bandwidth: Figure | None = None
     cores: tuple[Cluster, ...] = ()
     idle_cores: tuple[Cluster, ...] = ()
 
@@ -140,7 +149,8 @@ class Device(Shown):
         float32's where that is higher or their own is not stated. Frameworks do so in pointwise operators and
         norms on half-precision tensors, and cuBLAS on GPUs whose native float16 is slow (P4, GTX 1080 Ti).
 
-        float32 never means TF32, which is a dtype of its own.
+        float32 never means TF32, which is a dtype of its own. An NPU without floating point does in its integers what
+        a quantised network does beside its products, whatever type their formulas name.
 
         Raises:
             DeviceError: no such unit, no peak for the dtype, or a calibrate-only device.
@@ -150,6 +160,8 @@ class Device(Shown):
             raise DeviceError(f"unit={unit!r}: expected one of {', '.join(UNITS)}")
         if unit == "matrix" and dtype in self.matrix:
             return self.matrix[dtype].value
+        if unit == "vector" and self.kind == "npu" and not {dtype, "float32"} & set(self.vector):
+            dtype = "int8"
         native = (dtype,) if dtype in self.vector else ()
         widened = ("float32",) if dtype in DTYPES and "float32" in self.vector else ()
         if not (native or (widened and unit == "vector")):
@@ -167,6 +179,23 @@ class Device(Shown):
         if self.bandwidth is None:
             raise DeviceError(f"device={self.name!r} has no memory bandwidth")
         return self.bandwidth.value
+
+    @property
+    def sized(self) -> bool:
+        """Whether any memory's size is stated, so that a network can be told to fit or not."""
+        return any(size is not None for size in (self.memory, self.sram, self.flash))
+
+    def holds(self, peak_memory_bytes: int, flash_bytes: int) -> bool | None:
+        """Whether a network fits every memory whose size is stated; None where none is.
+
+        Args:
+            peak_memory_bytes: all that is alive at once, weights included.
+            flash_bytes: the part of it that never changes, and lies in flash where the device has one.
+        """
+        in_sram = peak_memory_bytes - (flash_bytes if self.flash is not None else 0)
+        needs = (self.memory, peak_memory_bytes), (self.sram, in_sram), (self.flash, flash_bytes)
+        found = [need <= size.value for size, need in needs if size is not None]
+        return all(found) if found else None
 
     def ridge(self, unit: str, dtype: str) -> float:
         """The ridge point in FLOP/byte: the intensity from which on compute, not memory, is the bound."""

@@ -34,6 +34,9 @@ _PEAKS = {
 _FIGURES = {
     "BANDWIDTH_GBPS": ("bandwidth", 1e9),
     "MEMORY_GIB": ("memory", 2.0**30),
+    "SRAM_KIB": ("sram", 2.0**10),
+    "FLASH_KIB": ("flash", 2.0**10),
+    "FLASH_BANDWIDTH_GBPS": ("flash_bandwidth", 1e9),
     "LLC_MIB": ("llc", 2.0**20),
     "LLC_BANDWIDTH_GBPS": ("llc_bandwidth", 1e9),
     "COMPUTE_UNITS": ("compute_units", 1.0),

@@ -8,15 +8,17 @@ where present.
 
 from __future__ import annotations
 
-import gzip
 import json
 import math
+import reprlib
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from oracle._files import MEBIBYTE, inflated, read_bytes
 from oracle.errors import OracleError
 from oracle.imports.kernels import Imported, MeasuredKernel
 from oracle.imports.replay import OperatorCall
@@ -27,6 +29,8 @@ _OPERATORS = ("cpu_op", "operator")
 _KERNELS = ("kernel", "gpu_memcpy", "gpu_memset", "cuda_profiler_range", "memcpy", "memset")
 _LAUNCHES = ("cuda_runtime", "cuda_driver", "runtime", "driver", "hip_runtime")
 _MICRO = 1e-6
+_LARGEST = 1024 * MEBIBYTE
+_DEEPEST = 3  # a list of tensors, their shapes, the dimensions of each
 
 
 @dataclass(slots=True)
@@ -64,16 +68,15 @@ def read_trace(path: str | Path) -> Imported:
 
 
 def _load(path: Path, file: str) -> Mapping[str, Any]:
+    text = inflated(read_bytes(path, _LARGEST), _LARGEST, file)
     try:
-        raw = path.read_bytes()
-        text = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
         content = json.loads(text.decode("utf-8-sig", errors="replace"))
-    except (OSError, EOFError) as error:
-        raise OracleError(f"{file}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
     except json.JSONDecodeError as error:
         raise OracleError(f"{file}:{error.lineno}: broken JSON, perhaps cut off: {error.msg}") from None
     except RecursionError:
         raise OracleError(f"{file}: JSON nested too deeply") from None
+    except ValueError as error:  # an integer of thousands of digits
+        raise OracleError(f"{file}: broken JSON: {error}") from None
     if isinstance(content, list):  # the other form that Chrome reads
         content = {"traceEvents": content}
     if not (isinstance(content, dict) and isinstance(content.get("traceEvents"), list)):
@@ -96,23 +99,32 @@ def _events(content: Mapping[str, Any], file: str) -> dict[str, list[_Event]]:
 
 
 def _event(raw: Mapping[str, Any], place: str) -> _Event:
-    numbers = [raw.get("ts"), raw.get("dur")]
-    try:
-        start, duration = (float(value) for value in numbers)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        raise OracleError(f"{place}: ts={numbers[0]!r}, dur={numbers[1]!r}: expected microseconds") from None
-    if not (math.isfinite(start) and 0 <= duration < math.inf):
-        raise OracleError(f"{place}: ts={start!r}, dur={duration!r}: expected microseconds")
+    start, duration = (_finite(raw.get(key)) for key in ("ts", "dur"))
+    if start is None or duration is None or duration < 0:
+        found = ", ".join(f"{key}={reprlib.repr(raw.get(key))}" for key in ("ts", "dur"))
+        raise OracleError(f"{place}: {found}: expected microseconds")
+    for key in ("name", "pid", "tid"):
+        if not isinstance(raw.get(key, ""), str if key == "name" else (str, int, float, type(None))):
+            expected = "a text" if key == "name" else "a number or a text"
+            raise OracleError(f"{place}: {key}={reprlib.repr(raw[key])}: expected {expected}")
     args = raw.get("args")
-    thread = (raw.get("pid"), raw.get("tid"))
     return _Event(
-        str(raw.get("name", "")),
+        raw.get("name", ""),
         start,
         duration * _MICRO,
-        thread,
+        (raw.get("pid"), raw.get("tid")),
         args if isinstance(args, dict) else {},
         place,
     )
+
+
+def _finite(value: Any) -> float | None:
+    """The number; None for what is none, or is infinite."""
+    try:
+        number = float(value) if isinstance(value, (int, float, str)) else math.nan
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _outermost(operators: Iterable[_Event]) -> tuple[list[_Event], dict[int, _Event]]:
@@ -147,32 +159,36 @@ def _attach(events: Mapping[str, Sequence[_Event]], outer: Sequence[_Event], own
     by_id = {_number(event, "External id"): owner.get(id(event)) for event in events["operators"]}
     by_correlation = {_number(event, "correlation"): event for event in events["launches"]}
     around: dict[Any, list[_Event]] = defaultdict(list)
-    for event in outer:
+    for event in outer:  # by start
         around[event.thread].append(event)
+    starts = {thread: [event.start for event in found] for thread, found in around.items()}
     for kernel in events["kernels"]:
         number = _number(kernel, "External id")
         found = by_id.get(number) if number else None
         launch = by_correlation.get(_number(kernel, "correlation"))
         if found is None and launch is not None:
             number = _number(launch, "External id")
-            found = (by_id.get(number) if number else None) or _enclosing(around[launch.thread], launch)
+            found = (by_id.get(number) if number else None) or _enclosing(
+                around.get(launch.thread, []), starts.get(launch.thread, []), launch
+            )
         if found is not None:
             found.kernels.append(kernel)
 
 
-def _enclosing(events: Iterable[_Event], inner: _Event) -> _Event | None:
-    return next(
-        (event for event in events if event.start <= inner.start <= event.start + event.seconds / _MICRO),
-        None,
-    )
+def _enclosing(events: Sequence[_Event], starts: Sequence[float], inner: _Event) -> _Event | None:
+    """The event around another; `events` are those of its thread, which follow one another, and their `starts`."""
+    place = bisect_right(starts, inner.start) - 1
+    if place < 0 or inner.start > events[place].start + events[place].seconds / _MICRO:
+        return None
+    return events[place]
 
 
 def _number(event: _Event, key: str) -> int | None:
     value = event.args.get(key, event.args.get(key.lower()))
     try:
         return int(value) if value is not None else None
-    except (TypeError, ValueError):
-        raise OracleError(f"{event.place}: args[{key!r}]={value!r}: expected an integer") from None
+    except (TypeError, ValueError, OverflowError):
+        raise OracleError(f"{event.place}: args[{key!r}]={reprlib.repr(value)}: expected an integer") from None
 
 
 def _call(event: _Event, on_device: bool) -> OperatorCall:
@@ -180,10 +196,10 @@ def _call(event: _Event, on_device: bool) -> OperatorCall:
     args = event.args
     return OperatorCall(
         event.name,
-        _frozen(args.get("Input Dims", args.get("Input dims", ()))),
-        tuple(str(item) for item in args.get("Input type", ())),
-        _frozen(args.get("Input Strides", ())),
-        tuple(str(item) for item in args.get("Concrete Inputs", ())),
+        _shapes(args.get("Input Dims", args.get("Input dims"))),
+        _texts(args.get("Input type")),
+        _shapes(args.get("Input Strides")),
+        _texts(args.get("Concrete Inputs")),
         seconds,
         event.place,
         tuple(kernel.name for kernel in event.kernels),
@@ -221,17 +237,32 @@ def _annotation(event: _Event, key: str) -> float | None:
     value = event.args.get(key)
     if value is None:
         return None
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not 0 <= number < math.inf:
-        raise OracleError(f"{event.place}: args[{key!r}]={value!r}: expected a number of at least 0")
+    number = _finite(value)
+    if number is None or number < 0:
+        raise OracleError(f"{event.place}: args[{key!r}]={reprlib.repr(value)}: expected a number of at least 0")
     return number
 
 
-def _frozen(tree: Any) -> Any:
-    return tuple(_frozen(item) for item in tree) if isinstance(tree, (list, tuple)) else tree
+def _shapes(tree: Any, depth: int = _DEEPEST) -> Any:
+    """Lists of integers as tuples; nothing where anything else was recorded, which says no shape."""
+    found = _frozen(tree, depth)
+    return () if found is None else found
+
+
+def _frozen(tree: Any, depth: int) -> Any:
+    if isinstance(tree, int):
+        return tree
+    if not isinstance(tree, list) or depth == 0:
+        return None
+    found = tuple(_frozen(item, depth - 1) for item in tree)
+    return None if None in found else found
+
+
+def _texts(items: Any) -> tuple[str, ...]:
+    """What a list says of each argument; nothing where it is none."""
+    if not isinstance(items, list) or not all(isinstance(item, (str, int, float, list)) for item in items):
+        return ()
+    return tuple(str(item) for item in items)
 
 
 def _device(content: Mapping[str, Any]) -> str:

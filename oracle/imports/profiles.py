@@ -15,7 +15,7 @@ from oracle.imports.replay import OperatorCall
 from oracle.roofline import TEXTBOOK, Efficiency, time_kernels
 from oracle.spec import Workload
 
-__all__ = ["NetworkProfile", "OperatorTime", "profile_of"]
+__all__ = ["NetworkProfile", "OperatorTime", "profile_of", "seconds_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +129,7 @@ def profile_of(
     seen = list(calls)
     matching = match_operators(seen, count.kernels, workload)
     kernels = [kernel for match in matching.matches for kernel in match.kernels]
-    roofs = iter(_seconds(kernels, count, device, TEXTBOOK, workload.runtime))
-    priced = None if efficiency is None else device
-    predicted = iter(_seconds(kernels, count, priced, efficiency or TEXTBOOK, workload.runtime))
+    roofs, predicted = map(iter, seconds_of(kernels, count, device, efficiency, workload.runtime))
     operators = []
     for match in matching.matches:
         main = max(match.kernels, key=lambda kernel: kernel.macs)
@@ -153,6 +151,15 @@ def profile_of(
     return NetworkProfile(network, workload, tuple(operators), total, total - claimed, matching.left)
 
 
+def seconds_of(
+    kernels: Sequence[KernelCount], count: NetCount, device: Device | None, efficiency: Efficiency | None, runtime: str
+) -> tuple[list[float] | list[None], list[float] | list[None]]:
+    """Seconds of each kernel at the roofs of a device, and by a calibration of it; None without one."""
+    roofs = _seconds(kernels, count, device, TEXTBOOK, runtime)
+    priced = None if efficiency is None else device
+    return roofs, _seconds(kernels, count, priced, efficiency or TEXTBOOK, runtime)
+
+
 def _total(seconds: Sequence[float | None]) -> float | None:
     known = [value for value in seconds if value is not None]
     return sum(known) if len(known) == len(seconds) else None
@@ -161,6 +168,11 @@ def _total(seconds: Sequence[float | None]) -> float | None:
 def _seconds(
     kernels: Sequence[KernelCount], count: NetCount, device: Device | None, efficiency: Efficiency, runtime: str
 ) -> list[float] | list[None]:
+    """Seconds of each kernel on a device, at a share of its roofs; None of each without a device.
+
+    Raises:
+        DeviceError: the device states no peak for a dtype that is used.
+    """
     if device is None:
         return [None] * len(kernels)
     kinds, matrix, vector, traffic, weights = kernel_columns(kernels, count, runtime)

@@ -1,5 +1,7 @@
 """From an operator call in a profiler's trace to our own count of it: the call is made again, on meta.
 
+A trace is data, and names what it likes: only operators of ATen that take and return tensors and numbers are called
+(see `oracle.sources.operators`), on tensors without memory, and only what we have formulas for is counted.
 FLOPs and bytes then follow from the same formulas as a prediction's. What a profiler does not record (the
 strides of tensors in old traces, the types of tensors in lists) is taken to be contiguous float32.
 """
@@ -7,18 +9,19 @@ strides of tensors in old traces, the types of tensors in lists) is taken to be 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from oracle.counting import KernelCount, count
-from oracle.errors import OracleError
+from oracle.errors import TraceError
+from oracle.sources.operators import check_results, function_of, makes_from_nothing, overload_named
 from oracle.spec import Workload
 from oracle.trace import trace
+from oracle.trace.placement import META
 
 __all__ = ["OperatorCall", "replay"]
 
@@ -35,6 +38,7 @@ _SCALAR_TYPES = {
     11: torch.bool,
     15: torch.bfloat16,
 }
+_LONGEST = 10_000  # characters of a value
 _PLACEMENT = frozenset({"layout", "device", "pin_memory", "memory_format"})
 _DTYPES = {
     "float": torch.float32,
@@ -85,7 +89,8 @@ def replay(call: OperatorCall, workload: Workload | None = None) -> tuple[Kernel
         workload: whose autocast dtype and causal rule apply; eager float32 if None.
 
     Returns:
-        None where the trace does not say enough (no shapes, an operator that torch does not know).
+        None where the trace does not say enough (no shapes, an operator that torch does not know), and for an operator
+        that does more than compute tensors, or that nobody has a formula for.
     """
     return _replayed(call.signature(), (workload or Workload()).with_(batch_size=1, runtime="eager", mode="inference"))
 
@@ -95,48 +100,51 @@ def _replayed(call: OperatorCall, workload: Workload) -> tuple[KernelCount, ...]
     name = call.name.removeprefix("aten::")
     if "::" in name or not (call.dims or call.types):
         return None
-    for schema in _schemas(name, len(call.types)):
+    for overload in _overloads(name, len(call.types)):
         try:
-            tensors: list[Any] = []
-            args = [_argument(call, index, argument, tensors) for index, argument in enumerate(schema)]
-            pairs = list(zip(schema, args, strict=True))
-            plain = [value for argument, value in pairs if not argument.kwarg_only]
-            named = {argument.name: value for argument, value in pairs if argument.kwarg_only and value is not None}
-            table = trace(_Call(name, plain, named), tuple(tensors), {}, workload).table
-        except (OracleError, RuntimeError, TypeError, ValueError):
-            continue  # another overload takes these arguments
-        return count(table, workload).kernels
+            return _counted(call, overload, workload)
+        except Exception:  # noqa: BLE001, PERF203, S112 - what torch says of arguments that another overload takes, or none
+            continue
     return None
 
 
-class _Call(nn.Module):
-    """Calls a function by name, preferring the one that a network would have called."""
+def _counted(call: OperatorCall, overload: Any, workload: Workload) -> tuple[KernelCount, ...] | None:
+    schema = overload._schema.arguments  # noqa: SLF001 - torch has no public way
+    tensors: list[Any] = []
+    pairs = [(argument, _argument(call, index, argument, tensors)) for index, argument in enumerate(schema)]
+    plain = [value for argument, value in pairs if not argument.kwarg_only]
+    named = {argument.name: value for argument, value in pairs if argument.kwarg_only and value is not None}
+    if makes_from_nothing(overload):
+        named["device"] = META
+    check_results(call.name.removeprefix("aten::"), tensors)
+    found = count(trace(_Call(function_of(overload), plain, named), tuple(tensors), {}, workload).table, workload)
+    return None if found.unknown else found.kernels
 
-    def __init__(self, name: str, args: list[Any], kwargs: dict[str, Any]) -> None:
+
+class _Call(nn.Module):
+    """Calls a function."""
+
+    def __init__(self, function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> None:
         super().__init__()
-        self._name, self._args, self._kwargs = name, args, kwargs
+        self._function, self._args, self._kwargs = function, args, kwargs
 
     def forward(self, *_: Any) -> Any:
-        return _function(self._name)(*self._args, **self._kwargs)
+        return self._function(*self._args, **self._kwargs)
 
 
-def _function(name: str) -> Any:
-    if name == "scaled_dot_product_attention":
-        return F.scaled_dot_product_attention
-    for home in (torch, torch._C._nn, torch.Tensor):  # noqa: SLF001 - where torch keeps linear, gelu, ...
-        found = getattr(home, name, None)
-        if callable(found):
-            return found
-    return getattr(torch.ops.aten, name)
-
-
-def _schemas(name: str, arguments: int) -> Iterator[Any]:
-    """The arguments of every overload that takes so many."""
-    packet = getattr(torch.ops.aten, name, None)
-    for overload in packet.overloads() if packet is not None else ():
-        schema = getattr(packet, overload)._schema.arguments  # noqa: SLF001 - torch has no public way
-        if len(schema) == arguments and not overload.endswith("out"):
-            yield schema
+def _overloads(name: str, arguments: int) -> Iterator[Any]:
+    """Every overload that takes so many arguments and does no more than compute tensors."""
+    packet = getattr(torch.ops.aten, name, None) if name.isidentifier() else None
+    words: Iterable[str] = getattr(packet, "overloads", tuple)()
+    for word in words:
+        try:
+            overload = overload_named(f"torch.ops.aten.{name}.{word}")
+        except TraceError:
+            continue
+        if overload is None or word.endswith("out"):
+            continue
+        if len(overload._schema.arguments) == arguments:  # noqa: SLF001
+            yield overload
 
 
 def _argument(call: OperatorCall, index: int, argument: Any, tensors: list[Any]) -> Any:
@@ -173,7 +181,10 @@ def _tensor(dims: Iterable[int], strides: Iterable[int], kind: str) -> Any:
 
 
 def _literal(text: str) -> Any:
+    """A number, a list of some, or the text itself: a mode such as gelu's "tanh"."""
+    if len(text) > _LONGEST:
+        raise ValueError("a value of more characters than one has")
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
-        return text  # a mode such as gelu's "tanh"
+        return text

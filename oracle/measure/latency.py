@@ -13,10 +13,11 @@ import torch
 from oracle.config import load_cfg, workload_of
 from oracle.errors import OracleError, WorkloadError
 from oracle.families import to_spec
+from oracle.measure.engines import Models, release_of
 from oracle.measure.graphs import captured
 from oracle.measure.host import affinity, ranges
 from oracle.measure.measurement import Measurement
-from oracle.measure.steps import check_memory, check_workload, first_line, matmul_precision, step_of
+from oracle.measure.steps import check_memory, check_workload, engine_step_of, first_line, matmul_precision, step_of
 from oracle.measure.stopwatch import Place, today
 from oracle.measure.timers import Step
 from oracle.spec import NetSpec, Workload
@@ -39,11 +40,12 @@ def measure(
     cache: str = "warm",
     graph: bool = False,
     batch_size: int | Iterable[int | None] | None = None,
+    models: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
     on_stop: Callable[[list[Measurement | None]], None] | None = None,
     **workload: Any,
 ) -> list[Measurement]:
-    """Time networks with real weights on this host.
+    """Time networks with real weights on this host, in PyTorch or in an engine that deploys them.
 
     Every network is built and called (on a GPU several times, to warm it up); then, repeat by repeat, one block of
     calls of each in turn, so that what disturbs the host disturbs all alike. A network's latency is the median over its
@@ -55,26 +57,30 @@ def measure(
         name: what to call the device in the result; its own name if None.
         repeats: blocks per network.
         block_s: seconds that a block should take at least; a block is one call or more.
-        threads: CPU threads; torch's choice within the affinity if None.
+        threads: CPU threads; if None those of the networks' configs, and torch's choice within the affinity where
+            they state none.
         clock: wall; cpu, for one thread on a busy host; or events of a CUDA stream; events on CUDA if None, else wall.
         cache: warm, calls back to back; or cold, every call timed alone after one that swept the last-level cache.
         graph: on CUDA, capture a call in a CUDA graph and time its replays, which cost the host nothing.
         batch_size: as in `oracle.Workload`, None being the config's; or several, for a measurement of each network at
             each.
+        models: a folder that keeps what engines export, so that the next time, and the next engine, finds it there;
+            a temporary one if None.
         progress: called with (done, total) blocks.
         on_stop: called if measuring ends early, by Ctrl-C or an error, with what is known by then, in the order of
             the result: measurements that say how many repeats they had, None where those were fewer than three
             (or than were asked for). What ended it is raised all the same.
-        workload: further fields of `oracle.Workload`, which replace the config's where given.
+        workload: further fields of `oracle.Workload`, which replace the config's where given; `engine` names an
+            engine (the extra `engines` brings their packages).
 
     Returns:
         The measurements, in the order of the networks, and of each in that of its batch sizes.
 
     Raises:
         OracleError: a network that does not fit the memory, does not run or does not compile; a workload that
-            torch cannot run here.
+            torch (or the engine) cannot run here.
+        MissingDependencyError: an engine is not installed.
     """
-    place = Place.of(device, threads, clock, cache)
     if graph and not device.startswith("cuda"):
         raise WorkloadError(f"graph=True needs a CUDA device, got {device!r}")
     if isinstance(repeats, bool) or not isinstance(repeats, int) or repeats < 1:
@@ -83,11 +89,13 @@ def measure(
         networks = [networks]
     sizes = list(batch_size) if isinstance(batch_size, Iterable) else [batch_size]
     jobs = [resolve(network, batch_size=size, **workload) for network in networks for size in sizes]
+    place = Place.of(device, _threads_of(jobs, threads), clock, cache)
+    jobs = [(net, job.with_(threads=place.cores)) for net, job in jobs]
     for _, job in jobs:
         check_workload(job, device)
     check_memory(jobs, device)
-    with place.threaded():
-        steps = [_prepared(net, job, place, graph) for net, job in jobs]
+    with place.threaded(), Models.of(models) as kept:
+        steps = [_prepared(net, job, place, graph, kept) for net, job in jobs]
         samples: list[list[float]] = [[] for _ in jobs]
         try:
             _interleave(samples, steps, jobs, place, repeats, block_s, progress)
@@ -96,6 +104,16 @@ def measure(
                 on_stop(_measurements(jobs, samples, min(repeats, _ENOUGH), _facts(name, place, graph)))
             raise
     return [item for item in _measurements(jobs, samples, repeats, _facts(name, place, graph)) if item is not None]
+
+
+def _threads_of(jobs: Sequence[tuple[NetSpec, Workload]], threads: int | None) -> int | None:
+    """As asked for, or as all configs say."""
+    stated = {job.threads for _, job in jobs}
+    if threads is not None or stated <= {0}:
+        return threads
+    if len(stated) > 1:
+        raise WorkloadError(f"threads: networks ask for {' and '.join(map(str, sorted(stated)))}; give one number")
+    return stated.pop()
 
 
 def resolve(network: Any, **changes: Any) -> tuple[NetSpec, Workload]:
@@ -108,7 +126,9 @@ def resolve(network: Any, **changes: Any) -> tuple[NetSpec, Workload]:
     return to_spec(cfg), workload_of(cfg, **changes)
 
 
-def _prepared(net: NetSpec, workload: Workload, place: Place, graph: bool) -> Step:
+def _prepared(net: NetSpec, workload: Workload, place: Place, graph: bool, models: Models) -> Step:
+    if workload.runtime == "engine":
+        return engine_step_of(net, workload, place.threads, models)
     with matmul_precision(workload):
         step: Step = step_of(net, workload, place.device, capturable=graph)
         if graph:
@@ -155,7 +175,6 @@ def _facts(name: str | None, place: Place, graph: bool) -> dict[str, Any]:
     """What is the same for all measurements."""
     return {
         "device": name or place.title,
-        "threads": place.threads,
         "affinity": ranges(affinity()),
         "clock": place.clock,
         "torch": torch.__version__,
@@ -184,5 +203,6 @@ def _measurement(net: NetSpec, workload: Workload, times: list[float], facts: di
         iqr_ms=high - low,
         min_ms=min(times) * 1e3,
         repeats=len(times),
+        release=release_of(workload.engine) if workload.runtime == "engine" else "",
         **facts,
     )

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from oracle._files import MEBIBYTE, read_text
 from oracle._resources import closest
+from oracle._units import text_cell, text_of_cell
 from oracle.errors import OracleError
-from oracle.spec import Workload
+from oracle.spec import GENERIC, Workload
 
 __all__ = ["COLUMNS", "Measurement", "measurements_csv", "read_measurements", "write_measurements"]
 
@@ -25,12 +27,12 @@ class Measurement:
 
     Attributes:
         network, device: their names.
-        workload: batch size, dtype, mode, runtime, layout, weights (and optimizer in training).
+        workload: batch size, dtype, mode, runtime, engine, layout, weights (and optimizer in training), and threads
+            of a CPU, 0 if not known.
         latency_ms: median over the repeats, milliseconds per call.
         iqr_ms: interquartile range of the repeats; None if not known.
         min_ms: the fastest repeat; None if not known.
         repeats: how many there were; 0 if not known.
-        threads: CPU threads; 0 if not known.
         affinity: the CPUs it was allowed to run on, such as "0-3,8"; "" if not known.
         clock: wall; cpu, time the process really ran, which leaves out what other processes took; or events, between
             two of a CUDA stream.
@@ -39,6 +41,7 @@ class Measurement:
         accuracy: of the network, in any unit that is better when larger; None if not stated.
         cache: warm, calls back to back; or cold, the last-level cache swept before every call.
         graph: whether a CUDA graph was replayed.
+        release: versions of the engine and of what made its model; "" if not known or without one.
     """
 
     network: str
@@ -48,7 +51,6 @@ class Measurement:
     iqr_ms: float | None = None
     min_ms: float | None = None
     repeats: int = 0
-    threads: int = 0
     affinity: str = ""
     clock: str = "wall"
     torch: str = ""
@@ -57,6 +59,7 @@ class Measurement:
     accuracy: float | None = None
     cache: str = "warm"
     graph: bool = False
+    release: str = ""
 
     def __post_init__(self) -> None:
         if not 0 < self.latency_ms < math.inf:
@@ -75,14 +78,15 @@ _T = TypeVar("_T")
 
 _DOMAINS = {"clock": ("wall", "cpu", "events"), "cache": ("warm", "cold")}
 _FILE = "networks.csv"
+_MAX_BYTES = 256 * MEBIBYTE
 
 _REQUIRED = ("network", "device", "batch_size", "dtype", "runtime", "layout", "mode", "latency_ms")
 _OPTIONAL = ("optimizer", "iqr_ms", "min_ms", "repeats", "threads", "affinity", "clock", "torch", "date", "family")
-_MORE = ("accuracy", "weights", "cache", "graph")
+_MORE = ("accuracy", "weights", "engine", "release", "cache", "graph")
 COLUMNS = (*_REQUIRED, *_OPTIONAL, *_MORE)
 """Columns of the CSV; those up to `latency_ms` are required, in any order."""
 
-_WORKLOAD = ("batch_size", "dtype", "runtime", "layout", "mode", "optimizer", "weights")
+_WORKLOAD = ("batch_size", "dtype", "runtime", "layout", "mode", "optimizer", "weights", "engine", "threads")
 
 
 def measurements_csv(measurements: Iterable[Measurement]) -> str:
@@ -104,9 +108,11 @@ def _field(item: Measurement, name: str) -> str:
     value = getattr(item.workload if name in _WORKLOAD else item, name)
     if name == "graph":
         return "yes" if value else ""
-    if value is None or (name, value) == ("cache", "warm") or (name in ("repeats", "threads") and not value):
+    if value is None or (name, value) == ("cache", "warm") or (name, value) == ("engine", GENERIC):
         return ""
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    if name in ("repeats", "threads") and not value:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else text_cell(str(value))
 
 
 def write_measurements(path: str | Path, measurements: Iterable[Measurement]) -> None:
@@ -134,10 +140,7 @@ def read_measurements(path: str | Path) -> list[Measurement]:
     """
     path = Path(path) / _FILE if Path(path).is_dir() else Path(path)
     file = str(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise OracleError(f"{file}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    text = read_text(path, _MAX_BYTES)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         header = [name.strip() for name in next(reader, [])]
@@ -149,7 +152,7 @@ def read_measurements(path: str | Path) -> list[Measurement]:
             place = f"{file}:{reader.line_num}"
             if len(cells) != len(header):
                 raise OracleError(f"{place}: expected {len(header)} fields, found {len(cells)}")
-            row = dict(zip(header, (cell.strip() for cell in cells), strict=True))
+            row = dict(zip(header, (text_of_cell(cell.strip()) for cell in cells), strict=True))
             found.append(_measurement(row, place))
     except csv.Error as error:
         raise OracleError(f"{file}:{reader.line_num}: broken CSV: {error}") from None
@@ -170,8 +173,10 @@ def _check_header(header: list[str], file: str) -> None:
 
 def _measurement(row: Mapping[str, str], place: str) -> Measurement:
     read = _Reader(row, place)
-    workload: dict[str, Any] = {name: read.word(name) for name in _WORKLOAD[1:] if name in _REQUIRED or row.get(name)}
+    words = [name for name in _WORKLOAD if name not in ("batch_size", "threads")]
+    workload: dict[str, Any] = {name: read.word(name) for name in words if name in _REQUIRED or row.get(name)}
     try:
+        workload["threads"] = read.optional("threads", read.count) or 0
         return Measurement(
             network=read.word("network"),
             device=read.word("device"),
@@ -180,7 +185,6 @@ def _measurement(row: Mapping[str, str], place: str) -> Measurement:
             iqr_ms=read.optional("iqr_ms", read.size),
             min_ms=read.optional("min_ms", read.number),
             repeats=read.optional("repeats", read.count) or 0,
-            threads=read.optional("threads", read.count) or 0,
             affinity=row.get("affinity", ""),
             clock=row.get("clock") or "wall",
             torch=row.get("torch", ""),
@@ -189,6 +193,7 @@ def _measurement(row: Mapping[str, str], place: str) -> Measurement:
             accuracy=read.optional("accuracy", read.size),
             cache=row.get("cache") or "warm",
             graph=read.optional("graph", read.yes) or False,
+            release=row.get("release", ""),
         )
     except OracleError as error:
         text = str(error)

@@ -1,4 +1,4 @@
-"""One network operator by operator, or kernel by kernel: measured under torch.profiler."""
+"""One network operator by operator, or kernel by kernel: measured under a profiler, torch's or an engine's."""
 
 from __future__ import annotations
 
@@ -15,12 +15,16 @@ from torch.profiler import ProfilerActivity, profile
 from oracle.counting.networks import count_net
 from oracle.devices import Device
 from oracle.errors import WorkloadError
+from oracle.imports.engines import Layer
 from oracle.imports.kernels import Imported
 from oracle.imports.kineto import read_trace
 from oracle.imports.profiles import NetworkProfile, OperatorTime, profile_of
 from oracle.imports.replay import OperatorCall
+from oracle.measure.engines import Models
+from oracle.measure.engines.nodes import engine_profile
+from oracle.measure.engines.onnx import exported, modules_of
 from oracle.measure.latency import resolve
-from oracle.measure.steps import check_memory, check_workload, matmul_precision, step_of
+from oracle.measure.steps import check_memory, check_workload, engine_step_of, matmul_precision, step_of
 from oracle.measure.stopwatch import Place
 from oracle.roofline import Efficiency
 from oracle.spec import NetSpec, Workload
@@ -55,9 +59,10 @@ def measure_operators(
     repeats: int = 5,
     threads: int | None = None,
     efficiency: Efficiency | None = None,
+    models: str | Path | None = None,
     **workload: Any,
 ) -> NetworkProfile:
-    """Profile one network in eager mode; the profiler's own cost (microseconds per operator) is in the times.
+    """Profile one network in eager mode or in an engine; the profiler's own cost (microseconds each) is in the times.
 
     Args:
         network: as in `oracle.measure.measure`.
@@ -66,16 +71,23 @@ def measure_operators(
         repeats: profiled calls.
         threads: CPU threads.
         efficiency: of a calibration of `roofs`, for what is predicted of each operator.
+        models: as in `measure`.
         workload: fields of `oracle.Workload`.
 
     Raises:
-        OracleError: as `measure`; a runtime other than eager, whose operators are no longer the network's
-            own.
+        OracleError: as `measure`; a compiled network, whose operators are no longer its own; an engine without a
+            profiler.
     """
     net, job = resolve(network, **workload)
-    if job.runtime != "eager":
-        raise WorkloadError(f"runtime={job.runtime!r}: operators can be told apart in eager only")
-    runs = _runs(net, job, Place.of(device, threads), repeats)
+    if job.runtime == "compiled":
+        raise WorkloadError("runtime='compiled': operators can be told apart in eager and in engines only")
+    _check_repeats(repeats)
+    place = Place.of(device, threads)
+    job = job.with_(threads=place.cores)
+    if job.runtime == "engine":
+        nodes, modules = _nodes(net, job, place, repeats, models)
+        return engine_profile(net.name, job, nodes, modules, count_net(net, job), roofs, efficiency)
+    runs = _runs(net, job, place, repeats)
     return profile_of(net.name, job, _typical([run.operators for run in runs]), count_net(net, job), roofs, efficiency)
 
 
@@ -91,6 +103,9 @@ def measure_kernels(
         OracleError: as `oracle.measure.measure`.
     """
     net, job = resolve(network, **workload)
+    if job.runtime == "engine":
+        raise WorkloadError(f"engine={job.engine!r}: kernels are those of PyTorch; an engine's nodes are its operators")
+    _check_repeats(repeats)
     runs = [_by_kernel(run) for run in _runs(net, job, Place.of(device, threads), repeats)]
     found = {
         key: median(sum(run.get(key, ())) for run in runs) for key in dict.fromkeys(key for run in runs for key in run)
@@ -115,15 +130,29 @@ def _by_kernel(run: Imported) -> dict[tuple[str, str], list[float]]:
     return found
 
 
-def _runs(net: NetSpec, job: Workload, place: Place, repeats: int) -> list[Imported]:
-    """Profiled calls, after one that warms up."""
+def _check_repeats(repeats: Any) -> None:
     if isinstance(repeats, bool) or not isinstance(repeats, int) or repeats < 1:
         raise WorkloadError(f"repeats={repeats!r}: expected an integer of at least 1")
+
+
+def _runs(net: NetSpec, job: Workload, place: Place, repeats: int) -> list[Imported]:
+    """Profiled calls, after one that warms up."""
     check_workload(job, place.device)
     check_memory([(net, job)], place.device)
     with place.threaded(), matmul_precision(job):
         step = step_of(net, job, place.device)
         return [_profiled(step, place) for _ in range(repeats + 1)][1:]
+
+
+def _nodes(
+    net: NetSpec, job: Workload, place: Place, repeats: int, models: str | Path | None
+) -> tuple[tuple[Layer, ...], dict[str, str]]:
+    """What an engine's profiler says of its nodes, and the modules that names in them stand for."""
+    check_workload(job, place.device)
+    check_memory([(net, job)], place.device)
+    with place.threaded(), Models.of(models) as kept:
+        step = engine_step_of(net, job, place.threads, kept, profiled=True)
+        return step.profile(repeats), modules_of(exported(net, job.batch_size, kept))
 
 
 def _profiled(step: Callable[[], Any], place: Place) -> Imported:

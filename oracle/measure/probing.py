@@ -26,7 +26,7 @@ from oracle.measure.timers import last_level_bytes
 
 __all__ = ["probe"]
 
-_DTYPES = ("float32", "bfloat16", "float16")
+_DTYPES = ("float32", "bfloat16", "float16", "int8")
 _CUDA_DTYPES = (*_DTYPES, "tf32", "float8")
 _MIB = 2**20
 

@@ -26,6 +26,9 @@ from oracle.measure.stopwatch import Place
 __all__ = ["Cache", "Roof", "launch_seconds", "matrix_roof", "split_ladder", "triad_ladder", "vector_roof"]
 
 
+_PRODUCTS = {"float8": "torch._scaled_mm", "int8": "an int8 product"}
+
+
 class Roof(NamedTuple):
     """The best rate, in SI units per second, and by what it was reached."""
 
@@ -57,7 +60,7 @@ def matrix_roof(place: Place, dtype: str, sizes: tuple[int, ...], budget_s: floa
             return roof
         with tf32_allowed(dtype == "tf32"):
             seconds = min(place.samples(step, budget_s / len(sizes)))
-        roof = _better(roof, Roof(flops / seconds, f"torch.{'_scaled_mm' if dtype == 'float8' else 'mm'} {size}"))
+        roof = _better(roof, Roof(flops / seconds, f"{_PRODUCTS.get(dtype, 'torch.mm')} {size}"))
     return roof
 
 

@@ -7,18 +7,21 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import FunctionType
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
 from oracle.build import build, initialise
 from oracle.closedform import network_form, shared_store
 from oracle.errors import OracleError, WorkloadError
+from oracle.measure.engines import Models, Session, check_engine, engine_of
 from oracle.measure.host import available_memory
-from oracle.spec import NetSpec, Workload
+from oracle.spec import GENERIC, NetSpec, Workload
 
 __all__ = [
     "check_memory",
     "check_workload",
+    "engine_step_of",
     "first_line",
     "free_bytes",
     "matmul_precision",
@@ -33,10 +36,11 @@ def check_workload(workload: Workload, device: str) -> None:
     """Refuse what torch cannot run here.
 
     Raises:
-        WorkloadError: the engine runtime (and with it int8 and float8), or TF32 off CUDA.
+        WorkloadError: TF32 off CUDA, or what an engine does not run here.
+        MissingDependencyError: the packages of an engine are not installed.
     """
     if workload.runtime == "engine":
-        raise WorkloadError("runtime='engine': only eager and compiled can be measured here")
+        check_engine(workload, device)
     if workload.dtype == "tf32" and not device.startswith("cuda"):
         raise WorkloadError(f"dtype='tf32' needs a CUDA device, got {device!r}")
 
@@ -57,7 +61,8 @@ def check_memory(networks: list[tuple[NetSpec, Workload]], device: str, availabl
         return
     held = extra = 0
     for net, workload in networks:
-        peak = network_form(shared_store(), net, workload).memory
+        # of engines in general: a named one's rules move memory little, and its closed forms may have to be made first
+        peak = network_form(shared_store(), net, workload.with_(engine=GENERIC)).memory
         if peak.peak_bytes > _SHARE * free:
             raise OracleError(
                 f"network={net.name!r}: needs {_gib(peak.peak_bytes)} GiB at its peak, and {device} has "
@@ -106,6 +111,33 @@ def step_of(
         raise OracleError(
             f"network={net.name!r}: runtime='compiled': torch.compile fails here: {first_line(error)}"
         ) from error
+    return step
+
+
+def engine_step_of(
+    net: NetSpec, workload: Workload, threads: int, models: Models, *, profiled: bool = False
+) -> Session:
+    """The call to be timed of a network that an engine has loaded.
+
+    Args:
+        net, workload: what runs; `check_workload` has passed.
+        threads: that the engine may use.
+        models: where exported networks are kept.
+        profiled: whether its nodes are to be told apart.
+
+    Raises:
+        OracleError: the network cannot be exported, quantised or loaded, or the engine gets it wrong.
+    """
+    what = f"network={net.name!r}: engine={workload.engine!r}"
+    try:
+        step = engine_of(workload.engine).session(net, workload, threads, models, profiled=profiled)
+        sound = bool(np.isfinite(step()).all())
+    except OracleError:
+        raise
+    except Exception as error:
+        raise OracleError(f"{what} cannot run it in {workload.dtype}: {first_line(error)}") from error
+    if not sound:
+        raise OracleError(f"{what} in {workload.dtype} gives scores that are no numbers")
     return step
 
 

@@ -77,6 +77,11 @@ class Place:
         return torch.cuda.get_device_name(self.device) if self.device.startswith("cuda") else _title(self.device)
 
     @property
+    def cores(self) -> int:
+        """Threads that compute, which are part of the workload: none of ours where another device does."""
+        return self.threads if self.device == "cpu" else 0
+
+    @property
     def timer(self) -> Timer:
         """What times calls here."""
         if self.clock == "events":

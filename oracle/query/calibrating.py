@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Measured", "calibrate", "measured_on", "prior_of"]
 
-_WORDS = ("dtype", "mode", "runtime", "layout", "weights")
+_WORDS = ("dtype", "mode", "runner", "layout", "weights")
 _IMPOSSIBLE = 5.0  # boost clocks, caches and Winograd's convolutions run up to about twice as fast as a stated peak
 _IMPLAUSIBLE = 50.0  # slow hosts and untuned kernels cost up to ten times what a kind commonly needs; units, a thousand
 
@@ -52,6 +53,8 @@ def calibrate(
     mode: str | None = None,
     runtime: str | None = None,
     layout: str | None = None,
+    engine: str | None = None,
+    threads: int | None = None,
 ) -> Calibration:
     """Fit a device to latencies measured on it, regularised towards what its kind teaches.
 
@@ -60,15 +63,16 @@ def calibrate(
         measurements: a CSV file (see `oracle.measure`) or its rows; other devices' are left out. Networks are names or
             paths, as in `score`.
         source, licence: of the measurements, to be told with every prediction.
-        dtype, mode, runtime, layout: which measurements to take, where there are several of each.
+        dtype, mode, runtime, layout, engine, threads: which measurements to take, where there are several of each.
 
     Raises:
         OracleError: measurements that cannot be read, none of this device, more than one workload, or a network that
             cannot be built; latencies in another unit.
     """
     (place,) = find_devices([device])
-    chosen = measured_on(place, measurements, dtype=dtype, mode=mode, runtime=runtime, layout=layout)
-    workload = _with_threads(chosen[0].item, place)
+    words = {"dtype": dtype, "mode": mode, "runtime": runtime, "layout": layout, "engine": engine, "threads": threads}
+    chosen = measured_on(place, measurements, **words)
+    workload = chosen[0].item.workload
     named = source or (Path(measurements).name if isinstance(measurements, (str, Path)) else "unsourced")
     used = run_on(place, workload)
     networks = []
@@ -88,11 +92,6 @@ def calibrate(
         origin=Origin(named, licence, datetime.now(timezone.utc).date().isoformat()),
         domain=_domain([item.workload.batch_size for item, _, _ in chosen], sides, thread_count(place, workload)),
     )
-
-
-def _with_threads(item: Measurement, place: Device) -> Workload:
-    """The workload of a measurement, with the threads that it states of a processor whose cores are known."""
-    return item.workload.with_(threads=item.threads) if place.cores and item.threads else item.workload
 
 
 def _domain(batches: Sequence[int], sides: Sequence[float | None], threads: int) -> Domain:
@@ -128,14 +127,14 @@ def _check_unit(
 
 
 def measured_on(
-    device: Device, measurements: str | Path | Iterable[Measurement], **words: str | None
+    device: Device, measurements: str | Path | Iterable[Measurement], **words: str | int | None
 ) -> list[Measured]:
     """The measurements of a device under one workload (of any batch size); equal rows count once.
 
     Args:
         device: its name, title or an alias stands in the rows.
         measurements: a CSV file, or rows.
-        words: dtype, mode, runtime, layout; None for whichever there is.
+        words: dtype, mode, runtime, layout, engine, threads; None for whichever there is.
 
     Raises:
         OracleError: as `calibrate`.
@@ -144,7 +143,7 @@ def measured_on(
 
     rows = read_measurements(measurements) if isinstance(measurements, (str, Path)) else list(measurements)
     names = {device.name, device.title, *device.aliases}
-    here = [item for item in rows if item.device in names]
+    here = [_told_apart(item, device) for item in rows if item.device in names]
     if not here:
         there = ", ".join(sorted({item.device for item in rows})) or "nothing"
         raise WorkloadError(f"device={device.name!r}: no measurement is of it (or of {device.title!r}), only {there}")
@@ -159,8 +158,16 @@ def measured_on(
     return [_resolved(item) for item in dict.fromkeys(kept)]
 
 
+def _told_apart(item: Measurement, device: Device) -> Measurement:
+    """A row with what its workload says of the device: threads of the host are none of a GPU's."""
+    if device.kind.endswith("-cpu") or not item.workload.threads:
+        return item
+    return replace(item, workload=item.workload.with_(threads=0))
+
+
 def _workloads(rows: Sequence[Measurement]) -> list[tuple[str, ...]]:
-    return sorted({tuple(str(getattr(item.workload, name)) for name in _WORDS) for item in rows})
+    found = {(*(getattr(item.workload, name) for name in _WORDS), item.workload.threads) for item in rows}
+    return [(*words, f"{threads} threads" if threads else "") for *words, threads in sorted(found)]
 
 
 def _listed(rows: Sequence[Measurement]) -> str:

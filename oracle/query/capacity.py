@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from oracle._shown import Shown
 from oracle.closedform import network_form, shared_store
 from oracle.devices import Device
 from oracle.errors import DeviceError, TraceError, WorkloadError
+from oracle.query.arenas import net_arena, table_arena
 from oracle.query.devices import find_devices
 from oracle.query.resolving import resolve
 from oracle.query.sourced import count_source, source_of, source_workload
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["Fit", "fit", "largest_batch"]
 
 _LARGEST = 2**40  # a batch beyond is no batch
+
+_Needs: TypeAlias = Callable[[int], tuple[int, int]]
+"""Batch size -> bytes alive at the peak, and those of them that never change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,10 @@ class Fit(Shown):
         memory_bytes: of the device, by its file.
         reserve_bytes: kept free.
         origin: as in `Cost`.
+        flash_bytes, flash_memory_bytes: where the device keeps in flash what never changes: how much that is of the
+            network, and how much flash there is; there the memory is its SRAM, and the peaks are of the rest. None
+            elsewhere.
+        arena: whether these peaks are what a planner of a tensor arena needs, and not what is alive at once.
     """
 
     network: str
@@ -56,34 +64,48 @@ class Fit(Shown):
     memory_bytes: int
     reserve_bytes: int
     origin: Origin | None = None
+    flash_bytes: int | None = None
+    flash_memory_bytes: int | None = None
+    arena: bool = False
+
+    @property
+    def fits_flash(self) -> bool | None:
+        """Whether the flash holds its part of the network; None where the device has none. Without it nothing fits."""
+        if self.flash_bytes is None or self.flash_memory_bytes is None:
+            return None
+        return self.flash_bytes <= self.flash_memory_bytes
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        return {**asdict(self), "origin": self.origin and self.origin.to_dict()}
+        return {**asdict(self), "origin": self.origin and self.origin.to_dict(), "fits_flash": self.fits_flash}
 
 
 def fit(
     network: CfgNode | NetSpec | Source | str | Path,
     devices: Iterable[str | Path | Device],
     *,
-    modes: Sequence[str] = MODES,
+    modes: Sequence[str] | None = None,
     reserve_bytes: int = 0,
+    arena: bool = False,
     inputs: Iterable[str] = (),
     **workload: Any,
 ) -> tuple[Fit, ...]:
     """The largest batch that fits each device's memory, in inference and in training; exact, not extrapolated.
 
-    Every answer has two witnesses: the peak of that batch fits, that of the next one does not.
+    Every answer has two witnesses: the peak of that batch fits, that of the next one does not. A microcontroller has
+    two budgets: its flash holds what never changes at any batch or at none, its SRAM decides on the batch.
 
     Args:
         network, inputs: as in `oracle.score`; the batch size is what is asked for.
         devices: names, paths or devices, each with a memory size.
-        modes: inference, training, or both.
+        modes: inference, training, or both; by default both, or inference where the workload cannot train, as in int8.
         reserve_bytes: memory that the network must leave free.
+        arena: on microcontrollers, what TFLite-Micro's planner of a tensor arena needs (`oracle.arena`), instead of
+            what is alive at once, which no planner gets by with less than. It traces the network, and so needs torch.
         workload: dtype, runtime, layout, optimizer, causal, weights: as in `oracle.score`.
 
     Raises:
-        DeviceError: a device whose memory size nobody states.
+        DeviceError: a device whose memory size nobody states; an arena, and no device with SRAM and flash.
         OracleError: as `oracle.score`; a file that fixes its batch; a reserve that is negative.
 
     Example:
@@ -94,37 +116,75 @@ def fit(
     if workload.pop("batch_size", None) is not None or "mode" in workload:
         raise WorkloadError("fit looks for the batch size, in modes=...: expected neither batch_size nor mode")
     places = find_devices(devices)
-    memories = {device.name: _memory_of(device) for device in places}
-    if not places:
-        raise DeviceError("fit needs a device")
+    _check_places(places, arena)
     source = source_of(network, inputs, None)
     found = []
-    for mode in modes:
+    for mode in MODES if modes is None else modes:
         words = {**workload, "mode": mode}
-        if source is not None:
-            asked, name, origin = source_workload(source, words), source.name, source.origin
-            peak = _source_peak(source, asked)
-        else:
-            net, asked, _ = resolve(network, **words)
-            name, origin, peak = net.name, None, _net_peak(net, asked)
-        peak = lru_cache(maxsize=None)(peak)
-        for device in places:
-            most, following = largest_batch(peak, memories[device.name] - reserve_bytes)
-            found.append(
-                Fit(
-                    name,
-                    device.name,
-                    asked.with_(batch_size=most or 1),
-                    most,
-                    peak(most) if most else 0,
-                    following,
-                    peak(following),
-                    memories[device.name],
-                    reserve_bytes,
-                    origin,
-                )
-            )
+        try:
+            if source is not None:
+                asked, name, origin = source_workload(source, words), source.name, source.origin
+                needs, planned = _source_needs(source, asked), _source_arena(source, asked)
+            else:
+                net, asked, _ = resolve(network, **words)
+                name, origin, needs, planned = net.name, None, _net_needs(net, asked), _net_arena(net, asked)
+        except WorkloadError:
+            if modes is None and mode != MODES[0]:
+                continue  # what nobody asked for, and the workload cannot do
+            raise
+        needs, planned = lru_cache(maxsize=None)(needs), lru_cache(maxsize=None)(planned)
+        found += [
+            _fitted(device, name, asked, needs, planned if arena else None, reserve_bytes, origin) for device in places
+        ]
     return tuple(sorted(found, key=lambda item: [device.name for device in places].index(item.device)))
+
+
+def _fitted(
+    device: Device,
+    name: str,
+    asked: Workload,
+    needs: _Needs,
+    arena: Callable[[int], int] | None,
+    reserve_bytes: int,
+    origin: Origin | None,
+) -> Fit:
+    """What a device holds of a network.
+
+    Args:
+        device, name, asked, reserve_bytes, origin: as in `Fit`.
+        needs: the peak at a batch size, and what of that never changes.
+        arena: what takes the place of the rest of the peak where the device has flash; None if nothing does.
+    """
+    memory_bytes = _memory_of(device)
+    flash = None if device.flash is None else int(device.flash.value)
+
+    def peak(batch_size: int) -> int:
+        if flash is not None and arena is not None:
+            return arena(batch_size)
+        whole, constant = needs(batch_size)
+        return whole if flash is None else whole - constant
+
+    first = _smallest(peak)
+    flash_bytes = None if flash is None else needs(first)[1]
+    if flash is not None and flash_bytes is not None and flash_bytes > flash:
+        most, following = 0, first
+    else:
+        most, following = largest_batch(peak, memory_bytes - reserve_bytes)
+    return Fit(
+        name,
+        device.name,
+        asked.with_(batch_size=most or 1),
+        most,
+        peak(most) if most else 0,
+        following,
+        peak(following),
+        memory_bytes,
+        reserve_bytes,
+        origin,
+        flash_bytes,
+        flash,
+        flash is not None and arena is not None,
+    )
 
 
 def largest_batch(peak: Callable[[int], int], limit: int) -> tuple[int, int]:
@@ -169,22 +229,53 @@ def _smallest(peak: Callable[[int], int]) -> int:
     return 1
 
 
-def _net_peak(net: NetSpec, workload: Workload) -> Callable[[int], int]:
-    def peak(batch_size: int) -> int:
-        return network_form(shared_store(), net, workload.with_(batch_size=batch_size)).peak_memory_bytes
+def _net_needs(net: NetSpec, workload: Workload) -> _Needs:
+    def needs(batch_size: int) -> tuple[int, int]:
+        form = network_form(shared_store(), net, workload.with_(batch_size=batch_size))
+        return form.peak_memory_bytes, form.flash_bytes
 
-    return peak
+    return needs
 
 
-def _source_peak(source: Source, workload: Workload) -> Callable[[int], int]:
-    def peak(batch_size: int) -> int:
+def _source_needs(source: Source, workload: Workload) -> _Needs:
+    def needs(batch_size: int) -> tuple[int, int]:
         sized = source.with_batch(batch_size)
-        return int(count_source(sized, workload.with_(batch_size=batch_size)).memory.peak_bytes)
+        memory = count_source(sized, workload.with_(batch_size=batch_size)).memory
+        return int(memory.peak_bytes), 0 if workload.training else int(memory.weights_bytes)
 
-    return peak
+    return needs
+
+
+def _check_places(places: Sequence[Device], arena: bool) -> None:
+    """Complain of what has no answer before anything is counted."""
+    for device in places:
+        _memory_of(device)
+    if not places:
+        raise DeviceError("fit needs a device")
+    if arena and all(device.flash is None for device in places):
+        raise DeviceError(
+            f"a tensor arena lies in SRAM: expected a device with SRAM_KIB and FLASH_KIB, got {places[0].name!r}"
+        )
+
+
+def _net_arena(net: NetSpec, workload: Workload) -> Callable[[int], int]:
+    return lambda batch_size: net_arena(net, workload.with_(batch_size=batch_size))
+
+
+def _source_arena(source: Source, workload: Workload) -> Callable[[int], int]:
+    def arena(batch_size: int) -> int:
+        sized = workload.with_(batch_size=batch_size)
+        return table_arena(count_source(source.with_batch(batch_size), sized).table, sized)
+
+    return arena
 
 
 def _memory_of(device: Device) -> int:
-    if device.memory is None:
-        raise DeviceError(f"device={device.name!r} states no memory size; add MEMORY_GIB to a device file of your own")
-    return int(device.memory.value)
+    """The size of what batches fill: the SRAM of a microcontroller, the memory of any other device."""
+    size = device.sram or device.memory
+    if size is None:
+        raise DeviceError(
+            f"device={device.name!r} states no memory size; add MEMORY_GIB (or SRAM_KIB and FLASH_KIB) to a device "
+            "file of your own"
+        )
+    return int(size.value)

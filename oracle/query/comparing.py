@@ -198,12 +198,14 @@ def compare(
     mode: str | None = None,
     runtime: str | None = None,
     layout: str | None = None,
+    engine: str | None = None,
+    threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Comparison:
     """Predict what was measured.
 
     Args:
-        device, measurements, dtype, mode, runtime, layout: as in `calibrate`.
+        device, measurements, dtype, mode, runtime, layout, engine, threads: as in `calibrate`.
         model, calibrations: as in `score`.
         progress: called with (done, total) after each measurement.
 
@@ -212,7 +214,8 @@ def compare(
     """
     (place,) = find_devices([device])
     own = [item if isinstance(item, Calibration) else load_calibration(item) for item in calibrations]
-    chosen = measured_on(place, measurements, dtype=dtype, mode=mode, runtime=runtime, layout=layout)
+    words = {"dtype": dtype, "mode": mode, "runtime": runtime, "layout": layout, "engine": engine, "threads": threads}
+    chosen = measured_on(place, measurements, **words)
     cases = []
     for done, (item, net, family) in enumerate(chosen, start=1):
         models = latency_models([place], item.workload, model, own, image_size_of(net.input_shape))

@@ -84,7 +84,8 @@ class DeviceTime:
         expected_error: mean relative error of `model` where it was validated; None where nobody measured it.
         source: on what the expected error was found.
         interval_ms: where the latency lies in 80 % of cases, as far as residuals tell; None without them.
-        fits: whether the peak memory fits the device's; None where its size is not stated.
+        fits: whether the peak memory fits the device's, of a microcontroller what lies in each of its two; None where
+            no size is stated.
         call_ms: the part of the latency that belongs to the call, and to no kernel: entering it, and waiting for the
             host where that launches kernels more slowly than the device runs them.
     """
@@ -196,6 +197,7 @@ class Cost(Shown):
         unknown: operators without a FLOP formula: they cost their bytes and count 0 FLOPs.
         coverage: rows counted, rows known to compute nothing, rows unknown.
         origin: where a network that is no config came from, its inputs and the versions of what made it; else None.
+        notes: what of a module was not followed or was taken for granted, a line each.
     """
 
     name: str
@@ -213,6 +215,7 @@ class Cost(Shown):
     executed_flops: int
     _details: Any = field(repr=False, compare=False)
     origin: Origin | None = None
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return cost_line(self)
@@ -222,6 +225,22 @@ class Cost(Shown):
         """Peak memory by phase, and what it is made of."""
         memory: PeakMemory = self._details.memory
         return memory
+
+    @property
+    def flash_bytes(self) -> int:
+        """The part of the peak memory that never changes, which microcontrollers keep in flash.
+
+        It is the weights; in training, which changes them, nothing.
+        """
+        return 0 if self.workload.training else int(self.memory.weights_bytes)
+
+    @property
+    def sram_bytes(self) -> int:
+        """The rest of the peak memory, which microcontrollers keep in SRAM: in inference the live tensors.
+
+        No planner that gives tensors their offsets gets by with less.
+        """
+        return self.peak_memory_bytes - self.flash_bytes
 
     @property
     def intensity(self) -> float:
@@ -301,9 +320,12 @@ class Cost(Shown):
             "traffic_bytes": self.traffic_bytes,
             "intensity_flop_per_byte": self.intensity,
             "peak_memory_bytes": self.peak_memory_bytes,
+            "flash_bytes": self.flash_bytes,
+            "sram_bytes": self.sram_bytes,
             "memory": memory,
             "phases": [_without_times(phase) for phase in self.phases()],
             "unknown": list(self.unknown),
+            "notes": list(self.notes),
             "coverage": dict(zip(("counted", "zero", "unknown"), self.coverage, strict=True)),
             "devices": {
                 name: {

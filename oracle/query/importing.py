@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from oracle.calibration import Calibration, Origin, fit
 from oracle.counting.networks import NetCount
 from oracle.devices import Device
+from oracle.errors import OracleError
 from oracle.imports.matching import match_operators
 from oracle.imports.points import calibration_points
 from oracle.imports.replay import OperatorCall
@@ -18,9 +19,10 @@ from oracle.query.calibrating import prior_of
 from oracle.spec import Workload
 
 if TYPE_CHECKING:
+    from oracle.imports.engines import Report
     from oracle.measure import Measurement
 
-__all__ = ["fit_operators", "measurement_of"]
+__all__ = ["fit_operators", "measurement_of", "measurements_of"]
 
 _Calls = Sequence[Sequence[OperatorCall]]
 
@@ -72,3 +74,49 @@ def fit_operators(
 
 def _today() -> str:
     return datetime.now(timezone.utc).date().isoformat()
+
+
+def measurements_of(
+    report: Report, device: Device, networks: Mapping[str, str], words: Mapping[str, Any]
+) -> list[Measurement]:
+    """The runs of an engine's report as measurements.
+
+    Args:
+        report: with timings.
+        device: where.
+        networks: what the report calls a network -> its name or path here; "" for the one of a report without names.
+            One that is not among them keeps its name.
+        words: fields of `Workload`, which overrule what the report says; None leaves one alone.
+
+    Raises:
+        OracleError: a report without runs or networks without names; a word that no workload has.
+    """
+    from oracle.measure import Measurement
+
+    if not report.timings:
+        raise OracleError("the report holds layers and no runs: measurements need the time of the whole network")
+    found = []
+    for timing in report.timings:
+        network = networks.get(timing.network) or networks.get("") or timing.network
+        if not network:
+            raise OracleError(f"{timing.source}: names no network: say --network")
+        said = {"engine": report.engine or None, "runtime": "engine", **dict(timing.words)}
+        try:
+            workload = Workload().with_(
+                **{**said, **{name: value for name, value in words.items() if value is not None}}
+            )
+        except OracleError as error:
+            raise OracleError(f"{timing.source}: {error}") from None
+        found.append(
+            Measurement(
+                network,
+                device.name,
+                workload,
+                timing.latency_ms,
+                iqr_ms=timing.iqr_ms,
+                min_ms=timing.min_ms,
+                repeats=timing.repeats,
+                date=_today(),
+            )
+        )
+    return found

@@ -70,6 +70,7 @@ class Scores(Shown):
         interval_ms: device name -> the columns that 80 % of latencies lie between; no entry where residuals tell none.
         pycls_flops, pycls_acts: FLOPs and activations per image as pycls counts them: MACs of convolutions and
             linear layers with bias additions; outputs of max-pools included.
+        flash_bytes: the part of the peak memory that never changes: the weights in inference, nothing in training.
         networks: the candidates, as specs or as a population.
         trust: device name -> the model that predicts, and how far to trust it: of the largest images among them.
         names: of the candidates, where they were given as specs that have any.
@@ -86,6 +87,7 @@ class Scores(Shown):
     pycls_flops: Ints
     pycls_acts: Ints
     peak_memory_bytes: Ints
+    flash_bytes: Ints
     latency_ms: Mapping[str, Floats]
     roofline_ms: Mapping[str, Floats]
     interval_ms: Mapping[str, tuple[Floats, Floats]]
@@ -104,6 +106,11 @@ class Scores(Shown):
         return len(self.macs)
 
     @property
+    def sram_bytes(self) -> Ints:
+        """The rest of the peak memory, which changes: in inference the live tensors."""
+        return self.peak_memory_bytes - self.flash_bytes
+
+    @property
     def intensity(self) -> Floats:
         """FLOP/byte of each candidate, by the oracle's own count."""
         return self.executed_flops / np.maximum(self.traffic_bytes, 1)
@@ -114,7 +121,7 @@ class Scores(Shown):
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """Every column by a name with its unit: what exports write."""
-        names = (*Counted._fields, "traffic_bytes", "peak_memory_bytes")
+        names = (*Counted._fields, "traffic_bytes", "peak_memory_bytes", "flash_bytes", "sram_bytes")
         found: dict[str, NDArray[Any]] = {name: column for name in names if (column := getattr(self, name)) is not None}
         found["intensity_flop_per_byte"] = self.intensity
         found |= {f"latency_ms@{device}": column for device, column in self.latency_ms.items()}
@@ -292,6 +299,7 @@ def _scores(
         pycls_flops=sums["pycls_macs"] // workload.batch_size,
         pycls_acts=sums["pycls_activations"] // workload.batch_size,
         peak_memory_bytes=column("peak_memory_bytes"),
+        flash_bytes=column("flash_bytes"),
         latency_ms=Frozen({name: latency for name, (latency, _) in timed.items()}),
         roofline_ms=Frozen(
             {name: steady(at[bound]) * 1e3 for name, bound in zip(largest.places, largest.bounds, strict=True)}

@@ -64,12 +64,20 @@ class Form(Protocol):
         """The most bytes that are alive at once."""
 
     @property
+    def flash_bytes(self) -> int:
+        """What never changes: the weights in inference, nothing in training."""
+
+    @property
     def unknown(self) -> tuple[str, ...]:
         """Operators without a formula, sorted."""
 
     @property
     def coverage(self) -> tuple[int, int, int]:
         """How many operators are counted, known to compute nothing, and unknown."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Lines for people on what was not followed."""
 
     def timed(self, places: tuple[CalibratedDevice, ...]) -> Timing:
         """Seconds of each kernel, a row per device."""
@@ -146,6 +154,7 @@ def cost_of(
         coverage=form.coverage,
         executed_flops=sums["flops"],
         _details=details,
+        notes=form.notes,
     )
 
 
@@ -175,21 +184,21 @@ class _Scored(Times):
         index = timing.bound + np.arange(0, len(BOUNDS) * len(models.places), len(BOUNDS))[:, None]
         weights = (timing.total_s * counts).ravel()
         by_bound = np.bincount(index.ravel(), weights, len(BOUNDS) * len(models.places)).reshape(-1, len(BOUNDS))
-        ridges, peak_bytes = self._ridges(self._form.main_dtype or self._dtype), self._form.peak_memory_bytes
+        ridges = self._ridges(self._form.main_dtype or self._dtype)
+        needs = self._form.peak_memory_bytes, self._form.flash_bytes
         found: dict[str, DeviceTime] = {}
         columns = self._seconds, self._hosts_s, self.calls_s, by_bound.tolist(), ridges
         for (name, place), own_s, host_s, call_s, shares_s, ridge in zip(models.places.items(), *columns, strict=True):
             parts_s = [*shares_s[:-1], shares_s[-1] + call_s]  # a call's is the launch's
             total = sum(parts_s)
             shares = {bound: part / total if total else 0.0 for bound, part in zip(BOUNDS, parts_s, strict=True)}
-            latency_ms, memory = self.latency_ms[name], place.device.memory
             trust, interval_ms = models.trust.get(name, _BOUND), None
             if trust.interval is not None:
                 low_s, high_s = interval_s(own_s, host_s, place.efficiency.call_s, trust.interval)
                 interval_ms = low_s * 1e3, high_s * 1e3
             found[name] = DeviceTime(
                 device=name,
-                latency_ms=latency_ms,
+                latency_ms=self.latency_ms[name],
                 bound=max(shares, key=shares.__getitem__),
                 bound_share=Frozen(shares),
                 ridge=ridge,
@@ -197,7 +206,7 @@ class _Scored(Times):
                 expected_error=trust.expected_error,
                 source=trust.source,
                 interval_ms=interval_ms,
-                fits=None if memory is None else peak_bytes <= memory.value,
+                fits=place.device.holds(*needs),
                 call_ms=call_s * 1e3,
             )
         return found

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from oracle.errors import WorkloadError
 from oracle.query.models import image_size_of, latency_models
 from oracle.sources import Source, inputs_of, is_reference, open_source
-from oracle.spec import Workload
+from oracle.spec import HALVES, Workload
 
 if TYPE_CHECKING:
     from oracle.calibration import Calibration
@@ -92,6 +92,6 @@ def count_source(source: Source, workload: Workload) -> NetCount:
     from oracle.trace import trace_module
     from oracle.trace.storing import stored_dtype
 
-    asked = workload.weights
+    asked = workload.weights if workload.weights in HALVES else ""
     dtype = asked if asked and stored_dtype(source.module) != asked else None
     return count_table(trace_module(source.module, source.args, source.kwargs, workload, dtype=dtype), workload)

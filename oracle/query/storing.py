@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from oracle.errors import WorkloadError
-from oracle.spec import HALVES
+from oracle.spec import HALVES, QUANTISED_WEIGHTS
 from oracle.trace.storing import stored_dtype, stored_dtypes
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ def stored_words(
         main, owners = stored_dtype(inputs), "inputs"
     if dtype in ("int8", "float8"):  # by an engine, whatever they were
         return asked
+    if weights in QUANTISED_WEIGHTS:
+        return {"dtype": main if dtype is None and main in HALVES else dtype, "weights": weights}
     if main in HALVES and (dtype is None or weights == main or len(known) == 1):
         for name, value in asked.items():
             if value not in (None, main):

@@ -40,11 +40,13 @@ class TracedForm:
     numbers: Ints
     counts: NDArray[np.float64]
     memory: PeakMemory
+    flash_bytes: int
     unknown: tuple[str, ...]
     coverage: tuple[int, int, int]
     kernels: list[Described]
     cells: list[int]
     products: Products
+    notes: tuple[str, ...]
 
     @property
     def main_dtype(self) -> str:
@@ -94,7 +96,7 @@ def score_count(
     """The cost of a counted module; arguments and errors as those of `cost_of`."""
     recounted = None
     if convention not in (None, "oracle"):
-        found = recount(count.table, str(convention))
+        found = recount(count.traced, str(convention))
         recounted = found.macs, found.flops, found.params, found.activations
     return cost_of(_form_of(count, workload), name, workload, models, convention, strict, recounted)
 
@@ -131,4 +133,8 @@ def _form_of(count: NetCount, workload: Workload) -> TracedForm:
     }
     ones, cells = np.ones(len(kernels)), [kernel.cell for kernel in count.kernels]
     found = Products.of(products)
-    return TracedForm(sums, columns, ones, count.memory, count.unknown, count.coverage, kernels, cells, found)
+    flash_bytes = 0 if workload.training else int(count.memory.weights_bytes)
+    said = count.unknown, count.coverage
+    return TracedForm(
+        *(sums, columns, ones, count.memory, flash_bytes, *said, kernels, cells, found, count.table.notes)
+    )

@@ -29,7 +29,7 @@ __all__ = ["Elsewhere", "Measured", "carry", "elsewhere", "here_and_there"]
 Measured: TypeAlias = "Mapping[str | Path | Device, str | Path | Iterable[Measurement]]"
 """Device -> what was measured on it: a CSV file (see `oracle.measure`), or its rows."""
 
-_ALIKE = ("dtype", "mode", "runtime", "layout", "weights")
+_ALIKE = ("dtype", "mode", "runtime", "engine", "layout", "weights")
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,9 +93,11 @@ def count_caption(costs: Sequence[Cost]) -> str:
     if unknown:
         covered = f"{unknown} of {total} operators count 0 FLOPs, having no formula ({', '.join(missing)})"
     convention = costs[0].convention
+    line = f"Counts: as {convention} counts; traffic, intensity and times: the oracle's own, {covered}."
     if convention == "oracle":
-        return f"Counts: the oracle's own, 1 MAC = 2 FLOPs; {covered}."
-    return f"Counts: as {convention} counts; traffic, intensity and times: the oracle's own, {covered}."
+        line = f"Counts: the oracle's own, 1 MAC = 2 FLOPs; {covered}."
+    notes = dict.fromkeys(one_line(note) for cost in costs for note in cost.notes)
+    return "\n".join([line, *(f"Note: {note}." for note in notes)])
 
 
 def time_caption(times: Iterable[DeviceTime]) -> str:

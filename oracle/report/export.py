@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from oracle._units import text_cell
 from oracle.errors import OracleError
 
 __all__ = ["check_writable", "finite", "to_csv", "to_json", "write_bytes", "write_text"]
@@ -25,16 +26,23 @@ def to_json(data: Mapping[str, Any]) -> str:
 
 
 def to_csv(rows: Iterable[Mapping[str, Any]]) -> str:
-    """CSV text with a header; every row has the keys of the first. Nothing known is an empty field."""
+    """CSV text with a header; every row has the keys of the first. Nothing known is an empty field.
+
+    Text comes from files that anybody wrote: see `oracle._units.text_cell`. Numbers stay as they are.
+    """
     import csv
     import io
 
-    table = [finite(row) for row in rows]
+    table = [{key: _cell(item) for key, item in finite(row).items()} for row in rows]
     text = io.StringIO()
     writer = csv.DictWriter(text, list(table[0]) if table else [], lineterminator="\n")
     writer.writeheader()
     writer.writerows(table)
     return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    return text_cell(value) if isinstance(value, str) else value
 
 
 def finite(value: Any) -> Any:

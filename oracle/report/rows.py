@@ -94,6 +94,10 @@ def fit_rows(fits: Sequence[Fit]) -> list[dict[str, Any]]:
             "next_peak_memory_bytes": item.next_peak_memory_bytes,
             "memory_bytes": item.memory_bytes,
             "reserve_bytes": item.reserve_bytes,
+            "flash_bytes": item.flash_bytes,
+            "flash_memory_bytes": item.flash_memory_bytes,
+            "fits_flash": item.fits_flash,
+            "arena": item.arena,
         }
         for item in fits
     ]
@@ -251,6 +255,8 @@ def _row(cost: Cost, device: str | None) -> dict[str, Any]:
         "traffic_bytes": cost.traffic_bytes,
         "intensity_flop_per_byte": cost.intensity,
         "peak_memory_bytes": cost.peak_memory_bytes,
+        "sram_bytes": cost.sram_bytes,
+        "flash_bytes": cost.flash_bytes,
         "latency_ms": time and time.latency_ms,
         "latency_low_ms": low,
         "latency_high_ms": high,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from oracle._units import visible
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -22,6 +24,9 @@ class Text:
 
     plain: str
     style: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "plain", visible(self.plain))  # names in it may come from anybody's file
 
     def __rich__(self) -> RenderableType:
         from rich.text import Text as RichText

@@ -4,35 +4,38 @@ The program is run node by node, each in the module that it was exported from, t
 autocast and fused kernels apply as they do to the module. What export has decided stays decided: batch norm and
 dropout behave as in the mode the program was exported in, and dimensions are free only where it was told so.
 
-Reading such a file loads its weights and may run code that is in it: open those you trust.
+The file is data: `oracle.sources.archive` says what is read of it, and `oracle.sources.operators` what is called.
 """
 
 from __future__ import annotations
 
-import logging
-import types
-import warnings
-from collections.abc import Callable, Iterator
-from functools import cache
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import fx, nn
-from torch.export.graph_signature import InputKind, OutputKind, TensorArgument
+from torch import nn
 from torch.utils import _pytree as pytree
 
 from oracle.errors import OracleError, TraceError
-from oracle.sources.building import guest, said
-from oracle.sources.inputs import InputSpec
+from oracle.sources.archive import Meta, Node, Program, Ref, Word, read_program
+from oracle.sources.building import said
+from oracle.sources.inputs import DTYPES, InputSpec
 from oracle.sources.opened import Opened
+from oracle.sources.operators import (
+    arithmetic_named,
+    check_results,
+    function_of,
+    makes_from_nothing,
+    overload_named,
+)
 from oracle.sources.places import held, last_uses, place_of, put
 from oracle.sources.references import Reference
-from oracle.trace.meta import empty_twin
+from oracle.trace.placement import META
 
 __all__ = ["Exported", "open_exported"]
 
-_LOGGERS = ("torch.export", "torch.export.pt2_archive._package", "torch._export.serde.serialize")
 _CHECKS = ("_assert", "sym_constrain")  # operators that only look
 
 
@@ -40,87 +43,64 @@ def open_exported(reference: Reference) -> Opened:
     """A `.pt2` file; its default inputs are those it was exported with.
 
     Raises:
-        OracleError: no such file, not one of torch.export, or one without its example inputs.
+        OracleError: no such file, not one of torch.export, or one that names what is no operator on tensors.
     """
     path = Path(reference.name)
     if not path.is_file():
         raise OracleError(f"network={reference.text!r}: no such file")
-    log = _Silence()
     try:
-        with guest(), log, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            program = torch.export.load(path)
-    except Exception as error:
-        # of some archives torch logs the reason, and raises that it has logged it
-        cause = (log.cause if "warnings above" in str(error) else None) or error
-        raise OracleError(f"network={reference.text!r}: not a file of torch.export: {said(cause)}") from error
-    examples = [item for item in pytree.tree_leaves(program.example_inputs) if isinstance(item, torch.Tensor)]
-    shapes = [node.meta["val"].shape for node in _given(program)]
-    if len(examples) != len(shapes):
-        raise OracleError(f"network={reference.text!r}: was saved without its example inputs; export it again")
-    free = tuple(frozenset(i for i, size in enumerate(shape) if not isinstance(size, int)) for shape in shapes)
-    inputs = tuple(InputSpec(tuple(x.shape), str(x.dtype).removeprefix("torch.")) for x in examples)
-    return Opened(Exported(program), inputs, "file", (), free)
-
-
-class _Silence(logging.Filter):
-    """While entered, what torch.export logs is kept from the terminal, but for the first error among it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.cause: BaseException | None = None
-
-    def __enter__(self) -> None:
-        for name in _LOGGERS:
-            logging.getLogger(name).addFilter(self)
-
-    def __exit__(self, *_: object) -> None:
-        for name in _LOGGERS:
-            logging.getLogger(name).removeFilter(self)
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """None gets through."""
-        self.cause = self.cause or (record.exc_info[1] if record.exc_info else None)
-        return False
-
-
-class _Ref(NamedTuple):
-    """The result of an earlier step, as an argument."""
-
-    name: str
+        program = read_program(path)
+        module = Exported(program)
+        given = [program.tensors[item.name] for item in program.inputs if item.kind == "user_input"]
+        inputs = tuple(InputSpec(meta.sizes, _word(_dtype(meta))) for meta in given)
+    except Exception as error:  # noqa: BLE001 - zipfile and torch, given what no one meant them to get, raise anything
+        known = (zipfile.BadZipFile, RecursionError)
+        why = str(error) if isinstance(error, TraceError) and not isinstance(error, known) else said(error)
+        raise OracleError(f"network={reference.text!r}: not a file of torch.export: {why}") from None
+    return Opened(module, inputs, "file", (), tuple(meta.free for meta in given))
 
 
 class _Step(NamedTuple):
+    """A node, ready to run; see `Node`."""
+
     name: str
+    parts: tuple[str, ...]
     function: Callable[..., Any]
     args: Any
     kwargs: Any
     module: str
+    operator: str
 
 
 class Exported(nn.Module):
     """An exported program as a module on meta: parameters and modules by their own names."""
 
-    def __init__(self, program: Any) -> None:
+    def __init__(self, program: Program) -> None:
         super().__init__()
-        signature, kept = program.graph_signature, {**program.constants, **program.state_dict}
-        self._inputs = [node.name for node in _given(program)]
-        self._results = [_Ref(spec.arg.name) for spec in signature.output_specs if spec.kind == OutputKind.USER_OUTPUT]
-        self._constants: dict[str, Any] = {}  # inputs that are no tensors
+        self._inputs = [item.name for item in program.inputs if item.kind == "user_input"]
+        self._results = program.results
+        # inputs that are no tensors
+        self._constants = {item.name: item.value for item in program.inputs if item.kind == "constant_input"}
         self._paths: dict[str, str] = {}
-        twins: dict[int, torch.Tensor] = {}  # tied weights stay tied
-        for spec in signature.input_specs:
-            if spec.kind == InputKind.USER_INPUT:
-                if not isinstance(spec.arg, TensorArgument):
-                    self._constants[spec.arg.name] = spec.arg.value
+        twins: dict[str, torch.Tensor] = {}  # tied weights stay tied
+        for item in program.inputs:
+            if item.kind in ("user_input", "constant_input"):
                 continue
-            real = kept.get(spec.target)
-            if not isinstance(real, torch.Tensor):
-                raise TraceError(f"input {spec.target!r} of the program is a {type(real).__name__}, which has no shape")
-            twin = twins.setdefault(id(real), _twin(real, spec.kind == InputKind.PARAMETER))
-            self._paths[spec.arg.name] = put(self, spec.target, twin)
-        self._steps = list(_steps(program.graph))
-        self._last = last_uses([(_read(s), [s.name]) for s in self._steps], [item.name for item in self._results])
+            twin = twins.get(item.tied or "")
+            if twin is None:
+                twin = _twin(program.tensors[item.name], item.kind == "parameter")
+                if item.tied:
+                    twins[item.tied] = twin
+            self._paths[item.name] = put(self, item.path, twin)
+        self._steps = [_step(node) for node in program.nodes if not _looks(node.target)]
+        known = {*self._inputs, *self._constants, *self._paths}
+        for step in self._steps:
+            if missing := _read(step) - known:
+                raise TraceError(f"node {step.name!r} reads {min(missing)!r}, which no node before it makes")
+            known |= {step.name, *step.parts}
+        if missing := set(self._results) - known:
+            raise TraceError(f"the result {min(missing)!r} is made by no node")
+        self._last = last_uses([(_read(s), [s.name, *filter(None, s.parts)]) for s in self._steps], self._results)
         for step in self._steps:
             place_of(self, step.module)
 
@@ -133,65 +113,82 @@ class Exported(nn.Module):
         }
 
         def look_up(item: Any) -> Any:
-            return env[item.name] if isinstance(item, _Ref) else item
+            return env[item.name] if isinstance(item, Ref) else item
 
         for step, done in zip(self._steps, self._last, strict=True):
-            given, words = pytree.tree_map(look_up, (step.args, step.kwargs), is_leaf=lambda item: type(item) is _Ref)
+            given, words = pytree.tree_map(look_up, (step.args, step.kwargs), is_leaf=lambda item: type(item) is Ref)
+            check_results(step.operator, (*given, *words.values()))
             place = place_of(self, step.module)
             env[step.name] = step.function(*given, **words) if place is self else place(step.function, given, words)
+            if step.parts:
+                env |= {name: part for name, part in zip(step.parts, env[step.name], strict=True) if name}
             for name in done:
                 del env[name]
-        return [look_up(item) for item in self._results]
+        return [env[name] for name in self._results]
 
 
-def _given(program: Any) -> list[fx.Node]:
-    """The nodes of the tensors that a caller passes."""
-    names = {
-        spec.arg.name
-        for spec in program.graph_signature.input_specs
-        if spec.kind == InputKind.USER_INPUT and isinstance(spec.arg, TensorArgument)
-    }
-    return [node for node in program.graph.nodes if node.op == "placeholder" and node.name in names]
-
-
-def _twin(tensor: torch.Tensor, is_parameter: bool) -> torch.Tensor:
-    twin = empty_twin(tensor.detach())
+def _twin(meta: Meta, is_parameter: bool) -> torch.Tensor:
+    twin = torch.empty_strided(meta.sizes, meta.strides, dtype=_dtype(meta), device=META)
     return nn.Parameter(twin, requires_grad=twin.is_floating_point()) if is_parameter else twin
 
 
-def _steps(graph: fx.Graph) -> Iterator[_Step]:
-    for node in graph.nodes:
-        if node.op in ("placeholder", "output"):
-            continue
-        if node.op != "call_function":
-            raise TraceError(f"node {node.name!r} of the program holds a program of its own, which cannot be traced")
-        if _name(node.target).startswith(_CHECKS):
-            continue
-        args, kwargs = fx.map_arg((node.args, node.kwargs), lambda item: _Ref(item.name))
-        stack = [path for path, _ in (node.meta.get("nn_module_stack") or {}).values()]
-        yield _Step(node.name, _function(node.target), args, kwargs, stack[-1] if stack else "")
+def _dtype(meta: Meta) -> torch.dtype:
+    return _value(Word("scalar_type", meta.dtype))  # type: ignore[no-any-return]
+
+
+def _word(dtype: torch.dtype) -> str:
+    word = str(dtype).removeprefix("torch.")
+    if word not in DTYPES:
+        raise TraceError(f"an input of type {word}: expected one of {', '.join(DTYPES)}")
+    return word
+
+
+def _value(word: Word) -> Any:
+    """What torch means by a number of its schema."""
+    from torch._export.serde import serialize
+
+    if word.kind == "device":
+        return META
+    known: dict[Any, Any] = {
+        "scalar_type": serialize._SERIALIZE_TO_TORCH_DTYPE,  # noqa: SLF001 - torch's own list of what it writes
+        "layout": serialize._SERIALIZE_TO_TORCH_LAYOUT,  # noqa: SLF001
+        "memory_format": serialize._SERIALIZE_TO_TORCH_MEMORY_FORMAT,  # noqa: SLF001
+    }[word.kind]
+    if word.value not in known:
+        raise TraceError(f"{word.kind} {word.value}: torch {torch.__version__} knows none of that number")
+    return known[word.value]
+
+
+def _step(node: Node) -> _Step:
+    args, kwargs = pytree.tree_map(
+        lambda item: _value(item) if type(item) is Word else item,
+        (node.args, node.kwargs),
+        is_leaf=lambda item: type(item) in (Ref, Word),
+    )
+    arithmetic = arithmetic_named(node.target)
+    if arithmetic is not None:
+        return _Step(node.name, node.parts, arithmetic, args, kwargs, node.module, node.target)
+    overload = overload_named(node.target)
+    if overload is None:
+        raise TraceError(
+            f"operator {node.target!r} is not registered here; in Python, import the package that registers it"
+        )
+    if makes_from_nothing(overload):
+        kwargs = {**kwargs, "device": META}
+    name = str(overload._schema.name).removeprefix("aten::")  # noqa: SLF001 - torch has no public way
+    # a constant that export wraps, so that nobody changes it, is the constant
+    function = _itself if name.startswith("lift_fresh") else function_of(overload)
+    return _Step(node.name, node.parts, function, args, kwargs, node.module, name)
+
+
+def _looks(target: str) -> bool:
+    """Whether an operator only looks at its arguments, and makes nothing."""
+    return target.removeprefix("torch.ops.aten.").startswith(_CHECKS)
 
 
 def _read(step: _Step) -> set[str]:
-    leaves = pytree.tree_leaves((step.args, step.kwargs), is_leaf=lambda item: type(item) is _Ref)
-    return {item.name for item in leaves if isinstance(item, _Ref)}
-
-
-def _name(target: Any) -> str:
-    return str(getattr(getattr(target, "_schema", None), "name", "")).removeprefix("aten::")
-
-
-@cache
-def _function(target: Any) -> Callable[..., Any]:
-    """The function of torch that runs an operator, which modules call and autocast knows; else the operator itself."""
-    name = _name(target)
-    if name.startswith("lift_fresh"):
-        return _itself  # a constant that export wraps, so that nobody changes it
-    for room in (torch._C._nn, torch, torch.Tensor):  # noqa: SLF001 - where torch keeps F.linear, F.gelu and the like
-        found = getattr(room, name, None)
-        if isinstance(found, (types.BuiltinFunctionType, types.MethodDescriptorType)):
-            return found
-    return target  # type: ignore[no-any-return]
+    leaves = pytree.tree_leaves((step.args, step.kwargs), is_leaf=lambda item: type(item) is Ref)
+    return {item.name for item in leaves if isinstance(item, Ref)}
 
 
 def _itself(tensor: Any) -> Any:

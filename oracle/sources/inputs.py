@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ __all__ = ["DTYPES", "InputSpec", "batch_of", "parse_input", "with_batch"]
 DTYPES = (
     "float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool", "complex64",
 )  # fmt: skip
+_MOST_ENTRIES = 2**58  # their bytes, and those of what follows mostly, are below the 2**63 that torch can say
 _INPUT = re.compile(r"(?:(?P<name>[^\W\d]\w*)=)?(?P<shape>\d+(?:x\d+)*|scalar)(?::(?P<dtype>\w+))?", re.ASCII)
 
 
@@ -25,11 +27,18 @@ class InputSpec:
         shape: positive integers; none for a scalar tensor.
         dtype: one of `DTYPES`.
         name: "" for a positional input.
+
+    Raises:
+        WorkloadError: more entries than a tensor may have whose bytes, and those of what follows, are counted.
     """
 
     shape: tuple[int, ...]
     dtype: str = "float32"
     name: str = ""
+
+    def __post_init__(self) -> None:
+        if math.prod(self.shape) > _MOST_ENTRIES:
+            raise WorkloadError(f"input={str(self)!r:.80}: expected at most {_MOST_ENTRIES:,} entries")
 
     def __str__(self) -> str:
         shape = "x".join(map(str, self.shape)) or "scalar"

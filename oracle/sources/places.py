@@ -8,7 +8,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from oracle.errors import TraceError
+
 __all__ = ["Place", "held", "last_uses", "place_of", "put"]
+
+
+_DEEPEST = 100
 
 
 class Place(nn.Module):
@@ -54,6 +59,8 @@ def held(root: nn.Module, paths: Mapping[str, str]) -> dict[str, torch.Tensor]:
 
 def _parts(path: str) -> list[str]:
     """Names of children; one that every module has already, such as `type` or `forward`, is changed."""
+    if path.count(".") >= _DEEPEST:
+        raise TraceError(f"module {path[:40]!r}...: nested more than {_DEEPEST} deep")
     return [part if not hasattr(nn.Module, part) else f"{part}_" for part in path.split(".") if part]
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -19,7 +20,7 @@ from oracle.trace.meta import to_meta, twin_on_meta
 from oracle.trace.optimizers import STATES_PER_PARAMETER, step
 from oracle.trace.recorder import Recorder
 from oracle.trace.regions import regions
-from oracle.trace.storing import converted, tensors_in
+from oracle.trace.storing import converted, is_plain, tensors_in, tensors_within
 
 __all__ = ["Trace", "isolated", "trace", "trace_module", "undisturbed"]
 
@@ -54,7 +55,8 @@ def trace_module(
         TraceError: the module cannot be copied, its forward fails, or it looks at data.
     """
     with isolated():
-        twin = twin_on_meta(module)
+        notes: dict[str, None] = {}
+        twin = twin_on_meta(module, lambda note: notes.update({note: None}))
         twin.train(workload.training)
         memo: dict[int, Any] = {}
         inputs, named = to_meta(args, memo), to_meta(dict(kwargs), memo)
@@ -63,7 +65,8 @@ def trace_module(
             inputs, named = converted(inputs, dtype), converted(named, dtype)
         if workload.layout == "nhwc":
             inputs = tuple(_channels_last(tensor) for tensor in inputs)
-        return trace(twin, inputs, named, workload).table
+        table = trace(twin, inputs, named, workload).table
+        return replace(table, notes=(*notes, *table.notes))
 
 
 def trace(
@@ -106,11 +109,13 @@ def trace(
         ):
             with recorder, calls:
                 output = module(*args, **kwargs)
+                output = list(output) if isinstance(output, Generator) else output
             if loss is not None:
                 recorder.module, recorder.cell = "loss", len(cell_of or ())
                 with recorder, calls:
                     output = loss(output)
-            results = list(tensors_in(output))
+            known = is_plain(output)
+            results = list(tensors_in(output) if known else tensors_within(output))
             held = list(results)
             grads_given: list[Any] = []
             if workload.training:
@@ -131,6 +136,7 @@ def trace(
         boundary_out=results[0] if results else None,
         grad_in=grad_in,
         grad_out=grads_given[0] if grads_given else None,
+        unread=not (known and results),
     )
     return Trace(table, output, grad_in)
 

@@ -29,6 +29,7 @@ class CallRecorder(TorchFunctionMode):
         call: number of the running call (the last one, between calls).
         function: its name, such as `linear` or `adaptive_avg_pool2d`.
         functions: the calls of the forward pass that some counter has a rule for.
+        truth: says whether a tensor of one boolean is true, None where nobody can.
     """
 
     def __init__(self, autocast_dtype: str | None = None) -> None:
@@ -39,6 +40,7 @@ class CallRecorder(TorchFunctionMode):
         self.function = ""
         self.functions: list[FunctionCall] = []
         self._pending: Any = None
+        self.truth: Callable[[Any], bool | None] = lambda _: None
 
     def __torch_function__(
         self, func: Any, types_: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -58,7 +60,12 @@ class CallRecorder(TorchFunctionMode):
             if func.__name__ in RECORDED["python"]:
                 self._record(call, func, "python", args, kwargs, out)
             return out
-        self.call, self.function = self.call + 1, getattr(func, "__name__", str(func))
+        name = getattr(func, "__name__", str(func))
+        if name in _ASKS_FOR_TRUTH and not kwargs and len(args) == 1 and _is_truth(args[0]):
+            answer = self.truth(args[0])
+            if answer is not None:
+                return answer
+        self.call, self.function = self.call + 1, name
         call, out = self.call, self._run(func, args, kwargs)
         kind = "method" if isinstance(func, types.MethodDescriptorType) else "function"
         if self.function in RECORDED[kind]:
@@ -81,6 +88,13 @@ class CallRecorder(TorchFunctionMode):
         by_name = found_by_name(func, name, sys._getframe(2))
         shapes = {key: shapes_of(value) for key, value in kwargs.items()}
         self.functions.append(FunctionCall(call, name, kind, by_name, shapes_of(args), shapes, shapes_of(out)))
+
+
+_ASKS_FOR_TRUTH = frozenset({"__bool__", "item", "is_nonzero"})
+
+
+def _is_truth(tensor: Any) -> bool:
+    return isinstance(tensor, torch.Tensor) and tensor.is_meta and tensor.dtype == torch.bool and tensor.dim() == 0
 
 
 def in_backward() -> bool:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
 from oracle.errors import TraceError
+from oracle.trace.conversions import is_wrapped, unwrap
+from oracle.trace.hooks import fill_hook_table, is_hook_table
 
 __all__ = ["empty_twin", "to_meta", "twin_on_meta"]
-
-_HOOKS = ("_hooks", "_hooks_with_kwargs", "_hooks_always_called")
 
 
 def to_meta(tree: Any, memo: dict[int, Any] | None = None) -> Any:
@@ -40,44 +40,79 @@ def to_meta(tree: Any, memo: dict[int, Any] | None = None) -> Any:
     return tree
 
 
-def twin_on_meta(module: nn.Module) -> nn.Module:
+def twin_on_meta(module: nn.Module, notes: Callable[[str], None] = lambda _: None) -> nn.Module:
     """A deep copy of a module whose tensors are on meta.
 
     Only structure is copied: tensors are replaced before the copy looks at their data, so a model of any size costs
-    a few kilobytes per layer. Hooks are dropped, for a hook may do anything, but for those by which torch.nn.utils
-    computes weights; compiled modules are unwrapped.
+    a few kilobytes per layer. Forward hooks are copied, see `oracle.trace.hooks`, others dropped; compiled modules are
+    unwrapped, and quantised weights of torchao become their parts.
+
+    Args:
+        module: any.
+        notes: gets a line on every forward hook that is left out, now or when the copy runs.
 
     Raises:
         TraceError: a script module, or one that cannot be copied.
     """
     memo: dict[int, Any] = {}
     try:
-        _replace(module, memo)
-        return copy.deepcopy(_unwrapped(module), memo)
+        tables: list[_Hooks] = []
+        _replace(module, memo, set(), tables)
+        for name, path, hooks in tables:  # now that all tensors have their twins
+            fill_hook_table(name, path, hooks, memo, notes)
+        twin = copy.deepcopy(_unwrapped(module), memo)
+        _unwrap(module, memo)
     except TraceError:
         raise
     except Exception as error:
         raise TraceError(f"module={type(module).__name__}: its structure cannot be copied: {error}") from error
+    return twin
 
 
-def _replace(module: nn.Module, memo: dict[int, Any]) -> None:
-    """Tell a deep copy what to put in the place of a module's tensors, hooks and compiled parts."""
-    compiled = []
+def _unwrap(module: nn.Module, memo: Mapping[int, Any]) -> None:
+    """Give the copies of modules the parts of their quantised weights."""
     for child in module.modules():
+        for name, value in child._parameters.items():
+            if value is not None and is_wrapped(value):
+                unwrap(memo[id(child)], name, value)
+
+
+class _Hooks(NamedTuple):
+    """A table of hooks: the attribute that it is, the path of its module, and itself."""
+
+    name: str
+    path: str
+    hooks: dict[Any, Any]
+
+
+def _replace(module: nn.Module, memo: dict[int, Any], seen: set[int], tables: list[_Hooks]) -> None:
+    """Tell a deep copy what to put in the place of a module's tensors, hooks and compiled parts.
+
+    Args:
+        module: all modules below it as well.
+        memo: of the deep copy; its tables of hooks stay empty.
+        seen: modules that were visited.
+        tables: gets the tables of hooks.
+    """
+    compiled = []
+    for path, child in module.named_modules():
+        if id(child) in seen:
+            continue
+        seen.add(id(child))
         if isinstance(child, torch.jit.ScriptModule):
             raise TraceError(
                 f"module={type(child).__name__}: script modules cannot be traced; pass the original nn.Module"
             )
         if _unwrapped(child) is not child:
             compiled.append(child)
-        for name, value in vars(child).items():
-            if name.endswith(_HOOKS) and isinstance(value, dict):
-                memo[id(value)] = type(value)(
-                    (key, hook) for key, hook in value.items() if type(hook).__module__.startswith("torch.nn.utils.")
-                )
+        own = {name: value for name, value in vars(child).items() if name != "_modules"}  # visited as they are
+        hooks = [_Hooks(name, path, value) for name, value in own.items() if is_hook_table(name, value)]
+        memo.update({id(table.hooks): type(table.hooks)() for table in hooks})
+        tables += hooks
+        for value in own.values():
             for found in _contents(value):
                 if isinstance(found, nn.Module):
-                    _replace(found, memo)
+                    _replace(found, memo, seen, tables)
                 elif id(found) not in memo:
                     memo[id(found)] = empty_twin(found)
     for child in reversed(compiled):
@@ -112,7 +147,10 @@ def empty_twin(tensor: torch.Tensor) -> torch.Tensor:
         raise TraceError("the module has uninitialised lazy parameters: run it once on a small input first")
     if tensor.layout != torch.strided or tensor.is_nested:
         raise TraceError(f"a tensor with layout={tensor.layout} cannot be traced on meta")
-    data = torch.empty_like(tensor.detach(), device="meta")  # keeps the strides of any dense tensor
+    if is_wrapped(tensor):
+        data = torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")  # its parts come later: `unwrap`
+    else:
+        data = torch.empty_like(tensor.detach(), device="meta")  # keeps the strides of any dense tensor
     if isinstance(tensor, nn.Parameter):
         return nn.Parameter(data, requires_grad=tensor.requires_grad)
     return data.requires_grad_(tensor.requires_grad)

@@ -11,6 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from oracle.opclasses import (
     ALLOCATIONS,
+    DEQUANTISE,
     SHAPE_ONLY,
     VIEWS_IN_PLACE,
     WRITE_ONLY,
@@ -25,10 +26,12 @@ from oracle.trace.dims import dim_of, dims_of, shapes_of
 from oracle.trace.functions import CallRecorder
 from oracle.trace.placement import META
 from oracle.trace.shapes import SHORTCUTS
+from oracle.trace.truths import truth_of
 
 __all__ = ["Recorder"]
 
 _TO_COPY = torch.ops.aten._to_copy.default
+_CASTS = DEQUANTISE | {"aten._to_copy"}
 
 
 class Recorder(TorchDispatchMode):
@@ -46,6 +49,8 @@ class Recorder(TorchDispatchMode):
         self.cell = 0
         self.module_calls: list[ModuleCall] = []
         self._calls = calls
+        self._calls.truth = self._truth
+        self.notes: dict[str, None] = {}  # what was taken for granted
         self.failure: tuple[BaseException | None, str] = None, ""
         self._around: list[tuple[str, int, Any]] = []  # of each running module: module, cell and error around it
         self._rows: list[Row] = []
@@ -129,6 +134,8 @@ class Recorder(TorchDispatchMode):
         if kwargs.get("device") is not None and kwargs["device"] != META:
             kwargs = {**kwargs, "device": META}
         given = _tensors((args, kwargs))
+        if given and not any(tensor.is_meta or tensor.dim() for tensor in given):
+            return func(*args, **kwargs)  # a sum of the forward's own numbers, which it may look at
         if not all(tensor.is_meta for tensor in given):
             args, kwargs = self._moved(args), self._moved(kwargs)
             given = _tensors((args, kwargs))
@@ -254,21 +261,31 @@ class Recorder(TorchDispatchMode):
             self._values[-1] = Value(storage, row, before)
         return use
 
+    def _truth(self, tensor: Any) -> bool | None:
+        """Whether a tensor of one boolean is true; see `oracle.trace.truths`."""
+        answer = truth_of(self.value_of(tensor), self._rows, self._values, self._storages)
+        if answer is not None:
+            where = f" at {self.module}" if self.module else ""
+            why = "masks mask something, what is computed is right"
+            self.notes[f"a test of values{where} was taken to be {answer}: {why}"] = None
+        return answer
+
     def _weights(self, use: Use) -> bool:
-        """Whether a use is a parameter, or a parameter that a cast has copied."""
+        """Whether a use is a parameter, or a parameter that a cast has copied, or that was dequantised."""
         value = self._values[use.value]
-        if value.producer >= 0 and self._rows[value.producer].name == "aten._to_copy":
+        if value.producer >= 0 and self._rows[value.producer].name in _CASTS:
             return self._weights(self._rows[value.producer].reads[0])
         return self._storages[value.storage].kind == "parameter"
 
-    def table(self, outputs: list[Any], **ends: Any) -> OpTable:
+    def table(self, outputs: list[Any], *, unread: bool = False, **ends: Any) -> OpTable:
         """Freeze what was recorded.
 
         Args:
             outputs: tensors that the caller holds after the call.
+            unread: whether it may hold others, too: then all that nobody in the module reads.
             ends: tensors (or None) for `boundary_in`, `boundary_out`, `grad_in` and `grad_out`.
         """
-        held = frozenset(self.value_of(tensor) for tensor in outputs)
+        held = frozenset(self.value_of(tensor) for tensor in outputs) | (self._unread() if unread else frozenset())
         storages = {name: -1 if end is None else self.give(end, "activation") for name, end in ends.items()}
         return OpTable(
             tuple(self._rows),
@@ -278,7 +295,15 @@ class Recorder(TorchDispatchMode):
             tuple(self.module_calls),
             tuple(self._calls.functions),
             **storages,
+            notes=tuple(self.notes),
         )
+
+    def _unread(self) -> frozenset[int]:
+        """Values of the forward pass that no row reads."""
+        table = OpTable(tuple(self._rows), tuple(self._values), tuple(self._storages), frozenset(), ())
+        read = {part for row in self._rows for use in row.reads for part in table.lineage(use.value)}
+        made = [value for value in self._current if self._values[value].producer >= 0 and value not in read]
+        return frozenset(v for v in made if self._rows[self._values[v].producer].phase == "forward")
 
 
 class _Origin(NamedTuple):

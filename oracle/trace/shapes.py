@@ -198,6 +198,18 @@ def _each(value: Any, count: int) -> Any:
     return value if len(value) == count else list(value) * count
 
 
+def _grouped_mm(a: Any, b: Any, offs: Any = None, bias: Any = None, out_dtype: Any = None) -> Any:
+    """Products of groups of rows, of columns or of parts of the inner dimension; torch's own takes halves only."""
+    sizes: tuple[Any, ...]
+    if a.dim() == b.dim() == 2:
+        sizes = (offs.shape[0], a.shape[0], b.shape[1])
+    elif a.dim() == b.dim():
+        sizes = (a.shape[0], a.shape[1], b.shape[2])
+    else:
+        sizes = (a.shape[-2], b.shape[-1])
+    return a.new_empty(sizes, dtype=out_dtype or a.dtype)
+
+
 _UNARY = ("relu", "sigmoid", "silu", "gelu", "hardswish", "hardsigmoid")
 
 SHORTCUTS: MappingProxyType[str, Callable[..., Any]] = MappingProxyType(
@@ -212,6 +224,7 @@ SHORTCUTS: MappingProxyType[str, Callable[..., Any]] = MappingProxyType(
         **{f"aten._foreach_{name}": _each_like for name in ("add", "sqrt")},
         **{f"aten._foreach_{name}_": _nothing for name in ("add", "mul", "div", "lerp", "addcmul", "addcdiv")},
         "aten.addmm": _addmm,
+        "aten._grouped_mm": _grouped_mm,
         **{f"aten.{name}": _binary for name in ("add", "sub", "mul", "div")},
         **{f"aten.{name}_": _binary_in_place for name in ("add", "sub", "mul", "div")},
         **{f"aten.{name}_backward": _binary for name in ("threshold", "sigmoid", "silu", "gelu")},

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-__all__ = ["converted", "stored_dtype", "stored_dtypes", "stored_in", "tensors_in"]
+__all__ = ["converted", "is_plain", "stored_dtype", "stored_dtypes", "stored_in", "tensors_in", "tensors_within"]
 
 
 def stored_dtypes(tree: Any) -> dict[str, int]:
@@ -75,6 +75,32 @@ def tensors_in(tree: Any) -> Iterator[Any]:
     elif hasattr(tree, "__dataclass_fields__"):
         for name in tree.__dataclass_fields__:
             yield from tensors_in(getattr(tree, name))
+
+
+def tensors_within(tree: Any, depth: int = 4) -> Iterator[Any]:
+    """As `tensors_in`, and those in the attributes of other objects, and of objects in these."""
+    yield from tensors_in(tree)
+    if not depth or isinstance(tree, (torch.Tensor, nn.Module, type)):
+        return
+    if isinstance(tree, (Mapping, list, tuple, set)):
+        inner = list(tree.values() if isinstance(tree, Mapping) else tree)
+    else:
+        inner = list(getattr(tree, "__dict__", {}).values())
+        yield from tensors_in(inner)
+    for item in inner:
+        if not isinstance(item, torch.Tensor):
+            yield from tensors_within(item, depth - 1)
+
+
+def is_plain(tree: Any) -> bool:
+    """Whether all of what a module returned is seen: tensors, and numbers and texts, in containers that are known."""
+    if isinstance(tree, Mapping):
+        return all(map(is_plain, tree.values()))
+    if isinstance(tree, (list, tuple, set)):
+        return all(map(is_plain, tree))
+    if hasattr(tree, "__dataclass_fields__"):
+        return all(is_plain(getattr(tree, name)) for name in tree.__dataclass_fields__)
+    return tree is None or isinstance(tree, (torch.Tensor, bool, int, float, complex, str, bytes, torch.dtype))
 
 
 def _word(tensor: torch.Tensor) -> str:

@@ -28,6 +28,8 @@ _UNITS = {
     "roofline_ms": "ms",
     "traffic_bytes": "B",
     "peak_memory_bytes": "B",
+    "sram_bytes": "B",
+    "flash_bytes": "B",
     "intensity_flop_per_byte": "FLOP/byte",
     "intensity": "FLOP/byte",  # as studies call it
 }
@@ -40,6 +42,8 @@ _TITLES = {
     "activations": "Activations",
     "traffic_bytes": "Traffic",
     "peak_memory_bytes": "Peak memory",
+    "sram_bytes": "SRAM",
+    "flash_bytes": "Flash",
     "intensity_flop_per_byte": "Intensity",
     "intensity": "Intensity",
     "pycls_flops": "pycls FLOPs",

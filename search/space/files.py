@@ -34,7 +34,8 @@ _SETUP = {
     "SAMPLERS": {},
     "CONSTRAINTS": {},
 }
-_MAX_CHUNK = 10_000_000
+_MAX_CHUNK = 1_000_000
+"""Candidates of a chunk, which is in memory whole: measured, about 2 kB each in a space of five knobs a block."""
 
 _Made = TypeVar("_Made")
 
@@ -105,10 +106,26 @@ def space_of(values: Mapping[str, Any], name: str = "", directory: Path | None =
         num_stages=stages if base.MODEL.TYPE == "regnet" else None,
         num_configs=count(setup["NUM_CONFIGS"], "SETUP.NUM_CONFIGS", 0),
         num_samples=count(setup["NUM_SAMPLES"], "SETUP.NUM_SAMPLES", 1),
-        chunk_size=min(count(setup["CHUNK_SIZE"], "SETUP.CHUNK_SIZE", 1), _MAX_CHUNK),
+        chunk_size=_chunk_size(setup["CHUNK_SIZE"]),
         seed=count(setup["RNG_SEED"], "SETUP.RNG_SEED", 0),
         setup=plain,
     )
+
+
+def _chunk_size(value: Any) -> int:
+    """How many candidates a chunk has.
+
+    Raises:
+        ConfigError: no count, or more than memory should be asked for.
+    """
+    size = count(value, "SETUP.CHUNK_SIZE", 1)
+    if size > _MAX_CHUNK:
+        raise ConfigError(
+            f"value {value!r}: expected at most {_MAX_CHUNK:,} candidates, for a chunk is in memory as a whole (about "
+            f"{2 * size / 1e6:,.0f} GB here); NUM_SAMPLES may be larger",
+            key="SETUP.CHUNK_SIZE",
+        )
+    return size
 
 
 def _united(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

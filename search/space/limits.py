@@ -24,6 +24,8 @@ COLUMNS = {
     "ACTS": "pycls_acts",
     "BYTES": "traffic_bytes",
     "PEAK_MEMORY": "peak_memory_bytes",
+    "SRAM": "sram_bytes",
+    "FLASH": "flash_bytes",
     "INTENSITY": "intensity",
     "LATENCY_MS": "latency_ms",
 }

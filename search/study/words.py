@@ -34,6 +34,8 @@ SCORES = (
     "pycls_acts",
     "traffic_bytes",
     "peak_memory_bytes",
+    "sram_bytes",
+    "flash_bytes",
     "intensity",
     "latency_ms",
 )

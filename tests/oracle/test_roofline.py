@@ -156,3 +156,23 @@ def test_no_prediction_beats_the_roof(name: str, device: str, dtype: str, runtim
     assert cost.latency_ms[place.name] >= cost.roofline_ms[place.name] * (1 - 1e-9)
     call = cost.times[place.name].call_ms / cost.latency_ms[place.name]  # the share of what is in no kernel
     assert sum(kernel.share for kernel in cost.kernels(place.name)) + call == pytest.approx(1)
+
+
+def test_weights_come_through_the_flashs_own_port() -> None:
+    """9 bytes, 4 of them weights: 5 at 10 byte/s beside 4 at 2 byte/s; without the port all 9 at 10 byte/s."""
+    device = replace(_flat(), flash_bandwidth=Figure(2.0))
+    numbers = [np.array([value]) for value in (0.0, 1e-9, 9.0)]
+    kinds = KernelKinds(("conv",), ("float32",), ("float32",))
+    beside = time_kernels(kinds, *numbers, device, weight_bytes=np.array([4.0]))
+    assert beside.memory_s.tolist() == [2.0]
+    most = time_kernels(kinds, *numbers, device, weight_bytes=np.array([0.5]))
+    assert most.memory_s.tolist() == [0.85]
+    assert time_kernels(kinds, *numbers, _flat(), weight_bytes=np.array([4.0])).memory_s.tolist() == [0.9]
+    both = Roofs.stacked([Roofs.of(kinds, [False], [True], place) for place in (device, _flat())])
+    together = time_at(both, np.array([[0], [1], [9], [4]]))
+    assert together.memory_s.tolist() == [[2.0], [0.9]]
+
+
+def _flat() -> Device:
+    peaks = Peaks((("float32", Figure(1e15)),))
+    return Device("flat", "Flat", "npu", vector=peaks, bandwidth=Figure(10.0))

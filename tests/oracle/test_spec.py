@@ -79,5 +79,17 @@ def test_an_engine_under_another_runtime_is_refused() -> None:
 
 @pytest.mark.parametrize("threads", [-1, 1.5, True, "2"])
 def test_threads_are_whole(threads: object) -> None:
-    with pytest.raises(WorkloadError, match="threads=.*: expected an integer of at least 0"):
+    with pytest.raises(WorkloadError, match=r"threads=.*: expected an integer of at least 0"):
         Workload(threads=threads)  # type: ignore[arg-type]
+
+
+def test_quantised_weights_compute_in_another_type() -> None:
+    workload = Workload(runtime="engine", dtype="float16", weights="int4")
+    assert (workload.weights_dtype, workload.autocast_dtype, workload.module_dtype) == ("int4", "float16", "float32")
+    assert not workload.is_quantised
+    assert Workload(runtime="engine", dtype="int8", weights="int8").weights == ""
+    for words in ({"runtime": "compiled"}, {"runtime": "eager"}):
+        with pytest.raises(WorkloadError, match="weights='int8' needs runtime='engine' and mode='inference'"):
+            Workload(weights="int8", **words)
+    with pytest.raises(WorkloadError, match="weights='int4': with dtype='int8'"):
+        Workload(runtime="engine", dtype="int8", weights="int4")

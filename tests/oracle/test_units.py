@@ -6,7 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oracle._units import MISSING, aligned, known, lined_up, one_line, percent, prefix, stated
+from oracle._units import (
+    MISSING,
+    aligned,
+    known,
+    lined_up,
+    one_line,
+    percent,
+    prefix,
+    stated,
+    text_cell,
+    text_of_cell,
+    visible,
+)
 
 NUMBERS = st.floats(min_value=1e-12, max_value=1e15)
 
@@ -109,3 +121,28 @@ def test_known_numbers() -> None:
 def test_one_line_is_one_line_of_printable_text(text: str) -> None:
     assert one_line(text).isprintable()
     assert one_line(one_line(text)) == one_line(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("=HYPERLINK(1)", "'=HYPERLINK(1)"),
+        ("@sum", "'@sum"),
+        ("+1+1", "'+1+1"),
+        ("-cmd", "'-cmd"),
+        ("\t=1", "' =1"),
+        ("a\nb", "a\nb"),
+        ("\x1b[31mred\x07", " [31mred "),
+        ("-1.5e-3", "-1.5e-3"),
+        ("+7", "+7"),
+        ("ResNet-50", "ResNet-50"),
+        ("", ""),
+    ],
+)
+def test_a_cell_is_text_and_a_number_stays_one(text: str, cell: str) -> None:
+    assert text_cell(text) == cell
+    assert text_of_cell(cell) == visible(text)
+
+
+def test_lines_without_control_characters() -> None:
+    assert visible("a\nb\x1b[2Jc\rd") == "a\nb [2Jc d"

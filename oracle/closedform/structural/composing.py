@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from oracle.closedform.structural.parts import SUM, Part, PartKey
 from oracle.closedform.template import Format
@@ -245,7 +245,7 @@ class _Writer:
         pieces = self._forward_pieces()
         out = self._forward(pieces)
         held, gradient = {out.value}, None
-        ends = {"boundary_in": self._at, "boundary_out": self.values[out.value].storage}
+        ends: dict[str, Any] = {"boundary_in": self._at, "boundary_out": self.values[out.value].storage}
         if composer.training:
             form = composer.behind or out.form
             elements = self.storages[self.values[out.value].storage].elements

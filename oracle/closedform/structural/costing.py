@@ -20,6 +20,7 @@ from oracle.closedform.structural.sizes import value_at
 from oracle.closedform.structural.stock import StockKey, Values
 from oracle.closedform.template import SUMS, Format
 from oracle.counting import KernelCount
+from oracle.counting.fusion.engines import rules_of
 from oracle.errors import OracleError
 from oracle.families.graphs import Structure, structure_of
 from oracle.products import Products
@@ -108,6 +109,9 @@ def _equal(columns: Mapping[str, Any], count: int) -> Iterator[tuple[Values, Int
 
 
 def _batch(inputs: CellInputs, archs: tuple[str, ...], values: Values, workload: Workload) -> _Batch | None:
+    block = rules_of(workload.engine, workload.is_quantised).block
+    if block and dict(values)["d1"] % block:  # some operators need images laid out anew, which depends on their sizes
+        return None
     pinned = tuple((name, value) for name, value in values if value < 2)
     key = StockKey(inputs.kind, workload.with_(batch_size=1), pinned, inputs.input, inputs.gradient)
     desk = desk_of(key)

@@ -23,7 +23,7 @@ from oracle.closedform.template import Format
 from oracle.counting.fusion import kernels_of
 from oracle.counting.fusion.likeness import likeness
 from oracle.counting.memory import lifetimes_of
-from oracle.counting.traffic import itemsize
+from oracle.counting.traffic import stored_bytes
 from oracle.families.graphs import Graph
 from oracle.optable import OpTable
 
@@ -130,10 +130,9 @@ class Desk:
             OverflowError: one exceeds 64 bits.
         """
         known = dict(values)
-        quantised = self.stock.key.workload.is_quantised
         with self._lock:
             pairs = list(self.sizes)
-        return np.array([value_at(size, known) * itemsize(dtype, quantised) for size, dtype in pairs], dtype=np.int64)
+        return np.array([stored_bytes(value_at(size, known), dtype) for size, dtype in pairs], dtype=np.int64)
 
     # -- structures ----------------------------------------------------------------------------------------------
 
@@ -205,7 +204,7 @@ class Desk:
         if composed is None:
             return None
         table, workload, known = composed.table, self.stock.key.workload, self._signs
-        kernels = kernels_of(table, workload.runtime)
+        kernels = kernels_of(table, workload.runtime, workload.engine, quantised=workload.is_quantised)
         run = {row for kernel in kernels for row in kernel.rows}
         pieces = tuple([self.stock.numbers[piece.key] for piece in composed.pieces])
         choices = tuple(map(self._choices_of, pieces))

@@ -19,7 +19,7 @@ from oracle.closedform.structural.sizes import Size, plain, polynomial
 from oracle.closedform.structural.tables import plain_table, table_of
 from oracle.closedform.template import Format
 from oracle.optable import OpTable
-from oracle.spec import Workload
+from oracle.spec import HALVES, Workload
 
 __all__ = ["SUM", "Part", "PartKey", "Parts", "archive_of", "load_parts", "member_of", "plain_parts"]
 
@@ -77,7 +77,7 @@ def archive_of(kind: str) -> Path:
 
 def member_of(workload: Workload) -> str:
     """The name of a workload's parts in an archive; it names what of the workload traces tell apart."""
-    stored = f"{workload.weights}-weights" if workload.weights else "float32"
+    stored = f"{workload.weights}-weights" if workload.weights in HALVES else "float32"
     names = [workload.autocast_dtype or stored, workload.mode, workload.layout]
     return "-".join([*names, *([workload.optimizer] if workload.training else [])]) + ".json"
 

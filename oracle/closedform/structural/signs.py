@@ -140,8 +140,8 @@ class Signs:
     # -- making and counting them --------------------------------------------------------------------------------
 
     def _new(self, graph: Graph, position: int) -> Sign:
-        table, runtime = self._again(self._composer.compose(graph), graph).table, self._stock.key.workload.runtime
-        kernels = kernels_of(table, runtime)
+        table, workload = self._again(self._composer.compose(graph), graph).table, self._stock.key.workload
+        kernels = kernels_of(table, workload.runtime, workload.engine, quantised=workload.is_quantised)
         kernel = kernels[position]
         reads = []
         for row, use in kernel.reads:
@@ -149,7 +149,7 @@ class Signs:
             reads.append((row, which, -1 if table.rows[row].reads[which] is use else use.value))
         writes = tuple((row, _which(table.rows[row].writes, use)) for row, use in kernel.writes)
         run = frozenset(row for other in kernels for row in other.rows)
-        return Sign(graph, kernel, tuple(reads), writes, run, kernel_class(table, kernel.rows, runtime))
+        return Sign(graph, kernel, tuple(reads), writes, run, kernel_class(table, kernel.rows, workload.runtime))
 
     def _again(self, composed: Composed | None, graph: Graph) -> Composed:
         if composed is None:

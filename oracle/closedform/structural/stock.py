@@ -6,6 +6,7 @@ At primes every dimension is a prime of its own: two sizes are equal there only 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from oracle.closedform.structural.parts import Part, PartKey, load_parts, member
 from oracle.closedform.structural.sizes import Poly, value_at
 from oracle.closedform.template import Format
 from oracle.counting import TableCount, count
+from oracle.counting.quantised import quantised
 from oracle.errors import OracleError
 from oracle.families.graphs import Graph, structure_of
 from oracle.spec import Workload
@@ -85,7 +87,7 @@ class Stock:
         self.key = key
         self.structure = structure
         shipped = load_parts(key.kind, member_of(key.workload))
-        self.parts = {at: part for at, part in shipped.items() if at.pinned == key.pinned}
+        self.parts = {at: _stored(part, key.workload) for at, part in shipped.items() if at.pinned == key.pinned}
         self.keys = list(self.parts)
         self.numbers = {at: number for number, at in enumerate(self.keys)}
         names = sorted({name for part in self.parts.values() for name in _symbols(part)})
@@ -110,6 +112,12 @@ class Stock:
 
     def _alone(self, number: int, values: Values) -> TableCount:
         return count(self.at(values)[self.keys[number]].table, self.key.workload)
+
+
+def _stored(part: Part, workload: Workload) -> Part:
+    """A part as it is stored where the workload is quantised."""
+    table = quantised(part.table, workload)
+    return part if table is part.table else replace(part, table=table)
 
 
 @lru_cache(maxsize=8)

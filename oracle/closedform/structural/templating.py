@@ -8,6 +8,7 @@ from functools import lru_cache, reduce
 from typing import Any
 
 from oracle.closedform.assembling import kernel_fields
+from oracle.closedform.lightening import lightened, plain_key
 from oracle.closedform.program import Program, Step
 from oracle.closedform.structural.composing import Composed
 from oracle.closedform.structural.sizes import Peak, Poly, Size, largest
@@ -16,7 +17,7 @@ from oracle.closedform.template import MEMORY_SIZES, Template, TemplateKey
 from oracle.counting import count
 from oracle.counting.memory import measure
 from oracle.families.graphs import structure_of
-from oracle.spec import Workload
+from oracle.spec import QUANTISED_WEIGHTS, Workload
 
 __all__ = ["structural_template"]
 
@@ -37,6 +38,9 @@ def structural_template(key: TemplateKey, workload: Workload) -> Template | None
     structure = structure_of(key.kind)
     if structure is None or (key.first and workload.training):
         return None
+    if workload.weights in QUANTISED_WEIGHTS:
+        plain = structural_template(plain_key(key), workload.with_(weights=""))
+        return plain and lightened(plain, key, workload.weights)
     stock = stock_of(StockKey(key.kind, workload.with_(batch_size=1), key.pinned, key.input, key.gradient))
     graph = structure.graph(dict(key.static)[structure.param])
     composed = stock.compose(graph, stock.open_pieces)

@@ -1,16 +1,52 @@
-"""Dropout, scatters, interpolation, weight norm."""
+"""Dropout, scatters, interpolation, weight norm; pointwise operators whose count depends on an argument."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from oracle.counting.flops.pointwise import POINTWISE_FLOPS
 from oracle.counting.flops.registry import Work, elements, register_flops
 from oracle.optable import Shape, prod
+
+
+@register_flops("aten.gelu", "aten.gelu_")
+def _gelu(x: Shape, *, approximate: str = "none", out: Shape) -> Work:
+    # 0.5 * x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3))): a tanh of 6, a power, and six others
+    return Work(0, (POINTWISE_FLOPS["gelu"] if approximate == "none" else POINTWISE_FLOPS["tanh"] + 7) * prod(x))
+
+
+@register_flops("aten.gelu_backward")
+def _gelu_backward(grad: Shape, x: Shape, *, approximate: str = "none", out: Shape) -> Work:
+    # by tanh: the inner polynomial (4) and its derivative (4), tanh (6) and its (2), and 7 that join them
+    return Work(0, (POINTWISE_FLOPS["gelu_backward"] if approximate == "none" else 23) * prod(x))
+
+
+@register_flops("aten.clamp", "aten.clamp_")
+def _clamp(x: Shape, *limits: Any, out: Shape, **named: Any) -> Work:
+    given = [limit for limit in (*limits, *named.values()) if limit is not None]
+    return Work(0, len(given) * prod(out))  # a comparison with each
 
 
 @register_flops("aten.native_dropout")
 def _dropout(x: Shape, *rest: Any, out: Any) -> Work:
     return Work(0, 2 * prod(x))
+
+
+@register_flops("aten.scatter", "aten.scatter_")
+def _scatter(
+    x: Shape, dim: int, index: Shape, source: Any, *rest: Any, out: Shape, reduce: str | None = None
+) -> Work:  # fmt: skip
+    return Work(0, 0 if reduce is None else prod(index))
+
+
+@register_flops("aten.scatter_reduce", "aten.scatter_reduce_")
+def _scatter_reduce(x: Shape, dim: int, index: Shape, source: Shape, *rest: Any, out: Shape, **kwargs: Any) -> Work:
+    return Work(0, prod(index))  # each value is added, multiplied or compared once
+
+
+@register_flops("aten.embedding_renorm_")
+def _embedding_renorm(weight: Shape, indices: Shape, *rest: Any, out: Shape) -> Work:
+    return Work(0, 3 * prod(indices) * weight[-1])  # square, sum, scale of each row
 
 
 @register_flops("aten.embedding_dense_backward", "aten.index_add", "aten.index_add_", "aten.scatter_add_",
@@ -26,7 +62,7 @@ def _embedding_bag(weight: Shape, indices: Shape, *rest: Any, out: Any) -> Work:
 
 
 # Neighbours whose weighted sum a sample is, in interpolation. An antialiased filter has as many or more.
-_TAPS = {
+TAPS = {
     "upsample_linear1d": 2,
     "upsample_bilinear2d": 4,
     "_upsample_bilinear2d_aa": 4,
@@ -48,7 +84,7 @@ def _register_interpolation(name: str, taps: int) -> None:
         return Work(0, 2 * taps * prod(grad))  # a product each, and a sum where it belongs
 
 
-for _name, _taps in _TAPS.items():
+for _name, _taps in TAPS.items():
     _register_interpolation(_name, _taps)
 
 
@@ -57,7 +93,7 @@ for _name, _taps in _TAPS.items():
         f"aten.{name}_backward"
         for name in "upsample_nearest1d upsample_nearest2d upsample_nearest3d _upsample_nearest_exact1d"
         " _upsample_nearest_exact2d _upsample_nearest_exact3d reflection_pad1d reflection_pad2d reflection_pad3d"
-        " replication_pad1d replication_pad2d replication_pad3d unfold index_select".split()
+        " replication_pad1d replication_pad2d replication_pad3d unfold index_select gather".split()
     ),
     "aten.col2im",
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from oracle.counting.flops.pointwise import POINTWISE_FLOPS
+from oracle.counting.flops.pointwise import COMPLEX_FLOPS, POINTWISE_FLOPS
 from oracle.errors import OracleError
 from oracle.opclasses import register_class
 from oracle.optable import Row, Shape, prod
@@ -52,25 +52,44 @@ def register_flops(*names: str, op_class: str | None = None) -> Callable[[Formul
 
 
 def work_of(row: Row, causal: str = "full") -> Work | None:
-    """What a row computes, or None where nobody has said.
+    """What a row computes, or None where nobody has said; complex numbers by their real operations.
+
+    A complex multiply-add is four real ones, an addition two operations; see `COMPLEX_FLOPS` for the rest.
 
     Args:
         row: from a trace.
         causal: "full" counts causal attention like full attention, as torch's FlopCounterMode does; "half" counts
             the scores under the mask's diagonal only, as kernels that skip masked blocks compute.
     """
+    work = _plain_work(row, causal)
+    if work is None or not any(use.dtype.startswith("complex") for use in (*row.reads, *row.writes)):
+        return work
+    if row.op_class in ("copy", "embedding") and row.name not in _FORMULAS:
+        return work
+    short = _short(row.name)
+    other = work.flops - 2 * work.macs
+    if short in COMPLEX_FLOPS:
+        return Work(0, COMPLEX_FLOPS[short] * other)
+    return Work(4 * work.macs, 8 * work.macs + 2 * other)
+
+
+def _plain_work(row: Row, causal: str) -> Work | None:
     formula = _FORMULAS.get(row.name)
     if formula is not None:
         if causal == "half" and row.op_class == "attention":
             return formula(*row.args, out=row.out, causal_half=True, **row.kwargs)
         return formula(*row.args, out=row.out, **row.kwargs)
-    short = row.name.split(".")[-1].removeprefix("_foreach_").rstrip("_")
+    short = _short(row.name)
     if row.op_class in ("copy", "embedding") and short not in POINTWISE_FLOPS:
         return Work(0, 0)
     if row.pointwise or row.op_class == "elementwise" or short in POINTWISE_FLOPS:
         # In-place operators on lists of tensors return nothing: what they change, they were given first.
         return Work(0, POINTWISE_FLOPS.get(short, 1) * elements(row.args[0] if row.out is None else row.out))
     return None
+
+
+def _short(name: str) -> str:
+    return name.rsplit(".", maxsplit=1)[-1].removeprefix("_foreach_").rstrip("_")
 
 
 def elements(shapes: Any) -> Dim:

@@ -1,62 +1,65 @@
-"""Engine: constants computed beforehand, batch norm folded, epilogues fused."""
+"""Engine: constants computed beforehand, batch norm folded, epilogues fused, chains merged as engines merge them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from oracle.counting.fusion.chains import CHAINED, merged_groups
+from oracle.counting.fusion.constants import constant_rows, is_constant
+from oracle.counting.fusion.engines import RULES, EngineRules
 from oracle.counting.fusion.kernel import ANCHORS, Kernel, all_producers, assemble, live_rows
+from oracle.counting.fusion.trimming import CALLER, trimmed
 from oracle.counting.fusion.zeros import without_zeros
 from oracle.counting.traffic import reads_of
-from oracle.optable import OpTable, Row, Shape, Use
+from oracle.optable import OpTable, Row, Shape, Use, equal
+from oracle.spec import GENERIC
 
-__all__ = ["engine", "has_bias", "is_foldable_norm"]
+__all__ = ["engine", "has_bias", "is_foldable_norm", "is_vector"]
 
-_FOLDED_INTO = frozenset({"conv", "depthwise", "grouped", "linear"})
+_CONVOLUTIONS = frozenset({"conv", "depthwise", "grouped"})
+_FOLDED_INTO = _CONVOLUTIONS | {"linear"}
 _NORMS = frozenset(
     {"aten.native_batch_norm", "aten._native_batch_norm_legit_no_training", "aten._batch_norm_no_update"}
 )
 _ADDITIONS = frozenset({"aten.add", "aten.add_"})
 _AFFINE = _ADDITIONS | {"aten.mul", "aten.mul_", "aten.sub", "aten.sub_", "aten.div", "aten.div_"}
-_CALLER = -1  # stands among the consumers for whoever called the network
-_RANDOM = frozenset(
-    f"aten.{name}"
-    for name in "bernoulli bernoulli_ uniform_ normal_ exponential_ rand randn rand_like randn_like randint"
-    " randint_like randperm multinomial native_dropout".split()
-)
 
 
-def engine(table: OpTable) -> tuple[Kernel, ...]:
-    """Remove zeros, fold, fuse, and leave every other operator a kernel of its own."""
+def engine(table: OpTable, rules: EngineRules = RULES[GENERIC]) -> tuple[Kernel, ...]:
+    """Remove zeros, fold, fuse, merge, and leave every other operator a kernel of its own."""
     table = without_zeros(table)
     producers = all_producers(table)
     live = live_rows(table, producers)
-    ready = _constant_rows(table) & live
+    ready = constant_rows(table) & live
     rows = sorted(live - ready)
-    consumers: dict[int, set[int]] = {}
-    for row in rows:
-        for use in reads_of(table.rows[row]):
-            for value in table.lineage(use.value):
-                consumers.setdefault(value, set()).add(row)
-    for output in table.outputs:
-        for value in table.lineage(output):
-            consumers.setdefault(value, set()).add(_CALLER)
+    readers = _readers(table, rows)
+    chains: dict[int, list[int]] = {}
     taken: set[int] = set()
-    groups: list[list[int]] = []
-    folded: set[int] = set()
-    dropped: dict[int, set[int]] = {}
     # From the last: of two convolutions that meet in an addition, the one that runs later can add.
     for row in reversed(rows):
         if table.rows[row].op_class in ANCHORS:
-            group = [row]
-            for follower in _epilogue(table, row, consumers, taken, ready):
-                if is_foldable_norm(table.rows[follower]):
-                    folded.add(follower)
-                    dropped[follower] = _gone(table, row, follower)
-                group.append(follower)
-            taken.update(group)
-            groups.append(group)
-    groups.extend([row] for row in rows if row not in taken)
-    return assemble(table, groups, producers=producers, folded=folded, dropped=dropped)
+            chains[row] = list(_epilogue(table, row, readers, taken, ready, rules))
+            taken.update(chains[row])
+    groups = merged_groups(table, rows, producers, rules.merged, rules.alone)
+    if rules.merged == CHAINED:
+        chains = trimmed(table, chains, groups, readers, is_foldable_norm)
+    inside = {row for chain in chains.values() for row in chain}
+    folded, dropped = set[int](), dict[int, set[int]]()
+    kernels: list[list[int]] = []
+    for anchor, chain in chains.items():
+        kernels.append([anchor, *chain])
+        for row in chain:
+            if is_foldable_norm(table.rows[row]):
+                folded.add(row)
+                dropped[row] = _gone(table, anchor, row)
+    if rules.scaled:
+        groups = _with_scales(table, kernels, groups, readers, inside)
+    groups = _with_activations(table, groups, readers, inside, rules)
+    for group in groups:
+        left = [row for row in group if row not in inside and row not in chains]
+        if left:
+            kernels.append(left)
+    return assemble(table, kernels, producers=producers, folded=folded, dropped=dropped)
 
 
 def is_foldable_norm(row: Row) -> bool:
@@ -71,60 +74,111 @@ def has_bias(anchor: Row) -> bool:
     return anchor.args[2] is not None
 
 
-def _constant_rows(table: OpTable) -> set[int]:
-    """Inference rows that depend on weights only (casts of weights, reparametrisations, position tables)."""
-    constant: set[int] = set()
-    if any(row.phase != "forward" for row in table.rows):
-        return constant  # weights change at every step
-    for index, row in enumerate(table.rows):
-        parts = [part for use in (*row.reads, *row.writes) for part in table.lineage(use.value)]
-        known = all(_is_constant(table, part, index, constant) for part in parts)
-        if known and row.writes and row.name not in _RANDOM:
-            constant.add(index)
-    return constant
+def _with_scales(
+    table: OpTable, kernels: list[list[int]], groups: list[list[int]], readers: dict[int, set[int]], inside: set[int]
+) -> list[list[int]]:
+    """The groups without products with a number, which the matrix products that read them take in."""
+    kernel = {group[0]: group for group in kernels}
+    left = []
+    for group in groups:
+        row = table.rows[group[0]]
+        alone = len(group) == 1 and group[0] not in inside and row.name == "aten.mul" and len(row.reads) == 1
+        reader = _only_reader(table, group[0], readers) if alone else None
+        if reader in kernel and table.rows[reader].op_class == "matmul":
+            kernel[reader].append(group[0])
+        else:
+            left.append(group)
+    return left
 
 
-def _is_constant(table: OpTable, value: int, row: int, constant: set[int]) -> bool:
-    made = table.values[value]
-    if made.producer < 0:
-        return table.storages[made.storage].is_weight
-    return made.producer == row or made.producer in constant
+def _with_activations(
+    table: OpTable, groups: list[list[int]], readers: dict[int, set[int]], inside: set[int], rules: EngineRules
+) -> list[list[int]]:
+    """The groups, sums and batch norms that stand alone together with the activation that follows."""
+    joined: set[int] = set()
+    found = []
+    for group in groups:
+        if group[0] in joined:
+            continue
+        row = table.rows[group[0]]
+        names = rules.norm if is_foldable_norm(row) else rules.sum if row.name in _ADDITIONS else frozenset[str]()
+        if names and len(group) == 1 and group[0] not in inside:
+            after = _only_reader(table, group[0], readers)
+            if after is not None and after not in inside and table.rows[after].name in names:
+                joined.add(after)
+                found.append([*group, after])
+                continue
+        found.append(group)
+    return found
+
+
+def _readers(table: OpTable, rows: Sequence[int]) -> dict[int, set[int]]:
+    """For each value, the rows that read it, and `CALLER` for whoever called the network."""
+    readers: dict[int, set[int]] = {}
+    for row in rows:
+        for use in reads_of(table.rows[row]):
+            for value in table.lineage(use.value):
+                readers.setdefault(value, set()).add(row)
+    for output in table.outputs:
+        for value in table.lineage(output):
+            readers.setdefault(value, set()).add(CALLER)
+    return readers
 
 
 def _epilogue(
-    table: OpTable, anchor: int, consumers: dict[int, set[int]], taken: set[int], ready: set[int]
+    table: OpTable, anchor: int, readers: dict[int, set[int]], taken: set[int], ready: set[int], rules: EngineRules
 ) -> Iterator[int]:
     """Rows that can run on the anchor's results before they leave the chip."""
     tail = anchor
     while True:
-        readers = set().union(*(consumers.get(use.value, set()) for use in table.rows[tail].writes))
-        if len(readers) != 1 or _CALLER in readers:
+        following = _only_reader(table, tail, readers)
+        if following is None or following in taken or not _fits(table, tail, anchor, following, ready, rules):
             return
-        (reader,) = readers
-        row = table.rows[reader]
-        same = (row.cell, row.phase) == (table.rows[anchor].cell, table.rows[anchor].phase)
-        if not same or reader in taken or not _fits(table, tail, anchor, row, ready):
-            return
-        yield reader
-        tail = reader
+        yield following
+        tail = following
 
 
-def _fits(table: OpTable, tail: int, anchor: int, row: Row, ready: set[int]) -> bool:
+def _only_reader(table: OpTable, row: int, readers: dict[int, set[int]]) -> int | None:
+    """The one row that reads what another makes, where that is in the same cell."""
+    found = set().union(*(readers.get(use.value, set()) for use in table.rows[row].writes))
+    if len(found) != 1 or CALLER in found:
+        return None
+    (reader,) = found
+    one, other = table.rows[row], table.rows[reader]
+    return reader if (one.cell, one.phase) == (other.cell, other.phase) else None
+
+
+def _fits(table: OpTable, tail: int, anchor: int, at: int, ready: set[int], rules: EngineRules) -> bool:
+    row, before = table.rows[at], table.rows[anchor]
+    product = before.op_class not in _CONVOLUTIONS
     if is_foldable_norm(row):
         # Its channels must be those of the anchor: no view between them may have moved the dimensions.
-        before = table.rows[anchor]
         return tail == anchor and before.op_class in _FOLDED_INTO and row.args[0] == before.out
-    if row.name in _ADDITIONS:
-        shapes = [argument for argument in row.args[:2] if isinstance(argument, Shape)]
-        if len(shapes) == 2 and shapes[0] == shapes[1]:
-            return True
+    if not _same_size(table.rows[tail], row):
+        return False
+    if _is_sum(row):
+        return rules.product_sum if product else rules.conv_sum
     if row.name in _AFFINE:
         others = [use for use in row.reads if table.values[use.value].producer != tail]
-        return all(_is_vector(use) and _is_constant(table, use.value, -1, ready) for use in others)
-    return (row.op_class == "activation" and len(row.reads) == 1) or row.name == "aten._to_copy"
+        bias = row.name in _ADDITIONS and tail == anchor and bool(others)
+        known = all(is_vector(use) and is_constant(table, use.value, -1, ready) for use in others)
+        return known and (bias or (rules.product_affine if product else rules.conv_affine))
+    names = rules.product if product else rules.conv
+    fused = row.op_class == "activation" and len(row.reads) == 1 and (names is None or row.name in names)
+    return fused or row.name == "aten._to_copy"
 
 
-def _is_vector(use: Use) -> bool:
+def _is_sum(row: Row) -> bool:
+    """Of two tensors of one shape."""
+    shapes = [argument for argument in row.args[:2] if isinstance(argument, Shape)]
+    return row.name in _ADDITIONS and len(shapes) == 2 and shapes[0] == shapes[1]
+
+
+def _same_size(tail: Row, row: Row) -> bool:
+    return len(row.writes) == 1 and equal(tail.writes[0].elements, row.writes[0].elements)
+
+
+def is_vector(use: Use) -> bool:
     """A number, or one per channel."""
     return bool(sum(size != 1 for size in use.shape) <= 1)
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from oracle.optable import OpTable, Row, Shape, Use
 
-__all__ = ["without_zeros"]
+__all__ = ["is_zero_product", "without_zeros"]
 
 
 def without_zeros(table: OpTable) -> OpTable:
@@ -47,7 +47,7 @@ class _Scan:
         reads = [use._replace(value=self.instead.get(use.value, use.value)) for use in before.reads]
         for use in reads:
             self._earliest.setdefault(_key(before, use), use)
-        if _is_zero_product(before):
+        if is_zero_product(before):
             reads = [self._earliest[_key(before, use)] for use in reads]
         row = before if reads == list(before.reads) else before._replace(reads=tuple(dict.fromkeys(reads)))
         if len(row.writes) == 1:
@@ -58,7 +58,7 @@ class _Scan:
     def _equal(self, row: Row, result: Use) -> int:
         """The earliest value that equals the result of a row, maybe the result itself."""
         key = _key(row, result)
-        if _is_zero_product(row):
+        if is_zero_product(row):
             return self._zeros.setdefault(key, result.value)
         zeros = self._zeros.get(key)
         if not _is_sum(row) or all(use.value != zeros for use in row.reads):
@@ -80,7 +80,8 @@ def _key(row: Row, use: Use) -> tuple[object, ...]:
     return row.cell, use.shape, use.stride, use.offset, use.dtype
 
 
-def _is_zero_product(row: Row) -> bool:
+def is_zero_product(row: Row) -> bool:
+    """Whether a row multiplies by the number 0."""
     factors = [factor for factor in row.args if isinstance(factor, (int, float))]
     return row.name == "aten.mul" and 0 in factors
 

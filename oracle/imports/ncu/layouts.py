@@ -14,11 +14,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from oracle._files import MEBIBYTE, read_bytes
 from oracle.errors import OracleError
 from oracle.imports.ncu.numbers import Cell
 
 __all__ = ["Launch", "Listing", "read_listing"]
 
+_MAX_BYTES = 512 * MEBIBYTE
 _LAUNCH_COLUMNS = frozenset(
     "ID|Process ID|Process Name|Host Name|Kernel Name|Context|Stream|Block Size|Grid Size|Device|CC"
     "|Section Name|Metric Name|Metric Unit|Metric Value|Rule Name|Rule Type|Rule Description"
@@ -76,7 +78,7 @@ def read_listing(path: str | Path) -> Listing:
         OracleError: no file, no header, or broken rows; with file and line.
     """
     file = str(path)
-    lines = _text(Path(path), file).splitlines(keepends=True)
+    lines = _text(Path(path)).splitlines(keepends=True)
     messages = tuple(line.strip() for line in lines if line.startswith(("==ERROR==", "==WARNING==")))
     start = next((number for number, line in enumerate(lines) if _is_header(line)), None)
     if start is None:
@@ -98,11 +100,8 @@ def read_listing(path: str | Path) -> Listing:
     return Listing(file, layout, tuple(launches), messages)
 
 
-def _text(path: Path, file: str) -> str:
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise OracleError(f"{file}: cannot be read: {error.strerror or error}") from None
+def _text(path: Path) -> str:
+    raw = read_bytes(path, _MAX_BYTES)
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):  # PowerShell's redirection
         return raw.decode("utf-16", errors="replace")
     return raw.decode("utf-8-sig", errors="replace")  # what the profiled program printed may be anything

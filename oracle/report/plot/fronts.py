@@ -29,6 +29,8 @@ _SAID = {
     "params": "parameters",
     "traffic_bytes": "traffic, bytes",
     "peak_memory_bytes": "peak memory, bytes",
+    "sram_bytes": "SRAM, bytes",
+    "flash_bytes": "flash, bytes",
 }
 
 

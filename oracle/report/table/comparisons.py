@@ -106,7 +106,8 @@ def measurement_tables(found: Sequence[Measurement], costs: Sequence[Cost]) -> l
     ]
     times = [time for cost in costs for time in cost.times.values()]
     first = found[0]
-    host = f"threads: {first.threads} on CPUs {first.affinity}, {first.clock} clock, torch {first.torch}"
+    threads = f"threads: {first.workload.threads} " if first.workload.threads else ""
+    host = f"{threads}on CPUs {first.affinity}, {first.clock} clock, {first.release or f'torch {first.torch}'}"
     host += ", cache swept before every call" if first.cache == "cold" else ""
     host += ", replayed from CUDA graphs" if first.graph else ""
     blocks = " or ".join(map(str, sorted({item.repeats for item in found})))  # several where a run was interrupted

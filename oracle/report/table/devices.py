@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 __all__ = ["device_tables", "devices_tables"]
 
 _PEAKS = {"FP32": ("float32",), "FP16/BF16": ("float16", "bfloat16"), "INT8": ("int8",)}
+_SMALL = ("microcontroller", "npu")
 _UNITS = {
     "TFLOPS": "TFLOP/s",
     "TOPS": "TOP/s",
     "GBPS": "GB/s",
     "GIB": "GiB",
     "MIB": "MiB",
+    "KIB": "KiB",
     "MHZ": "MHz",
     "US": "us",
     "W": "W",
@@ -32,7 +34,28 @@ _UNITS = {
 
 
 def devices_tables(devices: Sequence[Device]) -> list[RenderableType]:
-    """One line per device, and what its marks mean."""
+    """One line per device, microcontrollers and NPUs in a table and units of their own; and what marks mean."""
+    small = [device for device in devices if device.kind in _SMALL]
+    large = [device for device in devices if device.kind not in _SMALL]
+    sheets: list[RenderableType] = [*([_sheet(large)] if large else []), *([_small_sheet(small)] if small else [])]
+    return [*sheets, Text(_legend(devices), style="dim")]
+
+
+def _small_sheet(devices: Sequence[Device]) -> Sheet:
+    columns = (
+        Column("Device", [device.name for device in devices]),
+        Column("Kind", [device.kind for device in devices]),
+        Column("INT8", _marked([_peak(device, "int8") for device in devices], 1e9), "GOP/s", number=True),
+        Column("Bandwidth", _marked([device.bandwidth for device in devices], 1e9), "GB/s", number=True),
+        Column("SRAM", _marked([device.sram for device in devices], 2.0**10), "KiB", number=True),
+        Column("Flash port", _marked([device.flash_bandwidth for device in devices], 1e9), "GB/s", number=True),
+        Column("Flash", _marked([device.flash for device in devices], 2.0**10), "KiB", number=True),
+        Column("Clock", _marked([device.clock for device in devices], 1e6), "MHz", number=True),
+    )
+    return Sheet(columns, row_styles=["dim" if device.calibrate_only else "" for device in devices])
+
+
+def _sheet(devices: Sequence[Device]) -> Sheet:
     columns = [
         Column("Device", [device.name for device in devices]),
         Column("Kind", [device.kind for device in devices]),
@@ -46,7 +69,7 @@ def devices_tables(devices: Sequence[Device]) -> list[RenderableType]:
         Column("Memory", _marked([device.memory for device in devices], 2.0**30), "GiB", number=True),
     ]
     styles = ["dim" if device.calibrate_only else "" for device in devices]
-    return [Sheet(tuple(columns), row_styles=styles), Text(_legend(devices), style="dim")]
+    return Sheet(tuple(columns), row_styles=styles)
 
 
 def _legend(devices: Sequence[Device]) -> str:
@@ -116,7 +139,7 @@ def _named(key: str) -> tuple[str, str]:
     name, _, unit = figure.rpartition("_")
     if unit not in _UNITS:
         return figure.replace("_", " ").lower(), ""
-    name = name if section else name.lower().replace("llc", "last-level cache")
+    name = name if section else name.lower().replace("llc", "last-level cache").replace("sram", "SRAM")
     return f"{section.replace('_', ' ').lower()} {name}".replace("_", " ").strip(), _UNITS[unit]
 
 

@@ -17,11 +17,72 @@ if TYPE_CHECKING:
 
 __all__ = ["fit_tables"]
 
-_GIB = 2**30
+_GIB, _KIB = 2**30, 2**10
 
 
 def fit_tables(fits: Sequence[Fit]) -> list[RenderableType]:
-    """One row per network, device and mode; then what the peaks leave out."""
+    """One row per network, device and mode, in a table for those of two memories; then what peaks leave out."""
+    words = {
+        ", ".join([w.dtype, w.runner, w.layout, *([f"weights {w.weights}"] if w.weights else [])])
+        for w in (item.workload for item in fits)
+    }
+    one, two = ([item for item in fits if (item.fits_flash is None) is alone] for alone in (True, False))
+    grids = [*([_one_memory(one)] if one else []), *([_two_memories(two)] if two else [])]
+    return [
+        Text(f"Largest batch: {'; '.join(sorted(words))}.", style="bold"),
+        *grids,
+        Text("\n".join(filter(None, _notes(fits, two))), style="dim"),
+    ]
+
+
+def _one_memory(fits: Sequence[Fit]) -> Grid:
+    return Grid(
+        (
+            *_who(fits),
+            Column("Memory", aligned([item.memory_bytes for item in fits], _GIB), "GiB", number=True),
+            Column("Batch", [str(item.batch_size) for item in fits], "images", number=True),
+            Column("Peak", aligned([item.peak_memory_bytes or None for item in fits], _GIB), "GiB", number=True),
+            Column("Next", [str(item.next_batch_size) for item in fits], "images", number=True),
+            Column("Its peak", aligned([item.next_peak_memory_bytes for item in fits], _GIB), "GiB", number=True),
+        )
+    )
+
+
+def _two_memories(fits: Sequence[Fit]) -> Grid:
+    """Where a batch fits, its tensors beside the SRAM, else those of the smallest batch."""
+    tensors = [item.peak_memory_bytes or item.next_peak_memory_bytes for item in fits]
+    return Grid(
+        (
+            *_who(fits),
+            Column("SRAM", aligned([item.memory_bytes for item in fits], _KIB), "KiB", number=True),
+            Column("Arena" if fits[0].arena else "Tensors", aligned(tensors, _KIB), "KiB", number=True),
+            Column("Flash", aligned([item.flash_memory_bytes for item in fits], _KIB), "KiB", number=True),
+            Column("Weights", aligned([item.flash_bytes for item in fits], _KIB), "KiB", number=True),
+            Column("Batch", [str(item.batch_size) for item in fits], "images", number=True),
+            Column("Fits", [_verdict(item) for item in fits]),
+        )
+    )
+
+
+def _verdict(item: Fit) -> str:
+    in_sram = (item.peak_memory_bytes or item.next_peak_memory_bytes) <= item.memory_bytes - item.reserve_bytes
+    return {
+        (True, True): "both",
+        (True, False): "flash only",
+        (False, True): "SRAM only",
+        (False, False): "neither",
+    }[bool(item.fits_flash), in_sram]
+
+
+def _who(fits: Sequence[Fit]) -> tuple[Column, ...]:
+    return (
+        Column("Network", [item.network for item in fits]),
+        Column("Device", [item.device for item in fits]),
+        Column("Mode", [_mode(item) for item in fits]),
+    )
+
+
+def _notes(fits: Sequence[Fit], two: Sequence[Fit]) -> list[str]:
     reserve = max((item.reserve_bytes for item in fits), default=0)
     lines = [
         origin_caption(fits),
@@ -29,26 +90,17 @@ def fit_tables(fits: Sequence[Fit]) -> list[RenderableType]:
         "kernels, what the allocator rounds up, the framework's context"
         + (f"; {reserve / _GIB:g} GiB are kept free for them." if reserve else "; --reserve GIB leaves room for them."),
     ]
-    words = {
-        ", ".join([w.dtype, w.runner, w.layout, *([f"weights {w.weights}"] if w.weights else [])])
-        for w in (item.workload for item in fits)
-    }
-    return [
-        Text(f"Largest batch: {'; '.join(sorted(words))}.", style="bold"),
-        Grid(
-            (
-                Column("Network", [item.network for item in fits]),
-                Column("Device", [item.device for item in fits]),
-                Column("Mode", [_mode(item) for item in fits]),
-                Column("Memory", aligned([item.memory_bytes for item in fits], _GIB), "GiB", number=True),
-                Column("Batch", [str(item.batch_size) for item in fits], "images", number=True),
-                Column("Peak", aligned([item.peak_memory_bytes or None for item in fits], _GIB), "GiB", number=True),
-                Column("Next", [str(item.next_batch_size) for item in fits], "images", number=True),
-                Column("Its peak", aligned([item.next_peak_memory_bytes for item in fits], _GIB), "GiB", number=True),
-            )
-        ),
-        Text("\n".join(filter(None, lines)), style="dim"),
-    ]
+    if two and two[0].arena:
+        lines.append(
+            "Arena: what TFLite-Micro's greedy planner lays tensors out in; beside it in SRAM, and not counted, are "
+            "its records of tensors and operators and the scratch of kernels. Weights lie in flash, beside the code."
+        )
+    elif two:
+        lines.append(
+            "Tensors: what a batch has alive at once (the smallest, where none fits), the least that any planner of a "
+            "tensor arena needs. Weights lie in flash, beside the code; training changes them, and keeps all in SRAM."
+        )
+    return lines
 
 
 def _mode(item: Fit) -> str:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["kernel_time_tables", "measured_kernel_tables", "profile_tables"]
 
 _NOTES = """\
-Measured per operator under torch.profiler, whose own microseconds are in the times; FLOPs and least
-bytes are counted. of roof: the time that the device's roofs allow over the time measured."""
+Measured per {what}, whose microseconds are in the times;
+FLOPs and least bytes are counted. of roof: the time that the device's roofs allow over the time measured."""
 
 
 def profile_tables(profiles: Sequence[NetworkProfile], top: int = 10) -> list[RenderableType]:
@@ -36,7 +36,9 @@ def profile_tables(profiles: Sequence[NetworkProfile], top: int = 10) -> list[Re
             _operators(profile, top),
             Text("\n".join(_left(profile)), style="dim"),
         ]
-    return [*found, Text(_NOTES, style="dim")]
+    engines = any(profile.workload.runtime == "engine" for profile in profiles)
+    what = "node of its graph by the engine's profiler" if engines else "operator under torch.profiler"
+    return [*found, Text(_NOTES.format(what=what), style="dim")]
 
 
 def kernel_time_tables(

@@ -10,11 +10,18 @@ import torch
 from torch import nn
 
 from oracle.errors import OracleError, TraceError
-from oracle.sources.onnx import contractions, norms, pointwise, pools, shaping  # noqa: F401 - they register operators
+from oracle.sources.onnx import (  # noqa: F401 - they register operators
+    contractions,
+    norms,
+    pointwise,
+    pools,
+    quantised,
+    shaping,
+)
+from oracle.sources.onnx.real import computing
 from oracle.sources.onnx.registry import OPERATORS, Node
 from oracle.sources.onnx.unknown import run_unknown
 from oracle.sources.places import held, last_uses, place_of, put
-from oracle.trace import isolated
 
 __all__ = ["Graph", "OnnxNet", "Output"]
 
@@ -95,7 +102,7 @@ class OnnxNet(nn.Module):
         tensors = [item for item in given if item is not None]
         try:
             if node.op in _REAL or (tensors and not any(item.is_meta for item in tensors)):
-                with isolated(), torch.no_grad():
+                with computing():
                     return function(node, *given)
             return function(node, *given)
         except OracleError as error:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from oracle.sources.building import said
 from oracle.sources.inputs import InputSpec
 from oracle.sources.onnx.dtypes import dtype_of
 from oracle.sources.onnx.graph import Graph, OnnxNet, Output
+from oracle.sources.onnx.quantised import TABLES, WEIGHTS, packed_shape
 from oracle.sources.onnx.registry import Node
 from oracle.sources.opened import Opened
 from oracle.sources.references import Reference
@@ -23,6 +25,10 @@ __all__ = ["open_onnx"]
 
 _LARGEST_REAL = 65_536
 """Elements of a constant that is kept with its content: index tables and shapes, no weights."""
+
+_MOST_ELEMENTS = 10**15
+_MOST_NODES = 200_000
+_LONGEST = 10_000  # characters of the names of a node's scopes
 
 _RUNNING = {"BatchNormalization": (3, 4)}  # inputs that are statistics, no parameters
 _SETTINGS = {"Resize": (1, 2, 3), "Upsample": (1,), "Pad": (1, 2, 3), "Clip": (1, 2), "Dropout": (1, 2)}
@@ -46,21 +52,49 @@ def open_onnx(reference: Reference) -> Opened:
     if not path.is_file():
         raise OracleError(f"network={reference.text!r}: no such file")
     try:
-        model = onnx.load(path, load_external_data=False)
-        if model.functions:
-            model = inliner.inline_local_functions(model)
-        _without_content(model)
-        stated = shape_inference.infer_shapes(model).graph
+        return _opened(path, onnx, inliner, shape_inference)
+    except OracleError as error:
+        raise OracleError(f"network={reference.text!r}: {error}") from None
     except Exception as error:
         raise OracleError(f"network={reference.text!r}: not a usable ONNX file: {said(error)}") from error
+
+
+def _opened(path: Path, onnx: Any, inliner: Any, shape_inference: Any) -> Opened:
+    model = onnx.load(path, load_external_data=False)
+    if model.functions:
+        _check_functions(model)
+        model = inliner.inline_local_functions(model)
+    _without_content(model)
+    stated = shape_inference.infer_shapes(model).graph
     if not model.graph.node:
-        raise OracleError(f"network={reference.text!r}: not a usable ONNX file: its graph is empty")
+        raise OracleError("not a usable ONNX file: its graph is empty")
     graph = _graph(model, stated)
     weights = dict(_weights(model.graph, graph))
     specs = tuple(_spec(value) for value in _given(model.graph))
     free = tuple(frozenset(i for i, size in enumerate(dims) if not isinstance(size, int)) for dims in graph.dims)
     known = all(free_dims <= {0} for free_dims in free)
     return Opened(OnnxNet(graph, weights), specs if known else (), "file", ("onnx",), free if known else None)
+
+
+def _check_functions(model: Any) -> None:
+    """Complain of functions of functions that are too many nodes once they are written out, or never end."""
+    bodies = {(item.domain, item.name): list(item.node) for item in model.functions}
+    sizes: dict[Any, int] = {}
+    for root in bodies:
+        stack = [root]
+        while stack:
+            inner = [(n.domain, n.op_type) for n in bodies[stack[-1]] if (n.domain, n.op_type) in bodies]
+            missing = [key for key in inner if key not in sizes]
+            if any(key in stack for key in missing):
+                raise OracleError(f"function {stack[-1][1]!r} of the ONNX file calls itself")
+            if missing:
+                stack.append(missing[0])
+            else:
+                key = stack.pop()
+                sizes[key] = len(bodies[key]) + sum(sizes[item] for item in inner)
+    nodes = sum(sizes.get((n.domain, n.op_type), 1) for n in model.graph.node)
+    if nodes > _MOST_NODES:
+        raise OracleError(f"its functions are {nodes:,} nodes once written out; expected at most {_MOST_NODES:,}")
 
 
 def _given(graph: Any) -> list[Any]:
@@ -85,7 +119,7 @@ def _dims(value: Any) -> tuple[int | str | None, ...]:
 def _without_content(model: Any) -> None:
     """Drop the content of large weights: shapes are all that is needed, and shape inference has a limit of 2 GB."""
     for tensor in model.graph.initializer:
-        if _elements(tensor) > _LARGEST_REAL or tensor.external_data:
+        if _elements(tensor) > _LARGEST_REAL or _is_elsewhere(tensor):
             for field in ("raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data"):
                 tensor.ClearField(field)
 
@@ -93,10 +127,13 @@ def _without_content(model: Any) -> None:
 def _graph(model: Any, stated: Any) -> Graph:
     versions = {item.domain: item.version for item in model.opset_import}
     nodes = tuple(_node(node, versions) for node in model.graph.node)
-    settings = {
-        node.inputs[place] for node in nodes for place in _SETTINGS.get(node.op, ()) if place < len(node.inputs)
+    settings = _named(nodes, _SETTINGS)
+    stored = _named(nodes, WEIGHTS) | _named(nodes, TABLES)
+    real = {
+        t.name: _tensor(t)
+        for t in model.graph.initializer
+        if _is_real(t, t.name in settings) and (t.name not in stored or _elements(t) == 1)
     }
-    real = {t.name: _tensor(t) for t in model.graph.initializer if _is_real(t, t.name in settings)}
     given = _given(model.graph)
     values = [*stated.value_info, *stated.output]
     return Graph(
@@ -114,28 +151,51 @@ def _graph(model: Any, stated: Any) -> Graph:
 
 
 def _weights(graph: Any, parsed: Graph) -> Iterator[tuple[str, torch.Tensor]]:
-    running = {
-        node.inputs[place] for node in parsed.nodes for place in _RUNNING.get(node.op, ()) if place < len(node.inputs)
-    }
+    others = _named(parsed.nodes, _RUNNING) | _named(parsed.nodes, TABLES) | _dynamic_scales(parsed.nodes)
+    integers = _named(parsed.nodes, WEIGHTS) - others
+    packed = {node.inputs[1]: packed_shape(node) for node in parsed.nodes if node.op == "com.microsoft.MatMulNBits"}
     for tensor in graph.initializer:
         if tensor.name in parsed.real:
             continue
-        twin = torch.empty(tuple(tensor.dims), dtype=dtype_of(tensor.data_type), device="meta")
-        is_parameter = twin.is_floating_point() and tensor.name not in running
-        yield tensor.name, nn.Parameter(twin) if is_parameter else twin
+        shape, dtype = packed.get(tensor.name, (tuple(tensor.dims), dtype_of(tensor.data_type)))
+        twin = torch.empty(shape, dtype=dtype, device="meta")
+        is_parameter = tensor.name in integers or (twin.is_floating_point() and tensor.name not in others)
+        yield tensor.name, nn.Parameter(twin, twin.is_floating_point()) if is_parameter else twin
+
+
+def _dynamic_scales(nodes: Sequence[Node]) -> set[str]:
+    """Scales of weights, which dynamic quantisation multiplies by those that it finds on the way."""
+    found = {node.outputs[1] for node in nodes if node.op == "DynamicQuantizeLinear"}
+    return {name for node in nodes if node.op == "Mul" and found & {*node.inputs} for name in node.inputs}
+
+
+def _named(nodes: Iterable[Node], places: Mapping[str, Sequence[int]]) -> set[str]:
+    """The names of values that nodes take in some places, by their operator."""
+    return {node.inputs[place] for node in nodes for place in places.get(node.op, ()) if place < len(node.inputs)}
 
 
 def _is_real(tensor: Any, setting: bool) -> bool:
     """Whether an initialiser is a number or an index table rather than a weight."""
-    if tensor.external_data or _elements(tensor) > _LARGEST_REAL:
+    if _is_elsewhere(tensor) or _elements(tensor) > _LARGEST_REAL:
         return False
     return setting or not tensor.dims or not dtype_of(tensor.data_type).is_floating_point
 
 
+def _is_elsewhere(tensor: Any) -> bool:
+    """Whether the content is in a file of its own, which is never opened."""
+    from onnx import TensorProto
+
+    return bool(tensor.external_data) or tensor.data_location == TensorProto.EXTERNAL
+
+
 def _elements(tensor: Any) -> int:
-    count = 1
-    for size in tensor.dims:
-        count *= int(size)
+    count = math.prod(int(size) for size in tensor.dims)
+    if any(size < 0 for size in tensor.dims) or count > _MOST_ELEMENTS:
+        shape = "x".join(map(str, tensor.dims))
+        raise OracleError(
+            f"tensor {tensor.name!r:.60} of {shape:.60}: expected dimensions of at least 0, no more than "
+            f"{_MOST_ELEMENTS:,} entries in all"
+        )
     return count
 
 
@@ -143,6 +203,8 @@ def _tensor(tensor: Any) -> torch.Tensor:
     from onnx import numpy_helper
 
     dtype = dtype_of(tensor.data_type)
+    if _is_elsewhere(tensor) or _elements(tensor) > _LARGEST_REAL:
+        return torch.empty(tuple(tensor.dims), dtype=dtype, device="meta")
     array = numpy_helper.to_array(tensor)
     plain = array.astype("float32") if dtype.is_floating_point else array
     return torch.tensor(plain.tolist(), dtype=dtype).reshape(tuple(tensor.dims))
@@ -172,8 +234,8 @@ def _module(node: Any) -> str:
     for item in node.metadata_props:
         if item.key == "pkg.torch.onnx.name_scopes":
             try:
-                scopes = ast.literal_eval(item.value)
-            except (SyntaxError, ValueError):
+                scopes = ast.literal_eval(item.value) if len(item.value) < _LONGEST else None
+            except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
                 break
             if isinstance(scopes, list) and len(scopes) > 1:
                 return str(scopes[-2])

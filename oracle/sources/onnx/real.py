@@ -2,12 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+import torch
+from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from oracle.errors import TraceError
 from oracle.trace import isolated
 
-__all__ = ["listed", "number"]
+__all__ = ["computing", "listed", "number"]
+
+_LONGEST = 65_536  # numbers that say a shape, pads or axes
+_LARGEST = 2**24  # elements of a real tensor: tables of positions, masks
+
+
+@contextmanager
+def computing() -> Iterator[None]:
+    """While entered, real tensors are computed on, none of them larger than tables of indices are.
+
+    A file can say `ConstantOfShape` of any size. What an operator would make is asked of meta first, which takes none.
+    """
+    with isolated(), torch.no_grad(), _Bounded():
+        yield
+
+
+class _Bounded(TorchDispatchMode):
+    """Complains of an operator whose result is too large before it takes the memory."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        given, words = pytree.tree_map(_on_meta, (args, kwargs))
+        if words.get("device") is not None or not any(isinstance(x, torch.Tensor) for x in pytree.tree_leaves(given)):
+            words = {**words, "device": torch.device("meta")}
+        try:
+            made = func(*given, **words)
+        except Exception:  # noqa: BLE001 - its size depends on the data, and is not above that of the data
+            made = None
+        for tensor in pytree.tree_leaves(made):
+            if isinstance(tensor, torch.Tensor) and tensor.numel() > _LARGEST:
+                raise TraceError(
+                    f"{func} would make {tensor.numel():,} numbers of shape arithmetic; expected at most {_LARGEST:,}"
+                )
+        return func(*args, **kwargs)
+
+
+def _on_meta(item: Any) -> Any:
+    if isinstance(item, torch.Tensor):
+        return torch.empty_strided(item.shape, item.stride(), dtype=item.dtype, device="meta")
+    return item
 
 
 def listed(tensor: Any) -> list[Any]:
@@ -18,6 +63,8 @@ def listed(tensor: Any) -> list[Any]:
     """
     if tensor.is_meta:
         raise TraceError("its shapes depend on the data, which a cost from shapes cannot follow")
+    if tensor.numel() > _LONGEST:
+        raise TraceError(f"{tensor.numel():,} numbers where a shape, pads or axes are; expected at most {_LONGEST:,}")
     with isolated():
         found: list[Any] = tensor.reshape(-1).tolist()
         return found

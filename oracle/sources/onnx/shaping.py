@@ -16,6 +16,9 @@ from oracle.trace import isolated
 
 __all__: list[str] = []
 
+_MOST_TAKEN = 2**20
+_MOST_DIMS = 64  # torch's own limit
+
 
 @operator("Identity")
 def _identity(node: Node, x: Any) -> Any:
@@ -112,6 +115,8 @@ def _slice(node: Node, x: Any, *edges: Any) -> Any:
         axis, step = axes[i] if axes else i, steps[i] if steps else 1
         if step < 0:  # backwards: as many elements as ONNX takes, which is all that matters to cost
             taken = range(x.shape[axis])[start : end if end > -(2**31) else None : step]
+            if len(taken) > _MOST_TAKEN:
+                raise TraceError(f"{len(taken):,} entries taken backwards: expected at most {_MOST_TAKEN:,}")
             x = x.index_select(axis, torch.tensor(list(taken), device=x.device))
         else:
             index = [slice(None)] * x.dim()
@@ -137,12 +142,19 @@ def _gather(node: Node, x: Any, index: Any) -> Any:
 def _gather_nd(node: Node, x: Any, index: Any) -> Any:
     if node.get("batch_dims", 0):
         raise TraceError(f"GatherND {node.name!r}: expected batch_dims=0")
-    return x[tuple(index.unbind(-1))]
+    return x[_indices(index)]
 
 
 @operator("ScatterND")
 def _scatter_nd(node: Node, x: Any, index: Any, updates: Any) -> Any:
-    return torch.index_put(x, tuple(index.unbind(-1)), updates, node.get("reduction", "none") == "add")
+    return torch.index_put(x, _indices(index), updates, node.get("reduction", "none") == "add")
+
+
+def _indices(index: Any) -> tuple[Any, ...]:
+    """The index of each dimension, from a tensor of indices."""
+    if index.shape[-1] > _MOST_DIMS:
+        raise TraceError(f"an index of {index.shape[-1]} dimensions: expected at most {_MOST_DIMS}")
+    return tuple(index.unbind(-1))
 
 
 @operator("GatherElements")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -137,3 +139,14 @@ def test_devices_find_theirs_and_others_a_prior() -> None:
     other_dtype = calibration_of(load_device("t4"), half)
     assert other_dtype is not None
     assert other_dtype.dtype == "float32"
+
+
+def test_an_integer_of_hundreds_of_digits_and_a_pipe(tmp_path: Path) -> None:
+    text = to_yaml(SOME)
+    path = tmp_path / "c.yaml"
+    path.write_text(re.sub(r"(?m)^CALL_US:.*$", f"CALL_US: {'1' * 400}", text), encoding="utf-8")
+    with pytest.raises(DeviceError, match=r"CALL_US=1+...1+: expected a number"):
+        load_calibration(path)
+    os.mkfifo(tmp_path / "pipe.yaml")
+    with pytest.raises(DeviceError, match="a pipe or a device"):
+        load_calibration(tmp_path / "pipe.yaml")

@@ -39,7 +39,33 @@ def test_a_device_without_a_memory_size_is_named_beside_the_rows_of_the_others(
     assert done.err.count("\n") == 1
 
 
+def test_a_microcontroller_says_whether_both_its_memories_hold_the_network(run: Run) -> None:
+    done = run("fit", "R-56", "R-110", "-d", "stm32f746", "--dtype", "int8", "--runtime", "engine")
+    assert (done.code, done.err) == (0, "")
+    lines = [line.split() for line in done.out.splitlines() if "stm32f746" in line]
+    assert [(line[0], line[3], line[5], line[-1]) for line in lines] == [
+        ("R-56", "320.0", "1024", "both"),
+        ("R-110", "320.0", "1024", "only"),
+    ]
+    assert "SRAM only" in done.out
+
+
+def test_both_kinds_of_devices_have_a_table_each(run: Run) -> None:
+    done = run("fit", "R-56", "-d", "t4", "-d", "stm32f746", "--dtype", "int8", "--runtime", "engine")
+    assert (done.code, done.out.count("\nNetwork")) == (0, 2)
+
+
 def test_where_no_device_states_one_nothing_is_printed(run: Run) -> None:
     done = run("fit", "R-56", "-d", "raspberry-pi-4", *WORDS)
     assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
     assert "device='raspberry-pi-4' states no memory size" in done.err
+
+
+def test_the_arena_of_a_planner(run: Run) -> None:
+    """TFLite-Micro allocates 65,536 bytes for one image of this network."""
+    words = ("--dtype", "int8", "--runtime", "engine", "-d", "stm32f746")
+    (planned,) = json.loads(run("fit", "NB201-ResNet", *words, "--arena", "--format", "json").out)["fits"]
+    assert (planned["batch_size"], planned["peak_memory_bytes"], planned["arena"]) == (5, 5 * 65536, True)
+    refused = run("fit", "NB201-ResNet", "-d", "t4", "--arena", "--dtype", "int8", "--runtime", "engine")
+    assert (refused.code, refused.out) == (2, "")
+    assert "expected a device with SRAM_KIB and FLASH_KIB, got 't4'" in refused.err

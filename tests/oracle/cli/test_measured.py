@@ -123,6 +123,8 @@ def test_validate_as_data(run: Run, table: Path) -> None:
         (("score", "R-56", "-d", "t4", "--model", "magic"), "magic"),
         (("measure", "R-56", "--model", "calibrated"), "a prediction needs --device-file"),
         (("measure", "torchvision:resnet50"), "network='torchvision:resnet50': measuring takes configs"),
+        (("measure", "R-56", "--engine", "tensorrt"), "engine='tensorrt' cannot be measured here: run trtexec"),
+        (("measure", "R-56", "--engine", "ncnn", "--dtype", "int8"), "dtype='int8': expected float32 or float16"),
         (("measure", "R-56", "--on", "abacus"), "device='abacus' is not on this host"),
         (("probe", "--on", "abacus"), "device='abacus' is not on this host"),
         (("probe", "--seconds", "0"), "seconds=0.0"),
@@ -144,8 +146,32 @@ def test_measure_for_real(run: Run, tmp_path: Path) -> None:
     for word in ("Measured", "Predicted", "Error", "Achieved", "Threads: 1", "Times on i9-10940x: "):
         assert word.lower() in done.out.lower()
     found = read_measurements(tmp_path / "m.csv")
-    assert [(item.device, item.threads, item.clock) for item in found] == [("i9-10940x", 1, "cpu")] * 2
+    assert [(item.device, item.workload.threads, item.clock) for item in found] == [("i9-10940x", 1, "cpu")] * 2
     assert run("validate", "-d", "i9-10940x", "--measurements", "m.csv", "--model", "roofline").code == 0
+
+
+def test_measure_in_an_engine_and_calibrate(run: Run, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="pip install onnxruntime onnxscript")
+    pytest.importorskip("onnxscript", reason="pip install onnxruntime onnxscript")
+    small = {"REGNET.DEPTH": 2, "REGNET.W0": 16, "REGNET.WA": 16.0, "REGNET.WM": 2.0, "TRAIN.IM_SIZE": 32}
+    (tmp_path / "net.yaml").write_text(oracle.load_cfg("RegNetX-400MF", small).dump(), encoding="utf-8")
+    words = ("--engine", "onnxruntime", "--threads", "1", "--repeats", "1", "--models", "models")
+    for dtype in ("float32", "int8"):
+        done = run("measure", "net.yaml", *words, "--dtype", dtype, "--device-file", "i9-10940x", "-o", f"{dtype}.csv")
+        assert (done.code, done.err) == (0, "")
+        assert "onnxruntime" in done.out
+    assert len(list((tmp_path / "models").iterdir())) == 2
+    (found,) = read_measurements(tmp_path / "int8.csv")
+    assert (found.workload.engine, found.workload.dtype, found.workload.threads) == ("onnxruntime", "int8", 1)
+    assert found.release.startswith("onnxruntime ")
+    arguments = ("-d", "i9-10940x", "--measurements", "int8.csv", "--engine", "onnxruntime", "--threads", "1")
+    assert run("calibrate", *arguments, "-o", "my.yaml").code == 0
+    assert "ENGINE: onnxruntime" in (tmp_path / "my.yaml").read_text(encoding="utf-8")
+    assert run("validate", *arguments, "--calibration", "my.yaml").code == 0
+    done = run("measure", "net.yaml", *words, "--operators", "3")
+    assert (done.code, done.err) == (0, "")
+    assert "node of its graph by the engine's profiler" in done.out
+    assert all(len(line) <= 100 for line in done.lines)
 
 
 def test_measure_operator_by_operator(run: Run, tmp_path: Path) -> None:

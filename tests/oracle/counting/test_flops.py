@@ -287,7 +287,11 @@ def test_modules_by_hand(module: nn.Module, shape: tuple[int, ...], per_element:
         (lambda a: 2.0**a, 12),
         (lambda a: 2.0 ** a.sum(), 13),
         (lambda a: a.sqrt().exp(), 24),
-        (lambda a: a.clamp(0, 1), 12),
+        (lambda a: a.clamp(0, 1), 24),
+        (lambda a: a.clamp(min=0), 12),
+        (lambda a: a.isnan(), 12),
+        (lambda a: F.gelu(a, approximate="tanh"), 12 * 13),
+        (F.celu, 12 * 5),
         (lambda a: torch.lerp(a, a + 1, 0.5), 12 + 3 * 12),
         (lambda a: torch.addcmul(a, a, a), 36),
         (lambda a: torch.where(a > 0, a, -a), 12 + 0 + 12),
@@ -497,3 +501,62 @@ def test_a_users_operator_gets_a_formula() -> None:
         register_flops("oracle_flops_test.scaled_mm")(scaled_mm)
     with pytest.raises(OracleError, match="op_class='contraction'"):
         register_flops("oracle_flops_test.other", op_class="contraction")(scaled_mm)
+
+
+def _softmax_by_hand(a: torch.Tensor) -> torch.Tensor:
+    powers = (a - a.amax(0)).exp()
+    return powers / powers.sum(0)
+
+
+@pytest.mark.parametrize(
+    ("whole", "by_hand"),
+    [
+        (F.silu, lambda a: a * a.sigmoid()),
+        (F.hardsigmoid, lambda a: (a + 3).clamp(0, 6) / 6),
+        (F.hardswish, lambda a: a * F.hardsigmoid(a)),
+        (F.mish, lambda a: a * F.softplus(a).tanh()),
+        (F.gelu, lambda a: a * 0.5 * (1 + torch.erf(a / 2**0.5))),
+        (
+            lambda a: F.gelu(a, approximate="tanh"),
+            lambda a: 0.5 * a * (1 + torch.tanh(0.79788 * (a + 0.044715 * a.pow(3)))),
+        ),
+        (F.relu6, lambda a: a.clamp(0, 6)),
+        (F.elu, lambda a: torch.where(a > 0, a, (a.exp() - 1) * 1.5)),
+        (F.celu, lambda a: torch.where(a > 0, a, ((a / 2).exp() - 1) * 1.5)),
+        (F.logsigmoid, lambda a: a.sigmoid().log()),
+        (lambda a: torch.lerp(a, a, 0.5), lambda a: a + 0.5 * (a - a)),
+        (torch.logit, lambda a: (a / (1 - a)).log()),
+        (lambda a: torch.hypot(a, a), lambda a: (a * a + a * a).sqrt()),
+        (lambda a: a.softmax(0), _softmax_by_hand),
+    ],
+    ids="silu hardsigmoid hardswish mish gelu gelu-tanh relu6 elu celu logsigmoid lerp logit hypot softmax".split(),
+)
+def test_what_is_made_of_others_costs_at_least_its_parts(
+    whole: Callable[..., Any], by_hand: Callable[..., Any]
+) -> None:
+    own = work(whole, x(3, 4)).flops
+    parts = work(by_hand, x(3, 4)).flops
+    assert parts <= own <= 2 * parts
+
+
+@pytest.mark.parametrize("name", ["scatter_reduce", "scatter", "scatter_reduce_"])
+def test_a_scatter_that_reduces_has_an_operation_per_value(name: str) -> None:
+    index = torch.zeros(1000, 64, dtype=torch.int64)
+    word = "sum" if "reduce" in name else "add"
+
+    def call(a: torch.Tensor, b: torch.Tensor) -> Any:
+        return getattr(a, name)(0, index, b, reduce=word)
+
+    assert work(call, x(1000, 64), x(1000, 64)).flops == 64_000
+    assert work(lambda a, b: a.scatter(0, index, b), x(1000, 64), x(1000, 64)).flops == 0
+
+
+def test_complex_numbers_count_their_real_operations() -> None:
+    z = torch.empty(8, 64, dtype=torch.complex64)
+    product = work(nn.Linear(64, 64, bias=False, dtype=torch.complex64), z)
+    assert (product.macs, product.flops) == (4 * 8 * 64 * 64, 262_144)
+    assert work(nn.Linear(64, 64, dtype=torch.complex64), z).flops == 262_144 + 2 * 8 * 64
+    assert work(lambda a: a * a, z).flops == 6 * 512
+    assert work(lambda a: a + a, z).flops == 2 * 512
+    assert work(lambda a: a.sum(), z).flops == 2 * 512
+    assert work(lambda a: torch.cat([a, a]), z).flops == 0

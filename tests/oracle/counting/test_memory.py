@@ -161,7 +161,7 @@ def test_an_engine_loads_what_its_kernels_read() -> None:
     image = torch.empty(1, 3, 8, 8)
     assert memory(net, image).weights_bytes == (8 * 27 + 4 * 8) * 4 + 8  # a counter of batches, too
     assert memory(net, image, runtime="engine").weights_bytes == (8 * 27 + 8) * 4
-    assert memory(net, image, runtime="engine", dtype="int8").weights_bytes == 8 * 27 + 8
+    assert memory(net, image, runtime="engine", dtype="int8").weights_bytes == 8 * 27 + 8 * (4 + 4)  # biases, scales
 
 
 def test_profile_states_the_peak() -> None:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from oracle.counting import KernelCount, count
-from oracle.counting.traffic import itemsize
+from oracle.counting.traffic import stored_bytes
 from oracle.optable import ITEMSIZE
 from oracle.spec import Workload
 from oracle.trace import trace_module
@@ -88,21 +88,25 @@ def test_a_lookup_reads_the_rows_it_picks() -> None:
 
 
 @pytest.mark.parametrize(
-    ("function", "picked"),
+    ("function", "picked", "overwrites"),
     [
-        (lambda x, i, v: x.index_add_(0, i, v), 8),
-        (lambda x, i, v: x.index_copy_(0, i, v), 8),
-        (lambda x, i, v: x.index_put_((i,), v), 8),
-        (lambda x, i, v: x.scatter_(0, i[:, None], v), 2),
-        (lambda x, i, v: x.scatter_add_(0, i[:, None], v), 2),
+        (lambda x, i, v: x.index_add_(0, i, v), 8, False),
+        (lambda x, i, v: x.index_copy_(0, i, v), 8, True),
+        (lambda x, i, v: x.index_put_((i,), v), 8, True),
+        (lambda x, i, v: x.index_put_((i,), v, accumulate=True), 8, False),
+        (lambda x, i, v: x.scatter_(0, i[:, None], v), 2, True),
+        (lambda x, i, v: x.scatter_(0, i[:, None], v, reduce="add"), 2, False),
+        (lambda x, i, v: x.scatter_(0, i[:, None].expand(2, 4), v), 8, True),
+        (lambda x, i, v: x.scatter_add_(0, i[:, None], v), 2, False),
+        (lambda x, i, v: x.scatter_reduce_(0, i[:, None], v, "amax"), 2, False),
     ],
-    ids=["index_add", "index_copy", "index_put", "scatter", "scatter_add"],
+    ids="add copy put put-add scatter scatter-sum expanded scatter_add reduce".split(),
 )
-def test_a_scatter_touches_what_it_is_given(function: Callable[..., Any], picked: int) -> None:
+def test_a_scatter_touches_what_it_is_given(function: Callable[..., Any], picked: int, overwrites: bool) -> None:
     values = torch.empty(2, 4)
     read, written = moved(function, torch.empty(1000, 4), FLAT, values)
     assert written == picked * 4
-    assert read == picked * 4 + 2 * 8 + 8 * 4
+    assert read == (0 if overwrites else picked * 4) + 2 * 8 + 8 * 4
 
 
 def test_a_scatter_of_one_number_touches_an_element_per_index() -> None:
@@ -147,10 +151,10 @@ def test_weights_are_told_from_activations() -> None:
     assert conv.read_bytes - conv.weight_bytes == 3 * 4 * 4
 
 
-def test_quantised_tensors_take_one_byte_and_integers_their_own() -> None:
-    assert itemsize("float32", quantised=True) == itemsize("float16", quantised=True) == 1
-    assert itemsize("int64", quantised=True) == 8
-    assert all(itemsize(dtype) == size for dtype, size in ITEMSIZE.items())
+def test_types_have_their_size_and_four_bits_are_packed_by_twos() -> None:
+    packed = {"int4", "uint4"}
+    assert all(stored_bytes(3, dtype) == 3 * size for dtype, size in ITEMSIZE.items() if dtype not in packed)
+    assert [stored_bytes(elements, "uint4") for elements in (0, 1, 2, 3)] == [0, 1, 1, 2]
 
 
 @pytest.mark.parametrize("dtype", ["uint16", "uint32", "float8_e4m3fn", "float8_e8m0fnu", "int16"])
@@ -170,3 +174,30 @@ def test_eight_bit_products_run_in_eight_bits() -> None:
     (kernel,) = kernels(torch._int_mm, integers, integers + 1)
     assert (kernel.matrix_dtype, kernel.macs) == ("int8", 32**3)
     assert (kernel.read_bytes, kernel.write_bytes) == (2 * 32 * 32, 4 * 32 * 32)
+
+
+def test_a_bag_of_embeddings_reads_the_rows_that_it_sums() -> None:
+    ids, bags = torch.zeros(128, 20, dtype=torch.int64), nn.EmbeddingBag(1_000_000, 64)
+    read, _ = moved(bags, ids)
+    assert read == 128 * 20 * 64 * 4 + 128 * 20 * 8 + 128 * 8 + 128 * 8 - 128 * 8  # rows, indices, offsets
+
+
+def test_what_samples_an_image_reads_no_more_than_the_neighbours_of_its_samples() -> None:
+    image, grid = torch.empty(1, 3, 1000, 1000), torch.empty(1, 10, 10, 2)
+    assert moved(lambda x, g: F.grid_sample(x, g, align_corners=False), image, grid)[0] == (4 * 300 + 200) * 4
+    assert moved(lambda x: F.interpolate(x, size=(10, 10)), image)[0] == 300 * 4
+    assert moved(lambda x: F.interpolate(x, size=(10, 10), mode="bilinear"), image)[0] == 4 * 300 * 4
+    assert moved(lambda x: F.interpolate(x, scale_factor=2.0), torch.empty(1, 3, 8, 8))[0] == 3 * 64 * 4  # all of it
+
+
+def test_filling_rows_by_index_reads_the_index_alone() -> None:
+    index = torch.zeros(10, dtype=torch.int64)
+    assert moved(lambda x, i: x.index_fill_(0, i, 1.0), torch.empty(100_000, 8), index) == (80, 320)
+    assert moved(lambda x, i: x.index_fill_(1, i, 1.0), torch.empty(4, 100), index) == (80, 160)
+
+
+def test_windows_that_overlap_share_what_they_read() -> None:
+    assert moved(lambda x: x.unfold(-1, 64, 1).amax(-1), torch.empty(1, 1000)) == (4000, 937 * 4)
+    assert moved(lambda x: x.unfold(-1, 64, 32).amax(-1), torch.empty(1, 1000))[0] == (29 * 32 + 64) * 4
+    assert moved(lambda x: x.unfold(-1, 8, 8).amax(-1), torch.empty(3, 64))[0] == 3 * 64 * 4  # side by side
+    assert moved(lambda x: x.unfold(-1, 4, 10).amax(-1), torch.empty(1, 64))[0] == 7 * 4 * 4  # with gaps

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 import oracle
 from oracle.errors import OracleError
 from oracle.measure import latency, measure, places, steps, stopwatch
+from oracle.measure.engines import Models
 from oracle.measure.timers import EventTimer, HostTimer
 from oracle.spec import CellSpec, NetSpec, Workload
 
@@ -33,8 +35,8 @@ def test_measurements_say_what_was_run() -> None:
     assert [item.network for item in found] == ["R-56", "ViT-S-16"]
     assert done == [(1, 4), (2, 4), (3, 4), (4, 4)]
     for item in found:
-        assert (item.device, item.threads, item.repeats, item.clock) == ("bench", 1, 2, "wall")
-        assert item.workload == Workload(batch_size=2)
+        assert (item.device, item.repeats, item.clock, item.release) == ("bench", 2, "wall", "")
+        assert item.workload == Workload(batch_size=2, threads=1)
         assert item.torch == torch.__version__
         assert item.affinity
         assert item.min_ms is not None
@@ -53,9 +55,33 @@ def test_measurements_say_what_was_run() -> None:
 )
 def test_workloads(workload: dict[str, Any]) -> None:
     (found,) = measure(small("R-56"), repeats=1, block_s=0, threads=1, clock="cpu", **workload)
-    assert found.workload == Workload(**workload)
+    assert found.workload == Workload(**workload, threads=1)
     assert found.clock == "cpu"
     assert found.latency_ms > 0
+
+
+def test_an_engine_is_one_more_step(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[tuple[str, Workload, int, Path]] = []
+
+    def engine_step_of(net: NetSpec, workload: Workload, threads: int, models: Models) -> Any:
+        asked.append((net.name, workload, threads, models.folder))
+        return lambda: None
+
+    monkeypatch.setattr(latency, "engine_step_of", engine_step_of)
+    monkeypatch.setattr(latency, "check_workload", lambda *_: None)  # installed or not
+    monkeypatch.setattr(latency, "release_of", lambda name: f"{name} 1.0")
+    words = Workload(dtype="int8", runtime="engine", engine="openvino", threads=2)
+    (found,) = measure(small("R-56"), repeats=2, block_s=0, threads=2, engine="openvino", dtype="int8", models=tmp_path)
+    assert (found.workload, found.release, found.repeats) == (words, "openvino 1.0", 2)
+    assert asked == [("R-56", words, 2, tmp_path)]
+
+
+def test_threads_are_the_configs_where_nobody_says_more() -> None:
+    cfgs = [oracle.load_cfg("R-56", ["COST.THREADS", threads]) for threads in (1, 2)]
+    (found,) = measure([cfgs[0]], repeats=1, block_s=0, clock="cpu")
+    assert found.workload.threads == 1
+    with pytest.raises(OracleError, match="threads: networks ask for 1 and 2; give one number"):
+        measure(cfgs, repeats=1)
 
 
 def test_networks_by_name_keep_their_config() -> None:
@@ -125,7 +151,7 @@ def test_threads_and_torch_settings_are_as_before() -> None:
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"runtime": "engine"}, "runtime='engine'"),
+        ({"runtime": "engine"}, "runtime='engine': no engine is named"),
         ({"dtype": "tf32"}, "dtype='tf32' needs a CUDA device"),
         ({"device": "abacus"}, "device='abacus' is not on this host; there are cpu"),
         ({"threads": 0}, "threads=0"),
@@ -234,7 +260,7 @@ def test_a_graph_holds_what_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(latency, "step_of", step_of)
     monkeypatch.setattr(latency, "captured", lambda step: lambda: ran.append("replay"))
-    latency._prepared(small("R-56"), Workload(), stopwatch.Place("cpu", 1, "wall"), graph=True)()
+    latency._prepared(small("R-56"), Workload(), stopwatch.Place("cpu", 1, "wall"), True, Models(Path()))()
     assert (asked, ran) == ([True], ["replay", "replay"])
 
 
@@ -243,7 +269,7 @@ def test_a_gpu_is_warmed_up_for_a_while(monkeypatch: pytest.MonkeyPatch, takes_s
     ran: list[int] = []
     monkeypatch.setattr(stopwatch.Place, "seconds", lambda *_: takes_s)
     monkeypatch.setattr(latency, "step_of", lambda *_, **__: lambda: ran.append(1))
-    latency._prepared(small("R-56"), Workload(), stopwatch.Place("cuda", 1, "events"), graph=False)
+    latency._prepared(small("R-56"), Workload(), stopwatch.Place("cuda", 1, "events"), False, Models(Path()))
     assert len(ran) == 1 + calls
 
 

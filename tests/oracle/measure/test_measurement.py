@@ -1,23 +1,26 @@
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from oracle.errors import OracleError
 from oracle.measure import Measurement, measurements_csv, read_measurements, write_measurements
 from oracle.spec import Workload
+from tests.mutations import mutated_text
 
 ONE = Measurement(
     "ResNet-50",
     "my, board",
-    Workload(8, "bfloat16", "training", "compiled", "nhwc", "adamw"),
+    Workload(8, "bfloat16", "training", "compiled", "nhwc", "adamw", threads=4),
     12.5,
     iqr_ms=0.25,
     min_ms=12.25,
     repeats=10,
-    threads=4,
     affinity="0-3,8",
     clock="wall",
     torch="2.13.0+cpu",
@@ -56,6 +59,16 @@ def test_weights_are_a_column_where_they_are_not_the_usual_ones(tmp_path: Path) 
     assert "weights" not in measurements_csv([ONE])
     write_measurements(tmp_path / "m.csv", [ONE, half])
     assert read_measurements(tmp_path / "m.csv") == [ONE, half]
+
+
+def test_an_engine_is_a_column_where_there_is_one(tmp_path: Path) -> None:
+    words = Workload(dtype="int8", runtime="engine", engine="ncnn", threads=4)
+    quick = Measurement("net", "dev", words, 1.0, release="ncnn 1.0, pnnx 2")
+    assert "engine" not in measurements_csv([ONE]).splitlines()[0]
+    write_measurements(tmp_path / "m.csv", [ONE, quick])
+    assert read_measurements(tmp_path / "m.csv") == [ONE, quick]
+    line = measurements_csv([quick]).splitlines()[1]
+    assert line == 'net,dev,1,int8,engine,nchw,inference,1,,,,,4,,wall,,,,ncnn,"ncnn 1.0, pnnx 2"'
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
@@ -117,3 +130,27 @@ def test_no_file(tmp_path: Path) -> None:
 def test_impossible_measurements(latency: float, clock: str) -> None:
     with pytest.raises(OracleError, match="expected"):
         Measurement("a", "b", Workload(), latency, clock=clock)
+
+
+def test_a_pipe_is_no_table(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "m.csv")
+    with pytest.raises(OracleError, match="a pipe or a device"):
+        read_measurements(tmp_path / "m.csv")
+
+
+@settings(max_examples=200)
+@given(seed=st.integers(0, 2**32))
+def test_a_table_made_wrong_is_a_result_or_one_line(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
+    path = tmp_path_factory.getbasetemp() / "mutated.csv"
+    path.write_text(mutated_text(measurements_csv([ONE, ONE]), seed), encoding="utf-8", newline="")
+    try:
+        read_measurements(path)
+    except OracleError as error:
+        assert "\n" not in str(error)  # noqa: PT017 - no error is right, too
+
+
+def test_names_that_a_spreadsheet_takes_for_formulas_come_back(tmp_path: Path) -> None:
+    odd = replace(ONE, network="=cmd|' /C calc'!A0", device="@board")
+    write_measurements(tmp_path / "m.csv", [odd])
+    assert "'=cmd" in (tmp_path / "m.csv").read_text(encoding="utf-8")
+    assert read_measurements(tmp_path / "m.csv") == [odd]

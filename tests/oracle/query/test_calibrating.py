@@ -95,6 +95,30 @@ def test_rows_are_chosen_by_device_and_workload(tmp_path: Path) -> None:
         calibrate("t4", [replace(rows()[0], network="NoNet")])
 
 
+def test_rows_are_chosen_by_engine_and_threads() -> None:
+    words = Workload(runtime="engine", engine="onnxruntime", threads=1)
+    cost = oracle.score("R-56", ["i9-10940x"]).roofline_ms["i9-10940x"]
+    one = Measurement("R-56", "i9-10940x", words, 2 * cost)
+    two = replace(one, workload=words.with_(threads=2))
+    other = replace(one, workload=words.with_(engine="openvino"))
+    found = calibrate("i9-10940x", [one, two, other], engine="onnxruntime", threads=2)
+    assert (found.runtime, found.engine, found.measurements) == ("engine", "onnxruntime", 1)
+    assert [case.workload for case in compare("i9-10940x", [one, two, other], engine="openvino").cases] == [
+        other.workload
+    ]
+    with pytest.raises(OracleError, match=r"choose one: .* onnxruntime, nchw, 1 threads; .*nchw, 2 threads"):
+        calibrate("i9-10940x", [one, two], runtime="engine")
+    with pytest.raises(
+        OracleError, match="engine='ncnn': no measurement is of it; there are float32, inference, openv"
+    ):
+        calibrate("i9-10940x", [other], engine="ncnn")
+
+
+def test_threads_of_the_host_are_none_of_a_gpus() -> None:
+    mixed = [replace(row, workload=row.workload.with_(threads=n)) for n, row in enumerate(rows())]
+    assert calibrate("t4", mixed).measurements == len(NETWORKS)
+
+
 def comparison(*numbers: tuple[int, float, float]) -> Comparison:
     """Of MACs, measured and predicted latency."""
     time = oracle.score("R-56", ["t4"]).times["t4"]

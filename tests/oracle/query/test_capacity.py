@@ -11,6 +11,34 @@ from oracle.query import fit, score
 from oracle.query.capacity import largest_batch
 
 
+def test_a_microcontroller_has_two_budgets() -> None:
+    """R-56 as int8: 0.85 M weights into 1 MiB of flash, 48 KiB of tensors an image into 320 KiB of SRAM."""
+    words = {"dtype": "int8", "runtime": "engine"}
+    (found,) = fit("R-56", ["stm32f746"], **words)  # nothing trains as int8, and nobody asked for it
+    cost = score("R-56", ["stm32f746"], **words)  # type: ignore[arg-type]
+    assert cost.sram_bytes == 3 * 16 * 32 * 32  # a block's input is kept for the sum while its branch makes 16 channels
+    assert (found.flash_bytes, found.flash_memory_bytes) == (cost.flash_bytes, 1024 * 1024)
+    assert (found.batch_size, found.peak_memory_bytes) == (320 * 1024 // cost.sram_bytes, 6 * cost.sram_bytes)
+    assert found.next_peak_memory_bytes == 7 * cost.sram_bytes > found.memory_bytes == 320 * 1024
+    assert found.fits_flash
+    assert cost.times["stm32f746"].fits
+
+
+def test_a_network_beyond_the_flash_fits_at_no_batch() -> None:
+    (found,) = fit("R-110", ["stm32f746"], dtype="int8", runtime="engine")
+    cost = score("R-110", ["stm32f746"], dtype="int8", runtime="engine")
+    assert found.flash_bytes is not None
+    assert found.flash_bytes > 1024 * 1024
+    assert (found.fits_flash, found.batch_size, found.next_batch_size) == (False, 0, 1)
+    assert found.next_peak_memory_bytes == cost.sram_bytes <= found.memory_bytes  # the SRAM would do
+    assert cost.times["stm32f746"].fits is False
+
+
+def test_what_cannot_train_is_an_error_where_training_was_asked_for() -> None:
+    with pytest.raises(WorkloadError, match="needs runtime='engine' and mode='inference'"):
+        fit("R-56", ["t4"], modes=["training"], dtype="int8", runtime="engine")
+
+
 @given(floor=st.integers(0, 10**6), fixed=st.integers(0, 10**5), each=st.integers(1, 10**4), room=st.integers(0, 10**9))
 def test_it_fits_and_the_next_does_not(floor: int, fixed: int, each: int, room: int) -> None:
     asked = []

@@ -38,7 +38,8 @@ def test_chunks_do_not_show(chunk: int) -> None:
     assert len(seen) == -(-20 // chunk)
     for row, net in enumerate(nets[:5]):
         expected = score(net, ["t4", "raspberry-pi-4"], batch_size=2)
-        for name in ("macs", "flops", "params", "activations", "traffic_bytes", "peak_memory_bytes"):
+        sizes = ("traffic_bytes", "peak_memory_bytes", "sram_bytes", "flash_bytes")
+        for name in ("macs", "flops", "params", "activations", *sizes):
             assert getattr(scores, name)[row :: len(_NAMES)].tolist() == [getattr(expected, name)] * 4
         for device, column in scores.latency_ms.items():
             assert column[row] == pytest.approx(expected.latency_ms[device], rel=1e-12)
@@ -52,6 +53,21 @@ def test_a_few_specs_take_the_short_way_to_the_same_columns() -> None:
     for name, column in few.columns().items():
         assert np.allclose(column, many.columns()[name], rtol=1e-12, atol=0)
     assert set(few.columns()) >= {"macs", "traffic_bytes", "latency_ms@t4", "intensity_flop_per_byte"}
+
+
+@pytest.mark.parametrize("population", [False, True])
+def test_the_two_memories_of_a_microcontroller(population: bool) -> None:
+    """Inference keeps weights in flash, training changes them; what is one network's is a column's too."""
+    nets = [to_spec(load_cfg(name)) for name in _NAMES]
+    given = Population.of(nets) if population else nets
+    alone = [score(net, dtype="int8", runtime="engine") for net in nets]
+    small = score_many(given, store=_STORE, dtype="int8", runtime="engine")
+    assert small.flash_bytes.tolist() == [cost.memory.weights_bytes for cost in alone]
+    assert (small.flash_bytes + small.sram_bytes == small.peak_memory_bytes).all()
+    assert (small.sram_bytes > 3 * 224 * 224).all()  # the image and what is made of it
+    training = score_many(given, store=_STORE, mode="training")
+    assert not training.flash_bytes.any()
+    assert (training.sram_bytes == training.peak_memory_bytes).all()
 
 
 def test_pycls_columns_are_pycls_figures(shared_data: Path) -> None:

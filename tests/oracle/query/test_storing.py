@@ -42,6 +42,10 @@ def mixed() -> nn.Sequential:
             id="bfloat16, its weights",
         ),
         pytest.param(linear().half(), {"dtype": "int8"}, {"dtype": "int8"}, id="quantised"),
+        pytest.param(linear(), {"weights": "int4"}, {"weights": "int4"}, id="quantised weights"),
+        pytest.param(
+            linear().half(), {"weights": "int4"}, {"dtype": "float16", "weights": "int4"}, id="half, quantised weights"
+        ),
         pytest.param(linear().double(), {}, {}, id="double"),
         # of several types: that of most elements, or autocast as asked for
         pytest.param(mixed(), {}, HALF, id="mixed"),
@@ -50,7 +54,7 @@ def mixed() -> nn.Sequential:
     ],
 )
 def test_parameters_decide(module: nn.Module, asked: dict[str, Any], found: dict[str, str]) -> None:
-    runtime = "engine" if asked.get("dtype") == "int8" else "eager"
+    runtime = "engine" if asked.get("dtype") == "int8" or asked.get("weights") == "int4" else "eager"
     assert Workload(runtime=runtime).with_(**stored_words(module, IMAGE, **asked)) == Workload(runtime=runtime, **found)
 
 

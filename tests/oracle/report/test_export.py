@@ -137,3 +137,8 @@ def test_what_is_no_regular_file_is_written_to(tmp_path: Path) -> None:
     finally:
         os.close(reader)
     assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_text_from_elsewhere_is_no_formula_and_numbers_stay() -> None:
+    (row,) = csv.DictReader(io.StringIO(to_csv([{"name": "=1+1", "kernel": "a\x1b[2J", "time_ms": -0.5, "n": "-0.5"}])))
+    assert row == {"name": "'=1+1", "kernel": "a [2J", "time_ms": "-0.5", "n": "-0.5"}

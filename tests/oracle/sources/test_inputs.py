@@ -20,7 +20,7 @@ def test_by_hand() -> None:
 
 
 @given(
-    st.lists(st.integers(1, 10**6), min_size=1, max_size=5),
+    st.lists(st.integers(1, 3000), min_size=1, max_size=5),
     st.sampled_from(DTYPES),
     st.sampled_from(["", "x", "mask_1"]),
 )
@@ -49,3 +49,11 @@ def test_the_batch_replaces_the_first_dimension_of_all() -> None:
 def test_a_batch_that_could_be_elsewhere_is_an_error(second: InputSpec) -> None:
     with pytest.raises(WorkloadError, match="not clear"):
         with_batch((InputSpec((1, 128)), second), 8)
+
+
+@pytest.mark.parametrize("text", ["999999999999999999x3", "1x99999999x99999999x99999999", "x".join(["9" * 18] * 64)])
+def test_more_than_a_tensor_can_hold(text: str) -> None:
+    with pytest.raises(WorkloadError, match="expected at most"):
+        parse_input(text)
+    with pytest.raises(WorkloadError, match="expected at most"):
+        with_batch([parse_input("2x1000000")], 10**18)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections import OrderedDict, UserDict, defaultdict, namedtuple
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 import torch.nn.utils.prune
 from torch import nn
 
+import oracle
 from oracle.errors import TraceError
 from oracle.query import profile
 from oracle.trace.meta import empty_twin, to_meta, twin_on_meta
@@ -144,7 +146,7 @@ def test_a_large_module_is_copied_without_its_data() -> None:
     assert sum(parameter.numel() for parameter in twin.parameters()) == 10**12 + 10**6
 
 
-def test_hooks_of_the_user_are_dropped_from_the_twin_only() -> None:
+def test_what_hooks_of_the_user_do_stays_in_the_twin() -> None:
     ran: list[str] = []
     module = nn.Sequential(nn.Linear(3, 3))
     module.register_forward_hook(lambda *_: ran.append("forward"))
@@ -249,3 +251,44 @@ def test_state_that_a_forward_changes_stays_as_it_was() -> None:
     assert profile(module, X + 1).flops == 6 + 3 + 6
     assert module.calls == 0
     assert torch.equal(module.total, torch.zeros(3))  # type: ignore[arg-type]
+
+
+class Returns(nn.Module):
+    """A layer whose result is handed out in some way."""
+
+    def __init__(self, how: Any) -> None:
+        super().__init__()
+        self.layer, self.how = nn.Linear(16, 16), how
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.how(self.layer(x))
+
+
+@pytest.mark.parametrize("runtime", ["eager", "compiled", "engine"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        lambda y: SimpleNamespace(deep=SimpleNamespace(y=y)),
+        lambda y: torch.distributions.Normal(y, y, validate_args=False),
+        lambda y: None,
+        lambda y: (item for item in [y]),
+        lambda y: {"a": y, "b": None},
+    ],
+    ids=["object", "distribution", "nothing", "generator", "dict"],
+)
+def test_what_leaves_a_module_is_not_dead_whatever_holds_it(how: Any, runtime: str) -> None:
+    cost = oracle.profile(Returns(how), torch.empty(2, 16), runtime=runtime, strict=True)
+    assert (cost.macs, cost.traffic_bytes) == (512, 4 * (2 * 16 + 16 * 16 + 16 + 2 * 16))
+    assert oracle.profile(Returns(how), torch.empty(2, 16), runtime=runtime, convention="fvcore").macs == 512
+
+
+def test_a_layer_whose_result_nobody_keeps_is_dead_where_all_that_leaves_is_known() -> None:
+    module = Returns(lambda y: torch.ones(3))
+    assert oracle.profile(module, torch.empty(2, 16), runtime="engine").executed_flops == 0
+
+
+def test_modules_nested_deeply_are_copied_once_each() -> None:
+    module: nn.Module = nn.Linear(4, 4)
+    for _ in range(60):
+        module = nn.Sequential(module)
+    assert oracle.profile(module, torch.empty(1, 4)).macs == 16

@@ -129,6 +129,21 @@ def softmax_calls(draw: st.DrawFn) -> Call:
 
 
 @st.composite
+def grouped_calls(draw: st.DrawFn) -> Call:
+    """In a half type, for torch's own takes no other, and sizes of whole 16 bytes."""
+    groups, m, n, k = (draw(st.integers(1, 4)) * step for step in (1, 8, 8, 8))
+    half = torch.bfloat16
+    ends = meta(groups, dtype=torch.int32)
+    way = draw(st.sampled_from(["rows", "columns", "inner", "batched"]))
+    if way == "batched":
+        return (meta(groups, m, k, dtype=half), meta(groups, k, n, dtype=half)), {}
+    if way == "rows":
+        return (meta(m, k, dtype=half), meta(groups, k, n, dtype=half)), {"offs": ends}
+    left = meta(groups, m, k, dtype=half) if way == "columns" else meta(m, k, dtype=half)
+    return (left, meta(n, k, dtype=half).t()), {"offs": ends}
+
+
+@st.composite
 def addmm_calls(draw: st.DrawFn) -> Call:
     m, k, n, dtype = draw(SIZES), draw(SIZES), draw(SIZES), draw(DTYPES)
     a = draw(st.sampled_from([meta(m, k, dtype=dtype), meta(k, m, dtype=dtype).t()]))
@@ -194,6 +209,7 @@ CALLS: dict[str, Any] = {
     "aten._softmax": softmax_calls(),
     "aten._log_softmax": softmax_calls(),
     "aten.addmm": addmm_calls(),
+    "aten._grouped_mm": grouped_calls(),
     "aten.threshold_backward": threshold_backward_calls(),
     "aten._foreach_add": foreach_calls("list"),
     "aten._foreach_add_": foreach_calls("list"),

@@ -49,7 +49,12 @@ def test_a_sweep_tells_what_it_was(swept: Path) -> None:
     ]
     extra = page.population.extra
     bounds = [f"roofline_ms@{device}" for device in ("t4", "pixel-4")]
-    assert {name for name in extra if not name.startswith("latency_")} == {"intensity_flop_per_byte", *bounds}
+    assert {name for name in extra if not name.startswith("latency_")} == {
+        "intensity_flop_per_byte",
+        "sram_bytes",
+        "flash_bytes",
+        *bounds,
+    }
     rows = read_candidates(swept).rows(range(30))
     assert page.population.latency_ms["t4"] == [row["latency_ms@t4"] for row in rows]
     assert page.population.values["macs"].column == [row["macs"] for row in rows]

@@ -249,6 +249,7 @@ def test_a_space_may_build_on_another(tmp_path: Path) -> None:
         (setup(NUM_SAMPLES=1.5), "SETUP.NUM_SAMPLES", "integer"),
         (setup(NUM_SAMPLES=True), "SETUP.NUM_SAMPLES", "integer"),
         (setup(CHUNK_SIZE=-1), "SETUP.CHUNK_SIZE", "-1"),
+        (setup(CHUNK_SIZE=100_000_000), "SETUP.CHUNK_SIZE", "at most 1,000,000 .*200 GB"),
         (setup(RNG_SEED="a"), "SETUP.RNG_SEED", "'a'"),
         (setup(NUM_CONFIGS=float("inf")), "SETUP.NUM_CONFIGS", "inf"),
         (setup(SAMPLERS={}), "SETUP.SAMPLERS", "mapping of keys"),

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from oracle import score_many
 from oracle._resources import shipped
 from oracle.errors import ConfigError
 from search.study import load_study, study_of
@@ -23,6 +24,16 @@ def test_shipped_studies_load_and_say_the_same_when_stored(name: str) -> None:
     assert (again.objectives, again.bounds, again.workload) == (plan.objectives, plan.bounds, plan.workload)
     assert again.space == plan.space
     assert again.values == plan.values
+
+
+def test_the_study_of_a_microcontroller_keeps_weights_out_of_its_sram() -> None:
+    """Of the first 150 cells none needs 320 kB for tensors or 1 MB for weights; only 80 for the sum of both."""
+    plan = load_study("mcu-memory")
+    scores = score_many(plan.space.chunk(0).population.part(0, 150), **plan.workload.to_dict())
+    fits = [bound.excess(bound.column(scores)) == 0 for bound in plan.bounds]
+    assert [bound.name for bound in plan.bounds] == ["sram_bytes", "flash_bytes"]
+    assert all(column.all() for column in fits)
+    assert (scores.peak_memory_bytes <= 320e3).sum() == 80
 
 
 @pytest.mark.parametrize(

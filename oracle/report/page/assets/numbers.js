@@ -78,7 +78,7 @@ const columnFormat = (values, unit, count = 4) => {
 const plain = (value) => (known(value) ? grouped(String(Number(value.toPrecision(12)))) : MISSING);
 
 // What a column of candidates is, by its name.
-const UNITS = { macs: "MAC", flops: "FLOP", traffic_bytes: "B", peak_memory_bytes: "B" };
+const UNITS = { macs: "MAC", flops: "FLOP", traffic_bytes: "B", peak_memory_bytes: "B", sram_bytes: "B", flash_bytes: "B" };
 const PLAIN = { params: 1, activations: 1 };
 const TITLES = {
   macs: "MACs",
@@ -87,6 +87,8 @@ const TITLES = {
   activations: "Activations",
   traffic_bytes: "Traffic",
   peak_memory_bytes: "Peak memory",
+  sram_bytes: "SRAM",
+  flash_bytes: "Flash",
   quality: "Quality",
   accuracy: "Accuracy",
   intensity_flop_per_byte: "Intensity",

@@ -55,7 +55,8 @@ const phaseMemory = (training) => {
 const batches = (fits) => {
   const column = (key, title, more = {}) => ({ key, title, values: fits.map((fit) => fit[key]), ...more });
   // peaks in the unit of the memory beside them
-  const gib = { shown: "GiB", text: (value) => (value ? digits(value / 2 ** 30, 4) : MISSING) };
+  const sized = (value) => (value < 2 ** 24 ? `${digits(value / 2 ** 10, 4)} KiB` : digits(value / 2 ** 30, 4));
+  const gib = { shown: "GiB", text: (value) => (value ? sized(value) : MISSING) };
   return figure(
     "Largest batch that fits",
     "How many images at a time each device\u2019s memory holds: the peak of that batch fits, that of the next one does not. The framework\u2019s own context and kernels\u2019 workspace need room besides (oracle fit --reserve).",

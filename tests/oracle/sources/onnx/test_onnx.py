@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -11,12 +13,15 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from oracle.errors import OracleError
 from oracle.query import Cost, profile, score
 from oracle.sources import inputs_of, open_source
 from oracle.sources.onnx.registry import OPERATORS, operator
+from tests.mutations import mutated_json
 
 onnx: Any = pytest.importorskip("onnx", reason="the extra onnx is not installed")
 
@@ -247,3 +252,115 @@ def test_an_exported_network_costs_what_its_module_costs(tmp_path: Path) -> None
         theirs = profile(net, torch.empty(4, 3, 16, 16), **workload)
         same(ours, theirs)
         assert [(k.name, k.module) for k in ours.kernels()] == [(k.name, k.module) for k in theirs.kernels()]
+
+
+def test_content_elsewhere_is_never_opened(save: Save, tmp_path: Path) -> None:
+    """Of an initialiser or a constant: a pipe would hang whoever opens it."""
+    os.mkfifo(tmp_path / "pipe")
+    model = onnx.load(save([node("Constant", "", "c", value=onnx.numpy_helper.from_array(zeros(4, 4))),
+                            node("MatMul", "x,c", "a"), node("MatMul", "a,w", "y")], {"x": (2, 4)}, {"w": zeros(4, 5)}))  # fmt: skip
+    del model.graph.node[0].input[:]
+    for tensor in (model.graph.initializer[0], model.graph.node[0].attribute[0].t):
+        tensor.ClearField("raw_data")
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        entry = tensor.external_data.add()
+        entry.key, entry.value = "location", "pipe"
+    path = tmp_path / "elsewhere.onnx"
+    path.write_bytes(model.SerializeToString())
+    assert score(path).macs == 2 * 4 * 4 + 2 * 4 * 5
+
+
+@pytest.mark.parametrize(
+    ("nodes", "complaint"),
+    [
+        ([("ConstantOfShape", "big", "a")], "would make 10,000,000,000 numbers"),
+        ([("Expand", "one,big", "a")], "would make 10,000,000,000 numbers"),
+        ([("Tile", "table,big", "a")], "would make"),
+        ([("Range", "zero,huge,step", "a")], "would make 1,000,000,000,000 numbers"),
+        ([("Unsqueeze", "long,axis", "b"), ("Mul", "long,b", "a")], "would make 3,600,000,000 numbers"),
+    ],
+)
+def test_numbers_of_shape_arithmetic_are_counted_before_they_are_made(
+    save: Save, nodes: list[tuple[str, str, str]], complaint: str
+) -> None:
+    def ints(*values: int) -> Any:
+        return np.array(values, dtype=np.int64)
+
+    weights = {
+        "big": ints(100_000, 100_000), "one": ints(1), "table": ints(1, 2)[None], "axis": ints(1),
+        "zero": np.array(0), "huge": np.array(10**12), "step": np.array(1), "long": np.arange(60_000),
+    }  # fmt: skip
+    shape = [node("Reshape", "x,a", "y", name="last")]
+    with pytest.raises(OracleError, match=complaint):
+        score(save([node(*words) for words in nodes] + shape, {"x": (2, 4)}, weights))
+
+
+@pytest.mark.parametrize("dims", [(-1, 3), (2**60, 2**10)])
+def test_sizes_that_no_tensor_has(save: Save, dims: tuple[int, int], tmp_path: Path) -> None:
+    model = onnx.load(save([node("MatMul", "x,w", "y")], {"x": (2, 4)}, {"w": zeros(4, 5)}))
+    model.graph.initializer[0].dims[:] = dims
+    path = tmp_path / "sizes.onnx"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(OracleError, match="expected dimensions of at least 0"):
+        open_source(path)
+
+
+def test_functions_of_functions_are_counted_before_they_are_written_out(tmp_path: Path) -> None:
+    helper, opsets = onnx.helper, [onnx.helper.make_opsetid("", 18), onnx.helper.make_opsetid("f", 1)]
+
+    def function(name: str, *calls: str) -> Any:
+        nodes = [
+            helper.make_node(call, ["x"], [f"o{i}"], domain="f" if call != "Relu" else "")
+            for i, call in enumerate(calls)
+        ]
+        nodes.append(helper.make_node("Sum", [f"o{i}" for i in range(len(calls))], ["y"]))
+        return helper.make_function("f", name, ["x"], ["y"], nodes, opsets)
+
+    def written(*functions: Any) -> Path:
+        value = [helper.make_tensor_value_info(name, FLOAT, (2, 4)) for name in "xy"]
+        graph = helper.make_graph(
+            [helper.make_node(functions[-1].name, ["x"], ["y"], domain="f")], "g", value[:1], value[1:]
+        )
+        path = tmp_path / "functions.onnx"
+        path.write_bytes(helper.make_model(graph, opset_imports=opsets, functions=functions).SerializeToString())
+        return path
+
+    small = [function("f0", "Relu", "Relu"), function("f1", "f0", "f0")]
+    assert open_source(written(*small))
+    many = [function("f0", "Relu"), *(function(f"f{i + 1}", f"f{i}", f"f{i}") for i in range(40))]
+    with pytest.raises(OracleError, match="nodes once written out; expected at most"):
+        open_source(written(*many))
+    with pytest.raises(OracleError, match="calls itself"):
+        open_source(written(function("a", "b"), function("b", "a")))
+
+
+@settings(max_examples=60)
+@given(seed=st.integers(0, 2**32))
+def test_a_file_made_wrong_is_a_result_or_one_line(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
+    json_format: Any = importlib.import_module("google.protobuf.json_format")
+
+    nodes = [node("Conv", "x,c", "a", name="/c/Conv", kernel_shape=[3, 3]), node("Relu", "a", "b"),
+             node("Shape", "b", "s"), node("Slice", "s,i,j", "n"), node("Concat", "n,k", "t", axis=0),
+             node("Reshape", "b,t", "f"), node("MatMul", "f,w", "y")]  # fmt: skip
+    numbers = {"i": [0], "j": [1], "k": [-1]}
+    weights = {
+        "c": zeros(4, 3, 3, 3),
+        "w": zeros(64, 5),
+        **{n: np.array(v, dtype=np.int64) for n, v in numbers.items()},
+    }
+    graph = onnx.helper.make_graph(
+        nodes, "g", [onnx.helper.make_tensor_value_info("x", FLOAT, (2, 3, 6, 6))],
+        [onnx.helper.make_tensor_value_info("y", FLOAT, None)],
+        [onnx.numpy_helper.from_array(v, k) for k, v in weights.items()],
+    )  # fmt: skip
+    tree = json_format.MessageToDict(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)]))
+    path = tmp_path_factory.getbasetemp() / "mutated.onnx"
+    try:
+        made = json_format.ParseDict(mutated_json(tree, seed), onnx.ModelProto(), ignore_unknown_fields=True)
+    except (json_format.ParseError, ValueError, TypeError, AttributeError, OverflowError):
+        return  # no file of this format can say it
+    path.write_bytes(made.SerializeToString())
+    try:
+        score(path)
+    except OracleError as error:
+        assert "\n" not in str(error)  # noqa: PT017 - no error is right, too

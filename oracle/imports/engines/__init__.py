@@ -1,0 +1,11 @@
+"""What inference engines say of their own runs: one reader for each format, told apart by content.
+
+Reading a report needs no torch: it is names and numbers.
+"""
+
+from __future__ import annotations
+
+from oracle.imports.engines.reading import read_report
+from oracle.imports.engines.report import Layer, Report, Timing
+
+__all__ = ["Layer", "Report", "Timing", "read_report"]

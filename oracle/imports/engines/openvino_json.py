@@ -1,0 +1,47 @@
+"""OpenVINO's benchmark_app with `-json_stats`: the same as its CSV, as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from oracle.errors import OracleError
+from oracle.imports.engines.openvino import of_figures
+from oracle.imports.engines.report import Layer, Report, number
+
+__all__ = ["knows", "read"]
+
+
+def knows(content: Any) -> bool:
+    """Whether JSON is such a report."""
+    return isinstance(content, dict) and ("execution_results" in content or _counters(content) is not None)
+
+
+def _counters(content: Any) -> Any:
+    """The list of nodes: of the average, or of the first request."""
+    average = content.get("avg_performance") or content.get("avg_performance_counters")
+    detailed = content.get("detailed_performance") or content.get("detailed_performance_counters")
+    found = average if average is not None else detailed
+    if isinstance(found, list) and found:
+        found = found[0]
+    return found.get("nodes") if isinstance(found, dict) else None
+
+
+def read(content: Any, file: str) -> Report:
+    """The layers that ran, or the run.
+
+    Raises:
+        OracleError: a node without name, type or time.
+    """
+    if "execution_results" in content:
+        parts = [content.get(key) for key in ("cmd_options", "configuration_setup", "execution_results")]
+        return of_figures({key: value for part in parts if isinstance(part, dict) for key, value in part.items()}, file)
+    layers = []
+    nodes = _counters(content)
+    for index, node in enumerate(nodes if isinstance(nodes, list) else ()):
+        place = f"{file}: nodes[{index}]"
+        if not (isinstance(node, dict) and isinstance(node.get("name"), str)):
+            raise OracleError(f"{place}: expected a node with its name, found {node!r:.60}")
+        if "NOT_RUN" not in str(node.get("status", "")):
+            seconds = number(node.get("real_time"), place, "real_time") * 1e-3
+            layers.append(Layer(node["name"], str(node.get("node_type", "")), seconds, place))
+    return Report("openvino", tuple(layers))

@@ -1,0 +1,92 @@
+"""Networks as ONNX files: exported by torch, and quantised by ONNX Runtime."""
+
+from __future__ import annotations
+
+import ast
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from oracle.measure.engines.models import Models, images_of, module_of, quietly
+from oracle.spec import NetSpec
+
+__all__ = ["INPUT", "exported", "modules_of", "quantised"]
+
+INPUT = "images"
+_CALIBRATED = 2  # batches of random images: we time, we do not predict accuracy
+
+
+def exported(net: NetSpec, batch_size: int, models: Models) -> Path:
+    """The network in float32, as `torch.onnx.export` has it: batch norms folded, shapes fixed."""
+    return models.made(net, batch_size, "onnx", partial(_export, net, batch_size))
+
+
+def _export(net: NetSpec, batch_size: int, path: Path) -> None:
+    with quietly(), torch.no_grad():
+        torch.onnx.export(
+            module_of(net),
+            (images_of(net, batch_size),),
+            path,
+            input_names=[INPUT],
+            output_names=["scores"],
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+
+
+def modules_of(path: Path) -> dict[str, str]:
+    """Name of a node, or of what it makes -> path of the module that it came from, as the exporter noted it."""
+    import onnx
+
+    found: dict[str, str] = {}
+    for node in onnx.load(path, load_external_data=False).graph.node:
+        notes = {note.key: note.value for note in node.metadata_props}
+        scopes = ast.literal_eval(
+            notes.get("pkg.torch.onnx.name_scopes", "[]")
+        )  # modules from the outside, an operator
+        if len(scopes) > 1:
+            found |= dict.fromkeys((node.name, *node.output), scopes[-2])
+    return found
+
+
+def quantised(net: NetSpec, batch_size: int, models: Models) -> Path:
+    """The network in int8, as ONNX Runtime's static quantiser makes it.
+
+    Q/DQ pairs around every operator it knows; weights symmetric in int8, one scale per output channel; activations in
+    uint8 with a zero point, one scale per tensor, which is the pairing that x86's VNNI multiplies.
+    """
+    return models.made(
+        net, batch_size, "int8.onnx", partial(_quantise, net, batch_size, exported(net, batch_size, models))
+    )
+
+
+class _Images:
+    """What the quantiser calibrates with; it asks until there is no more."""
+
+    def __init__(self, batches: list[Any]) -> None:
+        self._left = batches
+
+    def get_next(self) -> dict[str, Any] | None:
+        return {INPUT: self._left.pop()} if self._left else None
+
+
+def _quantise(net: NetSpec, batch_size: int, source: Path, path: Path) -> None:
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    with quietly():
+        prepared = path.with_suffix(".prepared.onnx")
+        quant_pre_process(source, prepared, skip_symbolic_shape=True)
+        quantize_static(
+            prepared,
+            path,
+            _Images([images_of(net, batch_size, seed).numpy() for seed in range(_CALIBRATED)]),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+        )
+        prepared.unlink()

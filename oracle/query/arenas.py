@@ -1,0 +1,52 @@
+"""The tensor arena of a network, from a trace of its whole module: templates hold peaks, and no lifetimes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from oracle.arena import Lifetime, greedy_arena
+from oracle.errors import WorkloadError
+
+if TYPE_CHECKING:
+    from oracle.optable import OpTable
+    from oracle.spec import NetSpec, Workload
+
+__all__ = ["net_arena", "table_arena"]
+
+
+def net_arena(net: NetSpec, workload: Workload) -> int:
+    """Bytes of a network's arena; it needs torch.
+
+    Raises:
+        WorkloadError: as `table_arena`.
+        OracleError: a network that cannot be traced.
+    """
+    _check(workload)
+    from oracle.counting.networks import trace_whole
+
+    return table_arena(trace_whole(net, workload), workload)
+
+
+def table_arena(table: OpTable, workload: Workload) -> int:
+    """Bytes of the arena of an operator table.
+
+    Raises:
+        WorkloadError: training, or another runtime than an engine: arenas are of engines.
+    """
+    _check(workload)
+    from oracle.counting import count
+
+    counts = count(table, workload)
+    alive, sizes = counts.lifetimes, counts.sizes
+    spans = [(storage, first, last) for storage, first, last in alive.spans[0]]
+    if alive.boundary_in >= 0 and alive.input_forward >= 0:
+        spans.append((alive.boundary_in, 0, alive.input_forward))
+    return greedy_arena(Lifetime(int(sizes[storage]), first, last) for storage, first, last in sorted(spans))
+
+
+def _check(workload: Workload) -> None:
+    """Raise WorkloadError where no engine runs the network in inference."""
+    if workload.training or workload.runtime != "engine":
+        raise WorkloadError(
+            f"runtime={workload.runtime!r}, mode={workload.mode!r}: a tensor arena is an engine's, in inference"
+        )
