@@ -8,8 +8,8 @@ openvino     2026.4, CPU, `compiled_model.get_runtime_model()`: one node per pri
              own changes of layout are left out.
 ncnn         pnnx 20261020, layers of the .ncnn.param: a HardSwish or Swish is a layer, Slice and Permute are before
              attention.
-litert       litert-torch 0.10.0, operators of the .tflite: CONV_2D and ADD have a fused ReLU. (XNNPACK, which runs them
-             on processors, and paddings, which it runs apart, are left out.)
+litert       litert-torch 0.10.0, operators of the .tflite: CONV_2D and ADD have a fused ReLU; a SiLU is LOGISTIC and
+             MUL. (XNNPACK, which runs them on processors, and paddings, which it runs apart, are left out.)
 
 Engines that no graph was read of here (TensorRT and Core ML, which need their own hardware) are `generic`: what good
 engines share.
@@ -52,6 +52,7 @@ class EngineRules:
         splits: whether parts of a tensor that are read alone are copied first.
         transposes: whether tensors that are read in another order of dimensions are copied first.
         together: whether the parts of a tensor are so before they are cut, by one kernel.
+        silu: how many kernels a SiLU is: one, or a sigmoid and a product.
         block: channels in a block of the layout that convolutions want; 0 for none.
     """
 
@@ -72,6 +73,7 @@ class EngineRules:
     splits: bool = False
     transposes: bool = False
     together: bool = False
+    silu: int = 1
     block: int = 0
 
     @property
@@ -84,6 +86,7 @@ class EngineRules:
             or self.transposes
             or self.block > 0
             or self.layer_norm != (1, 1)
+            or self.silu > 1
         )
 
 
@@ -130,6 +133,7 @@ RULES = MappingProxyType(
             product_sum=False,
             product_affine=False,
             sum=_aten(_RELU),
+            silu=2,
         ),
         "ncnn": EngineRules(
             conv=_NCNN,
@@ -159,6 +163,7 @@ QUANTISED = MappingProxyType(
             product=_aten(_RELU),
             conv_sum=False,
             sum=_aten(_RELU),
+            silu=2,
             block=0,
         )
     }

@@ -23,6 +23,7 @@ from oracle.optable import Dim, OpTable, Row, Shape, Storage, Use, Value, equal,
 __all__ = ["lowered"]
 
 _COPIES = frozenset({"aten.clone", "aten.cat", "aten.stack", "aten._to_copy"})
+_SILU = frozenset({"aten.silu", "aten.silu_"})
 _OPERANDS = 3  # query, key, value; one tensor that is several of them is read once
 _TRANSPOSING = frozenset({"aten.mm", "aten.addmm", "aten.bmm", "aten.baddbmm"})
 """Products read either operand in either order of its last two dimensions."""
@@ -96,6 +97,8 @@ class _Writer:
             return self._scaled_attention
         if row.name == "aten.native_layer_norm" and self._rules.layer_norm != (1, 1):
             return self._layer_norm
+        if row.name in _SILU and self._rules.silu > 1:
+            return self._silu
         return self._roll if row.name == "aten.roll" and self._rules.splits else None
 
     # -- how tensors are arranged ----------------------------------------------------------------------------------
@@ -254,6 +257,12 @@ class _Writer:
                 self._emit(row, name, "elementwise", (x, weight), row.writes[:1], ())
             else:
                 x = self._new(row, name, "elementwise", (x, weight), shape, dtype)
+
+    def _silu(self, row: Row) -> None:
+        """Its sigmoid, and what it multiplies."""
+        x = row.reads[0]
+        share = self._new(row, "aten.sigmoid", "activation", (x,), x.shape, x.dtype)
+        self._emit(row, "aten.mul", "elementwise", (x, share), row.writes, ())
 
     def _roll(self, row: Row) -> None:
         """Along each dimension: cut in two, and put together the other way round."""

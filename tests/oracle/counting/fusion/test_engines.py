@@ -241,3 +241,24 @@ def test_attention_taken_apart_writes_its_scores() -> None:
     assert dict(found) == {"aten.bmm": 2, "aten._softmax": 1}
     tensor, scores = 2 * 10 * 16 * 4, 2 * 10 * 10 * 4
     assert moved == 2 * tensor - tensor + scores + 2 * scores + scores + 2 * tensor
+
+
+@pytest.mark.parametrize(
+    ("engine", "dtype", "apart"),
+    [
+        ("generic", "float32", []),
+        ("openvino", "float32", []),
+        ("onnxruntime", "float32", ["aten.silu_"]),  # QuickGelu
+        ("onnxruntime", "int8", ["aten.sigmoid", "aten.mul"]),  # QLinearSigmoid, QLinearMul
+        ("litert", "float32", ["aten.sigmoid", "aten.mul"]),  # LOGISTIC, MUL
+        ("ncnn", "float32", ["aten.silu_"]),  # Swish
+    ],
+)
+def test_a_silu_is_what_the_engine_has_for_it(engine: str, dtype: str, apart: list[str]) -> None:
+    module = _conv(nn.BatchNorm2d(32), nn.SiLU(inplace=True))
+    words = {"runtime": "engine", "engine": engine, "dtype": dtype}
+    found = oracle.profile(module, torch.empty(1, 3, 8, 8), **words).kernels()
+    assert [kernel.name for kernel in found if kernel.op_class != "conv"][:2] == apart
+    size = 1 if dtype == "int8" else 4
+    if len(apart) == 2:  # the sigmoid reads and writes an image, the product reads two
+        assert [kernel.traffic_bytes for kernel in found[1:3]] == [2 * 32 * 36 * size, 3 * 32 * 36 * size]
