@@ -32,13 +32,14 @@ class Hints:
         """A size as a number."""
         return int(size) if isinstance(size, int) else int(size.subs(self._known))
 
-    def decide(self, relation: str, size: Any, number: int) -> bool:
+    def decide(self, relation: str, size: Any, number: Any) -> bool:
         """As `oracle.counting.fusion.blocks.decided`, of an expression; what holds becomes a guard."""
-        if isinstance(size, int) or size.is_Integer:
-            return decided(relation, int(size), number)
-        holds = decided(relation, self.of(size), number)
+        size, number = sympy.sympify(size), sympy.sympify(number)
+        holds = decided(relation, self.of(size), self.of(number))
+        if size.is_Integer and number.is_Integer:
+            return holds
         if relation == "multiple":
-            rest = Mod(size, sympy.Integer(number))
+            rest = Mod(size, number)
             guard = sympy.Eq(rest, 0) if holds else sympy.Ne(rest, 0)
         else:
             guard = sympy.Lt(size, number) if holds else sympy.Ge(size, number)

@@ -23,11 +23,11 @@ _POOLS = frozenset(
     | {"aten._native_batch_norm_legit_no_training"}
 )
 
-Decide = Callable[[str, Dim, int], bool]
+Decide = Callable[[str, Dim, Dim], bool]
 """Whether a size is a "multiple" of a number, or "below" it."""
 
 
-def decided(relation: str, size: Dim, number: int) -> bool:
+def decided(relation: str, size: Dim, number: Dim) -> bool:
     """`Decide` of plain integers."""
     return bool(size % number == 0 if relation == "multiple" else size < number)
 
@@ -80,7 +80,7 @@ class Blocks:
             return BLOCKED, BLOCKED
         if row.op_class == "grouped":
             filled = self._decide("multiple", weight[1], self._block)
-            filled = filled and self._decide("multiple", weight[0] // groups, self._block)
+            filled = filled and self._decide("multiple", weight[0], self._block * groups)  # of a group's outputs
             return (BLOCKED, BLOCKED) if filled else (NATURAL, NATURAL)
         if self._decide("below", weight[1], self._block):
             return NATURAL, BLOCKED
