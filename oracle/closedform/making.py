@@ -10,7 +10,6 @@ types that a trace in half precision has with plain integers, against which they
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
@@ -20,24 +19,24 @@ from typing import Any, NamedTuple
 
 import torch
 
-from oracle.cells import cell_arguments, cell_role
+from oracle.cells import cell_role
 from oracle.cells.registry import own_arguments
+from oracle.closedform.checking import answer
 from oracle.closedform.halving import half_key
-from oracle.closedform.inputs import Visit, workload_key
-from oracle.closedform.library import BATCH_OF_ONE, canonical_key, library, write_file
+from oracle.closedform.inputs import Visit
+from oracle.closedform.library import BATCH_OF_ONE, canonical_key, write_file
 from oracle.closedform.network import network_form
 from oracle.closedform.store import TemplateStore, fingerprint, torch_version
 from oracle.closedform.symbolic import Recording, concrete_template, counted_template, record, traced_cell
-from oracle.closedform.template import MEMORY_SIZES, Template, TemplateKey
+from oracle.closedform.template import Template, TemplateKey
 from oracle.config import cfg_from_dict
 from oracle.counting.fusion.engines import RULES
-from oracle.counting.networks import tracing_part
 from oracle.errors import OracleError
 from oracle.families import to_spec
 from oracle.optable import Use
 from oracle.spec import GENERIC, LOSS, CellSpec, NetSpec, Workload
 
-__all__ = ["answer", "differences", "made", "made_of", "networks", "sizes", "traced", "workloads", "write"]
+__all__ = ["made", "made_of", "networks", "workloads", "write"]
 
 _BATCH = 2  # the smallest that is no constant to torch
 _ACTIVATIONS = (("relu", True), ("relu", False), ("silu", True), ("silu", False), ("gelu", False))
@@ -46,10 +45,6 @@ _PATCHES = (2, 4, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 56, 64)
 _ONE_GROUP = -1
 _BLOCK = 16
 _STEMS = ("simple_stem_in", "res_stem_in", "res_stem_cifar")
-_INERT = 0.1  # numbers that nothing counted depends on
-_RELATED = (("w_in", "d1"), ("hidden_dim", "d2"), ("seq_len", "d1"), ("w_in", "w_out"), ("w_b", "groups"))
-"""Integers that are often equal; d0, d1, ... are the input's dimensions."""
-
 _Sections = dict[str, dict[str, Any]]
 
 
@@ -292,21 +287,6 @@ class _Maker(TemplateStore):
         return template
 
 
-def answer(template: Template, values: Mapping[str, int]) -> tuple[Any, ...] | None:
-    """All that a template says of one cell; None where its guards do not hold."""
-    memory = template.memory
-    steps = [step for column in template.numbers for step in column]
-    steps += [*template.traffic, *template.sums, *template.output, *(getattr(memory, name) for name in MEMORY_SIZES)]
-    steps += [step for pair in template.shapes for end in pair for shape in end for step in shape]
-    numbers = template.program.scalar(template.guards, steps)(*(values[name] for name in template.program.symbols))
-    if numbers is None:
-        return None
-    structure = [[[len(shape) for shape in end] for end in pair] for pair in template.shapes]
-    flags = memory.output_retained, memory.input_retained
-    ends = template.output_format, template.input_gradient
-    return numbers, template.kernels, structure, flags, ends, template.unknown, template.coverage
-
-
 def made(name: str) -> dict[TemplateKey, tuple[list[Template], bool]]:
     """The templates of some networks: canonical key -> templates, and whether they answer for a batch of 1."""
     nets, found = networks()[name], dict[TemplateKey, tuple[list[Template], bool]]()
@@ -442,63 +422,6 @@ def _values(asked: _Asked) -> dict[str, int]:
 
 def _traced(asked: _Asked) -> tuple[Any, ...] | None:
     return answer(concrete_template(asked.key, asked.params, asked.dims, asked.workload), {})
-
-
-# -- checking -----------------------------------------------------------------------------------------------------
-
-
-def differences(kind: str, draw: random.Random, most: int | None = None) -> Iterator[str]:
-    """What shipped templates and fresh traces of the same cells disagree on.
-
-    Args:
-        kind: of the cells.
-        draw: of the keys, and of sizes that no template was made for.
-        most: keys to look at; None for all.
-    """
-    seed, keys = draw.random(), sorted(library().keys(kind), key=lambda key: (repr(_traced_alike(key)), repr(key)))
-    for key in keys if most is None else draw.sample(keys, min(len(keys), most)):
-        for template in library().find(key):
-            # Those that differ by runtime are drawn the same sizes, so that one trace (which is cached) serves all.
-            values = sizes(template, random.Random(f"{seed} {_traced_alike(key)}"))
-            if values is not None and answer(template, values) != traced(key, values):
-                yield f"{key} at {values}"
-
-
-def _traced_alike(key: TemplateKey) -> TemplateKey:
-    """What keys have in common whose cells have the same trace."""
-    part = tracing_part(_workload_of(key))
-    return key._replace(workload=workload_key(part))
-
-
-def _workload_of(key: TemplateKey) -> Workload:
-    words: dict[str, Any] = dict(key.workload)
-    return Workload(batch_size=_BATCH, **words)
-
-
-def sizes(template: Template, draw: random.Random) -> dict[str, int] | None:
-    """Integers that a template's guards allow, other than those of its making; None where luck finds none."""
-    program, pinned = template.program, dict(template.key.pinned)
-    holds = program.scalar(template.guards, ())
-    for _ in range(4000):
-        scale = draw.choice([1, 2, 8])
-        values = {name: scale * draw.randrange(1 if scale > 1 else 2, 9) for name in program.symbols}
-        for first, second in _RELATED:
-            if first in values and second in values and draw.random() < (0.95 if second[0] == "d" else 0.4):
-                values[second] = values[first]
-        if holds(*(values[name] for name in program.symbols)) is not None:
-            return values | pinned
-    return None
-
-
-def traced(key: TemplateKey, values: Mapping[str, int]) -> tuple[Any, ...] | None:
-    """All that a trace with plain integers says of one cell; `answer` says it of a template."""
-    workload = _workload_of(key)
-    dims = [values[f"d{axis}"] for axis in range(len(key.input.order))]
-    params = [*key.static, *((name, value) for name, value in values.items() if not name[1:].isdigit())]
-    names = () if key.kind == LOSS.kind else cell_arguments(key.kind)
-    params += [(name, _INERT) for name in names if name not in dict(params)]
-    found = key._replace(workload=workload_key(workload), static=())
-    return answer(concrete_template(found, params, dims, workload), {})
 
 
 def write(entries: Mapping[TemplateKey, tuple[list[Template], bool]], directory: Path) -> Iterator[Path]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from oracle.calibration.files import from_yaml, to_yaml
 from oracle.devices import Device, Figure, Peaks
+from oracle.devices.model import Cluster
 from oracle.errors import ConfigError, OracleError
 from oracle.query.models import Trust, best_calibration, trust_of, trust_without
 from oracle.spec import Workload
@@ -121,6 +122,8 @@ def _device(data: Mapping[str, Any]) -> Device:
     for name, value in data.items():
         if name in _PEAKS:
             fields[name] = Peaks(tuple((dtype, Figure(**figure)) for dtype, figure in value["pairs"]))
+        elif name in ("cores", "idle_cores"):
+            fields[name] = tuple(Cluster(**{**item, "clock": Figure(**item["clock"])}) for item in value)
         elif isinstance(value, Mapping):
             fields[name] = Figure(**value)
         else:

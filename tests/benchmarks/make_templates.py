@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable
 from multiprocessing import get_context
 
-from oracle.closedform import making
+from oracle.closedform import checking, making
 from oracle.closedform.library import library, library_directory, stamp
 from oracle.closedform.structural.making import make_archive, make_parts, traced_workloads
 from oracle.closedform.structural.parts import load_parts, member_of, plain_parts
@@ -27,7 +27,7 @@ def check(kind: str) -> tuple[str, list[str]]:
     if kind in _STRUCTURES:
         parts = ((under, load_parts(kind, member_of(under)), make_parts(kind, under)) for under in traced_workloads())
         return kind, [f"{under}" for under, ours, made in parts if plain_parts(ours) != plain_parts(made)]
-    return kind, list(making.differences(kind, random.Random(kind)))
+    return kind, list(checking.differences(kind, random.Random(kind)))
 
 
 def main() -> int:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from oracle.closedform.checking import answer
 from oracle.closedform.codec import Steps, StepTable, Words, key_from, key_to, pack, unpack
-from oracle.closedform.making import answer
 from oracle.closedform.program import Program
 from oracle.closedform.template import Template
 from oracle.errors import OracleError

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from oracle.closedform.checking import answer, traced
 from oracle.closedform.halving import Exceptions, exceptions_of, half_key, halved
-from oracle.closedform.making import answer, traced
 from oracle.closedform.program import Program
 from oracle.closedform.symbolic import make_template
 from oracle.closedform.template import MEMORY_SIZES, SUMS, Format, Template, TemplateKey

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from oracle.calibration import Calibration
+from oracle.devices import load_device
 from oracle.errors import OracleError
 from oracle.roofline import Efficiency
 from search.pareto.objectives import objectives_of
@@ -23,6 +24,15 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("sweep") / "out"
     sweep("anynet-grid", ["t4", "pixel-4"], n=30, out=out, dtype="float32")
     return out
+
+
+def test_devices_come_back_from_a_manifest(tmp_path: Path) -> None:
+    names = ["t4", "raspberry-pi-4"]  # one with matrix units, one with cores
+    sweep("anynet-grid", names, n=2, out=tmp_path / "out")
+    manifest = manifest_beside(tmp_path / "out" / "candidates.csv")
+    assert manifest is not None
+    assert manifest.devices == tuple(load_device(name) for name in names)
+    assert manifest.devices[1].cores
 
 
 def test_a_sweep_tells_what_it_was(swept: Path) -> None:
