@@ -340,7 +340,7 @@ def _threading(section: Any, file: str) -> Threading:
         if key not in _THREADING:
             raise _error(file, f"THREADING.{key}", found[key], f"one of {', '.join(_THREADING)}")
     words = {field: found.get(key, 0.0) for key, field in _THREADING.items()}
-    return Threading(**{**words, "clock": words["clock"] * 1e6 or None})
+    return replace(Threading(**words), clock=words["clock"] * 1e6 or None)
 
 
 def _threading_yaml(threading: Threading) -> dict[str, float]:

@@ -24,6 +24,15 @@ does. A figure is one line, `KEY: [value, "source"]`, with the unit in the key:
     CALIBRATE_ONLY: false                       # true: no trustworthy peaks, measure before predicting
     NOTES: Conflicts between sources, and what else to know.
 
+A processor states its cores, by clusters of a micro-architecture that `oracle.devices.cores` knows:
+
+    CORES:
+      - {KIND: cortex-a76, COUNT: 4, CLOCK_MHZ: [2400, "product brief"]}
+      - {KIND: cortex-a55, COUNT: 4, CLOCK_MHZ: 1800}
+
+Peaks in VECTOR, COMPUTE_UNITS and CLOCK_MHZ then follow from its performance cores, and COST.THREADS says how many
+run, the fastest first (`oracle.devices.threads`).
+
 TITLE, KIND, BANDWIDTH_GBPS and one peak are required, of a CALIBRATE_ONLY device only the first two. Dtypes
 are FP64, FP32, TF32, FP16, BF16, FP8 (_TFLOPS) and INT8 (_TOPS). Sparse figures are never peaks: halve them.
 
@@ -36,12 +45,13 @@ LLM-Viewer, llm-analysis (Apache-2.0), onnx-tool, the JAX scaling book (MIT), an
 from __future__ import annotations
 
 from oracle.devices.files import list_devices, load_device
-from oracle.devices.model import KINDS, UNITS, Device, Figure, Peaks
+from oracle.devices.model import KINDS, UNITS, Cluster, Device, Figure, Peaks
 from oracle.devices.parsing import in_file_units
 
 __all__ = [
     "KINDS",
     "UNITS",
+    "Cluster",
     "Device",
     "Figure",
     "Peaks",

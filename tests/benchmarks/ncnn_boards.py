@@ -83,7 +83,7 @@ class Table(NamedTuple):
     parts: Tensor
     compute_s: Tensor
     memory_s: Tensor
-    count: Tensor
+    repeats: Tensor
     threads: Tensor
     balance: Tensor
     clock: Tensor
@@ -101,7 +101,7 @@ def table_of(rows: Sequence[Row]) -> Table:
     """The kernels of each row at the roofs of its device; boards with many rows count less per row."""
     kept = [row.at_roofs() for row in rows]
     longest = max(len(own.count) for own in kept)
-    many = defaultdict(int)
+    many: dict[str, int] = defaultdict(int)
     for row in rows:
         many[row.board] += 1
 
@@ -161,7 +161,7 @@ def predicted(found: Parameters, table: Table) -> Tensor:
     longer = (1 + torch.exp(found["barrier"]) * torch.log2(table.threads)) / table.clock
     own = [torch.gather(torch.exp(column), 1, table.parts) for column in (compute, memory, launch)]
     busy_s = torch.maximum(table.compute_s / (own[0] * reach[:, None]), table.memory_s / own[1])
-    total = (table.count * (busy_s + own[2] * longer[:, None])).sum(1)
+    total = (table.repeats * (busy_s + own[2] * longer[:, None])).sum(1)
     return torch.log(total + torch.exp(found["call"]) / table.clock)
 
 

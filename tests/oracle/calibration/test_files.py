@@ -20,8 +20,9 @@ from oracle.calibration import (
     prior_calibration,
     save_calibration,
 )
-from oracle.calibration.files import to_yaml
+from oracle.calibration.files import core_calibration, to_yaml
 from oracle.devices import KINDS, list_devices, load_device
+from oracle.devices.cores import CORES
 from oracle.errors import ConfigError, DeviceError
 from oracle.roofline import Efficiency
 from oracle.spec import Workload
@@ -116,8 +117,9 @@ def test_no_file_and_no_yaml(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", sorted(shipped("calibrations")))
 def test_shipped_files_are_what_their_names_say(name: str) -> None:
     found = load_calibration(shipped("calibrations")[name])
-    assert name == f"{found.device}.{found.runtime}.{found.mode}.{found.dtype}.{found.layout}"
-    assert found.device in (*list_devices(), *KINDS)
+    runner = found.runtime if found.engine == "generic" else found.engine
+    assert name == f"{found.device}.{runner}.{found.mode}.{found.dtype}.{found.layout}"
+    assert found.device in (*list_devices(), *KINDS, *CORES)
     assert found.origin.source != "unsourced"
     assert found.origin.licence != "unknown"
     assert set(found.efficiency.compute) == set(found.efficiency.memory) == set(CLASSES)
@@ -150,3 +152,33 @@ def test_an_integer_of_hundreds_of_digits_and_a_pipe(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.yaml")
     with pytest.raises(DeviceError, match="a pipe or a device"):
         load_calibration(tmp_path / "pipe.yaml")
+
+
+def test_a_processor_finds_that_of_its_cores_or_of_their_relatives() -> None:
+    ncnn = Workload(runtime="engine", engine="ncnn")
+    own = core_calibration(load_device("raspberry-pi-5"), ncnn, "ncnn")
+    kin = core_calibration(load_device("i7-13700k"), ncnn.with_(dtype="int8"), "ncnn")
+    assert own is not None
+    assert kin is not None
+    assert (own.device, own.dtype) == ("cortex-a76", "float32")
+    assert kin.device in CORES["golden-cove"].kin
+    assert kin.dtype == "int8"
+    assert core_calibration(load_device("t4"), ncnn, "ncnn") is None
+
+
+def test_threading_and_savings_come_back_from_a_file(tmp_path: Path) -> None:
+    found = load_calibration(shipped("calibrations")["cortex-a72.ncnn.inference.float32.nchw"])
+    assert found.efficiency.savings == {"conv": pytest.approx(5.062)}  # 324 / 64, F(6x6, 3x3)
+    assert found.threading.clock == 1e9
+    assert 0 < found.threading.serial < 1
+    assert found.domain.threads == (1, 4)
+    save_calibration(found, tmp_path / "again.yaml")
+    assert load_calibration(tmp_path / "again.yaml") == found
+
+
+def test_broken_threading_names_its_key(tmp_path: Path) -> None:
+    text = Path(shipped("calibrations")["cortex-a72.ncnn.inference.float32.nchw"]).read_text(encoding="utf-8")
+    broken = tmp_path / "broken.yaml"
+    broken.write_text(text.replace("SERIAL:", "SERIEL:"), encoding="utf-8")
+    with pytest.raises(DeviceError, match=r"THREADING\.SERIEL"):
+        load_calibration(broken)
