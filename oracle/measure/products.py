@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import torch
 
@@ -50,8 +49,15 @@ def _int8(m: int, n: int, k: int, device: str) -> Step:
             quantised = torch.ops.onednn
             weights = quantised.qlinear_prepack(b, [m, k])
             scales, zeros = torch.ones(n), torch.zeros(n, dtype=torch.int64)
-            # no bias; scale, zero and type of the output; no epilogue
-            after: tuple[Any, ...] = (None, float(k), 0, torch.uint8, "none", [], "")
+            after: tuple[Any, ...] = (
+                None,
+                float(k),
+                0,
+                torch.uint8,
+                "none",
+                [],
+                "",
+            )  # bias, output's scale, zero and type, epilogue
             step = partial(quantised.qlinear_pointwise, a, 1.0, 0, weights, scales, zeros, *after)
             step()
         except (AttributeError, RuntimeError, NotImplementedError):  # torch was built without oneDNN
