@@ -248,6 +248,7 @@ def test_attention_taken_apart_writes_its_scores() -> None:
     [
         ("generic", "float32", []),
         ("openvino", "float32", []),
+        ("openvino", "int8", ["aten.silu_"]),  # Subgraph
         ("onnxruntime", "float32", ["aten.silu_"]),  # QuickGelu
         ("onnxruntime", "int8", ["aten.sigmoid", "aten.mul"]),  # QLinearSigmoid, QLinearMul
         ("litert", "float32", ["aten.sigmoid", "aten.mul"]),  # LOGISTIC, MUL
