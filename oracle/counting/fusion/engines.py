@@ -170,9 +170,10 @@ QUANTISED = MappingProxyType(
     }
 )
 """Of those that fuse other things in integers. OpenVINO's graphs of what NNCF quantises keep each SiLU a Subgraph:
-EfficientNet-B0 has 164 nodes that compute, 49 of them. ONNX Runtime's optimised graphs of what onnxruntime.quantization writes:
-sums, activations and products by activations are operators of their own (QLinearAdd, QLinearSigmoid, QLinearMul),
-clipping is part of rounding, and convolutions want channels last. ResNet-50: 76 nodes that compute, RegNetX-400MF 99.
+EfficientNet-B0 has 164 nodes that compute, 49 of them SiLUs. ONNX Runtime's optimised graphs of what
+onnxruntime.quantization writes: sums, activations and products by activations are operators of their own (QLinearAdd,
+QLinearSigmoid, QLinearMul), clipping is part of rounding, and convolutions want channels last. ResNet-50: 76 nodes that
+compute, RegNetX-400MF 99.
 """
 
 
