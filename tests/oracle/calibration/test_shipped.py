@@ -19,6 +19,7 @@ from oracle.calibration.model import Floats, Stack
 from oracle.calibration.validation import COVERAGE, cross_validate
 from oracle.closedform import TemplateStore
 from oracle.devices import Device
+from oracle.devices.cores import CORES
 from oracle.errors import OracleError
 from oracle.spec import Workload
 
@@ -53,7 +54,7 @@ def test_no_share_of_a_roof_is_above_one(file: Path) -> None:
         assert set(shares) == set(CLASSES)
         assert all(0 < share < 1 for share in shares.values())
     assert min(*found.efficiency.launch_of(CLASSES), found.efficiency.call_s, found.efficiency.floor_s) >= 0
-    if found.interval is not None and found.measurements:  # a prior may be off in one direction
+    if found.interval is not None and found.measurements and found.device not in CORES:  # priors may be off one way
         assert found.interval[0] < 1 < found.interval[1]
 
 
