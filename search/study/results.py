@@ -20,7 +20,7 @@ from oracle.families import to_spec
 from oracle.query.devices import find_devices
 from oracle.query.many import score_many
 from oracle.query.models import Trust, latency_models
-from oracle.spec import NetSpec
+from oracle.spec import GENERIC, NetSpec
 
 from ..pareto import non_dominated
 from .candidates import key_of
@@ -157,13 +157,13 @@ class Results:
             return to_yaml(self._cfg(record))
         workload = self.plan.workload
         optimizer = {"OPTIM.OPTIMIZER": workload.optimizer} if workload.training else {}
-        cost = cost_values(workload)
+        usual = ("", 0, GENERIC)  # weights, threads and engine that nobody asked for
         model = "" if self.plan.model == "best" else f"# Its latencies are by `--model {self.plan.model}`.\n"
         return (
             f"# Trial {record.number} of study {self.plan.name}. COST is the workload that its costs are for, "
             f"and unknown to pycls.\n{model}"
             f"{to_yaml(self._cfg(record, optimizer))}"
-            f"COST: {{{', '.join(f'{name}: {value}' for name, value in cost.items() if value != '')}}}\n"
+            f"COST: {{{', '.join(f'{name}: {value}' for name, value in cost_values(workload).items() if value not in usual)}}}\n"
         )
 
     def _cfg(self, record: Record, changes: Mapping[str, Any] | None = None) -> Any:

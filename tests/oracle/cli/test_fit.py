@@ -63,7 +63,7 @@ def test_where_no_device_states_one_nothing_is_printed(run: Run) -> None:
 
 def test_the_arena_of_a_planner(run: Run) -> None:
     """TFLite-Micro allocates 65,536 bytes for one image of this network."""
-    words = ("--dtype", "int8", "--runtime", "engine", "-d", "stm32f746")
+    words = ("--dtype", "int8", "--engine", "litert", "-d", "stm32f746")
     (planned,) = json.loads(run("fit", "NB201-ResNet", *words, "--arena", "--format", "json").out)["fits"]
     assert (planned["batch_size"], planned["peak_memory_bytes"], planned["arena"]) == (5, 5 * 65536, True)
     refused = run("fit", "NB201-ResNet", "-d", "t4", "--arena", "--dtype", "int8", "--runtime", "engine")
