@@ -55,7 +55,7 @@ def workloads() -> Iterator[Workload]:
     """Every workload whose templates are stored; those that share traces one after the other."""
     for layout, mode, dtype in product(("nchw", "nhwc"), ("inference", "training"), ("float32", "float16")):
         for optimizer in ("sgd", "adamw") if mode == "training" else ("sgd",):
-            for runtime in ("eager", "compiled", "engine"):
+            for runtime in Workload(mode=mode).runtimes:
                 words: dict[str, Any] = {"batch_size": _BATCH, "layout": layout, "mode": mode, "optimizer": optimizer}
                 named = (layout, mode, runtime) == ("nchw", "inference", "engine")  # of other layouts on demand
                 engines = (GENERIC, *RULES) if named else (GENERIC,)

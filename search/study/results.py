@@ -158,12 +158,13 @@ class Results:
         workload = self.plan.workload
         optimizer = {"OPTIM.OPTIMIZER": workload.optimizer} if workload.training else {}
         usual = ("", 0, GENERIC)  # weights, threads and engine that nobody asked for
+        cost = [f"{name}: {value}" for name, value in cost_values(workload).items() if value not in usual]
         model = "" if self.plan.model == "best" else f"# Its latencies are by `--model {self.plan.model}`.\n"
         return (
             f"# Trial {record.number} of study {self.plan.name}. COST is the workload that its costs are for, "
             f"and unknown to pycls.\n{model}"
             f"{to_yaml(self._cfg(record, optimizer))}"
-            f"COST: {{{', '.join(f'{name}: {value}' for name, value in cost_values(workload).items() if value not in usual)}}}\n"
+            f"COST: {{{', '.join(cost)}}}\n"
         )
 
     def _cfg(self, record: Record, changes: Mapping[str, Any] | None = None) -> Any:
