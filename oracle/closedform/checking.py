@@ -7,34 +7,20 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from oracle.cells import cell_arguments
+from oracle.closedform.answers import answer
 from oracle.closedform.inputs import workload_key
 from oracle.closedform.library import library
 from oracle.closedform.symbolic import concrete_template
-from oracle.closedform.template import MEMORY_SIZES, Template, TemplateKey
+from oracle.closedform.template import Template, TemplateKey
 from oracle.counting.networks import tracing_part
 from oracle.spec import LOSS, Workload
 
-__all__ = ["answer", "differences", "sizes", "traced"]
+__all__ = ["differences", "sizes", "traced"]
 
 _BATCH = 2  # the smallest that is no constant to torch
 _INERT = 0.1  # numbers that nothing counted depends on
 _RELATED = (("w_in", "d1"), ("hidden_dim", "d2"), ("seq_len", "d1"), ("w_in", "w_out"), ("w_b", "groups"))
 """Integers that are often equal; d0, d1, ... are the input's dimensions."""
-
-
-def answer(template: Template, values: Mapping[str, int]) -> tuple[Any, ...] | None:
-    """All that a template says of one cell; None where its guards do not hold."""
-    memory = template.memory
-    steps = [step for column in template.numbers for step in column]
-    steps += [*template.traffic, *template.sums, *template.output, *(getattr(memory, name) for name in MEMORY_SIZES)]
-    steps += [step for pair in template.shapes for end in pair for shape in end for step in shape]
-    numbers = template.program.scalar(template.guards, steps)(*(values[name] for name in template.program.symbols))
-    if numbers is None:
-        return None
-    structure = [[[len(shape) for shape in end] for end in pair] for pair in template.shapes]
-    flags = memory.output_retained, memory.input_retained
-    ends = template.output_format, template.input_gradient
-    return numbers, template.kernels, structure, flags, ends, template.unknown, template.coverage
 
 
 def differences(kind: str, draw: random.Random, most: int | None = None) -> Iterator[str]:

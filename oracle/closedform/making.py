@@ -21,7 +21,7 @@ import torch
 
 from oracle.cells import cell_role
 from oracle.cells.registry import own_arguments
-from oracle.closedform.checking import answer
+from oracle.closedform.answers import answer
 from oracle.closedform.halving import half_key
 from oracle.closedform.inputs import Visit
 from oracle.closedform.library import BATCH_OF_ONE, canonical_key, write_file
@@ -312,7 +312,9 @@ def _entries(
     maker: _Maker, key: TemplateKey, several: Sequence[_Asked]
 ) -> dict[TemplateKey, tuple[list[Template], bool]]:
     """What is stored for some cells of a key: their templates, those of a batch of 1 if they are others, and halves."""
-    templates = list(maker.known(key))
+    several, templates = _holding(key, several, maker.known(key))
+    if not several:
+        return {}
     covers = _covers_one(templates, several)
     found = {canonical_key(key)[0]: (templates, covers)}
     cells = {canonical_key(key)[0]: several}
@@ -328,6 +330,16 @@ def _entries(
     if several[0].workload.dtype == "float32":
         found |= {half_key(name): _halves(own, found[name][1]) for name, own in cells.items()}
     return found
+
+
+def _holding(
+    key: TemplateKey, several: Sequence[_Asked], templates: Sequence[Template]
+) -> tuple[list[_Asked], list[Template]]:
+    """Cells and their templates without those that say something else than a trace: sizes of 1 hide what is equal."""
+    pairs = list(zip(several, templates, strict=True))
+    if key.pinned:
+        pairs = [(asked, own) for asked, own in pairs if answer(own, _values(asked)) == _traced(asked)]
+    return [asked for asked, _ in pairs], [own for _, own in pairs]
 
 
 def _halves(several: Sequence[_Asked], covers: bool) -> tuple[list[Template], bool]:

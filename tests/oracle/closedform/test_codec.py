@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from oracle.closedform.checking import answer
+from oracle.closedform.answers import answer
 from oracle.closedform.codec import Steps, StepTable, Words, key_from, key_to, pack, unpack
 from oracle.closedform.program import Program
 from oracle.closedform.template import Template

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from oracle.closedform.checking import answer, traced
+from oracle.closedform.answers import answer
+from oracle.closedform.checking import traced
 from oracle.closedform.halving import Exceptions, exceptions_of, half_key, halved
 from oracle.closedform.program import Program
 from oracle.closedform.symbolic import make_template

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from oracle.cells import cell_kinds, cell_role
-from oracle.closedform.checking import answer, differences, sizes, traced
+from oracle.closedform.answers import answer
+from oracle.closedform.checking import differences, sizes, traced
 from oracle.closedform.halving import half_key
 from oracle.closedform.inputs import workload_key
 from oracle.closedform.library import BATCH_OF_ONE, Library, canonical_key, library, library_directory, role_of
