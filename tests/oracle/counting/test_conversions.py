@@ -69,4 +69,4 @@ def test_onnxruntime_adds_and_activates_integers_in_kernels_of_their_own() -> No
     assert (floats.conv_sum, integers.conv_sum) == (True, False)
     assert "aten.sigmoid" not in (integers.conv or ())
     assert integers.block == 0
-    assert rules_of("openvino", quantised=True) is rules_of("openvino")
+    assert rules_of("ncnn", quantised=True) is rules_of("ncnn")
