@@ -71,6 +71,20 @@ def test_closed_forms_are_equal_to_traces(name: str, engine: str, dtype: str) ->
     assert (form.kernel_count, form.peak_memory_bytes) == (kernels, peak)
 
 
+@pytest.mark.parametrize("engine", ["generic", "openvino"])
+@pytest.mark.parametrize("patches", [1, 4])
+def test_a_vision_transformer_of_one_patch_is_equal_to_its_trace(patches: int, engine: str) -> None:
+    """Where sizes are 1, symbols hide what is equal: the template does not hold there, and is not taken."""
+    cfg = {"MODEL": {"TYPE": "vit"}, "VIT": {**NETWORKS["vit"]["VIT"], "CLASSIFIER_TYPE": "pooled"}}
+    cfg["TRAIN"] = {"IM_SIZE": 8 * int(patches**0.5)}
+    net = oracle.to_spec(oracle.cfg_from_dict(cfg))
+    workload = Workload(runtime="engine", engine=engine, batch_size=2)
+    form = network_form(TemplateStore.everything(), net, workload)
+    sums, kernels, peak = _sums(net, workload)
+    assert {key: form.sums[key] for key in sums} == sums
+    assert (form.kernel_count, form.peak_memory_bytes) == (kernels, peak)
+
+
 def test_one_template_does_not_stand_for_other_layouts() -> None:
     """Whether channels fill blocks is asked of each cell."""
     store, workload = TemplateStore(), Workload(runtime="engine", engine="onnxruntime", batch_size=2)
