@@ -17,6 +17,12 @@ from oracle.spec import NetSpec, Workload
 __all__ = ["LiteRt"]
 
 
+_NO_PROFILER = (
+    "engine='litert': its profiler is not to be had from Python; run benchmark_model --enable_op_profiling=true "
+    "and read that with `oracle import`"
+)
+
+
 class LiteRt:
     """See `oracle.measure.engines.base.Engine`. int8 is what ai-edge-quantizer makes of the network.
 
@@ -28,10 +34,7 @@ class LiteRt:
     ) -> _Session:
         """See `Engine`."""
         if profiled:
-            raise OracleError(
-                "engine='litert': its profiler is not to be had from Python; run benchmark_model "
-                "--enable_op_profiling=true and read that with `oracle import`"
-            )
+            raise OracleError(_NO_PROFILER)
         last = workload.layout == "nhwc"
         words = "nhwc.tflite" if last else "tflite"
         path = models.made(net, workload.batch_size, words, partial(_convert, net, workload.batch_size, last))
@@ -64,8 +67,8 @@ class _Session:
         return (scores.astype(np.float32) - zero) * scale
 
     def profile(self, repeats: int) -> tuple[Layer, ...]:
-        """See `Engine.session`, which has said so."""
-        raise NotImplementedError
+        """None can be had, as `Engine.session` says before anything is built."""
+        raise OracleError(_NO_PROFILER)
 
 
 def _ordered(images: torch.Tensor, last: bool) -> torch.Tensor:

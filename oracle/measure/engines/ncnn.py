@@ -19,6 +19,9 @@ from oracle.spec import NetSpec, Workload
 __all__ = ["Ncnn"]
 
 
+_NO_PROFILER = "engine='ncnn' has no profiler; build ncnn with NCNN_BENCHMARK for the times of layers"
+
+
 class Ncnn:
     """See `oracle.measure.engines.base.Engine`."""
 
@@ -27,7 +30,7 @@ class Ncnn:
     ) -> _Session:
         """See `Engine`: half precision in storage and, where the processor has it, arithmetic, only if asked for."""
         if profiled:
-            raise OracleError("engine='ncnn' has no profiler; build ncnn with NCNN_BENCHMARK for the times of layers")
+            raise OracleError(_NO_PROFILER)
         path = models.made(net, workload.batch_size, "ncnn.param", partial(_convert, net))
         return _Session(path, images_of(net, workload.batch_size)[0].numpy(), threads, workload.dtype)
 
@@ -54,8 +57,8 @@ class _Session:
         return np.array(found)[None]
 
     def profile(self, repeats: int) -> tuple[Layer, ...]:
-        """See `Engine.session`, which has said so."""
-        raise NotImplementedError
+        """None can be had, as `Engine.session` says before anything is built."""
+        raise OracleError(_NO_PROFILER)
 
 
 def _convert(net: NetSpec, path: Path) -> None:
