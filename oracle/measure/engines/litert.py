@@ -66,7 +66,7 @@ class _Session:
         scale, zero = self._output["quantization"]
         return (scores.astype(np.float32) - zero) * scale
 
-    def profile(self, repeats: int) -> tuple[Layer, ...]:
+    def profile(self, repeats: int) -> tuple[Layer, ...]:  # noqa: ARG002 - of the protocol
         """None can be had, as `Engine.session` says before anything is built."""
         raise OracleError(_NO_PROFILER)
 

@@ -56,7 +56,7 @@ class _Session:
         _, found = extractor.extract(self._output)
         return np.array(found)[None]
 
-    def profile(self, repeats: int) -> tuple[Layer, ...]:
+    def profile(self, repeats: int) -> tuple[Layer, ...]:  # noqa: ARG002 - of the protocol
         """None can be had, as `Engine.session` says before anything is built."""
         raise OracleError(_NO_PROFILER)
 
