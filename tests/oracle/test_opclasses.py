@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ from oracle.opclasses import (
 from oracle.optable import OP_CLASSES
 from oracle.spec import Workload
 from oracle.trace import trace_module
+from oracle.trace.conversions import quantised
 
 
 def classes(module: nn.Module, *shapes: tuple[int, ...], mode: str = "inference") -> list[str]:
@@ -43,6 +45,9 @@ def test_every_operator_exists(name: str) -> None:
     namespace, _, operator = name.partition(".")
     if namespace == "oracle":
         trace_module(nn.RMSNorm(4), (torch.empty(2, 4),), {}, Workload())  # defines ours
+        quantised(torch.empty(2, device="meta"), torch.int8, inside=False)  # and those of conversions
+    if namespace == "quantized_decomposed":
+        import_module("torch.ao.quantization.fx._decomposed")  # defines torch's
     assert hasattr(getattr(torch.ops, namespace), operator)
 
 
