@@ -34,9 +34,9 @@ def table_arena(table: OpTable, workload: Workload) -> int:
         WorkloadError: training, or another runtime than an engine: arenas are of engines.
     """
     _check(workload)
-    from oracle.counting import count
+    from oracle.counting import count, lowered_for
 
-    counts = count(table, workload)
+    counts = count(lowered_for(table, workload), workload)
     alive, sizes = counts.lifetimes, counts.sizes
     spans = [(storage, first, last) for storage, first, last in alive.spans[0]]
     if alive.boundary_in >= 0 and alive.input_forward >= 0:
