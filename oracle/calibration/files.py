@@ -57,8 +57,10 @@ __all__ = [
     "TWINS",
     "calibration_of",
     "core_calibration",
+    "engines_like",
     "file_name",
     "from_yaml",
+    "kin_calibration",
     "load_calibration",
     "prior_calibration",
     "save_calibration",
@@ -152,10 +154,10 @@ def file_name(device: str, workload: Workload) -> str:
     return f"{device}.{workload.runner}.{workload.mode}.{workload.dtype}.{workload.layout}"
 
 
-def calibration_of(device: Device, workload: Workload, engine: str | None = None) -> Calibration | None:
+def calibration_of(device: Device, workload: Workload, engine: str = GENERIC) -> Calibration | None:
     """The shipped calibration of a device under the workload's runtime and mode; None if there is none.
 
-    `engine` is the one that was measured; None for the workload's, or else the generic one.
+    `engine` is the one that was measured, which need not be the workload's.
 
     The workload's dtype and layout are preferred; shares of another dtype are shares of other peaks, and still
     tell more than the kind's prior.
@@ -179,11 +181,21 @@ def core_calibration(device: Device, workload: Workload, engine: str) -> Calibra
     return None
 
 
+def kin_calibration(device: Device, workload: Workload, engine: str) -> Calibration | None:
+    """What was calibrated of others like a device: its micro-architecture first, then its kind; None if nothing was."""
+    return core_calibration(device, workload, engine) or prior_calibration(device.kind, workload, engine)
+
+
+def engines_like(workload: Workload) -> tuple[str, ...]:
+    """Engines whose calibrations serve a workload, its own first."""
+    return tuple(dict.fromkeys((workload.engine, GENERIC)))
+
+
 def _by_nearness(dtype: str) -> tuple[str, ...]:
     return (dtype, *(word for word in DTYPES if word != dtype))
 
 
-def prior_calibration(kind: str, workload: Workload, engine: str | None = None) -> Calibration | None:
+def prior_calibration(kind: str, workload: Workload, engine: str = GENERIC) -> Calibration | None:
     """The shipped prior of a kind of device, or of its next of kin, under a runtime and mode.
 
     One of the workload's dtype, be it of another kind, tells more than one of another dtype: which unit computes, how
@@ -204,16 +216,15 @@ def prior_calibration(kind: str, workload: Workload, engine: str | None = None) 
     return None
 
 
-def _shipped(name: str, workload: Workload, dtypes: Iterable[str], asked: str | None = None) -> Calibration | None:
+def _shipped(name: str, workload: Workload, dtypes: Iterable[str], engine: str) -> Calibration | None:
     known = shipped("calibrations")
     layouts = (workload.layout, *(word for word in LAYOUTS if word != workload.layout))
-    for engine in dict.fromkeys((workload.engine, GENERIC)) if asked is None else (asked,):
-        for dtype in dtypes:
-            for layout in layouts:
-                words = {"engine": engine, "dtype": _plain(dtype, workload), "layout": layout, "weights": ""}
-                path = known.get(file_name(name, workload.with_(**words)))
-                if path is not None:
-                    return load_calibration(path)
+    for dtype in dtypes:
+        for layout in layouts:
+            words = {"engine": engine, "dtype": _plain(dtype, workload), "layout": layout, "weights": ""}
+            path = known.get(file_name(name, workload.with_(**words)))
+            if path is not None:
+                return load_calibration(path)
     return None
 
 

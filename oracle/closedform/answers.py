@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from oracle.closedform.template import MEMORY_SIZES, Template
 
-__all__ = ["answer"]
+__all__ = ["answer", "values_of"]
+
+
+def values_of(params: Iterable[tuple[str, Any]], dims: Iterable[int]) -> dict[str, Any]:
+    """What a cell has of every symbol: its parameters, and the dimensions of its input as d0, d1, ..."""
+    return {**dict(params), **{f"d{axis}": size for axis, size in enumerate(dims)}}
 
 
 def answer(template: Template, values: Mapping[str, int]) -> tuple[Any, ...] | None:

@@ -21,7 +21,7 @@ import torch
 
 from oracle.cells import cell_role
 from oracle.cells.registry import own_arguments
-from oracle.closedform.answers import answer
+from oracle.closedform.answers import answer, values_of
 from oracle.closedform.halving import half_key
 from oracle.closedform.inputs import Visit
 from oracle.closedform.library import BATCH_OF_ONE, canonical_key, write_file
@@ -275,7 +275,7 @@ class _Maker(TemplateStore):
         workload: Workload,
     ) -> Template | None:
         """A template for a cell."""
-        values = {**dict(params), **{f"d{axis}": size for axis, size in enumerate(dims)}}
+        values = values_of(params, dims)
         traces = self._recordings.setdefault(key._replace(workload=()), [])
         fitting = next((traced for traced in traces if traced.holds(values)), None)
         if fitting is None:
@@ -429,7 +429,7 @@ def _covers_one(templates: Sequence[Template], several: Sequence[_Asked]) -> boo
 
 
 def _values(asked: _Asked) -> dict[str, int]:
-    return {**dict(asked.params), **{f"d{axis}": size for axis, size in enumerate(asked.dims)}}
+    return values_of(asked.params, asked.dims)
 
 
 def _traced(asked: _Asked) -> tuple[Any, ...] | None:

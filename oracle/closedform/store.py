@@ -20,7 +20,7 @@ from threading import RLock
 from typing import Any
 
 from oracle._versions import version_of
-from oracle.closedform.answers import answer
+from oracle.closedform.answers import answer, values_of
 from oracle.closedform.codec import Steps, StepTable, Words, key_from, key_to, pack, unpack
 from oracle.closedform.library import Library, library, with_torch
 from oracle.closedform.template import Template, TemplateKey
@@ -98,8 +98,8 @@ class TemplateStore:
                 # The row itself may be at fault; its concrete trace will say so, or answer.
                 self._refused.add(key)
                 return None
-            values = {**dict(params), **{f"d{axis}": size for axis, size in enumerate(dims)}}
-            if answer(template, values) != answer(trace.concrete_template(key, params, dims, workload), {}):
+            alone = trace.concrete_template(key, params, dims, workload)
+            if answer(template, values_of(params, dims)) != answer(alone, {}):
                 self._refused.add(key)  # sizes of 1, say, that hide what is equal
                 return None
             self._templates.setdefault(key, []).append(template)

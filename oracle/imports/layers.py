@@ -15,7 +15,7 @@ from oracle.counting import KernelCount
 from oracle.counting.networks import NetCount
 from oracle.devices import Device
 from oracle.imports.engines import Layer
-from oracle.imports.profiles import NetworkProfile, OperatorTime, seconds_of
+from oracle.imports.profiles import NetworkProfile, network_profile, operator_of, seconds_of
 from oracle.roofline import Efficiency
 from oracle.spec import Workload
 
@@ -88,24 +88,13 @@ def profile_of_layers(
     matched = match_layers(layers, count.kernels)
     kernels = [count.kernels[place] for place in matched.values()]
     roofs, predicted = seconds_of(kernels, count, device, efficiency, workload.runtime)
-    operators = tuple(
-        OperatorTime(
-            kernel.name,
-            kernel.op_class,
-            kernel.module,
-            kernel.phase,
-            kernel.matrix_flops + kernel.vector_flops,
-            kernel.read_bytes + kernel.write_bytes,
-            layers[place].seconds,
-            roof,
-            guess,
-        )
+    operators = [
+        operator_of([kernel], layers[place].seconds, [roof], [guess])
         for place, kernel, roof, guess in zip(matched, kernels, roofs, predicted, strict=True)
-    )
-    total = sum(layer.seconds for layer in layers)
+    ]
     taken = set(matched.values())
-    left = tuple(kernel for index, kernel in enumerate(count.kernels) if index not in taken)
-    return NetworkProfile(network, workload, operators, total, total - sum(item.time_s for item in operators), left)
+    left = [kernel for index, kernel in enumerate(count.kernels) if index not in taken]
+    return network_profile(network, workload, operators, sum(layer.seconds for layer in layers), left)
 
 
 def _paths(kernels: Iterable[KernelCount]) -> dict[str, list[int]]:

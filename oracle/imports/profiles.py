@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from oracle.counting import KernelCount
 from oracle.counting.networks import NetCount
@@ -15,7 +16,7 @@ from oracle.imports.replay import OperatorCall
 from oracle.roofline import TEXTBOOK, Efficiency, time_kernels
 from oracle.spec import Workload
 
-__all__ = ["NetworkProfile", "OperatorTime", "profile_of", "seconds_of"]
+__all__ = ["NetworkProfile", "OperatorTime", "network_profile", "operator_of", "profile_of", "seconds_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,25 +131,44 @@ def profile_of(
     matching = match_operators(seen, count.kernels, workload)
     kernels = [kernel for match in matching.matches for kernel in match.kernels]
     roofs, predicted = map(iter, seconds_of(kernels, count, device, efficiency, workload.runtime))
-    operators = []
-    for match in matching.matches:
-        main = max(match.kernels, key=lambda kernel: kernel.macs)
-        operators.append(
-            OperatorTime(
-                main.name,
-                main.op_class,
-                main.module,
-                main.phase,
-                sum(kernel.matrix_flops + kernel.vector_flops for kernel in match.kernels),
-                sum(kernel.read_bytes + kernel.write_bytes for kernel in match.kernels),
-                match.seconds,
-                _total([next(roofs) for _ in match.kernels]),
-                _total([next(predicted) for _ in match.kernels]),
-            )
-        )
-    total = sum(call.seconds for call in seen)
-    claimed = sum(item.time_s for item in operators)
-    return NetworkProfile(network, workload, tuple(operators), total, total - claimed, matching.left)
+    operators = [
+        operator_of(match.kernels, match.seconds, list(islice(roofs, many)), list(islice(predicted, many)))
+        for match in matching.matches
+        for many in (len(match.kernels),)
+    ]
+    return network_profile(network, workload, operators, sum(call.seconds for call in seen), matching.left)
+
+
+def operator_of(
+    kernels: Sequence[KernelCount], seconds: float, roofs: Sequence[float | None], predicted: Sequence[float | None]
+) -> OperatorTime:
+    """What was measured of some kernels together, under the name of the one that multiplies most.
+
+    Args:
+        kernels: at least one.
+        seconds: that they took.
+        roofs, predicted: of each; see `seconds_of`.
+    """
+    main = max(kernels, key=lambda kernel: kernel.macs)
+    return OperatorTime(
+        main.name,
+        main.op_class,
+        main.module,
+        main.phase,
+        sum(kernel.matrix_flops + kernel.vector_flops for kernel in kernels),
+        sum(kernel.read_bytes + kernel.write_bytes for kernel in kernels),
+        seconds,
+        _total(roofs),
+        _total(predicted),
+    )
+
+
+def network_profile(
+    network: str, workload: Workload, operators: Iterable[OperatorTime], total: float, left: Iterable[KernelCount]
+) -> NetworkProfile:
+    """The profile of a network whose operators were matched; what of its seconds is none of theirs stays beside."""
+    found = tuple(operators)
+    return NetworkProfile(network, workload, found, total, total - sum(item.time_s for item in found), tuple(left))
 
 
 def seconds_of(

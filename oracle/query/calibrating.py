@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from oracle.calibration import Calibration, Origin, Prior, RoofTimes, fit, general_prior, prior_calibration
+from oracle.calibration import Calibration, Origin, Prior, RoofTimes, fit, general_prior
 from oracle.calibration.domain import ANYWHERE, Domain
-from oracle.calibration.files import core_calibration
+from oracle.calibration.files import engines_like, kin_calibration
 from oracle.calibration.model import Stack, roof_times
 from oracle.calibration.threading import at_cores
 from oracle.closedform import network_form, shared_store
@@ -23,7 +23,7 @@ from oracle.families import to_spec
 from oracle.query.devices import find_devices
 from oracle.query.models import image_size_of, trust_of
 from oracle.query.running import run_on, thread_count
-from oracle.spec import GENERIC, NetSpec, Workload
+from oracle.spec import NetSpec, Workload
 
 if TYPE_CHECKING:
     from oracle.measure import Measurement
@@ -101,13 +101,6 @@ def _domain(batches: Sequence[int], sides: Sequence[float | None], threads: int)
     return found._replace(threads=(threads, threads)) if threads else found
 
 
-def _known(device: Device, workload: Workload) -> Iterator[Calibration | None]:
-    """What was calibrated of others like a device, the nearest first."""
-    for engine in dict.fromkeys((workload.engine, GENERIC)):
-        yield core_calibration(device, workload, engine)
-        yield prior_calibration(device.kind, workload, engine)
-
-
 def _check_unit(
     device: Device, chosen: Sequence[Measured], networks: Sequence[RoofTimes], seconds: Sequence[float], prior: Prior
 ) -> None:
@@ -181,7 +174,8 @@ def _resolved(item: Measurement) -> Measured:
 
 def prior_of(device: Device, workload: Workload) -> Prior:
     """What a device's kind teaches about it; general knowledge where nothing was calibrated."""
-    known = next(filter(None, _known(device, workload)), None)
+    found = (kin_calibration(device, workload, engine) for engine in engines_like(workload))
+    known = next(filter(None, found), None)
     if known is None:
         return general_prior(device.kind, workload.runtime)
     trust = trust_of(known, device, workload)

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from oracle._frozen import Frozen
 from oracle._resources import shipped
-from oracle.calibration import Calibration, calibration_of, general_prior, load_calibration, prior_calibration
+from oracle.calibration import Calibration, calibration_of, general_prior, load_calibration
 from oracle.calibration.domain import blended, reach, widened
-from oracle.calibration.files import TWINS, core_calibration
+from oracle.calibration.files import TWINS, engines_like, kin_calibration
 from oracle.calibration.threading import at_cores
 from oracle.closedform.calibrated import CalibratedDevice
 from oracle.devices import Device
@@ -278,12 +278,12 @@ def trust_of(calibration: Calibration, device: Device, workload: Workload, image
 @lru_cache(maxsize=256)
 def _shipped(device: Device, workload: Workload) -> Calibration | None:
     """Reading YAML costs more than scoring, and what ships does not change."""
-    for engine in dict.fromkeys((workload.engine, GENERIC)):
+    for engine in engines_like(workload):
         own = calibration_of(device, workload, engine)
         if own is not None and (own.error is not None or own.dtype in (workload.dtype, *TWINS.get(workload.dtype, ()))):
             return own
         # Kernels that were measured alone, in another dtype, say less of a network than what the kind teaches.
-        prior = core_calibration(device, workload, engine) or prior_calibration(device.kind, workload, engine)
+        prior = kin_calibration(device, workload, engine)
         if prior is not None or own is not None:
             return prior or own
     return None

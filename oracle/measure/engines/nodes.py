@@ -11,13 +11,14 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from oracle.counting import KernelCount
 from oracle.counting.networks import NetCount
 from oracle.devices import Device
 from oracle.imports.engines import Layer
-from oracle.imports.profiles import NetworkProfile, OperatorTime, seconds_of
+from oracle.imports.profiles import NetworkProfile, OperatorTime, network_profile, operator_of, seconds_of
 from oracle.roofline import Efficiency
 from oracle.spec import Workload
 
@@ -56,19 +57,17 @@ def engine_profile(
     groups = _groups(count.kernels)
     times = _assigned(nodes, modules, groups, count)
     roofs, predicted = seconds_of(count.kernels, count, device, efficiency, workload.runtime)
-    operators = tuple(
-        _operator([count.kernels[i] for i in group.positions], seconds, _sum(roofs, group), _sum(predicted, group))
-        for group, seconds in zip(groups, times, strict=True)
-        if seconds is not None
-    )
-    left = tuple(
-        count.kernels[position]
-        for group, seconds in zip(groups, times, strict=True)
-        if seconds is None
-        for position in group.positions
-    )
-    total = sum(node.seconds for node in nodes)
-    return NetworkProfile(network, workload, operators, total, total - sum(item.time_s for item in operators), left)
+    operators, left = list[OperatorTime](), list[KernelCount]()
+    for group, seconds in zip(groups, times, strict=True):
+        kernels = [count.kernels[position] for position in group.positions]
+        if seconds is None:
+            left += kernels
+            continue
+        at_roofs, guesses = ([own[position] for position in group.positions] for own in (roofs, predicted))
+        found = operator_of(kernels, seconds, at_roofs, guesses)
+        more = f" and {len(kernels) - 1} more" if len(kernels) > 1 else ""
+        operators.append(replace(found, name=found.name + more))
+    return network_profile(network, workload, operators, sum(node.seconds for node in nodes), left)
 
 
 def _groups(kernels: Sequence[KernelCount]) -> list[_Group]:
@@ -105,25 +104,3 @@ def _named(name: str, modules: Mapping[str, str]) -> str:
         return name
     ends = [match.start() for match in re.finditer(r"[_/.: ]", name)]
     return next((name[:end] for end in reversed(ends) if name[:end] in modules), "")
-
-
-def _operator(
-    kernels: Sequence[KernelCount], seconds: float, roof_s: float | None, predicted_s: float | None
-) -> OperatorTime:
-    main = max(kernels, key=lambda kernel: kernel.macs)
-    return OperatorTime(
-        main.name if len(kernels) == 1 else f"{main.name} and {len(kernels) - 1} more",
-        main.op_class,
-        main.module,
-        main.phase,
-        sum(kernel.matrix_flops + kernel.vector_flops for kernel in kernels),
-        sum(kernel.read_bytes + kernel.write_bytes for kernel in kernels),
-        seconds,
-        roof_s,
-        predicted_s,
-    )
-
-
-def _sum(seconds: Sequence[float | None], group: _Group) -> float | None:
-    known = [value for position in group.positions if (value := seconds[position]) is not None]
-    return sum(known) if len(known) == len(group.positions) else None
