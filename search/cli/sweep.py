@@ -26,6 +26,7 @@ _EXAMPLES = """\
 examples:
   oracle-search sweep anynet-grid -d t4 --out out/grid --samples 60000
   oracle-search sweep regnetx -d t4 -d pixel-4 --n 1000 --out out/regnetx --workers 2 --top 5
+  oracle-search sweep regnetx --out out/fast --limit 'latency_ms@t4 <= 2 at 90%'   # at most, with confidence
   oracle-search sweep my/space.yaml --out out/mine --format both --batch 64 --dtype float16
   oracle-search sweep regnetx --samples 5000000 --out out/big --dask tcp://scheduler:8786
 
@@ -52,6 +53,13 @@ def add(commands: Any) -> None:
     )
     command.add_argument(
         "--samples", type=natural, metavar="N", help="draw at most N candidates (default: NUM_SAMPLES)"
+    )
+    command.add_argument(
+        "--limit",
+        action="append",
+        default=[],
+        metavar="'SCORE <= X'",
+        help="beside the space's limits: 'params <= 30e6', 'latency_ms@t4 <= 2 at 90%%'; may be repeated",
     )
     add_devices(command)
     add_model(command)
@@ -111,6 +119,7 @@ def _swept(args: argparse.Namespace) -> SweepResult:
             dask=args.dask,
             formats=("csv", "parquet") if args.format == "both" else (args.format,),
             resume=args.resume,
+            limits=args.limit,
             **model_of(args),
             **{name: value for name, value in workload_of(args).items() if value is not None},
         )

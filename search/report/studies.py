@@ -21,6 +21,7 @@ from oracle.report.page import PageFacts
 
 from ..pareto import hypervolume, non_dominated
 from ..pareto.objectives import LATENCY
+from ..space.certainty import bound_notes
 from ..study import Record, Results
 from ..study.records import FAILED
 from ..study.words import QUALITY, STRUCTURE
@@ -47,6 +48,7 @@ def study_page(results: Results, command: str = "") -> PageFacts:
         f"Trials: {', '.join(f'{count:,} {word}' for word, count in found.outcomes.items())}.",
         *(f"Failed {count:,} times: {reason}" for reason, count in reasons.most_common(_REASONS)),
         "Counts: the oracle's own, 1 MAC = 2 FLOPs, by closed forms that are equal to a trace.",
+        *bound_notes(plan.bounds, plan.trust),
         *trust_caption(plan.trust).splitlines(),
     ]
     return PageFacts(

@@ -11,6 +11,7 @@ from oracle.report.grid import Column, Grid
 from oracle.report.sheets import Sheet
 from oracle.report.texts import Text
 
+from ..space.certainty import bound_notes
 from .tables import number_column
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def run_tables(results: Results) -> list[Grid | Text]:
     if broken:
         reasons = ", ".join(f"{name} {count:,}" for name, count in broken.most_common())
         found.append(Text(f"Rejected before evaluation, by constraint: {reasons}"))
+    found += [Text(line) for line in bound_notes(results.plan.bounds, results.plan.trust)]
     failures = Counter(_one_line(record.reason) for record in results.trials if record.outcome == "failed")
     found += [Text(f"Failed {count:,} times: {reason}") for reason, count in failures.most_common(3)]
     front = results.front()

@@ -13,6 +13,7 @@ from oracle.report.grid import Column, Grid
 from oracle.report.sheets import Sheet
 from oracle.report.texts import Text
 
+from ..space.certainty import bound_notes
 from ..space.limits import OVERLAP, PYCLS, counts_as_pycls
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def space_tables(space: Space) -> list[Grid | Text]:
             )
         ),
     ]
-    limits = [(limit.name, str(limit)) for limit in space.limits]
+    limits = [(limit.label, str(limit)) for limit in space.limits]
     if space.num_stages:
         limits.append(("REGNET.NUM_STAGES", "{} to {} stages".format(*space.num_stages)))
     if limits:
@@ -146,6 +147,7 @@ def sweep_tables(result: SweepResult, wanted: int | None = None) -> list[Grid | 
         ),
         totals=1,
     )
+    lines += bound_notes(result.limits, result.trust)
     if result.devices:
         lines.append(trust_caption(result.trust))
     return [Text(workload_caption(result.workload), style="bold"), grid, Text("\n".join(lines))]

@@ -82,9 +82,9 @@ class Gate:
         except ConfigError as error:
             names = (STRUCTURE, *(bound.name for bound in self.bounds))
             return Candidate(config, None, "", {}, dict.fromkeys(names, 1.0), str(error))
-        scores = self.scores(spec)
-        violations = {STRUCTURE: self._structure(cfg)}
-        violations |= {bound.name: bound.violation(scores[bound.name]) for bound in self.bounds}
+        scored = self.score([spec])
+        scores, violations = plain(scored, 0), {STRUCTURE: self._structure(cfg)}
+        violations |= {bound.name: bound.violation(bound.column(scored).item()) for bound in self.bounds}
         feasible = all(value <= 0 for value in violations.values())
         return Candidate(config, spec, key_of(spec) if feasible else "", scores, violations)
 

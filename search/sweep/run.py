@@ -21,7 +21,9 @@ from oracle.query.models import Trust, checked_calibrations, latency_models
 from oracle.query.resolving import check_words
 from oracle.spec import Workload
 
-from ..space import Space, Tally, load_space
+from ..space import Limit, Space, Tally, load_space
+from ..space.certainty import check_confidence
+from ..space.files import limited
 from ..space.space import REPEATED
 from .columns import csv_header, parquet_bytes, pyarrow
 from .evaluate import Evaluated, check, evaluate
@@ -48,6 +50,7 @@ class SweepResult:
         workload: what every number is for.
         trust: device name -> how far to trust its latencies; nothing where they are bounds.
         grid: members of a space that was gone through in order; None where they were drawn.
+        limits: that candidates obey.
     """
 
     directory: Path
@@ -58,6 +61,7 @@ class SweepResult:
     workload: Workload
     trust: Mapping[str, Trust]
     grid: int | None
+    limits: tuple[Limit, ...] = ()
 
     def _repr_html_(self) -> str:
         from oracle.report.notebook import tables_html
@@ -82,6 +86,7 @@ def sweep(
     resume: bool = False,
     model: str = "best",
     calibrations: Iterable[Calibration | str | Path] = (),
+    limits: Sequence[str] = (),
     **workload: Any,
 ) -> SweepResult:
     """Draw candidates from a space, score them on every device, keep the feasible ones, and write them.
@@ -104,6 +109,7 @@ def sweep(
         formats: "csv", "parquet" or both.
         resume: go on with what `out` holds, if it holds anything.
         model, calibrations: as in `oracle.score`.
+        limits: beside those of the space, in words: `params <= 30e6`, `latency_ms@t4 <= 2 at 90%`.
         workload: fields of `oracle.Workload`.
 
     Raises:
@@ -112,9 +118,10 @@ def sweep(
     """
     if workers < 1:
         raise WorkloadError(f"workers={workers!r}: expected at least 1")
-    plan = _plan(space, devices, n, samples, formats, workload)
+    plan = _plan(space, devices, n, samples, formats, limits, workload)
     own = checked_calibrations(model, calibrations, plan.devices)
     plan = replace(plan, model=model, calibrations=tuple(to_yaml(item) for item in own))
+    check_confidence(plan.space.limits, _trust(plan))
     folder = Folder(Path(out), plan.formats)
     known = folder.manifest()
     if known is not None:
@@ -136,6 +143,7 @@ def _plan(
     n: int | None,
     samples: int | None,
     formats: Sequence[str],
+    limits: Sequence[str],
     workload: Mapping[str, Any],
 ) -> Plan:
     check_words(workload)
@@ -151,9 +159,11 @@ def _plan(
     if samples is not None:
         chosen = replace(chosen, num_samples=samples, setup={**chosen.setup, "NUM_SAMPLES": samples})
     places = find_devices(devices) or find_devices(chosen.base.COST.DEVICES)
+    known = [place.name for place in places]
+    chosen = limited(chosen, limits, known)
     return Plan(
         chosen,
-        tuple(find_devices([*places, *(name for name in chosen.devices)])),
+        tuple(find_devices([*places, *(name for name in chosen.devices if name not in known)])),
         workload_of(chosen.base, **workload),
         chosen.num_configs if n is None else n,
         tuple(name for name in FORMATS if name in formats),
@@ -248,6 +258,10 @@ def _manifest(plan: Plan, sums: Sums, *, complete: bool = False) -> dict[str, An
 def _result(plan: Plan, folder: Folder, sums: Sums) -> SweepResult:
     files = tuple(folder.result(suffix) for suffix in plan.formats)
     names = tuple(device.name for device in plan.devices)
-    trust = latency_models(plan.devices, plan.workload, plan.model, plan.own, plan.space.image_size).trust
     grid = plan.space.size if plan.space.enumerated else None
-    return SweepResult(folder.path, files, sums.found, sums.tally, names, plan.workload, trust, grid)
+    limits, trust = plan.space.limits, _trust(plan)
+    return SweepResult(folder.path, files, sums.found, sums.tally, names, plan.workload, trust, grid, limits)
+
+
+def _trust(plan: Plan) -> Mapping[str, Trust]:
+    return latency_models(plan.devices, plan.workload, plan.model, plan.own, plan.space.image_size).trust
