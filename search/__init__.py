@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from oracle._lazy import lazy
 
 if TYPE_CHECKING:
+    from .limits import OracleLimits, Violation, oracle_limits
     from .objectives import Builder
     from .pareto import (
         Agreement,
@@ -44,12 +45,14 @@ __all__ = [
     "Fronts",
     "Limit",
     "Objective",
+    "OracleLimits",
     "Parameters",
     "Record",
     "Results",
     "Space",
     "StudyPlan",
     "SweepResult",
+    "Violation",
     "agreement",
     "device_ranks",
     "fronts_of",
@@ -61,6 +64,7 @@ __all__ = [
     "non_dominated",
     "objectives_of",
     "open_results",
+    "oracle_limits",
     "read_candidates",
     "run_study",
     "space_of",
@@ -79,6 +83,7 @@ else:
     lazy(
         __name__,
         {
+            f"{__name__}.limits": ("OracleLimits", "Violation", "oracle_limits"),
             f"{__name__}.objectives": ("Builder",),
             f"{__name__}.pareto": (
                 "Agreement",
