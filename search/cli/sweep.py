@@ -26,7 +26,7 @@ _EXAMPLES = """\
 examples:
   oracle-search sweep anynet-grid -d t4 --out out/grid --samples 60000
   oracle-search sweep regnetx -d t4 -d pixel-4 --n 1000 --out out/regnetx --workers 2 --top 5
-  oracle-search sweep regnetx --out out/fast --limit 'latency_ms@t4 <= 2 at 90%'   # at most, with confidence
+  oracle-search sweep regnetx --out out/fast --limit 'latency_ms@t4 <= 2 at 90%'
   oracle-search sweep my/space.yaml --out out/mine --format both --batch 64 --dtype float16
   oracle-search sweep regnetx --samples 5000000 --out out/big --dask tcp://scheduler:8786
 

@@ -67,8 +67,10 @@ class Violation(NamedTuple):
     excess: float
 
     def __str__(self) -> str:
-        shown = f"{self.value:,.6g}" if isinstance(self.value, float) else str(self.value)
-        return f"{self.name}: {shown}, expected {self.expected}"
+        value = self.value
+        if isinstance(value, float):
+            value = f"{value:,.0f}" if value >= 1e6 else f"{value:,.6g}"
+        return f"{self.name}: {value}, expected {self.expected}"
 
 
 class _Examined(NamedTuple):
@@ -157,7 +159,7 @@ class OracleLimits:
 
         Example:
             >>> print(*oracle_limits("params <= 20e6").explain("ResNet-50"))
-            params: 25,557,000, expected at most 20,000,000
+            params: 25,557,032, expected at most 20,000,000
         """
         examined = self._examined(network)
         found = [*examined.outside, *examined.broken]
