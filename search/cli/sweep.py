@@ -66,6 +66,14 @@ def add(commands: Any) -> None:
     group = command.add_argument_group("running")
     group.add_argument("--workers", type=natural, default=1, metavar="N", help="processes (default: 1)")
     group.add_argument("--dask", metavar="ADDRESS", help="work on a dask.distributed cluster: tcp://host:port")
+    group.add_argument(
+        "--ray",
+        nargs="?",
+        const="local",
+        metavar="ADDRESS",
+        help="work on a Ray cluster: auto, ray://host:port, or on this machine (default: local)",
+    )
+    group.add_argument("--joblib", action="store_true", help="work by joblib, with --workers jobs")
     group.add_argument("--resume", action="store_true", help="go on with what DIR holds, if it holds anything")
     group = command.add_argument_group("output")
     group.add_argument("--format", choices=("csv", "parquet", "both"), default="csv", help="default: csv")
@@ -117,6 +125,8 @@ def _swept(args: argparse.Namespace) -> SweepResult:
             samples=args.samples,
             workers=args.workers,
             dask=args.dask,
+            ray=args.ray,
+            joblib=args.joblib,
             formats=("csv", "parquet") if args.format == "both" else (args.format,),
             resume=args.resume,
             limits=args.limit,

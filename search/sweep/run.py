@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import closing, nullcontext
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from oracle.calibration import Calibration
 from oracle.calibration.files import to_yaml
@@ -27,7 +27,7 @@ from ..space.files import limited
 from ..space.space import REPEATED
 from .columns import csv_header, parquet_bytes, pyarrow
 from .evaluate import Evaluated, check, evaluate
-from .executors import dask_executor, in_order, local_pool
+from .executors import Results, dask_executor, in_order, joblib_results, local_pool, ray_executor, submitted
 from .folder import LOCK, Finished, Folder, Sums
 from .lock import locked
 from .plan import FORMATS, Plan, identity, refuse_other, versions
@@ -82,6 +82,8 @@ def sweep(
     samples: int | None = None,
     workers: int = 1,
     dask: str | None = None,
+    ray: str | None = None,
+    joblib: bool = False,
     formats: Sequence[str] = ("csv",),
     resume: bool = False,
     model: str = "best",
@@ -106,6 +108,9 @@ def sweep(
         samples: candidates drawn at most; the space's NUM_SAMPLES if None.
         workers: processes of this machine; 1 works in this one. Needs no `executor`.
         dask: address of a dask.distributed scheduler to work on instead.
+        ray: address of a Ray cluster to work on instead; "local" starts one on this machine, "auto" finds the one that
+            this machine is in.
+        joblib: work by joblib instead, with `workers` jobs, on the backend that `joblib.parallel_config` names.
         formats: "csv", "parquet" or both.
         resume: go on with what `out` holds, if it holds anything.
         model, calibrations: as in `oracle.score`.
@@ -118,6 +123,9 @@ def sweep(
     """
     if workers < 1:
         raise WorkloadError(f"workers={workers!r}: expected at least 1")
+    named = [name for name, given in {"executor": executor, "dask": dask, "ray": ray, "joblib": joblib}.items() if given]
+    if len(named) > 1:
+        raise WorkloadError(f"{' and '.join(named)}: expected one of them")
     plan = _plan(space, devices, n, samples, formats, limits, workload)
     own = checked_calibrations(model, calibrations, plan.devices)
     plan = replace(plan, model=model, calibrations=tuple(to_yaml(item) for item in own))
@@ -133,7 +141,8 @@ def sweep(
     check(plan)  # before there is a directory
     folder.create()
     with locked(folder.path / LOCK):
-        sums = _swept(plan, folder, partial(_evaluated, plan, executor, workers, dask), progress)
+        places = _Places(executor, workers, dask, ray, joblib)
+        sums = _swept(plan, folder, partial(_evaluated, plan, places), progress)
     return _result(plan, folder, sums)
 
 
@@ -170,23 +179,46 @@ def _plan(
     )
 
 
-def _evaluated(
-    plan: Plan, executor: Executor | None, workers: int, dask: str | None, first: int
-) -> Generator[Evaluated, None, None]:
+class _Places(NamedTuple):
+    """Where to work: as in `sweep`."""
+
+    executor: Executor | None
+    workers: int
+    dask: str | None
+    ray: str | None
+    joblib: bool
+
+    @property
+    def here(self) -> bool:
+        """Whether in this process alone."""
+        return self.workers == 1 and self.executor is None and not (self.dask or self.ray or self.joblib)
+
+
+def _evaluated(plan: Plan, places: _Places, first: int) -> Generator[Evaluated, None, None]:
     """The chunks from one on, in order."""
     work, indices = partial(evaluate, plan), range(first, plan.space.chunks)
-    if executor is None and dask is None and workers == 1:
+    if places.here:
         yield from map(work, indices)
         return
     # Here the templates are made that all workers will find in the cache file.
     yield from map(work, indices[:1])
-    if dask is not None:
-        with dask_executor(dask) as (remote, threads):
-            yield from in_order(lambda: nullcontext(remote), threads, work, indices[1:])
-    elif executor is not None:
-        yield from in_order(lambda: nullcontext(executor), workers, work, indices[1:])
+    with ExitStack() as stack:
+        yield from in_order(_results(places, work, stack), indices[1:])
+
+
+def _results(places: _Places, work: Callable[[int], Evaluated], stack: ExitStack) -> Results:
+    """What makes the results of chunks; connections to clusters are closed with the stack."""
+    if places.joblib:
+        return partial(joblib_results, places.workers, work)
+    if places.dask is not None:
+        remote, workers = stack.enter_context(dask_executor(places.dask))
+    elif places.ray is not None:
+        remote, workers = stack.enter_context(ray_executor(places.ray))
+    elif places.executor is not None:
+        remote, workers = places.executor, places.workers
     else:
-        yield from in_order(partial(local_pool, workers), workers, work, indices[1:])
+        return partial(submitted, partial(local_pool, places.workers), places.workers, work)
+    return partial(submitted, lambda: nullcontext(remote), workers, work)
 
 
 def _swept(
