@@ -35,7 +35,9 @@ def add(commands: Any) -> None:
         description="Scores over HTTP, on this machine alone unless --host says otherwise; Ctrl-C ends it.",
         epilog=_EXAMPLES,
     )
-    command.add_argument("--host", default="127.0.0.1", metavar="HOST", help="address to listen on (default: 127.0.0.1)")
+    command.add_argument(
+        "--host", default="127.0.0.1", metavar="HOST", help="address to listen on (default: 127.0.0.1)"
+    )
     command.add_argument("--port", type=whole, default=8000, metavar="N", help="default: 8000; 0 for any that is free")
     command.add_argument(
         "--max-body", type=natural, default=16_000_000, metavar="BYTES", help="of a request (default: 16,000,000)"

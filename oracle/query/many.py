@@ -273,8 +273,6 @@ def _counted(convention: str | None, sums: Mapping[str, Any], workload: Workload
     return counted
 
 
-
-
 class _Predicted(NamedTuple):
     """What predicts for candidates, whose images may differ in size.
 
@@ -358,7 +356,7 @@ def _timed(
         models = predicted.models[side]
         place, trust = models.places[device], models.trust.get(device)
         own, call_s = at[place][rows], place.efficiency.call_s
-        host_s = place.efficiency.dispatch_s * kernels[rows]
+        host_s: Floats = np.asarray(place.efficiency.dispatch_s * kernels[rows], dtype=np.float64)
         latency[rows] = steady(np.maximum(own, host_s) + call_s) * 1e3
         if trust is not None and trust.interval is not None:
             parts.append(_Part(rows, own, host_s, call_s, trust.interval))

@@ -73,13 +73,17 @@ def _placed(cfgs: Sequence[CfgNode]) -> Iterator[None]:
     """A complaint about one of several configs says which of them."""
     try:
         yield
-    except ConfigError as error:
+    except ConfigError:
         for place, cfg in enumerate(cfgs) if len(cfgs) > 1 else ():
-            try:
-                to_spec(cfg)
-            except ConfigError as own:
-                raise placed(own, place) from None
-        raise error
+            _check(cfg, place)
+        raise
+
+
+def _check(cfg: CfgNode, place: int) -> None:
+    try:
+        to_spec(cfg)
+    except ConfigError as error:
+        raise placed(error, place) from None
 
 
 def health() -> dict[str, Any]:

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeAlias
 
 from oracle.errors import ConfigError, MissingDependencyError, OracleError
 from oracle.serve.answers import devices, error_data, health, json_bytes, networks, scored, scored_many
@@ -16,6 +16,9 @@ from oracle.serve.requests import Asked, asked_of
 __all__ = ["Bounds", "app", "run"]
 
 _JSON = "application/json"
+
+Endpoint: TypeAlias = Callable[[Any], Any]
+"""What starlette awaits with a request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,51 +56,67 @@ def app(bounds: Bounds = Bounds()) -> Any:
     Example:
         >>> uvicorn.run(oracle.serve.app(), port=8000)
     """
-    applications, concurrency, responses, routing = (
-        _library(f"starlette.{name}") for name in ("applications", "concurrency", "responses", "routing")
-    )
+    routing, made = _library("starlette.routing"), _Endpoints(bounds)
+    routes = [
+        routing.Route("/score", made.posted(scored, bounds.documents), methods=["POST"]),
+        routing.Route("/score_many", made.posted(scored_many, bounds.rows), methods=["POST"]),
+        routing.Route("/devices", made.got(devices)),
+        routing.Route("/networks", made.got(networks)),
+        routing.Route("/health", made.got(health)),
+    ]
+    handlers = {404: made.refused, 405: made.refused, 500: made.failed}
+    return _library("starlette.applications").Starlette(routes=routes, exception_handlers=handlers)
 
-    def answer(data: dict[str, Any], status: int = 200) -> Any:
-        return responses.Response(json_bytes(data), status, media_type=_JSON)
 
-    def posted(function: Callable[[Any, Asked], dict[str, Any]], most: int) -> Callable[[Any], Any]:
+class _Endpoints:
+    """Functions as endpoints: what they take is read and checked, what they give is JSON."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        self._bounds = bounds
+        self._response = _library("starlette.responses").Response
+        self._in_thread = _library("starlette.concurrency").run_in_threadpool
+
+    def posted(self, function: Callable[[Any, Asked], dict[str, Any]], most: int) -> Endpoint:
+        """Of the content of a body and the words of a query string."""
+
         def made(body: bytes, pairs: list[tuple[str, str]]) -> bytes:
             return json_bytes(function(_content(body, most), asked_of(pairs)))
 
         async def endpoint(request: Any) -> Any:
             try:
-                body = await _body(request, bounds)
-                found = await concurrency.run_in_threadpool(made, body, request.query_params.multi_items())
+                body = await _body(request, self._bounds)
+                found = await self._in_thread(made, body, request.query_params.multi_items())
             except _RefusedError as refused:
-                return answer({"error": {"type": "Refused", "message": str(refused)}}, refused.status)
+                return self._answer(_error("Refused", str(refused)), refused.status)
             except OracleError as error:
-                return answer(error_data(error), 422)
-            return responses.Response(found, media_type=_JSON)
+                return self._answer(error_data(error), 422)
+            return self._response(found, media_type=_JSON)
 
         return endpoint
 
-    def got(function: Callable[[], dict[str, Any]]) -> Callable[[Any], Any]:
+    def got(self, function: Callable[[], dict[str, Any]]) -> Endpoint:
+        """Of nothing."""
+
         async def endpoint(_: Any) -> Any:
-            return answer(await concurrency.run_in_threadpool(function))
+            return self._answer(await self._in_thread(function))
 
         return endpoint
 
-    async def refused(_: Any, error: Any) -> Any:
-        return answer({"error": {"type": "Refused", "message": error.detail}}, error.status_code)
+    async def refused(self, _: Any, error: Any) -> Any:
+        """Another path or method."""
+        return self._answer(_error("Refused", error.detail), error.status_code)
 
-    routes = [
-        routing.Route("/score", posted(scored, bounds.documents), methods=["POST"]),
-        routing.Route("/score_many", posted(scored_many, bounds.rows), methods=["POST"]),
-        routing.Route("/devices", got(devices)),
-        routing.Route("/networks", got(networks)),
-        routing.Route("/health", got(health)),
-    ]
-    async def failed(_: Any, error: Exception) -> Any:
+    async def failed(self, _: Any, error: Exception) -> Any:
+        """What nobody raised on purpose."""
         said = f"{type(error).__name__}: {error} (a defect of the oracle; the log of the service shows where)"
-        return answer({"error": {"type": "Defect", "message": said}}, 500)
+        return self._answer(_error("Defect", said), 500)
 
-    handlers = {404: refused, 405: refused, 500: failed}
-    return applications.Starlette(routes=routes, exception_handlers=handlers)
+    def _answer(self, data: dict[str, Any], status: int = 200) -> Any:
+        return self._response(json_bytes(data), status, media_type=_JSON)
+
+
+def _error(kind: str, message: str) -> dict[str, Any]:
+    return {"error": {"type": kind, "message": message}}
 
 
 async def _body(request: Any, bounds: Bounds) -> bytes:

@@ -85,15 +85,15 @@ def networks_of(content: Any) -> list[CfgNode]:
     items = content if isinstance(content, list) else [content]
     if not items:
         raise ConfigError("value []: expected at least one network")
-    found = []
-    for place, item in enumerate(items):
-        try:
-            found.append(_network(item))
-        except ConfigError as error:
-            if len(items) == 1:
-                raise
-            raise placed(error, place) from None
-    return found
+    return [_network(items[0])] if len(items) == 1 else [_member(item, place) for place, item in enumerate(items)]
+
+
+def _member(item: Any, place: int) -> CfgNode:
+    """A network of a list."""
+    try:
+        return _network(item)
+    except ConfigError as error:
+        raise placed(error, place) from None
 
 
 def placed(error: ConfigError, place: int) -> ConfigError:
@@ -129,7 +129,7 @@ def _shipped(name: Any, key: str = "") -> str:
 
 
 def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
-    found = {}
+    found: dict[str, Any] = {}
     for section, content in values.items():
         if not isinstance(content, Mapping):
             raise ConfigError(f"value {_short(content)}: expected a section with keys", key=str(section))

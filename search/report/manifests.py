@@ -89,7 +89,7 @@ def _read(content: Mapping[str, Any]) -> Manifest:
         tuple(device.name for device in devices if _differs(model["calibrations"].get(device.name), device, workload)),
         {}
         if model["name"] == "roofline"
-        else _trust(model["calibrations"], devices, workload, space and space.image_size),
+        else _trust(model["calibrations"], devices, workload, space.image_size if space else None),
         space.limits if space else (),
     )
 

@@ -49,9 +49,7 @@ def run_tables(results: Results) -> list[Grid | Text]:
     return [*found, *record_tables(results, front[:20], title, front=True)]
 
 
-def record_tables(
-    results: Results, records: Sequence[Record], title: str, *, front: bool = False
-) -> list[Grid | Text]:
+def record_tables(results: Results, records: Sequence[Record], title: str, *, front: bool = False) -> list[Grid | Text]:
     """Trials with their objectives and their latency on every device; of a front also how many are tied."""
     names = [objective.name for objective in results.plan.objectives]
     shown = [f"latency_ms@{device.name}" for device in results.plan.devices]

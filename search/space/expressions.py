@@ -45,8 +45,7 @@ _AT = rf"(?:\s+at\s+({_NUMBER})\s*%)?"
 _BETWEEN = re.compile(rf"({_NUMBER})\s*<=\s*({_SCORE})\s*<=\s*({_NUMBER}){_AT}")
 _ONE_SIDED = re.compile(rf"({_SCORE})\s*(<=|>=)\s*({_NUMBER}){_AT}")
 _FORMS = (
-    "`SCORE <= number`, `SCORE >= number` or `number <= SCORE <= number`, after a latency's also a confidence, "
-    "`at 90%`"
+    "`SCORE <= number`, `SCORE >= number` or `number <= SCORE <= number`, after a latency's also a confidence, `at 90%`"
 )
 
 

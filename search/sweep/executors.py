@@ -246,7 +246,7 @@ def joblib_results(workers: int, function: Callable[[int], _Out], indices: range
     )
     results = parallel(joblib.delayed(function)(index) for index in indices)
     try:
-        for result in results:  # `yield from` would close them itself, with a warning
+        for result in results:  # noqa: UP028 - `yield from` would close them itself, with a warning
             yield result
     finally:
         with warnings.catch_warnings():  # that results are left: whoever stops early knows

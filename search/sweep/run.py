@@ -123,7 +123,9 @@ def sweep(
     """
     if workers < 1:
         raise WorkloadError(f"workers={workers!r}: expected at least 1")
-    named = [name for name, given in {"executor": executor, "dask": dask, "ray": ray, "joblib": joblib}.items() if given]
+    named = [
+        name for name, given in {"executor": executor, "dask": dask, "ray": ray, "joblib": joblib}.items() if given
+    ]
     if len(named) > 1:
         raise WorkloadError(f"{' and '.join(named)}: expected one of them")
     plan = _plan(space, devices, n, samples, formats, limits, workload)

@@ -49,7 +49,9 @@ def test_independent_errors_of_equal_networks_are_tied_in_80_percent() -> None:
 @pytest.mark.parametrize("count", [2, 40])  # the two ways of score_many: network by network, and as a population
 def test_columns_of_quantiles(count: int) -> None:
     nets = [
-        oracle.to_spec(oracle.load_cfg("RegNetX-400MF", ["REGNET.DEPTH", 22 - i % 2, "TRAIN.IM_SIZE", 32 * (1 + i % 3)]))
+        oracle.to_spec(
+            oracle.load_cfg("RegNetX-400MF", ["REGNET.DEPTH", 22 - i % 2, "TRAIN.IM_SIZE", 32 * (1 + i % 3)])
+        )
         for i in range(count)
     ]
     scores = oracle.score_many(nets, ["t4", "rtx-2080-ti", "pixel-2"], batch_size=2)

@@ -38,7 +38,9 @@ def test_a_config_may_start_from_a_shipped_one() -> None:
 def test_columns_are_those_of_score_many() -> None:
     nets = ["ResNet-50", REGNET]
     found = scored_many(nets, asked("device=t4&device=tesla-p4&runtime=compiled&model=roofline"))
-    expected = oracle.score_many(["ResNet-50", oracle.cfg_from_dict(REGNET)], ["t4", "p4"], runtime="compiled", model="roofline")
+    expected = oracle.score_many(
+        ["ResNet-50", oracle.cfg_from_dict(REGNET)], ["t4", "p4"], runtime="compiled", model="roofline"
+    )
     assert found == expected.to_dict()
 
 

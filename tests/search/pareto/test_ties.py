@@ -16,7 +16,11 @@ TRUST = {"t4": Trust("calibrated", 0.1, "", (0.8, 1.25)), "p4": Trust("roofline"
 
 
 def test_by_hand() -> None:
-    latency, macs, params = np.array([1.0, 1.1, 1.3, 3.0]), np.array([4.0, 5.0, 9.0, 9.5]), np.array([1.0, 1.0, 2.0, 1.0])
+    latency, macs, params = (
+        np.array([1.0, 1.1, 1.3, 3.0]),
+        np.array([4.0, 5.0, 9.0, 9.5]),
+        np.array([1.0, 1.0, 2.0, 1.0]),
+    )
     assert tied_with([latency, macs], [False, True], [1.2, 1.0]) == [[1], [2], [], []]
     assert tied_with([latency, macs, params], [False, True, False], [1.2, 1.0, 1.0]) == [[1], [], [], []]
     assert tied_with([latency, macs], [False, True], [1.0, 1.0]) == [[], [], [], []]
@@ -35,7 +39,7 @@ def test_as_loops_do(pairs: list[tuple[int, int]], ratio: float) -> None:
 
 def test_ratios_and_words() -> None:
     names = ["macs", "latency_ms@t4"]
-    assert tie_ratios(names, TRUST) == (1.0, pytest.approx(1.25**np.sqrt(2)))
+    assert tie_ratios(names, TRUST) == (1.0, pytest.approx(1.25 ** np.sqrt(2)))
     assert tie_ratios(["latency_ms@p4"], TRUST) is None
     assert tie_ratios(["latency_ms@nowhere"], {}) is None
     assert tie_ratios(["macs"], {}) == (1.0,)

@@ -56,13 +56,22 @@ def test_one_by_one_in_lists_and_in_columns_alike(limits: OracleLimits) -> None:
     values = [{key: column[row] for key, column in columns.items()} for row in rows]
     assert limits.mask(values).tolist() == mask[rows].tolist()
     chunk = limits.space.chunk(0)  # members, whose costs alone are left to judge
-    assert np.isin(chunk.rows[limits.mask(chunk.population)], np.flatnonzero(limits.mask(limits.space.sample(0, 160_000)))).all()
+    assert np.isin(
+        chunk.rows[limits.mask(chunk.population)], np.flatnonzero(limits.mask(limits.space.sample(0, 160_000)))
+    ).all()
     assert limits.mask([]).shape == (0,)
     assert limits.filter([]) == []
 
 
 def test_what_is_outside_the_space_says_why(limits: OracleLimits) -> None:
-    member = {"REGNET.DEPTH": 13, "REGNET.W0": 24, "REGNET.WA": 36.0, "REGNET.WM": 2.5, "REGNET.GROUP_W": 8, "REGNET.BOT_MUL": 1.0}
+    member = {
+        "REGNET.DEPTH": 13,
+        "REGNET.W0": 24,
+        "REGNET.WA": 36.0,
+        "REGNET.WM": 2.5,
+        "REGNET.GROUP_W": 8,
+        "REGNET.BOT_MUL": 1.0,
+    }
     assert limits.feasible(member)
     cases = {
         "REGNET.WA": ({"REGNET.WA": 24.48}, "8 to 256 in steps of 0.1"),
@@ -75,7 +84,7 @@ def test_what_is_outside_the_space_says_why(limits: OracleLimits) -> None:
         assert broken.get(key) == expected, key
         assert not limits.feasible(member | change)
         assert limits.constraints(member | change)["structure" if key.endswith("STAGES") else "space"] > 0
-    assert [one.name for one in limits.explain("ResNet-50")][0] == "MODEL.TYPE"
+    assert limits.explain("ResNet-50")[0].name == "MODEL.TYPE"
     impossible = limits.explain(member | {"REGNET.WM": 0.5})
     assert {one.name: one.value for one in impossible}["REGNET.WM"] in (0.5, "no network")
     assert set(limits.constraints(member | {"REGNET.WM": 0.5}).values()) == {0.75, 1.0}
@@ -85,7 +94,10 @@ def test_what_is_outside_the_space_says_why(limits: OracleLimits) -> None:
 
 def test_columns_may_leave_out_what_the_base_says() -> None:
     found = oracle_limits(space="nasbench201")
-    assert found.mask({"NB201.OPS": np.array([["none"] * 5 + ["skip_connect"], ["none"] * 5 + ["relu"]])}).tolist() == [True, False]
+    assert found.mask({"NB201.OPS": np.array([["none"] * 5 + ["skip_connect"], ["none"] * 5 + ["relu"]])}).tolist() == [
+        True,
+        False,
+    ]
     regnetx = oracle_limits(space="regnetx")
     with pytest.raises(OracleError, match=r"no REGNET\.WA"):
         regnetx.mask({"REGNET.DEPTH": np.array([13])})
@@ -141,13 +153,19 @@ def test_it_is_a_constraints_func_of_parameters_by_the_keys_of_the_space(limits:
     other = optuna.trial.create_trial(params={}, distributions={}, value=0)
     with pytest.raises(OracleError, match=r"attribute `config`, or parameters by the keys of space 'regnetx'"):
         limits.constraints_func(other)
-    told = optuna.trial.create_trial(params={}, distributions={}, value=0, user_attrs={"config": {"REGNET": {"DEPTH": 30}}})
+    told = optuna.trial.create_trial(
+        params={}, distributions={}, value=0, user_attrs={"config": {"REGNET": {"DEPTH": 30}}}
+    )
     assert limits.constraints_func(told)[0] > 0
 
 
 def test_the_limits_of_the_space_count(tmp_path: Path) -> None:
     path = tmp_path / "small.yaml"
-    path.write_text("_BASE_: regnetx\nSETUP: {CONSTRAINTS: {CX: {PARAMS: [0, 5e6]}, LIMITS: [latency_ms@t4 <= 3]}}\n".replace("regnetx", str(search.space.files.locate("regnetx", "spaces"))))
+    path.write_text(
+        "_BASE_: regnetx\nSETUP: {CONSTRAINTS: {CX: {PARAMS: [0, 5e6]}, LIMITS: [latency_ms@t4 <= 3]}}\n".replace(
+            "regnetx", str(search.space.files.locate("regnetx", "spaces"))
+        )
+    )
     found = oracle_limits("params >= 1e6", space=path)
     assert [(limit.name, str(limit)) for limit in found.limits] == [
         ("params", "1,000,000 to 5,000,000"),
