@@ -19,18 +19,9 @@ from oracle._lazy import lazy
 if TYPE_CHECKING:
     from .limits import OracleLimits, Violation, oracle_limits
     from .objectives import Builder
-    from .pareto import (
-        Agreement,
-        Fronts,
-        Objective,
-        agreement,
-        device_ranks,
-        fronts_of,
-        hypervolume,
-        layers,
-        non_dominated,
-        objectives_of,
-    )
+    from .pareto import Fronts, Objective, device_ranks, fronts_of, layers, non_dominated, objectives_of
+    from .pareto.agreement import Agreement, agreement
+    from .pareto.hypervolume import hypervolume
     from .report import study_page, sweep_page
     from .space import Chunk, Limit, Space, load_space, space_of
     from .study import Record, Results, StudyPlan, join_study, load_study, open_results, run_study, study_of
