@@ -33,8 +33,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def cli() -> str:
     """Every command of both programs, with its help."""
-    lines = ["# Command line", "", "Exit codes: 0; 2 after one line that says what to correct; 1 for a defect; "
-             "130 when interrupted; 141 when the reader of a pipe has gone.", ""]  # fmt: skip
+    codes = (
+        "Exit codes: 0; 2 after one line that says what to correct; 1 for a defect; 130 when interrupted; 141 when the "
+        "reader of a pipe has gone."
+    )
+    lines = ["# Command line", "", codes, ""]
     for parser in (oracle_parser(), search_parser()):
         lines += [f"## {parser.prog}", ""]
         for name, command in _commands(parser).items():

@@ -41,10 +41,19 @@ _Made = TypeVar("_Made")
 
 
 def load_space(source: str | Path) -> Space:
-    """The space of a YAML file, or of a shipped name (`configs/spaces`).
+    """Load a design space from a YAML file, or by the name of a shipped one.
+
+    Args:
+        source: path, or a name that `oracle-search spaces` lists.
 
     Raises:
-        ConfigError: anything wrong with it, naming file, dotted key, value and what was expected.
+        ConfigError: anything wrong with it; it names file, dotted key, value and what was expected.
+
+    Example:
+        >>> from oracle.search import load_space
+        >>> space = load_space("regnetx")
+        >>> len(space.samplers), space.base.MODEL.TYPE
+        (6, 'regnet')
     """
     return from_file(source, "spaces", _united, space_of)
 
@@ -77,15 +86,21 @@ def from_file(
 
 
 def space_of(values: Mapping[str, Any], name: str = "", directory: Path | None = None) -> Space:
-    """The space that nested mappings describe, as a file's would.
+    """Make a design space of nested mappings, as a file states them.
 
     Args:
         values: with a section SETUP.
-        name: for people.
-        directory: where a relative path in BASE_CFG starts; the working directory if None.
+        name: for results.
+        directory: where a relative path in BASE_CFG starts. Default: the working directory.
 
     Raises:
-        ConfigError: as `load_space`.
+        ConfigError: as `oracle.search.load_space`.
+
+    Example:
+        >>> from oracle.search import space_of
+        >>> depths = {"TYPE": "grid_sampler", "RANGE": [10, 20], "STEP": 2}
+        >>> space_of({"SETUP": {"BASE_CFG": "RegNetX-400MF", "SAMPLERS": {"REGNET.DEPTH": depths}}}).size
+        6
     """
     if not isinstance(values, Mapping) or "SETUP" not in values:
         raise ConfigError("expected a section SETUP")

@@ -74,10 +74,22 @@ class Candidates:
 
 
 def read_candidates(source: str | Path) -> Candidates:
-    """The candidates of a sweep's directory, or of a CSV or Parquet file with a header.
+    """Read the candidates of a sweep's directory, or of a CSV or Parquet file with a header.
+
+    Args:
+        source: path of the directory or file.
 
     Raises:
         OracleError: nothing there, or an unfinished sweep.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> from oracle.search import read_candidates, sweep
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     sweep("regnetx", ["t4"], n=5, out=pathlib.Path(folder, "out")).count
+        ...     "latency_ms@t4" in read_candidates(pathlib.Path(folder, "out")).names
+        5
+        True
     """
     path = Path(source)
     if path.is_dir():
