@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Iterable, Mapping
+from types import ModuleType
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -171,14 +172,15 @@ def networks() -> str:
 
 
 def python() -> str:
-    """The public names, by mkdocstrings."""
-    lines = ["# Python API", "", "## oracle", ""]
-    for name in sorted(oracle.__all__, key=str.lower):
-        if name != "search":
-            lines += [f"::: oracle.{name}", ""]
-    lines += ["## oracle.search", ""]
-    for name in sorted(search.__all__, key=str.lower):
-        lines += [f"::: search.{name}", ""]
+    """The public names, by mkdocstrings; by where they are defined, as some modules have the name of a function."""
+    lines = ["# Python API", ""]
+    for package in (oracle, search):
+        lines += [f"## {package.__name__ if package is oracle else 'oracle.search'}", ""]
+        for name in sorted(package.__all__, key=str.lower):
+            found = getattr(package, name)
+            if not isinstance(found, ModuleType):
+                module = found.__module__.replace("oracle.search", "search")
+                lines += [f"::: {module}.{found.__qualname__}", ""]
     return "\n".join(lines)
 
 

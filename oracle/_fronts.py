@@ -37,7 +37,7 @@ def non_dominated(columns: Sequence[ArrayLike], maximise: Sequence[bool] | None 
     Raises:
         ConfigError: no objective, or columns of different lengths.
 
-    Example:
+    Examples:
         >>> from oracle.search import non_dominated
         >>> non_dominated([[1.0, 2.0, 3.0], [3.0, 1.0, 2.0]]).tolist()
         [True, True, False]
@@ -59,7 +59,7 @@ def layers(columns: Sequence[ArrayLike], maximise: Sequence[bool] | None = None,
     Raises:
         ConfigError: as `non_dominated`.
 
-    Example:
+    Examples:
         >>> from oracle.search import layers
         >>> layers([[1.0, 2.0, 3.0], [3.0, 1.0, 2.0]], count=3).tolist()
         [0, 0, 1]

@@ -60,7 +60,7 @@ def build(net: NetSpec | CfgNode | str | Path) -> Network:
     Raises:
         ConfigError: as `oracle.load_cfg` and `oracle.to_spec`; also no cells, or a cell that cannot be made.
 
-    Example:
+    Examples:
         >>> import oracle, torch
         >>> net = oracle.build("R-56")
         >>> net(torch.empty(2, 3, 32, 32, device="meta")).shape
@@ -94,7 +94,7 @@ def initialise(module: _Module, device: str | torch.device = "cpu", seed: int | 
     Raises:
         OracleError: a submodule that holds tensors and has no `reset_parameters`.
 
-    Example:
+    Examples:
         >>> import oracle, torch
         >>> net = oracle.initialise(oracle.build("R-56"), seed=0).eval()
         >>> net(torch.zeros(1, 3, 32, 32)).shape

@@ -133,7 +133,7 @@ def load_calibration(path: Path | str) -> Calibration:
         DeviceError: no such file, or one that breaks a rule stated in `oracle.calibration.files`; it names the key.
         ConfigError: broken YAML.
 
-    Example:
+    Examples:
         >>> import oracle
         >>> from oracle._resources import shipped
         >>> oracle.load_calibration(shipped("calibrations")["rtx-4090.eager.inference.float16.nchw"]).measurements
@@ -159,7 +159,7 @@ def save_calibration(calibration: Calibration, path: Path | str) -> None:
     Raises:
         DeviceError: the file cannot be written.
 
-    Example:
+    Examples:
         >>> import oracle, tempfile, pathlib
         >>> from oracle._resources import shipped
         >>> found = oracle.load_calibration(shipped("calibrations")["rtx-4090.eager.inference.float16.nchw"])

@@ -59,7 +59,7 @@ def register_cell(kind: str, *, role: str = "block") -> Callable[[_Factory], _Fa
     Raises:
         OracleError: the kind is taken, there is no such role, or a parameter has the name of a dimension of the input.
 
-    Example:
+    Examples:
         >>> import oracle
         >>> from torch import nn
         >>> @oracle.register_cell("doc_linear")

@@ -62,7 +62,7 @@ def load_cfg(source: str | Path, overrides: Iterable[Any] | None = None) -> CfgN
         ConfigError: a file that cannot be read, an unknown key, or a value of the wrong type or outside its domain; it
             names file, dotted key, value and what was expected.
 
-    Example:
+    Examples:
         >>> import oracle
         >>> cfg = oracle.load_cfg("RegNetX-400MF", {"REGNET.DEPTH": 16, "COST.BATCH_SIZE": 64})
         >>> cfg.REGNET.DEPTH, cfg.REGNET.W0
@@ -85,7 +85,7 @@ def cfg_from_dict(values: Mapping[str, Any], overrides: Iterable[Any] | None = N
     Raises:
         ConfigError: as `oracle.load_cfg`.
 
-    Example:
+    Examples:
         >>> import oracle
         >>> cfg = oracle.cfg_from_dict({"MODEL": {"TYPE": "vit"}, "VIT": {"NUM_LAYERS": 4}}, name="small")
         >>> oracle.score(cfg).name
@@ -172,7 +172,7 @@ def workload_of(cfg: CfgNode, **changes: Any) -> Workload:
     Raises:
         WorkloadError: a value, or a combination, that no runtime offers.
 
-    Example:
+    Examples:
         >>> import oracle
         >>> oracle.workload_of(oracle.load_cfg("R-56"), batch_size=8, engine="ncnn").runtime
         'engine'
@@ -206,7 +206,7 @@ def to_yaml(cfg: CfgNode, *, cost: bool = False) -> str:
 def list_networks() -> tuple[str, ...]:
     """List the names of the shipped networks, sorted; `oracle.load_cfg` takes each.
 
-    Example:
+    Examples:
         >>> import oracle
         >>> "RegNetX-400MF" in oracle.list_networks()
         True

@@ -214,7 +214,7 @@ def default_cfg(family: str = "") -> CfgNode:
     Args:
         family: the MODEL.TYPE whose defaults are wanted, where they differ; the key itself stays empty.
 
-    Example:
+    Examples:
         >>> import oracle
         >>> oracle.default_cfg().COST.BATCH_SIZE
         1

@@ -17,7 +17,7 @@ __all__ = ["is_path", "list_devices", "load_device"]
 def list_devices() -> tuple[str, ...]:
     """List the names of the shipped devices, sorted; reads no file.
 
-    Example:
+    Examples:
         >>> import oracle
         >>> "rtx-4090" in oracle.list_devices()
         True
@@ -42,7 +42,7 @@ def load_device(name: str | Path) -> Device:
     Raises:
         DeviceError: no such device or file, or a file that breaks a rule stated in `oracle.devices`.
 
-    Example:
+    Examples:
         >>> import oracle
         >>> device = oracle.load_device("t4")
         >>> device.memory.value / 2**30, device.kind

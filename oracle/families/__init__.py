@@ -38,7 +38,7 @@ def to_spec(cfg: Any) -> NetSpec:
     Raises:
         ConfigError: no such network can exist, and the error carries the dotted key; or no config.
 
-    Example:
+    Examples:
         >>> import oracle
         >>> net = oracle.to_spec(oracle.load_cfg("RegNetX-400MF"))
         >>> len(net.cells), net.input_shape

@@ -76,7 +76,7 @@ def measure(
             the engine cannot run here.
         MissingDependencyError: an engine is not installed.
 
-    Example:
+    Examples:
         >>> import oracle
         >>> (row,) = oracle.measure("R-56", repeats=3, block_s=0.01)
         >>> row.network, row.repeats, row.latency_ms > 0

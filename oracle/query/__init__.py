@@ -138,7 +138,7 @@ def score(
         UnknownOperatorError: under `strict`, an operator without a formula.
         TraceError: a network by reference that cannot be traced.
 
-    Example:
+    Examples:
         >>> import oracle
         >>> cost = oracle.score("RegNetX-400MF", ["rtx-4090", "t4"], batch_size=64, dtype="float16")
         >>> cost.macs, cost.params
@@ -229,7 +229,7 @@ def profile(
         TraceError: its forward fails, or depends on the values of its inputs.
         OracleError: as `oracle.score`; also a dtype or weights that the module's parameters are not of.
 
-    Example:
+    Examples:
         >>> import torch, oracle
         >>> cost = oracle.profile(torch.nn.Linear(64, 10), torch.empty(8, 64), devices=["t4"])
         >>> cost.macs, cost.params, cost.unknown
@@ -275,7 +275,7 @@ def rank(
         OracleError: as `oracle.score`; also no network, no device, configs of different workloads, or a network without
             a quality.
 
-    Example:
+    Examples:
         >>> import oracle
         >>> ranking = oracle.rank(["ResNet-50", "RegNetX-400MF"], ["t4"], batch_size=64, dtype="float16")
         >>> [ranking.costs[position].name for position in ranking.order["t4"]]
@@ -323,7 +323,7 @@ def knobs(
     Raises:
         OracleError: as `oracle.score`; also a spec, which has no keys any more, or a family without such numbers.
 
-    Example:
+    Examples:
         >>> import oracle
         >>> found = oracle.knobs("RegNetX-400MF", ["t4"])
         >>> sorted({effect.knob for effect in found.effects})[:3]

@@ -77,7 +77,7 @@ def calibrate(
         OracleError: measurements that cannot be read, none of this device, more than one workload, a network that
             cannot be built, or latencies in another unit.
 
-    Example:
+    Examples:
         >>> import oracle
         >>> from oracle import Measurement
         >>> names = ("RegNetX-200MF", "RegNetX-800MF", "ResNet-50")

@@ -112,7 +112,7 @@ def fit(
         DeviceError: a device whose memory size nobody states; `arena` without a device with SRAM and flash.
         OracleError: as `oracle.score`; also a file that fixes its batch, or a negative reserve.
 
-    Example:
+    Examples:
         >>> import oracle
         >>> [(found.workload.mode, found.batch_size) for found in oracle.fit("ResNet-50", ["t4"], dtype="float16")]
         [('inference', 3534), ('training', 383)]

@@ -223,7 +223,7 @@ def compare(
     Raises:
         OracleError: as `oracle.calibrate` and `oracle.score`.
 
-    Example:
+    Examples:
         >>> import oracle
         >>> rows = [oracle.Measurement("ResNet-50", "t4", oracle.Workload(batch_size=8), 60.0)]
         >>> oracle.compare("t4", rows).cases[0].measured_ms

@@ -284,7 +284,7 @@ class Cost(Shown):
         Raises:
             DeviceError: a device that the score was not asked about.
 
-        Example:
+        Examples:
             >>> cost = score("ResNet-50", ["t4"], mode="training", batch_size=32)
             >>> [(phase.name, phase.time_ms, phase.peak_memory_bytes) for phase in cost.phases("t4")]
         """

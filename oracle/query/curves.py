@@ -134,7 +134,7 @@ def batch_curve(
     Raises:
         OracleError: as `oracle.score`; also no device, no batch size, or a limit that is not positive.
 
-    Example:
+    Examples:
         >>> import oracle
         >>> curve = oracle.batch_curve("ResNet-50", ["t4"], [1, 8, 64], max_latency_ms=60, dtype="float16")
         >>> [point.batch_size for point in curve.points["t4"]], curve.best("t4").batch_size

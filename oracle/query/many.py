@@ -191,7 +191,7 @@ def score_many(
     Raises:
         OracleError: as `oracle.score`; also configs of different workloads, or a convention that takes a trace of each.
 
-    Example:
+    Examples:
         >>> import oracle
         >>> scores = oracle.score_many(["RegNetX-200MF", "RegNetX-400MF"], ["t4"], batch_size=8)
         >>> scores.macs.tolist(), int(scores.latency_ms["t4"].argmin())

@@ -34,7 +34,7 @@ def to_pandas(results: Any) -> Any:
         MissingDependencyError: pandas is not installed.
         OracleError: not a result of the oracle.
 
-    Example:
+    Examples:
         >>> import oracle
         >>> frame = oracle.to_pandas(oracle.score("R-56", ["t4", "rtx-4090"]))
         >>> frame.device.tolist()
@@ -53,7 +53,7 @@ def to_polars(results: Any) -> Any:
         MissingDependencyError: polars is not installed.
         OracleError: not a result of the oracle.
 
-    Example:
+    Examples:
         >>> import oracle
         >>> oracle.to_polars(oracle.score("R-56", ["t4", "rtx-4090"]))["device"].to_list()
         ['t4', 'rtx-4090']

@@ -73,7 +73,7 @@ def agreement(latency_ms: Mapping[str, ArrayLike]) -> tuple[Agreement, ...]:
     Raises:
         ConfigError: latencies that are not positive and finite, or columns of different lengths.
 
-    Example:
+    Examples:
         >>> from oracle.search import agreement
         >>> (pair,) = agreement({"t4": [1.0, 2.0, 3.0], "pixel-4": [9.0, 8.0, 20.0]})
         >>> pair.flips, round(pair.kendall_tau, 2)
@@ -154,7 +154,7 @@ def device_ranks(latency_ms: Mapping[str, ArrayLike]) -> dict[str, NDArray[np.in
     Raises:
         ConfigError: as `oracle.search.agreement`.
 
-    Example:
+    Examples:
         >>> from oracle.search import device_ranks
         >>> device_ranks({"t4": [2.0, 1.0, 2.0]})["t4"].tolist()
         [2, 1, 2]

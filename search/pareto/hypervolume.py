@@ -29,7 +29,7 @@ def hypervolume(
     Raises:
         ConfigError: another number of objectives, or columns of different lengths.
 
-    Example:
+    Examples:
         >>> from oracle.search import hypervolume
         >>> hypervolume([[1.0, 2.0], [2.0, 1.0]], [3.0, 3.0])
         3.0

@@ -43,7 +43,7 @@ def objectives_of(texts: Sequence[str]) -> tuple[Objective, ...]:
     Raises:
         ConfigError: other words than min or max and a column, or a column twice.
 
-    Example:
+    Examples:
         >>> from oracle.search import objectives_of
         >>> [(found.column, found.maximise) for found in objectives_of(["min latency_ms", "max macs"])]
         [('latency_ms', False), ('macs', True)]

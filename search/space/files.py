@@ -49,7 +49,7 @@ def load_space(source: str | Path) -> Space:
     Raises:
         ConfigError: anything wrong with it; it names file, dotted key, value and what was expected.
 
-    Example:
+    Examples:
         >>> from oracle.search import load_space
         >>> space = load_space("regnetx")
         >>> len(space.samplers), space.base.MODEL.TYPE
@@ -96,7 +96,7 @@ def space_of(values: Mapping[str, Any], name: str = "", directory: Path | None =
     Raises:
         ConfigError: as `oracle.search.load_space`.
 
-    Example:
+    Examples:
         >>> from oracle.search import space_of
         >>> depths = {"TYPE": "grid_sampler", "RANGE": [10, 20], "STEP": 2}
         >>> space_of({"SETUP": {"BASE_CFG": "RegNetX-400MF", "SAMPLERS": {"REGNET.DEPTH": depths}}}).size

@@ -117,7 +117,7 @@ def load_study(source: str | Path) -> StudyPlan:
     Raises:
         ConfigError: anything wrong with it; it names file, dotted key, value and what was expected.
 
-    Example:
+    Examples:
         >>> from oracle.search import load_study
         >>> load_study("digits").sampler["TYPE"]
         'tpe'
@@ -136,7 +136,7 @@ def study_of(values: Mapping[str, Any], name: str = "", directory: Path | None =
     Raises:
         ConfigError: as `oracle.search.load_study`.
 
-    Example:
+    Examples:
         >>> from oracle.search import study_of
         >>> study_of({"SPACE": "regnetx", "OBJECTIVES": ["minimise params"]}, name="small").trials
         100

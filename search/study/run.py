@@ -44,7 +44,7 @@ def run_study(
         ConfigError: nothing is feasible, or the stored study of that name is another one.
         OracleError: the storage or the quality function cannot be used.
 
-    Example:
+    Examples:
         >>> import pathlib, tempfile
         >>> from oracle.search import run_study, study_of
         >>> plan = study_of({"SPACE": "regnetx", "OBJECTIVES": ["minimise params"], "TRIALS": 3, "SAMPLER": "random"})

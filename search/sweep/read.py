@@ -82,7 +82,7 @@ def read_candidates(source: str | Path) -> Candidates:
     Raises:
         OracleError: nothing there, or an unfinished sweep.
 
-    Example:
+    Examples:
         >>> import pathlib, tempfile
         >>> from oracle.search import read_candidates, sweep
         >>> with tempfile.TemporaryDirectory() as folder:

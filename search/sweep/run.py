@@ -110,7 +110,7 @@ def sweep(
         OracleError: anything wrong with the arguments; a directory that holds something else; a candidate that cannot
             be scored; a disk that cannot be written.
 
-    Example:
+    Examples:
         >>> import pathlib, tempfile
         >>> from oracle.search import sweep
         >>> with tempfile.TemporaryDirectory() as folder:

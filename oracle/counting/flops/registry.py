@@ -39,7 +39,7 @@ def register_flops(*names: str, op_class: str | None = None) -> Callable[[Formul
     Raises:
         OracleError: an operator that has a formula already, or no such class.
 
-    Example:
+    Examples:
         >>> import oracle
         >>> from oracle import Work
         >>> @oracle.register_flops("doclib.scaled_mm", op_class="matmul")
