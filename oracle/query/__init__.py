@@ -226,7 +226,7 @@ def profile(
         As `oracle.score`; `Cost.notes` names what of the module was assumed.
 
     Raises:
-        TraceError: its forward fails, or depends on the values of its inputs.
+        TraceError: its forward fails, or depends on the values of its inputs; inputs that are sparse or nested tensors.
         OracleError: as `oracle.score`; also a dtype or weights that the module's parameters are not of.
 
     Examples:
@@ -238,15 +238,18 @@ def profile(
     from oracle.counting.networks import count_table  # need torch, as the module does
     from oracle.query.storing import stored_words
     from oracle.query.traced import score_count
-    from oracle.trace import trace_module
+    from oracle.trace import isolated, trace_module
+    from oracle.trace.meta import to_meta
 
+    with isolated():
+        inputs, kwargs = to_meta((inputs, dict(kwargs or {})))  # what has no shape is refused here
     words: dict[str, Any] = {"mode": mode, "runtime": runtime, "layout": layout, "optimizer": optimizer}
     words |= {"causal": causal, "engine": engine, "threads": threads}
     words |= stored_words(module, [inputs, kwargs], dtype, weights)
     workload = Workload(batch_size=_batch_of([inputs, kwargs]) or 1).with_(**words)
     side = image_size_of(next((tuple(item.shape[1:]) for item in inputs if hasattr(item, "shape")), ()))
     models = latency_models(find_devices(devices), workload, model, calibrations, side)
-    counted = count_table(trace_module(module, inputs, kwargs or {}, workload), workload)
+    counted = count_table(trace_module(module, inputs, kwargs, workload), workload)
     return score_count(counted, name or type(module).__name__, workload, models, convention, strict)
 
 
