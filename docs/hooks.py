@@ -1,6 +1,7 @@
 """Pages that are made when the site is built: never out of date, and in no repository.
 
-mkdocs calls `on_files`. Each page is made of what the code itself reads: parsers, schemas, device files, calibrations.
+mkdocs calls `on_config` and `on_files`. Each page is made of what the code itself reads: parsers, schemas, device files,
+calibrations.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -23,6 +25,27 @@ from oracle.devices import in_file_units
 from oracle.schemas import calibration_schema, device_schema, network_schema
 from oracle.search.cli._parser import parser as search_parser
 from oracle.search.schemas import space_schema, study_schema
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Give pages of the top folder that the navigation does not name a section of their own."""
+    listed = set(_paths(config.nav))
+    more = sorted(page.name for page in Path(config.docs_dir).glob("*.md") if page.name not in listed)
+    if more and config.nav is not None:
+        config.nav.insert(3, {"Topics": more})
+    return config
+
+
+def _paths(nav: Any) -> Iterable[str]:
+    """Every page that a navigation names."""
+    if isinstance(nav, str):
+        yield nav
+    elif isinstance(nav, dict):
+        for inner in nav.values():
+            yield from _paths(inner)
+    else:
+        for inner in nav or ():
+            yield from _paths(inner)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

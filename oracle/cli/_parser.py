@@ -57,7 +57,7 @@ examples:
   oracle calibrate --device host.yaml --measurements m.csv -o my.yaml
 
 k, M, G and T are powers of ten: 1 GB = 10**9 bytes. One MAC is two FLOPs.
-`oracle COMMAND --help` tells more."""
+`oracle COMMAND --help` shows more."""
 
 
 class Parser(argparse.ArgumentParser):

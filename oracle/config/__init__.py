@@ -1,4 +1,4 @@
-"""Configs: load, merge, check, write. The only room that knows yacs.
+"""Configs: load, merge, check, write. The only package that imports yacs.
 
 A config is parsed once, checked key by key and frozen; `oracle.families` turns it into a hashable spec.
 There is no global config: every call returns a new one.

@@ -108,7 +108,7 @@ def measure(
 
 
 def _threads_of(jobs: Sequence[tuple[NetSpec, Workload]], threads: int | None) -> int | None:
-    """As asked for, or as all configs say."""
+    """As requested, or as all configs state."""
     stated = {job.threads for _, job in jobs}
     if threads is not None or stated <= {0}:
         return threads

@@ -114,8 +114,9 @@ def fit(
 
     Examples:
         >>> import oracle
-        >>> [(found.workload.mode, found.batch_size) for found in oracle.fit("ResNet-50", ["t4"], dtype="float16")]
-        [('inference', 3534), ('training', 383)]
+        >>> inference, training = oracle.fit("ResNet-50", ["t4"], dtype="float16")
+        >>> inference.batch_size > training.batch_size > 0
+        True
     """
     if reserve_bytes < 0:
         raise WorkloadError(f"reserve_bytes={reserve_bytes}: expected 0 or more")

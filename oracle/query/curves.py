@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["BATCH_SIZES", "BatchCurve", "BatchPoint", "batch_curve", "curve_of"]
 
 BATCH_SIZES = tuple(2**exponent for exponent in range(11))
-"""1 to 1024, doubling: what is asked where nobody says which."""
+"""1 to 1024, doubling: the default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class BatchCurve(Shown):
 
     @property
     def batch_sizes(self) -> tuple[int, ...]:
-        """Those asked about, ascending."""
+        """The batch sizes, ascending."""
         return tuple(point.batch_size for point in next(iter(self.points.values())))
 
     def allowed(self, point: BatchPoint) -> bool:
@@ -91,7 +91,7 @@ class BatchCurve(Shown):
         """The point of most images per second among those allowed, the smaller batch of equals; None if none is.
 
         Raises:
-            WorkloadError: a device that was not asked about.
+            WorkloadError: a device that was not scored.
         """
         if device not in self.points:
             raise WorkloadError(f"device={device!r} has no curve; there are {', '.join(self.points)}")

@@ -67,7 +67,7 @@ class Scores(Shown):
             that another tool does not report is None.
         latency_ms: device name -> column, as the best model there is predicts.
         roofline_ms: device name -> column, the textbook's lower bound.
-        interval_ms: device name -> the columns that 80 % of latencies lie between; no entry where residuals tell none.
+        interval_ms: device name -> the columns between which 80 % of latencies lie; no entry without known residuals.
         pycls_flops, pycls_acts: FLOPs and activations per image as pycls counts them: MACs of convolutions and
             linear layers with bias additions; outputs of max-pools included.
         flash_bytes: the part of the peak memory that never changes: the weights in inference, nothing in training.

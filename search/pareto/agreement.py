@@ -49,7 +49,7 @@ class Agreement:
 
     Attributes:
         devices: their names.
-        kendall_tau: tau-b, -1 to 1; nan where one device cannot tell any two apart.
+        kendall_tau: tau-b, -1 to 1; nan where all are equal on one device.
         spearman_rho: likewise.
         pairs: how many pairs of candidates there are.
         flips: how many of them the devices order oppositely.

@@ -131,7 +131,7 @@ def _chunk_size(value: Any) -> int:
     """How many candidates a chunk has.
 
     Raises:
-        ConfigError: no count, or more than memory should be asked for.
+        ConfigError: no count, or more than memory holds.
     """
     size = count(value, "SETUP.CHUNK_SIZE", 1)
     if size > _MAX_CHUNK:
@@ -180,7 +180,6 @@ def _check_keys(family: str, samplers: Mapping[str, Sampler]) -> None:
         foreign = section in (own.section for own in FAMILIES.values()) and not depends(family, key)
         if foreign or section == "COST" or key == "MODEL.TYPE":
             raise ConfigError(
-                f"does not tell one {family} network from another; "
-                f"expected a key of {FAMILIES[family].section}, MODEL or TRAIN",
+                f"does not change a {family} network; expected a key of {FAMILIES[family].section}, MODEL or TRAIN",
                 key=f"SETUP.SAMPLERS.{key}",
             )

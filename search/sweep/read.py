@@ -60,7 +60,7 @@ class Candidates:
             raise OracleError(f"{self.file}: columns {', '.join(wanted)} cannot be read as numbers: {error}") from None
 
     def rows(self, positions: Iterable[int]) -> list[dict[str, Any]]:
-        """Some candidates, in the order asked for.
+        """Some candidates, in the given order.
 
         Raises:
             OracleError: the file cannot be read.
