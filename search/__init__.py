@@ -1,4 +1,4 @@
-"""Which network should I take? Spaces, sweeps, fronts and studies over the costs that `oracle` tells.
+"""Which network should I take? Spaces, sweeps, fronts and studies over the costs that `oracle` computes.
 
     import oracle
     space = oracle.search.load_space("regnetx")

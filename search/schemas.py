@@ -17,7 +17,7 @@ _RANGE: Schema = {**array({"type": "number"}), "minItems": 2, "maxItems": 2}
 def space_schema() -> Schema:
     """The JSON Schema of a design space, as a new mapping.
 
-    Example:
+    Examples:
         >>> from oracle.search.schemas import space_schema
         >>> space_schema()["required"]
         ['SETUP']
@@ -28,7 +28,7 @@ def space_schema() -> Schema:
 def study_schema() -> Schema:
     """The JSON Schema of a study, as a new mapping.
 
-    Example:
+    Examples:
         >>> from oracle.search.schemas import study_schema
         >>> study_schema()["properties"]["TRIALS"]["default"]
         100

@@ -59,7 +59,7 @@ examples:
   oracle serve --port 8000
 
 k, M, G and T are powers of ten: 1 GB = 10**9 bytes. One MAC is two FLOPs.
-`oracle COMMAND --help` tells more."""
+`oracle COMMAND --help` shows more."""
 
 
 class Parser(argparse.ArgumentParser):

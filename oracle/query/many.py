@@ -80,7 +80,7 @@ class Scores(Shown):
             that another tool does not report is None.
         latency_ms: device name -> column, as the best model there is predicts.
         roofline_ms: device name -> column, the textbook's lower bound.
-        interval_ms: device name -> the columns that 80 % of latencies lie between; no entry where residuals tell none.
+        interval_ms: device name -> the columns between which 80 % of latencies lie; no entry without known residuals.
         pycls_flops, pycls_acts: FLOPs and activations per image as pycls counts them: MACs of convolutions and
             linear layers with bias additions; outputs of max-pools included.
         flash_bytes: the part of the peak memory that never changes: the weights in inference, nothing in training.
@@ -209,25 +209,30 @@ def score_many(
     convention: str | None = None,
     **workload: Any,
 ) -> Scores:
-    """Score many candidates by closed forms: the same integers as `score`, hundreds of times faster.
+    """Compute the costs of many networks by closed forms: the integers of `oracle.score`, as arrays.
 
     Args:
-        networks: configs, specs, names and paths as in `score`; or a population straight from a design space.
-        devices: as in `score`, but for COST.DEVICES, which differ from config to config: none by default.
-        chunk: candidates costed at a time; memory is bounded by it, results are not affected.
+        networks: configs, specs, names and paths, as in `oracle.score`; or a population, as `Space.chunk` returns it.
+        devices: names, paths or devices. COST.DEVICES is not read here.
+        chunk: networks computed at a time. Memory is bounded by it; results do not depend on it.
         progress: called with (done, total) after each chunk.
-        store: templates to use and to add to; the process's own if None.
-        model, calibrations: as in `score`.
-        convention: count as pycls would or, in inference, torch; as in `score`, where there are more.
-        workload: fields of `oracle.Workload`; where configs are given, those of their COST sections by default.
+        store: templates to use and to add to. Default: those of the process.
+        model: best, roofline or calibrated, as in `oracle.score`.
+        calibrations: calibrations of your own, or paths of their files, as in `oracle.score`.
+        convention: count as pycls does, or, in inference, as torch does; `oracle.score` has more.
+        workload: fields of `oracle.Workload`. Default: the COST section, where configs are given.
+
+    Returns:
+        One numpy array of shape (n,) per field, int64 for counts and float64 for milliseconds.
 
     Raises:
-        OracleError: as `score`; also configs that state different workloads, as there is one for all, and a convention
-            that takes a trace of each network.
+        OracleError: as `oracle.score`; also configs of different workloads, or a convention that takes a trace of each.
 
-    Example:
-        >>> scores = score_many(specs, ["rtx-4090", "t4"], batch_size=64, dtype="float16")
-        >>> scores.latency_ms["t4"].argmin(), scores.macs.mean()
+    Examples:
+        >>> import oracle
+        >>> scores = oracle.score_many(["RegNetX-200MF", "RegNetX-400MF"], ["t4"], batch_size=8)
+        >>> scores.macs.tolist(), int(scores.latency_ms["t4"].argmin())
+        ([1592318976, 3181420544], 0)
     """
     if chunk < 1:
         raise WorkloadError(f"chunk={chunk!r}: expected at least 1")

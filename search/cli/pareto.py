@@ -127,7 +127,7 @@ def _deliver(args: argparse.Namespace, found: Fronts, about: About, notes: Seque
 
 
 def _write_rows(args: argparse.Namespace, manifest: Manifest, rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The configs of candidates; what is to be said of them."""
+    """The configs of candidates; notes on them."""
     from ._configs import configs_of, foreign_devices, write_configs
 
     texts = configs_of(manifest, rows, plain=args.plain)
@@ -144,7 +144,7 @@ def _write_rows(args: argparse.Namespace, manifest: Manifest, rows: Sequence[Map
 
 
 def _write_trials(args: argparse.Namespace, results: Results, records: Sequence[Record]) -> list[str]:
-    """The config of each; what is to be said of them."""
+    """The config of each; notes on them."""
     from ._configs import write_configs
 
     texts = {f"trial-{record.number}": results.config(record, plain=args.plain) for record in records}

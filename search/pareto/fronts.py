@@ -153,14 +153,15 @@ def fronts_of(
     devices: Sequence[str] = (),
     trust: Mapping[str, Trust] | None = None,
 ) -> Fronts:
-    """The fronts, the candidates on all of them, and the agreement of devices.
+    """Compute Pareto fronts, the candidates on all of them, and the agreement of devices.
 
     Args:
-        candidates: `read_candidates("out")`, or anything with its columns and rows.
-        objectives: `min latency_ms@t4`, `max macs`, ...; `latency_ms` without a device stands for the latency on each
-            in turn: one front per device. Minimal latency and maximal MACs if there are none.
-        devices: to look at; all if there are none.
-        trust: device -> how far to trust its latencies, as in a `SweepResult`: by it, members are tied.
+        candidates: as `oracle.search.read_candidates` returns them, or an object with the same columns and rows.
+        objectives: such as `min latency_ms@t4` and `max macs`. `latency_ms` without a device stands for the latency on
+            each device in turn: one front per device. Default: minimal latency and maximal MACs.
+        devices: to look at. Default: all.
+        trust: device -> how far to trust its latencies, as in a `SweepResult`; members that it does not tell apart
+            are tied.
 
     Raises:
         OracleError: an unknown column or device, or no candidates.

@@ -1,4 +1,4 @@
-"""What a sweep's manifest tells a reader: workload, devices, versions, and what became of the candidates."""
+"""What a sweep's manifest states: workload, devices, versions, and what became of the candidates."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PEAKS = ("vector", "matrix", "matrix_fp16_accumulate")
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A finished sweep, as its directory tells it.
+    """A finished sweep, as read from its directory.
 
     Attributes:
         space: its name.

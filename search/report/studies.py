@@ -35,7 +35,7 @@ _REASONS = 3  # of failures, the commonest
 
 
 def study_page(results: Results, command: str = "") -> PageFacts:
-    """What a page tells of a study.
+    """What a page shows of a study.
 
     Args:
         results: of the study.

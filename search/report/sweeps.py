@@ -24,7 +24,7 @@ _NAMES = ("network", "name")
 
 
 def sweep_page(candidates: Candidates, objectives: Sequence[Objective] = (), command: str = "") -> PageFacts:
-    """What a page tells of a file of candidates.
+    """What a page shows of a file of candidates.
 
     Args:
         candidates: the file.

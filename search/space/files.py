@@ -44,10 +44,19 @@ _Made = TypeVar("_Made")
 
 
 def load_space(source: str | Path) -> Space:
-    """The space of a YAML file, or of a shipped name (`configs/spaces`).
+    """Load a design space from a YAML file, or by the name of a shipped one.
+
+    Args:
+        source: path, or a name that `oracle-search spaces` lists.
 
     Raises:
-        ConfigError: anything wrong with it, naming file, dotted key, value and what was expected.
+        ConfigError: anything wrong with it; it names file, dotted key, value and what was expected.
+
+    Examples:
+        >>> from oracle.search import load_space
+        >>> space = load_space("regnetx")
+        >>> len(space.samplers), space.base.MODEL.TYPE
+        (6, 'regnet')
     """
     return from_file(source, "spaces", _united, space_of)
 
@@ -82,16 +91,22 @@ def from_file(
 def space_of(
     values: Mapping[str, Any], name: str = "", directory: Path | None = None, devices: Collection[str] = ()
 ) -> Space:
-    """The space that nested mappings describe, as a file's would.
+    """Make a design space of nested mappings, as a file states them.
 
     Args:
         values: with a section SETUP.
-        name: for people.
-        directory: where a relative path in BASE_CFG starts; the working directory if None.
+        name: for results.
+        directory: where a relative path in BASE_CFG starts. Default: the working directory.
         devices: names that limits may use beside those of the shipped devices.
 
     Raises:
-        ConfigError: as `load_space`.
+        ConfigError: as `oracle.search.load_space`.
+
+    Examples:
+        >>> from oracle.search import space_of
+        >>> depths = {"TYPE": "grid_sampler", "RANGE": [10, 20], "STEP": 2}
+        >>> space_of({"SETUP": {"BASE_CFG": "RegNetX-400MF", "SAMPLERS": {"REGNET.DEPTH": depths}}}).size
+        6
     """
     if not isinstance(values, Mapping) or "SETUP" not in values:
         raise ConfigError("expected a section SETUP")
@@ -147,7 +162,7 @@ def _chunk_size(value: Any) -> int:
     """How many candidates a chunk has.
 
     Raises:
-        ConfigError: no count, or more than memory should be asked for.
+        ConfigError: no count, or more than memory holds.
     """
     size = count(value, "SETUP.CHUNK_SIZE", 1)
     if size > _MAX_CHUNK:
@@ -196,7 +211,6 @@ def _check_keys(family: str, samplers: Mapping[str, Sampler]) -> None:
         foreign = section in (own.section for own in FAMILIES.values()) and not depends(family, key)
         if foreign or section == "COST" or key == "MODEL.TYPE":
             raise ConfigError(
-                f"does not tell one {family} network from another; "
-                f"expected a key of {FAMILIES[family].section}, MODEL or TRAIN",
+                f"does not change a {family} network; expected a key of {FAMILIES[family].section}, MODEL or TRAIN",
                 key=f"SETUP.SAMPLERS.{key}",
             )

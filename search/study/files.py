@@ -110,24 +110,37 @@ class StudyPlan:
 
 
 def load_study(source: str | Path) -> StudyPlan:
-    """The study of a YAML file, or of a shipped name (`configs/studies`).
+    """Load a study from a YAML file, or by the name of a shipped one.
+
+    Args:
+        source: path, or name of a file in `configs/studies`.
 
     Raises:
-        ConfigError: anything wrong with it, naming file, dotted key, value and what was expected.
+        ConfigError: anything wrong with it; it names file, dotted key, value and what was expected.
+
+    Examples:
+        >>> from oracle.search import load_study
+        >>> load_study("digits").sampler["TYPE"]
+        'tpe'
     """
     return from_file(source, "studies", or_, study_of)
 
 
 def study_of(values: Mapping[str, Any], name: str = "", directory: Path | None = None) -> StudyPlan:
-    """The study that nested mappings describe, as a file's would.
+    """Make a study of nested mappings, as a file states them.
 
     Args:
         values: keys of `default_study`; what is absent has its default.
-        name: of the study, unless the values say it.
-        directory: where relative paths of spaces and tables start; the working directory if None.
+        name: of the study, unless the values state it.
+        directory: where relative paths start. Default: the working directory.
 
     Raises:
-        ConfigError: as `load_study`.
+        ConfigError: as `oracle.search.load_study`.
+
+    Examples:
+        >>> from oracle.search import study_of
+        >>> study_of({"SPACE": "regnetx", "OBJECTIVES": ["minimise params"]}, name="small").trials
+        100
     """
     cfg = _merged(values)
     devices = _devices(cfg.DEVICES, directory or Path())

@@ -290,13 +290,14 @@ def find_study(source: str, storage: str = "") -> tuple[str, str]:
 
 
 def open_results(source: str, storage: str = "") -> Results:
-    """The results of a study, from its storage.
+    """Open the results of a study from its storage.
 
     Args:
-        source, storage: as in `find_study`.
+        source: name of a study, path of its file, or path of a journal.
+        storage: path or URL. Default: that of the study.
 
     Raises:
-        OracleError: there is no such study, or it is not one of ours.
+        OracleError: no such study, or one of another program.
     """
     name, place = find_study(source, storage)
     study = load(name, open_storage(place, create=False), storage_label(place))

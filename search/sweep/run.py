@@ -91,35 +91,43 @@ def sweep(
     limits: Sequence[str] = (),
     **workload: Any,
 ) -> SweepResult:
-    """Draw candidates from a space, score them on every device, keep the feasible ones, and write them.
+    """Draw candidates from a space, score them on every device, keep the feasible ones, and write them to files.
 
-    Equal networks are kept once. The files depend on what is swept alone, not on who works, nor on how often it
-    was interrupted: after Ctrl-C, a kill or a full disk the same call with `resume` goes on behind the last chunk
-    that was finished.
+    Equal networks are kept once. The files depend on what is swept alone, not on the number of workers nor on
+    interruptions: after Ctrl-C, a kill or a full disk, the same call continues behind the last finished chunk.
 
     Args:
         space: a space, the name of a shipped one, or the path of a YAML file.
-        devices: as in `oracle.score_many`; those that limits are on join them.
-        n: feasible candidates after which to stop; the space's NUM_CONFIGS if None, all if that is 0.
-        out: directory to write; see `search.sweep.folder`.
-        executor: whatever has `submit` as in `concurrent.futures`, with `workers` workers; stays open.
-        progress: called with (done, total) after each chunk: candidates drawn of the stream's length, or found
-            of those wanted, whichever is nearer to its end.
-        samples: candidates drawn at most; the space's NUM_SAMPLES if None.
-        workers: processes of this machine; 1 works in this one. Needs no `executor`.
+        devices: as in `oracle.score_many`; devices of limits join them.
+        n: feasible candidates after which to stop. Default: the space's NUM_CONFIGS; all if that is 0.
+        out: directory to write; see `oracle.search.sweep.folder`.
+        executor: an object with `submit` as in `concurrent.futures`, with `workers` workers; stays open.
+        progress: called with (done, total) after each chunk: candidates drawn of the stream's length, or found of those
+            wanted, whichever is nearer to its end.
+        samples: candidates drawn at most. Default: the space's NUM_SAMPLES.
+        workers: processes on this machine; 1 works in this one.
         dask: address of a dask.distributed scheduler to work on instead.
         ray: address of a Ray cluster to work on instead; "local" starts one on this machine, "auto" finds the one that
             this machine is in.
         joblib: work by joblib instead, with `workers` jobs, on the backend that `joblib.parallel_config` names.
         formats: "csv", "parquet" or both.
-        resume: go on with what `out` holds, if it holds anything.
-        model, calibrations: as in `oracle.score`.
-        limits: beside those of the space, in words: `params <= 30e6`, `latency_ms@t4 <= 2 at 90%`.
+        resume: continue what `out` holds, if it holds anything.
+        model: best, roofline or calibrated, as in `oracle.score`.
+        calibrations: calibrations of your own, or paths of their files, as in `oracle.score`.
+        limits: beside those of the space, as expressions: `params <= 30e6`, `latency_ms@t4 <= 2 at 90%`.
         workload: fields of `oracle.Workload`.
 
     Raises:
-        OracleError: anything wrong with the arguments; a directory that holds something else; a candidate that
-            cannot be scored; a disk that cannot be written.
+        OracleError: anything wrong with the arguments; a directory that holds something else; a candidate that cannot
+            be scored; a disk that cannot be written.
+
+    Examples:
+        >>> import pathlib, tempfile
+        >>> from oracle.search import sweep
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     result = sweep("regnetx", ["t4"], n=20, out=pathlib.Path(folder, "out"))
+        >>> result.count
+        20
     """
     if workers < 1:
         raise WorkloadError(f"workers={workers!r}: expected at least 1")

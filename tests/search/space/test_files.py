@@ -369,9 +369,9 @@ def test_a_bad_regnet_sampler_names_its_key(changes: dict[str, Any], where: str,
     ("key", "words"),
     [
         ("RGNET.STEM_W", "did you mean REGNET"),
-        ("ANYNET.STEM_W", "one regnet network from another"),
-        ("COST.BATCH_SIZE", "one regnet network from another"),
-        ("MODEL.TYPE", "one regnet network from another"),
+        ("ANYNET.STEM_W", "change a regnet network"),
+        ("COST.BATCH_SIZE", "change a regnet network"),
+        ("MODEL.TYPE", "change a regnet network"),
     ],
 )
 def test_keys_that_make_no_regnet_are_refused(key: str, words: str) -> None:
