@@ -17,14 +17,15 @@ from oracle.config import cfg_from_dict, cost_values, to_yaml
 from oracle.devices import Device
 from oracle.errors import OracleError
 from oracle.families import to_spec
+from oracle.families.fingerprint import fingerprint
 from oracle.query.devices import find_devices
 from oracle.query.many import score_many
 from oracle.query.models import Trust, latency_models
 from oracle.spec import GENERIC, NetSpec
 
 from ..pareto import non_dominated
-from .candidates import key_of
 from .files import StudyPlan, load_study
+from .keys import NETWORK_DIGITS
 from .labels import storage_label
 from .records import EVALUATED, FAILED, Record, record_of
 from .storage import default_storage, open_storage
@@ -72,7 +73,8 @@ class Results:
     @cached_property
     def trials(self) -> list[Record]:
         """All trials, by number."""
-        return [record_of(trial) for trial in self.study.get_trials(deepcopy=False)]
+        quality = self.plan.quality_place
+        return [record_of(trial, quality) for trial in self.study.get_trials(deepcopy=False)]
 
     @property
     def evaluated(self) -> list[Record]:
@@ -136,7 +138,7 @@ class Results:
             OracleError: it has none; or its config means another network to this version of the oracle.
         """
         spec = to_spec(self._cfg(record))
-        if record.key and key_of(spec) != record.key:
+        if record.key and "".join(f"{word:016x}" for word in fingerprint(spec)) != record.key[:NETWORK_DIGITS]:
             raise OracleError(
                 f"trial {record.number}: its config is another network to this version of the oracle than to the "
                 "one that ran the study"

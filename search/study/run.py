@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
 from optuna import Study
 from optuna.storages import BaseStorage
 
 from ..objectives import Quality, quality_of
-from .files import StudyPlan
+from .exact import Enumeration
+from .files import EXACT, StudyPlan
 from .labels import storage_label
 from .loop import Loop
 from .progress import Watcher
 from .results import Results
-from .samplers import sampler_of
+from .samplers import check_sampler
 from .storage import default_storage, open_storage
 from .store import create, load, plan_of, quiet
+from .workers import is_alive, others
 
 __all__ = ["join_study", "run_study"]
 
@@ -55,7 +57,7 @@ def run_study(
                 f"{plan.name}: SEED {plan.seed} is ignored: the study has trials, and goes on with its own, {seed}; "
                 "another NAME makes another study"
             )
-        return _worked(replace(plan, seed=seed, values=values), study, evaluate, watcher, 0, note)
+        return _worked(replace(plan, seed=seed, values=values), study, evaluate, watcher, (), note)
 
 
 def join_study(
@@ -82,18 +84,18 @@ def join_study(
         study = load(name, _opened(storage, create=False), label)
         plan = plan_of(study, trials)
         evaluate = quality or quality_of(plan.quality, plan.space)
-        return _worked(plan, study, evaluate, watcher, time.time_ns())
+        words = () if all(is_alive(worker) is False for worker in others(study)) else (time.time_ns(),)  # beside others, to choose otherwise than they do
+        return _worked(plan, study, evaluate, watcher, words)
 
 
 def _worked(
-    plan: StudyPlan, study: Study, quality: Quality | None, watcher: Watcher | None, word: int, note: str = ""
+    plan: StudyPlan, study: Study, quality: Quality | None, watcher: Watcher | None, words: Sequence[int], note: str = ""
 ) -> Results:
-    # Draws depend on the seed, on how far the study is (a resumed one does not repeat how it began) and, beside
-    # other workers, on a word of one's own.
-    words = [plan.seed, len(study.get_trials(deepcopy=False)), word % 2**64]
-    seed = int(np.random.SeedSequence(words).generate_state(1)[0])
-    study.sampler = sampler_of(plan.sampler, seed)
-    Loop(plan, study, quality, watcher).run(note)
+    if plan.sampler["TYPE"] == EXACT:
+        Enumeration(plan, study, watcher).run(note)
+    else:
+        check_sampler(plan.sampler["TYPE"])
+        Loop(plan, study, quality, watcher, words).run(note)
     return Results(study, plan)
 
 

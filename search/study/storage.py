@@ -6,11 +6,12 @@ import contextlib
 import json
 import os
 import warnings
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, GrpcStorageProxy, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalStorage
 
@@ -18,7 +19,7 @@ from oracle.errors import MissingDependencyError, OracleError
 
 from .labels import storage_label
 
-__all__ = ["Journal", "default_storage", "open_storage"]
+__all__ = ["Journal", "StorageLostError", "default_storage", "open_storage", "reaching"]
 
 _ANSWER_S = 10.0  # within which a gRPC proxy must be there
 # The drivers of databases, the preferred one first: (what is imported, what SQLAlchemy calls it, what pip calls it).
@@ -26,7 +27,31 @@ _DRIVERS = {
     "postgresql": (("psycopg", "psycopg", "psycopg[binary]"), ("psycopg2", "psycopg2", "psycopg2-binary")),
     "mysql": (("MySQLdb", "mysqldb", "mysqlclient"), ("pymysql", "pymysql", "pymysql")),
 }
-_STATE = 6  # the journal's operation that changes the state of a trial
+_CREATE, _STATE = 4, 6  # the journal's operations that make a trial and that change its state
+_RUNNING, _OPEN = 0, (0, 4)  # states of trials that have nothing to lose: running and waiting
+_DRIVER_MODULES = ("sqlalchemy", "psycopg", "psycopg2", "MySQLdb", "pymysql", "grpc")
+
+
+class StorageLostError(OracleError):
+    """A storage that could be reached when a study began, and cannot any more."""
+
+
+@contextlib.contextmanager
+def reaching() -> Generator[None, None, None]:
+    """Tell what a driver says when its server has gone from whatever else may be wrong.
+
+    Raises:
+        StorageLostError: the reason in one line.
+    """
+    try:
+        yield
+    except StorageLostError:
+        raise
+    except Exception as error:
+        names = {cause.__module__.partition(".")[0] for cause in type(error).__mro__}
+        if isinstance(error, StorageInternalError) or not names.isdisjoint(_DRIVER_MODULES):
+            raise StorageLostError(_line(error.__cause__ or error)) from None
+        raise
 
 
 def default_storage(name: str) -> str:
@@ -169,8 +194,13 @@ class Journal(JournalFileBackend):
             file.seek(end)
             file.write(lines.encode())
             file.flush()
-            if any(log["op_code"] == _STATE for log in logs):
+            if any(_lasts(log) for log in logs):
                 os.fsync(file.fileno())
+
+
+def _lasts(log: Mapping[str, Any]) -> bool:
+    """Whether a record says that a trial has come to an end."""
+    return log["op_code"] == _STATE or (log["op_code"] == _CREATE and log.get("state", _RUNNING) not in _OPEN)
 
 
 def _end_of_last_line(file: Any, end: int) -> int:

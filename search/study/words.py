@@ -66,6 +66,11 @@ class Objective:
         """`quality`, `params`, `latency_ms@t4`."""
         return f"{self.score}@{self.device}" if self.device else self.score
 
+    def column(self, scores: Any) -> NDArray[np.float64]:
+        """Its values, from `oracle.score_many`."""
+        column = getattr(scores, self.score)
+        return np.asarray(column[self.device] if self.device else column, dtype=np.float64)
+
     @property
     def worst(self) -> float:
         """What no value is worse than."""
