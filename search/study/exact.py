@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,73 +25,19 @@ from ..space import Space, Tally, judge
 from ..space.space import Chunk
 from .candidates import Candidate, gate_of
 from .claims import Index
+from .coverage import LARGEST_FRONT, Coverage
 from .files import StudyPlan
 from .pool import Rows, nothing_feasible
 from .progress import Watcher, progress_of
 from .recording import Proposal, Recorder, Timer
 from .workers import Watch, is_alive, others
 
-__all__ = ["Coverage", "Enumeration"]
+__all__ = ["Enumeration"]
 
-ATTRIBUTE = "exact"  # of a study: its coverage
 _REACH = 512  # steps of a number to its farthest neighbours
 _PARENTS = 512  # of the best, whose neighbours are judged at a time
-_LARGEST = 5_000  # members of a front that are kept
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Coverage:
-    """How much of a space an enumeration has seen.
-
-    Attributes:
-        drawn: candidates of the enumeration, or draws.
-        feasible: of those, networks that are distinct in their chunk and obey the limits.
-        neighbours: candidates that were judged besides, around the best.
-        members: combinations that the space has; None where a range is continuous.
-        whole: whether the space is enumerated, and not drawn from.
-        chunks: of the stream that are done.
-        kept: how many of the best are trials; 0 for a whole front.
-        gain: by how much the last round improved the best value, as a share of it, or the hypervolume of the front
-            (measured from the worst value of each objective on it); None where it is not known: after one round, or
-            with more than three objectives.
-        thinned: whether the front has more members than are kept.
-        done: whether nothing is left to draw.
-    """
-
-    drawn: int = 0
-    feasible: int = 0
-    neighbours: int = 0
-    members: int | None = None
-    whole: bool = False
-    chunks: int = 0
-    kept: int = 0
-    gain: float | None = None
-    thinned: bool = False
-    done: bool = False
-
-    @classmethod
-    def of(cls, study: Study) -> Coverage | None:
-        """Of a study; None where it was not enumerated."""
-        values = study.user_attrs.get(ATTRIBUTE)
-        return cls(**values) if values else None
-
-    def __str__(self) -> str:
-        if self.whole and self.done:
-            found = f"Exact: all {self.drawn:,} members of the space were looked at, {self.feasible:,} of them feasible."
-        else:
-            there = "a continuous space"
-            if self.members is not None:
-                there = f"{self.members:,} combinations ({self.drawn / self.members:.2g} of them)"
-            found = f"The best of {self.drawn:,} candidates out of {there}, {self.feasible:,} of them feasible"
-            found += f", and of {self.neighbours:,} around the best." if self.neighbours else "."
-            if self.gain is not None:
-                what = "best value" if self.kept else "hypervolume of the front"
-                found += f" The last doubling improved the {what} by {self.gain:.2%}."
-        if self.thinned:
-            found += f" The front has more than the {_LARGEST:,} members that are kept."
-        return found if self.done else f"{found} Not finished: `oracle-search resume` goes on."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -230,7 +176,7 @@ class Enumeration:
             neighbours=coverage.neighbours + neighbours,
             chunks=stop,
             gain=_gain(before, self._front.costs),
-            thinned=not self._kept and len(self._front.costs) >= _LARGEST,
+            thinned=not self._kept and len(self._front.costs) >= LARGEST_FRONT,
             done=stop == self._space.chunks,
         )
 
@@ -282,7 +228,7 @@ class Enumeration:
         rows = rows[np.argsort(costs[rows, 0], kind="stable")]
         if self._kept:
             return rows[: self._kept]
-        return rows if len(rows) <= _LARGEST else rows[np.linspace(0, len(rows) - 1, _LARGEST).astype(np.int64)]
+        return rows if len(rows) <= LARGEST_FRONT else rows[np.linspace(0, len(rows) - 1, LARGEST_FRONT).astype(np.int64)]
 
     def _write(self, coverage: Coverage) -> None:
         """A trial for each of the best that is none yet, and how far we are."""
@@ -292,7 +238,7 @@ class Enumeration:
                 values = [sign * cost for sign, cost in zip(self._signs, costs.tolist(), strict=True)]
                 self._recorder.complete(Proposal(candidate, params, "closed form"), values)
         with self._timer.of("storage"):
-            self._study.set_user_attr(ATTRIBUTE, asdict(coverage))
+            coverage.keep(self._study)
             self._index.refresh()
 
     def _say(self, message: str = "", probed: tuple[int, int] | None = None) -> None:

@@ -24,7 +24,8 @@ __all__ = ["Grid"]
 Floats = NDArray[np.float64]
 Columns = dict[str, NDArray[Any]]
 
-_PARTS = 64  # steps that the range of a continuous parameter has for its neighbours
+_LISTED = 100_000  # values of a parameter that are listed
+_PARTS = 64  # steps that the range of others has for its neighbours
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,90 +54,107 @@ class Axis:
         return None
 
     @cached_property
-    def _suggestions(self) -> list[Any]:
-        found = self.parameter.distribution
-        if isinstance(found, CategoricalDistribution):
-            return list(found.choices)
-        return list(range(found.low, found.high + 1, found.step)) if isinstance(found, IntDistribution) else []
-
-    @cached_property
-    def values(self) -> list[Any]:
-        """What the config has for each place."""
-        return [self.parameter.decode(suggestion) for suggestion in self._suggestions]
+    def _values(self) -> list[Any] | None:
+        """What the config has for each place; None where there are too many to list."""
+        size = self.size
+        if size is None or size > _LISTED:
+            return None
+        return [self.parameter.decode(self.suggestion(place)) for place in range(size)]
 
     @cached_property
     def _places(self) -> dict[str, int]:
-        return {repr(value): place for place, value in enumerate(self.values)}
-
-    @cached_property
-    def _units(self) -> Floats:
-        place = self.parameter.place
-        return np.array([place(suggestion) for suggestion in self._suggestions], dtype=np.float64)
-
-    def places(self, column: NDArray[Any]) -> Floats:
-        """(n,) where the values of a config's column are."""
-        if not self._suggestions:
-            return column.astype(np.float64)
-        if column.ndim == 1 and column.dtype.kind in "if" and not self.is_word:
-            ordered = np.asarray(self.values, dtype=np.float64)  # ascending, as suggestions are
-            after = np.clip(np.searchsorted(ordered, column), 1, max(1, len(ordered) - 1))
-            nearer = np.abs(column - ordered[after - 1]) <= np.abs(ordered[after % len(ordered)] - column)
-            return (after - nearer).astype(np.float64)
-        return np.array([self._places[repr(value)] for value in column.tolist()], dtype=np.float64)
-
-    def column(self, places: Floats) -> NDArray[Any]:
-        """The values at some places, as a config's column."""
-        if not self._suggestions:
-            return places
-        values = tuple(tuple(value) if isinstance(value, list) else value for value in self.values)
-        return as_column(values)[places.astype(np.int64)]
+        return {repr(value): place for place, value in enumerate(self._values or [])}
 
     def suggestion(self, place: float) -> Any:
         """What optuna calls a place."""
-        return self._suggestions[int(place)] if self._suggestions else float(place)
+        match self.parameter.distribution:
+            case CategoricalDistribution(choices=choices):
+                return choices[int(place)]
+            case IntDistribution(low=low, step=step):
+                return low + int(place) * step
+        return float(place)
 
     def place(self, suggestion: Any) -> float:
         """The place of what optuna calls it."""
         match self.parameter.distribution:
-            case IntDistribution(low=low, step=step):
-                return float((suggestion - low) // step)
             case CategoricalDistribution(choices=choices):
                 return float(choices.index(suggestion))
+            case IntDistribution(low=low, step=step):
+                return float((suggestion - low) // step)
         return float(suggestion)
+
+    def places(self, column: NDArray[Any]) -> Floats:
+        """(n,) where the values of a config's column are."""
+        if self.size is None:
+            return column.astype(np.float64)
+        if self._values is None:
+            return np.array([self.place(self.parameter.encode(value)) for value in column.tolist()])
+        if self.is_word or column.ndim > 1 or column.dtype.kind not in "if":
+            return np.array([self._places[repr(value)] for value in column.tolist()], dtype=np.float64)
+        ordered = np.asarray(self._values, dtype=np.float64)  # ascending, as suggestions are
+        after = np.clip(np.searchsorted(ordered, column), 1, max(1, len(ordered) - 1))
+        nearer = np.abs(column - ordered[after - 1]) <= np.abs(ordered[after % len(ordered)] - column)
+        return (after - nearer).astype(np.float64)
+
+    def column(self, places: Floats) -> NDArray[Any]:
+        """The values at some places, as a config's column."""
+        if self.size is None:
+            return places
+        if self._values is None:
+            return np.array([self.parameter.decode(self.suggestion(place)) for place in places.tolist()])
+        values = tuple(tuple(value) if isinstance(value, list) else value for value in self._values)
+        return as_column(values)[places.astype(np.int64)]
+
+    def _scaled(self, places: Floats) -> Floats:
+        """Numbers as the sampler sees them, on a logarithmic scale where it does."""
+        found: Any = self.parameter.distribution
+        values = found.low + places * found.step if isinstance(found, IntDistribution) else places
+        return np.log(values) if found.log else values
 
     def units(self, places: Floats) -> Floats:
         """(n,) places on a scale from 0 to 1, logarithmic where the parameter is; words are their places."""
         if self.is_word:
             return places
-        if self._suggestions:
-            return self._units[places.astype(np.int64)]
-        found = self.parameter.distribution
-        low, high, scaled = self._ends
-        return (scaled(places) - low) / ((high - low) or 1.0) if isinstance(found, FloatDistribution) else places
+        low, high = self._scaled(np.array(self._ends))
+        found: Floats = (self._scaled(places) - low) / ((high - low) or 1.0)
+        return found
 
     @property
-    def _ends(self) -> tuple[float, float, Any]:
+    def _ends(self) -> tuple[float, float]:
+        """The first place and the last."""
         found = self.parameter.distribution
-        scaled = np.log if found.log else np.asarray  # type: ignore[attr-defined]
-        return float(scaled(found.low)), float(scaled(found.high)), scaled  # type: ignore[attr-defined]
-
-    def unit(self, suggestion: Any) -> float:
-        """A suggestion as `units` has it."""
-        return self.place(suggestion) if self.is_word else self.parameter.place(suggestion)
+        return (found.low, found.high) if isinstance(found, FloatDistribution) else (0.0, float((self.size or 1) - 1))
 
     def moved(self, places: Floats, steps: int) -> Floats:
-        """Places so many steps on, and the same where there are none: of words, the others in turn."""
-        size = self.size
-        if self.is_word and size:
-            return (places + steps) % size
-        if size:
+        """Places so many steps on, and the same where there are none: of words, the others in turn.
+
+        Where there are too many values to list, or infinitely many, a step is a part of the range.
+        """
+        if self.is_word:
+            return (places + steps) % (self.size or 1)
+        first, last = self._ends
+        if self._values is not None:
             found = places + steps
-            return np.where((found < 0) | (found >= size), places, found)
-        low, high, scaled = self._ends
-        found = scaled(places) + (high - low) / _PARTS * steps
-        found = np.exp(found) if scaled is np.log else found
+        else:
+            found = self._at(np.clip(self.units(places) + steps / _PARTS, -1.0, 2.0))
+        return np.where((found < first) | (found > last), places, found)
+
+    def _at(self, units: Floats) -> Floats:
+        """The places of numbers on a scale from 0 to 1."""
         distribution: Any = self.parameter.distribution
-        return np.where((found < distribution.low) | (found > distribution.high), places, found)
+        low, high = self._scaled(np.array(self._ends))
+        values = low + units * (high - low)
+        values = np.exp(values) if distribution.log else values
+        if not isinstance(distribution, IntDistribution):
+            return np.asarray(values, dtype=np.float64)
+        return np.rint((values - distribution.low) / distribution.step)
+
+    def steps(self, reach: int) -> list[int]:
+        """How far its neighbours are."""
+        if self.is_word:
+            return list(range(1, self.size or 1))
+        most = len(self._values) if self._values is not None else _PARTS
+        return [sign * 2**k for k in range(reach.bit_length()) if 2**k < most for sign in (1, -1)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,7 +222,7 @@ class Grid:
 
     def distances(self, units: NDArray[np.float32], suggestions: Mapping[str, Any]) -> NDArray[np.float32]:
         """(n,) squared distances of members to a trial's `params`; words differ, which is 1, or do not."""
-        target = np.array([axis.unit(suggestions[axis.parameter.name]) for axis in self.axes], dtype=np.float32)
+        target = np.array([axis.units(np.array([axis.place(suggestions[axis.parameter.name])]))[0] for axis in self.axes], dtype=np.float32)
         words = np.array([axis.is_word for axis in self.axes], dtype=bool)
         away = units - target
         squares = np.where(words, (away != 0).astype(np.float32), away * away)
@@ -220,12 +238,7 @@ class Grid:
         """
         found = [places[:0]]
         for i, axis in enumerate(self.axes):
-            if axis.is_word:
-                steps = list(range(1, axis.size or 1))
-            else:
-                sizes = [2**k for k in range(reach.bit_length()) if 2**k < (axis.size or _PARTS)]
-                steps = [sign * size for size in sizes for sign in (1, -1)]
-            for step in steps:
+            for step in axis.steps(reach):
                 moved = axis.moved(places[:, i], step)
                 changed = moved != places[:, i]
                 other = places[changed].copy()

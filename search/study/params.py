@@ -108,17 +108,6 @@ class Parameters:
             found |= {item.name: item.encode(value) for item, value in pairs if isinstance(item, Parameter)}
         return found
 
-    def distance(self, first: Mapping[str, Any], second: Mapping[str, Any]) -> float:
-        """How far two sets of suggestions are from each other; words differ or do not."""
-        total = 0.0
-        for parameter in self:
-            a, b = first[parameter.name], second[parameter.name]
-            if isinstance(parameter.distribution, CategoricalDistribution):
-                total += float(a != b)
-            else:
-                total += (parameter.place(a) - parameter.place(b)) ** 2
-        return total
-
 
 @dataclass(frozen=True, slots=True)
 class Fixed:

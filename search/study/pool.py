@@ -25,6 +25,7 @@ _PATIENCE = 10_000_000  # draws in a row without a new feasible candidate, about
 _MEMBERS = 2_000  # members among which the nearest is looked for; more once half of them are taken
 _DRAWS = 1_000_000  # that are spent on so many
 _PARENTS = 512  # members whose neighbours are judged at a time
+_REACH = 16  # steps to the farthest of these neighbours
 _LARGEST = 100_000  # members; beyond, there are more only when all are taken
 _NEAR = 64  # members that are sorted by their distance; more where all of these are taken
 
@@ -190,7 +191,7 @@ class Pool:
         grid = self._gate.grid
         parents = self._places[self._expanded : self._expanded + _PARENTS]
         self._expanded += len(parents)
-        places = np.unique(grid.neighbours(parents), axis=0)
+        places = np.unique(grid.neighbours(parents, _REACH), axis=0)
         marks = self._gate.keys.marks if self._gate.keys.training else None
         if len(places):
             self._add(self._gate.space.networks(grid.columns(places), marks=marks))

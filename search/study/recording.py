@@ -141,7 +141,10 @@ class Recorder:
             try:
                 for name, note in written.items():
                     storage.set_trial_user_attr(opened.trial_id, name, note)
-                self._study.tell(opened.number, values, state)
+                if state == TrialState.PRUNED:
+                    self._study.tell(opened.number, state=state)  # with the last report as its value
+                else:
+                    storage.set_trial_state_values(opened.trial_id, state, values)
             except (UpdateFinishedTrialError, ValueError):
                 if not storage.get_trial(opened.trial_id).state.is_finished():
                     raise

@@ -24,6 +24,7 @@ from oracle.query.models import Trust, latency_models
 from oracle.spec import GENERIC, NetSpec
 
 from ..pareto import non_dominated
+from .coverage import Coverage
 from .files import StudyPlan, load_study
 from .keys import NETWORK_DIGITS
 from .labels import storage_label
@@ -81,6 +82,11 @@ class Results:
         """Feasible trials with a whole evaluation, each network once."""
         return [trial for trial in self.trials if trial.outcome == EVALUATED and trial.feasible]
 
+    @property
+    def coverage(self) -> Coverage | None:
+        """How much of the space was looked at, where it was enumerated."""
+        return Coverage.of(self.study)
+
     def found(self) -> list[Record]:
         """The same; complains where there are none.
 
@@ -105,6 +111,10 @@ class Results:
         Raises:
             OracleError: no such objective, or no feasible trial yet.
         """
+        return self.ranked(objective)[0]
+
+    def ranked(self, objective: str = "") -> list[Record]:
+        """Feasible trials, the best first; see `best`."""
         order = list(self.plan.objectives)
         if objective:
             first = next((o for o in order if o.name == objective), None)
@@ -118,7 +128,7 @@ class Results:
             signs = (-1.0 if self.plan.objectives[place].maximise else 1.0 for place in places)
             return [sign * record.values[place] for sign, place in zip(signs, places, strict=True)]
 
-        return min(self.found(), key=rank)
+        return sorted(self.found(), key=rank)
 
     def front(self) -> list[Record]:
         """Feasible trials that no other dominates, by the first objective, the best first."""

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import warnings
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,7 @@ _DRIVERS = {
     "postgresql": (("psycopg", "psycopg", "psycopg[binary]"), ("psycopg2", "psycopg2", "psycopg2-binary")),
     "mysql": (("MySQLdb", "mysqldb", "mysqlclient"), ("pymysql", "pymysql", "pymysql")),
 }
-_CREATE, _STATE = 4, 6  # the journal's operations that make a trial and that change its state
-_RUNNING, _OPEN = 0, (0, 4)  # states of trials that have nothing to lose: running and waiting
+_STATE = 6  # the journal's operation that changes the state of a trial
 _DRIVER_MODULES = ("sqlalchemy", "psycopg", "psycopg2", "MySQLdb", "pymysql", "grpc")
 
 
@@ -194,13 +193,8 @@ class Journal(JournalFileBackend):
             file.seek(end)
             file.write(lines.encode())
             file.flush()
-            if any(_lasts(log) for log in logs):
+            if any(log["op_code"] == _STATE for log in logs):
                 os.fsync(file.fileno())
-
-
-def _lasts(log: Mapping[str, Any]) -> bool:
-    """Whether a record says that a trial has come to an end."""
-    return log["op_code"] == _STATE or (log["op_code"] == _CREATE and log.get("state", _RUNNING) not in _OPEN)
 
 
 def _end_of_last_line(file: Any, end: int) -> int:

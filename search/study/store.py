@@ -18,9 +18,10 @@ from optuna.trial import TrialState
 from oracle.errors import ConfigError, OracleError
 
 from .files import StudyPlan, default_study, study_of
+from .records import COUNTED, outcome_of
 from .workers import is_alive, others
 
-__all__ = ["create", "load", "plan_of", "quiet"]
+__all__ = ["create", "has_qualities", "load", "plan_of", "quiet"]
 
 # What makes two studies comparable; everything else may change between two runs of one.
 _LASTING = ("SPACE", "DEVICES", "COST", "MODEL", "CALIBRATIONS", "OBJECTIVES", "CONSTRAINTS", "QUALITY")
@@ -65,6 +66,11 @@ def _is_untouched(study: Study) -> bool:
     if any(map(is_alive, others(study))):
         return False
     return all(trial.state == TrialState.WAITING for trial in study.get_trials(deepcopy=False))
+
+
+def has_qualities(study: Study) -> bool:
+    """Whether some evaluation of a study has come to something."""
+    return any(outcome_of(trial) in COUNTED for trial in study.get_trials(deepcopy=False))
 
 
 def _short(value: Any) -> str:
