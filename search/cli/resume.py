@@ -38,5 +38,7 @@ def _run(args: argparse.Namespace) -> int:
 
     name, storage = find_study(args.study, args.storage)
     with watching(resume_command(name, storage)) as watcher:
-        results = join_study(name, storage, trials=args.trials, watcher=watcher, accept_changed_quality=args.accept_changed_quality)
+        results = join_study(
+            name, storage, trials=args.trials, watcher=watcher, accept_changed_quality=args.accept_changed_quality
+        )
     return summarise(args, results)

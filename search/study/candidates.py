@@ -10,7 +10,7 @@ import numpy as np
 
 from oracle.calibration import Calibration
 from oracle.devices import Device
-from oracle.errors import ConfigError, OracleError
+from oracle.errors import ConfigError
 from oracle.families import to_spec
 from oracle.families.many.groups import overlaid
 from oracle.families.many.regnet import level_counts

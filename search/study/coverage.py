@@ -56,7 +56,9 @@ class Coverage:
 
     def __str__(self) -> str:
         if self.whole and self.done:
-            found = f"Exact: all {self.drawn:,} members of the space were looked at, {self.feasible:,} of them feasible."
+            found = (
+                f"Exact: all {self.drawn:,} members of the space were looked at, {self.feasible:,} of them feasible."
+            )
         else:
             there = "a continuous space"
             if self.members is not None:

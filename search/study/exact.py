@@ -150,8 +150,10 @@ class Enumeration:
             np.array([self._grid.place(trial.params) for trial in trials]),
             np.array([trial.values for trial in trials]) * self._signs,
             np.array([[int(key[at : at + 16], 16) for key in keys] for at in (0, 16)], dtype=np.uint64),
-            [Candidate(attr["config"], attr["fingerprint"], attr["scores"], trial.constraints)
-             for attr, trial in zip(attrs, trials, strict=True)],
+            [
+                Candidate(attr["config"], attr["fingerprint"], attr["scores"], trial.constraints)
+                for attr, trial in zip(attrs, trials, strict=True)
+            ],
         )
 
     def _round(self, coverage: Coverage, end: float) -> Coverage | None:
@@ -228,7 +230,9 @@ class Enumeration:
         rows = rows[np.argsort(costs[rows, 0], kind="stable")]
         if self._kept:
             return rows[: self._kept]
-        return rows if len(rows) <= LARGEST_FRONT else rows[np.linspace(0, len(rows) - 1, LARGEST_FRONT).astype(np.int64)]
+        return (
+            rows if len(rows) <= LARGEST_FRONT else rows[np.linspace(0, len(rows) - 1, LARGEST_FRONT).astype(np.int64)]
+        )
 
     def _write(self, coverage: Coverage) -> None:
         """A trial for each of the best that is none yet, and how far we are."""

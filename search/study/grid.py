@@ -222,7 +222,10 @@ class Grid:
 
     def distances(self, units: NDArray[np.float32], suggestions: Mapping[str, Any]) -> NDArray[np.float32]:
         """(n,) squared distances of members to a trial's `params`; words differ, which is 1, or do not."""
-        target = np.array([axis.units(np.array([axis.place(suggestions[axis.parameter.name])]))[0] for axis in self.axes], dtype=np.float32)
+        target = np.array(
+            [axis.units(np.array([axis.place(suggestions[axis.parameter.name])]))[0] for axis in self.axes],
+            dtype=np.float32,
+        )
         words = np.array([axis.is_word for axis in self.axes], dtype=bool)
         away = units - target
         squares = np.where(words, (away != 0).astype(np.float32), away * away)

@@ -59,9 +59,9 @@ def check_identity(study: Study, identity: Mapping[str, str], *, evaluated: bool
     changed = [name for name, digest in identity.items() if old is not None and old.get(name) != digest]
     if changed and evaluated and not accept:
         raise ConfigError(
-            f"{', '.join(changed)}: the content is not what it was when the study {study.study_name!r} was evaluated, so "
-            "values of two kinds would be compared; expected the same, another NAME, or `--accept-changed-quality`, "
-            "which takes them as one",
+            f"{', '.join(changed)}: the content is not what it was when the study {study.study_name!r} was evaluated, "
+            "so values of two kinds would be compared; expected the same, another NAME, or "
+            "`--accept-changed-quality`, which takes them as one",
             key="QUALITY",
         )
     if dict(identity) != old:

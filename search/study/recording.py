@@ -118,7 +118,7 @@ class Recorder:
             return Opened(trial_id, storage.get_trial_number_from_id(trial_id))
 
     def trial(self, opened: Opened) -> Trial:
-        """optuna's handle of a trial."""
+        """A trial as optuna hands it out."""
         return Trial(self._study, opened.trial_id)
 
     def close(

@@ -95,12 +95,19 @@ def join_study(
         check_identity(
             study, identity_of(plan.quality, quality), evaluated=has_qualities(study), accept=accept_changed_quality
         )
-        words = () if all(is_alive(worker) is False for worker in others(study)) else (time.time_ns(),)  # beside others, to choose otherwise than they do
+        words = (
+            () if all(is_alive(worker) is False for worker in others(study)) else (time.time_ns(),)
+        )  # beside others, to choose otherwise than they do
         return _worked(plan, study, evaluate, watcher, words)
 
 
 def _worked(
-    plan: StudyPlan, study: Study, quality: Quality | None, watcher: Watcher | None, words: Sequence[int], note: str = ""
+    plan: StudyPlan,
+    study: Study,
+    quality: Quality | None,
+    watcher: Watcher | None,
+    words: Sequence[int],
+    note: str = "",
 ) -> Results:
     if plan.sampler["TYPE"] == EXACT:
         Enumeration(plan, study, watcher).run(note)

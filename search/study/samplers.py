@@ -81,7 +81,9 @@ def check_sampler(kind: str) -> None:
     learner = LEARNERS.get(kind)
     missing = [name for name in learner.needs if find_spec(name) is None] if learner else []
     if missing:
-        raise MissingDependencyError(f"SAMPLER.TYPE: {kind} needs {' and '.join(missing)}; pip install {' '.join(missing)}")
+        raise MissingDependencyError(
+            f"SAMPLER.TYPE: {kind} needs {' and '.join(missing)}; pip install {' '.join(missing)}"
+        )
 
 
 def suggest(

@@ -112,14 +112,17 @@ def test_same_seed_same_front_and_stopped_and_resumed_is_one_go(
     plan = study_of(DRAWN)
     once = run_study(plan, str(tmp_path / "once.journal"))
 
-    def interrupt(progress: Progress) -> None:
-        if progress.probed and progress.probed[0] > stop:
-            raise KeyboardInterrupt
+    def interrupter(stop: int) -> Callable[[Progress], None]:
+        def interrupt(progress: Progress) -> None:
+            if progress.probed and progress.probed[0] > stop:
+                raise KeyboardInterrupt
+
+        return interrupt
 
     storage = str(tmp_path / "parts.journal")
     for stop in (900, 2_600):
         with pytest.raises(KeyboardInterrupt):
-            run_study(plan, storage, watcher=interrupt)
+            run_study(plan, storage, watcher=interrupter(stop))
         kept = open_results(storage)
         assert kept.best().feasible  # what is done is there
         assert kept.coverage is not None

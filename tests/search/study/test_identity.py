@@ -33,12 +33,17 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], N
     return write
 
 
-def test_it_is_refused_unless_accepted_and_by_those_who_join_too(module: Callable[[str], None], make_plan: Make) -> None:
+def test_it_is_refused_unless_accepted_and_by_those_who_join_too(
+    module: Callable[[str], None], make_plan: Make
+) -> None:
     module("1.0")
     run_study(make_plan(**WORDS, TRIALS=2), "s.journal")
     run_study(make_plan(**WORDS, TRIALS=3), "s.journal")  # the same
     module("100.0")
-    for again in (lambda: run_study(make_plan(**WORDS, TRIALS=4), "s.journal"), lambda: join_study("small", "s.journal")):
+    for again in (
+        lambda: run_study(make_plan(**WORDS, TRIALS=4), "s.journal"),
+        lambda: join_study("small", "s.journal"),
+    ):
         with pytest.raises(ConfigError, match="QUALITY: edited:quality: the content is not what it was") as error:
             again()
         assert "--accept-changed-quality" in str(error.value)
