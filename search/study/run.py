@@ -34,21 +34,29 @@ def run_study(
     quality: Quality | None = None,
     accept_changed_quality: bool = False,
 ) -> Results:
-    """Run a study, or go on with one that is in the storage already.
+    """Run a study, or continue one that is in the storage already.
 
     Args:
-        plan: from `load_study`.
-        storage: path, URL or storage of optuna; that of the plan if empty, else NAME.journal.
-        watcher: called with the progress after every trial, and meanwhile where the space is probed.
-        quality: instead of the plan's QUALITY section.
-        accept_changed_quality: go on although the quality function is not the one that the study was evaluated with.
+        plan: as `oracle.search.load_study` returns it.
+        storage: path, URL or storage of optuna. Default: that of the plan, or NAME.journal.
+        watcher: called with the progress after every trial, and while the space is probed.
+        quality: a function in place of the plan's QUALITY section.
+        accept_changed_quality: continue although the quality function is not the one that the study was evaluated with.
 
     Returns:
-        What the study has found, by all its workers.
+        What the study has found, by all of its workers.
 
     Raises:
-        ConfigError: nothing is feasible, or the stored study of that name is another one, or its quality function was.
+        ConfigError: nothing is feasible; or the stored study of that name is another one, or had another quality.
         OracleError: the quality function cannot be used, or the storage, which may have been lost meanwhile.
+
+    Examples:
+        >>> import pathlib, tempfile
+        >>> from oracle.search import run_study, study_of
+        >>> plan = study_of({"SPACE": "regnetx", "OBJECTIVES": ["minimise params"], "TRIALS": 3, "SAMPLER": "random"})
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     len(run_study(plan, str(pathlib.Path(folder, "it.journal"))).evaluated)
+        3
     """
     evaluate = quality or quality_of(plan.quality, plan.space)
     place = storage or plan.storage or default_storage(plan.name)
@@ -76,16 +84,18 @@ def join_study(
     quality: Quality | None = None,
     accept_changed_quality: bool = False,
 ) -> Results:
-    """Work on a study that is in a storage, beside whoever else does.
+    """Work on a study that is in a storage, beside other workers.
 
     Args:
         name: of the study.
         storage: path, URL or storage of optuna.
-        trials: evaluated trials that the study is to have in the end; as it says itself if None.
-        watcher, quality, accept_changed_quality: as in `run_study`.
+        trials: evaluated trials that the study shall have in the end. Default: the plan's.
+        watcher: as in `oracle.search.run_study`.
+        quality: as in `oracle.search.run_study`.
+        accept_changed_quality: as in `oracle.search.run_study`.
 
     Raises:
-        OracleError: as `run_study`; or there is no such study.
+        OracleError: as `oracle.search.run_study`; also no such study.
     """
     with quiet(), _explained(name, storage):
         label = storage_label(storage) if isinstance(storage, str) else ""

@@ -9,11 +9,12 @@ from oracle.errors import MissingDependencyError
 from search.study import StudyPlan, run_study
 from search.study.params import Parameters
 from search.study.samplers import LEARNERS, check_sampler, suggest
+from tests.nightly import unless
 
 Make = Callable[..., StudyPlan]
 
 
-@pytest.mark.parametrize("sampler", sorted(LEARNERS))
+@pytest.mark.parametrize("sampler", unless("gp".__ne__, sorted(LEARNERS)))
 def test_a_suggestion_leaves_no_trial_and_depends_on_number_and_words(make_plan: Make, sampler: str) -> None:
     plan = make_plan(SAMPLER={"TYPE": sampler, "STARTUP": 2, "POPULATION": 4}, TRIALS=3, OBJECTIVES=["maximise macs"])
     study = run_study(plan, optuna.storages.InMemoryStorage()).study
