@@ -14,6 +14,7 @@ from oracle.calibration import Calibration, save_calibration
 from oracle.errors import ConfigError, OracleError
 from oracle.roofline import Efficiency
 from search.study import Results, StudyPlan, open_results, run_study, study_of
+from search.study.candidates import gate_of
 from search.study.results import find_study
 from tests.search.study.conftest import SMALL
 
@@ -48,8 +49,10 @@ def test_best_is_feasible_and_best(results: Results) -> None:
     assert all(record.scores["params"] <= 20e3 for record in results.evaluated)
     assert results.best().values[0] == max(value[0] for value in values)
     assert results.best("latency_ms@t4").values[1] == min(value[1] for value in values)
-    infeasible = [record for record in results.trials if record.outcome == "rejected"]
-    assert max(record.scores["macs"] for record in infeasible) > results.best().values[0]
+    largest = {"REGNET.DEPTH": 6, "REGNET.W0": 64, "REGNET.STEM_W": 16, "OPTIM.BASE_LR": 0.1}
+    assert gate_of(results.plan).check(largest).scores["macs"] > results.best().values[0]
+    assert results.ranked()[0] == results.best()
+    assert [record.values[0] for record in results.ranked()] == sorted((v[0] for v in values), reverse=True)
     with pytest.raises(OracleError, match="expected one of macs, latency_ms@t4"):
         results.best("params")
 
