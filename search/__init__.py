@@ -17,19 +17,11 @@ from typing import TYPE_CHECKING
 from oracle._lazy import lazy
 
 if TYPE_CHECKING:
+    from .limits import OracleLimits, Violation, oracle_limits
     from .objectives import Builder
-    from .pareto import (
-        Agreement,
-        Fronts,
-        Objective,
-        agreement,
-        device_ranks,
-        fronts_of,
-        hypervolume,
-        layers,
-        non_dominated,
-        objectives_of,
-    )
+    from .pareto import Fronts, Objective, device_ranks, fronts_of, layers, non_dominated, objectives_of
+    from .pareto.agreement import Agreement, agreement
+    from .pareto.hypervolume import hypervolume
     from .report import study_page, sweep_page
     from .space import Chunk, Limit, Space, load_space, space_of
     from .study import Record, Results, StudyPlan, join_study, load_study, open_results, run_study, study_of
@@ -44,12 +36,14 @@ __all__ = [
     "Fronts",
     "Limit",
     "Objective",
+    "OracleLimits",
     "Parameters",
     "Record",
     "Results",
     "Space",
     "StudyPlan",
     "SweepResult",
+    "Violation",
     "agreement",
     "device_ranks",
     "fronts_of",
@@ -61,6 +55,7 @@ __all__ = [
     "non_dominated",
     "objectives_of",
     "open_results",
+    "oracle_limits",
     "read_candidates",
     "run_study",
     "space_of",
@@ -79,6 +74,7 @@ else:
     lazy(
         __name__,
         {
+            f"{__name__}.limits": ("OracleLimits", "Violation", "oracle_limits"),
             f"{__name__}.objectives": ("Builder",),
             f"{__name__}.pareto": (
                 "Agreement",

@@ -71,7 +71,7 @@ _STUDY = {
     "MODEL": "What predicts latency: the best model there is, calibrations only, or the lower bound (roofline).",
     "CALIBRATIONS": "Calibration files of your own, from `oracle calibrate`.",
     "OBJECTIVES": "Such as `maximise quality` and `minimise latency_ms@t4`.",
-    "CONSTRAINTS": "Such as `params <= 6e6` and `4.5 <= latency_ms@t4 <= 5`; the space's own hold as well.",
+    "CONSTRAINTS": "Such as `params <= 6e6` and `latency_ms@t4 <= 5 at 90%`; the space's own hold as well.",
     "QUALITY": "How good a candidate is, evaluated once it has passed every constraint.",
     "SAMPLER": "Which algorithm of optuna suggests candidates.",
     "STORAGE": "A journal file, or any storage URL of optuna; NAME.journal where empty.",
@@ -183,6 +183,6 @@ def _constraints() -> Schema:
     on_devices = {"type": "object", "additionalProperties": ends, "description": "Device -> [low, high], ms."}
     limits = {score: on_devices if score == "LATENCY_MS" else ends for score in COLUMNS}
     cx = closed(limits, "[low, high] per score; 0 leaves that side open.")
-    return closed(
-        {"CX": cx, "REGNET": closed({"NUM_STAGES": ends}, "Number of stages; [0, 0] for any, [4, 4] if absent.")}
-    )
+    said = "Limits in words, as in studies: `params <= 6e6`, `latency_ms@t4 <= 2 at 90%`."
+    stages = closed({"NUM_STAGES": ends}, "Number of stages; [0, 0] for any, [4, 4] if absent.")
+    return closed({"CX": cx, "LIMITS": {**texts(), "description": said}, "REGNET": stages})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,12 +18,14 @@ from oracle.families._checks import choice
 from oracle.families.many import depends
 
 from .checks import count, fields
+from .expressions import limits_of_texts, texts_of
+from .limits import Limit
 from .parse_limits import limits_of, num_stages_of
 from .parse_samplers import samplers_of
 from .samplers import Sampler
 from .space import Space
 
-__all__ = ["SECTIONS", "SETUP", "from_file", "load_space", "space_of"]
+__all__ = ["SECTIONS", "SETUP", "from_file", "limited", "load_space", "space_of"]
 
 SECTIONS = ("SETUP", "LAUNCH", "COLLECT", "ANALYZE", "ROOT_DIR", "NAME", "DESC", "NUM_PROC")
 SETUP = {
@@ -85,13 +88,16 @@ def from_file(
         raise ConfigError(str(error).removeprefix(f"{error.key}: "), key=error.key, file=str(path)) from None
 
 
-def space_of(values: Mapping[str, Any], name: str = "", directory: Path | None = None) -> Space:
+def space_of(
+    values: Mapping[str, Any], name: str = "", directory: Path | None = None, devices: Collection[str] = ()
+) -> Space:
     """Make a design space of nested mappings, as a file states them.
 
     Args:
         values: with a section SETUP.
         name: for results.
         directory: where a relative path in BASE_CFG starts. Default: the working directory.
+        devices: names that limits may use beside those of the shipped devices.
 
     Raises:
         ConfigError: as `oracle.search.load_space`.
@@ -109,7 +115,7 @@ def space_of(values: Mapping[str, Any], name: str = "", directory: Path | None =
     base = _base(setup["BASE_CFG"], directory or Path())
     samplers = samplers_of(setup["SAMPLERS"])
     _check_keys(_family(base), samplers)
-    constraints = fields(setup["CONSTRAINTS"], "SETUP.CONSTRAINTS", ("CX", "REGNET"))
+    constraints = fields(setup["CONSTRAINTS"], "SETUP.CONSTRAINTS", ("CX", "LIMITS", "REGNET"))
     stages = num_stages_of(constraints.get("REGNET", {}))
     plain = {key: value for key, value in setup.items() if key != "BASE_CFG"}
     plain["BASE_CFG"] = yaml.safe_load(to_yaml(base, cost=True)) or {}
@@ -117,7 +123,7 @@ def space_of(values: Mapping[str, Any], name: str = "", directory: Path | None =
         name=name,
         base=base,
         samplers=tuple(samplers.items()),
-        limits=limits_of(constraints.get("CX", {})),
+        limits=_limits(constraints, devices),
         num_stages=stages if base.MODEL.TYPE == "regnet" else None,
         num_configs=count(setup["NUM_CONFIGS"], "SETUP.NUM_CONFIGS", 0),
         num_samples=count(setup["NUM_SAMPLES"], "SETUP.NUM_SAMPLES", 1),
@@ -125,6 +131,31 @@ def space_of(values: Mapping[str, Any], name: str = "", directory: Path | None =
         seed=count(setup["RNG_SEED"], "SETUP.RNG_SEED", 0),
         setup=plain,
     )
+
+
+def _limits(constraints: Mapping[str, Any], devices: Collection[str]) -> tuple[Limit, ...]:
+    """Those of CX, as pycls writes them, and those in words."""
+    key = "SETUP.CONSTRAINTS.LIMITS"
+    return limits_of_texts(constraints.get("LIMITS", []), limits_of(constraints.get("CX", {})), devices, key)
+
+
+def limited(space: Space, texts: Sequence[str], devices: Collection[str] = ()) -> Space:
+    """A space with further limits.
+
+    Args:
+        space: with those it has.
+        texts: in words, see `search.space.expressions`.
+        devices: names that are known beside those of the shipped devices.
+
+    Raises:
+        ConfigError: what is no limit, or none that anything can obey beside the others.
+    """
+    if not texts:
+        return space
+    limits = limits_of_texts(texts, space.limits, devices, "limits")
+    before = space.setup["CONSTRAINTS"]
+    said = [*texts_of(before.get("LIMITS", []), "LIMITS"), *texts_of(texts, "limits")]
+    return replace(space, limits=limits, setup={**space.setup, "CONSTRAINTS": {**before, "LIMITS": said}})
 
 
 def _chunk_size(value: Any) -> int:

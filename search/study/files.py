@@ -22,6 +22,7 @@ from oracle.spec import Workload
 
 from ..objectives import check_quality
 from ..space import Space, load_space, space_of
+from ..space.certainty import check_confidence
 from ..space.checks import count, fields, is_number, one_of
 from ..space.files import from_file
 from ..space.stages import NUM_STAGES
@@ -142,9 +143,9 @@ def study_of(values: Mapping[str, Any], name: str = "", directory: Path | None =
         100
     """
     cfg = _merged(values)
-    space = _space(cfg.SPACE, directory or Path())
     devices = _devices(cfg.DEVICES, directory or Path())
     names = [device.name for device in devices]
+    space = _space(cfg.SPACE, directory or Path(), names)
     objectives = objectives_of(cfg.OBJECTIVES, names)
     bounds = bounds_of(cfg.CONSTRAINTS, space.limits, names)
     spoken = [*(objective.device for objective in objectives), *(bound.device for bound in bounds)]
@@ -166,6 +167,7 @@ def study_of(values: Mapping[str, Any], name: str = "", directory: Path | None =
     own = _model(cfg.MODEL, cfg.CALIBRATIONS, places, workload, directory or Path())
     for place in places:
         _check_peaks(place, workload.dtype, keys[place.name])
+    check_confidence(bounds, latency_models(places, workload, cfg.MODEL, own, space.image_size).trust, "CONSTRAINTS")
     return StudyPlan(
         name=_name(cfg.NAME or name or "study"),
         space=space,
@@ -224,10 +226,10 @@ def _merged(values: Mapping[str, Any]) -> CfgNode:
     return cfg
 
 
-def _space(value: Any, directory: Path) -> Space:
+def _space(value: Any, directory: Path, devices: Sequence[str]) -> Space:
     if isinstance(value, Mapping):
         try:
-            return space_of(value, "inline", directory)
+            return space_of(value, "inline", directory, devices)
         except ConfigError as error:
             where = f"SPACE.{error.key}" if error.key else "SPACE"
             raise ConfigError(str(error).removeprefix(f"{error.key}: "), key=where) from None
