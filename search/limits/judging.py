@@ -404,7 +404,7 @@ def oracle_limits(
     calibrations: Iterable[Calibration | str | Path] = (),
     **workload: Any,
 ) -> OracleLimits:
-    """Limits for a search loop of one's own: as constraints of optuna, as a filter, as a mask.
+    """Make limits for a search loop of one's own: as constraints of optuna, as a filter, as a mask.
 
     Args:
         limits: `SCORE <= number`, `SCORE >= number` or `number <= SCORE <= number`; scores are `macs`, `params`,
@@ -414,8 +414,8 @@ def oracle_limits(
         space: whose members networks must be, its own limits and its rule about stages among what they must obey; a
             space, a shipped name or a path; None for any network.
         devices: of one's own, as names or files, beside the shipped ones that limits name.
-        model: of latency, as in `oracle.score`.
-        calibrations: of one's own, as in `oracle.score`.
+        model: best, roofline or calibrated, as in `oracle.score`.
+        calibrations: calibrations of one's own, or paths of their files, as in `oracle.score`.
         workload: fields of `oracle.Workload`: batch_size, dtype, runtime, engine, ...; what is absent is the space's.
 
     Returns:
@@ -427,7 +427,7 @@ def oracle_limits(
     Warns:
         UserWarning: a limit on `latency_ms` that is judged by the roofline's lower bound, for want of measurements.
 
-    Example:
+    Examples:
         >>> import oracle
         >>> limits = oracle.search.oracle_limits("latency_ms@t4 <= 30 at 90%", "params <= 30e6", batch_size=8)
         >>> limits.feasible("RegNetX-400MF")
