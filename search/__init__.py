@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         non_dominated,
         objectives_of,
     )
+    from .pool import PoolSampler
     from .report import study_page, sweep_page
     from .space import Chunk, Limit, Space, load_space, space_of
     from .study import Record, Results, StudyPlan, join_study, load_study, open_results, run_study, study_of
@@ -45,6 +46,7 @@ __all__ = [
     "Limit",
     "Objective",
     "Parameters",
+    "PoolSampler",
     "Record",
     "Results",
     "Space",
@@ -92,6 +94,7 @@ else:
                 "non_dominated",
                 "objectives_of",
             ),
+            f"{__name__}.pool": ("PoolSampler",),
             f"{__name__}.report": ("study_page", "sweep_page"),
             f"{__name__}.space": ("Chunk", "Limit", "Space", "load_space", "space_of"),
             f"{__name__}.study": (
