@@ -217,7 +217,7 @@ def choose(
 
     Args:
         candidates: what can be chosen.
-        evaluations: at least one.
+        evaluations: at least one, unless all objectives are known.
         running: under way: they count as if they had brought what is expected (kriging believer; Ginsbourger, Le Riche
             and Carraro, 2010).
         shapes: of the surrogate of each objective.
@@ -232,7 +232,7 @@ def choose(
         if shape is None:
             mean[:, column] = candidates.known[:, column]
             values[:, column] = np.concatenate([evaluations.values[:, column], running.known[:, column]])
-            worst[column] = min(candidates.known[:, column].min(), values[:, column].min())
+            worst[column] = min(candidates.known[:, column].min(), values[:, column].min(initial=np.inf))
             continue
         own = tamed(evaluations.values[:, column])
         fitted = fit(evaluations.blocks, own, shape)
@@ -247,8 +247,8 @@ def choose(
 
 def _promises(mean: Floats, deviation: Floats, values: Floats, worst: Floats, rng: np.random.Generator) -> Floats:
     if mean.shape[1] == 1:
-        return expected_excess(mean[:, 0], deviation[:, 0], values[:, 0].max())
-    spans = np.maximum(np.maximum(values.max(axis=0), mean.max(axis=0)) - worst, 1e-12)
+        return expected_excess(mean[:, 0], deviation[:, 0], values[:, 0].max(initial=worst[0]))
+    spans = np.maximum(np.concatenate([values, mean]).max(axis=0) - worst, 1e-12)
     reference = worst - 0.01 * spans
     if mean.shape[1] == 2:
         return expected_area(mean, deviation, values, reference)
@@ -266,7 +266,7 @@ def _expected_scalar(mean: Floats, deviation: Floats, values: Floats, rng: np.ra
         shares = points / weights
         return np.asarray(shares.min(axis=-1) + 0.05 * points.sum(axis=-1))
 
-    best = scalar(values).max()
+    best = scalar(values).max(initial=0.0)
     total = np.zeros(len(mean))
     for draw in rng.standard_normal((_DRAWS, mean.shape[1])):
         total += np.maximum(scalar(mean + deviation * draw) - best, 0.0)

@@ -2,7 +2,7 @@
 
 Three blocks: the parameters of the space, from 0 to 1 (words as one column each); what the oracle says (logarithms of
 counts, traffic, memory and latencies, the depth and the widths); and, for cells that are graphs, how many paths of which
-operations lead through them.
+operations lead through them. Words that spell a graph are left out where its paths say the same whatever the spelling.
 """
 
 from __future__ import annotations
@@ -24,56 +24,70 @@ __all__ = ["Scaling", "raw_blocks"]
 Floats = NDArray[np.float32]
 Columns = Mapping[str, NDArray[Any]]
 
+Blocks = Sequence[Floats]
+
+_STILL = 1e-6  # a deviation from which a column counts as one that varies
 _LOGARITHMIC = ("macs", "params", "activations", "traffic_bytes", "peak_memory_bytes", "latency_ms")
 _WIDTHS = ("w_out", "width", "w_in")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scaling:
-    """Means and deviations of the columns of each block over a pool.
+    """From features as they are to features whose squared distances are comparable, block by block.
+
+    Costs are standardised column by column. Parameters and paths share one scale in their block: a path that one cell in
+    a thousand has would otherwise count as much as the difference between a convolution and none.
 
     Attributes:
-        means, deviations: of the columns, block by block; a column that is the same everywhere is left out.
+        means, factors: of the columns of each block; the factor of a column that is the same everywhere is 0.
     """
 
     means: tuple[Floats, ...]
-    deviations: tuple[Floats, ...]
+    factors: tuple[Floats, ...]
 
     @classmethod
-    def of(cls, blocks: Sequence[Floats]) -> Scaling:
-        """The scaling of a pool's own features."""
-        deviations = tuple(np.where((s := block.std(axis=0)) > 1e-6, s, np.inf).astype(np.float32) for block in blocks)
-        return cls(tuple(block.mean(axis=0) for block in blocks), deviations)
+    def of(cls, blocks: Blocks) -> Scaling:
+        """The scaling by a pool's own features: the variances of a block's columns add up to 1."""
+        factors = []
+        for block, alone in zip(blocks, (False, True, False), strict=True):
+            deviations = block.std(axis=0, dtype=np.float64)
+            varies = deviations > _STILL
+            scale = deviations * max(varies.sum(), 1) ** 0.5 if alone else np.full(len(varies), (deviations**2).sum() ** 0.5)
+            factors.append(np.divide(1.0, scale, out=np.zeros(len(varies)), where=varies).astype(np.float32))
+        return cls(tuple(block.mean(axis=0, dtype=np.float64).astype(np.float32) for block in blocks), tuple(factors))
 
-    def __call__(self, blocks: Sequence[Floats]) -> list[Floats]:
-        """Standardised blocks, each divided by the root of its columns: squared distances are means over columns."""
-        scaled = []
-        for block, mean, deviation in zip(blocks, self.means, self.deviations, strict=True):
-            count = int(np.isfinite(deviation).sum())
-            if count:
-                scaled.append((block - mean) / (deviation * np.float32(count**0.5)))
-        return scaled
+    def __call__(self, blocks: Blocks) -> list[Floats]:
+        """Scaled features of the columns that vary; blocks in which none does are left out, unless that leaves none."""
+        scaled = [
+            ((block - mean) * factor)[:, factor > 0]
+            for block, mean, factor in zip(blocks, self.means, self.factors, strict=True)
+        ]
+        return [block for block in scaled if block.shape[1]] or scaled[:1]
 
 
 def raw_blocks(space: Space, columns: Columns, scores: Mapping[str, NDArray[np.float64]], population: Population) -> tuple[Floats, ...]:
     """The features of n members, each block (n, columns); how many columns depends on the space alone."""
     size = population.size
-    parameters = [part for key, sampler in space.samplers for part in _parameter(sampler, columns[key])]
+    paths = _paths(population)
+    parameters = [
+        part for key, sampler in space.samplers for part in _parameter(sampler, columns[key], words=not paths)
+    ]
     costs = [
         np.log(np.maximum(column, 1e-12)) for name, column in scores.items() if name.partition("@")[0] in _LOGARITHMIC
     ]
     costs += _shape(population)
-    return _stacked(parameters, size), _stacked(costs, size), _stacked(_paths(population), size)
+    return _stacked(parameters, size), _stacked(costs, size), _stacked(paths, size)
 
 
 def _stacked(columns: Sequence[NDArray[Any]], size: int) -> Floats:
     return np.stack(columns, axis=1).astype(np.float32) if columns else np.zeros((size, 0), dtype=np.float32)
 
 
-def _parameter(sampler: Number | Choice | Entries, column: NDArray[Any]) -> list[NDArray[Any]]:
-    """Columns from 0 to 1; none for what has one value only."""
+def _parameter(sampler: Number | Choice | Entries, column: NDArray[Any], *, words: bool) -> list[NDArray[Any]]:
+    """Columns from 0 to 1; none for what has one value only, nor for words unless they are wanted."""
     if isinstance(sampler, Entries):
-        return [part for place, item in enumerate(sampler.items) for part in _parameter(item, column[:, place])]
+        places = enumerate(sampler.items)
+        return [part for place, item in places for part in _parameter(item, column[:, place], words=words)]
     if isinstance(sampler, Number):
         low, high, values = sampler.low, sampler.high, column.astype(np.float64)
         if sampler.law not in ("uniform", "normal") and low > 0:
@@ -84,6 +98,8 @@ def _parameter(sampler: Number | Choice | Entries, column: NDArray[Any]) -> list
     if all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in sampler.values):
         ranks = np.searchsorted(np.sort(np.array(sampler.values, dtype=np.float64)), column.astype(np.float64))
         return [ranks / (len(sampler.values) - 1)]
+    if not words:
+        return []
     texts = np.array([repr(list(v) if isinstance(v, tuple) else v) for v in sampler.values])
     own = np.array([repr(value) for value in column.tolist()])
     return [(own == text).astype(np.float32) for text in texts]

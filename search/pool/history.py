@@ -21,6 +21,9 @@ _NOTE = "pool:member"
 """The system attribute in which a sampler notes what it chose, before the objective asks for it."""
 
 
+_REMEMBERED = 256  # choices, of as many workers of this process
+
+
 class Look(NamedTuple):
     """A member as it was described: a row of some members."""
 
@@ -94,6 +97,7 @@ class Ledger:
         self._names = set(parameters.distributions)
         self._looks: dict[str, Look] = {}  # by key
         self._settled: dict[tuple[Any, ...], Look | None] = {}  # of trials that are over
+        self._chosen: dict[str, str] = {}  # suggestions -> key, of the latest choices
 
     def add(self, members: Members) -> None:
         """Make members known, so that none of them is described again."""
@@ -108,6 +112,19 @@ class Ledger:
             for row, position in enumerate(positions.tolist()):
                 found[position] = Look(members, row)
         return found
+
+    def look(self, suggestions: Mapping[str, Any], config: Mapping[str, Any]) -> Look | None:
+        """A member by its suggestions, which are described unless they were chosen here; None for what is none."""
+        at = json.dumps(dict(sorted(suggestions.items())))
+        if at not in self._chosen:
+            return self.described([config])[0]
+        return self._looks.get(self._chosen[at])
+
+    def chose(self, note: Note) -> None:
+        """Remember what was chosen for whom will ask for it at once."""
+        if len(self._chosen) >= _REMEMBERED:
+            self._chosen.pop(next(iter(self._chosen)))
+        self._chosen[json.dumps(dict(sorted(note.suggestions.items())))] = note.key
 
     def past(self, study: Study, number: int) -> Past:
         """What all trials but one are about."""

@@ -25,6 +25,7 @@ from oracle.errors import ConfigError, OracleError
 from oracle.families import to_spec
 from oracle.query.devices import find_devices
 from oracle.query.models import checked_calibrations
+from oracle.query.resolving import check_words
 from oracle.spec import NetSpec
 
 from ..space import Space, load_space, space_of
@@ -99,6 +100,7 @@ class PoolSampler(BaseSampler):
         seed: of the pool, and of weights.
         pool_size: members to draw; 10^4 to 10^6.
         startup: evaluations before the first model; they spread over the pool.
+        pool: that of another sampler with the same space, limits and devices, which saves drawing it again.
         model, calibrations: what predicts latency, as in `oracle.score`.
         workload: fields of `oracle.Workload`, those of the space's config by default.
 
@@ -125,6 +127,7 @@ class PoolSampler(BaseSampler):
         seed: int = 0,
         pool_size: int = 20_000,
         startup: int = 10,
+        pool: Members | None = None,
         model: str = "best",
         calibrations: Iterable[Calibration | str | Path] = (),
         **workload: Any,
@@ -143,22 +146,31 @@ class PoolSampler(BaseSampler):
         places = (*given, *find_devices(name for name in spoken if name and name not in names))
         own = tuple(c if isinstance(c, Calibration) else load_calibration(c) for c in calibrations)
         checked_calibrations(model, own, places)
+        check_words(workload)
         self._source = Source(self.space, bounds, places, workload_of(self.space.base, **workload), model, own)
         self._labels = {bound.name: bound.label for bound in bounds}
-        self._parameters = Parameters.of(self.space)
         self._seed, self._size, self._startup = seed, pool_size, startup
-        self._independent = RandomSampler(seed=seed)
+        self._given = pool
+        self._forget()
+
+    def _forget(self) -> None:
+        """All that follows from the arguments and from trials is found anew when it is needed."""
+        self._parameters = Parameters.of(self.space)
+        self._ledger = Ledger(self._source, self._parameters)
+        self._independent = RandomSampler(seed=self._seed)
         self._lock = threading.RLock()
         self._pool: _Pool | None = None
-        self._ledger = Ledger(self._source, self._parameters)
         self._beside: dict[str, Members] = {}  # key -> its neighbours
         self._shapes: tuple[Any, list[Shape | None]] | None = None  # what they were found from, and the shapes
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+        kept = ("space", "_known", "_source", "_labels", "_seed", "_size", "_startup")
+        drawn = self._given if self._pool is None else self._pool.members
+        return {name: getattr(self, name) for name in kept} | {"_given": drawn}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _lock=threading.RLock())
+        self.__dict__.update(state)
+        self._forget()
 
     # What people call.
 
@@ -177,7 +189,7 @@ class PoolSampler(BaseSampler):
         }
         config = self._parameters.config(suggestions)
         with self._lock:
-            look = self._ledger.described([config])[0]
+            look = self._ledger.look(suggestions, config)
         if look is None:
             raise OracleError(
                 f"trial {trial.number}: {suggestions}: not a feasible member of space {self.space.name!r}; "
@@ -187,10 +199,10 @@ class PoolSampler(BaseSampler):
         return Member(config, self.space.cfg(look.members.columns, look.row), scores)
 
     @property
-    def members(self) -> int:
-        """How many members the pool holds; draws it on first use."""
+    def pool(self) -> Members:
+        """The members that are chosen from, drawn on first use; those beside the best evaluated are not among them."""
         with self._lock:
-            return len(self._drawn().members)
+            return self._drawn().members
 
     # What optuna calls.
 
@@ -213,6 +225,7 @@ class PoolSampler(BaseSampler):
                 note = self._choice(study, trial.number)
                 noted(study, trial, note)
                 if not is_shared(study, trial.number, note.key):
+                    self._ledger.chose(note)
                     return dict(note.suggestions)
         raise OracleError(f"trial {trial.number}: other workers took {_TRIES} choices in a row; try again")
 
@@ -256,12 +269,13 @@ class PoolSampler(BaseSampler):
         self, pool: _Pool, free: NDArray[np.bool_], past: Past, aims: _Aims, number: int
     ) -> tuple[Members, int]:
         values = aims.signs * np.array(past.values, dtype=np.float64).reshape(-1, len(aims.signs))
+        rng = np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(number,)))
         if not aims.sure.all() and len(values) < self._startup:
             rows = np.flatnonzero(free)
+            rows = np.sort(rng.choice(rows, -(-len(rows) // 2), replace=False))  # another opening for another seed
             promise = np.log(np.maximum(pool.members.scores["macs"][rows], 1.0))
             candidates = pool.candidates(aims).take(rows)
             return pool.members, int(rows[opening(candidates, pool.scaled([*past.done, *past.running]), promise)])
-        rng = np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(number,)))
         done = pool.evaluations(past.done, values, subset(values, MOST_FITTED))
         rows = shortlist(pool.candidates(aims), done, rng)
         rows = rows[free[rows]] if free[rows].any() else np.flatnonzero(free)
@@ -315,7 +329,8 @@ class PoolSampler(BaseSampler):
     def _drawn(self, size: int = 0) -> _Pool:
         """The pool, at least so large if there are as many members."""
         if self._pool is None or size > len(self._pool.members):
-            members = self._source.drawn(max(size, self._size), self._seed)
+            given = self._given if self._pool is None else None
+            members = self._source.drawn(max(size, self._size), self._seed) if given is None else given
             if not len(members):
                 raise nothing_feasible(members.tally, self._labels)
             self._pool = _Pool.of(members)

@@ -20,7 +20,7 @@ __all__ = ["Blocks", "Fitted", "Shape", "fit", "shape_of"]
 
 Floats = NDArray[np.float64]
 Blocks = Sequence[NDArray[np.float32]]
-"""Features in blocks of (n, columns) each: standardised, and divided by the root of the block's columns."""
+"""Features in blocks of (n, columns) each, as `search.pool.features.Scaling` scales them."""
 
 _LENGTHS = (0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 8.0)
 _OFF = np.inf  # of a block without a say

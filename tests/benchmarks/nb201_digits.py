@@ -177,14 +177,13 @@ def make(seeds: str = "1") -> None:
     """
     torch.set_num_threads(1)
     cells, unfinished = np.array(distinct(), dtype=np.int64), TABLE.with_suffix(".part.npy")
-    done = np.load(unfinished) if unfinished.exists() else np.zeros((0, int(seeds)))
+    done = np.load(unfinished) if unfinished.exists() else np.full((len(cells), int(seeds)), np.nan)
     began = time.perf_counter()
-    while len(done) < len(cells):
-        part = cells[len(done) : len(done) + _TOGETHER]
-        found = np.stack([accuracies(part, seed) for seed in range(int(seeds))], axis=1)
-        done = np.concatenate([done, found])
+    while len(left := np.flatnonzero(np.isnan(done).any(axis=1))):
+        rows = left[:_TOGETHER]
+        done[rows] = np.stack([accuracies(cells[rows], seed) for seed in range(int(seeds))], axis=1)
         np.save(unfinished, done)
-        print(f"{len(done):,} of {len(cells):,}, {time.perf_counter() - began:.0f} s", flush=True)
+        print(f"{len(cells) - len(left) + len(rows):,} of {len(cells):,}, {time.perf_counter() - began:.0f} s", flush=True)
     np.savez_compressed(TABLE, cells=cells.astype(np.uint8), accuracy=done.astype(np.float32))
     unfinished.unlink()
     print(f"{done.mean(axis=1).max():.2f} % at best; {TABLE.stat().st_size:,} bytes")
