@@ -95,7 +95,7 @@ def path_counts(graph: Graph, zero: str, identity: str) -> dict[tuple[str, ...],
             if edge.operation != zero:
                 own = () if edge.operation == identity else (edge.operation,)
                 for path, count in reached[edge.source].items():
-                    paths[*path, *own] += count
+                    paths[path + own] += count
         reached.append(paths)
     return dict(reached[-1])
 

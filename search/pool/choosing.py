@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from oracle._fronts import layers
+from oracle._fronts import non_dominated
 
 from .acquisition import expected_area, expected_excess
-from .surrogate import Blocks, Fitted, Shape, fit, shape_of
+from .surrogate import Blocks, Shape, fit, shape_of
 
 __all__ = [
     "MOST_FITTED",
@@ -33,9 +33,11 @@ MOST_FITTED = 256
 MOST_SHAPED = 128
 """Evaluations from which the shape of a surrogate is found, some forty covariances at a time."""
 
-_LAYERS = 8  # of fronts that are told apart
-_SHORT = 4_096
-"""Candidates that are predicted for one choice; a larger pool is reduced to as many by `shortlist`."""
+_WHOLE = 6_000
+"""Members up to which a pool is predicted whole."""
+
+_SHORT = 2_048
+"""Candidates that are predicted of a larger one, for one choice."""
 
 _DRAWS = 64  # of several objectives at once
 _BINS = 16  # of a known objective, in each of which some candidates are kept
@@ -69,17 +71,19 @@ class Candidates:
         blocks: (m, columns) scaled features each.
         known: (m, k) objectives, larger being better; nan for those that must be evaluated.
         norms: (m,) squared lengths of the features.
+        bins: positions by parts of the range of the first known objective; all in one where none is known.
     """
 
     blocks: Blocks
     known: Floats
     norms: NDArray[np.float32]
+    bins: tuple[Ints, ...] = ()
 
     @classmethod
-    def of(cls, blocks: Blocks, known: Floats) -> Candidates:
-        """Candidates with these features."""
+    def of(cls, blocks: Blocks, known: Floats, *, binned: bool = False) -> Candidates:
+        """Candidates with these features; bins are for pools."""
         norms = sum((np.einsum("md,md->m", block, block) for block in blocks), np.zeros(len(known), dtype=np.float32))
-        return cls(blocks, known, norms)
+        return cls(blocks, known, norms, _bins(known) if binned else ())
 
     def __len__(self) -> int:
         return len(self.known)
@@ -120,16 +124,16 @@ def subset(values: Floats, most: int) -> Ints:
     """Ascending positions of at most so many evaluations: half of them the best, the others spread over time.
 
     Args:
-        values: (n, k) objectives, larger being better; of several, whole fronts are the best.
+        values: (n, k) objectives, larger being better; of several, the front is the best.
         most: how many.
     """
     count = len(values)
     if count <= most:
         return np.arange(count)
     columns = list(values.T)
-    front = layers(columns, [True] * len(columns), _LAYERS) if len(columns) > 1 else np.zeros(count, dtype=np.int64)
+    behind = ~non_dominated(columns, [True] * len(columns))
     ranks = np.argsort(np.argsort(-values, axis=0, kind="stable"), axis=0, kind="stable").min(axis=1)
-    best = np.lexsort((ranks, np.where(front < 0, _LAYERS, front)))[: most // 2]
+    best = np.lexsort((ranks, behind))[: most // 2]
     rest = np.setdiff1d(np.arange(count), best)
     spread = np.linspace(0, len(rest) - 1, most - most // 2).astype(np.int64)
     return np.sort(np.concatenate([best, rest[spread]]))
@@ -138,7 +142,8 @@ def subset(values: Floats, most: int) -> Ints:
 def tamed(values: Floats) -> Floats:
     """Values with the worst of them raised: what fails altogether tells little about differences near the best."""
     middle = np.median(values)
-    return np.maximum(values, middle - 2 * max(values.max() - middle, 1e-12))
+    raised: Floats = np.maximum(values, middle - 2 * max(values.max() - middle, 1e-12))
+    return raised
 
 
 def shortlist(pool: Candidates, evaluations: Evaluations, rng: np.random.Generator) -> Ints:
@@ -148,23 +153,22 @@ def shortlist(pool: Candidates, evaluations: Evaluations, rng: np.random.Generat
     quarter are next to the best evaluated; the rest is drawn.
 
     Args:
-        pool: all members, taken or not.
+        pool: all members, taken or not, with bins.
         evaluations: what is known.
         rng: of the draws.
     """
     count = len(pool)
-    if count <= _SHORT:
+    if count <= _WHOLE:
         return np.arange(count)
     learnt = np.concatenate(list(evaluations.blocks), axis=1)
-    chosen = [rng.choice(count, _SHORT // 4, replace=False)]
+    chosen = [rng.integers(count, size=_SHORT // 4)]
     modelled = np.flatnonzero(np.isnan(pool.known).all(axis=0))
     gram = learnt @ learnt.T
     gram.flat[:: len(learnt) + 1] += 0.1
-    bins = _bins(pool.known)
     for column in modelled:
         values = tamed(evaluations.values[:, column])
         slope = learnt.T @ np.linalg.solve(gram, (values - values.mean()).astype(np.float32))
-        chosen += _best_of_each(_product(pool.blocks, slope), bins, _SHORT // 2 // len(modelled))
+        chosen += _best_of_each(_product(pool.blocks, slope), pool.bins, _SHORT // 2 // len(modelled))
         best = learnt[values.argmax()]
         near = pool.norms - 2 * _product(pool.blocks, best)
         share = _SHORT // 4 // len(modelled)
@@ -181,21 +185,17 @@ def _product(blocks: Blocks, weights: NDArray[np.float32]) -> NDArray[np.float32
     return total
 
 
-def _bins(known: Floats) -> Ints:
-    """(m,) which part of the range of the first known objective each candidate is in; 0 where none is known."""
+def _bins(known: Floats) -> tuple[Ints, ...]:
+    """Positions by parts of the range of the first known objective, equally many in each."""
     there = np.flatnonzero(~np.isnan(known).any(axis=0))
     if not len(there):
-        return np.zeros(len(known), dtype=np.int64)
-    column = known[:, there[0]]
-    return np.searchsorted(np.quantile(column, np.arange(1, _BINS) / _BINS), column)
+        return (np.arange(len(known)),)
+    return tuple(np.array_split(np.argsort(known[:, there[0]], kind="stable"), _BINS))
 
 
-def _best_of_each(promise: Floats, bins: Ints, count: int) -> list[Ints]:
-    own = [np.flatnonzero(bins == number) for number in np.unique(bins)]
-    share = max(1, count // len(own))
-    return [
-        rows if len(rows) <= share else rows[np.argpartition(-promise[rows], share)[:share]] for rows in own
-    ]
+def _best_of_each(promise: NDArray[np.float32], bins: tuple[Ints, ...], count: int) -> list[Ints]:
+    share = max(1, count // len(bins))
+    return [rows if len(rows) <= share else rows[np.argpartition(-promise[rows], share)[:share]] for rows in bins]
 
 
 def shapes_of(evaluations: Evaluations, sure: NDArray[np.bool_]) -> list[Shape | None]:

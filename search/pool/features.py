@@ -1,8 +1,9 @@
 """What is known about members before any is evaluated, as numbers that a surrogate can compare.
 
 Three blocks: the parameters of the space, from 0 to 1 (words as one column each); what the oracle says (logarithms of
-counts, traffic, memory and latencies, the depth and the widths); and, for cells that are graphs, how many paths of which
-operations lead through them. Words that spell a graph are left out where its paths say the same whatever the spelling.
+counts, traffic, memory and latencies, the depth and the widths); and, for cells that are graphs, how many paths of
+which operations lead through them. Words that spell a graph are left out where its paths say the same whatever the
+spelling.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from oracle.families.population import Population
 
 from ..space import Choice, Entries, Number, Space
-from .identity import texts_of
+from .identity import graphs_of, texts_at
 
 __all__ = ["Scaling", "raw_blocks"]
 
@@ -35,8 +36,8 @@ _WIDTHS = ("w_out", "width", "w_in")
 class Scaling:
     """From features as they are to features whose squared distances are comparable, block by block.
 
-    Costs are standardised column by column. Parameters and paths share one scale in their block: a path that one cell in
-    a thousand has would otherwise count as much as the difference between a convolution and none.
+    Costs are standardised column by column. Parameters and paths share one scale in their block: a path that one cell
+    in a thousand has would otherwise count as much as the difference between a convolution and none.
 
     Attributes:
         means, factors: of the columns of each block; the factor of a column that is the same everywhere is 0.
@@ -52,7 +53,11 @@ class Scaling:
         for block, alone in zip(blocks, (False, True, False), strict=True):
             deviations = block.std(axis=0, dtype=np.float64)
             varies = deviations > _STILL
-            scale = deviations * max(varies.sum(), 1) ** 0.5 if alone else np.full(len(varies), (deviations**2).sum() ** 0.5)
+            scale = (
+                deviations * max(varies.sum(), 1) ** 0.5
+                if alone
+                else np.full(len(varies), (deviations**2).sum() ** 0.5)
+            )
             factors.append(np.divide(1.0, scale, out=np.zeros(len(varies)), where=varies).astype(np.float32))
         return cls(tuple(block.mean(axis=0, dtype=np.float64).astype(np.float32) for block in blocks), tuple(factors))
 
@@ -65,7 +70,9 @@ class Scaling:
         return [block for block in scaled if block.shape[1]] or scaled[:1]
 
 
-def raw_blocks(space: Space, columns: Columns, scores: Mapping[str, NDArray[np.float64]], population: Population) -> tuple[Floats, ...]:
+def raw_blocks(
+    space: Space, columns: Columns, scores: Mapping[str, NDArray[np.float64]], population: Population
+) -> tuple[Floats, ...]:
     """The features of n members, each block (n, columns); how many columns depends on the space alone."""
     size = population.size
     paths = _paths(population)
@@ -122,11 +129,10 @@ def _shape(population: Population) -> list[NDArray[Any]]:
 def _paths(population: Population) -> list[NDArray[Any]]:
     """How many paths of each sequence of operations lead through the cells that are graphs, as log(1 + count)."""
     found: list[NDArray[Any]] = []
-    for group, structure in texts_of(population):
+    for group, structure in graphs_of(population):
         if structure.paths is None:
             continue
-        value = dict(group.params)[structure.param]
-        texts = value.tolist() if isinstance(value, np.ndarray) else [value] * len(group.rows)
+        texts = texts_at(group, structure.param)
         known = {text: structure.paths(text) for text in set(texts)}
         sequences = _sequences(structure.operations, structure.graph(texts[0]).nodes) if texts else []
         counts = np.zeros((population.size, len(sequences)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,12 +51,25 @@ class Past:
         taken: keys of members that some trial has, whatever became of it.
         done, values: what is evaluated, and to which values.
         running: what is under way.
+        settled: the number of the first trial that may still change.
     """
 
     taken: set[str] = field(default_factory=set)
     done: list[Look] = field(default_factory=list)
     values: list[Sequence[float]] = field(default_factory=list)
     running: list[Look] = field(default_factory=list)
+    settled: int = 0
+
+    def add(self, trial: FrozenTrial, look: Look | None) -> None:
+        """Take another trial into account; None where it is about no member."""
+        if look is None:
+            return
+        self.taken.add(look.key)
+        if trial.state == TrialState.COMPLETE and np.isfinite(trial.values).all():
+            self.done.append(look)
+            self.values.append(trial.values)
+        elif trial.state == TrialState.RUNNING:
+            self.running.append(look)
 
 
 def noted(study: Study, trial: FrozenTrial, note: Note) -> None:
@@ -65,16 +78,21 @@ def noted(study: Study, trial: FrozenTrial, note: Note) -> None:
     study._storage.set_trial_system_attr(trial._trial_id, _NOTE, text)  # noqa: SLF001 - as optuna's own samplers do
 
 
-def is_shared(study: Study, number: int, key: str) -> bool:
+def is_shared(study: Study, number: int, key: str, settled: int) -> bool:
     """Whether another trial notes the same member.
 
     Every worker writes before it reads, and changes its choice if it finds it elsewhere: of two that choose the same
     at once, the one that reads last finds the other's, so that never both keep it.
+
+    Args:
+        study, number: whose trial.
+        key: of its member.
+        settled: the number of the first trial that is not yet known to have another.
     """
     text = _key_text(key)
     return any(
         other.number != number and other.system_attrs.get(_NOTE, "").startswith(text)
-        for other in study.get_trials(deepcopy=False)
+        for other in study.get_trials(deepcopy=False)[settled:]
     )
 
 
@@ -88,6 +106,29 @@ def _note_of(trial: FrozenTrial) -> Note | None:
     return None if text is None else Note(**json.loads(text))
 
 
+@dataclass(slots=True)
+class _Known:
+    """What is read of a study and will not change.
+
+    Attributes:
+        name: of the study.
+        past: what its first trials are about, all of which are over.
+        last: of them.
+    """
+
+    name: str
+    past: Past = field(default_factory=Past)
+    last: FrozenTrial | None = None
+
+    def holds(self, name: str, trials: Sequence[FrozenTrial]) -> bool:
+        """Whether a study is the one that was read: names come again, in other storages."""
+        count = self.past.settled
+        if self.last is None or count > len(trials) or name != self.name:
+            return False
+        again = trials[count - 1]
+        return again.datetime_complete == self.last.datetime_complete and again.params == self.last.params
+
+
 class Ledger:
     """The members of trials, each described once."""
 
@@ -96,7 +137,7 @@ class Ledger:
         self._source, self._parameters = source, parameters
         self._names = set(parameters.distributions)
         self._looks: dict[str, Look] = {}  # by key
-        self._settled: dict[tuple[Any, ...], Look | None] = {}  # of trials that are over
+        self._known = _Known("")
         self._chosen: dict[str, str] = {}  # suggestions -> key, of the latest choices
 
     def add(self, members: Members) -> None:
@@ -127,41 +168,40 @@ class Ledger:
         self._chosen[json.dumps(dict(sorted(note.suggestions.items())))] = note.key
 
     def past(self, study: Study, number: int) -> Past:
-        """What all trials but one are about."""
-        past = Past()
-        trials = [trial for trial in study.get_trials(deepcopy=False) if trial.number != number]
-        for trial, look in zip(trials, self._looks_of(study, trials), strict=True):
-            if look is None:
-                continue
-            past.taken.add(look.key)
-            if trial.state == TrialState.COMPLETE and np.isfinite(trial.values).all():
-                past.done.append(look)
-                past.values.append(trial.values)
-            elif trial.state == TrialState.RUNNING:
-                past.running.append(look)
+        """What all trials but one are about; those that are over are read once."""
+        trials = study.get_trials(deepcopy=False)
+        known = self._known
+        if not known.holds(study.study_name, trials):
+            known = self._known = _Known(study.study_name)
+        rest = trials[known.past.settled :]
+        looks = self._looks_of(rest)
+        over = next((place for place, trial in enumerate(rest) if not trial.state.is_finished()), len(rest))
+        for trial, look in zip(rest[:over], looks[:over], strict=True):
+            known.past.add(trial, look)
+        if over:
+            known.past.settled += over
+            known.last = rest[over - 1]
+        past = replace(known.past, taken=set(known.past.taken), running=[])
+        if over < len(rest):
+            past.done, past.values = list(past.done), list(past.values)
+        for trial, look in zip(rest[over:], looks[over:], strict=True):
+            if trial.number != number:
+                past.add(trial, look)
         return past
 
-    def _looks_of(self, study: Study, trials: Sequence[FrozenTrial]) -> list[Look | None]:
-        found: list[Look | None] = []
+    def _looks_of(self, trials: Sequence[FrozenTrial]) -> list[Look | None]:
+        found: list[Look | None] = [None] * len(trials)
         unknown: list[tuple[int, Mapping[str, Any]]] = []
-        names = [(study.study_name, trial.number, trial.datetime_start) for trial in trials]
-        for place, (trial, name) in enumerate(zip(trials, names, strict=True)):
-            if name in self._settled:
-                found.append(self._settled[name])
-                continue
-            found.append(None)
+        for place, trial in enumerate(trials):
             note = _note_of(trial)
             params = self._params_of(trial, note)
             if note is not None and note.suggestions == params and note.key in self._looks:
-                found[-1] = self._looks[note.key]
+                found[place] = self._looks[note.key]
             elif params is not None:
                 unknown.append((place, self._parameters.config(params)))
         looks = self.described([config for _, config in unknown])
         for (place, _), look in zip(unknown, looks, strict=True):
             found[place] = look if look is None else self._looks.setdefault(look.key, look)
-        for trial, name, look in zip(trials, names, found, strict=True):
-            if trial.state.is_finished():
-                self._settled[name] = look
         return found
 
     def _params_of(self, trial: FrozenTrial, note: Note | None) -> Mapping[str, Any] | None:
@@ -174,4 +214,6 @@ class Ledger:
 
 def stacked(looks: Sequence[Look], count: int) -> list[NDArray[np.float32]]:
     """(n, columns) features of members, block by block; `count` blocks."""
-    return [np.array([look.members.blocks[place][look.row] for look in looks], dtype=np.float32) for place in range(count)]
+    return [
+        np.array([look.members.blocks[place][look.row] for look in looks], dtype=np.float32) for place in range(count)
+    ]

@@ -20,7 +20,7 @@ from oracle.families.graphs import Structure, structure_of
 from oracle.families.many import depends
 from oracle.families.population import CellArray, Population
 
-__all__ = ["connected", "identities", "texts_of"]
+__all__ = ["connected", "graphs_of", "identities", "texts_at"]
 
 Columns = Mapping[str, NDArray[Any]]
 
@@ -46,13 +46,14 @@ def identities(family: str, columns: Columns, population: Population) -> list[st
 def connected(population: Population) -> NDArray[np.bool_]:
     """(n,) whether every cell that is a graph has a path from its input to its output."""
     found = np.ones(population.size, dtype=bool)
-    for group, structure in texts_of(population):
+    for group, structure in graphs_of(population):
         if structure.canonical is not None:
-            found[group.rows] &= np.array([bool(structure.canonical(text)) for text in _texts(group, structure.param)])
+            forms = map(structure.canonical, texts_at(group, structure.param))
+            found[group.rows] &= np.fromiter(map(bool, forms), dtype=bool, count=len(group.rows))
     return found
 
 
-def texts_of(population: Population) -> list[tuple[CellArray, Structure]]:
+def graphs_of(population: Population) -> list[tuple[CellArray, Structure]]:
     """The cells that are graphs, with what is known of their kind; those with the same texts once."""
     found: list[tuple[CellArray, Structure]] = []
     for group in (group for place in population.places for group in place):
@@ -69,9 +70,10 @@ def _same(first: CellArray, second: CellArray, param: str) -> bool:
     return own is other or np.array_equal(own, other)
 
 
-def _texts(group: CellArray, param: str) -> list[str]:
-    value = dict(group.params)[param]
-    return value.tolist() if isinstance(value, np.ndarray) else [value] * len(group.rows)  # type: ignore[return-value]
+def texts_at(group: CellArray, param: str) -> list[str]:
+    """The text of each row of a group of cells that are graphs."""
+    value: Any = dict(group.params)[param]
+    return list(value) if isinstance(value, np.ndarray) else [value] * len(group.rows)
 
 
 def _canonical(population: Population) -> Population:

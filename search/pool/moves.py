@@ -15,7 +15,7 @@ _SHARES = (0.02, 0.1)  # of a range: the small and the large step of a number
 
 
 def neighbours(parameters: Parameters, suggestions: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """A trial's `params` with one of them moved: numbers up and down by a step and a tenth of their range, words to any.
+    """A trial's `params` with one moved: a number up or down by a step or a tenth of its range, a word to any other.
 
     Args:
         parameters: of the space.

@@ -222,9 +222,10 @@ class PoolSampler(BaseSampler):
             return {}
         with self._lock:
             for _ in range(_TRIES):
-                note = self._choice(study, trial.number)
+                past = self._ledger.past(study, trial.number)
+                note = self._choice(study, trial.number, past)
                 noted(study, trial, note)
-                if not is_shared(study, trial.number, note.key):
+                if not is_shared(study, trial.number, note.key, past.settled):
                     self._ledger.chose(note)
                     return dict(note.suggestions)
         raise OracleError(f"trial {trial.number}: other workers took {_TRIES} choices in a row; try again")
@@ -241,7 +242,7 @@ class PoolSampler(BaseSampler):
 
     # The choice.
 
-    def _choice(self, study: Study, number: int) -> Note:
+    def _choice(self, study: Study, number: int, past: Past) -> Note:
         known = ("",) * len(study.directions) if self._known is None else self._known
         if len(known) != len(study.directions):
             raise ConfigError(
@@ -250,7 +251,6 @@ class PoolSampler(BaseSampler):
             )
         aims = _Aims(known, np.array([1.0 if d == StudyDirection.MAXIMIZE else -1.0 for d in study.directions]))
         pool = self._drawn()
-        past = self._ledger.past(study, number)
         free = pool.free(past.taken)
         while not free.any():
             before = len(pool.members)
@@ -340,7 +340,12 @@ class PoolSampler(BaseSampler):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Aims:
-    """The objectives of a study: the names of known scores, "" for what must be evaluated, and 1 to maximise, else -1."""
+    """The objectives of a study.
+
+    Attributes:
+        known: the names of scores, "" for what must be evaluated.
+        signs: 1 to maximise, -1 to minimise.
+    """
 
     known: tuple[str, ...]
     signs: Floats
@@ -394,13 +399,15 @@ class _Pool:
         at = (aims.known, aims.signs.tobytes())
         if at not in self._candidates:
             self._candidates.clear()
-            self._candidates[at] = Candidates.of(self.blocks, aims.known_of(self.members))
+            self._candidates[at] = Candidates.of(self.blocks, aims.known_of(self.members), binned=True)
         return self._candidates[at]
 
     def scaled(self, looks: Sequence[Look]) -> Blocks:
         """The features of some members."""
         raw = self.members.blocks
-        return self.scaling([part.reshape(len(looks), own.shape[1]) for part, own in zip(stacked(looks, len(raw)), raw, strict=True)])
+        return self.scaling(
+            [part.reshape(len(looks), own.shape[1]) for part, own in zip(stacked(looks, len(raw)), raw, strict=True)]
+        )
 
     def evaluations(self, looks: Sequence[Look], values: Floats, rows: NDArray[np.int64]) -> Evaluations:
         """Some of what was evaluated."""
@@ -428,10 +435,14 @@ def _least(name: str, value: Any, low: int) -> None:
 def _known(text: Any, devices: Sequence[str]) -> str:
     """The score that an objective is, "" for what must be evaluated; a misspelt score is an error."""
     if not isinstance(text, str) or not text:
-        raise ConfigError(f"value {text!r}: expected the name of a score, or a word for what is evaluated", key="objectives")
-    score, at, device = text.partition("@")
+        raise ConfigError(
+            f"value {text!r}: expected the name of a score, or a word for what is evaluated", key="objectives"
+        )
+    score, at, _ = text.partition("@")
     if score in SCORES:
         return objectives_of([f"maximise {text}"], devices, key="objectives")[0].name
-    if at or (hint := closest(score, SCORES, 1)):
-        raise ConfigError(f"unknown score {text!r}{closest(score, SCORES)}; there are {', '.join(SCORES)}", key="objectives")
+    if at or closest(score, SCORES, 1):
+        raise ConfigError(
+            f"unknown score {text!r}{closest(score, SCORES)}; there are {', '.join(SCORES)}", key="objectives"
+        )
     return ""

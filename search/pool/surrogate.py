@@ -10,7 +10,7 @@ and noise follow from the data; length scales and shares are those of the larges
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -85,15 +85,13 @@ def fit(blocks: Blocks, values: Floats, shape: Shape) -> Fitted:
 def shape_of(blocks: Blocks, values: Floats) -> Shape:
     """The shape under which `values` are likeliest, searched coordinate by coordinate from the middle of the grid."""
     squares = [_squares(block, block) for block in blocks]
-    products = sum((block @ block.T for block in blocks), np.zeros((len(values), len(values)), dtype=np.float32))
+    products = np.zeros((len(values), len(values)), dtype=np.float32)
+    for block in blocks:
+        products += block @ block.T
     best = Shape(lengths=(1.4,) * len(blocks))
     loss = _loss(squares, products, values, best)
     for _ in range(_SWEEPS):
         before = best
-        trials = [[best._replace(trend=trend) for trend in _TRENDS]]
-        for place in range(len(blocks)):
-            trials.append([(place, length) for length in (*_LENGTHS, _OFF)])  # type: ignore[list-item]
-        trials.append([best._replace(noise=noise) for noise in _NOISES])
         for step in ("trend", *range(len(blocks)), "noise"):
             for other in _others(best, step):
                 new = _loss(squares, products, values, other)
@@ -146,20 +144,28 @@ def _kernel(first: Blocks, second: Blocks, shape: Shape) -> NDArray[np.float32]:
 
 
 def _variance(blocks: Blocks, shape: Shape) -> NDArray[np.float32]:
-    return np.float32(1) + np.float32(shape.trend) * sum((np.einsum("nd,nd->n", b, b) for b in blocks), np.float32(0))
+    linear = np.zeros(len(blocks[0]), dtype=np.float32)
+    for block in blocks:
+        linear += np.einsum("nd,nd->n", block, block)
+    return np.float32(1) + np.float32(shape.trend) * linear
 
 
 def _squares(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
     """(n, m) squared distances."""
     own, other = np.einsum("nd,nd->n", first, first), np.einsum("nd,nd->n", second, second)
-    return np.maximum(own[:, None] + other[None] - 2 * first @ second.T, 0)
+    squares: NDArray[np.float32] = np.maximum(own[:, None] + other[None] - 2 * first @ second.T, np.float32(0))
+    return squares
 
 
 def _distance(squares: Sequence[NDArray[np.float32]], shape: Shape) -> NDArray[np.float32]:
-    total = sum((np.float32(length**-2) * square for square, length in zip(squares, shape.lengths, strict=True)), 0 * squares[0])
-    return np.sqrt(np.float32(5) * total)
+    """The root of five times the sum of squared distances over squared length scales."""
+    total = np.zeros_like(squares[0])
+    for square, length in zip(squares, shape.lengths, strict=True):
+        total += np.float32(5 * length**-2) * square
+    return np.sqrt(total)
 
 
 def _matern(distance: NDArray[np.float32]) -> NDArray[np.float32]:
     """Matern's kernel with nu = 5/2 of `sqrt(5) distance`."""
-    return (1 + distance + distance * distance / 3) * np.exp(-distance)
+    kernel: NDArray[np.float32] = (1 + distance + distance * distance / 3) * np.exp(-distance)
+    return kernel

@@ -122,7 +122,9 @@ class Networks:
         weight = self._weight(name, rows, (w_out, w_in, kernel, kernel), deviation)
         return F.conv2d(x, weight.flatten(0, 1), padding=kernel // 2, stride=stride, groups=len(rows))
 
-    def _conv_bn(self, name: str, x: Tensor, rows: Tensor, w_in: int, w_out: int, kernel: int, stride: int = 1) -> Tensor:
+    def _conv_bn(
+        self, name: str, x: Tensor, rows: Tensor, w_in: int, w_out: int, kernel: int, stride: int = 1
+    ) -> Tensor:
         return self._norm(name, self._conv(name, x, rows, w_in, w_out, kernel, stride), rows, w_out)
 
     def _norm(self, name: str, x: Tensor, rows: Tensor, channels: int) -> Tensor:
@@ -183,7 +185,9 @@ def make(seeds: str = "1") -> None:
         rows = left[:_TOGETHER]
         done[rows] = np.stack([accuracies(cells[rows], seed) for seed in range(int(seeds))], axis=1)
         np.save(unfinished, done)
-        print(f"{len(cells) - len(left) + len(rows):,} of {len(cells):,}, {time.perf_counter() - began:.0f} s", flush=True)
+        print(
+            f"{len(cells) - len(left) + len(rows):,} of {len(cells):,}, {time.perf_counter() - began:.0f} s", flush=True
+        )
     np.savez_compressed(TABLE, cells=cells.astype(np.uint8), accuracy=done.astype(np.float32))
     unfinished.unlink()
     print(f"{done.mean(axis=1).max():.2f} % at best; {TABLE.stat().st_size:,} bytes")

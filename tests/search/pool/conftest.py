@@ -17,7 +17,9 @@ def cells(*choices: list[str]) -> Space:
     """Cells of NAS-Bench-201 with some operations on each of the six edges."""
     items = [{"TYPE": "grid_sampler", "VALUES": own} for own in choices]
     sampler = {"TYPE": "list_sampler", "ITEM_SAMPLERS": items}
-    return space_of({"SETUP": {"SAMPLERS": {"NB201.OPS": sampler}, "BASE_CFG": {"MODEL": {"TYPE": "nasbench201"}}}}, "cells")
+    return space_of(
+        {"SETUP": {"SAMPLERS": {"NB201.OPS": sampler}, "BASE_CFG": {"MODEL": {"TYPE": "nasbench201"}}}}, "cells"
+    )
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +37,14 @@ def regnets() -> Space:
                 "NUM_SAMPLES": 20_000,
                 "CHUNK_SIZE": 2_000,
                 "SAMPLERS": {
-                    "REGNET": {"TYPE": "regnet_sampler", "DEPTH": [2, 8], "W0": [8, 32], "WA": [1, 32], "WM": [1.5, 3], "GROUP_W": [8, 32]},
+                    "REGNET": {
+                        "TYPE": "regnet_sampler",
+                        "DEPTH": [2, 8],
+                        "W0": [8, 32],
+                        "WA": [1, 32],
+                        "WM": [1.5, 3],
+                        "GROUP_W": [8, 32],
+                    },
                     "REGNET.STEM_W": {"TYPE": "grid_sampler", "RANGE": [4, 32], "STEP": 4},
                     "OPTIM.BASE_LR": {"TYPE": "grid_sampler", "VALUES": [0.1, 0.2]},
                 },

@@ -135,7 +135,9 @@ def test_a_finite_space_ends_with_an_error_that_says_so(few: Space) -> None:
     sampler = PoolSampler(few, "params <= 400e3")
     size = len(sampler.pool)
     study = optuna.create_study(sampler=sampler)
-    with pytest.raises(OracleError, match=rf"trial {size} has nothing to evaluate: every feasible member of space 'cells', {size},"):
+    with pytest.raises(
+        OracleError, match=rf"trial {size} has nothing to evaluate: every feasible member of space 'cells', {size},"
+    ):
         study.optimize(lambda trial: sampler.suggest(trial).scores["macs"], n_trials=200)
 
     assert len(set(keys(sampler, study))) == size
@@ -157,7 +159,7 @@ def test_workers_at_one_time_choose_distinct_members(few: Space, processes: int)
     samplers = [PoolSampler(few, startup=4) for _ in range(processes)]
     barrier = threading.Barrier(6)
 
-    def work(place: int) -> list[str]:
+    def work(place: int) -> list[int]:
         own = optuna.Study(study.study_name, study._storage, sampler=samplers[place % processes])
         found = []
         for _ in range(5):
@@ -209,7 +211,7 @@ def test_enqueued_parameters_are_what_a_trial_gets(few: Space) -> None:
     trial = study.ask()
     assert sampler.suggest(trial).config == sampler.pool.config(5)
     study.tell(trial, 1.0)
-    with pytest.raises(OracleError, match="trial 1: .*not a feasible member of space 'cells'"):
+    with pytest.raises(OracleError, match=r"trial 1: .*not a feasible member of space 'cells'"):
         sampler.suggest(study.ask())
 
 
@@ -250,7 +252,11 @@ def test_a_pool_is_used_again(few: Space) -> None:
         ({"devices": ["t5"]}, DeviceError, "t5"),
         ({"objectives": ["latncy_ms@t4"]}, ConfigError, "objectives: unknown score 'latncy_ms@t4'"),
         ({"objectives": ["param"]}, ConfigError, "objectives: unknown score 'param'"),
-        ({"objectives": ["accuracy", LATENCY]}, ConfigError, "objectives: .*expected one per direction of the study, which has 1"),
+        (
+            {"objectives": ["accuracy", LATENCY]},
+            ConfigError,
+            "objectives: .*expected one per direction of the study, which has 1",
+        ),
         ({"pool_size": 0}, ConfigError, "pool_size: value 0: expected an integer of at least 1"),
         ({"startup": 1.5}, ConfigError, "startup: value 1.5"),
         ({"dtype": "float61"}, OracleError, "float61"),
