@@ -53,6 +53,9 @@ from oracle.spec import DTYPES, ENGINES, GENERIC, LAYOUTS, MODES, RUNTIMES, Work
 
 __all__ = [
     "ATTENTION_TILINGS",
+    "OPTIONAL",
+    "REQUIRED",
+    "THREADING",
     "TILINGS",
     "TWINS",
     "calibration_of",
@@ -69,8 +72,8 @@ __all__ = [
 
 _Out = TypeVar("_Out")
 
-_REQUIRED = ("DEVICE", "RUNTIME", "MODE", "DTYPE", "LAYOUT", "LAUNCH_US", "CALL_US", "FLOOR_US", "COMPUTE", "MEMORY")
-_OPTIONAL = (
+REQUIRED = ("DEVICE", "RUNTIME", "MODE", "DTYPE", "LAYOUT", "LAUNCH_US", "CALL_US", "FLOOR_US", "COMPUTE", "MEMORY")
+OPTIONAL = (
     "ENGINE",
     "SOURCE",
     "LICENCE",
@@ -90,7 +93,7 @@ _OPTIONAL = (
     "THREADING",
 )
 _MICRO = 1e-6
-_THREADING = {"CLOCK_MHZ": "clock", "SERIAL": "serial", "UNEVEN": "uneven", "BARRIER": "barrier"}
+THREADING = {"CLOCK_MHZ": "clock", "SERIAL": "serial", "UNEVEN": "uneven", "BARRIER": "barrier"}
 
 TILINGS = Frozen({"products": tiling.PRODUCTS, "float8_products": tiling.FLOAT8_PRODUCTS})
 """How libraries cut matrix products, by the name that files say."""
@@ -121,11 +124,20 @@ TWINS = Frozen({"float16": ("bfloat16",), "bfloat16": ("float16",)})
 
 
 def load_calibration(path: Path | str) -> Calibration:
-    """The calibration in a file.
+    """Load a calibration from a file.
+
+    Args:
+        path: of a YAML file, as `oracle.save_calibration` and `oracle calibrate` write it.
 
     Raises:
-        DeviceError: no such file, or one that breaks a rule told above; it names the key.
+        DeviceError: no such file, or one that breaks a rule stated in `oracle.calibration.files`; it names the key.
         ConfigError: broken YAML.
+
+    Examples:
+        >>> import oracle
+        >>> from oracle._resources import shipped
+        >>> oracle.load_calibration(shipped("calibrations")["rtx-4090.eager.inference.float16.nchw"]).measurements
+        803
     """
     return from_yaml(read_text(path, _MAX_BYTES, DeviceError), str(path))
 
@@ -138,10 +150,23 @@ def from_yaml(text: str, place: str) -> Calibration:
 
 
 def save_calibration(calibration: Calibration, path: Path | str) -> None:
-    """Write a calibration so that `load_calibration` gives it back, figures rounded to four digits.
+    """Write a calibration to a file that `oracle.load_calibration` reads; figures are rounded to four digits.
+
+    Args:
+        calibration: as `oracle.calibrate` returns it.
+        path: of the file, which is replaced.
 
     Raises:
         DeviceError: the file cannot be written.
+
+    Examples:
+        >>> import oracle, tempfile, pathlib
+        >>> from oracle._resources import shipped
+        >>> found = oracle.load_calibration(shipped("calibrations")["rtx-4090.eager.inference.float16.nchw"])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     oracle.save_calibration(found, pathlib.Path(folder, "mine.yaml"))
+        ...     oracle.load_calibration(pathlib.Path(folder, "mine.yaml")).device
+        'rtx-4090'
     """
     try:
         Path(path).write_text(to_yaml(calibration), encoding="utf-8")
@@ -276,19 +301,19 @@ def to_yaml(calibration: Calibration) -> str:
         "SAVINGS": {name: _rounded(saving) for name, saving in efficiency.savings.items()},
         "THREADING": _threading_yaml(calibration.threading),
     }
-    kept = {key: value for key, value in content.items() if key in _REQUIRED or value not in (None, "", {})}
+    kept = {key: value for key, value in content.items() if key in REQUIRED or value not in (None, "", {})}
     return yaml.safe_dump(kept, sort_keys=False, width=110, default_flow_style=None, allow_unicode=True)
 
 
 def _parsed(content: Any, file: str) -> Calibration:
     if not isinstance(content, dict):
         raise DeviceError(f"{file}: expected a mapping of keys, found {reprlib.repr(content)}")
-    known = (*_REQUIRED, *_OPTIONAL)
+    known = (*REQUIRED, *OPTIONAL)
     for key in content:
         if key not in known:
             near = closest(str(key), known, 1) or f"; expected one of {', '.join(known)}"
             raise DeviceError(f"{file}: {key}: unknown key{near}")
-    for key in _REQUIRED:
+    for key in REQUIRED:
         if key not in content:
             raise DeviceError(f"{file}: {key} is missing")
     return Calibration(
@@ -348,14 +373,14 @@ def _domain(section: Any, file: str) -> Domain:
 def _threading(section: Any, file: str) -> Threading:
     found = _numbers(section, file, "THREADING")
     for key in found:
-        if key not in _THREADING:
-            raise _error(file, f"THREADING.{key}", found[key], f"one of {', '.join(_THREADING)}")
-    words = {field: found.get(key, 0.0) for key, field in _THREADING.items()}
+        if key not in THREADING:
+            raise _error(file, f"THREADING.{key}", found[key], f"one of {', '.join(THREADING)}")
+    words = {field: found.get(key, 0.0) for key, field in THREADING.items()}
     return replace(Threading(**words), clock=words["clock"] * 1e6 or None)
 
 
 def _threading_yaml(threading: Threading) -> dict[str, float]:
-    words = {key: getattr(threading, field) or 0.0 for key, field in _THREADING.items()}
+    words = {key: getattr(threading, field) or 0.0 for key, field in THREADING.items()}
     words["CLOCK_MHZ"] /= 1e6
     return {key: _rounded(value) for key, value in words.items() if value}
 

@@ -18,6 +18,7 @@ from oracle.closedform.template import Format
 from oracle.closedform.totals import PopulationCosts, Segment, Totals
 from oracle.errors import OracleError
 from oracle.families.population import CellArray, Population, Rows, taken
+from oracle.memory import held_input_bytes
 from oracle.spec import LOSS, Workload
 
 __all__ = ["cost_population"]
@@ -58,7 +59,9 @@ def cost_population(
 def _costs(
     store: TemplateStore, population: Population, workload: Workload, devices: Sequence[CalibratedDevice]
 ) -> PopulationCosts:
-    totals = Totals(population.size, len(devices), workload.training)
+    totals = Totals(
+        population.size, len(devices), workload.training, held_input_bytes(population.input_shape, workload)
+    )
     walked = _walk(store, population, workload, devices)
     if not workload.training:
         for situation in walked:

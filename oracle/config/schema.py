@@ -76,35 +76,35 @@ FAMILY_DEFAULTS: dict[str, tuple[tuple[str, str, int], ...]] = {
 }
 
 
-# Section -> key -> default; read only, for nothing is copied before somebody needs it.
+# Section -> key -> default; read only, for nothing is copied before somebody needs it. What each means stands in
+# `oracle.config.descriptions`, which only those who show it read.
 DEFAULTS: dict[str, dict[str, Any]] = {
     "MODEL": {
-        "TYPE": "",  # anynet, regnet, resnet, effnet, vit, nasbench201, fbnet, ofa_mobilenetv3
-        "DEPTH": 0,  # resnet only
+        "TYPE": "",
+        "DEPTH": 0,
         "NUM_CLASSES": 10,
         "LOSS_FUN": "cross_entropy",
-        "ACTIVATION_FUN": "relu",  # relu, silu (swish), gelu
+        "ACTIVATION_FUN": "relu",
         "ACTIVATION_INPLACE": True,
-        "SCALING_TYPE": "",  # "d1_w8_g8_r1", "dw", ...; see oracle.families.scaling
+        "SCALING_TYPE": "",
         "SCALING_FACTOR": 1.0,
     },
     "RESNET": {
-        "TRANS_FUN": "basic_transform",  # or bottleneck_transform
+        "TRANS_FUN": "basic_transform",
         "NUM_GROUPS": 1,
         "WIDTH_PER_GROUP": 64,
-        "STRIDE_1X1": True,  # stride on the first 1x1 of a bottleneck, not on its 3x3
+        "STRIDE_1X1": True,
     },
     "ANYNET": {
         "STEM_TYPE": "simple_stem_in",
         "STEM_W": 32,
         "BLOCK_TYPE": "res_bottleneck_block",
-        # One entry per stage; empty BOT_MULS and GROUP_WS: the block has neither.
         "DEPTHS": [],
         "WIDTHS": [],
         "STRIDES": [],
         "BOT_MULS": [],
         "GROUP_WS": [],
-        "HEAD_W": 0,  # width of a 1x1 convolution before pooling, 0 for none
+        "HEAD_W": 0,
         "SE_ON": False,
         "SE_R": 0.25,
     },
@@ -116,9 +116,9 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "SE_ON": False,
         "SE_R": 0.25,
         "DEPTH": 10,
-        "W0": 32,  # first width
-        "WA": 5.0,  # slope of the widths
-        "WM": 2.5,  # step of their quantisation
+        "W0": 32,
+        "WA": 5.0,
+        "WM": 2.5,
         "GROUP_W": 16,
         "BOT_MUL": 1.0,
         "HEAD_W": 0,
@@ -132,12 +132,12 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "STRIDES": [],
         "KERNELS": [],
         "HEAD_W": 1280,
-        "DC_RATIO": 0.0,  # drop-connect probability
+        "DC_RATIO": 0.0,
         "DROPOUT_RATIO": 0.0,
     },
     "VIT": {
         "PATCH_SIZE": 16,
-        "STEM_TYPE": "patchify",  # or conv
+        "STEM_TYPE": "patchify",
         "C_STEM_KERNELS": [],
         "C_STEM_STRIDES": [],
         "C_STEM_DIMS": [],
@@ -145,21 +145,20 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "NUM_HEADS": 12,
         "HIDDEN_DIM": 768,
         "MLP_DIM": 3072,
-        "CLASSIFIER_TYPE": "token",  # or pooled
+        "CLASSIFIER_TYPE": "token",
     },
     "NB201": {
-        "ARCH": "",  # |op~0|+|op~0|op~1|+|op~0|op~1|op~2|; see oracle.families.nasbench201
-        "OPS": [],  # instead of ARCH: its six operations in order, which a space can sample
+        "ARCH": "",
+        "OPS": [],
     },
     "FBNET": {
-        "OPS": [],  # 22 numbers from 0 to 8; see oracle.families.fbnet
+        "OPS": [],
     },
     "OFA": {
-        # Four entries per stage (DEPTHS: one), or one for all; see oracle.families.ofa_mobilenetv3.
-        "KERNELS": [],  # 3, 5, 7
-        "EXPANSIONS": [],  # 3, 4, 6
-        "DEPTHS": [],  # 2, 3, 4
-        "RESOLUTION": 0,  # from 128 to 224; 0: TRAIN.IM_SIZE
+        "KERNELS": [],
+        "EXPANSIONS": [],
+        "DEPTHS": [],
+        "RESOLUTION": 0,
     },
     "BN": {
         "EPS": 1e-5,
@@ -177,24 +176,22 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     },
     "TRAIN": {
         "IM_SIZE": 224,
-        "DATASET": "",  # a resnet or fbnet is the CIFAR kind when this contains "cifar"
+        "DATASET": "",
     },
     "OPTIM": {
-        "OPTIMIZER": "sgd",  # or adamw; the cost of a training step depends on it
+        "OPTIMIZER": "sgd",
     },
     "COST": {
-        "NAME": "",  # label of the network in results; load_cfg fills in the file's stem
+        "NAME": "",
         "BATCH_SIZE": 1,
         "DTYPE": "float32",
         "MODE": "inference",
         "RUNTIME": "eager",
-        "ENGINE": GENERIC,  # one that is named brings RUNTIME: engine along
-        "THREADS": 0,  # of a processor; 0: as many as its stated peak needs
+        "ENGINE": GENERIC,
+        "THREADS": 0,
         "LAYOUT": "nchw",
-        # float16 or bfloat16, as DTYPE: a network in half precision, which is not autocast; int8 or int4: an engine
-        # keeps the weights of products quantised.
         "WEIGHTS": "",
-        "DEVICES": [],  # names of shipped devices or paths of device files
+        "DEVICES": [],
     },
 }
 
@@ -212,10 +209,15 @@ def default_values(family: str = "") -> dict[str, dict[str, Any]]:
 
 
 def default_cfg(family: str = "") -> CfgNode:
-    """A new config holding every key we own at its default; nothing is shared between two calls.
+    """Make a new config with every key at its default; no two calls share anything.
 
     Args:
-        family: as in `default_values`.
+        family: the MODEL.TYPE whose defaults are wanted, where they differ; the key itself stays empty.
+
+    Examples:
+        >>> import oracle
+        >>> oracle.default_cfg().COST.BATCH_SIZE
+        1
     """
     from oracle.config.nodes import node_of
 

@@ -1,7 +1,7 @@
 """Cells that are graphs: a parameter spells out which operation stands on which edge.
 
-The graph is plain data, told in one place from the parameter. The cell's module executes it, and the closed form puts
-the tables of the operations together along it.
+The graph is plain data, derived in one place from the parameter. The cell's module executes it, and the closed form
+composes the tables of the operations along it.
 """
 
 from __future__ import annotations

@@ -24,6 +24,8 @@ COMMANDS = {
     "trials": f"{__package__}.trials",
     "rerank": f"{__package__}.rerank",
     "export": f"{__package__}.export",
+    "schema": f"{__package__}.schema",
+    "completion": f"{__package__}.completion",
 }
 """Command -> the module that adds it to a parser and imports argparse only, in the order of the help."""
 
@@ -40,7 +42,7 @@ examples:
   oracle-search pareto out/regnetx --objective 'min latency_ms' --objective 'max macs'
   oracle-search report out/regnetx -o sweep.html
 
-`oracle-search COMMAND --help` tells more."""
+`oracle-search COMMAND --help` shows more."""
 
 
 def parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:

@@ -47,19 +47,25 @@ def opened(args: argparse.Namespace) -> Results:
     return open_results(args.study, args.storage)
 
 
-def records_out(args: argparse.Namespace, results: Results, records: list[Record], title: str) -> None:
-    """Trials as a table, JSON or CSV."""
+def records_out(
+    args: argparse.Namespace, results: Results, records: list[Record], title: str, *, front: bool = False
+) -> None:
+    """Trials as a table, JSON or CSV; those of a front with what they are tied with."""
     from ..report.study_tables import record_tables
 
     numbers = {record.number for record in records}
 
     def rows() -> list[dict[str, Any]]:
         by_number = {row["trial"]: row for row in results.rows() if row["trial"] in numbers}
-        return [by_number[record.number] for record in records]
+        found = [by_number[record.number] for record in records]
+        if not front:
+            return found
+        tied = results.tied(results.front())
+        return [row | {"tied_with": None if tied is None else tied[row["trial"]]} for row in found]
 
     deliver(
         args,
-        table=lambda: record_tables(results, records, title),
+        table=lambda: record_tables(results, records, title, front=front),
         data=lambda: {"study": results.plan.name, "trials": rows()},
         rows=rows,
     )
@@ -72,7 +78,19 @@ def summarise(args: argparse.Namespace, results: Results) -> int:
     deliver(
         args,
         table=lambda: run_tables(results),
-        data=lambda: {"study": results.plan.name, "front": [record.number for record in results.front()]},
+        data=lambda: _summary(results),
         rows=results.rows,
     )
     return 0 if results.evaluated else 2
+
+
+def _summary(results: Results) -> dict[str, Any]:
+    from ..space.certainty import bound_notes
+
+    front = results.front()
+    return {
+        "study": results.plan.name,
+        "front": [record.number for record in front],
+        "tied_with": results.tied(front),
+        "notes": bound_notes(results.plan.bounds, results.plan.trust),
+    }

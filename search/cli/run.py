@@ -32,7 +32,7 @@ found in the working directory too, and gives a number for a network:
       for epoch in range(3):
           accuracy = train(model, seed=trial.seed)
           trial.check(accuracy, epoch)      # reports, and stops what is poor
-      return accuracy                       # trial.config and trial.scores tell what it costs
+      return accuracy                       # trial.config and trial.scores state what it costs
 Shipped studies, in configs/studies: {studies}.
 
 A study that is in the storage already goes on where it stopped. Rejected suggestions cost no evaluation:

@@ -9,16 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oracle.calibration import Calibration
-from oracle.devices import Device
 from oracle.families.many import population_of
 from oracle.families.population import Population
-from oracle.query.many import score_many
-from oracle.spec import Workload
 
+from ..limits import OracleLimits
 from ..space import Choice, Entries, Number, Space, Tally, judge
+from ..space.expressions import SCORES
 from ..space.samplers import as_column
-from ..study.words import SCORES, Bound
 from .features import raw_blocks
 from .identity import connected, identities
 
@@ -70,21 +67,15 @@ class Members:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where members come from, and what they must obey.
+    """Where members come from.
 
     Attributes:
-        space: with its rules and limits.
-        bounds: to obey, those of the space among them.
-        devices, workload: what scores are for.
-        model, calibrations: what predicts latency, as in `oracle.score`.
+        space: whose members they are.
+        limits: what they must obey, those of the space among it, and what scores are for.
     """
 
     space: Space = field(repr=False)
-    bounds: Sequence[Bound]
-    devices: Sequence[Device] = field(repr=False)
-    workload: Workload
-    model: str = "best"
-    calibrations: Sequence[Calibration] = field(default=(), repr=False)
+    limits: OracleLimits
 
     def drawn(self, size: int, seed: int) -> Members:
         """At least `size` members, or all that there are: a small finite space whole, else from a stream of draws.
@@ -124,9 +115,8 @@ class Source:
         self, columns: Mapping[str, NDArray[Any]], population: Population, tally: Tally
     ) -> tuple[Members, Ints]:
         """The feasible ones of some networks, and their positions."""
-        words = self.workload.to_dict()
-        scored = score_many(population, self.devices, model=self.model, calibrations=self.calibrations, **words)
-        feasible, judged = judge(self.bounds, scored, population.size)  # type: ignore[arg-type]
+        scored = self.limits.scores(population)
+        feasible, judged = judge(self.limits.limits, scored, population.size)
         joined = connected(population)
         if not joined.all():
             judged = replace(judged, feasible=int((feasible & joined).sum()))

@@ -18,20 +18,18 @@ from optuna.trial import FrozenTrial, Trial
 from yacs.config import CfgNode
 
 from oracle._resources import closest
-from oracle.calibration import Calibration, load_calibration
-from oracle.config import workload_of
+from oracle.calibration import Calibration
 from oracle.devices import Device
 from oracle.errors import ConfigError, OracleError
 from oracle.families import to_spec
 from oracle.query.devices import find_devices
-from oracle.query.models import checked_calibrations
-from oracle.query.resolving import check_words
 from oracle.spec import NetSpec
 
+from ..limits import oracle_limits
 from ..space import Space, load_space, space_of
+from ..space.expressions import SCORES, score_of
 from ..study.params import Parameters
 from ..study.pool import nothing_feasible
-from ..study.words import SCORES, bounds_of, objectives_of
 from .choosing import (
     MOST_FITTED,
     MOST_SHAPED,
@@ -93,7 +91,7 @@ class PoolSampler(BaseSampler):
 
     Args:
         space: a `Space`, the name of a shipped one, a path, or a mapping with SETUP.
-        limits: such as `latency_ms@t4 <= 2`, beside the space's own.
+        limits: as `search.oracle_limits` takes them (`latency_ms@t4 <= 2 at 90%`), beside the space's own.
         devices: whose latencies describe members, beside those of limits and objectives.
         objectives: per value that the objective function returns: the name of a score (`latency_ms@t4`), which is then
             known for every member, or any other word for what must be evaluated. None: all must be.
@@ -105,8 +103,7 @@ class PoolSampler(BaseSampler):
         workload: fields of `oracle.Workload`, those of the space's config by default.
 
     Raises:
-        ConfigError: a space, limit or objective that cannot be used.
-        DeviceError, WorkloadError: as `oracle.score_many`.
+        OracleError: a space, limit, objective, device or workload that cannot be used.
 
     Example:
         >>> sampler = search.PoolSampler("nasbench201", ["params <= 1e6"], objectives=["accuracy", "latency_ms@t4"])
@@ -138,17 +135,15 @@ class PoolSampler(BaseSampler):
         _least("seed", seed, 0)
         given = find_devices(devices)
         names = [device.name for device in given]
-        texts = [limits] if isinstance(limits, str) else list(limits)
-        bounds = bounds_of(texts, self.space.limits, names, key="limits")
         self._known = None if objectives is None else tuple(_known(text, names) for text in objectives)
-        spoken = [bound.device for bound in bounds]
-        spoken += [name.partition("@")[2] for name in self._known or () if name]
-        places = (*given, *find_devices(name for name in spoken if name and name not in names))
-        own = tuple(c if isinstance(c, Calibration) else load_calibration(c) for c in calibrations)
-        checked_calibrations(model, own, places)
-        check_words(workload)
-        self._source = Source(self.space, bounds, places, workload_of(self.space.base, **workload), model, own)
-        self._labels = {bound.name: bound.label for bound in bounds}
+        spoken = [name.partition("@")[2] for name in self._known or ()]
+        places = [*given, *(name for name in spoken if name and name not in names)]
+        texts = [limits] if isinstance(limits, str) else list(limits)
+        obeyed = oracle_limits(
+            *texts, space=self.space, devices=places, model=model, calibrations=calibrations, **workload
+        )
+        self._source = Source(self.space, obeyed)
+        self._labels = {limit.name: limit.label for limit in obeyed.limits}
         self._seed, self._size, self._startup = seed, pool_size, startup
         self._given = pool
         self._forget()
@@ -438,9 +433,10 @@ def _known(text: Any, devices: Sequence[str]) -> str:
         raise ConfigError(
             f"value {text!r}: expected the name of a score, or a word for what is evaluated", key="objectives"
         )
-    score, at, _ = text.partition("@")
+    score, at, device = text.partition("@")
     if score in SCORES:
-        return objectives_of([f"maximise {text}"], devices, key="objectives")[0].name
+        score, device = score_of(text, devices, "objectives", SCORES)
+        return f"{score}@{device}" if device else score
     if at or closest(score, SCORES, 1):
         raise ConfigError(
             f"unknown score {text!r}{closest(score, SCORES)}; there are {', '.join(SCORES)}", key="objectives"

@@ -6,21 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from oracle.calibration import Calibration
 from oracle.devices import Device
 from oracle.errors import ConfigError, OracleError
 from oracle.families import to_spec
 from oracle.families.fingerprint import Fingerprints, fingerprint
 from oracle.families.many.groups import overlaid
-from oracle.families.many.regnet import level_counts
 from oracle.families.population import Population
-from oracle.families.regnet import stages_of
 from oracle.query.many import Scores, score_many
 from oracle.spec import NetSpec, Workload
 
 from ..space import Space
+from ..space.stages import stage_excess
 from .words import SCORES, STRUCTURE, Bound
 
 __all__ = ["Candidate", "Gate", "key_of", "plain"]
@@ -82,9 +79,9 @@ class Gate:
         except ConfigError as error:
             names = (STRUCTURE, *(bound.name for bound in self.bounds))
             return Candidate(config, None, "", {}, dict.fromkeys(names, 1.0), str(error))
-        scores = self.scores(spec)
-        violations = {STRUCTURE: self._structure(cfg)}
-        violations |= {bound.name: bound.violation(scores[bound.name]) for bound in self.bounds}
+        scored = self.score([spec])
+        scores, violations = plain(scored, 0), {STRUCTURE: stage_excess(cfg, self.space.num_stages)}
+        violations |= {bound.name: bound.violation(bound.column(scored).item()) for bound in self.bounds}
         feasible = all(value <= 0 for value in violations.values())
         return Candidate(config, spec, key_of(spec) if feasible else "", scores, violations)
 
@@ -96,16 +93,6 @@ class Gate:
         """The columns of `oracle.score_many`."""
         words = self.workload.to_dict()
         return score_many(networks, self.devices, model=self.model, calibrations=self.calibrations, **words)
-
-    def _structure(self, cfg: Any) -> float:
-        """The space's rule about stages: 0 where it is kept, else how far off, relative to the limit."""
-        if not self.space.num_stages:
-            return 0.0
-        low, high = self.space.num_stages
-        section = cfg.REGNET
-        levels = int(level_counts(*(np.array([section[name]]) for name in ("DEPTH", "W0", "WA", "WM")))[0])
-        outside = max((low - levels) / low if low else 0.0, (levels - high) / high)
-        return outside if outside > 0 else (levels - len(stages_of(cfg))) / levels
 
 
 def plain(scores: Scores, row: int) -> dict[str, float]:

@@ -22,6 +22,7 @@ from oracle.spec import Workload
 
 from ..objectives import check_quality
 from ..space import Space, load_space, space_of
+from ..space.certainty import check_confidence
 from ..space.checks import count, fields, is_number, one_of
 from ..space.files import from_file
 from ..space.stages import NUM_STAGES
@@ -109,29 +110,42 @@ class StudyPlan:
 
 
 def load_study(source: str | Path) -> StudyPlan:
-    """The study of a YAML file, or of a shipped name (`configs/studies`).
+    """Load a study from a YAML file, or by the name of a shipped one.
+
+    Args:
+        source: path, or name of a file in `configs/studies`.
 
     Raises:
-        ConfigError: anything wrong with it, naming file, dotted key, value and what was expected.
+        ConfigError: anything wrong with it; it names file, dotted key, value and what was expected.
+
+    Examples:
+        >>> from oracle.search import load_study
+        >>> load_study("digits").sampler["TYPE"]
+        'tpe'
     """
     return from_file(source, "studies", or_, study_of)
 
 
 def study_of(values: Mapping[str, Any], name: str = "", directory: Path | None = None) -> StudyPlan:
-    """The study that nested mappings describe, as a file's would.
+    """Make a study of nested mappings, as a file states them.
 
     Args:
         values: keys of `default_study`; what is absent has its default.
-        name: of the study, unless the values say it.
-        directory: where relative paths of spaces and tables start; the working directory if None.
+        name: of the study, unless the values state it.
+        directory: where relative paths start. Default: the working directory.
 
     Raises:
-        ConfigError: as `load_study`.
+        ConfigError: as `oracle.search.load_study`.
+
+    Examples:
+        >>> from oracle.search import study_of
+        >>> study_of({"SPACE": "regnetx", "OBJECTIVES": ["minimise params"]}, name="small").trials
+        100
     """
     cfg = _merged(values)
-    space = _space(cfg.SPACE, directory or Path())
     devices = _devices(cfg.DEVICES, directory or Path())
     names = [device.name for device in devices]
+    space = _space(cfg.SPACE, directory or Path(), names)
     objectives = objectives_of(cfg.OBJECTIVES, names)
     bounds = bounds_of(cfg.CONSTRAINTS, space.limits, names)
     spoken = [*(objective.device for objective in objectives), *(bound.device for bound in bounds)]
@@ -153,6 +167,7 @@ def study_of(values: Mapping[str, Any], name: str = "", directory: Path | None =
     own = _model(cfg.MODEL, cfg.CALIBRATIONS, places, workload, directory or Path())
     for place in places:
         _check_peaks(place, workload.dtype, keys[place.name])
+    check_confidence(bounds, latency_models(places, workload, cfg.MODEL, own, space.image_size).trust, "CONSTRAINTS")
     return StudyPlan(
         name=_name(cfg.NAME or name or "study"),
         space=space,
@@ -211,10 +226,10 @@ def _merged(values: Mapping[str, Any]) -> CfgNode:
     return cfg
 
 
-def _space(value: Any, directory: Path) -> Space:
+def _space(value: Any, directory: Path, devices: Sequence[str]) -> Space:
     if isinstance(value, Mapping):
         try:
-            return space_of(value, "inline", directory)
+            return space_of(value, "inline", directory, devices)
         except ConfigError as error:
             where = f"SPACE.{error.key}" if error.key else "SPACE"
             raise ConfigError(str(error).removeprefix(f"{error.key}: "), key=where) from None

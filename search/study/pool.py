@@ -138,7 +138,7 @@ class Pool:
 def _judged(gate: Gate, scores: Any, count: int) -> Any:
     from ..space import judge
 
-    return judge(gate.bounds, scores, count)  # type: ignore[arg-type]
+    return judge(gate.bounds, scores, count)
 
 
 def _value(value: Any) -> Any:

@@ -23,6 +23,7 @@ from oracle.query.models import Trust, latency_models
 from oracle.spec import GENERIC, NetSpec
 
 from ..pareto import non_dominated
+from ..pareto.ties import tie_ratios, tied_with
 from .candidates import key_of
 from .files import StudyPlan, load_study
 from .labels import storage_label
@@ -128,6 +129,25 @@ class Results:
         )
         chosen = [record for record, keep in zip(found, kept, strict=True) if keep]
         return sorted(chosen, key=lambda record: record.values[0], reverse=first.maximise)
+
+    def tied(self, front: Sequence[Record]) -> dict[int, list[int]] | None:
+        """For the trials of a front, the numbers of those that the error of latencies does not tell each apart from.
+
+        Args:
+            front: of this study.
+
+        Returns:
+            Trial -> trials, see `search.pareto.ties`; None where no error of a latency that is an objective is known.
+        """
+        objectives = self.plan.objectives
+        ratios = tie_ratios([objective.name for objective in objectives], self.plan.trust)
+        if ratios is None or not front:
+            return None if ratios is None else {}
+        columns = [np.array([record.values[i] for record in front], dtype=np.float64) for i in range(len(objectives))]
+        places = tied_with(columns, [objective.maximise for objective in objectives], ratios)
+        return {
+            record.number: [front[place].number for place in found] for record, found in zip(front, places, strict=True)
+        }
 
     def spec(self, record: Record) -> NetSpec:
         """The network of a trial.
@@ -270,13 +290,14 @@ def find_study(source: str, storage: str = "") -> tuple[str, str]:
 
 
 def open_results(source: str, storage: str = "") -> Results:
-    """The results of a study, from its storage.
+    """Open the results of a study from its storage.
 
     Args:
-        source, storage: as in `find_study`.
+        source: name of a study, path of its file, or path of a journal.
+        storage: path or URL. Default: that of the study.
 
     Raises:
-        OracleError: there is no such study, or it is not one of ours.
+        OracleError: no such study, or one of another program.
     """
     name, place = find_study(source, storage)
     study = load(name, open_storage(place, create=False), storage_label(place))

@@ -29,20 +29,28 @@ def run_study(
     watcher: Watcher | None = None,
     quality: Quality | None = None,
 ) -> Results:
-    """Run a study, or go on with one that is in the storage already.
+    """Run a study, or continue one that is in the storage already.
 
     Args:
-        plan: from `load_study`.
-        storage: path, URL or storage of optuna; that of the plan if empty, else NAME.journal.
-        watcher: called with the progress after every trial, and meanwhile where the space is probed.
-        quality: instead of the plan's QUALITY section.
+        plan: as `oracle.search.load_study` returns it.
+        storage: path, URL or storage of optuna. Default: that of the plan, or NAME.journal.
+        watcher: called with the progress after every trial, and while the space is probed.
+        quality: a function in place of the plan's QUALITY section.
 
     Returns:
-        What the study has found, by all its workers.
+        What the study has found, by all of its workers.
 
     Raises:
         ConfigError: nothing is feasible, or the stored study of that name is another one.
         OracleError: the storage or the quality function cannot be used.
+
+    Examples:
+        >>> import pathlib, tempfile
+        >>> from oracle.search import run_study, study_of
+        >>> plan = study_of({"SPACE": "regnetx", "OBJECTIVES": ["minimise params"], "TRIALS": 3, "SAMPLER": "random"})
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     len(run_study(plan, str(pathlib.Path(folder, "it.journal"))).evaluated)
+        3
     """
     evaluate = quality or quality_of(plan.quality, plan.space)
     opened = _opened(storage or plan.storage or default_storage(plan.name))
@@ -66,16 +74,17 @@ def join_study(
     watcher: Watcher | None = None,
     quality: Quality | None = None,
 ) -> Results:
-    """Work on a study that is in a storage, beside whoever else does.
+    """Work on a study that is in a storage, beside other workers.
 
     Args:
         name: of the study.
         storage: path, URL or storage of optuna.
-        trials: evaluated trials that the study is to have in the end; as it says itself if None.
-        watcher, quality: as in `run_study`.
+        trials: evaluated trials that the study shall have in the end. Default: the plan's.
+        watcher: as in `oracle.search.run_study`.
+        quality: as in `oracle.search.run_study`.
 
     Raises:
-        OracleError: as `run_study`; or there is no such study.
+        OracleError: as `oracle.search.run_study`; also no such study.
     """
     with quiet():
         label = storage_label(storage) if isinstance(storage, str) else ""
