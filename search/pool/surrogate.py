@@ -147,14 +147,15 @@ def _variance(blocks: Blocks, shape: Shape) -> NDArray[np.float32]:
     linear = np.zeros(len(blocks[0]), dtype=np.float32)
     for block in blocks:
         linear += np.einsum("nd,nd->n", block, block)
-    return np.float32(1) + np.float32(shape.trend) * linear
+    variance: NDArray[np.float32] = np.float32(1) + np.float32(shape.trend) * linear
+    return variance
 
 
 def _squares(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
     """(n, m) squared distances."""
     own, other = np.einsum("nd,nd->n", first, first), np.einsum("nd,nd->n", second, second)
-    squares: NDArray[np.float32] = np.maximum(own[:, None] + other[None] - 2 * first @ second.T, np.float32(0))
-    return squares
+    squares: NDArray[np.float32] = own[:, None] + other[None] - 2 * first @ second.T
+    return np.maximum(squares, np.float32(0), out=squares)
 
 
 def _distance(squares: Sequence[NDArray[np.float32]], shape: Shape) -> NDArray[np.float32]:
@@ -167,5 +168,6 @@ def _distance(squares: Sequence[NDArray[np.float32]], shape: Shape) -> NDArray[n
 
 def _matern(distance: NDArray[np.float32]) -> NDArray[np.float32]:
     """Matern's kernel with nu = 5/2 of `sqrt(5) distance`."""
-    kernel: NDArray[np.float32] = (1 + distance + distance * distance / 3) * np.exp(-distance)
+    kernel = np.exp(-distance)
+    kernel *= 1 + distance + distance * distance / 3
     return kernel
