@@ -11,6 +11,6 @@ Gaussian process learns from what was evaluated (`surrogate`), and the member th
 from __future__ import annotations
 
 from .members import Members, Source
-from .sampler import Member, PoolSampler
+from .sampler import ExhaustedError, Member, PoolSampler
 
-__all__ = ["Member", "Members", "PoolSampler", "Source"]
+__all__ = ["ExhaustedError", "Member", "Members", "PoolSampler", "Source"]

@@ -2,14 +2,13 @@
 
 A network's own fingerprint tells apart whatever costs differently. Cells that are graphs can be spelled in several ways
 that learn the same (`oracle.families.canonical`), and training keys (a learning rate, say) change what is learnt and
-no cost. So a member is its network with every graph in its canonical form, and its training keys.
+no cost. So a member is its network with every graph in its canonical form, and its training keys (`search.study.keys`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -17,30 +16,22 @@ from numpy.typing import NDArray
 
 from oracle.families.fingerprint import fingerprints
 from oracle.families.graphs import Structure, structure_of
-from oracle.families.many import depends
 from oracle.families.population import CellArray, Population
+
+from ..study.keys import Keys
 
 __all__ = ["connected", "graphs_of", "identities", "texts_at"]
 
-Columns = Mapping[str, NDArray[Any]]
 
-
-def identities(family: str, columns: Columns, population: Population) -> list[str]:
+def identities(keys: Keys, columns: Mapping[str, NDArray[Any]], population: Population) -> list[str]:
     """A key per member, equal for members that an evaluation cannot tell apart.
 
     Args:
-        family: MODEL.TYPE.
+        keys: of the space.
         columns: dotted key -> (n,) or (n, length) values.
         population: the n networks.
     """
-    prints = fingerprints(_canonical(population))
-    keys = [f"{first:016x}{second:016x}" for first, second in zip(*prints.tolist(), strict=True)]
-    training = {key: column.tolist() for key, column in columns.items() if not depends(family, key)}
-    if not training:
-        return keys
-    rows = zip(*training.values(), strict=True)
-    names = repr(list(training))
-    return [_hash(f"{key} {names} {values!r}") for key, values in zip(keys, rows, strict=True)]
+    return keys.many(fingerprints(_canonical(population)), columns)
 
 
 def connected(population: Population) -> NDArray[np.bool_]:
@@ -102,7 +93,3 @@ def _rewritten(value: Any, canonical: Callable[[str], str], known: dict[int, Any
     if id(value) not in known:  # places mostly share one column
         known[id(value)] = np.array([canonical(text) for text in value.tolist()], dtype=object)
     return known[id(value)]
-
-
-def _hash(text: str) -> str:
-    return blake2b(text.encode(), digest_size=16).hexdigest()

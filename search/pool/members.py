@@ -16,6 +16,10 @@ from ..limits import OracleLimits
 from ..space import Choice, Entries, Number, Space, Tally, judge
 from ..space.expressions import SCORES
 from ..space.samplers import as_column
+from ..study.grid import Grid
+from ..study.keys import Keys
+from ..study.params import Parameters
+from ..study.stream import chunks, is_small
 from .features import raw_blocks
 from .identity import connected, identities
 
@@ -24,7 +28,6 @@ __all__ = ["DISCONNECTED", "Members", "Source", "distinct", "united"]
 Ints = NDArray[np.int64]
 
 DISCONNECTED = "a path from the cell's input to its output"
-_SMALL = 200_000  # combinations up to which a finite space is seen whole
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,10 +75,17 @@ class Source:
     Attributes:
         space: whose members they are.
         limits: what they must obey, those of the space among it, and what scores are for.
+        trained: whether training keys of the space tell members of one network apart.
     """
 
     space: Space = field(repr=False)
     limits: OracleLimits
+    trained: bool = True
+
+    @property
+    def keys(self) -> Keys:
+        """What tells candidates apart that differ in more than the spelling of a graph."""
+        return Keys(self.space, Grid(Parameters.of(self.space)), trained=self.trained)
 
     def drawn(self, size: int, seed: int) -> Members:
         """At least `size` members, or all that there are: a small finite space whole, else from a stream of draws.
@@ -84,22 +94,15 @@ class Source:
             size: members wanted.
             seed: of the stream; equal seeds give equal members, and more members begin with fewer.
         """
-        space = self.space
-        small = space.enumerated and space.length <= _SMALL
-        if small:
-            space = replace(space, chunk_size=space.length)
-        elif space.enumerated:
-            space = replace(space, num_samples=space.length - 1)  # one less than all, and it is drawn
-        space = replace(space, seed=seed)
         parts: list[Members] = []
-        found, index = 0, 0
-        while found < size and index < space.chunks:
-            chunk = space.chunk(index)
+        found = 0
+        for chunk in chunks(self.space, seed, self.keys, in_order=False):
             members, _ = self._judged(chunk.columns, chunk.population, chunk.tally)
             parts.append(distinct(members))
             found += len(parts[-1])
-            index += 1
-        return replace(united(parts), whole=small or (space.enumerated and index == space.chunks))
+            if found >= size:
+                break
+        return replace(united(parts), whole=is_small(self.space))
 
     def of_configs(self, configs: Sequence[Mapping[str, Any]]) -> tuple[Members, Ints]:
         """Those of some configs that are feasible members, repeated ones too, and their positions, ascending."""
@@ -125,7 +128,7 @@ class Source:
         population = population.take(rows)
         columns = {key: column[rows] for key, column in columns.items()}
         scores = {name: column[rows] for name, column in _named(scored).items()}
-        keys = identities(self.space.base.MODEL.TYPE, columns, population)
+        keys = identities(self.keys, columns, population)
         blocks = raw_blocks(self.space, columns, scores, population)
         return Members(keys, columns, scores, blocks, tally=tally + judged), rows
 

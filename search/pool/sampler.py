@@ -25,7 +25,7 @@ from oracle.families import to_spec
 from oracle.query.devices import find_devices
 from oracle.spec import NetSpec
 
-from ..limits import oracle_limits
+from ..limits import OracleLimits, oracle_limits
 from ..space import Space, load_space, space_of
 from ..space.expressions import SCORES, score_of
 from ..study.params import Parameters
@@ -47,7 +47,7 @@ from .members import Members, Source, united
 from .moves import neighbours
 from .surrogate import Blocks, Shape
 
-__all__ = ["Member", "PoolSampler"]
+__all__ = ["ExhaustedError", "Member", "PoolSampler"]
 
 Floats = NDArray[np.float64]
 
@@ -77,6 +77,10 @@ class Member:
         return to_spec(self.cfg)
 
 
+class ExhaustedError(OracleError):
+    """Every feasible member that can be found has been suggested."""
+
+
 class PoolSampler(BaseSampler):
     """Chooses the feasible network whose evaluation promises most, out of a pool of them.
 
@@ -91,13 +95,16 @@ class PoolSampler(BaseSampler):
 
     Args:
         space: a `Space`, the name of a shipped one, a path, or a mapping with SETUP.
-        limits: as `search.oracle_limits` takes them (`latency_ms@t4 <= 2 at 90%`), beside the space's own.
+        limits: as `search.oracle_limits` takes them (`latency_ms@t4 <= 2 at 90%`), beside the space's own; or what it
+            returns for that space, which says all about devices, model, calibrations and workload as well.
         devices: whose latencies describe members, beside those of limits and objectives.
         objectives: per value that the objective function returns: the name of a score (`latency_ms@t4`), which is then
             known for every member, or any other word for what must be evaluated. None: all must be.
         seed: of the pool, and of weights.
         pool_size: members to draw; 10^4 to 10^6.
         startup: evaluations before the first model; they spread over the pool.
+        training_keys: whether sampled keys that cost nothing, such as a learning rate, tell members apart; else one
+            network is one member, whatever they are.
         pool: that of another sampler with the same space, limits and devices, which saves drawing it again.
         model, calibrations: what predicts latency, as in `oracle.score`.
         workload: fields of `oracle.Workload`, those of the space's config by default.
@@ -117,13 +124,14 @@ class PoolSampler(BaseSampler):
     def __init__(
         self,
         space: Space | str | Path | Mapping[str, Any],
-        limits: str | Iterable[str] = (),
+        limits: str | Iterable[str] | OracleLimits = (),
         *,
         devices: Iterable[str | Path | Device] = (),
         objectives: Sequence[str] | None = None,
         seed: int = 0,
         pool_size: int = 20_000,
         startup: int = 10,
+        training_keys: bool = True,
         pool: Members | None = None,
         model: str = "best",
         calibrations: Iterable[Calibration | str | Path] = (),
@@ -138,11 +146,17 @@ class PoolSampler(BaseSampler):
         self._known = None if objectives is None else tuple(_known(text, names) for text in objectives)
         spoken = [name.partition("@")[2] for name in self._known or ()]
         places = [*given, *(name for name in spoken if name and name not in names)]
-        texts = [limits] if isinstance(limits, str) else list(limits)
-        obeyed = oracle_limits(
-            *texts, space=self.space, devices=places, model=model, calibrations=calibrations, **workload
-        )
-        self._source = Source(self.space, obeyed)
+        if isinstance(limits, OracleLimits):
+            obeyed = limits
+        else:
+            texts = [limits] if isinstance(limits, str) else list(limits)
+            words = {"devices": places, "model": model, "calibrations": calibrations, **workload}
+            obeyed = oracle_limits(*texts, space=self.space, **words)
+        missing = [name for name in spoken if name and name not in [device.name for device in obeyed.devices]]
+        if missing or obeyed.space != self.space:
+            why = f"no latency on device={missing[0]!r}" if missing else f"of another space, {obeyed.space}"
+            raise ConfigError(f"value {str(obeyed)!r}: {why}", key="limits")
+        self._source = Source(self.space, obeyed, training_keys)
         self._labels = {limit.name: limit.label for limit in obeyed.limits}
         self._seed, self._size, self._startup = seed, pool_size, startup
         self._given = pool
@@ -211,7 +225,8 @@ class PoolSampler(BaseSampler):
         """The parameters of the member that promises most.
 
         Raises:
-            OracleError: nothing is feasible, or every feasible member has been suggested.
+            ConfigError: nothing is feasible.
+        ExhaustedError: every feasible member has been suggested.
         """
         if trial.system_attrs.get("fixed_params", {}).keys() >= search_space.keys():
             return {}
@@ -252,7 +267,7 @@ class PoolSampler(BaseSampler):
             pool = pool if pool.members.whole else self._drawn(2 * before)
             if len(pool.members) == before:
                 seen = "" if pool.members.whole else f" among {pool.members.tally.drawn:,} candidates"
-                raise OracleError(
+                raise ExhaustedError(
                     f"trial {number} has nothing to evaluate: every feasible member{seen} of space "
                     f"{self.space.name!r}, {before:,}, has been suggested"
                 )

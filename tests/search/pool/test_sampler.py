@@ -17,7 +17,7 @@ from optuna.trial import TrialState
 import oracle
 from oracle.errors import ConfigError, DeviceError, OracleError
 from search import PoolSampler
-from search.space import Space
+from search.space import Space, space_of
 
 LATENCY = "latency_ms@t4"
 
@@ -213,6 +213,16 @@ def test_enqueued_parameters_are_what_a_trial_gets(few: Space) -> None:
     study.tell(trial, 1.0)
     with pytest.raises(OracleError, match=r"trial 1: .*not a feasible member of space 'cells'"):
         sampler.suggest(study.ask())
+
+
+def test_a_sampled_learning_rate_tells_members_apart_where_it_is_trained_with(few: Space) -> None:
+    setup = dict(few.setup)
+    setup["SAMPLERS"] = {**setup["SAMPLERS"], "OPTIM.BASE_LR": {"TYPE": "grid_sampler", "VALUES": [0.1, 0.2]}}
+    rated = space_of({"SETUP": setup}, "rated")
+    size = len(PoolSampler(few).pool)
+
+    assert len(PoolSampler(rated).pool) == 2 * size
+    assert len(PoolSampler(rated, training_keys=False).pool) == size
 
 
 def test_parameters_of_the_objective_itself_are_random(few: Space) -> None:
