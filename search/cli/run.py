@@ -25,7 +25,7 @@ A study file says what to look for, and what not to spend an evaluation on:
   OBJECTIVES: [maximise quality, minimise latency_ms@t4]
   CONSTRAINTS: [params <= 30e6, latency_ms@pixel-4 <= 40]
   QUALITY: {TYPE: call, FUNCTION: package.module:function}
-  SAMPLER: tpe                              # nsga2, nsga3, gp, random, grid; exact where QUALITY is none
+  SAMPLER: pool                             # tpe, nsga2, nsga3, gp, random, grid; exact where QUALITY is none
   TRIALS: 200                               # also NAME, STORAGE, TIMEOUT, SEED
 QUALITY may be none (then no objective is quality), call, proxies, train or table. A FUNCTION of one's own is
 found in the working directory too, and gives a number for a network:

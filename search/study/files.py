@@ -31,7 +31,7 @@ from .words import QUALITY, STRUCTURE, Bound, Objective, bounds_of, objectives_o
 __all__ = ["EXACT", "SAMPLERS", "StudyPlan", "default_study", "load_study", "study_of"]
 
 EXACT = "exact"  # no sampler: the space is enumerated, for nothing needs an evaluation
-SAMPLERS = ("tpe", "nsga2", "nsga3", "gp", "random", "grid", EXACT)
+SAMPLERS = ("pool", "tpe", "nsga2", "nsga3", "gp", "random", "grid", EXACT)
 
 
 def default_study() -> CfgNode:
@@ -48,7 +48,7 @@ def default_study() -> CfgNode:
             "CONSTRAINTS": [],  # `params <= 6e6`, `4.5 <= latency_ms@t4 <= 5`, ...; beside the space's own
             "QUALITY": {"TYPE": "none"},  # see search.objectives
             "SAMPLER": {
-                "TYPE": "",  # exact where no objective is quality, else tpe
+                "TYPE": "",  # exact where no objective is quality, else pool
                 "STARTUP": 10,  # trials before a sampler begins to model: feasible members, drawn at random
                 "POPULATION": 20,  # of nsga2 and nsga3
                 "DRAWS": 1_000_000,  # of exact: candidates drawn from a space that has more members
@@ -310,7 +310,7 @@ def _calibration(source: Any, key: str, directory: Path) -> Calibration:
 
 
 def _sampler(values: Mapping[str, Any], space: Space, *, evaluated: bool) -> dict[str, Any]:
-    kind = one_of(values["TYPE"] or ("tpe" if evaluated else EXACT), "SAMPLER.TYPE", SAMPLERS)
+    kind = one_of(values["TYPE"] or ("pool" if evaluated else EXACT), "SAMPLER.TYPE", SAMPLERS)
     if kind == EXACT and evaluated:
         raise ConfigError(
             "value 'exact', but an objective is quality, which needs an evaluation each: expected one of "

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from optuna import Study
 
+from ..pool import ExhaustedError
 from .candidates import Candidate, Gate
 from .claims import Index
 from .files import StudyPlan
@@ -50,7 +51,11 @@ class Proposer:
         self._words, self._timer = tuple(words), timer
         self._learner = LEARNERS.get(plan.sampler["TYPE"])
         in_order = plan.sampler["TYPE"] == "grid"
-        self.pool = Pool(gate, plan.seed, in_order=in_order, points=self._learner is not None, seen=seen)
+        self.pool = Pool(
+            gate, plan.seed, in_order=in_order, points=self._learner is not None and self._learner.projected, seen=seen
+        )
+        lasts = self._learner is not None and not self._learner.projected
+        self._lasting = self._learner.make(plan, plan.seed) if self._learner and lasts else None
         self._parameters = gate.grid.parameters
         self._distributions = self._parameters.distributions
 
@@ -79,8 +84,13 @@ class Proposer:
         number = self._index.size
         if self._learner is None:
             return self._of(self._drawn(number), "closed form")
-        with self._timer.of("sampler"):
-            params, notes = suggest(self._plan, self._study, number, self._words, self._distributions)
+        try:
+            with self._timer.of("sampler"):
+                params, notes = suggest(
+                    self._plan, self._study, number, self._words, self._distributions, self._lasting
+                )
+        except ExhaustedError:
+            return None
         if not self._learner.projected:
             with self._timer.of("oracle"):
                 return Proposal(self._gate.check(self._parameters.config(params)), params, "sampler", notes)

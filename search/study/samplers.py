@@ -1,7 +1,8 @@
-"""The samplers of optuna by the words of a study file, and one suggestion of theirs.
+"""The samplers by the words of a study file, optuna's and ours, and one suggestion of theirs.
 
-Each suggestion is made by a sampler of its own, seeded by the study's SEED and the number of the trial: a study that
-was stopped goes on as if it had not been.
+Each suggestion of optuna's is made by a sampler of its own, seeded by the study's SEED and the number of the trial: a
+study that was stopped goes on as if it had not been. Ours draws a pool, and is made once: what it suggests follows from
+the trials alone.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from oracle.errors import MissingDependencyError
 
+from ..limits import OracleLimits
 from .files import StudyPlan
 
 __all__ = ["LEARNERS", "Learner", "check_sampler", "suggest"]
@@ -38,7 +40,7 @@ class Learner:
     Attributes:
         make: a new sampler, from the plan and a seed.
         projected: whether suggestions are anywhere in the ranges, and the nearest feasible candidate is taken; else
-            they are feasible candidates, and new ones.
+            they are feasible candidates, and new ones, and one sampler makes all of them.
         needs: packages that are not installed with the oracle.
     """
 
@@ -63,7 +65,17 @@ def _gp(plan: StudyPlan, seed: int) -> BaseSampler:
     return GPSampler(n_startup_trials=plan.sampler["STARTUP"], deterministic_objective=False, seed=seed)
 
 
+def _pool(plan: StudyPlan, seed: int) -> BaseSampler:
+    from ..pool import PoolSampler
+
+    limits = OracleLimits(plan.bounds, plan.space, plan.devices, plan.workload, plan.model, plan.calibrations)
+    names = [objective.name for objective in plan.objectives]
+    startup, trained = plan.sampler["STARTUP"], plan.quality["TYPE"] == "call"  # which sees more than a network
+    return PoolSampler(plan.space, limits, objectives=names, seed=seed, startup=startup, training_keys=trained)
+
+
 LEARNERS: Mapping[str, Learner] = {
+    "pool": Learner(_pool, projected=False),
     "tpe": Learner(_tpe),
     "nsga2": Learner(_nsga2),
     "nsga3": Learner(_nsga3),
@@ -87,7 +99,12 @@ def check_sampler(kind: str) -> None:
 
 
 def suggest(
-    plan: StudyPlan, study: Study, number: int, words: Sequence[int], distributions: Mapping[str, BaseDistribution]
+    plan: StudyPlan,
+    study: Study,
+    number: int,
+    words: Sequence[int],
+    distributions: Mapping[str, BaseDistribution],
+    lasting: BaseSampler | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The parameters of the next trial, which is not in the storage yet, and what the sampler wants kept with it.
 
@@ -97,6 +114,7 @@ def suggest(
         number: that the trial is going to have.
         words: of the seed, beside the plan's and the number.
         distributions: of all parameters.
+        lasting: a sampler to be used; a new one if None.
     """
     seed = int(np.random.SeedSequence([plan.seed, number, *words]).generate_state(1)[0])
     draft = FrozenTrial(number, TrialState.RUNNING, None, datetime.now(), None, {}, {}, {}, {}, {}, _DRAFT)  # noqa: DTZ005
@@ -104,7 +122,7 @@ def suggest(
     view._storage = notes = _Drafting(study._storage)  # type: ignore[assignment]  # noqa: SLF001
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        sampler = LEARNERS[plan.sampler["TYPE"]].make(plan, seed)
+        sampler = LEARNERS[plan.sampler["TYPE"]].make(plan, seed) if lasting is None else lasting
         sampler.before_trial(view, draft)
         found = sampler.sample_relative(view, draft, sampler.infer_relative_search_space(view, draft))
         for name, distribution in distributions.items():

@@ -95,7 +95,7 @@ def _survives(storage: str, plan: StudyPlan, tmp_path: Path) -> None:
     assert not [record for record in results.trials if record.outcome == "" and record.state.name == "RUNNING"]
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random"])
+@pytest.mark.parametrize("sampler", ["pool", "tpe", "random"])
 def test_journal_file(tmp_path: Path, make_plan: Make, sampler: str) -> None:
     plan = make_plan(**QUALITY, SAMPLER={"TYPE": sampler, "STARTUP": 4}, CONSTRAINTS=["params <= 60e3"], TRIALS=2)
     _survives(str(tmp_path / "study.journal"), plan, tmp_path)

@@ -155,7 +155,7 @@ def test_what_needs_an_evaluation_is_not_enumerated(make_plan: Make) -> None:
     quality = {"OBJECTIVES": ["maximise quality"], "QUALITY": {"TYPE": "call", "FUNCTION": "a:b"}}
     with pytest.raises(ConfigError, match="value 'exact', but an objective is quality"):
         make_plan(**quality, SAMPLER="exact")
-    assert make_plan(**quality, SAMPLER={}).sampler["TYPE"] == "tpe"
+    assert make_plan(**quality, SAMPLER={}).sampler["TYPE"] == "pool"
     assert make_plan(SAMPLER={}).sampler["TYPE"] == "exact"
 
 

@@ -40,7 +40,9 @@ def by_macs(spec: Any, builder: Any, evaluation: Any) -> float:
     return float(evaluation.scores["macs"] / 1e6)
 
 
-@pytest.mark.parametrize(("sampler", "trials"), [("tpe", 6), ("nsga2", 10), ("nsga3", 10), ("gp", 3), ("random", 10)])
+@pytest.mark.parametrize(
+    ("sampler", "trials"), [("pool", 10), ("tpe", 6), ("nsga2", 10), ("nsga3", 10), ("gp", 3), ("random", 10)]
+)
 def test_every_evaluation_is_of_a_feasible_candidate_however_rare(tmp_path: Path, sampler: str, trials: int) -> None:
     plan = study_of(
         {
@@ -68,10 +70,10 @@ def test_every_evaluation_is_of_a_feasible_candidate_however_rare(tmp_path: Path
     assert 0 < probe["feasible"] / probe["drawn"] < 1e-4
     assert len(results.trials) == trials  # nothing was suggested that is not feasible
     by_sampler = [record.origin == "sampler" for record in results.trials]
-    assert by_sampler == [sampler != "random" and number >= 2 for number in range(trials)]
+    assert by_sampler == [sampler == "pool" or (sampler != "random" and number >= 2) for number in range(trials)]
 
 
-@pytest.mark.parametrize("sampler", unless("gp".__ne__, ["tpe", "nsga2", "nsga3", "gp"]))
+@pytest.mark.parametrize("sampler", unless("gp".__ne__, ["pool", "tpe", "nsga2", "nsga3", "gp"]))
 def test_trials_hold_the_parameters_of_the_member_that_was_evaluated(
     tmp_path: Path, make_plan: Make, sampler: str
 ) -> None:
@@ -148,7 +150,7 @@ def test_a_grid_is_gone_through_once_and_ends(tmp_path: Path, make_plan: Make) -
     assert f"has been evaluated ({len(by_hand)})" in messages[-2]
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random", "nsga2"])
+@pytest.mark.parametrize("sampler", ["pool", "tpe", "random", "nsga2"])
 def test_equal_networks_share_one_evaluation(tmp_path: Path, make_plan: Make, sampler: str) -> None:
     met = []
 
@@ -198,7 +200,7 @@ def test_a_sampled_learning_rate_tells_candidates_of_one_network_apart(tmp_path:
     assert all(record.quality == record.config["OPTIM.BASE_LR"] for record in results.evaluated)
 
 
-@pytest.mark.parametrize("sampler", unless("gp".__ne__, ["tpe", "nsga2", "nsga3", "gp", "random", "grid"]))
+@pytest.mark.parametrize("sampler", unless("gp".__ne__, ["pool", "tpe", "nsga2", "nsga3", "gp", "random", "grid"]))
 def test_stopped_and_resumed_is_what_one_go_gives(tmp_path: Path, make_plan: Make, sampler: str) -> None:
     def trials(path: str, *stops: int) -> list[Any]:
         section = {"TYPE": sampler, "STARTUP": 4, "POPULATION": 4}
@@ -211,7 +213,7 @@ def test_stopped_and_resumed_is_what_one_go_gives(tmp_path: Path, make_plan: Mak
     assert trials("a.journal", stops[-1]) == trials("b.journal", *stops)
 
 
-@pytest.mark.parametrize("sampler", unless({"tpe", "nsga2", "grid"}.__contains__, SAMPLERS))
+@pytest.mark.parametrize("sampler", unless({"pool", "tpe", "nsga2", "grid"}.__contains__, SAMPLERS))
 def test_same_seed_same_study_and_another_seed_another(tmp_path: Path, make_plan: Make, sampler: str) -> None:
     def trials(seed: int, name: str) -> list[Any]:
         many = 6 if sampler == "gp" else 9  # which takes a second each on a busy processor
@@ -221,10 +223,10 @@ def test_same_seed_same_study_and_another_seed_another(tmp_path: Path, make_plan
 
     first = trials(3, "a.journal")
     assert first == trials(3, "b.journal")
-    assert (first == trials(4, "c.journal")) == (sampler in ("grid", "exact"))  # which are in the order of the file
+    assert (first == trials(4, "c.journal")) == (sampler in ("grid", "exact", "pool"))  # all is known
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "nsga3", "gp", "random", "grid"])
+@pytest.mark.parametrize("sampler", ["pool", "tpe", "nsga2", "nsga3", "gp", "random", "grid"])
 def test_nothing_feasible_ends_at_once_and_says_what_is_tight(tmp_path: Path, make_plan: Make, sampler: str) -> None:
     plan = make_plan(CONSTRAINTS=["params <= 1000", "latency_ms@t4 <= 5"], TRIALS=5, SAMPLER=sampler)
     with pytest.raises(ConfigError) as error:
