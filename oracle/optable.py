@@ -87,7 +87,7 @@ def smaller(a: Dim, b: Dim) -> Dim:
         return min(a, b)
     from torch.utils._sympy.functions import Min  # whoever has expressions has torch
 
-    return Min(a, b)
+    return Min(a, b)  # type: ignore[no-untyped-call]
 
 
 def equal(a: Dim, b: Dim) -> bool:

@@ -40,7 +40,7 @@ __all__ = [
 
 Scalar = int | float | bool | str
 
-TOKEN_DTYPE = "int64"
+TOKEN_DTYPE = "int64"  # noqa: S105 - no password
 TOKEN_RANK = 2
 """What a batch of inputs of one dimension is: (sequences, tokens), numbers of a vocabulary."""
 

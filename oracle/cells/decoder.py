@@ -62,6 +62,9 @@ class DecoderEmbedding(nn.Module):
         past: tokens of each sequence that came before.
     """
 
+    like: Tensor
+    scale: Tensor
+
     def __init__(self, vocab: int, width: int, tied: bool, scaled: bool, positions: int, past: int) -> None:
         super().__init__()
         self.table_shape = vocab, width
@@ -393,7 +396,7 @@ class ParallelLayer(nn.Module):
 
 @register_cell("decoder_head", role="head")
 class DecoderHead(nn.Module):
-    """Norm, and scores: (N, L, width) -> (N, vocab) of the last token, (N, L, vocab) of all; in training (N * L, vocab).
+    """Norm, and scores: (N, L, width) -> (N, vocab) of the last token, (N, L, vocab) of all; training: (N * L, vocab).
 
     Args:
         width, vocab: of the tokens and of the scores.

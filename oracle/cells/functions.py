@@ -37,7 +37,7 @@ def _overridable(function: _Function) -> _Function:
 
 
 @_overridable
-def resident(like: Tensor, shape: Sequence[int], dtype: torch.dtype | None, kind: str) -> Tensor:
+def resident(like: Tensor, shape: Sequence[int], dtype: torch.dtype | None, kind: str) -> Tensor:  # noqa: ARG001
     """Zeros that stand for memory which is there before a call, on the device of a tensor.
 
     Args:

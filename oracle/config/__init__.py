@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from oracle._resources import shipped
 from oracle.config.files import BASE_KEY, Layer, locate, shared_layers
+from oracle.config.huggingface import is_huggingface, read_huggingface
 from oracle.config.merge import merge, override
 from oracle.config.schema import DEFAULTS, FAMILY_DEFAULTS, default_cfg, default_values
 from oracle.errors import ConfigError
@@ -48,10 +49,11 @@ Sections = dict[str, Any]
 
 
 def load_cfg(source: str | Path, overrides: Iterable[Any] | None = None) -> CfgNode:
-    """A frozen config from a YAML file, or from a shipped network's name.
+    """A frozen config from a YAML file, from a shipped network's name, or from a decoder's config.json.
 
     Args:
-        source: path of a YAML file, or a name that `list_networks` knows (in any case).
+        source: path of a YAML file, or a name that `list_networks` knows (in any case); or `hf:` and the path of a
+            config.json as transformers writes it, or of its directory (`oracle.config.huggingface` lists the kinds).
         overrides: `[key, value, key, value, ...]`, or a mapping, with dotted keys, applied last; text is converted to
             the type of the key, as from a command line.
 
@@ -59,6 +61,9 @@ def load_cfg(source: str | Path, overrides: Iterable[Any] | None = None) -> CfgN
         ConfigError: anything wrong with the file or the values, naming file, dotted key, value and what
             was expected.
     """
+    if is_huggingface(source):
+        values, name = read_huggingface(str(source))
+        return cfg_from_dict(values, overrides, name)
     path = locate(source)
     found = shared_layers(path)
     keep = all(layer.stamp for layer in found)

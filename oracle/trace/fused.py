@@ -68,7 +68,12 @@ def _operators() -> Any:
 @cache
 def _library() -> torch.library.Library:
     library = torch.library.Library("oracle", "DEF")
-    results = (_attention_results, _attention_gradients, _rms_norm_results, _rms_norm_gradients)
+    results: tuple[Callable[..., Any], ...] = (
+        _attention_results,
+        _attention_gradients,
+        _rms_norm_results,
+        _rms_norm_gradients,
+    )
     results += (_resident_results, _no_results, _cached_attention_results, _rotary_results, _experts_results)
     for (name, schema), result in zip(_SCHEMAS.items(), results, strict=True):
         library.define(name + schema)
@@ -195,7 +200,7 @@ def _rms_norm(input: Any, normalized_shape: Any, weight: Any = None, eps: float 
     return _RMSNorm.apply(input, normalized_shape, weight)
 
 
-# -- what decoders run (`oracle.cells.functions`), in inference ---------------------------------------------------------
+# -- what decoders run in inference: `oracle.cells.functions` --------------------------------------------------
 
 
 def _operator(name: str) -> Callable[..., Any]:
