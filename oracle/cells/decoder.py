@@ -31,7 +31,7 @@ _CAP = 30.0  # of Gemma's scores; no count depends on it
 def _norm(kind: str, width: int, eps: float) -> nn.Module:
     if kind not in _NORMS:
         raise ConfigError(f"norm={kind!r}: expected one of {', '.join(_NORMS)}")
-    return layer_norm(width, eps) if kind == "layer" else uninitialised(nn.RMSNorm, width, eps=eps)
+    return layer_norm(width, eps) if kind == "layer" else uninitialised(nn.RMSNorm, (width,), eps=eps)
 
 
 def _linear(w_in: int, w_out: int, bias: bool) -> nn.Linear:
@@ -183,7 +183,8 @@ class Attention(nn.Module):
     def _cached(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         n, length = q.shape[:2]
         dtype = torch.float8_e4m3fn if self.kv_byte else None
-        cache = resident(k, (2, n, self.capacity, self.kv_heads, self.head_dim), dtype, "cache")
+        q = q.to(v.dtype)  # where autocast leaves a norm's result in float32
+        cache = resident(v, (2, n, self.capacity, self.kv_heads, self.head_dim), dtype, "cache")
         append_cache(cache.narrow(2, self.past, length), k, v)
         keys, values = cache.narrow(2, 0, self.past + length).transpose(2, 3).unbind(0)
         return cached_attention(q.transpose(1, 2), keys, values, self.sinks, self.window, self.softcap)

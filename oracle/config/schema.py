@@ -243,7 +243,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "WEIGHTS": "",
         # Of decoders: what of a sequence a call works on, and what a cache holds it in; see oracle.families.decoder.
         "PHASE": "prefill",  # of PROMPT tokens after PAST; decode: of one token after PAST, or else PROMPT; training
-        "PROMPT": 1024,
+        "PROMPT": 512,
         "PAST": 0,
         "KV_DTYPE": "",  # float8, int8; "": the type that is computed in
         "KV_BLOCK": 16,  # tokens of a page of the cache

@@ -1,8 +1,8 @@
 """Peak memory by liveness: a tensor lives from the kernel that makes it to the last one that uses it.
 
 Weights stay, caches of keys and values likewise, and in training gradients and the optimiser's state; so do the
-outputs of a call until it returns, and in eager inference the half-precision copies of weights, which autocast keeps (we count them from the start,
-though each is made when it is needed). An input lives until its last
+outputs of a call until it returns, and in eager inference the half-precision copies of weights, which autocast keeps
+(we count them from the start, though each is made when it is needed). An input lives until its last
 use, although a caller may hold it for longer, as Python frames do with what their variables name. Workspace of
 kernels and the allocator's rounding are not included. The code works on sizes that are ints, and as well on numpy
 arrays of sizes (one entry per cell), for which `maximum` is numpy's.

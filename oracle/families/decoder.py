@@ -19,7 +19,7 @@ from typing import Any
 from oracle.families._checks import MAX_BLOCKS, MAX_WIDTH, choice, integer, require
 from oracle.spec import CellSpec, NetSpec, Scalar
 
-__all__ = ["Call", "call_of", "kv_bytes_per_element", "to_spec"]
+__all__ = ["Call", "call_of", "to_spec"]
 
 ACTIVATIONS = ("gelu", "gelu_tanh", "relu", "silu")
 NORMS = ("layer", "rms")
@@ -240,8 +240,3 @@ def _experts(section: Any, width: int, mlp: dict[str, Scalar], ends: dict[str, S
         mlp_bias=mlp["mlp_bias"],
         **ends,
     )
-
-
-def kv_bytes_per_element(kv_byte: bool, dtype: str) -> int:
-    """Bytes that the cache takes per element, given what is computed in."""
-    return 1 if kv_byte or dtype in ("float8", "int8") else 2 if dtype in ("float16", "bfloat16") else 4
