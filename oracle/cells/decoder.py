@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from oracle.cells.functions import append_cache, cached_attention, experts, resident, rotary
+from oracle.cells.functions import append_cache, cached_attention, experts, resident, rotary, tied_embedding
 from oracle.cells.layers import layer_norm, parameter, uninitialised
 from oracle.cells.registry import register_cell
 from oracle.errors import ConfigError
@@ -62,7 +62,6 @@ class DecoderEmbedding(nn.Module):
         past: tokens of each sequence that came before.
     """
 
-    like: Tensor
     scale: Tensor
 
     def __init__(self, vocab: int, width: int, tied: bool, scaled: bool, positions: int, past: int) -> None:
@@ -73,7 +72,7 @@ class DecoderEmbedding(nn.Module):
         self.tied = tied
         self.tokens = None if tied else uninitialised(nn.Embedding, vocab, width)
         self.positions = uninitialised(nn.Embedding, positions, width) if positions else None
-        self.register_buffer("like", torch.empty(0, device="meta"), persistent=False)
+        self.like = parameter(0) if tied else None
         if scaled:
             self.register_buffer("scale", torch.empty((), device="meta"), persistent=False)
         self.scaled = scaled
@@ -88,13 +87,10 @@ class DecoderEmbedding(nn.Module):
             self.scale.fill_(float(self.table_shape[1]) ** 0.5)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        if self.tokens is not None:
-            table = self.tokens.weight
-        elif self.owner:
-            table = self.owner[0].proj.weight
+        if self.like is not None and not self.owner:
+            x = tied_embedding(tokens, self.table_shape, self.like)
         else:
-            table = resident(self.like, self.table_shape, None, "shared")
-        x = F.embedding(tokens, table)
+            x = F.embedding(tokens, self.owner[0].proj.weight if self.tokens is None else self.tokens.weight)
         if self.scaled:
             x = x * self.scale
         if self.positions is not None:

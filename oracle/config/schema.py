@@ -238,8 +238,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "ENGINE": GENERIC,  # one that is named brings RUNTIME: engine along
         "THREADS": 0,  # of a processor; 0: as many as its stated peak needs
         "LAYOUT": "nchw",
-        # float16 or bfloat16, as DTYPE: a network in half precision, which is not autocast; int8 or int4: an engine
-        # keeps the weights of products quantised.
+        # float16 or bfloat16, as DTYPE: a network in half precision, which is not autocast; int8, float8 or int4: an
+        # engine keeps the weights of products quantised.
         "WEIGHTS": "",
         # Of decoders: what of a sequence a call works on, and what a cache holds it in; see oracle.families.decoder.
         "PHASE": "prefill",  # of PROMPT tokens after PAST; decode: of one token after PAST, or else PROMPT; training

@@ -28,7 +28,7 @@ def cache_bytes(net: NetSpec, workload: Workload) -> int:
         >>> cache_bytes(net, Workload(dtype="bfloat16", weights="bfloat16")) // 2**20
         128
     """
-    return workload.batch_size * sum(_elements(cell.kwargs, workload, "capacity") for cell in net.cells)
+    return int(workload.batch_size * sum(_elements(cell.kwargs, workload, "capacity") for cell in net.cells))
 
 
 def token_bytes(net: NetSpec, workload: Workload) -> int:

@@ -107,6 +107,8 @@ def to_spec(cfg: Any) -> NetSpec:
         softcap=section["SOFTCAP"],
         **ends,
     )
+    for name in ("SINKS", "SOFTCAP"):
+        require(not (section[name] and call.phase == "training"), f"DECODER.{name}", True, "False in training")
     require(not (section["TIED"] and section["HEAD_BIAS"]), "DECODER.HEAD_BIAS", True, "none where TIED is True")
     layers = [cell for layer in _layers(section) for cell in _cells(section, call, layer, width, ends)]
     return NetSpec((embedding, *layers, head), (call.tokens,), cfg["COST"]["NAME"])
