@@ -203,7 +203,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "SHARED_FF": 0,  # width of an expert that all tokens go to; 0 for none
         "SHARED_GATE": False,
         "DENSE_LAYERS": 0,  # first layers that have FF, and no experts
-        # One entry per layer where there are any: a layer's own, 0 where it has no such half, -1 for that of all.
+        # One entry per layer where there are any: a layer's own, 0 where it has no such half.
         "LAYER_HEADS": [],
         "LAYER_KV_HEADS": [],
         "LAYER_FF": [],

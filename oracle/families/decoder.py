@@ -26,7 +26,6 @@ NORMS = ("layer", "rms")
 PHASES = ("prefill", "decode", "training")
 MAX_TOKENS = 2**24
 MAX_EXPERTS = 2**12
-_AS_ALL = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +162,7 @@ def _per_layer(section: Any, name: str, count: int, usual: int) -> list[int]:
     if not values:
         return [usual] * count
     require(len(values) == count, key, len(values), f"an entry for each of the {count} layers, or none at all")
-    return [usual if value == _AS_ALL else integer(key, value, low=0) for value in values]
+    return [integer(key, value, low=0) for value in values]
 
 
 def _cells(section: Any, call: Call, layer: _Layer, width: int, ends: dict[str, Scalar]) -> list[CellSpec]:
