@@ -250,10 +250,9 @@ _CALLS: dict[str, dict[str, Any]] = {
 def _decoders() -> Iterator[tuple[str, list[NetSpec]]]:
     """Decoders of every structure, by structure and by whether they train; a window is one of 16 tokens."""
     for name, keys in _DECODERS.items():
-        parallel, experts = "PARALLEL" in keys, "EXPERTS" in keys
         halves: dict[str, Any] = {"LAYER_HEADS": [6, 0, 6], "LAYER_FF": [112, 112, 0]}
         sizes: dict[str, Any] = {"VOCAB": 96, "LAYERS": 3, "WIDTH": 48, "HEADS": 6, "HEAD_DIM": 20, "FF": 112}
-        shape = {**sizes, **({} if parallel or experts else halves), **keys}
+        shape = {**sizes, **({} if "PARALLEL" in keys else halves), **keys}
         training = "SINKS" not in keys and "SOFTCAP" not in keys
         for trains in (False, True) if training else (False,):
             nets = []
