@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .pareto import Fronts, Objective, device_ranks, fronts_of, layers, non_dominated, objectives_of
     from .pareto.agreement import Agreement, agreement
     from .pareto.hypervolume import hypervolume
+    from .pool import PoolSampler
     from .report import study_page, sweep_page
     from .space import Chunk, Limit, Space, load_space, space_of
     from .study import Record, Results, StudyPlan, join_study, load_study, open_results, run_study, study_of
@@ -38,6 +39,7 @@ __all__ = [
     "Objective",
     "OracleLimits",
     "Parameters",
+    "PoolSampler",
     "Record",
     "Results",
     "Space",
@@ -88,6 +90,7 @@ else:
                 "non_dominated",
                 "objectives_of",
             ),
+            f"{__name__}.pool": ("PoolSampler",),
             f"{__name__}.report": ("study_page", "sweep_page"),
             f"{__name__}.space": ("Chunk", "Limit", "Space", "load_space", "space_of"),
             f"{__name__}.study": (

@@ -73,7 +73,7 @@ _STUDY = {
     "OBJECTIVES": "Such as `maximise quality` and `minimise latency_ms@t4`.",
     "CONSTRAINTS": "Such as `params <= 6e6` and `latency_ms@t4 <= 5 at 90%`; the space's own hold as well.",
     "QUALITY": "How good a candidate is, evaluated once it has passed every constraint.",
-    "SAMPLER": "Which algorithm of optuna suggests candidates.",
+    "SAMPLER": "Which algorithm of optuna suggests candidates; exact: the space is enumerated, where QUALITY is none.",
     "STORAGE": "A journal file, or any storage URL of optuna; NAME.journal where empty.",
     "TRIALS": "Evaluated trials; failures are not counted.",
     "TIMEOUT": "Seconds of one run; 0 for no limit.",

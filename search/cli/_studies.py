@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from oracle.cli._flags import add_output
@@ -11,7 +12,7 @@ from oracle.cli._output import deliver
 if TYPE_CHECKING:
     from ..study import Record, Results
 
-__all__ = ["add_plain", "add_study", "opened", "records_out", "summarise"]
+__all__ = ["add_accept", "add_plain", "add_study", "opened", "records_out", "summarise"]
 
 STORAGE_HELP = "journal file, or any URL of optuna: sqlite:///FILE, postgresql://..., mysql://..., grpc://HOST:PORT"
 
@@ -29,6 +30,15 @@ def add_study(parser: argparse.ArgumentParser, *, output: bool = True) -> None:
     )
     if output:
         add_output(parser)
+
+
+def add_accept(parser: argparse.ArgumentParser) -> None:
+    """Whether a quality function may be another than it was."""
+    parser.add_argument(
+        "--accept-changed-quality",
+        action="store_true",
+        help="go on although the file of the quality function, or its table, is not what it was",
+    )
 
 
 def add_plain(parser: argparse.ArgumentParser, of: str) -> None:
@@ -93,4 +103,5 @@ def _summary(results: Results) -> dict[str, Any]:
         "front": [record.number for record in front],
         "tied_with": results.tied(front),
         "notes": bound_notes(results.plan.bounds, results.plan.trust),
+        **({"coverage": asdict(results.coverage)} if results.coverage else {}),
     }

@@ -32,7 +32,7 @@ from ..space.certainty import bound_notes, check_confidence
 from ..space.expressions import limits_of_texts
 from ..space.limits import judge
 from ..space.membership import excess, strays
-from ..space.stages import NUM_STAGES, likely_rows, stage_excess, stages_said
+from ..space.stages import NUM_STAGES, likely_rows, stage_excess, stages_text
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial, Trial
@@ -369,7 +369,7 @@ class OracleLimits:
         off = stage_excess(cfg, rule) if rule and cfg["MODEL"]["TYPE"] == "regnet" else 0.0
         if not rule or off <= 0:
             return _Examined(spec, outside, ())
-        return _Examined(spec, outside, (Violation(NUM_STAGES, _stages(cfg), stages_said(rule), off),))
+        return _Examined(spec, outside, (Violation(NUM_STAGES, _stages(cfg), stages_text(rule), off),))
 
     def _cfg(self, network: Network) -> Any:
         if isinstance(network, (str, Path)):
@@ -428,10 +428,12 @@ def oracle_limits(
         UserWarning: a limit on `latency_ms` that is judged by the roofline's lower bound, for want of measurements.
 
     Examples:
-        >>> from oracle.search import oracle_limits
-        >>> limits = oracle_limits("latency_ms@rtx-4090 <= 0.2", "params <= 1e6", space="regnetx", dtype="float16")
-        >>> len(limits.explain({"REGNET.DEPTH": 13, "REGNET.W0": 24}))
-        3
+        >>> import oracle
+        >>> limits = oracle.search.oracle_limits("latency_ms@t4 <= 30 at 90%", "params <= 30e6", batch_size=8)
+        >>> limits.feasible("RegNetX-400MF")
+        True
+        >>> print(*limits.explain("ResNet-50"))
+        latency_ms@t4 at 90%: 36.0503, expected at most 30
     """
     check_words(workload)
     own = find_devices(devices)

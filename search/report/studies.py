@@ -47,6 +47,7 @@ def study_page(results: Results, command: str = "") -> PageFacts:
     notes = [
         workload_caption(plan.workload),
         f"Trials: {', '.join(f'{count:,} {word}' for word, count in found.outcomes.items())}.",
+        *([str(results.coverage)] if results.coverage else []),
         *(f"Failed {count:,} times: {reason}" for reason, count in reasons.most_common(_REASONS)),
         "Counts: the oracle's own, 1 MAC = 2 FLOPs, by closed forms that are equal to a trace.",
         *bound_notes(plan.bounds, plan.trust),

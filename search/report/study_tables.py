@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 __all__ = ["record_tables", "rerank_tables", "run_tables", "tied_caption", "trial_tables"]
 
 
+_SHOWN = 20  # of a front
+_RANKED = 5  # the best and the next, of an enumeration
+
+
 def run_tables(results: Results) -> list[Grid | Text]:
     """What became of the trials, and the front."""
     outcomes = Counter(record.outcome or record.state.name.lower() for record in results.trials)
@@ -42,11 +46,19 @@ def run_tables(results: Results) -> list[Grid | Text]:
     found += [Text(line) for line in bound_notes(results.plan.bounds, results.plan.trust)]
     failures = Counter(_one_line(record.reason) for record in results.trials if record.outcome == "failed")
     found += [Text(f"Failed {count:,} times: {reason}") for reason, count in failures.most_common(3)]
+    coverage = results.coverage
+    found += [Text(str(coverage))] if coverage else []
     front = results.front()
     if not front:
         return [*found, Text("No feasible trial has been evaluated.")]
-    title = "Best feasible" if len(results.plan.objectives) == 1 else f"{len(front)} on the front"
-    return [*found, *record_tables(results, front[:20], title, front=True)]
+    if len(results.plan.objectives) > 1:
+        points = len({tuple(record.values) for record in front})
+        title = f"{len(front)} on the front" + (f" (at {points} points)" if points < len(front) else "")
+        return [*found, *record_tables(results, front[:_SHOWN], title, front=True)]
+    if coverage is None:
+        return [*found, *record_tables(results, front[:_SHOWN], "Best feasible", front=True)]
+    best = results.ranked()[: min(_RANKED, results.plan.trials)]
+    return [*found, *record_tables(results, best, f"Best {len(best)}" if len(best) > 1 else "Best feasible")]
 
 
 def record_tables(results: Results, records: Sequence[Record], title: str, *, front: bool = False) -> list[Grid | Text]:

@@ -28,9 +28,10 @@ from ..space.files import from_file
 from ..space.stages import NUM_STAGES
 from .words import QUALITY, STRUCTURE, Bound, Objective, bounds_of, objectives_of
 
-__all__ = ["SAMPLERS", "StudyPlan", "default_study", "load_study", "study_of"]
+__all__ = ["EXACT", "SAMPLERS", "StudyPlan", "default_study", "load_study", "study_of"]
 
-SAMPLERS = ("tpe", "nsga2", "nsga3", "gp", "random", "grid")
+EXACT = "exact"  # no sampler: the space is enumerated, for nothing needs an evaluation
+SAMPLERS = ("pool", "tpe", "nsga2", "nsga3", "gp", "random", "grid", EXACT)
 
 
 def default_study() -> CfgNode:
@@ -47,16 +48,16 @@ def default_study() -> CfgNode:
             "CONSTRAINTS": [],  # `params <= 6e6`, `4.5 <= latency_ms@t4 <= 5`, ...; beside the space's own
             "QUALITY": {"TYPE": "none"},  # see search.objectives
             "SAMPLER": {
-                "TYPE": "tpe",
-                "STARTUP": 10,  # trials before a sampler begins to model, and members that seed a study
+                "TYPE": "",  # exact where no objective is quality, else pool
+                "STARTUP": 10,  # trials before a sampler begins to model: feasible members, drawn at random
                 "POPULATION": 20,  # of nsga2 and nsga3
-                "PATIENCE": 20,  # suggestions rejected in a row before the nearest feasible member is taken
+                "DRAWS": 1_000_000,  # of exact: candidates drawn from a space that has more members
             },
             "STORAGE": "",  # a file (journal), or any URL of optuna; NAME.journal unless given
-            "TRIALS": 100,  # evaluated trials, failures not counted
+            "TRIALS": 100,  # evaluated trials, failures not counted; of exact with one objective, the best so many
             "TIMEOUT": 0.0,  # seconds of one run; 0: none
             "SEED": 0,
-            "PROBE": 100_000,  # candidates by which the closed form tells how rare feasible ones are
+            "PROBE": 100_000,  # candidates that the closed form looks at before the first trial
         }
     )
 
@@ -101,6 +102,11 @@ class StudyPlan:
         """Constraint -> what people are told of it by, which is what a sweep of the space tells them."""
         stages = {STRUCTURE: NUM_STAGES} if self.space.num_stages else {}
         return {STRUCTURE: STRUCTURE, **stages, **{bound.name: bound.label for bound in self.bounds}}
+
+    @property
+    def quality_place(self) -> int | None:
+        """Which objective is the quality; None where all are scores."""
+        return next((i for i, objective in enumerate(self.objectives) if objective.score == QUALITY), None)
 
     @property
     def trust(self) -> Mapping[str, Trust]:
@@ -158,7 +164,7 @@ def study_of(values: Mapping[str, Any], name: str = "", directory: Path | None =
             else ("no objective is quality: expected none, or `maximise quality` among OBJECTIVES")
         )
         raise ConfigError(f"value {quality['TYPE']!r}, but {rule}", key="QUALITY.TYPE")
-    sampler = _sampler(cfg.SAMPLER, space)
+    sampler = _sampler(cfg.SAMPLER, space, evaluated=quality["TYPE"] != "none")
     places = (*devices, *find_devices(device for device in spoken if device and device not in names))
     workload = _workload(cfg.COST, space)
     keys = {bound.device: "CONSTRAINTS" for bound in bounds}
@@ -303,15 +309,21 @@ def _calibration(source: Any, key: str, directory: Path) -> Calibration:
         raise ConfigError(str(error), key=key) from None
 
 
-def _sampler(values: Mapping[str, Any], space: Space) -> dict[str, Any]:
-    kind = one_of(values["TYPE"], "SAMPLER.TYPE", SAMPLERS)
+def _sampler(values: Mapping[str, Any], space: Space, *, evaluated: bool) -> dict[str, Any]:
+    kind = one_of(values["TYPE"] or ("pool" if evaluated else EXACT), "SAMPLER.TYPE", SAMPLERS)
+    if kind == EXACT and evaluated:
+        raise ConfigError(
+            "value 'exact', but an objective is quality, which needs an evaluation each: expected one of "
+            f"{', '.join(SAMPLERS[:-1])}",
+            key="SAMPLER.TYPE",
+        )
     if kind == "grid" and not space.enumerated:
         size = "ranges of numbers" if space.size is None else f"{space.size:,} members"
         raise ConfigError(
             f"value 'grid': the space has {size}, expected at most NUM_SAMPLES ({space.num_samples:,}) members",
             key="SAMPLER.TYPE",
         )
-    least = {"STARTUP": 1, "POPULATION": 2, "PATIENCE": 1}
+    least = {"STARTUP": 1, "POPULATION": 2, "DRAWS": 1}
     return {"TYPE": kind} | {name: count(values[name], f"SAMPLER.{name}", low) for name, low in least.items()}
 
 

@@ -17,6 +17,7 @@ from oracle.config import cfg_from_dict, cost_values, to_yaml
 from oracle.devices import Device
 from oracle.errors import OracleError
 from oracle.families import to_spec
+from oracle.families.fingerprint import fingerprint
 from oracle.query.devices import find_devices
 from oracle.query.many import score_many
 from oracle.query.models import Trust, latency_models
@@ -24,8 +25,9 @@ from oracle.spec import GENERIC, NetSpec
 
 from ..pareto import non_dominated
 from ..pareto.ties import tie_ratios, tied_with
-from .candidates import key_of
+from .coverage import Coverage
 from .files import StudyPlan, load_study
+from .keys import NETWORK_DIGITS
 from .labels import storage_label
 from .records import EVALUATED, FAILED, Record, record_of
 from .storage import default_storage, open_storage
@@ -73,12 +75,18 @@ class Results:
     @cached_property
     def trials(self) -> list[Record]:
         """All trials, by number."""
-        return [record_of(trial) for trial in self.study.get_trials(deepcopy=False)]
+        quality = self.plan.quality_place
+        return [record_of(trial, quality) for trial in self.study.get_trials(deepcopy=False)]
 
     @property
     def evaluated(self) -> list[Record]:
         """Feasible trials with a whole evaluation, each network once."""
         return [trial for trial in self.trials if trial.outcome == EVALUATED and trial.feasible]
+
+    @property
+    def coverage(self) -> Coverage | None:
+        """How much of the space was looked at, where it was enumerated."""
+        return Coverage.of(self.study)
 
     def found(self) -> list[Record]:
         """The same; complains where there are none.
@@ -104,6 +112,10 @@ class Results:
         Raises:
             OracleError: no such objective, or no feasible trial yet.
         """
+        return self.ranked(objective)[0]
+
+    def ranked(self, objective: str = "") -> list[Record]:
+        """Feasible trials, the best first; see `best`."""
         order = list(self.plan.objectives)
         if objective:
             first = next((o for o in order if o.name == objective), None)
@@ -117,7 +129,7 @@ class Results:
             signs = (-1.0 if self.plan.objectives[place].maximise else 1.0 for place in places)
             return [sign * record.values[place] for sign, place in zip(signs, places, strict=True)]
 
-        return min(self.found(), key=rank)
+        return sorted(self.found(), key=rank)
 
     def front(self) -> list[Record]:
         """Feasible trials that no other dominates, by the first objective, the best first."""
@@ -156,7 +168,7 @@ class Results:
             OracleError: it has none; or its config means another network to this version of the oracle.
         """
         spec = to_spec(self._cfg(record))
-        if record.key and key_of(spec) != record.key:
+        if record.key and "".join(f"{word:016x}" for word in fingerprint(spec)) != record.key[:NETWORK_DIGITS]:
             raise OracleError(
                 f"trial {record.number}: its config is another network to this version of the oracle than to the "
                 "one that ran the study"

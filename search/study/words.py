@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from oracle.errors import ConfigError
 
 from ..space.expressions import QUALITY, SCORES, score_of, texts_of
@@ -42,6 +45,11 @@ class Objective:
     def name(self) -> str:
         """`quality`, `params`, `latency_ms@t4`."""
         return f"{self.score}@{self.device}" if self.device else self.score
+
+    def column(self, scores: Any) -> NDArray[np.float64]:
+        """Its values, from `oracle.score_many`."""
+        column = getattr(scores, self.score)
+        return np.asarray(column[self.device] if self.device else column, dtype=np.float64)
 
     @property
     def worst(self) -> float:

@@ -47,7 +47,7 @@ def timm_models(count: int) -> Iterator[Case]:
     for name in names[:: max(1, len(names) // count)][:count]:
 
         def make(name: str = name) -> Any:
-            module, _ = built(lambda: timm.create_model(name), name)
+            module: Any = built(lambda: timm.create_model(name), name)[0]
             return module, (torch.empty((1, *module.default_cfg["input_size"]), device="meta"),), {}
 
         yield f"timm:{name}", make

@@ -14,6 +14,7 @@ from oracle.calibration import Calibration, save_calibration
 from oracle.errors import ConfigError, OracleError
 from oracle.roofline import Efficiency
 from search.study import Results, StudyPlan, open_results, run_study, study_of
+from search.study.candidates import gate_of
 from search.study.results import find_study
 from tests.search.study.conftest import SMALL
 
@@ -48,8 +49,10 @@ def test_best_is_feasible_and_best(results: Results) -> None:
     assert all(record.scores["params"] <= 20e3 for record in results.evaluated)
     assert results.best().values[0] == max(value[0] for value in values)
     assert results.best("latency_ms@t4").values[1] == min(value[1] for value in values)
-    infeasible = [record for record in results.trials if record.outcome == "rejected"]
-    assert max(record.scores["macs"] for record in infeasible) > results.best().values[0]
+    largest = {"REGNET.DEPTH": 6, "REGNET.W0": 64, "REGNET.STEM_W": 16, "OPTIM.BASE_LR": 0.1}
+    assert gate_of(results.plan).check(largest).scores["macs"] > results.best().values[0]
+    assert results.ranked()[0] == results.best()
+    assert [record.values[0] for record in results.ranked()] == sorted((v[0] for v in values), reverse=True)
     with pytest.raises(OracleError, match="expected one of macs, latency_ms@t4"):
         results.best("params")
 
@@ -185,7 +188,7 @@ def test_latency_by_a_calibration(make_plan: Make, tmp_path: Path) -> None:
 
 def test_a_limit_with_confidence_decides_by_the_end_of_the_interval(make_plan: Make, tmp_path: Path) -> None:
     found = run_study(make_plan(CONSTRAINTS=[]), str(tmp_path / "a.journal")).evaluated
-    highs = sorted(oracle.score(config, ["t4"]).times["t4"].interval_ms[1] for config in map(_cfg, found))
+    highs = sorted(_high_ms(record) for record in found)
     limit = highs[len(highs) // 2]
     plan = make_plan(CONSTRAINTS=[f"latency_ms@t4 <= {limit!r} at 90%"], TRIALS=10)
     results = run_study(plan, str(tmp_path / "b.journal"))
@@ -194,7 +197,7 @@ def test_a_limit_with_confidence_decides_by_the_end_of_the_interval(make_plan: M
     seen = {True: 0, False: 0}
     for record in results.trials:
         if record.scores:
-            high = oracle.score(_cfg(record), ["t4"]).times["t4"].interval_ms[1]
+            high = _high_ms(record)
             assert record.constraints[name] == pytest.approx(high / limit - 1)
             seen[record.feasible] += 1
     assert seen[True] >= 10
@@ -206,6 +209,12 @@ def test_a_limit_with_confidence_decides_by_the_end_of_the_interval(make_plan: M
 def _cfg(record: Any) -> Any:
     flat = [part for pair in record.config.items() for part in pair]
     return oracle.cfg_from_dict(SMALL["SETUP"]["BASE_CFG"], flat)
+
+
+def _high_ms(record: Any) -> float:
+    interval_ms = oracle.score(_cfg(record), ["t4"]).times["t4"].interval_ms
+    assert interval_ms is not None
+    return interval_ms[1]
 
 
 def test_trials_of_the_front_that_the_error_does_not_tell_apart(results: Results) -> None:
