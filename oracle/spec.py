@@ -26,6 +26,8 @@ __all__ = [
     "OPTIMIZERS",
     "QUANTISED_WEIGHTS",
     "RUNTIMES",
+    "TOKEN_DTYPE",
+    "TOKEN_RANK",
     "WEIGHTS",
     "WEIGHT_GROUP",
     "CellSpec",
@@ -38,6 +40,10 @@ __all__ = [
 
 Scalar = int | float | bool | str
 
+TOKEN_DTYPE = "int64"  # noqa: S105 - no password
+TOKEN_RANK = 2
+"""What a batch of inputs of one dimension is: (sequences, tokens), numbers of a vocabulary."""
+
 DTYPES = ("float32", "tf32", "float16", "bfloat16", "float8", "int8")
 MODES = ("inference", "training")
 RUNTIMES = ("eager", "compiled", "engine")
@@ -46,7 +52,7 @@ ENGINES = (GENERIC, "onnxruntime", "openvino", "litert", "ncnn", "tensorrt", "co
 LAYOUTS = ("nchw", "nhwc")
 OPTIMIZERS = ("sgd", "adamw")
 HALVES = ("float16", "bfloat16")
-QUANTISED_WEIGHTS = ("int8", "int4")
+QUANTISED_WEIGHTS = ("int8", "int4", "float8")
 WEIGHTS = ("", "float32", *HALVES, *QUANTISED_WEIGHTS)
 WEIGHT_GROUP = 128
 """Inputs of a linear layer that share a scale, where weights alone are in four bits."""
@@ -86,7 +92,7 @@ class NetSpec:
 
     Attributes:
         cells: stem, blocks and head, in the order of execution.
-        input_shape: (channels, height, width) of one image.
+        input_shape: (channels, height, width) of one image, or (tokens,) of one sequence.
         name: for people; two specs that differ in name only are equal.
     """
 
@@ -111,9 +117,9 @@ class Workload:
         weights: the type that a module's parameters, buffers and images are stored in. "" is the usual one: float32,
             which autocast casts at every call (an engine casts weights once, when it is built: see `weights_dtype`).
             float16 or bfloat16, with that dtype: what `module.half()` gives, without autocast and its casts; in
-            training without float32 masters, gradients and optimiser state in half precision as well. int8 or int4:
-            an engine keeps the weights of products quantised, and computes in `dtype` (`oracle.counting.quantised`).
-            The usual one by its name, or None, is "".
+            training without float32 masters, gradients and optimiser state in half precision as well. int8, float8
+            or int4: an engine keeps the weights of products quantised, and computes in `dtype`
+            (`oracle.counting.quantised`). The usual one by its name, or None, is "".
         engine: which engine runs it, where the runtime is `engine`: what it fuses and keeps apart differs. generic
             stands for what all of them do. `with_` and the keywords of `oracle.score` choose the runtime with it.
         threads: of a processor, that run it; 0 for as many as the device's stated peak needs. Other devices have none.
@@ -196,6 +202,10 @@ class Workload:
     def module_dtype(self) -> str:
         """The type of a module's parameters and images, before anything is cast."""
         return self.weights if self.weights in HALVES else "float32"
+
+    def input_dtype(self, rank: int) -> str:
+        """The type of an input of so many dimensions, its batch included: tokens are numbers."""
+        return TOKEN_DTYPE if rank == TOKEN_RANK else self.module_dtype
 
     @property
     def weights_dtype(self) -> str:

@@ -177,12 +177,15 @@ def _definitions() -> Schema:
 
 
 def _constraints() -> Schema:
+    from .space.files import CONSTRAINTS
     from .space.limits import COLUMNS
 
     ends = {**array({"type": "number", "minimum": 0}), "minItems": 2, "maxItems": 2}
     on_devices = {"type": "object", "additionalProperties": ends, "description": "Device -> [low, high], ms."}
     limits = {score: on_devices if score == "LATENCY_MS" else ends for score in COLUMNS}
-    cx = closed(limits, "[low, high] per score; 0 leaves that side open.")
-    said = "Limits in words, as in studies: `params <= 6e6`, `latency_ms@t4 <= 2 at 90%`."
-    stages = closed({"NUM_STAGES": ends}, "Number of stages; [0, 0] for any, [4, 4] if absent.")
-    return closed({"CX": cx, "LIMITS": {**texts(), "description": said}, "REGNET": stages})
+    known = {
+        "CX": closed(limits, "[low, high] per score; 0 leaves that side open."),
+        "LIMITS": {**texts(), "description": "Such as `params <= 6e6` and `latency_ms@t4 <= 2 at 90%`."},
+        "REGNET": closed({"NUM_STAGES": ends}, "Number of stages; [0, 0] for any, [4, 4] if absent."),
+    }
+    return closed({key: known[key] for key in CONSTRAINTS})

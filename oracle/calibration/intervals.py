@@ -45,7 +45,7 @@ def quantile(interval: tuple[float, float], probability: float) -> float:
 
 
 def tie_ratio(interval: tuple[float, float]) -> float:
-    """How many times longer one prediction must be than another on the same device to be told apart from it.
+    """How many times longer one prediction must be than another on the same device to be separated from it.
 
     The difference of two independent normal errors of log(measured / predicted), each of standard deviation s, has
     sqrt(2) s; predictions tie where they differ by no more than 80 % of such differences. Errors on one device have

@@ -14,7 +14,7 @@ _EXAMPLES = """\
 examples:
   oracle serve
   oracle serve --port 9000 --max-rows 100000
-  oracle serve --host 0.0.0.0                   # open to whoever reaches this machine
+  oracle serve --host 0.0.0.0                   # open to every machine that reaches it
 
   curl -s 'http://127.0.0.1:8000/score?device=t4&batch_size=8' -d '"ResNet-50"'
   curl -s 'http://127.0.0.1:8000/score?device=t4' -d '{"_BASE_": "RegNetX-400MF", "REGNET": {"DEPTH": 20}}'
@@ -23,8 +23,8 @@ examples:
 POST /score answers with the JSON of `oracle score --format json`, POST /score_many with columns;
 GET /devices, /networks, /health. The query string has the words of `oracle score` (device, batch_size,
 dtype, mode, runtime, engine, ...). Networks are configs or names of shipped networks, devices names of
-shipped devices: nothing of a request runs, and no file of this machine is opened for it. What is
-wrong with a request is said as JSON with status 422."""
+shipped devices: nothing of a request runs, and no file of this machine is opened for it. Errors of a
+request come back as JSON with status 422."""
 
 
 def add(commands: Any) -> None:

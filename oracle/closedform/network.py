@@ -293,7 +293,7 @@ def network_form(store: TemplateStore, net: NetSpec, workload: Workload) -> Netw
         raise OracleError(f"network {net.name!r}: expected at least one cell")
     desk = _desk(store, workload)
     dims: tuple[int, ...] = (workload.batch_size, *map(int, net.input_shape))
-    form = Format.image(workload.module_dtype, len(dims), workload.layout)
+    form = Format.image(workload.input_dtype(len(dims)), len(dims), workload.layout)
     cells: list[Cell] = []
     times: list[int] = []
     before: CellSpec | None = None

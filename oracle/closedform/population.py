@@ -77,7 +77,7 @@ def _walk(
 ) -> Iterator[_Situation]:
     """Cost the cells from the first place to the last, each with what the one before hands on."""
     rank = len(population.input_shape) + 1
-    image = Format.image(workload.module_dtype, rank, workload.layout)
+    image = Format.image(workload.input_dtype(rank), rank, workload.layout)
     handed = Boundary(population.size, (workload.batch_size, *population.input_shape), image)
     for place, groups in enumerate(_places(population, workload)):
         asked = [(group, place == 0) for group in groups]

@@ -84,7 +84,9 @@ def count(table: OpTable, workload: Workload) -> TableCount:
         sum(_activations(row, work) for row, work in zip(table.rows, works, strict=True) if row.phase == "forward"),
         tuple(sorted({row.name for row, work in zip(table.rows, works, strict=True) if work is None})),
         _coverage(works),
-        lifetimes_of(table, kernels, workload.runtime),
+        lifetimes_of(
+            table, kernels, workload.runtime, recast=workload.runtime == "engine" and bool(workload.autocast_dtype)
+        ),
         tuple(stored_bytes(storage.elements, storage.dtype) for storage in table.storages),
     )
 
@@ -180,5 +182,5 @@ def _activations(row: Row, work: Work | None) -> Dim:
         return prod(row.out) if isinstance(row.out, Shape) else 0
     if row.op_class == "attention":
         q, k = row.args[0], row.args[1]
-        return prod(q[:-1]) * k[-2] + prod(row.out[0])  # scores, and their product with the values
+        return prod(q[:-1]) * k[-2] + prod(row.result)  # scores, and their product with the values
     return 0

@@ -1,12 +1,13 @@
 """Peak memory by liveness: a tensor lives from the kernel that makes it to the last one that uses it.
 
-Weights stay, and in training gradients and the optimiser's state; so do the outputs of a call until it returns,
-and in eager inference the half-precision copies of weights, which autocast keeps (we count them from the start,
-though each is made when it is needed). In eager inference a tensor lives for longer where Python holds it: a caller
-holds its arguments until the call returns, and a frame what its variables name (`OpTable.released`, where a trace
-observed it; the input of a network is held until the network returns). Training keeps most of these tensors for its
-backward pass anyway. Workspace of kernels and the allocator's rounding are not included. The code works on sizes
-that are ints, and as well on numpy arrays of sizes (one entry per cell), for which `maximum` is numpy's.
+Weights stay, caches of keys and values likewise, and in training gradients and the optimiser's state; so do the
+outputs of a call until it returns, and in eager inference the half-precision copies of weights, which autocast keeps
+(we count them from the start, though each is made when it is needed). In eager inference a tensor lives for longer
+where Python holds it: a caller holds its arguments until the call returns, and a frame what its variables name
+(`OpTable.released`, where a trace observed it; the input of a network is held until the network returns). Training
+keeps most of these tensors for its backward pass anyway. Workspace of kernels and the allocator's rounding are not
+included. The code works on sizes that are ints, and as well on numpy arrays of sizes (one entry per cell), for which
+`maximum` is numpy's.
 """
 
 from __future__ import annotations
@@ -63,10 +64,17 @@ class Lifetimes:
     output_retained: bool
 
 
-def lifetimes_of(table: OpTable, kernels: Sequence[Kernel], runtime: str) -> Lifetimes:
-    """Find out who lives when under a runtime's kernels."""
+def lifetimes_of(table: OpTable, kernels: Sequence[Kernel], runtime: str, *, recast: bool = False) -> Lifetimes:
+    """Find out who lives when under a runtime's kernels.
+
+    Args:
+        table, kernels: what runs.
+        runtime: of the workload.
+        recast: whether the runtime keeps weights of products in another type: then a table of embeddings that such a
+            product shares is there twice, as it is and as the product reads it.
+    """
     counters, used, born = _touched(table, kernels)
-    weights, states, gradients = _residents(table, used.keys(), born, runtime)
+    weights, states, gradients = _residents(table, used.keys(), born, runtime, recast)
     if runtime == "eager" and not any(counters[1:]):
         _hold(table, [kernel.main for kernel in kernels], used)
     stays = {*weights, *states}
@@ -75,7 +83,7 @@ def lifetimes_of(table: OpTable, kernels: Sequence[Kernel], runtime: str) -> Lif
     spans: list[list[Span]] = [[], [], []]
     retained = []
     for storage, steps in used.items():
-        if storage in stays or storage == table.boundary_in:
+        if storage in stays or storage == table.boundary_in or table.storages[storage].kind == "shared":
             continue
         spans_of, kept = _spans_of(table, storage, steps, counters, storage in final, storage in held)
         for phase, span in spans_of:
@@ -143,14 +151,18 @@ def _hold(table: OpTable, rows: Sequence[int], used: dict[int, list[list[int]]])
 
 
 def _residents(
-    table: OpTable, touched: Collection[int], born: Collection[int], runtime: str
+    table: OpTable, touched: Collection[int], born: Collection[int], runtime: str, recast: bool
 ) -> tuple[list[int], list[int], list[int]]:
     """Storages that stay: weights, optimiser state, gradients of parameters."""
     weights, states, gradients = [], [], []
     inference = all(row.phase == "forward" for row in table.rows)
     copies = _cast_weights(table) if inference and runtime == "eager" else set()
     for index, storage in enumerate(table.storages):
-        if inference and runtime == "engine":
+        if storage.kind == "cache":
+            resident = True
+        elif storage.kind == "shared":  # the cell that owns it counts it
+            resident = recast
+        elif inference and runtime == "engine":
             # What an engine loads is what its kernels read, folded and cast as they read it.
             resident = index in touched and index not in born and storage.kind != "input"
         else:

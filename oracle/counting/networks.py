@@ -150,8 +150,8 @@ def _input_of(net: NetSpec, workload: Workload) -> TensorSpec:
     if 4 * prod(shape) >= 2**63:
         raise OracleError(f"batch_size={workload.batch_size}: images of shape {shape} exceed 64 bits")
     with isolated():
-        image = torch.empty(shape, dtype=getattr(torch, workload.module_dtype), device="meta")
-        if workload.layout == "nhwc":
+        image = torch.empty(shape, dtype=getattr(torch, workload.input_dtype(len(shape))), device="meta")
+        if workload.layout == "nhwc" and len(shape) == 4:
             image = image.contiguous(memory_format=torch.channels_last)
         return TensorSpec.of(image)
 

@@ -10,7 +10,7 @@ from oracle._lazy import lazy
 from oracle.errors import OracleError, WorkloadError
 from oracle.query.devices import find_devices
 from oracle.query.models import image_size_of, latency_models
-from oracle.query.resolving import check_one_workload, parsed, resolve, several
+from oracle.query.resolving import check_no_call, check_one_workload, parsed, resolve, several
 from oracle.query.scoring import score_net
 from oracle.query.sourced import score_source, source_of
 from oracle.sources import Source, is_reference
@@ -89,6 +89,12 @@ def score(
     weights: str | None = None,
     engine: str | None = None,
     threads: int | None = None,
+    phase: str | None = None,
+    prompt: int | None = None,
+    past: int | None = None,
+    kv_dtype: str | None = None,
+    kv_block: int | None = None,
+    logits: str | None = None,
     convention: str | None = None,
     strict: bool = False,
     model: str = "best",
@@ -117,6 +123,13 @@ def score(
             quantised weights under an engine. A network by reference is converted to it, and so are its inputs.
         engine: onnxruntime, openvino, litert, ncnn, tensorrt, coreml or generic; implies runtime engine.
         threads: of a processor; 0 for as many as its stated peak needs.
+        phase: of a decoder, what of each sequence a call computes: prefill of `prompt` tokens after `past`, decode of
+            one token after `past`, or training; see `oracle.families.decoder`.
+        prompt: tokens per sequence that a prefill or a training step computes.
+        past: tokens per sequence that the cache of keys and values holds already.
+        kv_dtype: the type of that cache.
+        kv_block: tokens per block of a paged cache; 0 for one that is not paged.
+        logits: of which positions a prefill computes logits: last or all.
         convention: count as fvcore, thop, ptflops, torch, pycls or note does. Default: the oracle's own rules.
         strict: raise if an operator has no FLOP formula, instead of naming it in `Cost.unknown`.
         model: what predicts latency. best: the best model there is for each device: your own calibration, the one that
@@ -159,12 +172,21 @@ def score(
         "engine": engine,
         "threads": threads,
     }
+    call = {
+        "phase": phase,
+        "prompt": prompt,
+        "past": past,
+        "kv_dtype": kv_dtype,
+        "kv_block": kv_block,
+        "logits": logits,
+    }
     source = source_of(network, inputs, batch_size)
     if source is not None:
+        check_no_call(call, source.reference)
         if transfer:
             raise WorkloadError(f"transfer: expected a config, for measurements name those; got {source.reference!r}")
         return score_source(source, find_devices(devices or ()), words, convention, strict, model, calibrations)
-    net, workload, asked = resolve(network, batch_size=batch_size, **words)
+    net, workload, asked = resolve(network, batch_size=batch_size, **words, **call)
     places = find_devices(asked if devices is None else devices)
     if not transfer:
         models = latency_models(places, workload, model, calibrations, image_size_of(net.input_shape))

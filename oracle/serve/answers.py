@@ -15,7 +15,7 @@ from oracle.errors import ConfigError, OracleError
 from oracle.families import to_spec
 from oracle.query import score, score_many
 from oracle.report.export import finite
-from oracle.serve.requests import Asked, devices_of, networks_of, placed
+from oracle.serve.requests import Query, devices_of, networks_of, placed
 
 __all__ = ["devices", "error_data", "health", "json_bytes", "networks", "scored", "scored_many"]
 
@@ -37,35 +37,35 @@ def _dumped(plain: Any) -> bytes:
     return json.dumps(plain, separators=(",", ":"), allow_nan=False).encode()
 
 
-def scored(content: Any, asked: Asked) -> dict[str, Any]:
+def scored(content: Any, query: Query) -> dict[str, Any]:
     """What `oracle score --format json` says of each network.
 
     Args:
         content: of the body.
-        asked: of the query string; without devices, each config's own.
+        query: of the query string; without devices, each config's own.
 
     Raises:
         OracleError: anything wrong with a network, a device or a word.
     """
     cfgs = networks_of(content)
     with _placed(cfgs):
-        found = [score(cfg, devices_of(asked, [cfg]), **asked.workload, **asked.words).to_dict() for cfg in cfgs]
+        found = [score(cfg, devices_of(query, [cfg]), **query.workload, **query.words).to_dict() for cfg in cfgs]
     return {"networks": found}
 
 
-def scored_many(content: Any, asked: Asked) -> dict[str, Any]:
+def scored_many(content: Any, query: Query) -> dict[str, Any]:
     """The columns of `oracle.score_many`; one workload and one set of devices for all.
 
     Args:
-        content, asked: as in `scored`; without devices, those of the first config.
+        content, query: as in `scored`; without devices, those of the first config.
 
     Raises:
         OracleError: as `scored`; configs that state different workloads.
     """
     cfgs = networks_of(content)
-    words = {name: value for name, value in asked.words.items() if name != "strict"}
+    words = {name: value for name, value in query.words.items() if name != "strict"}
     with _placed(cfgs):
-        return score_many(cfgs, devices_of(asked, cfgs), **words, **asked.workload).to_dict()
+        return score_many(cfgs, devices_of(query, cfgs), **words, **query.workload).to_dict()
 
 
 @contextmanager

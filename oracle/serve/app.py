@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from oracle.errors import ConfigError, MissingDependencyError, OracleError
 from oracle.serve.answers import devices, error_data, health, json_bytes, networks, scored, scored_many
-from oracle.serve.requests import Asked, asked_of
+from oracle.serve.requests import Query, query_of
 
 __all__ = ["Bounds", "app", "run"]
 
@@ -76,11 +76,11 @@ class _Endpoints:
         self._response = _library("starlette.responses").Response
         self._in_thread = _library("starlette.concurrency").run_in_threadpool
 
-    def posted(self, function: Callable[[Any, Asked], dict[str, Any]], most: int) -> Endpoint:
+    def posted(self, function: Callable[[Any, Query], dict[str, Any]], most: int) -> Endpoint:
         """Of the content of a body and the words of a query string."""
 
         def made(body: bytes, pairs: list[tuple[str, str]]) -> bytes:
-            return json_bytes(function(_content(body, most), asked_of(pairs)))
+            return json_bytes(function(_content(body, most), query_of(pairs)))
 
         async def endpoint(request: Any) -> Any:
             try:
@@ -107,9 +107,9 @@ class _Endpoints:
         return self._answer(_error("Refused", error.detail), error.status_code)
 
     async def failed(self, _: Any, error: Exception) -> Any:
-        """What nobody raised on purpose."""
-        said = f"{type(error).__name__}: {error} (a defect of the oracle; the log of the service shows where)"
-        return self._answer(_error("Defect", said), 500)
+        """A defect: an exception that is no `OracleError`."""
+        message = f"{type(error).__name__}: {error} (a defect of the oracle; the log of the service shows where)"
+        return self._answer(_error("Defect", message), 500)
 
     def _answer(self, data: dict[str, Any], status: int = 200) -> Any:
         return self._response(json_bytes(data), status, media_type=_JSON)
@@ -147,7 +147,7 @@ def run(host: str = "127.0.0.1", port: int = 8000, bounds: Bounds = Bounds(), *,
     """Serve until Ctrl-C or SIGTERM, after which requests that have begun are answered.
 
     Args:
-        host, port: where to listen; a host other than a loopback's is open to whoever reaches it.
+        host, port: where to listen; a host other than a loopback's is open to every machine that reaches it.
         bounds: of requests.
         ready: called with the port once it listens.
 

@@ -1,4 +1,4 @@
-"""What a request asks, checked: networks from its body, words from its query string."""
+"""What a request says, checked: networks from its body, words from its query string."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from oracle.devices.files import is_path
 from oracle.errors import ConfigError, DeviceError, WorkloadError
 from oracle.query.resolving import check_words
 
-__all__ = ["Asked", "asked_of", "devices_of", "networks_of", "placed"]
+__all__ = ["Query", "devices_of", "networks_of", "placed", "query_of"]
 
 _BASE = "_BASE_"
 _COUNTS = ("batch_size", "threads")
@@ -23,7 +23,7 @@ _TRUE, _FALSE = ("true", "1", ""), ("false", "0")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Query:
     """The query string of a request.
 
     Attributes:
@@ -37,7 +37,7 @@ class Asked:
     words: Mapping[str, Any] = field(default_factory=dict)
 
 
-def asked_of(pairs: Iterable[tuple[str, str]]) -> Asked:
+def query_of(pairs: Iterable[tuple[str, str]]) -> Query:
     """The words of a query string: `device=t4&device=l4&batch_size=8&dtype=float16`.
 
     Raises:
@@ -57,7 +57,7 @@ def asked_of(pairs: Iterable[tuple[str, str]]) -> Asked:
             continue
         check_words({name: value})
         workload[name] = _count(name, value) if name in _COUNTS else value
-    return Asked(tuple(devices) or None, workload, words)
+    return Query(tuple(devices) or None, workload, words)
 
 
 def _count(name: str, value: str) -> int:
@@ -137,13 +137,13 @@ def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def devices_of(asked: Asked, cfgs: Sequence[CfgNode]) -> list[Device]:
+def devices_of(query: Query, cfgs: Sequence[CfgNode]) -> list[Device]:
     """The devices that a request names; without any, those of its first config's COST.DEVICES.
 
     Raises:
         DeviceError: an unknown name, or a path.
     """
-    names = asked.devices if asked.devices is not None else tuple(cfgs[0].COST.DEVICES)
+    names = query.devices if query.devices is not None else tuple(cfgs[0].COST.DEVICES)
     return [_device(name) for name in dict.fromkeys(names)]
 
 

@@ -32,7 +32,7 @@ from ..space.certainty import bound_notes, check_confidence
 from ..space.expressions import limits_of_texts
 from ..space.limits import judge
 from ..space.membership import excess, strays
-from ..space.stages import NUM_STAGES, likely_rows, stage_excess, stages_said
+from ..space.stages import NUM_STAGES, likely_rows, stage_excess, stages_text
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial, Trial
@@ -369,7 +369,7 @@ class OracleLimits:
         off = stage_excess(cfg, rule) if rule and cfg["MODEL"]["TYPE"] == "regnet" else 0.0
         if not rule or off <= 0:
             return _Examined(spec, outside, ())
-        return _Examined(spec, outside, (Violation(NUM_STAGES, _stages(cfg), stages_said(rule), off),))
+        return _Examined(spec, outside, (Violation(NUM_STAGES, _stages(cfg), stages_text(rule), off),))
 
     def _cfg(self, network: Network) -> Any:
         if isinstance(network, (str, Path)):
@@ -404,7 +404,7 @@ def oracle_limits(
     calibrations: Iterable[Calibration | str | Path] = (),
     **workload: Any,
 ) -> OracleLimits:
-    """Limits for a search loop of one's own: as constraints of optuna, as a filter, as a mask.
+    """Make limits for a search loop of one's own: as constraints of optuna, as a filter, as a mask.
 
     Args:
         limits: `SCORE <= number`, `SCORE >= number` or `number <= SCORE <= number`; scores are `macs`, `params`,
@@ -414,7 +414,8 @@ def oracle_limits(
         space: whose members networks must be, its own limits and its rule about stages among what they must obey; a
             space, a shipped name or a path; None for any network.
         devices: of one's own, as names or files, beside the shipped ones that limits name.
-        model, calibrations: what predicts latency, as in `oracle.score`.
+        model: best, roofline or calibrated, as in `oracle.score`.
+        calibrations: calibrations of one's own, or paths of their files, as in `oracle.score`.
         workload: fields of `oracle.Workload`: batch_size, dtype, runtime, engine, ...; what is absent is the space's.
 
     Returns:
@@ -426,9 +427,13 @@ def oracle_limits(
     Warns:
         UserWarning: a limit on `latency_ms` that is judged by the roofline's lower bound, for want of measurements.
 
-    Example:
-        >>> limits = oracle_limits("latency_ms@t4 <= 20 at 90%", "params <= 30e6", space="regnetx", batch_size=8)
-        >>> [str(broken) for broken in limits.explain({"REGNET.DEPTH": 13, "REGNET.W0": 24})]
+    Examples:
+        >>> import oracle
+        >>> limits = oracle.search.oracle_limits("latency_ms@t4 <= 30 at 90%", "params <= 30e6", batch_size=8)
+        >>> limits.feasible("RegNetX-400MF")
+        True
+        >>> print(*limits.explain("ResNet-50"))
+        latency_ms@t4 at 90%: 36.0503, expected at most 30
     """
     check_words(workload)
     own = find_devices(devices)

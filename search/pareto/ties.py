@@ -32,7 +32,7 @@ def tie_ratios(names: Sequence[str], trust: Mapping[str, Trust]) -> tuple[float,
         trust: device -> how far to trust its latencies.
 
     Returns:
-        None where the error of one of them is not known, so that nobody can say what ties.
+        None where the error of one of them is not known, so that ties are unknown.
     """
     found = []
     for name in names:
@@ -87,12 +87,12 @@ def tie_caption(names: Sequence[str], trust: Mapping[str, Trust], tied: int, mem
     if ratios is None:
         unknown = [device for device in devices if device not in trust or trust[device].interval is None]
         return f"Tied: not known, as no error is known of latencies on {', '.join(unknown)}."
-    said = ", ".join(
+    factors = ", ".join(
         f"{100 * (ratio - 1):.3g} % on {name.removeprefix(_AT)}"
         for name, ratio in zip(names, ratios, strict=True)
         if name.startswith(_AT)
     )
     return (
-        f"Tied: members of the front that are no worse but for latencies within the error, {said} (sqrt(2) times half "
-        f"the 80 % interval, errors taken as independent); {tied:,} of {members:,} have such."
+        f"Tied: members of the front that are no worse but for latencies within the error, {factors} (sqrt(2) times "
+        f"half the 80 % interval, errors taken as independent); {tied:,} of {members:,} have such."
     )

@@ -25,7 +25,7 @@ from .parse_samplers import samplers_of
 from .samplers import Sampler
 from .space import Space
 
-__all__ = ["SECTIONS", "SETUP", "from_file", "limited", "load_space", "space_of"]
+__all__ = ["CONSTRAINTS", "SECTIONS", "SETUP", "from_file", "limited", "load_space", "space_of"]
 
 SECTIONS = ("SETUP", "LAUNCH", "COLLECT", "ANALYZE", "ROOT_DIR", "NAME", "DESC", "NUM_PROC")
 SETUP = {
@@ -37,6 +37,7 @@ SETUP = {
     "SAMPLERS": {},
     "CONSTRAINTS": {},
 }
+CONSTRAINTS = ("CX", "LIMITS", "REGNET")
 _MAX_CHUNK = 1_000_000
 """Candidates of a chunk, which is in memory whole: measured, about 2 kB each in a space of five knobs a block."""
 
@@ -115,7 +116,7 @@ def space_of(
     base = _base(setup["BASE_CFG"], directory or Path())
     samplers = samplers_of(setup["SAMPLERS"])
     _check_keys(_family(base), samplers)
-    constraints = fields(setup["CONSTRAINTS"], "SETUP.CONSTRAINTS", ("CX", "LIMITS", "REGNET"))
+    constraints = fields(setup["CONSTRAINTS"], "SETUP.CONSTRAINTS", CONSTRAINTS)
     stages = num_stages_of(constraints.get("REGNET", {}))
     plain = {key: value for key, value in setup.items() if key != "BASE_CFG"}
     plain["BASE_CFG"] = yaml.safe_load(to_yaml(base, cost=True)) or {}

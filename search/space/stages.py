@@ -14,7 +14,7 @@ from oracle.families.regnet import stages_of
 
 from .limits import Miss, Tally
 
-__all__ = ["NUM_STAGES", "likely_rows", "stage_excess", "stages_said"]
+__all__ = ["NUM_STAGES", "likely_rows", "stage_excess", "stages_text"]
 
 NUM_STAGES = "REGNET.NUM_STAGES"
 _MANY = 20_000  # more levels than any network has blocks
@@ -65,7 +65,7 @@ def stage_excess(cfg: Any, num_stages: tuple[int, int] | None) -> float:
     return outside if outside > 0 else (levels - len(stages_of(cfg))) / levels
 
 
-def stages_said(num_stages: tuple[int, int]) -> str:
+def stages_text(num_stages: tuple[int, int]) -> str:
     """The rule in words."""
     low, high = num_stages
     return f"{low} stages, none skipped" if low == high else f"{low} to {high} stages, none skipped"

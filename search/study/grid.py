@@ -94,7 +94,8 @@ class Axis:
         ordered = np.asarray(self._values, dtype=np.float64)  # ascending, as suggestions are
         after = np.clip(np.searchsorted(ordered, column), 1, max(1, len(ordered) - 1))
         nearer = np.abs(column - ordered[after - 1]) <= np.abs(ordered[after % len(ordered)] - column)
-        return (after - nearer).astype(np.float64)
+        found: Floats = (after - nearer).astype(np.float64)
+        return found
 
     def column(self, places: Floats) -> NDArray[Any]:
         """The values at some places, as a config's column."""
@@ -147,7 +148,8 @@ class Axis:
         values = np.exp(values) if distribution.log else values
         if not isinstance(distribution, IntDistribution):
             return np.asarray(values, dtype=np.float64)
-        return np.rint((values - distribution.low) / distribution.step)
+        places: Floats = np.rint((values - distribution.low) / distribution.step)
+        return places
 
     def steps(self, reach: int) -> list[int]:
         """How far its neighbours are."""

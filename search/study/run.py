@@ -138,8 +138,9 @@ def _explained(name: str, storage: str | BaseStorage) -> Generator[None, None, N
         with reaching():
             yield
     except StorageLostError as error:
-        label = f" {storage_label(storage)}" if isinstance(storage, str) else ""
-        place = f" --storage {storage_label(storage)}" if label else ""
+        label, place = "", ""
+        if isinstance(storage, str):
+            label, place = f" {storage_label(storage)}", f" --storage {storage_label(storage)}"
         raise StorageLostError(
             f"lost contact with the storage{label}: {error}; trials that were finished are in it, and what was under "
             f"way is tried again. Once it is back: oracle-search resume {name}{place}"

@@ -211,7 +211,7 @@ def _called(fn: Callable[..., _Out], *args: Any, **kwargs: Any) -> _Out:
 
 @contextmanager
 def _silent_ray() -> Iterator[None]:
-    """Ray that starts here tells nobody of it, unless the user's environment says otherwise."""
+    """Ray that starts here sends no usage statistics, unless the user's environment says otherwise."""
     name = "RAY_USAGE_STATS_ENABLED"
     given = os.environ.get(name)
     os.environ.setdefault(name, "0")
@@ -249,7 +249,7 @@ def joblib_results(workers: int, function: Callable[[int], _Out], indices: range
         for result in results:  # noqa: UP028 - `yield from` would close them itself, with a warning
             yield result
     finally:
-        with warnings.catch_warnings():  # that results are left: whoever stops early knows
+        with warnings.catch_warnings():  # about results that are left over
             warnings.simplefilter("ignore", UserWarning)
             results.close()
 

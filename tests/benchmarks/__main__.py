@@ -52,6 +52,8 @@ GROUPS: dict[str, tuple[Figures, ...]] = {
     "search": (
         Figures(("study_speed",), "docs/tutorials/study.md"),
         Figures(("study_digits",), "docs/tutorials/study.md: hypervolumes"),
+        Figures(("confidence", "DATA"), "docs/howto/limits.md: confidence and ties"),
+        Figures(("serve_speed",), "docs/howto/serve.md: requests per second"),
     ),
     "equality": (
         Figures(("equality",), "docs/concepts/closed-forms.md: every shipped network"),

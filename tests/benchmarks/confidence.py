@@ -5,7 +5,7 @@ DATA holds nasbench201_latency_ms.csv (1,000 architectures, HayeonLee/HELP, MIT)
 
 For limits at the quartiles of the measured latencies it prints, without a confidence and at 50, 80, 90 and 95 %, what
 share of the networks that are predicted feasible are, and what share of those that are was kept; how many latencies the
-quantiles hold; and for pairs of networks, how many the rule of ties tells apart, and how many of those rightly.
+quantiles hold; and for pairs of networks, how many the rule of ties separates, and how many of those rightly.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from oracle.query.many import Scores
 from search.space.expressions import limits_of_texts
 from search.space.limits import judge
 
-__all__ = ["COLUMNS", "Table", "kept", "tables", "told_apart"]
+__all__ = ["COLUMNS", "Table", "kept", "separated", "tables"]
 
 COLUMNS = {
     "1080ti_1": ("gtx-1080-ti", 1, "eager"),
@@ -93,7 +93,7 @@ def kept(table: Table, limit_ms: float, level: str) -> tuple[float, float, int]:
     )
 
 
-def told_apart(table: Table, pairs: int = _PAIRS, seed: int = 0) -> tuple[float, float, float]:
+def separated(table: Table, pairs: int = _PAIRS, seed: int = 0) -> tuple[float, float, float]:
     """Of random pairs, the share that is not tied; of these, and of the tied, the share in the measured order.
 
     Pairs that were measured equal are left out: phones report whole milliseconds.
@@ -129,9 +129,9 @@ def main() -> None:
             for q in (0.05, 0.1, 0.5, 0.8, 0.9, 0.95, 0.99)
         ]
         print(f"{table.column:12s}" + "".join(f"{100 * share:8.1f}" for share in shares))
-    print("\npairs, %: told apart; rightly, of those; in the measured order, of the tied; factor of the tie")
+    print("\npairs, %: separated; rightly, of those; in the measured order, of the tied; factor of the tie")
     for table in found:
-        apart, right, tied = told_apart(table)
+        apart, right, tied = separated(table)
         interval = table.scores.trust[table.device].interval
         assert interval is not None
         print(f"{table.column:12s}{100 * apart:8.1f}{100 * right:8.2f}{100 * tied:8.1f}{tie_ratio(interval):8.3f}")

@@ -10,7 +10,7 @@ import pytest
 import oracle
 from oracle.errors import ConfigError, DeviceError, OracleError, WorkloadError
 from oracle.serve.answers import devices, error_data, json_bytes, networks, scored, scored_many
-from oracle.serve.requests import Asked, asked_of
+from oracle.serve.requests import Query, query_of
 
 REGNET: dict[str, Any] = {
     "MODEL": {"TYPE": "regnet"},
@@ -19,25 +19,25 @@ REGNET: dict[str, Any] = {
 YAML = "MODEL: {TYPE: regnet}\nREGNET: {DEPTH: 13, W0: 24, WA: 36.0, WM: 2.5, GROUP_W: 8}\n"
 
 
-def asked(query: str = "") -> Asked:
-    return asked_of([tuple(pair.split("=", 1)) for pair in query.split("&") if pair])  # type: ignore[misc]
+def parsed(query: str = "") -> Query:
+    return query_of([tuple(pair.split("=", 1)) for pair in query.split("&") if pair])  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("content", [REGNET, YAML, [REGNET], "regnetx-400mf"])
 def test_a_config_in_every_form(content: Any) -> None:
-    (found,) = scored(content, asked("device=t4&batch_size=8&dtype=float32"))["networks"]
+    (found,) = scored(content, parsed("device=t4&batch_size=8&dtype=float32"))["networks"]
     cfg = oracle.load_cfg("RegNetX-400MF") if content == "regnetx-400mf" else oracle.cfg_from_dict(REGNET)
     assert found == oracle.score(cfg, ["t4"], batch_size=8).to_dict()
 
 
 def test_a_config_may_start_from_a_shipped_one() -> None:
-    (found,) = scored({"_BASE_": "RegNetX-400MF", "REGNET": {"DEPTH": 20}}, asked("device=t4"))["networks"]
+    (found,) = scored({"_BASE_": "RegNetX-400MF", "REGNET": {"DEPTH": 20}}, parsed("device=t4"))["networks"]
     assert found == oracle.score(oracle.load_cfg("RegNetX-400MF", ["REGNET.DEPTH", 20]), ["t4"]).to_dict()
 
 
 def test_columns_are_those_of_score_many() -> None:
     nets = ["ResNet-50", REGNET]
-    found = scored_many(nets, asked("device=t4&device=tesla-p4&runtime=compiled&model=roofline"))
+    found = scored_many(nets, parsed("device=t4&device=tesla-p4&runtime=compiled&model=roofline"))
     expected = oracle.score_many(
         ["ResNet-50", oracle.cfg_from_dict(REGNET)], ["t4", "p4"], runtime="compiled", model="roofline"
     )
@@ -46,10 +46,10 @@ def test_columns_are_those_of_score_many() -> None:
 
 def test_a_config_names_its_own_devices_and_workload() -> None:
     own = {**REGNET, "COST": {"DEVICES": ["t4"], "BATCH_SIZE": 4}}
-    (found,) = scored(own, asked())["networks"]
+    (found,) = scored(own, parsed())["networks"]
     assert (list(found["devices"]), found["workload"]["batch_size"]) == (["t4"], 4)
-    assert list(scored(own, asked("device=l4"))["networks"][0]["devices"]) == ["l4"]
-    assert "latency_ms@t4" in scored_many([own], asked())["columns"]
+    assert list(scored(own, parsed("device=l4"))["networks"][0]["devices"]) == ["l4"]
+    assert "latency_ms@t4" in scored_many([own], parsed())["columns"]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_config_names_its_own_devices_and_workload() -> None:
 def test_what_is_no_config_says_so(content: Any, words: str) -> None:
     for answer in (scored, scored_many):
         with pytest.raises(OracleError, match=words):
-            answer(content, asked())
+            answer(content, parsed())
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_what_is_no_config_says_so(content: Any, words: str) -> None:
 )
 def test_words_that_cannot_be(query: str, words: str) -> None:
     with pytest.raises(OracleError, match=words):
-        scored("ResNet-50", asked(query))
+        scored("ResNet-50", parsed(query))
 
 
 def test_lists() -> None:

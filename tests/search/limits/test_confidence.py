@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.benchmarks.confidence import Table, kept, tables, told_apart
+from tests.benchmarks.confidence import Table, kept, separated, tables
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +33,8 @@ def test_quantiles_hold_about_as_many_as_they_say(measured: list[Table]) -> None
             assert below.mean() >= least, (table.column, probability)
 
 
-def test_who_is_told_apart_is_in_order(measured: list[Table]) -> None:
+def test_who_is_separated_is_in_order(measured: list[Table]) -> None:
     for table in measured:
-        apart, right, tied = told_apart(table, 5_000)
+        apart, right, tied = separated(table, 5_000)
         assert 0.6 < apart < 0.95
         assert right > 0.97 > tied

@@ -9,7 +9,7 @@ import pytest
 from search.space import Tally
 from search.space.limits import Miss
 from search.study import StudyPlan
-from search.study.candidates import gate_of
+from search.study.candidates import Candidate, gate_of
 from search.study.params import Parameters
 from search.study.pool import Pool, nothing_feasible
 
@@ -46,7 +46,8 @@ def test_the_nearest_that_is_not_taken_by_brute_force(make_plan: Make, space: st
     pool = _pool(plan, points=True)
     pool.probe(100)
     parameters = Parameters.of(plan.space)
-    members, taken = [], set()
+    members: list[Candidate] = []
+    taken: set[str] = set()
     everything = _pool(plan, points=True)
     everything.probe(100)
     while len(members) < 2_000 and (member := everything.next(lambda key: False)) is not None:
@@ -76,7 +77,8 @@ def test_a_rare_region_is_filled_from_the_neighbourhood_of_its_few_members(make_
     pool, gate = _pool(plan, points=True), gate_of(plan)
     drawn = pool.probe(100_000)
     assert 0 < drawn.feasible < 20
-    params, met = Parameters.of(plan.space).suggestions(_first(plan)), set()
+    params = Parameters.of(plan.space).suggestions(_first(plan))
+    met: set[str] = set()
     for _ in range(60):
         found = pool.nearest(params, met.__contains__, len(met))
         assert found is not None
@@ -90,7 +92,8 @@ def _first(plan: StudyPlan) -> dict[str, Any]:
 
 
 def test_a_space_that_is_used_up_has_no_nearest(make_plan: Make) -> None:
-    pool, taken = _pool(make_plan(CONSTRAINTS=["params <= 1e9"]), points=True), set()
+    pool = _pool(make_plan(CONSTRAINTS=["params <= 1e9"]), points=True)
+    taken: set[str] = set()
     params = Parameters.of(make_plan().space).suggestions(_first(make_plan()))
     while (found := pool.nearest(params, taken.__contains__, len(taken))) is not None:
         taken.add(found.key)

@@ -1,0 +1,318 @@
+"""Decoders of language (arXiv 2005.14165, 2302.13971): tokens in, scores of the next one out.
+
+What a call works on is the COST section's, and decides sizes of cells as the DECODER section does:
+
+    prefill     PROMPT tokens of each sequence, after PAST that are in the cache; scores of the last token of each
+                (LOGITS: all for all of them)
+    decode      one token of each sequence, after PAST that are in the cache, or PROMPT where PAST is 0
+    training    PROMPT tokens of each sequence, without a cache; scores of all (MODE: training is the same)
+
+Keys and values are kept in pages of KV_BLOCK tokens, so that a sequence has memory for the next multiple of that. A
+layer with a window keeps the latest tokens of the window only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from oracle.families._checks import MAX_BLOCKS, MAX_WIDTH, choice, integer, require
+from oracle.spec import CellSpec, NetSpec, Scalar
+
+__all__ = ["Call", "Layer", "Sizes", "Words", "call_of", "to_spec", "windows_of"]
+
+ACTIVATIONS = ("gelu", "gelu_tanh", "relu", "silu")
+NORMS = ("layer", "rms")
+PHASES = ("prefill", "decode", "training")
+MAX_TOKENS = 2**24
+MAX_EXPERTS = 2**12
+MAX_VOCAB = 2**24
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What of each sequence a call works on.
+
+    Attributes:
+        phase: prefill, decode or training.
+        tokens: of a sequence in the call.
+        past: tokens that came before, whose keys and values are in the cache.
+        block: tokens of a page of the cache.
+        kv_byte: whether the cache holds a byte per element.
+        last: whether only the last token has scores.
+    """
+
+    phase: str
+    tokens: int
+    past: int
+    block: int
+    kv_byte: bool
+    last: bool
+
+    def seen(self, window: int) -> tuple[int, int]:
+        """What a layer with a window (0 for none) has of a sequence: tokens before the call, and memory for how many.
+
+        Example:
+            >>> Call("decode", 1, 100, 16, False, True).seen(0), Call("decode", 1, 100, 16, False, True).seen(32)
+            ((100, 112), (31, 32))
+        """
+        past = min(self.past, window - 1) if window else self.past
+        return past, -(-(past + self.tokens) // self.block) * self.block
+
+
+def call_of(cfg: Any) -> Call:
+    """The call that a config's COST section describes.
+
+    Raises:
+        ConfigError: a phase that there is not, or numbers out of range.
+    """
+    cost = cfg["COST"]
+    phase = choice("COST.PHASE", cost["PHASE"], PHASES)
+    phase = "training" if cost["MODE"] == "training" else phase
+    prompt = integer("COST.PROMPT", cost["PROMPT"], high=MAX_TOKENS)
+    past = integer("COST.PAST", cost["PAST"], low=0, high=MAX_TOKENS)
+    block = integer("COST.KV_BLOCK", cost["KV_BLOCK"], high=MAX_TOKENS)
+    kv_byte = choice("COST.KV_DTYPE", cost["KV_DTYPE"], ("", "float8", "int8")) != ""
+    last = choice("COST.LOGITS", cost["LOGITS"], ("last", "all")) == "last"
+    if phase == "decode":
+        return Call(phase, 1, past or prompt, block, kv_byte, last=True)
+    return Call(phase, prompt, 0 if phase == "training" else past, block, kv_byte, last)
+
+
+def to_spec(cfg: Any) -> NetSpec:
+    """The network of the DECODER section, for the call of the COST section.
+
+    Raises:
+        ConfigError: heads that no group of keys and values fits, more tokens than positions, and the like.
+    """
+    call, section = call_of(cfg), cfg["DECODER"]
+    width = integer("DECODER.WIDTH", section["WIDTH"])
+    vocab = integer("DECODER.VOCAB", section["VOCAB"], high=MAX_VOCAB)
+    words = Words.of(cfg, call)
+    sizes = _sizes(section, width)
+    cells = [words.embedding(width, vocab)]
+    for layer in _layers(section, sizes):
+        cells += words.layer(layer, sizes)
+    return NetSpec((*cells, words.head(width, vocab)), (call.tokens,), cfg["COST"]["NAME"])
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Integers that the layers of a decoder share, each a plain one, or a column of candidates.
+
+    Attributes:
+        width, heads, kv_heads, head_dim, ff: as the DECODER section has them, what is 0 there worked out.
+        experts, chosen, expert_ff, shared: of a layer with experts; `experts` is 0 where there are none.
+    """
+
+    width: Any
+    heads: Any
+    kv_heads: Any
+    head_dim: Any
+    ff: Any
+    experts: Any
+    chosen: Any
+    expert_ff: Any
+    shared: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer, of integers or of columns: heads 0 for no attention, ff 0 for no feed-forward half, window 0 for none.
+
+    `mixed` says whether it has experts, which `ff` is not the width of.
+    """
+
+    heads: Any
+    kv_heads: Any
+    ff: Any
+    window: int
+    mixed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What the cells of a decoder share beside sizes: switches and words, which no candidates of a column differ in.
+
+    Attributes:
+        call: what of each sequence a call works on.
+        rotary: the part of a head that positions turn.
+        positions: rows of a learned table of positions.
+        parallel: as DECODER.PARALLEL.
+        section: the others, by their keys.
+        ends: the last arguments of every cell.
+    """
+
+    call: Call
+    rotary: float
+    positions: int
+    parallel: str
+    section: Any
+    ends: dict[str, Scalar]
+
+    @classmethod
+    def of(cls, cfg: Any, call: Call) -> Words:
+        """Those of a config, checked.
+
+        Raises:
+            ConfigError: one that there is not, or that another excludes.
+        """
+        section = cfg["DECODER"]
+        norm = choice("DECODER.NORM", section["NORM"], NORMS)
+        choice("DECODER.ACTIVATION", section["ACTIVATION"], ACTIVATIONS)
+        parallel = choice("DECODER.PARALLEL", section["PARALLEL"], ("", "one", "two"))
+        for name in ("SINKS", "SOFTCAP"):
+            require(not (section[name] and call.phase == "training"), f"DECODER.{name}", True, "False in training")
+        for name in ("SINKS", "SOFTCAP", "POST_NORM"):
+            require(not (section[name] and parallel), f"DECODER.{name}", True, "False where PARALLEL is set")
+        require(not (section["TIED"] and section["HEAD_BIAS"]), "DECODER.HEAD_BIAS", True, "False where TIED is True")
+        part = section["ROTARY"]
+        require(0 <= part <= 1, "DECODER.ROTARY", part, "a part of a head, from 0 to 1")
+        positions = _positions(section, call)
+        return cls(call, part, positions, parallel, section, {"norm": norm, "ln_eps": cfg["LN"]["EPS"]})
+
+    def embedding(self, width: Any, vocab: Any) -> CellSpec:
+        """The first cell."""
+        return CellSpec.make(
+            "decoder_embedding",
+            vocab=vocab,
+            width=width,
+            tied=self.section["TIED"],
+            scaled=self.section["SCALED"],
+            positions=self.positions,
+            past=self.call.past if self.positions else 0,
+        )
+
+    def head(self, width: Any, vocab: Any) -> CellSpec:
+        """The last cell."""
+        return CellSpec.make(
+            "decoder_head",
+            width=width,
+            vocab=vocab,
+            last=self.call.last,
+            head_bias=self.section["HEAD_BIAS"],
+            softcap=self.section["SOFTCAP"],
+            **self.ends,
+        )
+
+    def layer(self, layer: Layer, sizes: Sizes) -> list[CellSpec]:
+        """The cell of a layer, none where it has neither half; of columns, halves are there in all rows or in none."""
+        attends, transforms = np.any(layer.heads), layer.mixed or np.any(layer.ff)
+        attention = self._attention(layer, sizes) if attends else {}
+        switches: dict[str, Scalar] = {"sinks": self.section["SINKS"], "softcap": self.section["SOFTCAP"]}
+        post: dict[str, Scalar] = {"post_norm": self.section["POST_NORM"]}
+        if layer.mixed:
+            own = self._experts(sizes)
+        else:
+            own = {"ff": layer.ff, **self._mlp(), "gated": self.section["GATED"]} if transforms else {}
+        common = {"width": sizes.width, **attention, **own, **self.ends}
+        if not attends and not transforms:
+            return []
+        if self.parallel:
+            return [CellSpec.make("decoder_parallel_layer", **common, two_norms=self.parallel == "two")]
+        kinds = {(True, False): "decoder_attention", (False, True): "decoder_mlp", (True, True): "decoder_layer"}
+        kind = kinds[bool(attends), bool(transforms)]
+        if layer.mixed:
+            kind = "decoder_expert_layer" if attends else "decoder_experts"
+        return [CellSpec.make(kind, **common, **post, **(switches if attends else {}))]
+
+    def _attention(self, layer: Layer, sizes: Sizes) -> dict[str, Any]:
+        """Arguments of attention."""
+        call, training = self.call, self.call.phase == "training"
+        past, capacity = call.seen(layer.window)
+        turned = sizes.head_dim * self.rotary
+        return {
+            "heads": layer.heads,
+            "kv_heads": layer.kv_heads,
+            "head_dim": sizes.head_dim,
+            "rotary": (turned.astype(np.int64) if isinstance(turned, np.ndarray) else int(turned)) // 2 * 2,
+            "past": 0 if training else past,
+            "capacity": 0 if training else capacity,
+            "window": layer.window if layer.window < call.past + call.tokens else 0,
+            "qkv_bias": self.section["QKV_BIAS"],
+            "out_bias": self.section["OUT_BIAS"],
+            "qk_norm": self.section["QK_NORM"],
+            "kv_byte": call.kv_byte and not training,
+        }
+
+    def _mlp(self) -> dict[str, Scalar]:
+        return {"activation": self.section["ACTIVATION"], "mlp_bias": self.section["MLP_BIAS"]}
+
+    def _experts(self, sizes: Sizes) -> dict[str, Any]:
+        return {
+            "ff": sizes.expert_ff,
+            "experts": sizes.experts,
+            "chosen": sizes.chosen,
+            "shared": sizes.shared,
+            "shared_gate": self.section["SHARED_GATE"],
+            **self._mlp(),
+        }
+
+
+def _positions(section: Any, call: Call) -> int:
+    positions = integer("DECODER.POSITIONS", section["POSITIONS"], low=0, high=MAX_TOKENS)
+    context = integer("DECODER.CONTEXT", section["CONTEXT"], low=0, high=MAX_TOKENS)
+    for limit in filter(None, (positions, context)):
+        end = call.past + call.tokens
+        require(end <= limit, "COST.PROMPT", end, f"at most {limit} tokens of a sequence, as many as the network takes")
+    return positions
+
+
+def _sizes(section: Any, width: int) -> Sizes:
+    """What layers share, checked; `oracle.families.many.decoder` checks columns in the same order."""
+    heads = integer("DECODER.HEADS", section["HEADS"])
+    kv_heads = integer("DECODER.KV_HEADS", section["KV_HEADS"], low=0) or heads
+    head_dim = integer("DECODER.HEAD_DIM", section["HEAD_DIM"], low=0)
+    if not head_dim:
+        require(width % heads == 0, "DECODER.HEADS", heads, f"a divisor of WIDTH, {width}")
+        head_dim = width // heads
+    ff = integer("DECODER.FF", section["FF"])
+    experts = integer("DECODER.EXPERTS", section["EXPERTS"], low=0, high=MAX_EXPERTS)
+    chosen = integer("DECODER.EXPERTS_PER_TOKEN", section["EXPERTS_PER_TOKEN"])
+    require(not experts or chosen <= experts, "DECODER.EXPERTS_PER_TOKEN", chosen, f"at most EXPERTS, {experts}")
+    expert_ff = integer("DECODER.EXPERT_FF", section["EXPERT_FF"], low=0) or ff
+    shared = integer("DECODER.SHARED_FF", section["SHARED_FF"], low=0)
+    gate = section["SHARED_GATE"]
+    require(not gate or shared > 0 or not experts, "DECODER.SHARED_GATE", gate, "False where SHARED_FF is 0")
+    mixed = not experts or (section["GATED"] and not section["PARALLEL"])
+    require(mixed, "DECODER.EXPERTS", experts, "0 where GATED is False or PARALLEL is set")
+    return Sizes(width, heads, kv_heads, head_dim, ff, experts, chosen, expert_ff, shared)
+
+
+def _layers(section: Any, sizes: Sizes) -> list[Layer]:
+    """The layers, checked."""
+    count = integer("DECODER.LAYERS", section["LAYERS"], high=MAX_BLOCKS)
+    dense = integer("DECODER.DENSE_LAYERS", section["DENSE_LAYERS"], low=0, high=MAX_BLOCKS)
+    windows = windows_of(section)
+    heads = _per_layer(section, "LAYER_HEADS", count, sizes.heads)
+    groups = _per_layer(section, "LAYER_KV_HEADS", count, sizes.kv_heads)
+    widths = _per_layer(section, "LAYER_FF", count, sizes.ff)
+    found = []
+    for at, (own, group, ff) in enumerate(zip(heads, groups, widths, strict=True)):
+        if own:
+            key = "DECODER.LAYER_KV_HEADS" if section["LAYER_KV_HEADS"] else "DECODER.KV_HEADS"
+            require(group > 0 and own % group == 0, key, group, f"a divisor of the layer's heads, {own}")
+            expected = f"heads of {MAX_WIDTH} elements at most"
+            require(own * sizes.head_dim <= MAX_WIDTH, "DECODER.HEAD_DIM", sizes.head_dim, expected)
+        whole = bool(own) and ff > 0
+        require(whole or not section["PARALLEL"], "DECODER.PARALLEL", section["PARALLEL"], "layers of both halves")
+        mixed = sizes.experts > 0 and at >= dense and ff > 0
+        found.append(Layer(own, group if own else 0, ff, windows[at % len(windows)], mixed))
+    return found
+
+
+def windows_of(section: Any) -> list[int]:
+    """The windows of the layers, again and again; 0 for none."""
+    windows = section["WINDOWS"]
+    return [integer("DECODER.WINDOWS", window, low=0, high=MAX_TOKENS) for window in windows] or [0]
+
+
+def _per_layer(section: Any, name: str, count: int, usual: int) -> list[int]:
+    """A number per layer."""
+    key, values = f"DECODER.{name}", section[name]
+    if not values:
+        return [usual] * count
+    require(len(values) == count, key, len(values), f"an entry for each of the {count} layers, or none at all")
+    return [integer(key, value, low=0) for value in values]
