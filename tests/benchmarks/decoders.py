@@ -1,7 +1,7 @@
 """What transformers' own modules of decoders have and compute: python tests/benchmarks/decoders.py [NAME ...] [--write].
 
 Builds each on meta from the `config` that `tests/oracle/families/truths/decoders.json` holds, without weights, and counts
-under torch's FlopCounterMode, given a formula for products of experts, which it has none for: a prompt of 64 and of 700
+under torch's FlopCounterMode, which has no formula for the products of experts (`aten._grouped_mm`): a prompt of 64 and of 700
 tokens, and the token after 100 and after 700 (with the cache of transformers). Prints ours beside it, and with --write
 keeps theirs for the tests. Needs transformers (5.24.0 made what is there) and torch 2.13 or later.
 """
@@ -25,16 +25,11 @@ CALLS = ((1, 64, 0), (1, 700, 0), (2, 1, 100), (2, 1, 700))
 _WITHOUT_SDPA = ("gemma2", "gpt_oss")
 
 
-def _grouped(a: Any, b: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
-    return 2 * a[-2] * a[-1] * b[-1]
-
-
 def truth(config: dict[str, Any]) -> dict[str, Any]:
     """Parameters, and MACs of each call."""
     plain = {key: value for key, value in config.items() if key not in ("model_type", "torch_dtype")}
     found = AutoConfig.for_model(config["model_type"], **plain)
     found._attn_implementation = "eager" if config["model_type"] in _WITHOUT_SDPA else "sdpa"
-    formulas = {torch.ops.aten._grouped_mm.default: _grouped}
     macs = {}
     with torch.no_grad(), torch.device("meta"):
         model = AutoModelForCausalLM.from_config(found, dtype=torch.bfloat16).eval()
@@ -43,7 +38,7 @@ def truth(config: dict[str, Any]) -> dict[str, Any]:
             words = {"past_key_values": cache, "use_cache": True, "logits_to_keep": 1}
             if past:
                 model(torch.zeros(batch, past, dtype=torch.long), **words)
-            with FlopCounterMode(display=False, custom_mapping=formulas) as counter:
+            with FlopCounterMode(display=False) as counter:
                 model(torch.zeros(batch, tokens, dtype=torch.long), **words)
             macs[f"{batch}x{tokens}+{past}"] = counter.get_total_flops() // 2
     return {"params": sum(parameter.numel() for parameter in model.parameters()), "macs": macs}
