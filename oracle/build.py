@@ -38,9 +38,12 @@ class Network(nn.Module):
         self.spec = spec
         for name, cell in zip(cell_names(spec, cell_role), spec.cells, strict=True):
             self.add_module(name, make_cell(cell))
+        parts = list(self.children())
+        if getattr(parts[0], "tied", False):
+            parts[0].tie(parts[-1])
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images (N, *spec.input_shape) -> scores (N, classes)."""
+        """Images, or token numbers, (N, *spec.input_shape) -> scores (N, classes)."""
         for cell in self.children():
             x = cell(x)
         return x

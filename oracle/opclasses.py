@@ -25,8 +25,8 @@ __all__ = [
 
 _MEMBERS = {
     "linear": "addmm mm addmv mv _scaled_mm _int_mm",
-    "matmul": "bmm baddbmm addbmm dot vdot _trilinear _grouped_mm",
-    "attention": "oracle::attention oracle::attention_backward"
+    "matmul": "bmm baddbmm addbmm dot vdot _trilinear _grouped_mm oracle::experts",
+    "attention": "oracle::attention oracle::attention_backward oracle::cached_attention"
     " _scaled_dot_product_flash_attention _scaled_dot_product_flash_attention_backward"
     " _scaled_dot_product_flash_attention_for_cpu _scaled_dot_product_flash_attention_for_cpu_backward"
     " _scaled_dot_product_efficient_attention _scaled_dot_product_efficient_attention_backward"
@@ -66,7 +66,7 @@ _MEMBERS = {
     " native_channel_shuffle im2col col2im _foreach_copy_ _foreach_zero_ split_with_sizes_copy repeat_interleave"
     " bernoulli bernoulli_ uniform_ normal_ rand randn rand_like randn_like randint randperm randint_like"
     " native_dropout native_dropout_backward tril_indices triu_indices diagonal_copy"
-    " contiguous meshgrid one_hot"
+    " contiguous meshgrid one_hot oracle::append_cache"
     " oracle::quantize oracle::quantize_inside oracle::quantize_dynamic oracle::dequantize oracle::dequantize_inside"
     " quantized_decomposed::quantize_per_tensor quantized_decomposed::quantize_per_channel"
     " quantized_decomposed::dequantize_per_tensor quantized_decomposed::dequantize_per_channel",
@@ -115,7 +115,7 @@ VIEWS_IN_PLACE = frozenset(
 
 WRITE_ONLY = frozenset(
     f"aten.{name}" for name in "copy_ fill_ zero_ bernoulli_ uniform_ normal_ _foreach_zero_ _foreach_copy_".split()
-)
+) | {"oracle.append_cache"}
 """In-place operators that overwrite their first argument without reading it."""
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "equal",
     "prod",
     "shapes_text",
+    "smaller",
 ]
 
 Dim = Any  # an int, or a sympy expression of a cell's integers
@@ -73,6 +74,20 @@ def prod(dims: Iterable[Dim]) -> Dim:
     for dim in dims:
         result = result * dim
     return result
+
+
+def smaller(a: Dim, b: Dim) -> Dim:
+    """The smaller of two sizes, which may be expressions.
+
+    Example:
+        >>> smaller(3, 5)
+        3
+    """
+    if isinstance(a, int) and isinstance(b, int):
+        return min(a, b)
+    from torch.utils._sympy.functions import Min  # whoever has expressions has torch
+
+    return Min(a, b)
 
 
 def equal(a: Dim, b: Dim) -> bool:
@@ -146,7 +161,8 @@ class Storage(NamedTuple):
 
     `kind` says why it exists: input, parameter, buffer, state (of the optimiser), constant (a tensor
     the module holds but did not register), scale (of a quantised weight, which no trace saw), gradient (of a
-    parameter) or activation; `requires_grad` tells parameters that training changes from frozen ones.
+    parameter), cache (keys and values of tokens that came before), shared (a parameter that another cell owns) or
+    activation; `requires_grad` tells parameters that training changes from frozen ones.
     """
 
     elements: Dim
@@ -157,7 +173,7 @@ class Storage(NamedTuple):
     @property
     def is_weight(self) -> bool:
         """Whether it is there before the call and stays after it."""
-        return self.kind in ("parameter", "buffer", "constant", "scale")
+        return self.kind in ("parameter", "buffer", "constant", "scale", "shared")
 
 
 class Row(NamedTuple):
@@ -199,6 +215,12 @@ class Row(NamedTuple):
             if "float" in use.dtype:
                 return use.dtype
         return uses[0].dtype if uses else "float32"
+
+    @property
+    def result(self) -> Shape:
+        """The shape of its first result."""
+        found: Shape = self.out if isinstance(self.out, Shape) else self.out[0]
+        return found
 
     @property
     def shapes(self) -> str:

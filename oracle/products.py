@@ -127,6 +127,7 @@ _RULES: dict[str, Callable[[_Shapes, Sequence[Dim]], Product]] = {
     "aten.bmm": _batched,
     "aten.baddbmm": _added,  # what is added to has three, and comes first
     "oracle.attention": _attention,
+    "oracle.cached_attention": _attention,
     "aten._scaled_dot_product_flash_attention": _attention,
     "aten._scaled_dot_product_flash_attention_for_cpu": _attention,
     "aten._scaled_dot_product_efficient_attention": _attention,

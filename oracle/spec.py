@@ -26,6 +26,8 @@ __all__ = [
     "OPTIMIZERS",
     "QUANTISED_WEIGHTS",
     "RUNTIMES",
+    "TOKEN_DTYPE",
+    "TOKEN_RANK",
     "WEIGHTS",
     "WEIGHT_GROUP",
     "CellSpec",
@@ -37,6 +39,10 @@ __all__ = [
 ]
 
 Scalar = int | float | bool | str
+
+TOKEN_DTYPE = "int64"
+TOKEN_RANK = 2
+"""What a batch of inputs of one dimension is: (sequences, tokens), numbers of a vocabulary."""
 
 DTYPES = ("float32", "tf32", "float16", "bfloat16", "float8", "int8")
 MODES = ("inference", "training")
@@ -86,7 +92,7 @@ class NetSpec:
 
     Attributes:
         cells: stem, blocks and head, in the order of execution.
-        input_shape: (channels, height, width) of one image.
+        input_shape: (channels, height, width) of one image, or (tokens,) of one sequence.
         name: for people; two specs that differ in name only are equal.
     """
 

@@ -7,6 +7,7 @@ memory and next to no time, whatever its widths. `module.to_empty(device=...)` g
 
 from oracle.cells import (  # noqa: F401  (importing a file registers its cells)
     blocks,
+    decoder,
     fbnet,
     head,
     mbconv,

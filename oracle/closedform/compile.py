@@ -10,10 +10,12 @@ from functools import reduce
 from typing import Any
 
 import sympy
+from sympy.core.function import AppliedUndef
 from torch.utils._sympy.functions import CleanDiv, FloorDiv, Max, Min, Mod, PythonMod
 
 from oracle.closedform.program import Program, Step
 from oracle.errors import OracleError
+from oracle.experts import PACK
 
 __all__ = ["ProgramBuilder", "Term", "UnsupportedExpressionError"]
 
@@ -144,6 +146,10 @@ class ProgramBuilder:
             operation = table.get(type(expression))
             if operation is not None:
                 return self._fold(operation, expression.args, keep_order=operation in ("floordiv", "mod"))
+        if isinstance(expression, AppliedUndef) and expression.func.__name__ == "reached":
+            experts, chosen, tokens = map(self.add, expression.args)
+            pair = self.combine("add", self.combine("mul", experts, self.add(PACK)), chosen)
+            return self._step("reached", pair, tokens)
         raise UnsupportedExpressionError(f"{expression} has no closed form in integers")
 
     def _fold(self, operation: str, terms: Sequence[Any], keep_order: bool = False) -> int:

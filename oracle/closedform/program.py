@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from oracle.errors import OracleError
+from oracle.experts import PACK, reached_of
 
 __all__ = ["OPERATIONS", "RELATIONS", "Program", "Relation", "Step"]
 
@@ -27,7 +28,7 @@ Relation = tuple[str, int, int]
 _End: TypeAlias = tuple[Sequence[int], Callable[[Mapping[int, str]], str]]
 """Steps, and the line that uses them, given the text of each."""
 
-OPERATIONS = ("const", "symbol", "add", "sub", "mul", "floordiv", "mod", "max", "min")
+OPERATIONS = ("const", "symbol", "add", "sub", "mul", "floordiv", "mod", "max", "min", "reached")
 _LEAVES = ("const", "symbol")
 _NESTED = 32  # brackets within an expression; Python reads 200 within each other
 _CALLS = 8  # of a function that are not worth compiling it
@@ -140,7 +141,7 @@ class Program:
         names = ", ".join(f"a{index}" for index in range(len(self.symbols)))
         source = "\n    ".join([f"def run({names}):", *lines])
         # The source is made of the operations above, numbers and names we chose: nothing of a file's reaches it.
-        scope: dict[str, Any] = {"__builtins__": {}, "maximum": _maximum, "minimum": _minimum}
+        scope: dict[str, Any] = {"__builtins__": {}, "maximum": _maximum, "minimum": _minimum, "reached": reached_of}
         exec(compile(source, "<closed form>", "exec"), scope)  # noqa: S102
         function: Callable[..., Any] = scope["run"]
         return function
@@ -165,6 +166,8 @@ class Program:
         if operation == "symbol":
             return f"a{a}"
         x, y = texts[a], texts[b]
+        if operation == "reached":
+            return f"reached({x}, {y})"
         if operation in _SIGNS:
             return f"{x} {_SIGNS[operation]} {y}"
         if operation in ("max", "min"):
@@ -192,6 +195,8 @@ class Program:
             else:
                 corners = [_apply(operation, x, y) for x in (low[a], high[a]) for y in (low[b], high[b])]
                 low[number], high[number] = min(corners), max(corners)
+                if operation == "reached":
+                    low[number], high[number] = 0, high[a] // PACK
                 if operation == "mod":
                     low[number], high[number] = 0, max(high[b] - 1, 0)
         return [max(abs(low[step]), abs(high[step])) for step in outputs]
@@ -230,6 +235,8 @@ def _apply(operation: str, x: int, y: int) -> int:
         return x // y if y else x
     if operation == "mod":
         return x % y if y else 0
+    if operation == "reached":
+        return int(reached_of(x, y))
     return max(x, y) if operation == "max" else min(x, y)
 
 

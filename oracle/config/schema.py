@@ -55,6 +55,10 @@ LIST_ITEMS: dict[str, type] = {
     "OFA.KERNELS": int,
     "OFA.EXPANSIONS": int,
     "OFA.DEPTHS": int,
+    "DECODER.WINDOWS": int,
+    "DECODER.LAYER_HEADS": int,
+    "DECODER.LAYER_KV_HEADS": int,
+    "DECODER.LAYER_FF": int,
     "COST.DEVICES": str,
 }
 
@@ -65,6 +69,12 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "COST.ENGINE": ENGINES,
     "COST.LAYOUT": LAYOUTS,
     "COST.WEIGHTS": WEIGHTS,
+    "COST.PHASE": ("prefill", "decode", "training"),
+    "COST.KV_DTYPE": ("", "float8", "int8"),
+    "COST.LOGITS": ("last", "all"),
+    "DECODER.ACTIVATION": ("gelu", "gelu_tanh", "relu", "silu"),
+    "DECODER.NORM": ("layer", "rms"),
+    "DECODER.PARALLEL": ("", "one", "two"),
 }
 
 
@@ -79,7 +89,7 @@ FAMILY_DEFAULTS: dict[str, tuple[tuple[str, str, int], ...]] = {
 # Section -> key -> default; read only, for nothing is copied before somebody needs it.
 DEFAULTS: dict[str, dict[str, Any]] = {
     "MODEL": {
-        "TYPE": "",  # anynet, regnet, resnet, effnet, vit, nasbench201, fbnet, ofa_mobilenetv3
+        "TYPE": "",  # anynet, regnet, resnet, effnet, vit, nasbench201, fbnet, ofa_mobilenetv3, decoder
         "DEPTH": 0,  # resnet only
         "NUM_CLASSES": 10,
         "LOSS_FUN": "cross_entropy",
@@ -161,6 +171,43 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "DEPTHS": [],  # 2, 3, 4
         "RESOLUTION": 0,  # from 128 to 224; 0: TRAIN.IM_SIZE
     },
+    "DECODER": {  # see oracle.families.decoder
+        "VOCAB": 32000,
+        "LAYERS": 12,
+        "WIDTH": 768,
+        "HEADS": 12,
+        "KV_HEADS": 0,  # of keys and values; 0: as many as HEADS
+        "HEAD_DIM": 0,  # elements of a head; 0: WIDTH / HEADS
+        "FF": 3072,  # width between the two products of a feed-forward half
+        "ACTIVATION": "silu",  # gelu, gelu_tanh, relu
+        "GATED": True,  # the activation is of a gate that multiplies: SwiGLU, GeGLU
+        "NORM": "rms",  # or layer
+        "POST_NORM": False,  # what a half adds is normalised, too
+        "QK_NORM": False,  # queries and keys are normalised head by head
+        "ROTARY": 1.0,  # the part of a head that rotary positions turn; 0 for none
+        "POSITIONS": 0,  # rows of a learned table of positions; 0 for none
+        "QKV_BIAS": False,
+        "OUT_BIAS": False,
+        "MLP_BIAS": False,
+        "HEAD_BIAS": False,
+        "PARALLEL": "",  # one, two: both halves of a layer read the same tokens, with so many norms
+        "TIED": False,  # the scores' product has the table of the embedding
+        "SCALED": False,  # embeddings are multiplied by sqrt(WIDTH)
+        "SINKS": False,  # a learned score per head beside those of its keys
+        "SOFTCAP": False,  # scores of attention and of tokens are capped
+        "WINDOWS": [],  # how many of the latest tokens a layer sees, layer by layer, again and again; 0 for all
+        "CONTEXT": 0,  # most tokens of a sequence; 0: no limit is known
+        "EXPERTS": 0,  # of a layer; 0 for one feed-forward half that all tokens take
+        "EXPERTS_PER_TOKEN": 2,
+        "EXPERT_FF": 0,  # 0: FF
+        "SHARED_FF": 0,  # width of an expert that all tokens go to; 0 for none
+        "SHARED_GATE": False,
+        "DENSE_LAYERS": 0,  # first layers that have FF, and no experts
+        # One entry per layer where there are any: a layer's own, 0 where it has no such half, -1 for that of all.
+        "LAYER_HEADS": [],
+        "LAYER_KV_HEADS": [],
+        "LAYER_FF": [],
+    },
     "BN": {
         "EPS": 1e-5,
         "MOM": 0.1,
@@ -194,6 +241,13 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         # float16 or bfloat16, as DTYPE: a network in half precision, which is not autocast; int8 or int4: an engine
         # keeps the weights of products quantised.
         "WEIGHTS": "",
+        # Of decoders: what of a sequence a call works on, and what a cache holds it in; see oracle.families.decoder.
+        "PHASE": "prefill",  # of PROMPT tokens after PAST; decode: of one token after PAST, or else PROMPT; training
+        "PROMPT": 1024,
+        "PAST": 0,
+        "KV_DTYPE": "",  # float8, int8; "": the type that is computed in
+        "KV_BLOCK": 16,  # tokens of a page of the cache
+        "LOGITS": "last",  # or all
         "DEVICES": [],  # names of shipped devices or paths of device files
     },
 }

@@ -180,5 +180,5 @@ def _activations(row: Row, work: Work | None) -> Dim:
         return prod(row.out) if isinstance(row.out, Shape) else 0
     if row.op_class == "attention":
         q, k = row.args[0], row.args[1]
-        return prod(q[:-1]) * k[-2] + prod(row.out[0])  # scores, and their product with the values
+        return prod(q[:-1]) * k[-2] + prod(row.result)  # scores, and their product with the values
     return 0

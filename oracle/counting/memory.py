@@ -1,6 +1,6 @@
 """Peak memory by liveness: a tensor lives from the kernel that makes it to the last one that uses it.
 
-Weights stay, and in training gradients and the optimiser's state; so do the outputs of a call until it returns,
+Weights stay, caches of keys and values likewise, and in training gradients and the optimiser's state; so do the outputs of a call until it returns,
 and in eager inference the half-precision copies of weights, which autocast keeps (we count them from the start,
 though each is made when it is needed). An input lives until its last
 use, although a caller may hold it for longer, as Python frames do with what their variables name. Workspace of
@@ -71,7 +71,7 @@ def lifetimes_of(table: OpTable, kernels: Sequence[Kernel], runtime: str) -> Lif
     spans: list[list[Span]] = [[], [], []]
     retained = []
     for storage, steps in used.items():
-        if storage in stays or storage == table.boundary_in:
+        if storage in stays or storage == table.boundary_in or table.storages[storage].kind == "shared":
             continue
         spans_of, kept = _spans_of(table, storage, steps, counters, storage in final, storage in held)
         for phase, span in spans_of:
@@ -131,7 +131,11 @@ def _residents(
     inference = all(row.phase == "forward" for row in table.rows)
     copies = _cast_weights(table) if inference and runtime == "eager" else set()
     for index, storage in enumerate(table.storages):
-        if inference and runtime == "engine":
+        if storage.kind == "shared":  # the cell that owns it counts it
+            continue
+        if storage.kind == "cache":
+            resident = True
+        elif inference and runtime == "engine":
             # What an engine loads is what its kernels read, folded and cast as they read it.
             resident = index in touched and index not in born and storage.kind != "input"
         else:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from oracle.counting.flops.others import TAPS
-from oracle.optable import ITEMSIZE, Row, Use, prod
+from oracle.experts import reached
+from oracle.optable import ITEMSIZE, Row, Use, prod, smaller
 
 __all__ = ["moved_elements", "reads_of", "stored_bytes"]
 
@@ -68,13 +69,16 @@ def moved_elements(row: Row, use: Use, writing: bool) -> Dim:
     if row.name in _PICKS and len(row.reads) > 1:
         return row.reads[1].elements
     most = _picked(row)
-    return use.elements if most is None else min(most, use.elements)
+    return use.elements if most is None else smaller(most, use.elements)
 
 
 def _read_besides(row: Row, use: Use) -> Dim:
     """Elements that a row reads of a tensor other than its first."""
     if row.name in _KEPT_FOR_ITS_SHAPE and use is row.reads[1]:
         return 0
+    if row.name == "oracle.experts" and use.shape in (row.args[1], row.args[2]):
+        tokens, per_token = row.args[3]
+        return reached(use.shape[0], per_token, tokens) * prod(use.shape[1:])
     if row.name == "aten._grouped_mm" and len(row.args[0]) == 2 and use.shape == row.args[1]:
         # An expert that no row reaches stays where it is; that two rows share one is not known from shapes.
         return use.elements // use.shape[0] * min(use.shape[0], row.args[0][0])

@@ -17,6 +17,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from oracle.cells.functions import append_cache, cached_attention, experts, resident, rotary
+
 __all__ = ["fused"]
 
 _DEFINING = Lock()
@@ -27,6 +29,11 @@ _SCHEMAS = {
     "rms_norm": "(Tensor x, SymInt[] shape, Tensor? weight) -> (Tensor, Tensor)",
     "rms_norm_backward": "(Tensor grad, Tensor x, SymInt[] shape, Tensor rstd, Tensor? weight, bool[2] wanted)"
     " -> (Tensor, Tensor)",
+    "resident": "(Tensor like, SymInt[] shape, ScalarType? dtype, str kind) -> Tensor",
+    "append_cache": "(Tensor(a!) cache, Tensor k, Tensor v) -> ()",
+    "cached_attention": "(Tensor q, Tensor k, Tensor v, Tensor? sinks, SymInt window, bool softcap) -> Tensor",
+    "rotary": "(Tensor q, Tensor k, SymInt width) -> (Tensor, Tensor)",
+    "experts": "(Tensor x, Tensor weight, Tensor? bias, Tensor ids) -> Tensor",
 }
 
 
@@ -41,6 +48,8 @@ def _stand_ins() -> dict[Callable[..., Any], Callable[..., Any]]:
     if hasattr(torch, "rms_norm"):
         found[torch.rms_norm] = _rms_norm
     found[torch.dropout] = _dropout
+    for function in (resident, append_cache, cached_attention, rotary, experts):
+        found[function] = _operator(function.__name__)
     found[torch._nested_tensor_from_mask_left_aligned] = _no
     found[torch.Tensor.__bool__] = _truth
     for name in ("softmax", "log_softmax"):
@@ -60,6 +69,7 @@ def _operators() -> Any:
 def _library() -> torch.library.Library:
     library = torch.library.Library("oracle", "DEF")
     results = (_attention_results, _attention_gradients, _rms_norm_results, _rms_norm_gradients)
+    results += (_resident_results, _no_results, _cached_attention_results, _rotary_results, _experts_results)
     for (name, schema), result in zip(_SCHEMAS.items(), results, strict=True):
         library.define(name + schema)
         library.impl(name, result, "Meta")
@@ -183,6 +193,39 @@ def _rms_norm(input: Any, normalized_shape: Any, weight: Any = None, eps: float 
     ):
         return torch.rms_norm(input, normalized_shape, weight, eps)  # takes it apart, or says what is wrong
     return _RMSNorm.apply(input, normalized_shape, weight)
+
+
+# -- what decoders run (`oracle.cells.functions`), in inference ---------------------------------------------------------
+
+
+def _operator(name: str) -> Callable[..., Any]:
+    """Our operator of a name, looked up when it is called."""
+
+    def call(*args: Any) -> Any:
+        return getattr(_operators(), name)(*args)
+
+    return call
+
+
+def _resident_results(like: Any, shape: Any, dtype: Any, kind: str) -> Any:
+    return like.new_empty(shape, dtype=dtype or (like.dtype if like.is_floating_point() else torch.float32))
+
+
+def _no_results(*_: Any) -> None:
+    return None
+
+
+def _cached_attention_results(q: Any, k: Any, v: Any, sinks: Any, window: Any, softcap: bool) -> Any:
+    n, h, length, _ = q.shape
+    return q.new_empty((n, length, h, v.shape[-1])).transpose(1, 2)
+
+
+def _rotary_results(q: Any, k: Any, width: Any) -> Any:
+    return q.new_empty(q.shape), k.new_empty(k.shape)
+
+
+def _experts_results(x: Any, weight: Any, bias: Any, ids: Any) -> Any:
+    return x.new_empty((ids.shape[0] * ids.shape[1], weight.shape[2]))
 
 
 # -- questions about data that only decide between equal ways ------------------------------------------------

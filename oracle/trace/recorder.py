@@ -175,6 +175,9 @@ class Recorder(TorchDispatchMode):
         results = written_results(name, args, _tensors(out))
         if name in VIEWS_IN_PLACE:
             return out
+        if name == "oracle.resident":  # memory that is there before the call
+            self.give(out, args[-1])
+            return out
         if name in ALLOCATIONS:
             for tensor in results:
                 self.give(tensor, "activation")
@@ -257,7 +260,8 @@ class Recorder(TorchDispatchMode):
         self._values.append(Value(storage, row))
         use = self._use(tensor)
         # Compared as torch has them: of two symbols, it knows by now whether they are equal.
-        if tensor.numel() != self._numels[storage] and before not in self._blank:
+        partly = self._storages[storage].kind == "cache" or tensor.numel() != self._numels[storage]
+        if partly and before not in self._blank:
             self._values[-1] = Value(storage, row, before)
         return use
 

@@ -32,7 +32,7 @@ def recount(table: OpTable) -> Recount:
             macs += prod(row.out) if _adds_bias(row) and row.call not in biases else 0
         elif row.op_class == "attention":
             macs += macs_of(row)
-            activations += prod(row.args[0][:-1]) * row.args[1][-2] + prod(row.out[0])
+            activations += prod(row.args[0][:-1]) * row.args[1][-2] + prod(row.result)
         elif row.name in _MAX_POOLS:
             activations += prod(row.out[0])
     return Recount(macs=macs, params=parameters_of(table), activations=activations)

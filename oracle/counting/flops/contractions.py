@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from oracle.counting.flops.registry import Dim, Work, register_flops
-from oracle.optable import Shape, prod
+from oracle.optable import Shape, prod, smaller
 
 
 def _matmul(batch: Dim, m: Dim, k: Dim, n: Dim) -> Work:
@@ -83,7 +83,7 @@ def _scores(q: Shape, k: Shape, half: bool) -> Dim:
     length, context = q[-2], k[-2]
     if not half:
         return length * context
-    diagonal = min(length, context)
+    diagonal = smaller(length, context)
     return diagonal * (diagonal + 1) // 2 + (length - diagonal) * context
 
 
@@ -142,3 +142,40 @@ def _trilinear(
 @register_flops("aten._grouped_mm")
 def _grouped_mm(a: Shape, b: Shape, *rest: Any, out: Shape, **kwargs: Any) -> Work:
     return _matmul(a[0] if len(a) == len(b) == 3 else 1, a[-2], a[-1], b[-1])
+
+
+def _visible(length: Dim, context: Dim, window: Dim) -> Dim:
+    """Scores per head that a causal mask leaves, the last query seeing the last key; 0 is no window."""
+    past = context - length  # keys before those of the queries, of which a window leaves fewer than it is long
+    if isinstance(window, int) and window == 0:
+        return length * past + length * (length + 1) // 2
+    growing = smaller(length, window - past)  # queries that see one key more than the one before
+    return growing * past + growing * (growing + 1) // 2 + (length - growing) * window
+
+
+@register_flops("oracle.cached_attention")
+def _cached_attention(
+    q: Shape, k: Shape, v: Shape, sinks: Shape | None, window: Dim, softcap: bool, out: Any, causal_half: bool = False
+) -> Work:
+    # As `_attention`; a sink joins the maximum and the sum of each query; a cap divides, takes a tanh of 6, multiplies.
+    scores = prod(q[:-2]) * (_visible(q[-2], k[-2], window) if causal_half else q[-2] * k[-2])
+    macs = scores * (q[-1] + v[-1])
+    sunk = 2 * prod(q[:-1]) if sinks is not None else 0
+    return Work(macs, 2 * macs + scores * (6 + 8 * softcap) + sunk)
+
+
+@register_flops("oracle.experts")
+def _experts(x: Shape, weight: Shape, bias: Shape | None, ids: Shape, out: Shape) -> Work:
+    macs = prod(ids) * weight[1] * weight[2]
+    return Work(macs, 2 * macs + (prod(out) if bias is not None else 0))
+
+
+@register_flops("oracle.rotary", op_class="elementwise")
+def _rotary(q: Shape, k: Shape, width: Dim, out: Any) -> Work:
+    # x * cos + turned(x) * sin of the first `width` elements of each head (arXiv 2104.09864); tables are at hand.
+    return Work(0, 3 * (prod(q[:-1]) + prod(k[:-1])) * width)
+
+
+@register_flops("oracle.append_cache")
+def _append_cache(cache: Shape, k: Shape, v: Shape, out: Any) -> Work:
+    return Work(0, 0)

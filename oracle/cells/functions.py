@@ -1,0 +1,112 @@
+"""What decoders run as one kernel each: a cache of keys and values, attention over it, rotary positions, experts.
+
+Plain PyTorch, so that a cell runs anywhere. A trace sees each call as one operator (`oracle.trace.fused`), as inference
+engines run it: vLLM's reshape_and_cache, rotary_embedding, paged attention and fused_moe, and what TensorRT-LLM and
+FlashInfer have for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.overrides import handle_torch_function, has_torch_function
+
+__all__ = ["append_cache", "cached_attention", "experts", "resident", "rotary"]
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+_ROTARY_BASE = 10_000.0
+
+
+def _overridable(function: _Function) -> _Function:
+    """Let a mode that watches torch's functions (a trace) see the function's calls as one."""
+
+    @wraps(function)
+    def call(*args: Any) -> Any:
+        tensors = tuple(arg for arg in args if isinstance(arg, Tensor))
+        if has_torch_function(tensors):
+            return handle_torch_function(call, tensors, *args)
+        return function(*args)
+
+    return call  # type: ignore[return-value]
+
+
+@_overridable
+def resident(like: Tensor, shape: Sequence[int], dtype: torch.dtype | None, kind: str) -> Tensor:
+    """Zeros that stand for memory which is there before a call, on the device of a tensor.
+
+    Args:
+        like: says the device, and the type where that is floating.
+        shape: of the result.
+        dtype: of the result; None for that of `like`.
+        kind: cache, or shared: what `oracle.optable.Storage` calls it.
+    """
+    return like.new_zeros(tuple(shape), dtype=dtype or (like.dtype if like.is_floating_point() else torch.float32))
+
+
+@_overridable
+def append_cache(cache: Tensor, k: Tensor, v: Tensor) -> None:
+    """Write keys and values, (N, L, heads, width) each, into their places in a cache, (2, N, L, heads, width)."""
+    cache[0].copy_(k)
+    cache[1].copy_(v)
+
+
+@_overridable
+def cached_attention(q: Tensor, k: Tensor, v: Tensor, sinks: Tensor | None, window: int, softcap: bool) -> Tensor:
+    """Causal attention, the last query seeing the last key: (N, heads, L, E), (N, groups, S, E), same -> like q.
+
+    Args:
+        q, k, v: queries, and keys and values of as many heads or of groups of heads.
+        sinks: (heads,) a score that stands beside those of each head's keys, and has no value; None for none.
+        window: how many of the latest keys a query sees, its own included; 0 for all.
+        softcap: whether scores are capped by 50 tanh(score / 50), as in Gemma 2 (arXiv 2408.00118).
+    """
+    heads, groups = q.shape[1], k.shape[1]
+    k, v = (x.to(q.dtype).repeat_interleave(heads // groups, dim=1) for x in (k, v))
+    scores = q @ k.transpose(2, 3) * q.shape[-1] ** -0.5
+    if softcap:
+        scores = 50.0 * torch.tanh(scores / 50.0)
+    length, context = scores.shape[-2:]
+    ages = torch.arange(context - length, context)[:, None] - torch.arange(context)[None, :]
+    hidden = (ages < 0) | (ages >= window) if window else ages < 0
+    scores = scores.masked_fill(hidden.to(q.device), float("-inf"))
+    if sinks is not None:
+        beside = sinks.to(q.dtype)[None, :, None, None].expand(*scores.shape[:-1], 1)
+        return F.softmax(torch.cat((scores, beside), dim=-1), dim=-1)[..., :-1] @ v
+    return F.softmax(scores, dim=-1) @ v
+
+
+@_overridable
+def rotary(q: Tensor, k: Tensor, width: int) -> tuple[Tensor, Tensor]:
+    """Turn the first `width` elements of queries and keys, (N, L, heads, E), by their positions (arXiv 2104.09864)."""
+    return _turned(q, width), _turned(k, width)
+
+
+def _turned(x: Tensor, width: int) -> Tensor:
+    half = width // 2
+    angles = torch.arange(x.shape[1])[:, None] * _ROTARY_BASE ** (-torch.arange(half) / half)
+    cos, sin = angles.cos().to(x)[:, None, :], angles.sin().to(x)[:, None, :]
+    a, b, rest = x[..., :half], x[..., half:width], x[..., width:]
+    return torch.cat((a * cos - b * sin, b * cos + a * sin, rest), dim=-1)
+
+
+@_overridable
+def experts(x: Tensor, weight: Tensor, bias: Tensor | None, ids: Tensor) -> Tensor:
+    """Rows through the matrices of the experts that they chose: -> (tokens * chosen, B), sorted by expert.
+
+    Args:
+        x: (tokens, A), each to as many experts as it chose, or (tokens * chosen, A), sorted by expert.
+        weight: (experts, A, B).
+        bias: (experts, B), or None.
+        ids: (tokens, chosen) which experts.
+    """
+    order = ids.flatten().argsort()
+    rows = x[order // ids.shape[1]] if len(x) == len(ids) else x
+    of = ids.flatten()[order]
+    out = torch.bmm(rows.unsqueeze(1), weight[of]).squeeze(1)
+    return out if bias is None else out + bias[of]
