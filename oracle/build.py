@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from oracle.cells import cell_role, make_cell
+from oracle.cells.decoder import DecoderEmbedding, DecoderHead
 from oracle.errors import ConfigError, OracleError
 from oracle.naming import cell_names
 from oracle.spec import NetSpec
@@ -38,9 +39,9 @@ class Network(nn.Module):
         self.spec = spec
         for name, cell in zip(cell_names(spec, cell_role), spec.cells, strict=True):
             self.add_module(name, make_cell(cell))
-        parts = list(self.children())
-        if getattr(parts[0], "tied", False):
-            parts[0].tie(parts[-1])
+        first, last = (list(self.children())[at] for at in (0, -1))
+        if isinstance(first, DecoderEmbedding) and isinstance(last, DecoderHead) and first.tied:
+            first.tie(last)
 
     def forward(self, x: Tensor) -> Tensor:
         """Images, or token numbers, (N, *spec.input_shape) -> scores (N, classes)."""

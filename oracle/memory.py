@@ -37,7 +37,8 @@ class PeakMemory:
     """Peak memory in bytes, of the whole call and of each phase.
 
     Attributes:
-        weights_bytes: parameters and buffers, and what autocast or an engine keeps in their place.
+        weights_bytes: parameters and buffers, what autocast or an engine keeps in their place, and a decoder's caches
+            of keys and values, which stay as well.
         states_bytes: the optimiser's state; 0 in inference, as are the next two.
         gradients_bytes: of all parameters.
         saved_bytes: what the forward pass made, or was given, and keeps for the backward pass.

@@ -25,7 +25,7 @@ __all__ = [
 
 _MEMBERS = {
     "linear": "addmm mm addmv mv _scaled_mm _int_mm",
-    "matmul": "bmm baddbmm addbmm dot vdot _trilinear _grouped_mm oracle::experts",
+    "matmul": "bmm baddbmm addbmm dot vdot _trilinear _grouped_mm oracle::experts oracle::experts_backward",
     "attention": "oracle::attention oracle::attention_backward oracle::cached_attention"
     " _scaled_dot_product_flash_attention _scaled_dot_product_flash_attention_backward"
     " _scaled_dot_product_flash_attention_for_cpu _scaled_dot_product_flash_attention_for_cpu_backward"

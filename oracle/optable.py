@@ -87,7 +87,7 @@ def smaller(a: Dim, b: Dim) -> Dim:
         return min(a, b)
     from torch.utils._sympy.functions import Min  # whoever has expressions has torch
 
-    return Min(a, b)
+    return Min(a, b)  # type: ignore[no-untyped-call]
 
 
 def equal(a: Dim, b: Dim) -> bool:
@@ -161,8 +161,9 @@ class Storage(NamedTuple):
 
     `kind` says why it exists: input, parameter, buffer, state (of the optimiser), constant (a tensor
     the module holds but did not register), scale (of a quantised weight, which no trace saw), gradient (of a
-    parameter), cache (keys and values of tokens that came before), shared (a parameter that another cell owns) or
-    activation; `requires_grad` tells parameters that training changes from frozen ones.
+    parameter), cache (keys and values of tokens that came before), shared (a parameter that another cell owns, or its
+    gradient), accumulated (what gradients of both come to) or activation; `requires_grad` tells parameters that
+    training changes from frozen ones.
     """
 
     elements: Dim

@@ -40,7 +40,7 @@ __all__ = [
 
 Scalar = int | float | bool | str
 
-TOKEN_DTYPE = "int64"
+TOKEN_DTYPE = "int64"  # noqa: S105 - no password
 TOKEN_RANK = 2
 """What a batch of inputs of one dimension is: (sequences, tokens), numbers of a vocabulary."""
 
@@ -52,7 +52,7 @@ ENGINES = (GENERIC, "onnxruntime", "openvino", "litert", "ncnn", "tensorrt", "co
 LAYOUTS = ("nchw", "nhwc")
 OPTIMIZERS = ("sgd", "adamw")
 HALVES = ("float16", "bfloat16")
-QUANTISED_WEIGHTS = ("int8", "int4")
+QUANTISED_WEIGHTS = ("int8", "int4", "float8")
 WEIGHTS = ("", "float32", *HALVES, *QUANTISED_WEIGHTS)
 WEIGHT_GROUP = 128
 """Inputs of a linear layer that share a scale, where weights alone are in four bits."""
@@ -117,9 +117,9 @@ class Workload:
         weights: the type that a module's parameters, buffers and images are stored in. "" is the usual one: float32,
             which autocast casts at every call (an engine casts weights once, when it is built: see `weights_dtype`).
             float16 or bfloat16, with that dtype: what `module.half()` gives, without autocast and its casts; in
-            training without float32 masters, gradients and optimiser state in half precision as well. int8 or int4:
-            an engine keeps the weights of products quantised, and computes in `dtype` (`oracle.counting.quantised`).
-            The usual one by its name, or None, is "".
+            training without float32 masters, gradients and optimiser state in half precision as well. int8, float8
+            or int4: an engine keeps the weights of products quantised, and computes in `dtype`
+            (`oracle.counting.quantised`). The usual one by its name, or None, is "".
         engine: which engine runs it, where the runtime is `engine`: what it fuses and keeps apart differs. generic
             stands for what all of them do. `with_` and the keywords of `oracle.score` choose the runtime with it.
         threads: of a processor, that run it; 0 for as many as the device's stated peak needs. Other devices have none.

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from oracle.cells.functions import append_cache, cached_attention, experts, resident, rotary
+from oracle.cells.functions import append_cache, cached_attention, experts, resident, rotary, tied_embedding
 from oracle.cells.layers import layer_norm, parameter, uninitialised
 from oracle.cells.registry import register_cell
 from oracle.errors import ConfigError
@@ -31,7 +31,7 @@ _CAP = 30.0  # of Gemma's scores; no count depends on it
 def _norm(kind: str, width: int, eps: float) -> nn.Module:
     if kind not in _NORMS:
         raise ConfigError(f"norm={kind!r}: expected one of {', '.join(_NORMS)}")
-    return layer_norm(width, eps) if kind == "layer" else uninitialised(nn.RMSNorm, width, eps=eps)
+    return layer_norm(width, eps) if kind == "layer" else uninitialised(nn.RMSNorm, (width,), eps=eps)
 
 
 def _linear(w_in: int, w_out: int, bias: bool) -> nn.Linear:
@@ -62,6 +62,8 @@ class DecoderEmbedding(nn.Module):
         past: tokens of each sequence that came before.
     """
 
+    scale: Tensor
+
     def __init__(self, vocab: int, width: int, tied: bool, scaled: bool, positions: int, past: int) -> None:
         super().__init__()
         self.table_shape = vocab, width
@@ -70,7 +72,7 @@ class DecoderEmbedding(nn.Module):
         self.tied = tied
         self.tokens = None if tied else uninitialised(nn.Embedding, vocab, width)
         self.positions = uninitialised(nn.Embedding, positions, width) if positions else None
-        self.register_buffer("like", torch.empty(0, device="meta"), persistent=False)
+        self.like = parameter(0) if tied else None
         if scaled:
             self.register_buffer("scale", torch.empty((), device="meta"), persistent=False)
         self.scaled = scaled
@@ -85,13 +87,10 @@ class DecoderEmbedding(nn.Module):
             self.scale.fill_(float(self.table_shape[1]) ** 0.5)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        if self.tokens is not None:
-            table = self.tokens.weight
-        elif self.owner:
-            table = self.owner[0].proj.weight
+        if self.like is not None and not self.owner:
+            x = tied_embedding(tokens, self.table_shape, self.like)
         else:
-            table = resident(self.like, self.table_shape, None, "shared")
-        x = F.embedding(tokens, table)
+            x = F.embedding(tokens, self.owner[0].proj.weight if self.tokens is None else self.tokens.weight)
         if self.scaled:
             x = x * self.scale
         if self.positions is not None:
@@ -180,7 +179,8 @@ class Attention(nn.Module):
     def _cached(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         n, length = q.shape[:2]
         dtype = torch.float8_e4m3fn if self.kv_byte else None
-        cache = resident(k, (2, n, self.capacity, self.kv_heads, self.head_dim), dtype, "cache")
+        q = q.to(v.dtype)  # where autocast leaves a norm's result in float32
+        cache = resident(v, (2, n, self.capacity, self.kv_heads, self.head_dim), dtype, "cache")
         append_cache(cache.narrow(2, self.past, length), k, v)
         keys, values = cache.narrow(2, 0, self.past + length).transpose(2, 3).unbind(0)
         return cached_attention(q.transpose(1, 2), keys, values, self.sinks, self.window, self.softcap)
@@ -393,7 +393,7 @@ class ParallelLayer(nn.Module):
 
 @register_cell("decoder_head", role="head")
 class DecoderHead(nn.Module):
-    """Norm, and scores: (N, L, width) -> (N, vocab) of the last token, (N, L, vocab) of all; in training (N * L, vocab).
+    """Norm, and scores: (N, L, width) -> (N, vocab) of the last token, (N, L, vocab) of all; training: (N * L, vocab).
 
     Args:
         width, vocab: of the tokens and of the scores.

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import handle_torch_function, has_torch_function
 
-__all__ = ["append_cache", "cached_attention", "experts", "resident", "rotary"]
+__all__ = ["append_cache", "cached_attention", "experts", "resident", "rotary", "tied_embedding"]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -37,16 +37,48 @@ def _overridable(function: _Function) -> _Function:
 
 
 @_overridable
-def resident(like: Tensor, shape: Sequence[int], dtype: torch.dtype | None, kind: str) -> Tensor:
+def resident(like: Tensor, shape: Sequence[int], dtype: torch.dtype | None, kind: str) -> Tensor:  # noqa: ARG001
     """Zeros that stand for memory which is there before a call, on the device of a tensor.
 
     Args:
         like: says the device, and the type where that is floating.
         shape: of the result.
         dtype: of the result; None for that of `like`.
-        kind: cache, or shared: what `oracle.optable.Storage` calls it.
+        kind: cache, shared or accumulated: what `oracle.optable.Storage` calls it.
     """
     return like.new_zeros(tuple(shape), dtype=dtype or (like.dtype if like.is_floating_point() else torch.float32))
+
+
+def tied_embedding(tokens: Tensor, shape: Sequence[int], like: Tensor) -> Tensor:
+    """Rows of a table that another cell owns, (N, L) -> (N, L, width), where that cell is not at hand.
+
+    Backward adds the gradient of the table to that of its owner, as autograd does where both are in one network.
+
+    Args:
+        tokens: numbers of rows.
+        shape: of the table.
+        like: a parameter without elements, which says type and device, and which gradients flow to.
+    """
+    if not torch.is_grad_enabled():
+        return F.embedding(tokens, resident(like, shape, None, "shared"))
+    out: Tensor = _TiedEmbedding.apply(tokens, tuple(shape), like)  # type: ignore[no-untyped-call]
+    return out
+
+
+class _TiedEmbedding(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, tokens: Tensor, shape: Sequence[int], like: Tensor) -> Tensor:
+        ctx.save_for_backward(tokens)
+        ctx.shape = shape
+        return F.embedding(tokens, resident(like, shape, None, "shared"))
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Any:
+        (tokens,) = ctx.saved_tensors
+        own = torch.ops.aten.embedding_dense_backward(grads[0], tokens, ctx.shape[0], -1, False)
+        total = resident(grads[0], ctx.shape, None, "accumulated")
+        torch.add(resident(grads[0], ctx.shape, None, "shared"), own, out=total)
+        return None, None, None
 
 
 @_overridable

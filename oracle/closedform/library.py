@@ -5,11 +5,12 @@ compressed. A group holds what is likely asked for together: one workload, one a
 that all groups share. What several workloads share is stored once:
 
 * tf32 differs from float32, bfloat16 from float16 and float8 from int8 by the names of types only;
-* weights in int8 or int4 alone differ by what `oracle.closedform.lightening` says;
+* weights in int8, float8 or int4 alone differ by what `oracle.closedform.lightening` says;
 * weights in half precision differ from float32 by what `oracle.closedform.halving` says, and a few exceptions;
 * a GELU is never in place;
 * an engine whose rules are those of all shares their templates, and of another those that are the same;
-* no cell of ours has causal attention, so that `causal` does not matter;
+* none but the cells of decoders has causal attention, so that `causal` does not matter to others, and layout not to
+  them;
 * a batch of 1, which is traced apart (torch takes a dimension of 1 for a constant), mostly has the same closed form.
 
 Tests hold all of this against fresh traces.
@@ -20,7 +21,7 @@ from __future__ import annotations
 import json
 import lzma
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from functools import lru_cache
@@ -58,6 +59,7 @@ _SUFFIX = ".templates"
 _STEPS = ""  # the name of the part that holds what all groups share
 _FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9, "dict_size": 1 << 22}]
 _Entries = Mapping[TemplateKey, tuple[Sequence[Template], bool]]
+_DECODER = "decoder_"
 _SAME_BUT_FOR_NAMES = {"bfloat16": "float16", "float8": "int8", "tf32": "float32"}
 
 
@@ -103,7 +105,10 @@ class Renaming(NamedTuple):
 def canonical_key(key: TemplateKey) -> tuple[TemplateKey, Renaming]:
     """The key that stands for all whose templates differ in names of types only, and what to rename."""
     workload = dict(key.workload)
-    workload.pop("causal", None)
+    if key.kind.startswith(_DECODER):
+        workload["layout"] = "nchw"  # of images, which no decoder has
+    if not key.kind.startswith(_DECODER) or workload.get("causal") != "half":
+        workload.pop("causal", None)
     if canonical_engine(workload.get("engine", GENERIC)) == GENERIC:
         workload.pop("engine", None)
     asked = workload["dtype"]
@@ -417,12 +422,12 @@ def _is_float32(key: TemplateKey) -> bool:
     return dict(key.workload)["dtype"] == "float32"
 
 
-def stamp(directory: Path, made_of: Mapping[str, str]) -> None:
-    """Note of all files of a directory what their content was found to be made of."""
+def stamp(directory: Path, made_of: Callable[[str], Mapping[str, str]]) -> None:
+    """Note of all files of a directory what their content was found to be made of, given that of each kind."""
     for path in directory.glob(f"*{_SUFFIX}"):
         header = Library(directory).header(path.stem)
         body = path.read_bytes().partition(b"\n")[2]
-        path.write_bytes(_header({**header, **made_of}) + body)
+        path.write_bytes(_header({**header, **made_of(path.stem)}) + body)
 
 
 def _header(plain: Mapping[str, Any]) -> bytes:

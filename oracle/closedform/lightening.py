@@ -18,6 +18,7 @@ from oracle.spec import WEIGHT_GROUP
 
 __all__ = ["lightened", "plain_key"]
 
+_EXPERTS = "oracle.experts"
 _LAYERS = frozenset({"conv", "depthwise", "grouped", "linear"})
 
 
@@ -32,26 +33,29 @@ def lightened(template: Template, key: TemplateKey, weights: str) -> Template:
     Args:
         template: that of its `plain_key`.
         key: its own.
-        weights: int8 or int4.
+        weights: int8, float8 or int4.
     """
     writer = _Writer(template.program)
     reads, loads, traffic = (
         list(column) for column in (template.numbers.read_bytes, template.numbers.weight_bytes, template.traffic)
     )
-    saved = []
-    for number, kernel in enumerate(template.kernels):
-        if kernel.op_class in _LAYERS and not writer.is_nothing(loads[number]):
-            less = writer.saved(kernel, template.shapes[number], weights)
-            saved.append(less)
-            for column in (reads, loads, traffic):
-                column[number] = writer.step("sub", column[number], less)
     sums = list(template.sums)
     resident = template.memory.weights
-    if saved:
-        total = reduce(lambda a, b: writer.step("add", a, b), saved)
-        place = SUMS.index("traffic_bytes")
-        sums[place] = writer.step("sub", sums[place], total)
-        resident = writer.step("sub", resident, total)
+    place = SUMS.index("traffic_bytes")
+    for number, kernel in enumerate(template.kernels):
+        if writer.is_nothing(loads[number]):
+            continue
+        if kernel.op_class in _LAYERS:
+            moved = kept = writer.saved(kernel, template.shapes[number], weights)
+        elif kernel.name.partition(" ")[0] == _EXPERTS:
+            biased = bool(dict(key.static)["mlp_bias"])
+            moved, kept = writer.saved_by_experts(kernel, template.shapes[number], weights, loads[number], biased)
+        else:
+            continue
+        for column in (reads, loads, traffic):
+            column[number] = writer.step("sub", column[number], moved)
+        sums[place] = writer.step("sub", sums[place], moved)
+        resident = writer.step("sub", resident, kept)
     return replace(
         template,
         key=key,
@@ -90,19 +94,49 @@ class _Writer:
     def saved(self, kernel: KernelMeta, shapes: Sequence[Sequence[Sequence[int]]], weights: str) -> int:
         """The bytes that a layer's weight takes less than in the type of its operands: `shapes` is (reads, made)."""
         (_, weight, *_), (made, *_) = shapes
-        size = self.step("const", 2 if kernel.matrix_dtype in ("float16", "bfloat16") else ITEMSIZE["float32"])
         elements, scales = self._product(weight), made[1]
-        one = self.step("const", 1)
-        stored = elements
-        if weights == "int4":
-            stored = self.step("floordiv", self.step("add", elements, one), self.step("const", 2))
         if kernel.op_class == "linear":
-            scales = made[-1]
-            if weights == "int4":
-                above = self.step("add", weight[0], self.step("const", WEIGHT_GROUP - 1))
-                scales = self.step("mul", scales, self.step("floordiv", above, self.step("const", WEIGHT_GROUP)))
+            scales = self._scales(made[-1], weight[0], weights)
+        return self._less(kernel, elements, scales, weights)
+
+    def saved_by_experts(
+        self, kernel: KernelMeta, shapes: Sequence[Sequence[Sequence[int]]], weights: str, loads: int, biased: bool
+    ) -> tuple[int, int]:
+        """The same for matrices of experts: of those that are read, and of all.
+
+        Args:
+            kernel, shapes, weights: of the product of all experts.
+            loads: bytes of weights that it reads in the type of its operands, those of as many biases included.
+            biased: whether each expert has a bias.
+        """
+        (_, (experts, inputs, outputs), *_), _ = shapes
+        each = self._product((inputs, outputs))
+        read = self.step("add", each, outputs) if biased else each
+        reached = self.step("floordiv", loads, self.step("mul", read, self._size(kernel)))
+        scales = self._scales(outputs, inputs, weights)
+        moved, kept = (
+            self._less(kernel, self.step("mul", count, each), self.step("mul", count, scales), weights)
+            for count in (reached, experts)
+        )
+        return moved, kept
+
+    def _scales(self, outputs: int, inputs: int, weights: str) -> int:
+        """How many scales a matrix has."""
+        if weights != "int4":
+            return outputs
+        above = self.step("add", inputs, self.step("const", WEIGHT_GROUP - 1))
+        return self.step("mul", outputs, self.step("floordiv", above, self.step("const", WEIGHT_GROUP)))
+
+    def _less(self, kernel: KernelMeta, elements: int, scales: int, weights: str) -> int:
+        """The bytes that elements take less, with their scales."""
+        size, stored = self._size(kernel), elements
+        if weights == "int4":
+            stored = self.step("floordiv", self.step("add", elements, self.step("const", 1)), self.step("const", 2))
         kept = self.step("add", stored, self.step("mul", scales, size))
         return self.step("sub", self.step("mul", elements, size), kept)
+
+    def _size(self, kernel: KernelMeta) -> int:
+        return self.step("const", 2 if kernel.matrix_dtype in ("float16", "bfloat16") else ITEMSIZE["float32"])
 
     def _product(self, shape: Sequence[int]) -> int:
         return reduce(lambda a, b: self.step("mul", a, b), shape)

@@ -43,6 +43,7 @@ _ACTIVATIONS = (("relu", True), ("relu", False), ("silu", True), ("silu", False)
 _BLOCKS = ("vanilla_block", "res_basic_block", "res_bottleneck_block", "res_bottleneck_linear_block")
 _PATCHES = (2, 4, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 56, 64)
 _ONE_GROUP = -1
+_DECODER = "decoder"
 _BLOCK = 16
 _STEMS = ("simple_stem_in", "res_stem_in", "res_stem_cifar")
 _Sections = dict[str, dict[str, Any]]
@@ -68,7 +69,7 @@ def workloads() -> Iterator[Workload]:
 def networks() -> dict[str, list[NetSpec]]:
     """Networks by family and activation; together they have every structure of every cell."""
     blocks = [net for block in _BLOCKS for net in _blocks(block)]
-    found: dict[str, list[NetSpec]] = {}
+    found: dict[str, list[NetSpec]] = dict(_decoders())
     for sections in _ends() + blocks + _resnets() + _effnets() + _vits() + _fbnets() + _ofas() + _nasbench201s():
         model = sections["MODEL"]
         kind = sections.get("ANYNET", sections.get("RESNET", {})).get("BLOCK_TYPE", "")
@@ -217,6 +218,58 @@ def _ofas() -> list[_Sections]:
     ]
 
 
+_LAYER_NORMED: dict[str, Any] = {"NORM": "layer", "GATED": False, "HEAD_BIAS": False, "ROTARY": 0.0}
+_BIASED: dict[str, Any] = {"QKV_BIAS": True, "OUT_BIAS": True, "MLP_BIAS": True}
+_GEMMA: dict[str, Any] = {"ACTIVATION": "gelu_tanh", "SCALED": True, "TIED": True, "POST_NORM": True}
+_DECODERS: dict[str, dict[str, Any]] = {
+    "llama": {},
+    "tied": {"TIED": True},
+    "qwen2": {"QKV_BIAS": True},
+    "qwen3": {"QK_NORM": True},
+    "biased": dict(_BIASED),
+    "gemma2": {**_GEMMA, "SOFTCAP": True},
+    "gemma3": {**_GEMMA, "QK_NORM": True},
+    "gpt2": {**_LAYER_NORMED, **_BIASED, "ACTIVATION": "gelu_tanh", "TIED": True, "POSITIONS": 64},
+    "opt": {**_LAYER_NORMED, **_BIASED, "ACTIVATION": "relu", "TIED": True, "POSITIONS": 64},
+    "neox": {**_LAYER_NORMED, **_BIASED, "ACTIVATION": "gelu", "PARALLEL": "two", "ROTARY": 0.5},
+    "phi": {**_LAYER_NORMED, **_BIASED, "ACTIVATION": "gelu_tanh", "PARALLEL": "one", "ROTARY": 0.5, "HEAD_BIAS": True},
+    "mixtral": {"EXPERTS": 8},
+    "qwen2_moe": {"QKV_BIAS": True, "EXPERTS": 8, "SHARED_FF": 80, "SHARED_GATE": True},
+    "qwen3_moe": {"QK_NORM": True, "EXPERTS": 8},
+    "gpt_oss": {**_BIASED, "SINKS": True, "EXPERTS": 8},
+}
+_CALLS: dict[str, dict[str, Any]] = {
+    "prefill": {"PHASE": "prefill", "PROMPT": 24},
+    "decode": {"PHASE": "decode", "PAST": 40},
+    "chunk": {"PHASE": "prefill", "PROMPT": 8, "PAST": 24},
+    "all": {"PHASE": "prefill", "PROMPT": 24, "LOGITS": "all"},
+    "training": {"PHASE": "training", "PROMPT": 24},
+}
+
+
+def _decoders() -> Iterator[tuple[str, list[NetSpec]]]:
+    """Decoders of every structure, by structure and by whether they train; a window is one of 16 tokens."""
+    for name, keys in _DECODERS.items():
+        parallel, experts = "PARALLEL" in keys, "EXPERTS" in keys
+        halves: dict[str, Any] = {"LAYER_HEADS": [6, 0, 6], "LAYER_FF": [112, 112, 0]}
+        sizes: dict[str, Any] = {"VOCAB": 96, "LAYERS": 3, "WIDTH": 48, "HEADS": 6, "HEAD_DIM": 20, "FF": 112}
+        shape = {**sizes, **({} if parallel or experts else halves), **keys}
+        training = "SINKS" not in keys and "SOFTCAP" not in keys
+        for trains in (False, True) if training else (False,):
+            nets = []
+            for call, kv_dtype, (kv_heads, window) in product(
+                _CALLS, ("", "float8"), ((3, 0), (1, 0), (3, 16), (1, 16))
+            ):
+                if (call == "training") != trains or (kv_dtype and call in ("all", "training")):
+                    continue
+                if call == "all" and (kv_heads, window) != (3, 0):
+                    continue
+                section = {**shape, "KV_HEADS": kv_heads, "WINDOWS": [window] if window else []}
+                cost = {**_CALLS[call], "KV_DTYPE": kv_dtype, "KV_BLOCK": 7}
+                nets.append(to_spec(cfg_from_dict({"MODEL": {"TYPE": "decoder"}, "DECODER": section, "COST": cost})))
+            yield f"{_DECODER} {'training' if trains else 'inference'} {name}", nets
+
+
 def _nasbench201s() -> list[_Sections]:
     """Its stem, reductions and head; cells are composed of other parts."""
     return [
@@ -293,6 +346,10 @@ def made(name: str) -> dict[TemplateKey, tuple[list[Template], bool]]:
     before = None
     maker = _Maker()
     for workload in workloads():
+        if name.startswith(_DECODER) and (
+            workload.layout != "nchw" or workload.engine != GENERIC or workload.mode != name.split()[1]
+        ):
+            continue
         shared = workload.layout, workload.mode, workload.autocast_dtype, workload.optimizer
         if shared != before:
             maker.forget()
@@ -452,10 +509,10 @@ def write(entries: Mapping[TemplateKey, tuple[list[Template], bool]], directory:
     for kind, own in sorted(kinds.items()):
         file = directory / f"{kind}.templates"
         words = {"role": "loss" if kind == LOSS.kind else cell_role(kind), "params": list(own_arguments(kind) or ())}
-        write_file(file, {**made_of(), **words}, own)
+        write_file(file, {**made_of(kind), **words}, own)
         yield file
 
 
-def made_of() -> dict[str, str]:
-    """What decides the content of templates made here and now."""
-    return {"torch": torch_version(), "sources": fingerprint()}
+def made_of(kind: str) -> dict[str, str]:
+    """What decides the content of the templates of a kind made here and now."""
+    return {"torch": torch_version(), "sources": fingerprint(kind)}

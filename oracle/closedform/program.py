@@ -166,10 +166,8 @@ class Program:
         if operation == "symbol":
             return f"a{a}"
         x, y = texts[a], texts[b]
-        if operation == "reached":
-            return f"reached({x}, {y})"
-        if operation in _SIGNS:
-            return f"{x} {_SIGNS[operation]} {y}"
+        if operation == "reached" or operation in _SIGNS:
+            return f"{x} {_SIGNS[operation]} {y}" if operation in _SIGNS else f"reached({x}, {y})"
         if operation in ("max", "min"):
             return (
                 f"{x} if {x} {'>' if operation == 'max' else '<'} {y} else {y}"
@@ -231,13 +229,17 @@ def _apply(operation: str, x: int, y: int) -> int:
         return x - y
     if operation == "mul":
         return x * y
-    if operation == "floordiv":
-        return x // y if y else x
-    if operation == "mod":
-        return x % y if y else 0
+    if operation in ("floordiv", "mod"):
+        return _divided(operation, x, y)
     if operation == "reached":
         return int(reached_of(x, y))
     return max(x, y) if operation == "max" else min(x, y)
+
+
+def _divided(operation: str, x: int, y: int) -> int:
+    if operation == "floordiv":
+        return x // y if y else x
+    return x % y if y else 0
 
 
 def _maximum(a: Any, b: Any) -> Any:

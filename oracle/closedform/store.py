@@ -29,8 +29,9 @@ from oracle.spec import Workload
 
 __all__ = ["TemplateStore", "cache_directory", "fingerprint", "torch_version", "tracing"]
 
-_SOURCES = (
-    "cells",
+_COMMON = (
+    "cells/registry.py",
+    "experts.py",
     "trace",
     "counting",
     *(f"closedform/{name}.py" for name in "assembling compile equalities hints inputs symbolic template".split()),
@@ -181,16 +182,55 @@ def _cache_file(directory: Path) -> Path:
 
 
 @cache
-def fingerprint() -> str:
-    """A hash of the torch version and of the code that decides what a template says; comments do not matter."""
+def fingerprint(kind: str | None = None) -> str:
+    """A hash of the torch version and of the code that decides what a template says; comments do not matter.
+
+    Args:
+        kind: of a cell that is ours: what is common to all, and of the cells the file that defines it, with those of
+            its package that this imports. None: all of them, and so for the loss, which is no cell.
+    """
     package = Path(__file__).resolve().parent.parent
+    cells = package / "cells"
+    home = None if kind is None else _homes().get(kind)
+    own = sorted(cells.rglob("*.py")) if home is None else sorted(_imported(home))
     digest = hashlib.sha256(torch_version().encode())
-    for source in _SOURCES:
-        root = package / source
-        for path in sorted(root.rglob("*.py")) if root.is_dir() else [root]:
-            digest.update(path.relative_to(package).as_posix().encode())
-            digest.update(_code_of(path.read_text(encoding="utf-8")).encode())
+    common = [path for name in _COMMON for path in _files(package / name)]
+    for path in dict.fromkeys([*common, *(own if kind is None or home else ())]):
+        digest.update(path.relative_to(package).as_posix().encode())
+        digest.update(_code_of(path.read_text(encoding="utf-8")).encode())
     return digest.hexdigest()
+
+
+def _files(root: Path) -> list[Path]:
+    return sorted(root.rglob("*.py")) if root.is_dir() else [root]
+
+
+@cache
+def _homes() -> dict[str, Path]:
+    """Kind -> the file that registers it, found without running any."""
+    found = {}
+    for path in _files(Path(__file__).resolve().parent.parent / "cells"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "register_cell":
+                first = node.args[0] if node.args else None
+                if isinstance(first, ast.Constant) and isinstance(first.value, str):
+                    found[first.value] = path
+    return found
+
+
+def _imported(home: Path) -> set[Path]:
+    """A file of cells, and those beside it that it imports, however indirectly."""
+    found: set[Path] = set()
+    stack = [home]
+    while stack:
+        path = stack.pop()
+        if path in found:
+            continue
+        found.add(path)
+        nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        modules = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+        stack += [home.parent / f"{name.rpartition('.')[2]}.py" for name in modules if name.startswith("oracle.cells.")]
+    return found
 
 
 def _code_of(source: str) -> str:

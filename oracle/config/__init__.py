@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from oracle._resources import shipped
 from oracle.config.files import BASE_KEY, Layer, locate, shared_layers
+from oracle.config.huggingface import is_huggingface, read_huggingface
 from oracle.config.merge import merge, override
 from oracle.config.schema import DEFAULTS, FAMILY_DEFAULTS, default_cfg, default_values
-from oracle.errors import ConfigError
-from oracle.spec import OPTIMIZERS, Workload, implied, workload_with
+from oracle.errors import ConfigError, WorkloadError
+from oracle.spec import HALVES, OPTIMIZERS, Workload, implied, workload_with
 
 if TYPE_CHECKING:
     from yacs.config import CfgNode
@@ -33,6 +34,7 @@ else:
 
 
 __all__ = [
+    "CALL_WORDS",
     "COST_KEYS",
     "CfgNode",
     "cfg_from_dict",
@@ -41,6 +43,7 @@ __all__ = [
     "list_networks",
     "load_cfg",
     "to_yaml",
+    "with_call",
     "workload_of",
 ]
 
@@ -48,10 +51,11 @@ Sections = dict[str, Any]
 
 
 def load_cfg(source: str | Path, overrides: Iterable[Any] | None = None) -> CfgNode:
-    """A frozen config from a YAML file, or from a shipped network's name.
+    """A frozen config from a YAML file, from a shipped network's name, or from a decoder's config.json.
 
     Args:
-        source: path of a YAML file, or a name that `list_networks` knows (in any case).
+        source: path of a YAML file, or a name that `list_networks` knows (in any case); or `hf:` and the path of a
+            config.json as transformers writes it, or of its directory (`oracle.config.huggingface` lists the kinds).
         overrides: `[key, value, key, value, ...]`, or a mapping, with dotted keys, applied last; text is converted to
             the type of the key, as from a command line.
 
@@ -59,6 +63,9 @@ def load_cfg(source: str | Path, overrides: Iterable[Any] | None = None) -> CfgN
         ConfigError: anything wrong with the file or the values, naming file, dotted key, value and what
             was expected.
     """
+    if is_huggingface(source):
+        values, name = read_huggingface(str(source))
+        return cfg_from_dict(values, overrides, name)
     path = locate(source)
     found = shared_layers(path)
     keep = all(layer.stamp for layer in found)
@@ -142,6 +149,59 @@ COST_KEYS = ("BATCH_SIZE", "DTYPE", "MODE", "RUNTIME", "LAYOUT", "WEIGHTS", "ENG
 """Keys of the COST section that are fields of a workload, whose names are the same in lower case."""
 
 
+CALL_WORDS = ("phase", "prompt", "past", "kv_dtype", "kv_block", "logits")
+"""What says on what of a sequence a decoder works: keys of the COST section in lower case, which decide its spec."""
+
+
+def with_call(cfg: CfgNode, words: Mapping[str, Any], mode: str | None = None) -> CfgNode:
+    """The config of a decoder for another call: a copy with keys of its COST section replaced.
+
+    Args:
+        cfg: a loaded config; one of another family stays as it is where no words are given.
+        words: some of `CALL_WORDS`; None leaves one alone.
+        mode: inference or training, where it is not the config's: a decoder that trains keeps no cache.
+
+    Raises:
+        ConfigError: a value of the wrong type, or outside its domain.
+        WorkloadError: words for a network of another family; a phase and a mode that contradict each other.
+
+    Example:
+        >>> with_call(load_cfg("GPT-2"), {"phase": "decode", "past": 100}).COST.PAST
+        100
+    """
+    given = {f"COST.{name.upper()}": value for name, value in words.items() if value is not None}
+    if cfg.MODEL.TYPE != "decoder":
+        if given:
+            key, value = next(iter(given.items()))
+            raise WorkloadError(f"{_word(key)}={value!r}: only decoders have phases, prompts and caches")
+        return cfg
+    phase = given.get("COST.PHASE")
+    if phase is not None and mode is not None and (phase == "training") != (mode == "training"):
+        raise WorkloadError(f"phase={phase!r}: expected one of mode={mode!r}")
+    if phase is not None:
+        given["COST.MODE"] = "training" if phase == "training" else "inference"
+    elif mode is not None and mode != _mode_of(cfg):
+        given |= {"COST.MODE": mode, "COST.PHASE": "training" if mode == "training" else "prefill"}
+    if not given:
+        return cfg
+    sections = {name: dict(keys) if isinstance(keys, dict) else keys for name, keys in cfg.items()}
+    for key, value in given.items():
+        override(sections, key, value)
+    from oracle.config.nodes import node_of
+
+    return node_of(sections, frozen=True)
+
+
+def _word(key: str) -> str:
+    return key.removeprefix("COST.").lower()
+
+
+def _mode_of(cfg: CfgNode) -> str:
+    """The mode of a config: a phase of a decoder may say it."""
+    trains = cfg.MODEL.TYPE == "decoder" and cfg.COST.PHASE == "training"
+    return "training" if trains else str(cfg.COST.MODE)
+
+
 def cost_values(workload: Workload) -> dict[str, Any]:
     """Those keys with the values that state a workload."""
     return {name: getattr(workload, name.lower()) for name in COST_KEYS}
@@ -165,6 +225,9 @@ def workload_of(cfg: CfgNode, **changes: Any) -> Workload:
     if fields["runtime"] == DEFAULTS["COST"]["RUNTIME"]:
         fields |= implied({"engine": fields["engine"]})
     given = {name: value for name, value in changes.items() if value is not None}
+    fields["mode"] = _mode_of(cfg)
+    if fields["weights"] == fields["dtype"] in HALVES and "dtype" in given:  # a module in half precision stays one
+        fields["weights"] = given["dtype"] if given["dtype"] in HALVES else ""
     fields |= implied(given) | given
     if fields["mode"] == "inference" and cfg.OPTIM.OPTIMIZER not in OPTIMIZERS:
         # Somebody's training recipe: no reason not to answer what one forward pass costs.

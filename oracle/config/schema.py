@@ -203,7 +203,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "SHARED_FF": 0,  # width of an expert that all tokens go to; 0 for none
         "SHARED_GATE": False,
         "DENSE_LAYERS": 0,  # first layers that have FF, and no experts
-        # One entry per layer where there are any: a layer's own, 0 where it has no such half, -1 for that of all.
+        # One entry per layer where there are any: a layer's own, 0 where it has no such half.
         "LAYER_HEADS": [],
         "LAYER_KV_HEADS": [],
         "LAYER_FF": [],
@@ -238,12 +238,12 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "ENGINE": GENERIC,  # one that is named brings RUNTIME: engine along
         "THREADS": 0,  # of a processor; 0: as many as its stated peak needs
         "LAYOUT": "nchw",
-        # float16 or bfloat16, as DTYPE: a network in half precision, which is not autocast; int8 or int4: an engine
-        # keeps the weights of products quantised.
+        # float16 or bfloat16, as DTYPE: a network in half precision, which is not autocast; int8, float8 or int4: an
+        # engine keeps the weights of products quantised.
         "WEIGHTS": "",
         # Of decoders: what of a sequence a call works on, and what a cache holds it in; see oracle.families.decoder.
         "PHASE": "prefill",  # of PROMPT tokens after PAST; decode: of one token after PAST, or else PROMPT; training
-        "PROMPT": 1024,
+        "PROMPT": 512,
         "PAST": 0,
         "KV_DTYPE": "",  # float8, int8; "": the type that is computed in
         "KV_BLOCK": 16,  # tokens of a page of the cache

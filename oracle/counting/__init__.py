@@ -84,7 +84,9 @@ def count(table: OpTable, workload: Workload) -> TableCount:
         sum(_activations(row, work) for row, work in zip(table.rows, works, strict=True) if row.phase == "forward"),
         tuple(sorted({row.name for row, work in zip(table.rows, works, strict=True) if work is None})),
         _coverage(works),
-        lifetimes_of(table, kernels, workload.runtime),
+        lifetimes_of(
+            table, kernels, workload.runtime, recast=workload.runtime == "engine" and bool(workload.autocast_dtype)
+        ),
         tuple(stored_bytes(storage.elements, storage.dtype) for storage in table.storages),
     )
 

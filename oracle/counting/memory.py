@@ -1,8 +1,8 @@
 """Peak memory by liveness: a tensor lives from the kernel that makes it to the last one that uses it.
 
-Weights stay, caches of keys and values likewise, and in training gradients and the optimiser's state; so do the outputs of a call until it returns,
-and in eager inference the half-precision copies of weights, which autocast keeps (we count them from the start,
-though each is made when it is needed). An input lives until its last
+Weights stay, caches of keys and values likewise, and in training gradients and the optimiser's state; so do the
+outputs of a call until it returns, and in eager inference the half-precision copies of weights, which autocast keeps
+(we count them from the start, though each is made when it is needed). An input lives until its last
 use, although a caller may hold it for longer, as Python frames do with what their variables name. Workspace of
 kernels and the allocator's rounding are not included. The code works on sizes that are ints, and as well on numpy
 arrays of sizes (one entry per cell), for which `maximum` is numpy's.
@@ -61,10 +61,17 @@ class Lifetimes:
     output_retained: bool
 
 
-def lifetimes_of(table: OpTable, kernels: Sequence[Kernel], runtime: str) -> Lifetimes:
-    """Find out who lives when under a runtime's kernels."""
+def lifetimes_of(table: OpTable, kernels: Sequence[Kernel], runtime: str, *, recast: bool = False) -> Lifetimes:
+    """Find out who lives when under a runtime's kernels.
+
+    Args:
+        table, kernels: what runs.
+        runtime: of the workload.
+        recast: whether the runtime keeps weights of products in another type: then a table of embeddings that such a
+            product shares is there twice, as it is and as the product reads it.
+    """
     counters, used, born = _touched(table, kernels)
-    weights, states, gradients = _residents(table, used.keys(), born, runtime)
+    weights, states, gradients = _residents(table, used.keys(), born, runtime, recast)
     stays = {*weights, *states}
     final = set(gradients)
     held = {table.values[value].storage for value in table.outputs}
@@ -124,17 +131,17 @@ def _touched(table: OpTable, kernels: Sequence[Kernel]) -> tuple[list[int], dict
 
 
 def _residents(
-    table: OpTable, touched: Collection[int], born: Collection[int], runtime: str
+    table: OpTable, touched: Collection[int], born: Collection[int], runtime: str, recast: bool
 ) -> tuple[list[int], list[int], list[int]]:
     """Storages that stay: weights, optimiser state, gradients of parameters."""
     weights, states, gradients = [], [], []
     inference = all(row.phase == "forward" for row in table.rows)
     copies = _cast_weights(table) if inference and runtime == "eager" else set()
     for index, storage in enumerate(table.storages):
-        if storage.kind == "shared":  # the cell that owns it counts it
-            continue
         if storage.kind == "cache":
             resident = True
+        elif storage.kind == "shared":  # the cell that owns it counts it
+            resident = recast
         elif inference and runtime == "engine":
             # What an engine loads is what its kernels read, folded and cast as they read it.
             resident = index in touched and index not in born and storage.kind != "input"

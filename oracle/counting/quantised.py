@@ -13,8 +13,8 @@ for all engines (what tools write by default: onnxruntime.quantization, TensorRT
   FLOPs, and runs where the result is made.
 * Softmax, norms, GELU and other functions compute in float, reading and writing one byte.
 
-Weights alone (`Workload.weights` of int8 or int4): operands that are weights take one byte, or half a byte, and a
-scale in the type of the computation per output channel, of linear layers in int4 one per output channel and
+Weights alone (`Workload.weights` of int8, float8 or int4): operands that are weights take one byte, or half a byte, and
+a scale in the type of the computation per output channel, of linear layers in int4 one per output channel and
 `WEIGHT_GROUP` inputs (what MatMulNBits of ONNX Runtime, llama.cpp and torchao do). Kernels dequantise in registers:
 nothing else changes.
 """
@@ -34,7 +34,7 @@ __all__ = ["WEIGHT_DTYPES", "operands_of", "quantised"]
 
 Dim = Any
 
-WEIGHT_DTYPES = {"int8": "int8", "int4": "uint4"}
+WEIGHT_DTYPES = {"int8": "int8", "int4": "uint4", "float8": "float8_e4m3fn"}
 """How weights alone are stored, by the word of the workload."""
 
 _CONTRACTIONS = frozenset({"conv", "depthwise", "grouped", "linear", "matmul"})
@@ -85,10 +85,12 @@ def _weights_of(table: OpTable, row: Row, ready: Collection[int], workload: Work
 
 def _scales(row: Row, place: int, use: Use, workload: Workload) -> Dim:
     """How many scales a weight has."""
-    channels = _channels(row, place)
-    if workload.weights != "int4" or row.op_class != "linear":
+    channels, inputs = _channels(row, place), use.shape[0 if place else -1]
+    if row.name == "oracle.experts":
+        channels, inputs = use.shape[0] * channels, use.shape[1]
+    elif row.op_class != "linear":
         return channels
-    return channels * ((use.shape[0 if place else -1] + WEIGHT_GROUP - 1) // WEIGHT_GROUP)
+    return channels if workload.weights != "int4" else channels * ((inputs + WEIGHT_GROUP - 1) // WEIGHT_GROUP)
 
 
 def _channels(row: Row, place: int) -> Dim:
@@ -136,6 +138,10 @@ def _with_scales(table: OpTable, weights: Mapping[int, tuple[_Weight, ...]], dty
                 known[use.value] = len(values)
                 values.append(Value(len(storages), -1))
                 storages.append(Storage(scales, own, _SCALE))
-            row = row._replace(reads=(*row.reads, Use(known[use.value], (scales,), (1,), 0, own)))
+            shape, stride = ((scales,), (1,))
+            if row.name == "oracle.experts":  # an expert that stays where it is leaves its scales there
+                each = scales // use.shape[0]
+                shape, stride = (use.shape[0], each), (each, 1)
+            row = row._replace(reads=(*row.reads, Use(known[use.value], shape, stride, 0, own)))
         rows[index] = row
     return replace(table, rows=tuple(rows), values=tuple(values), storages=tuple(storages))

@@ -76,8 +76,8 @@ def _read_besides(row: Row, use: Use) -> Dim:
     """Elements that a row reads of a tensor other than its first."""
     if row.name in _KEPT_FOR_ITS_SHAPE and use is row.reads[1]:
         return 0
-    if row.name == "oracle.experts" and use.shape in (row.args[1], row.args[2]):
-        tokens, per_token = row.args[3]
+    if row.name == "oracle.experts" and use is not row.reads[0] and use.dtype != "int64":
+        tokens, per_token = row.args[3]  # an expert that no token reaches stays where it is
         return reached(use.shape[0], per_token, tokens) * prod(use.shape[1:])
     if row.name == "aten._grouped_mm" and len(row.args[0]) == 2 and use.shape == row.args[1]:
         # An expert that no row reaches stays where it is; that two rows share one is not known from shapes.

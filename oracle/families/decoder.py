@@ -19,14 +19,13 @@ from typing import Any
 from oracle.families._checks import MAX_BLOCKS, MAX_WIDTH, choice, integer, require
 from oracle.spec import CellSpec, NetSpec, Scalar
 
-__all__ = ["Call", "call_of", "kv_bytes_per_element", "to_spec"]
+__all__ = ["Call", "call_of", "to_spec"]
 
 ACTIVATIONS = ("gelu", "gelu_tanh", "relu", "silu")
 NORMS = ("layer", "rms")
 PHASES = ("prefill", "decode", "training")
 MAX_TOKENS = 2**24
 MAX_EXPERTS = 2**12
-_AS_ALL = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +106,8 @@ def to_spec(cfg: Any) -> NetSpec:
         softcap=section["SOFTCAP"],
         **ends,
     )
+    for name in ("SINKS", "SOFTCAP"):
+        require(not (section[name] and call.phase == "training"), f"DECODER.{name}", True, "False in training")
     require(not (section["TIED"] and section["HEAD_BIAS"]), "DECODER.HEAD_BIAS", True, "none where TIED is True")
     layers = [cell for layer in _layers(section) for cell in _cells(section, call, layer, width, ends)]
     return NetSpec((embedding, *layers, head), (call.tokens,), cfg["COST"]["NAME"])
@@ -161,7 +162,7 @@ def _per_layer(section: Any, name: str, count: int, usual: int) -> list[int]:
     if not values:
         return [usual] * count
     require(len(values) == count, key, len(values), f"an entry for each of the {count} layers, or none at all")
-    return [usual if value == _AS_ALL else integer(key, value, low=0) for value in values]
+    return [integer(key, value, low=0) for value in values]
 
 
 def _cells(section: Any, call: Call, layer: _Layer, width: int, ends: dict[str, Scalar]) -> list[CellSpec]:
@@ -240,8 +241,3 @@ def _experts(section: Any, width: int, mlp: dict[str, Scalar], ends: dict[str, S
         mlp_bias=mlp["mlp_bias"],
         **ends,
     )
-
-
-def kv_bytes_per_element(kv_byte: bool, dtype: str) -> int:
-    """Bytes that the cache takes per element, given what is computed in."""
-    return 1 if kv_byte or dtype in ("float8", "int8") else 2 if dtype in ("float16", "bfloat16") else 4

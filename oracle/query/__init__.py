@@ -10,7 +10,7 @@ from oracle._lazy import lazy
 from oracle.errors import OracleError, WorkloadError
 from oracle.query.devices import find_devices
 from oracle.query.models import image_size_of, latency_models
-from oracle.query.resolving import check_one_workload, parsed, resolve, several
+from oracle.query.resolving import check_no_call, check_one_workload, parsed, resolve, several
 from oracle.query.scoring import score_net
 from oracle.query.sourced import score_source, source_of
 from oracle.sources import Source, is_reference
@@ -89,6 +89,12 @@ def score(
     weights: str | None = None,
     engine: str | None = None,
     threads: int | None = None,
+    phase: str | None = None,
+    prompt: int | None = None,
+    past: int | None = None,
+    kv_dtype: str | None = None,
+    kv_block: int | None = None,
+    logits: str | None = None,
     convention: str | None = None,
     strict: bool = False,
     model: str = "best",
@@ -107,6 +113,9 @@ def score(
         batch_size, dtype, mode, runtime, layout, optimizer, causal, weights, engine, threads: see `oracle.Workload`;
             each replaces the config's COST key where it is given. A network by reference is converted to `weights`,
             and so are its inputs. `oracle.batch_curve` takes several batch sizes.
+        phase, prompt, past, kv_dtype, kv_block, logits: of a decoder, on what of each sequence a call works: prefill of
+            `prompt` tokens after `past`, decode of one token after `past`, or training; each replaces the COST key of
+            its name, see `oracle.families.decoder`.
         convention: count as fvcore, thop, ptflops, torch, pycls or note would.
         strict: an operator without a FLOP formula is an error.
         model: what `Cost.latency_ms` is. best: the prediction by the best model that there is for each device, which is
@@ -136,12 +145,21 @@ def score(
         "engine": engine,
         "threads": threads,
     }
+    call = {
+        "phase": phase,
+        "prompt": prompt,
+        "past": past,
+        "kv_dtype": kv_dtype,
+        "kv_block": kv_block,
+        "logits": logits,
+    }
     source = source_of(network, inputs, batch_size)
     if source is not None:
+        check_no_call(call, source.reference)
         if transfer:
             raise WorkloadError(f"transfer: expected a config, for measurements name those; got {source.reference!r}")
         return score_source(source, find_devices(devices or ()), words, convention, strict, model, calibrations)
-    net, workload, asked = resolve(network, batch_size=batch_size, **words)
+    net, workload, asked = resolve(network, batch_size=batch_size, **words, **call)
     places = find_devices(asked if devices is None else devices)
     if not transfer:
         models = latency_models(places, workload, model, calibrations, image_size_of(net.input_shape))

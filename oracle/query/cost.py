@@ -198,6 +198,9 @@ class Cost(Shown):
         coverage: rows counted, rows known to compute nothing, rows unknown.
         origin: where a network that is no config came from, its inputs and the versions of what made it; else None.
         notes: what of a module was not followed or was taken for granted, a line each.
+        kv_cache_bytes: of a decoder, memory of the caches of keys and values of all sequences, whole pages; part of the
+            peak memory.
+        kv_bytes_per_token: what a token of one sequence takes there in all layers.
     """
 
     name: str
@@ -216,6 +219,8 @@ class Cost(Shown):
     _details: Any = field(repr=False, compare=False)
     origin: Origin | None = None
     notes: tuple[str, ...] = ()
+    kv_cache_bytes: int = 0
+    kv_bytes_per_token: int = 0
 
     def __repr__(self) -> str:
         return cost_line(self)
@@ -232,7 +237,7 @@ class Cost(Shown):
 
         It is the weights; in training, which changes them, nothing.
         """
-        return 0 if self.workload.training else int(self.memory.weights_bytes)
+        return 0 if self.workload.training else int(self.memory.weights_bytes) - self.kv_cache_bytes
 
     @property
     def sram_bytes(self) -> int:
@@ -322,6 +327,8 @@ class Cost(Shown):
             "peak_memory_bytes": self.peak_memory_bytes,
             "flash_bytes": self.flash_bytes,
             "sram_bytes": self.sram_bytes,
+            "kv_cache_bytes": self.kv_cache_bytes,
+            "kv_bytes_per_token": self.kv_bytes_per_token,
             "memory": memory,
             "phases": [_without_times(phase) for phase in self.phases()],
             "unknown": list(self.unknown),

@@ -28,6 +28,7 @@ from oracle.closedform import (
 from oracle.closedform.template import SUMS
 from oracle.devices import Device
 from oracle.errors import WorkloadError
+from oracle.families.caches import cache_bytes_of_many
 from oracle.families.population import Population
 from oracle.query.devices import find_devices
 from oracle.query.models import (
@@ -107,8 +108,13 @@ class Scores(Shown):
 
     @property
     def sram_bytes(self) -> Ints:
-        """The rest of the peak memory, which changes: in inference the live tensors."""
+        """The rest of the peak memory, which changes: in inference the live tensors, and caches of keys and values."""
         return self.peak_memory_bytes - self.flash_bytes
+
+    @property
+    def kv_cache_bytes(self) -> Ints:
+        """Memory of the caches of keys and values, as in `Cost`."""
+        return cache_bytes_of_many(self.networks, self.workload)
 
     @property
     def intensity(self) -> Floats:
@@ -299,7 +305,7 @@ def _scores(
         pycls_flops=sums["pycls_macs"] // workload.batch_size,
         pycls_acts=sums["pycls_activations"] // workload.batch_size,
         peak_memory_bytes=column("peak_memory_bytes"),
-        flash_bytes=column("flash_bytes"),
+        flash_bytes=column("flash_bytes") - cache_bytes_of_many(networks, workload),
         latency_ms=Frozen({name: latency for name, (latency, _) in timed.items()}),
         roofline_ms=Frozen(
             {name: steady(at[bound]) * 1e3 for name, bound in zip(largest.places, largest.bounds, strict=True)}

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from oracle._resources import closest
-from oracle.config import load_cfg, workload_of
+from oracle.config import CALL_WORDS, load_cfg, with_call, workload_of
 from oracle.errors import OracleError, WorkloadError
 from oracle.families import to_spec
 from oracle.sources import Source, is_reference
@@ -17,16 +18,16 @@ from oracle.spec import NetSpec, Workload
 if TYPE_CHECKING:
     from oracle.config import CfgNode
 
-__all__ = ["check_one_workload", "check_words", "parsed", "resolve", "resolve_all", "several"]
+__all__ = ["check_no_call", "check_one_workload", "check_words", "parsed", "resolve", "resolve_all", "several"]
 
 
 def check_words(words: Mapping[str, Any]) -> None:
-    """Complain of words that no workload has.
+    """Complain of words that no workload and no call has.
 
     Raises:
         WorkloadError: the first of them.
     """
-    known = Workload.__dataclass_fields__
+    known = (*Workload.__dataclass_fields__, *CALL_WORDS)
     for name, value in words.items():
         if name not in known:
             hint = closest(name, known, 1) or f"; expected one of {', '.join(known)}"
@@ -38,14 +39,18 @@ def resolve(network: CfgNode | NetSpec | str | Path, **changes: Any) -> tuple[Ne
 
     Args:
         network: as in `score`.
-        changes: fields of `Workload` that overrule the config's; None leaves a field alone.
+        changes: fields of `Workload`, and of a decoder's config `CALL_WORDS`, that overrule the config's; None leaves
+            one alone.
     """
+    call = {name: value for name in CALL_WORDS if (value := changes.pop(name, None)) is not None}
     if isinstance(network, NetSpec):
+        check_no_call(call, network.name or "NetSpec")
         return network, _workload(changes), ()
     if isinstance(network, (str, Path)):
-        net, cfg = parsed(network)
+        net, cfg = parsed(network, call, changes.get("mode"))
     elif hasattr(network, "COST"):
-        net, cfg = to_spec(network), network
+        cfg = with_call(network, call, changes.get("mode"))
+        net = to_spec(cfg)
     else:
         raise OracleError(
             f"network={type(network).__name__}: expected a config, a NetSpec, a name or a path; "
@@ -96,6 +101,17 @@ def resolve_all(networks: Iterable[Any], **changes: Any) -> tuple[list[NetSpec],
     return specs, next(iter(stated), None) or Workload(**given)
 
 
+def check_no_call(call: Mapping[str, Any], network: str) -> None:
+    """Complain of words about a call for what is no config any more.
+
+    Raises:
+        WorkloadError: the first of them.
+    """
+    for name, value in call.items():
+        if value is not None:
+            raise WorkloadError(f"{name}={value!r}: {network} is of one call already; expected a decoder's config")
+
+
 def check_one_workload(stated: Mapping[Workload, str]) -> None:
     """Complain where there are several workloads; each is given with the name of a network that states it.
 
@@ -124,7 +140,9 @@ def several(networks: Iterable[Any]) -> list[Any]:
     return list(networks)
 
 
-def parsed(source: str | Path) -> tuple[NetSpec, CfgNode]:
-    """The spec and config of a name or path."""
-    cfg = load_cfg(source)
+def parsed(
+    source: str | Path, call: Mapping[str, Any] = MappingProxyType({}), mode: str | None = None
+) -> tuple[NetSpec, CfgNode]:
+    """The spec and config of a name or path, for a call of a decoder; `mode` is as in `oracle.config.with_call`."""
+    cfg = with_call(load_cfg(source), call, mode)
     return to_spec(cfg), cfg

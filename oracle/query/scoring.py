@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import repeat
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -15,6 +16,7 @@ from oracle._lines import LOWER_BOUND
 from oracle.closedform import network_form, shared_store
 from oracle.closedform.store import tracing
 from oracle.errors import UnknownOperatorError
+from oracle.families.caches import cache_bytes, token_bytes
 from oracle.query.cost import Cost, DeviceTime, KernelCost, Times
 from oracle.query.models import LatencyModels, Trust, interval_s
 from oracle.query.recounting import counted_as
@@ -99,7 +101,9 @@ def score_net(
     """
     form = network_form(shared_store(), net, workload)
     recounted = None if convention in (None, "oracle") else _recounted(form, str(convention))
-    return cost_of(form, net.name, workload, models, convention, strict, recounted)
+    cost = cost_of(form, net.name, workload, models, convention, strict, recounted)
+    kept = cache_bytes(net, workload)
+    return replace(cost, kv_cache_bytes=kept, kv_bytes_per_token=token_bytes(net, workload)) if kept else cost
 
 
 def cost_of(

@@ -12,6 +12,7 @@ from oracle.errors import OracleError
 __all__ = ["FILES", "ZOOS", "Reference", "is_reference", "parse_reference"]
 
 ZOOS = ("torchvision", "timm")
+_CONFIGS = "hf:"  # a config of somebody else's, which is read as one of ours: oracle.config.huggingface
 FILES = {".pt2": "pt2", ".onnx": "onnx"}
 _CALL = re.compile(r"(?P<room>[A-Za-z_]\w*(\.[A-Za-z_]\w*)*):(?P<name>[A-Za-z_][\w.\-]*)(?P<call>\(.*)?", re.DOTALL)
 
@@ -42,6 +43,8 @@ def is_reference(text: object) -> bool:
     if isinstance(text, Path):
         return text.suffix.lower() in FILES
     if not isinstance(text, str):
+        return False
+    if text.startswith(_CONFIGS):
         return False
     return _suffix(text) in FILES or bool(_CALL.fullmatch(text) and not _exists(text))
 

@@ -34,6 +34,8 @@ _SCHEMAS = {
     "cached_attention": "(Tensor q, Tensor k, Tensor v, Tensor? sinks, SymInt window, bool softcap) -> Tensor",
     "rotary": "(Tensor q, Tensor k, SymInt width) -> (Tensor, Tensor)",
     "experts": "(Tensor x, Tensor weight, Tensor? bias, Tensor ids) -> Tensor",
+    "experts_backward": "(Tensor grad, Tensor x, Tensor weight, Tensor? bias, Tensor ids, bool[3] wanted)"
+    " -> (Tensor, Tensor, Tensor)",
 }
 
 
@@ -48,8 +50,10 @@ def _stand_ins() -> dict[Callable[..., Any], Callable[..., Any]]:
     if hasattr(torch, "rms_norm"):
         found[torch.rms_norm] = _rms_norm
     found[torch.dropout] = _dropout
-    for function in (resident, append_cache, cached_attention, rotary, experts):
+    for function in (resident, append_cache, cached_attention):
         found[function] = _operator(function.__name__)
+    found[rotary] = _Rotary.apply
+    found[experts] = _Experts.apply
     found[torch._nested_tensor_from_mask_left_aligned] = _no
     found[torch.Tensor.__bool__] = _truth
     for name in ("softmax", "log_softmax"):
@@ -68,8 +72,14 @@ def _operators() -> Any:
 @cache
 def _library() -> torch.library.Library:
     library = torch.library.Library("oracle", "DEF")
-    results = (_attention_results, _attention_gradients, _rms_norm_results, _rms_norm_gradients)
+    results: tuple[Callable[..., Any], ...] = (
+        _attention_results,
+        _attention_gradients,
+        _rms_norm_results,
+        _rms_norm_gradients,
+    )
     results += (_resident_results, _no_results, _cached_attention_results, _rotary_results, _experts_results)
+    results += (_experts_gradients,)
     for (name, schema), result in zip(_SCHEMAS.items(), results, strict=True):
         library.define(name + schema)
         library.impl(name, result, "Meta")
@@ -195,7 +205,7 @@ def _rms_norm(input: Any, normalized_shape: Any, weight: Any = None, eps: float 
     return _RMSNorm.apply(input, normalized_shape, weight)
 
 
-# -- what decoders run (`oracle.cells.functions`), in inference ---------------------------------------------------------
+# -- what decoders run: `oracle.cells.functions` ----------------------------------------------------------------
 
 
 def _operator(name: str) -> Callable[..., Any]:
@@ -218,6 +228,38 @@ def _no_results(*_: Any) -> None:
 def _cached_attention_results(q: Any, k: Any, v: Any, sinks: Any, window: Any, softcap: bool) -> Any:
     n, h, length, _ = q.shape
     return q.new_empty((n, length, h, v.shape[-1])).transpose(1, 2)
+
+
+class _Rotary(torch.autograd.Function):
+    """Positions that turn queries and keys; gradients are turned back."""
+
+    @staticmethod
+    def forward(ctx: Any, q: Any, k: Any, width: Any) -> Any:
+        ctx.width = width
+        return _operators().rotary(q, k, width)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return *_operators().rotary(*grads, ctx.width), None
+
+
+class _Experts(torch.autograd.Function):
+    """Products of all experts: saves the rows, the weights, and which row is whose."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, weight: Any, bias: Any, ids: Any) -> Any:
+        ctx.save_for_backward(x, weight, bias, ids)
+        return _operators().experts(x, weight, bias, ids)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        wanted = ctx.needs_input_grad[:3]
+        found = _operators().experts_backward(grads[0], *ctx.saved_tensors, wanted)
+        return *_none_unless(wanted, found), None
+
+
+def _experts_gradients(grad: Any, x: Any, weight: Any, bias: Any, ids: Any, wanted: list[bool]) -> Any:
+    return _like_wanted((x, weight, bias), wanted, x)
 
 
 def _rotary_results(q: Any, k: Any, width: Any) -> Any:

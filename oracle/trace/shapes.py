@@ -101,9 +101,9 @@ def _native_batch_norm_backward(
     )
 
 
-def _binary(x: Any, other: Any, *_: Any, **__: Any) -> Any:
+def _binary(x: Any, other: Any, *_: Any, **options: Any) -> Any:
     """Result of a pointwise operator of two tensors of one dtype, one of them of the result's shape."""
-    if not isinstance(x, torch.Tensor):
+    if not isinstance(x, torch.Tensor) or options.get("out") is not None:
         return NotImplemented
     if not isinstance(other, torch.Tensor):
         return _like(x) if x.is_floating_point() and not isinstance(other, complex) else NotImplemented

@@ -59,7 +59,7 @@ def _checked(kinds: Iterable[tuple[str, list[str]]]) -> int:
         different += len(differences)
     print(f"{different} differences")
     if not different:
-        stamp(library_directory(), making.made_of())
+        stamp(library_directory(), making.made_of)
     return 1 if different else 0
 
 

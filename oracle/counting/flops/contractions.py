@@ -170,6 +170,15 @@ def _experts(x: Shape, weight: Shape, bias: Shape | None, ids: Shape, out: Shape
     return Work(macs, 2 * macs + (prod(out) if bias is not None else 0))
 
 
+@register_flops("oracle.experts_backward")
+def _experts_backward(
+    grad: Shape, x: Shape, weight: Shape, bias: Shape | None, ids: Shape, wanted: Any, out: Any
+) -> Work:
+    # Gradients of the rows and of the weights take as many products as the forward pass each.
+    macs = (int(wanted[0]) + int(wanted[1])) * prod(ids) * weight[1] * weight[2]
+    return Work(macs, 2 * macs + (prod(grad) if bias is not None else 0))
+
+
 @register_flops("oracle.rotary", op_class="elementwise")
 def _rotary(q: Shape, k: Shape, width: Dim, out: Any) -> Work:
     # x * cos + turned(x) * sin of the first `width` elements of each head (arXiv 2104.09864); tables are at hand.

@@ -17,7 +17,7 @@ Producers = Sequence[Sequence[int]]
 ANCHORS = frozenset({"conv", "depthwise", "grouped", "linear", "matmul", "attention"})
 """Classes that a fused kernel is built around, and named after."""
 
-_RESIDENT = frozenset({"parameter", "buffer", "constant", "state", "gradient", "cache", "shared"})
+_RESIDENT = frozenset({"parameter", "buffer", "constant", "state", "gradient", "cache", "shared", "accumulated"})
 
 
 class Kernel(NamedTuple):

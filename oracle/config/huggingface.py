@@ -1,0 +1,447 @@
+"""A decoder's `config.json`, as transformers writes it, as the sections of our config. It is data: nothing is run.
+
+Every rule is what transformers' own module of that `model_type` builds (`tests/benchmarks/decoders.py` holds each equal
+to it in parameters and multiply-adds). What changes no count is not read: scaling of rotary positions, dropout, the
+numbers of special tokens, how weights are quantised.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from oracle._resources import closest
+from oracle.errors import ConfigError
+
+__all__ = ["MODEL_TYPES", "PREFIX", "is_huggingface", "read_huggingface", "sections_of"]
+
+PREFIX = "hf:"
+_FILE = "config.json"
+_MAX_BYTES = 1_000_000
+_LARGEST = 2**31
+_Keys = dict[str, Any]
+_ACTIVATIONS = {
+    "gelu": "gelu",
+    "gelu_new": "gelu_tanh",
+    "gelu_fast": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "relu": "relu",
+    "silu": "silu",
+    "swish": "silu",
+}
+
+
+def is_huggingface(source: object) -> bool:
+    """Whether a network's name is `hf:` and the path of such a file, or of a directory that has one."""
+    return isinstance(source, str) and source.startswith(PREFIX)
+
+
+def read_huggingface(source: str) -> tuple[dict[str, _Keys], str]:
+    """The sections that `hf:PATH` describes, and a name: that of the directory, or of the file.
+
+    Raises:
+        ConfigError: no such file, no JSON object, or as `sections_of`.
+    """
+    path = Path(source.removeprefix(PREFIX))
+    try:
+        path = path / _FILE if path.is_dir() else path
+        with path.open("rb") as stream:
+            raw = stream.read(_MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(
+            f"cannot be read: {reason}; expected the path of a {_FILE}, for nothing is downloaded", file=source
+        ) from None
+    if len(raw) > _MAX_BYTES:
+        raise ConfigError("larger than 1 MB; a config is a few lines", file=source)
+    try:
+        values = json.loads(raw.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        shown = str(error) if isinstance(error, json.JSONDecodeError) else type(error).__name__
+        raise ConfigError(f"not JSON: {shown}", file=source) from None
+    name = path.resolve().parent.name if path.name == _FILE else path.stem
+    return sections_of(values, source), name
+
+
+def sections_of(values: Any, file: str = "") -> dict[str, _Keys]:
+    """The sections of our config that a parsed `config.json` stands for.
+
+    Args:
+        values: its content.
+        file: where it is from, for the messages.
+
+    Raises:
+        ConfigError: an architecture that is not known, a key that is missing, of the wrong type or beyond all
+            networks, or a part that decoders here do not have.
+
+    Example:
+        >>> sizes = {"vocab_size": 96, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2}
+        >>> sections_of({"model_type": "llama", "num_attention_heads": 4, **sizes})["DECODER"]["FF"]
+        128
+    """
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"expected an object with a model_type, found a {type(values).__name__}", file=file)
+    outer, inner = values, values.get("text_config")
+    if isinstance(inner, Mapping):  # the decoder of a network that sees images as well
+        values = {**{name: outer[name] for name in ("tie_word_embeddings",) if name in outer}, **inner}
+        values.setdefault("model_type", outer.get("model_type"))
+    kind = values.get("model_type")
+    if kind not in _CONVERTERS:
+        known = ", ".join(_CONVERTERS)
+        hint = closest(kind, _CONVERTERS, 1) if isinstance(kind, str) else ""
+        raise ConfigError(
+            f"value {_shown(kind)}: expected a decoder of a known kind: {known}{hint}", key="model_type", file=file
+        )
+    reader = _Reader(values, file)
+    keys = _CONVERTERS[kind](reader)
+    dtype = values.get("dtype", values.get("torch_dtype"))
+    cost = {"DTYPE": dtype, "WEIGHTS": dtype} if dtype in ("float16", "bfloat16") else {}
+    return {"MODEL": {"TYPE": "decoder"}, "DECODER": keys, "COST": cost}
+
+
+class _Reader:
+    """Values of a file, each checked as it is read."""
+
+    def __init__(self, values: Mapping[str, Any], file: str) -> None:
+        self._values, self._file = values, file
+
+    def fail(self, name: str, expected: str) -> ConfigError:
+        """The error about a value."""
+        if name not in self._values:
+            return ConfigError(f"missing: expected {expected}", key=name, file=self._file)
+        return ConfigError(f"value {_shown(self._values[name])}: expected {expected}", key=name, file=self._file)
+
+    def integer(self, name: str, default: int | None = None, low: int = 1) -> int:
+        """An integer, which must be there unless it has a default; null is as if it were not."""
+        value = self._values.get(name)
+        if value is None and default is not None:
+            return default
+        if type(value) is not int or not low <= value <= _LARGEST:
+            raise self.fail(name, f"an integer from {low} to {_LARGEST}")
+        return value
+
+    def number(self, name: str, default: float) -> float:
+        """A part, from 0 to 1; newer files have it among the rotary parameters."""
+        value = self._values.get(name)
+        rotary = self._values.get("rope_parameters")
+        if value is None and isinstance(rotary, Mapping):
+            value = rotary.get("partial_rotary_factor")
+        if value is None:
+            return default
+        if type(value) not in (int, float) or not 0 <= value <= 1:
+            raise self.fail(name, "a number from 0 to 1")
+        return float(value)
+
+    def flag(self, name: str, default: bool) -> bool:
+        """True or false."""
+        value = self._values.get(name, default)
+        if type(value) is not bool:
+            raise self.fail(name, "true or false")
+        return value
+
+    def expect(self, name: str, value: Any) -> None:
+        """Refuse a part that the cells do not have."""
+        found = self._values.get(name, value)
+        if found != value:
+            raise self.fail(name, f"{json.dumps(value)}, for no other is built here")
+
+    def activation(self, name: str, default: str) -> str:
+        """The activation between the products."""
+        value = self._values.get(name)
+        if value is None:
+            return _ACTIVATIONS[default]
+        if not isinstance(value, str) or value not in _ACTIVATIONS:
+            raise self.fail(name, f"one of {', '.join(_ACTIVATIONS)}")
+        return _ACTIVATIONS[value]
+
+    def integers(self, name: str) -> list[int]:
+        """A list of integers, none by default."""
+        value = self._values.get(name) or []
+        if not isinstance(value, list) or any(type(item) is not int for item in value):
+            raise self.fail(name, "a list of integers")
+        return value
+
+    def has(self, name: str) -> bool:
+        """Whether a value is there, and is not null."""
+        return self._values.get(name) is not None
+
+    def windows(self, layers: int, usual: Callable[[int], bool]) -> list[int]:
+        """The window of each layer; 0 for none.
+
+        Args:
+            layers: how many.
+            usual: number of a layer -> whether it has the window, where the file does not say it of each.
+        """
+        window = self.integer("sliding_window", 0)
+        kinds = self._values.get("layer_types")
+        if kinds is None:
+            found = [window if usual(layer) else 0 for layer in range(layers)]
+        else:
+            if not isinstance(kinds, list) or len(kinds) != layers:
+                raise self.fail("layer_types", f"a list of {layers}, one per layer")
+            of = {"full_attention": 0, "sliding_attention": window}
+            if not all(isinstance(kind, str) and kind in of for kind in kinds):
+                raise self.fail("layer_types", f"{' or '.join(of)} for each layer")
+            found = [of[kind] for kind in kinds]
+        return [] if not any(found) else found
+
+
+def _base(read: _Reader) -> _Keys:
+    """What most configs call alike."""
+    heads = read.integer("num_attention_heads")
+    return {
+        "VOCAB": read.integer("vocab_size"),
+        "LAYERS": read.integer("num_hidden_layers"),
+        "WIDTH": read.integer("hidden_size"),
+        "HEADS": heads,
+        "KV_HEADS": read.integer("num_key_value_heads", heads),
+        "HEAD_DIM": read.integer("head_dim", 0),
+        "FF": read.integer("intermediate_size"),
+        "CONTEXT": read.integer("max_position_embeddings", 0),
+        "TIED": read.flag("tie_word_embeddings", False),
+    }
+
+
+def _llama(read: _Reader) -> _Keys:
+    bias = read.flag("attention_bias", False)
+    return {
+        **_base(read),
+        "ACTIVATION": read.activation("hidden_act", "silu"),
+        "QKV_BIAS": bias,
+        "OUT_BIAS": bias,
+        "MLP_BIAS": read.flag("mlp_bias", False),
+    }
+
+
+def _mistral(read: _Reader) -> _Keys:
+    keys = {**_base(read), "ACTIVATION": read.activation("hidden_act", "silu")}
+    return {**keys, "WINDOWS": read.windows(1, lambda _: True) if not read.has("layer_types") else _layered(read, keys)}
+
+
+def _layered(read: _Reader, keys: _Keys, usual: Callable[[int], bool] = lambda _: True) -> list[int]:
+    return read.windows(keys["LAYERS"], usual)
+
+
+def _qwen_windows(read: _Reader, keys: _Keys) -> list[int]:
+    """Windows of the layers from `max_window_layers` on, where they are used."""
+    if not read.flag("use_sliding_window", False):
+        return []
+    first = read.integer("max_window_layers", 28, low=0)
+    return _layered(read, keys, lambda layer: layer >= first)
+
+
+def _qwen2(read: _Reader) -> _Keys:
+    keys = {**_base(read), "ACTIVATION": read.activation("hidden_act", "silu"), "QKV_BIAS": True}
+    return {**keys, "WINDOWS": _qwen_windows(read, keys)}
+
+
+def _qwen3(read: _Reader) -> _Keys:
+    keys = {**_llama(read), "QK_NORM": True, "MLP_BIAS": False}
+    keys["HEAD_DIM"] = keys["HEAD_DIM"] or 128
+    return {**keys, "WINDOWS": _qwen_windows(read, keys)}
+
+
+def _gemma(read: _Reader) -> _Keys:
+    bias = read.flag("attention_bias", False)
+    name = "hidden_activation" if read.has("hidden_activation") else "hidden_act"
+    keys = _base(read)
+    return {
+        **keys,
+        "HEAD_DIM": keys["HEAD_DIM"] or 256,
+        "TIED": read.flag("tie_word_embeddings", True),
+        "ACTIVATION": "gelu_tanh" if not read.has("hidden_activation") else read.activation(name, "gelu_pytorch_tanh"),
+        "SCALED": True,
+        "QKV_BIAS": bias,
+        "OUT_BIAS": bias,
+    }
+
+
+def _gemma2(read: _Reader) -> _Keys:
+    keys = {**_gemma(read), "POST_NORM": True, "SOFTCAP": _capped(read)}
+    return {**keys, "WINDOWS": _shortened(_layered(read, keys, lambda layer: layer % 2 == 0))}
+
+
+def _capped(read: _Reader) -> bool:
+    """Both caps, or none."""
+    both = read.has("attn_logit_softcapping"), read.has("final_logit_softcapping")
+    if both[0] != both[1]:
+        raise read.fail("attn_logit_softcapping", "null where final_logit_softcapping is, and a number where that is")
+    return both[0]
+
+
+def _gemma3(read: _Reader) -> _Keys:
+    pattern = read.integer("sliding_window_pattern", 6)
+    keys = {**_gemma(read), "POST_NORM": True, "QK_NORM": True}
+    read.expect("attn_logit_softcapping", None)
+    read.expect("final_logit_softcapping", None)
+    return {**keys, "WINDOWS": _shortened(_layered(read, keys, lambda layer: (layer + 1) % pattern != 0))}
+
+
+def _shortened(windows: list[int]) -> list[int]:
+    """The shortest list that says the same, repeated."""
+    for size in range(1, len(windows)):
+        if all(own == windows[at % size] for at, own in enumerate(windows)):
+            return windows[:size]
+    return windows
+
+
+def _phi3(read: _Reader) -> _Keys:
+    keys = {**_base(read), "ACTIVATION": read.activation("hidden_act", "silu")}
+    return {**keys, "ROTARY": read.number("partial_rotary_factor", 1.0), "WINDOWS": read.windows(1, lambda _: True)}
+
+
+def _phi(read: _Reader) -> _Keys:
+    read.expect("qk_layernorm", False)
+    return {
+        **_base(read),
+        **_LAYER_NORMED,
+        "HEAD_BIAS": True,
+        "ACTIVATION": read.activation("hidden_act", "gelu_new"),
+        "ROTARY": read.number("partial_rotary_factor", 0.5),
+        "PARALLEL": "one",
+    }
+
+
+_BIASED = {"QKV_BIAS": True, "OUT_BIAS": True, "MLP_BIAS": True}
+_LAYER_NORMED = {"NORM": "layer", "GATED": False, **_BIASED}
+
+
+def _gpt_neox(read: _Reader) -> _Keys:
+    bias = read.flag("attention_bias", True)
+    return {
+        **_base(read),
+        **_LAYER_NORMED,
+        "QKV_BIAS": bias,
+        "OUT_BIAS": bias,
+        "ACTIVATION": read.activation("hidden_act", "gelu"),
+        "ROTARY": read.number("rotary_pct", 0.25),
+        "PARALLEL": "two" if read.flag("use_parallel_residual", True) else "",
+    }
+
+
+def _gpt2(read: _Reader) -> _Keys:
+    read.expect("add_cross_attention", False)
+    width = read.integer("n_embd")
+    return {
+        "VOCAB": read.integer("vocab_size"),
+        "LAYERS": read.integer("n_layer"),
+        "WIDTH": width,
+        "HEADS": read.integer("n_head"),
+        "FF": read.integer("n_inner", 4 * width),
+        "POSITIONS": read.integer("n_positions", 1024),
+        "TIED": read.flag("tie_word_embeddings", True),
+        **_LAYER_NORMED,
+        "ACTIVATION": read.activation("activation_function", "gelu_new"),
+        "ROTARY": 0.0,
+    }
+
+
+def _opt(read: _Reader) -> _Keys:
+    width = read.integer("hidden_size")
+    read.expect("do_layer_norm_before", True)
+    read.expect("layer_norm_elementwise_affine", True)
+    read.expect("_remove_final_layer_norm", False)
+    read.expect("word_embed_proj_dim", width)
+    bias = read.flag("enable_bias", True)
+    context = read.integer("max_position_embeddings", 2048)
+    return {
+        "VOCAB": read.integer("vocab_size"),
+        "LAYERS": read.integer("num_hidden_layers"),
+        "WIDTH": width,
+        "HEADS": read.integer("num_attention_heads"),
+        "FF": read.integer("ffn_dim"),
+        "POSITIONS": context + 2,  # whose first two rows nobody reads
+        "CONTEXT": context,
+        "TIED": read.flag("tie_word_embeddings", True),
+        **_LAYER_NORMED,
+        "QKV_BIAS": bias,
+        "OUT_BIAS": bias,
+        "MLP_BIAS": bias,
+        "ACTIVATION": read.activation("activation_function", "relu"),
+        "ROTARY": 0.0,
+    }
+
+
+def _mixtral(read: _Reader) -> _Keys:
+    keys = _mistral(read)
+    return {**keys, **_expert_keys(read, "num_local_experts", keys["FF"])}
+
+
+def _expert_keys(read: _Reader, count: str, ff: int) -> _Keys:
+    return {"EXPERTS": read.integer(count), "EXPERTS_PER_TOKEN": read.integer("num_experts_per_tok"), "EXPERT_FF": ff}
+
+
+def _sparse(read: _Reader, layers: int) -> _Keys:
+    """The first layers that have no experts; any others that have none are not built here."""
+    read.expect("decoder_sparse_step", 1)
+    dense = sorted(read.integers("mlp_only_layers"))
+    if dense != list(range(len(dense))) or len(dense) > layers:
+        raise read.fail("mlp_only_layers", "the first layers only")
+    return {"DENSE_LAYERS": len(dense)}
+
+
+def _qwen2_moe(read: _Reader) -> _Keys:
+    keys = _qwen2(read)
+    keys |= _expert_keys(read, "num_experts", read.integer("moe_intermediate_size")) | _sparse(read, keys["LAYERS"])
+    return {
+        **keys,
+        "QKV_BIAS": read.flag("qkv_bias", True),
+        "SHARED_FF": read.integer("shared_expert_intermediate_size"),
+        "SHARED_GATE": True,
+    }
+
+
+def _qwen3_moe(read: _Reader) -> _Keys:
+    keys = _qwen3(read)
+    return {
+        **keys,
+        **_expert_keys(read, "num_experts", read.integer("moe_intermediate_size")),
+        **_sparse(read, keys["LAYERS"]),
+    }
+
+
+def _gpt_oss(read: _Reader) -> _Keys:
+    keys = _base(read)
+    bias = read.flag("attention_bias", True)
+    chosen = "num_experts_per_tok" if read.has("num_experts_per_tok") else "experts_per_token"
+    return {
+        **keys,
+        "HEAD_DIM": keys["HEAD_DIM"] or 64,
+        "QKV_BIAS": bias,
+        "OUT_BIAS": bias,
+        "MLP_BIAS": True,
+        "SINKS": True,
+        "WINDOWS": _shortened(_layered(read, keys, lambda layer: layer % 2 == 0)),
+        "EXPERTS": read.integer("num_local_experts"),
+        "EXPERTS_PER_TOKEN": read.integer(chosen),
+    }
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+_CONVERTERS: dict[str, Callable[[_Reader], _Keys]] = {
+    "llama": _llama,
+    "mistral": _mistral,
+    "qwen2": _qwen2,
+    "qwen3": _qwen3,
+    "gemma": _gemma,
+    "gemma2": _gemma2,
+    "gemma3_text": _gemma3,
+    "phi": _phi,
+    "phi3": _phi3,
+    "gpt2": _gpt2,
+    "gpt_neox": _gpt_neox,
+    "opt": _opt,
+    "mixtral": _mixtral,
+    "qwen2_moe": _qwen2_moe,
+    "qwen3_moe": _qwen3_moe,
+    "gpt_oss": _gpt_oss,
+}
+
+MODEL_TYPES = tuple(_CONVERTERS)
+"""The `model_type`s that are known."""
