@@ -62,6 +62,7 @@ _FLAGS = {"MIXES": "mixes", "KV_FLOAT8": "kv_float8"}
 _REACH = {
     "PRODUCT": ("product", 1.0),
     "NARROW": ("narrow", 1.0),
+    "SKEW": ("skew", 1.0),
     "PREFILLING": ("prefilling", 1.0),
     "DECODING": ("decoding", 1.0),
     "MEMORY": ("memory", 1.0),

@@ -157,10 +157,10 @@ def serve_latency(
     output_tokens: int,
     concurrency: int | Iterable[int] = 1,
     engine: str = "vllm",
-    tp: int | None = None,
-    pp: int | None = None,
-    ep: int | None = None,
-    dp: int | None = None,
+    tp: int = 1,
+    pp: int = 1,
+    ep: int = 1,
+    dp: int = 1,
     weights: str | None = None,
     kv: str | None = None,
     burst: float = BURST,
@@ -173,7 +173,7 @@ def serve_latency(
         input_tokens, output_tokens: of every request.
         concurrency: requests in flight, one number or several.
         engine: vllm, tensorrt-llm or sglang.
-        tp, pp, ep, dp: how GPUs share it, see `Parallel`; those of COST.PARALLEL if absent.
+        tp, pp, ep, dp: how GPUs share it, see `Parallel`.
         weights: what the weights of layers are stored in: bfloat16, float8, int8, int4 or float4; bfloat16 if absent,
             or COST.WEIGHTS where that is narrower.
         kv: what the cache is stored in, bfloat16 or float8; what the engine takes for such weights if absent, or
@@ -204,7 +204,7 @@ def serve_latency(
     if not 0.0 <= burst <= 1.0:
         raise WorkloadError(f"burst={burst!r}: expected a share, from 0 to 1")
     values = engine_named(engine)
-    parallel = _parallel_of(cfg, tp, pp, ep, dp)
+    parallel = Parallel(tp, pp, ep, dp)
     formats = formats_of(cfg, values, weights, kv)
     served = Served(cfg, place, values, parallel, formats)
     reach, _ = reach_in_engines()
@@ -235,15 +235,9 @@ def serve_latency(
 
 def formats_of(cfg: CfgNode, engine: Engine, weights: str | None, kv: str | None) -> Formats:
     """What is stored in what: as said, or as a config and an engine have it."""
-    stored = weights or (cfg.COST.WEIGHTS if cfg.COST.WEIGHTS in ("int8", "int4") else "bfloat16")
+    stored = weights or (cfg.COST.WEIGHTS if cfg.COST.WEIGHTS in ("int8", "int4", "float8") else "bfloat16")
     usual = "float8" if cfg.COST.KV_DTYPE or (engine.kv_float8 and stored != "bfloat16") else "bfloat16"
     return Formats(stored, kv or usual)
-
-
-def _parallel_of(cfg: CfgNode, tp: int | None, pp: int | None, ep: int | None, dp: int | None) -> Parallel:
-    stated = cfg.COST.get("PARALLEL", {})
-    said = {"tp": tp, "pp": pp, "ep": ep, "dp": dp}
-    return Parallel(**{name: stated.get(name.upper(), 1) if own is None else own for name, own in said.items()})
 
 
 class Served:

@@ -11,7 +11,13 @@ tokens; of attention, those of a decoding batch and those of the prompts. Second
 
 in which products and attention compute as long as their tiles, at a share of the peak, everything else as long as its
 FLOPs on the vector units, and memory is the traffic over a share of the bandwidth. The experts of a layer are as many
-products as experts are reached (`oracle.experts`), with the tokens shared out evenly.
+products as experts are reached. `oracle.experts` takes every expert for as likely as another; routers are not even, and
+how many experts a batch reaches is what decides what it moves. With popularities that vary like a gamma distribution of
+shape `skew` (Poisson draws of gamma rates: Greenwood and Yule, 1920), T tokens that choose a share c of E experts reach
+
+    E (c + (1 - c) (1 - (1 + (T - 1) c / skew)^-skew))
+
+of them: c E for one token, the even case for a skew without end.
 """
 
 from __future__ import annotations
@@ -28,12 +34,24 @@ from oracle.closedform import network_form, shared_store
 from oracle.closedform.network import NetworkForm
 from oracle.devices import Device
 from oracle.errors import ConfigError
-from oracle.experts import reached
 from oracle.serving.parallel import ATTENTION, EXPERTS, FEED_FORWARD, Parallel, sharded, stage
 from oracle.spec import CellSpec, NetSpec, Workload
 from oracle.tiling import CLOCK_HZ, DECODE, PREFILL, PRODUCTS
 
-__all__ = ["STORAGE_BITS", "Collective", "Figures", "Formats", "Kernels", "Reach", "Step", "Work", "figures_of", "layer_form", "plain_products", "work_of"]
+__all__ = [
+    "STORAGE_BITS",
+    "Collective",
+    "Figures",
+    "Formats",
+    "Kernels",
+    "Reach",
+    "Step",
+    "Work",
+    "figures_of",
+    "layer_form",
+    "plain_products",
+    "work_of",
+]
 
 Array = NDArray[Any]
 
@@ -42,7 +60,7 @@ STORAGE_BITS: Mapping[str, float] = {"bfloat16": 16.0, "float8": 8.0, "int8": 8.
 one of 8 bits per 32 (OCP Microscaling formats, 2023)."""
 
 _NARROW = ("int4", "float4")
-OTHER, PRODUCT, PREFILLING, DECODING = range(4)
+OTHER, PRODUCT, EXPERT, PREFILLING, DECODING = range(5)
 
 
 class Step(NamedTuple):
@@ -110,10 +128,13 @@ class Kernels:
 
     Attributes:
         counts: how often each runs.
-        kinds: OTHER, PRODUCT, PREFILLING or DECODING attention.
+        kinds: OTHER, PRODUCT, EXPERT (products of experts), PREFILLING or DECODING attention.
         narrow: whether a product multiplies in the type that weights are stored in.
         vector_flops, traffic_bytes: as everywhere.
-        dims: (4, kernels) batch, m, n, k; of attention batch times heads, queries, keys, width of a head.
+        dims: (4, kernels) batch, m, n, k; of attention batch times heads, queries, keys, width of a head; of experts
+            how many a GPU has, tokens of all, n, k.
+        chosen: the share of experts that a token goes to.
+        expert_bytes: of one expert's weights.
         groups: heads that share one of keys and values.
         windows: latest keys that a query sees; infinite for all.
     """
@@ -126,6 +147,8 @@ class Kernels:
     dims: Array
     groups: Array
     windows: Array
+    chosen: Array
+    expert_bytes: Array
 
     @classmethod
     def joined(cls, parts: Sequence[Kernels]) -> Kernels:
@@ -151,6 +174,7 @@ class Reach:
 
     Attributes:
         product, narrow: of the peak in bfloat16 and in narrower types, in products.
+        skew: of routers, see the module.
         prefilling, decoding: of the peak in bfloat16, in attention.
         memory, cache: of the bandwidth: by all kernels, and by attention over the cache.
         gap_s: seconds between kernels, at `CLOCK_HZ`.
@@ -159,6 +183,7 @@ class Reach:
 
     product: float
     narrow: float
+    skew: float
     prefilling: float
     decoding: float
     memory: float
@@ -172,13 +197,19 @@ class Reach:
         own = np.where(kernels.narrow, narrow_peak * self.narrow, peak * self.product)
         compute_s = kernels.vector_flops / vector_peak
         overlap = np.zeros(kernels.counts.shape)
-        for kind, tiling in ((PRODUCT, PRODUCTS), (PREFILLING, PREFILL), (DECODING, DECODE)):
+        traffic = kernels.traffic_bytes
+        for kind, tiling in ((PRODUCT, PRODUCTS), (EXPERT, PRODUCTS), (PREFILLING, PREFILL), (DECODING, DECODE)):
             at = kernels.kinds == kind
             if not at.any():
                 continue
             dims, place = kernels.dims[:, at], [_at(value, at) for value in (own, peak, units, clock)]
             if kind == PRODUCT:
                 seconds = PRODUCTS.compute_s(dims, place[0], *place[2:])
+            elif kind == EXPERT:
+                dims, moved = self._reached(dims, kernels.chosen[at], kernels.expert_bytes[at])
+                seconds = PRODUCTS.compute_s(dims, place[0], *place[2:])
+                traffic = traffic.copy()
+                traffic[at] += moved
             else:
                 share = self.prefilling if kind == PREFILLING else self.decoding
                 attention = PREFILL if kind == PREFILLING else DECODE
@@ -193,9 +224,17 @@ class Reach:
                 )
             compute_s[at], overlap[at] = seconds, tiling.overlap
         attends = (kernels.kinds == PREFILLING) | (kernels.kinds == DECODING)
-        memory_s = kernels.traffic_bytes / (bandwidth * np.where(attends, self.cache, self.memory))
+        memory_s = traffic / (bandwidth * np.where(attends, self.cache, self.memory))
         busy_s = np.maximum(compute_s, memory_s) + overlap * np.minimum(compute_s, memory_s)
         return busy_s + self.gap_s * CLOCK_HZ / clock
+
+    def _reached(self, dims: Array, chosen: Array, expert_bytes: Array) -> tuple[Array, Array]:
+        """Products of the experts that tokens reach, and the bytes of their weights."""
+        here, tokens, n, k = dims
+        missed = (1.0 + (tokens - 1.0) * chosen / self.skew) ** -self.skew
+        busy = np.maximum(here * (chosen + (1.0 - chosen) * (1.0 - missed)), 1.0)
+        rows = np.maximum(here * chosen * tokens / busy, 1.0)
+        return np.stack([busy, rows, n, k]), busy * expert_bytes
 
 
 def _at(value: Any, which: Array) -> Any:
@@ -249,12 +288,12 @@ def work_of(decode: NetSpec, prefill: NetSpec | None, step: Step, parallel: Para
         found += _attention(stage(sharded(prefill, parallel), parallel), step.prompts, PREFILLING)
     columns = list(zip(*found, strict=True))
     arrays = [np.array(column) for column in columns]
-    counts, kinds, narrow, vector, traffic, dims, groups, windows = arrays
-    kernels = Kernels(counts.astype(np.float64), kinds, narrow, vector, traffic, dims.T, groups, windows)
+    counts, kinds, narrow, vector, traffic, dims, *rest = arrays
+    kernels = Kernels(counts.astype(np.float64), kinds, narrow, vector, traffic, dims.T, *rest)
     return Work(kernels, _collectives(shard, step, samples, parallel))
 
 
-_Entry = tuple[int, int, bool, float, float, tuple[float, float, float, float], float, float]
+_Entry = tuple[int, int, bool, float, float, tuple[float, ...], float, float, float, float]
 _NO_DIMS = (1.0, 1.0, 1.0, 1.0)
 
 
@@ -292,12 +331,12 @@ def _plain(net: NetSpec, tokens: int, parallel: Parallel, formats: Formats, head
             second = not second
             continue
         if dims is None:
-            found.append((times, OTHER, False, float(vector), float(traffic), _NO_DIMS, 1.0, np.inf))
+            found.append((times, OTHER, False, float(vector), float(traffic), _NO_DIMS, 1.0, np.inf, 0.0, 0.0))
             continue
         stored = stored and not only_experts
         bits = STORAGE_BITS[formats.weights] if stored else 16.0
         moved = traffic - weights * (1.0 - bits / 16.0)
-        found.append((times, PRODUCT, stored, 0.0, moved, dims, 1.0, np.inf))  # type: ignore[arg-type]
+        found.append((times, PRODUCT, stored, 0.0, moved, dims, 1.0, np.inf, 0.0, 0.0))
     return found
 
 
@@ -329,15 +368,14 @@ def _experts_entry(
     stored: bool,
     formats: Formats,
 ) -> _Entry:
-    """The products of a layer's experts on one GPU: those of its experts that tokens of all groups reach."""
+    """The products of a layer's experts on one GPU, which tokens of all groups of data parallelism reach."""
     width, ff, experts, chosen = (float(spec[name]) for name in ("width", "ff", "experts", "chosen"))
-    everyone = tokens * parallel.dp
-    busy = max(float(reached(int(experts), int(chosen), everyone)) / parallel.ep, 1.0)
-    rows = max(everyone * chosen / parallel.ep / busy, 1.0)
+    everyone, here = float(tokens * parallel.dp), experts / parallel.ep
     n, k = (width, ff) if second else (2.0 * ff, width)
     bits = STORAGE_BITS[formats.weights] if stored else 16.0
-    moved = busy * n * k * bits / 8.0 + other_bytes * parallel.dp / parallel.ep
-    return (times, PRODUCT, stored, 0.0, moved, (busy, rows, n, k), 1.0, np.inf)
+    other = other_bytes * parallel.dp / parallel.ep
+    dims = here, everyone, n, k
+    return (times, EXPERT, stored, 0.0, other, dims, 1.0, np.inf, chosen / experts, n * k * bits / 8.0)
 
 
 def _attention(net: NetSpec, batch: int, kind: int) -> list[_Entry]:
@@ -348,7 +386,7 @@ def _attention(net: NetSpec, batch: int, kind: int) -> list[_Entry]:
             continue
         window = float(spec["window"])
         group = float(spec["heads"]) / float(spec["kv_heads"])
-        found.append((times, kind, False, 0.0, float(traffic), dims, group, window or np.inf))  # type: ignore[arg-type]
+        found.append((times, kind, False, 0.0, float(traffic), dims, group, window or np.inf, 0.0, 0.0))
     return found
 
 
