@@ -6,7 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["PHASES", "CellMemory", "PeakMemory", "chain_peak"]
+from oracle.optable import ITEMSIZE, prod
+from oracle.spec import Workload
+
+__all__ = ["PHASES", "CellMemory", "PeakMemory", "chain_peak", "held_input_bytes"]
 
 Size = Any  # an int, or an array of them
 
@@ -58,12 +61,33 @@ class PeakMemory:
     peak_bytes: Size
 
 
-def chain_peak(cells: Sequence[CellMemory], maximum: Callable[[Size, Size], Size] = max) -> PeakMemory:
+def held_input_bytes(input_shape: Sequence[Size], workload: Workload) -> Size:
+    """Bytes of a network's input where the caller holds it until the network returns: in eager inference; else 0.
+
+    Training keeps it for the backward pass of the first cell anyway.
+
+    Args:
+        input_shape: of one image; a dimension may be an array with an entry per network.
+        workload: who runs it, in which batches and type.
+    """
+    if workload.runtime != "eager" or workload.training:
+        return 0
+    return ITEMSIZE[workload.input_dtype(len(input_shape) + 1)] * workload.batch_size * prod(input_shape)
+
+
+def chain_peak(
+    cells: Sequence[CellMemory], maximum: Callable[[Size, Size], Size] = max, held_bytes: Size = 0
+) -> PeakMemory:
     """Peak memory of a chain of cells: what it would be, to the last byte, had the whole chain been traced.
 
     Each boundary tensor is the output of one cell and the input of the next; it is kept for the backward pass if
     either uses it there. The optimiser takes each of its steps on the tensors of all cells before the next one, so
     that what it makes on the way adds up.
+
+    Args:
+        cells: in the order of the forward pass.
+        maximum: of two sizes.
+        held_bytes: of the first cell's input, where it is held while the others run; see `held_input_bytes`.
     """
     weights = sum(cell.weights for cell in cells)
     states = sum(cell.states for cell in cells)
@@ -74,7 +98,8 @@ def chain_peak(cells: Sequence[CellMemory], maximum: Callable[[Size, Size], Size
     before: Size = 0  # kept by earlier cells, without the boundary into this one
     for position, cell in enumerate(cells):
         held = position > 0 and cells[position - 1].output_retained
-        forward = maximum(forward, before + (cell.forward_held if held else cell.forward))
+        given = held_bytes if position else 0  # the first cell counts it
+        forward = maximum(forward, before + given + (cell.forward_held if held else cell.forward))
         later = sum(other.gradients for other in cells[position + 1 :])
         backward = maximum(backward, before + later + (cell.backward_held if held else cell.backward))
         # The boundary out of this cell is the next cell's own input: its curves count it.

@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 _MEMBERS = {
+    "conv": "conv_tbc conv_tbc_backward torchvision::deform_conv2d",
     "linear": "addmm mm addmv mv _scaled_mm _int_mm",
     "matmul": "bmm baddbmm addbmm dot vdot _trilinear _grouped_mm oracle::experts oracle::experts_backward",
     "attention": "oracle::attention oracle::attention_backward oracle::cached_attention"
@@ -56,7 +57,8 @@ _MEMBERS = {
     " norm linalg_vector_norm nansum cumsum cumprod nll_loss_forward nll_loss_backward nll_loss2d_forward"
     " nll_loss2d_backward mse_loss mse_loss_backward smooth_l1_loss smooth_l1_loss_backward huber_loss"
     " huber_loss_backward binary_cross_entropy binary_cross_entropy_backward topk sort median mode kthvalue"
-    " count_nonzero cummax cummin _cdist_forward",
+    " count_nonzero cummax cummin _cdist_forward _cdist_backward _euclidean_dist _pdist_forward _pdist_backward"
+    " binary_cross_entropy_with_logits histc multinomial",
     "copy": "clone copy_ copy _to_copy cat stack fill_ fill zero_ zeros zeros_like ones ones_like full full_like"
     " new_zeros new_ones new_full arange linspace eye tril triu scalar_tensor roll flip repeat constant_pad_nd"
     " reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d replication_pad3d"
@@ -67,6 +69,7 @@ _MEMBERS = {
     " bernoulli bernoulli_ uniform_ normal_ rand randn rand_like randn_like randint randperm randint_like"
     " native_dropout native_dropout_backward tril_indices triu_indices diagonal_copy"
     " contiguous meshgrid one_hot oracle::append_cache"
+    " _pack_padded_sequence _pack_padded_sequence_backward"
     " oracle::quantize oracle::quantize_inside oracle::quantize_dynamic oracle::dequantize oracle::dequantize_inside"
     " quantized_decomposed::quantize_per_tensor quantized_decomposed::quantize_per_channel"
     " quantized_decomposed::dequantize_per_tensor quantized_decomposed::dequantize_per_channel",
@@ -75,7 +78,7 @@ _MEMBERS = {
     " gather_backward scatter scatter_ scatter_add scatter_add_ scatter_reduce index_select_backward take"
     " masked_select index_copy index_copy_ index_fill index_fill_ masked_scatter masked_scatter_ put put_"
     " scatter_reduce_ embedding_renorm_ grid_sampler_2d grid_sampler_2d_backward grid_sampler_3d"
-    " grid_sampler_3d_backward"
+    " grid_sampler_3d_backward torchvision::roi_align"
     + "".join(
         f" {name} {name}_backward"
         for name in "upsample_nearest1d upsample_nearest2d upsample_nearest3d _upsample_nearest_exact1d"
@@ -167,10 +170,12 @@ def is_pointwise(func: Any) -> bool:
 
 
 def written_results(name: str, args: tuple[Any, ...], results: list[Any]) -> list[Any]:
-    """The results that are really written: batch norm in evaluation leaves its saved statistics empty."""
-    return (
-        results[:1] if name in ("aten.native_batch_norm", "aten._native_batch_norm_legit") and not args[5] else results
-    )
+    """The results that are really written.
+
+    Batch norm in evaluation leaves its saved statistics empty, as devices leave the buffer of a logarithmic sigmoid.
+    """
+    in_evaluation = name in ("aten.native_batch_norm", "aten._native_batch_norm_legit") and not args[5]
+    return results[:1] if in_evaluation or name == "aten.log_sigmoid_forward" else results
 
 
 def hidden_writes(name: str, args: tuple[Any, ...]) -> tuple[Any, ...]:

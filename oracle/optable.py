@@ -323,6 +323,8 @@ class OpTable:
         grad_in, grad_out: storages of the gradients that leave and enter the backward pass.
         All four are -1 where there is none.
         notes: lines for people on what the trace could not follow.
+        released: of each storage, how many rows had run when the program let go of it, which may be long after the
+            last row that uses it: callers hold their arguments until they return. Empty where nobody observed that.
     """
 
     rows: tuple[Row, ...]
@@ -336,6 +338,7 @@ class OpTable:
     grad_in: int = -1
     grad_out: int = -1
     notes: tuple[str, ...] = ()
+    released: tuple[int, ...] = ()
 
     def mapped(self, size: Callable[[Any], Any]) -> OpTable:
         """The table with a function applied to every size in its rows and storages; calls stay as they are.

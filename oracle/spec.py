@@ -203,6 +203,10 @@ class Workload:
         """The type of a module's parameters and images, before anything is cast."""
         return self.weights if self.weights in HALVES else "float32"
 
+    def input_dtype(self, rank: int) -> str:
+        """The type of an input of so many dimensions, its batch included: tokens are numbers."""
+        return TOKEN_DTYPE if rank == TOKEN_RANK else self.module_dtype
+
     @property
     def weights_dtype(self) -> str:
         """The type that weights are stored in where the network runs: an engine keeps those that its kernels read."""

@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # a worker per core: threads of each would only wait for one another
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 ROOT = Path(__file__).resolve().parent.parent
 
 # How fast the machine is, is no property under test. HYPOTHESIS_PROFILE=random looks where nobody has looked yet.

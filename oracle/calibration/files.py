@@ -53,6 +53,9 @@ from oracle.spec import DTYPES, ENGINES, GENERIC, LAYOUTS, MODES, RUNTIMES, Work
 
 __all__ = [
     "ATTENTION_TILINGS",
+    "OPTIONAL",
+    "REQUIRED",
+    "THREADING",
     "TILINGS",
     "TWINS",
     "calibration_of",
@@ -69,8 +72,8 @@ __all__ = [
 
 _Out = TypeVar("_Out")
 
-_REQUIRED = ("DEVICE", "RUNTIME", "MODE", "DTYPE", "LAYOUT", "LAUNCH_US", "CALL_US", "FLOOR_US", "COMPUTE", "MEMORY")
-_OPTIONAL = (
+REQUIRED = ("DEVICE", "RUNTIME", "MODE", "DTYPE", "LAYOUT", "LAUNCH_US", "CALL_US", "FLOOR_US", "COMPUTE", "MEMORY")
+OPTIONAL = (
     "ENGINE",
     "SOURCE",
     "LICENCE",
@@ -90,7 +93,7 @@ _OPTIONAL = (
     "THREADING",
 )
 _MICRO = 1e-6
-_THREADING = {"CLOCK_MHZ": "clock", "SERIAL": "serial", "UNEVEN": "uneven", "BARRIER": "barrier"}
+THREADING = {"CLOCK_MHZ": "clock", "SERIAL": "serial", "UNEVEN": "uneven", "BARRIER": "barrier"}
 
 TILINGS = Frozen({"products": tiling.PRODUCTS, "float8_products": tiling.FLOAT8_PRODUCTS})
 """How libraries cut matrix products, by the name that files say."""
@@ -276,19 +279,19 @@ def to_yaml(calibration: Calibration) -> str:
         "SAVINGS": {name: _rounded(saving) for name, saving in efficiency.savings.items()},
         "THREADING": _threading_yaml(calibration.threading),
     }
-    kept = {key: value for key, value in content.items() if key in _REQUIRED or value not in (None, "", {})}
+    kept = {key: value for key, value in content.items() if key in REQUIRED or value not in (None, "", {})}
     return yaml.safe_dump(kept, sort_keys=False, width=110, default_flow_style=None, allow_unicode=True)
 
 
 def _parsed(content: Any, file: str) -> Calibration:
     if not isinstance(content, dict):
         raise DeviceError(f"{file}: expected a mapping of keys, found {reprlib.repr(content)}")
-    known = (*_REQUIRED, *_OPTIONAL)
+    known = (*REQUIRED, *OPTIONAL)
     for key in content:
         if key not in known:
             near = closest(str(key), known, 1) or f"; expected one of {', '.join(known)}"
             raise DeviceError(f"{file}: {key}: unknown key{near}")
-    for key in _REQUIRED:
+    for key in REQUIRED:
         if key not in content:
             raise DeviceError(f"{file}: {key} is missing")
     return Calibration(
@@ -348,14 +351,14 @@ def _domain(section: Any, file: str) -> Domain:
 def _threading(section: Any, file: str) -> Threading:
     found = _numbers(section, file, "THREADING")
     for key in found:
-        if key not in _THREADING:
-            raise _error(file, f"THREADING.{key}", found[key], f"one of {', '.join(_THREADING)}")
-    words = {field: found.get(key, 0.0) for key, field in _THREADING.items()}
+        if key not in THREADING:
+            raise _error(file, f"THREADING.{key}", found[key], f"one of {', '.join(THREADING)}")
+    words = {field: found.get(key, 0.0) for key, field in THREADING.items()}
     return replace(Threading(**words), clock=words["clock"] * 1e6 or None)
 
 
 def _threading_yaml(threading: Threading) -> dict[str, float]:
-    words = {key: getattr(threading, field) or 0.0 for key, field in _THREADING.items()}
+    words = {key: getattr(threading, field) or 0.0 for key, field in THREADING.items()}
     words["CLOCK_MHZ"] /= 1e6
     return {key: _rounded(value) for key, value in words.items() if value}
 

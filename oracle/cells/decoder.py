@@ -21,7 +21,16 @@ from oracle.cells.layers import layer_norm, parameter, uninitialised
 from oracle.cells.registry import register_cell
 from oracle.errors import ConfigError
 
-__all__ = ["Attention", "DecoderEmbedding", "DecoderHead", "DecoderLayer", "Experts", "Mlp", "ParallelLayer"]
+__all__ = [
+    "Attention",
+    "DecoderEmbedding",
+    "DecoderHead",
+    "DecoderLayer",
+    "ExpertLayer",
+    "Experts",
+    "Mlp",
+    "ParallelLayer",
+]
 
 _ACTIVATIONS = ("gelu", "gelu_tanh", "relu", "silu")
 _NORMS = ("layer", "rms")
@@ -342,6 +351,48 @@ class DecoderLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.mlp(self.attention(x))
+        return out
+
+
+@register_cell("decoder_expert_layer")
+class ExpertLayer(nn.Module):
+    """`Attention`, then `Experts`; arguments as theirs."""
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        kv_heads: int,
+        head_dim: int,
+        rotary: int,
+        past: int,
+        capacity: int,
+        window: int,
+        ff: int,
+        experts: int,
+        chosen: int,
+        shared: int,
+        qkv_bias: bool,
+        out_bias: bool,
+        qk_norm: bool,
+        sinks: bool,
+        softcap: bool,
+        kv_byte: bool,
+        shared_gate: bool,
+        activation: str,
+        mlp_bias: bool,
+        norm: str,
+        post_norm: bool,
+        ln_eps: float,
+    ) -> None:
+        super().__init__()
+        ends = norm, post_norm, ln_eps
+        switches = qkv_bias, out_bias, qk_norm, sinks, softcap, kv_byte
+        self.attention = Attention(width, heads, kv_heads, head_dim, rotary, past, capacity, window, *switches, *ends)
+        self.experts = Experts(width, ff, experts, chosen, shared, shared_gate, activation, mlp_bias, *ends)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.experts(self.attention(x))
         return out
 
 

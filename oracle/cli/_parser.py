@@ -29,6 +29,8 @@ COMMANDS = {
     "import": "oracle.cli.import_",
     "calibrate": "oracle.cli.calibrate",
     "validate": "oracle.cli.validate",
+    "schema": "oracle.cli.schema",
+    "completion": "oracle.cli.completion",
 }
 """Command -> the module that adds it to a parser, in the order of the help."""
 TRACEBACK = "--traceback"

@@ -247,24 +247,28 @@ _CALLS: dict[str, dict[str, Any]] = {
 }
 
 
+_WINDOWED = ("llama", "gemma2", "gemma3", "gpt_oss")
+_ONE_KV_HEAD = ("llama", "qwen3", "gemma2", "gemma3")
+
+
 def _decoders() -> Iterator[tuple[str, list[NetSpec]]]:
     """Decoders of every structure, by structure and by whether they train; a window is one of 16 tokens."""
+    halves: dict[str, Any] = {"LAYER_HEADS": [6, 0, 6], "LAYER_FF": [112, 112, 0]}
     for name, keys in _DECODERS.items():
-        parallel, experts = "PARALLEL" in keys, "EXPERTS" in keys
-        halves: dict[str, Any] = {"LAYER_HEADS": [6, 0, 6], "LAYER_FF": [112, 112, 0]}
         sizes: dict[str, Any] = {"VOCAB": 96, "LAYERS": 3, "WIDTH": 48, "HEADS": 6, "HEAD_DIM": 20, "FF": 112}
-        shape = {**sizes, **({} if parallel or experts else halves), **keys}
-        training = "SINKS" not in keys and "SOFTCAP" not in keys
-        for trains in (False, True) if training else (False,):
+        sizes |= {} if "PARALLEL" in keys else halves
+        if name == "tied":  # whose layers are those of others
+            sizes |= {"LAYERS": 1, "LAYER_HEADS": [0], "LAYER_FF": [112]}
+        groups = [(3, 0)] + [(1, 0)] * (name in _ONE_KV_HEAD) + [(3, 16)] * (name in _WINDOWED)
+        groups += [(1, 16)] * (name == "gemma3")
+        for trains in (False,) if {"SINKS", "SOFTCAP"} & set(keys) else (False, True):
             nets = []
-            for call, kv_dtype, (kv_heads, window) in product(
-                _CALLS, ("", "float8"), ((3, 0), (1, 0), (3, 16), (1, 16))
-            ):
+            for call, kv_dtype, (kv_heads, window) in product(_CALLS, ("", "float8"), groups):
                 if (call == "training") != trains or (kv_dtype and call in ("all", "training")):
                     continue
-                if call == "all" and (kv_heads, window) != (3, 0):
+                if call == "all" and (kv_heads, window) != groups[0]:
                     continue
-                section = {**shape, "KV_HEADS": kv_heads, "WINDOWS": [window] if window else []}
+                section = {**sizes, **keys, "KV_HEADS": kv_heads, "WINDOWS": [window] if window else []}
                 cost = {**_CALLS[call], "KV_DTYPE": kv_dtype, "KV_BLOCK": 7}
                 nets.append(to_spec(cfg_from_dict({"MODEL": {"TYPE": "decoder"}, "DECODER": section, "COST": cost})))
             yield f"{_DECODER} {'training' if trains else 'inference'} {name}", nets

@@ -27,9 +27,11 @@ class _Run(NamedTuple):
 class ChainMemory:
     """Collects the cells of chains, from first to last, and tells each chain's peak."""
 
-    def __init__(self, size: int, training: bool) -> None:
+    def __init__(self, size: int, training: bool, held_bytes: int | Ints = 0) -> None:
         self._size = size
         self._training = training
+        self._held_bytes = held_bytes
+        self._begun = np.zeros(size, dtype=bool)  # which chains have had their first cell
         self._runs: list[_Run] = []
         self._resident = np.zeros(size, dtype=np.int64)
         self._gradients = np.zeros(size, dtype=np.int64)
@@ -43,8 +45,18 @@ class ChainMemory:
             self._gradients[rows] += counts * memory.gradients
             self._runs.append(_Run(rows, counts, memory))
         else:  # nothing is kept from one cell to the next but the tensor between them, which is in both
-            forward = memory.forward if counts.min(initial=1) > 0 else np.where(counts > 0, memory.forward, 0)
+            forward = memory.forward + self._given(rows, counts)
+            forward = forward if counts.min(initial=1) > 0 else np.where(counts > 0, forward, 0)
             self._forward[rows] = np.maximum(self._forward[rows], forward)
+
+    def _given(self, rows: Ints | slice, counts: Ints) -> int | Ints:
+        """Bytes of the chains' inputs where they are held while later cells run; the first cell counts its own."""
+        held = self._held_bytes[rows] if isinstance(self._held_bytes, np.ndarray) else self._held_bytes
+        if isinstance(held, int) and not held:
+            return 0
+        later = self._begun[rows] | (counts > 1)
+        self._begun[rows] |= counts > 0
+        return np.where(later, held, 0)
 
     def peak_bytes(self) -> Ints:
         """The peak of every chain."""

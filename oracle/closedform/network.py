@@ -26,7 +26,7 @@ from oracle.closedform.store import TemplateStore
 from oracle.closedform.template import ALONE, SUMS, Format, KernelMeta, Template
 from oracle.closedform.totals import PopulationCosts
 from oracle.errors import OracleError
-from oracle.memory import CellMemory, PeakMemory, chain_peak
+from oracle.memory import CellMemory, PeakMemory, chain_peak, held_input_bytes
 from oracle.naming import cell_names
 from oracle.products import Products
 from oracle.roofline import KernelKinds, Roofs, Timing, time_at
@@ -223,7 +223,10 @@ class NetworkForm:
         if self.workload.training:
             return int(self.memory.peak_bytes)
         # Nothing but the tensor between two cells is kept from one to the next, and that one is in both.
-        return self.flash_bytes + int(max(self._heads[len(ALONE) + 1]))
+        first, *others = self._heads[len(ALONE) + 1]
+        later = others if self.times[0] == 1 else [first, *others]
+        held_bytes = held_input_bytes(self.net.input_shape, self.workload)
+        return self.flash_bytes + int(max([first, *(peak + held_bytes for peak in later)]))
 
     @property
     def flash_bytes(self) -> int:
@@ -233,7 +236,8 @@ class NetworkForm:
     @cached_property
     def memory(self) -> PeakMemory:
         """Peak memory and what it is made of."""
-        peak: PeakMemory = chain_peak(list(self._repeated([cell.memory for cell in self.cells])))
+        cells = list(self._repeated([cell.memory for cell in self.cells]))
+        peak: PeakMemory = chain_peak(cells, held_bytes=held_input_bytes(self.net.input_shape, self.workload))
         return peak
 
     @property
@@ -289,7 +293,7 @@ def network_form(store: TemplateStore, net: NetSpec, workload: Workload) -> Netw
         raise OracleError(f"network {net.name!r}: expected at least one cell")
     desk = _desk(store, workload)
     dims: tuple[int, ...] = (workload.batch_size, *map(int, net.input_shape))
-    form = Format.image(workload.module_dtype, len(dims), workload.layout)
+    form = Format.image(workload.input_dtype(len(dims)), len(dims), workload.layout)
     cells: list[Cell] = []
     times: list[int] = []
     before: CellSpec | None = None

@@ -18,6 +18,7 @@ from oracle.closedform.template import Format
 from oracle.closedform.totals import PopulationCosts, Segment, Totals
 from oracle.errors import OracleError
 from oracle.families.population import CellArray, Population, Rows, taken
+from oracle.memory import held_input_bytes
 from oracle.spec import LOSS, Workload
 
 __all__ = ["cost_population"]
@@ -58,7 +59,9 @@ def cost_population(
 def _costs(
     store: TemplateStore, population: Population, workload: Workload, devices: Sequence[CalibratedDevice]
 ) -> PopulationCosts:
-    totals = Totals(population.size, len(devices), workload.training)
+    totals = Totals(
+        population.size, len(devices), workload.training, held_input_bytes(population.input_shape, workload)
+    )
     walked = _walk(store, population, workload, devices)
     if not workload.training:
         for situation in walked:
@@ -74,7 +77,7 @@ def _walk(
 ) -> Iterator[_Situation]:
     """Cost the cells from the first place to the last, each with what the one before hands on."""
     rank = len(population.input_shape) + 1
-    image = Format.image(workload.module_dtype, rank, workload.layout)
+    image = Format.image(workload.input_dtype(rank), rank, workload.layout)
     handed = Boundary(population.size, (workload.batch_size, *population.input_shape), image)
     for place, groups in enumerate(_places(population, workload)):
         asked = [(group, place == 0) for group in groups]

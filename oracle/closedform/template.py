@@ -17,7 +17,6 @@ from oracle.closedform.program import Program
 from oracle.memory import PHASES, CellMemory
 from oracle.optable import shapes_text
 from oracle.roofline import KernelKinds, Roofs
-from oracle.spec import TOKEN_DTYPE, TOKEN_RANK
 
 __all__ = [
     "ALONE",
@@ -63,8 +62,7 @@ class Format(NamedTuple):
 
     @classmethod
     def image(cls, dtype: str, rank: int, layout: str) -> Format:
-        """The format of an input of some rank in a workload's layout; rows of numbers are those of tokens."""
-        dtype = TOKEN_DTYPE if rank == TOKEN_RANK else dtype
+        """The format of an input of some rank in a workload's layout."""
         return cls(dtype, (0, 2, 3, 1) if layout == "nhwc" and rank == 4 else tuple(range(rank)))
 
 

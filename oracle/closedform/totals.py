@@ -50,11 +50,11 @@ class Segment(NamedTuple):
 class Totals:
     """Sums over the cells of each candidate, and the peak of their chain."""
 
-    def __init__(self, size: int, devices: int, training: bool) -> None:
+    def __init__(self, size: int, devices: int, training: bool, held_bytes: int | Ints = 0) -> None:
         self._sums: dict[str, Ints] = {name: np.zeros(size, dtype=np.int64) for name in SUMS}
         self._kernels: Ints = np.zeros(size, dtype=np.int64)
         self._latency = np.zeros((devices, size))
-        self._memory = ChainMemory(size, training)
+        self._memory = ChainMemory(size, training, held_bytes)
 
     def add(self, segment: Segment) -> None:
         """Add a segment; segments come from the first cell to the last."""

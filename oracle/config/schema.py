@@ -86,35 +86,35 @@ FAMILY_DEFAULTS: dict[str, tuple[tuple[str, str, int], ...]] = {
 }
 
 
-# Section -> key -> default; read only, for nothing is copied before somebody needs it.
+# Section -> key -> default; read only, for nothing is copied before somebody needs it. What each means stands in
+# `oracle.config.descriptions`, which only those who show it read.
 DEFAULTS: dict[str, dict[str, Any]] = {
     "MODEL": {
-        "TYPE": "",  # anynet, regnet, resnet, effnet, vit, nasbench201, fbnet, ofa_mobilenetv3, decoder
-        "DEPTH": 0,  # resnet only
+        "TYPE": "",
+        "DEPTH": 0,
         "NUM_CLASSES": 10,
         "LOSS_FUN": "cross_entropy",
-        "ACTIVATION_FUN": "relu",  # relu, silu (swish), gelu
+        "ACTIVATION_FUN": "relu",
         "ACTIVATION_INPLACE": True,
-        "SCALING_TYPE": "",  # "d1_w8_g8_r1", "dw", ...; see oracle.families.scaling
+        "SCALING_TYPE": "",
         "SCALING_FACTOR": 1.0,
     },
     "RESNET": {
-        "TRANS_FUN": "basic_transform",  # or bottleneck_transform
+        "TRANS_FUN": "basic_transform",
         "NUM_GROUPS": 1,
         "WIDTH_PER_GROUP": 64,
-        "STRIDE_1X1": True,  # stride on the first 1x1 of a bottleneck, not on its 3x3
+        "STRIDE_1X1": True,
     },
     "ANYNET": {
         "STEM_TYPE": "simple_stem_in",
         "STEM_W": 32,
         "BLOCK_TYPE": "res_bottleneck_block",
-        # One entry per stage; empty BOT_MULS and GROUP_WS: the block has neither.
         "DEPTHS": [],
         "WIDTHS": [],
         "STRIDES": [],
         "BOT_MULS": [],
         "GROUP_WS": [],
-        "HEAD_W": 0,  # width of a 1x1 convolution before pooling, 0 for none
+        "HEAD_W": 0,
         "SE_ON": False,
         "SE_R": 0.25,
     },
@@ -126,9 +126,9 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "SE_ON": False,
         "SE_R": 0.25,
         "DEPTH": 10,
-        "W0": 32,  # first width
-        "WA": 5.0,  # slope of the widths
-        "WM": 2.5,  # step of their quantisation
+        "W0": 32,
+        "WA": 5.0,
+        "WM": 2.5,
         "GROUP_W": 16,
         "BOT_MUL": 1.0,
         "HEAD_W": 0,
@@ -142,12 +142,12 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "STRIDES": [],
         "KERNELS": [],
         "HEAD_W": 1280,
-        "DC_RATIO": 0.0,  # drop-connect probability
+        "DC_RATIO": 0.0,
         "DROPOUT_RATIO": 0.0,
     },
     "VIT": {
         "PATCH_SIZE": 16,
-        "STEM_TYPE": "patchify",  # or conv
+        "STEM_TYPE": "patchify",
         "C_STEM_KERNELS": [],
         "C_STEM_STRIDES": [],
         "C_STEM_DIMS": [],
@@ -155,55 +155,53 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "NUM_HEADS": 12,
         "HIDDEN_DIM": 768,
         "MLP_DIM": 3072,
-        "CLASSIFIER_TYPE": "token",  # or pooled
+        "CLASSIFIER_TYPE": "token",
     },
     "NB201": {
-        "ARCH": "",  # |op~0|+|op~0|op~1|+|op~0|op~1|op~2|; see oracle.families.nasbench201
-        "OPS": [],  # instead of ARCH: its six operations in order, which a space can sample
+        "ARCH": "",
+        "OPS": [],
     },
     "FBNET": {
-        "OPS": [],  # 22 numbers from 0 to 8; see oracle.families.fbnet
+        "OPS": [],
     },
     "OFA": {
-        # Four entries per stage (DEPTHS: one), or one for all; see oracle.families.ofa_mobilenetv3.
-        "KERNELS": [],  # 3, 5, 7
-        "EXPANSIONS": [],  # 3, 4, 6
-        "DEPTHS": [],  # 2, 3, 4
-        "RESOLUTION": 0,  # from 128 to 224; 0: TRAIN.IM_SIZE
+        "KERNELS": [],
+        "EXPANSIONS": [],
+        "DEPTHS": [],
+        "RESOLUTION": 0,
     },
-    "DECODER": {  # see oracle.families.decoder
+    "DECODER": {
         "VOCAB": 32000,
         "LAYERS": 12,
         "WIDTH": 768,
         "HEADS": 12,
-        "KV_HEADS": 0,  # of keys and values; 0: as many as HEADS
-        "HEAD_DIM": 0,  # elements of a head; 0: WIDTH / HEADS
-        "FF": 3072,  # width between the two products of a feed-forward half
-        "ACTIVATION": "silu",  # gelu, gelu_tanh, relu
-        "GATED": True,  # the activation is of a gate that multiplies: SwiGLU, GeGLU
-        "NORM": "rms",  # or layer
-        "POST_NORM": False,  # what a half adds is normalised, too
-        "QK_NORM": False,  # queries and keys are normalised head by head
-        "ROTARY": 1.0,  # the part of a head that rotary positions turn; 0 for none
-        "POSITIONS": 0,  # rows of a learned table of positions; 0 for none
+        "KV_HEADS": 0,
+        "HEAD_DIM": 0,
+        "FF": 3072,
+        "ACTIVATION": "silu",
+        "GATED": True,
+        "NORM": "rms",
+        "POST_NORM": False,
+        "QK_NORM": False,
+        "ROTARY": 1.0,
+        "POSITIONS": 0,
         "QKV_BIAS": False,
         "OUT_BIAS": False,
         "MLP_BIAS": False,
         "HEAD_BIAS": False,
-        "PARALLEL": "",  # one, two: both halves of a layer read the same tokens, with so many norms
-        "TIED": False,  # the scores' product has the table of the embedding
-        "SCALED": False,  # embeddings are multiplied by sqrt(WIDTH)
-        "SINKS": False,  # a learned score per head beside those of its keys
-        "SOFTCAP": False,  # scores of attention and of tokens are capped
-        "WINDOWS": [],  # how many of the latest tokens a layer sees, layer by layer, again and again; 0 for all
-        "CONTEXT": 0,  # most tokens of a sequence; 0: no limit is known
-        "EXPERTS": 0,  # of a layer; 0 for one feed-forward half that all tokens take
+        "PARALLEL": "",
+        "TIED": False,
+        "SCALED": False,
+        "SINKS": False,
+        "SOFTCAP": False,
+        "WINDOWS": [],
+        "CONTEXT": 0,
+        "EXPERTS": 0,
         "EXPERTS_PER_TOKEN": 2,
-        "EXPERT_FF": 0,  # 0: FF
-        "SHARED_FF": 0,  # width of an expert that all tokens go to; 0 for none
+        "EXPERT_FF": 0,
+        "SHARED_FF": 0,
         "SHARED_GATE": False,
-        "DENSE_LAYERS": 0,  # first layers that have FF, and no experts
-        # One entry per layer where there are any: a layer's own, 0 where it has no such half.
+        "DENSE_LAYERS": 0,
         "LAYER_HEADS": [],
         "LAYER_KV_HEADS": [],
         "LAYER_FF": [],
@@ -224,31 +222,28 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     },
     "TRAIN": {
         "IM_SIZE": 224,
-        "DATASET": "",  # a resnet or fbnet is the CIFAR kind when this contains "cifar"
+        "DATASET": "",
     },
     "OPTIM": {
-        "OPTIMIZER": "sgd",  # or adamw; the cost of a training step depends on it
+        "OPTIMIZER": "sgd",
     },
     "COST": {
-        "NAME": "",  # label of the network in results; load_cfg fills in the file's stem
+        "NAME": "",
         "BATCH_SIZE": 1,
         "DTYPE": "float32",
         "MODE": "inference",
         "RUNTIME": "eager",
-        "ENGINE": GENERIC,  # one that is named brings RUNTIME: engine along
-        "THREADS": 0,  # of a processor; 0: as many as its stated peak needs
+        "ENGINE": GENERIC,
+        "THREADS": 0,
         "LAYOUT": "nchw",
-        # float16 or bfloat16, as DTYPE: a network in half precision, which is not autocast; int8, float8 or int4: an
-        # engine keeps the weights of products quantised.
         "WEIGHTS": "",
-        # Of decoders: what of a sequence a call works on, and what a cache holds it in; see oracle.families.decoder.
-        "PHASE": "prefill",  # of PROMPT tokens after PAST; decode: of one token after PAST, or else PROMPT; training
+        "PHASE": "prefill",
         "PROMPT": 512,
         "PAST": 0,
-        "KV_DTYPE": "",  # float8, int8; "": the type that is computed in
-        "KV_BLOCK": 16,  # tokens of a page of the cache
-        "LOGITS": "last",  # or all
-        "DEVICES": [],  # names of shipped devices or paths of device files
+        "KV_DTYPE": "",
+        "KV_BLOCK": 16,
+        "LOGITS": "last",
+        "DEVICES": [],
     },
 }
 

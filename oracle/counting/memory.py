@@ -2,14 +2,17 @@
 
 Weights stay, caches of keys and values likewise, and in training gradients and the optimiser's state; so do the
 outputs of a call until it returns, and in eager inference the half-precision copies of weights, which autocast keeps
-(we count them from the start, though each is made when it is needed). An input lives until its last
-use, although a caller may hold it for longer, as Python frames do with what their variables name. Workspace of
-kernels and the allocator's rounding are not included. The code works on sizes that are ints, and as well on numpy
-arrays of sizes (one entry per cell), for which `maximum` is numpy's.
+(we count them from the start, though each is made when it is needed). In eager inference a tensor lives for longer
+where Python holds it: a caller holds its arguments until the call returns, and a frame what its variables name
+(`OpTable.released`, where a trace observed it; the input of a network is held until the network returns). Training
+keeps most of these tensors for its backward pass anyway. Workspace of kernels and the allocator's rounding are not
+included. The code works on sizes that are ints, and as well on numpy arrays of sizes (one entry per cell), for which
+`maximum` is numpy's.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -72,6 +75,8 @@ def lifetimes_of(table: OpTable, kernels: Sequence[Kernel], runtime: str, *, rec
     """
     counters, used, born = _touched(table, kernels)
     weights, states, gradients = _residents(table, used.keys(), born, runtime, recast)
+    if runtime == "eager" and not any(counters[1:]):
+        _hold(table, [kernel.main for kernel in kernels], used)
     stays = {*weights, *states}
     final = set(gradients)
     held = {table.values[value].storage for value in table.outputs}
@@ -128,6 +133,21 @@ def _touched(table: OpTable, kernels: Sequence[Kernel]) -> tuple[list[int], dict
                 used[storage][phase].append(step)
         born.update([values[use.value].storage for _, use in kernel.writes])
     return counters, used, born
+
+
+def _hold(table: OpTable, rows: Sequence[int], used: dict[int, list[list[int]]]) -> None:
+    """Add to the steps that touch a storage the last one at which Python holds it.
+
+    Args:
+        table: of a forward pass.
+        rows: the main row of each kernel, ascending.
+        used: as from `_touched`.
+    """
+    used.setdefault(table.boundary_in, [[], [], []])
+    for storage, released in enumerate(table.released):
+        last = bisect_left(rows, released) - 1
+        if last >= 0 and storage in used:
+            used[storage][0].append(last)
 
 
 def _residents(

@@ -22,7 +22,7 @@ from oracle.errors import OracleError
 from oracle.memory import PeakMemory, chain_peak
 from oracle.naming import cell_names
 from oracle.optable import OpTable, prod
-from oracle.spec import HALVES, LOSS, TOKEN_DTYPE, TOKEN_RANK, CellSpec, NetSpec, Workload
+from oracle.spec import HALVES, LOSS, CellSpec, NetSpec, Workload
 from oracle.trace import Trace, isolated, trace
 from oracle.trace.storing import stored_in
 
@@ -150,8 +150,7 @@ def _input_of(net: NetSpec, workload: Workload) -> TensorSpec:
     if 4 * prod(shape) >= 2**63:
         raise OracleError(f"batch_size={workload.batch_size}: images of shape {shape} exceed 64 bits")
     with isolated():
-        dtype = TOKEN_DTYPE if len(shape) == TOKEN_RANK else workload.module_dtype
-        image = torch.empty(shape, dtype=getattr(torch, dtype), device="meta")
+        image = torch.empty(shape, dtype=getattr(torch, workload.input_dtype(len(shape))), device="meta")
         if workload.layout == "nhwc" and len(shape) == 4:
             image = image.contiguous(memory_format=torch.channels_last)
         return TensorSpec.of(image)

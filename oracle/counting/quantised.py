@@ -138,10 +138,10 @@ def _with_scales(table: OpTable, weights: Mapping[int, tuple[_Weight, ...]], dty
                 known[use.value] = len(values)
                 values.append(Value(len(storages), -1))
                 storages.append(Storage(scales, own, _SCALE))
-            shape, stride = ((scales,), (1,))
+            shape: tuple[Dim, ...] = (scales,)
             if row.name == "oracle.experts":  # an expert that stays where it is leaves its scales there
-                each = scales // use.shape[0]
-                shape, stride = (use.shape[0], each), (each, 1)
+                shape = use.shape[0], scales // use.shape[0]
+            stride = (*shape[1:], 1)
             row = row._replace(reads=(*row.reads, Use(known[use.value], shape, stride, 0, own)))
         rows[index] = row
     return replace(table, rows=tuple(rows), values=tuple(values), storages=tuple(storages))

@@ -18,10 +18,10 @@ from oracle.devices.model import KINDS, Cluster, Device, Figure, Links, Peaks
 from oracle.devices.threads import with_cores
 from oracle.errors import DeviceError
 
-__all__ = ["in_file_units", "parse_device"]
+__all__ = ["CLUSTER", "FIGURES", "PEAKS", "SECTIONS", "in_file_units", "parse_device"]
 
 # key within a section: (dtype word, SI units in one of the key's)
-_PEAKS = {
+PEAKS = {
     "FP64_TFLOPS": ("float64", 1e12),
     "FP32_TFLOPS": ("float32", 1e12),
     "TF32_TFLOPS": ("tf32", 1e12),
@@ -32,7 +32,7 @@ _PEAKS = {
     "INT8_TOPS": ("int8", 1e12),
 }
 # key: (field of Device, SI units in one of the key's)
-_FIGURES = {
+FIGURES = {
     "BANDWIDTH_GBPS": ("bandwidth", 1e9),
     "MEMORY_GIB": ("memory", 2.0**30),
     "SRAM_KIB": ("sram", 2.0**10),
@@ -45,16 +45,16 @@ _FIGURES = {
     "LAUNCH_US": ("launch", 1e-6),
     "POWER_W": ("power", 1.0),
 }
-_LINKS = {
+LINKS = {
     "NVLINK_GBPS": ("nvlink", 1e9),
     "NVLINK_GPUS": ("nvlink_gpus", 1.0),
     "PCIE_GBPS": ("pcie", 1e9),
     "NETWORK_GBPS": ("network", 1e9),
 }
-_SECTIONS = {"VECTOR": "vector", "MATRIX": "matrix", "MATRIX_FP16_ACCUMULATE": "matrix_fp16_accumulate"}
+SECTIONS = {"VECTOR": "vector", "MATRIX": "matrix", "MATRIX_FP16_ACCUMULATE": "matrix_fp16_accumulate"}
 _FLAGS = ("true", "false")
-_CLUSTER = ("KIND", "COUNT", "CLOCK_MHZ")
-_KEYS = ("TITLE", "KIND", "ALIASES", "CORES", *_SECTIONS, *_FIGURES, "LINK", "CALIBRATE_ONLY", "NOTES")
+CLUSTER = ("KIND", "COUNT", "CLOCK_MHZ")
+_KEYS = ("TITLE", "KIND", "ALIASES", "CORES", *SECTIONS, *FIGURES, "LINK", "CALIBRATE_ONLY", "NOTES")
 
 
 def parse_device(content: Mapping[str, Any], name: str, file: str) -> Device:
@@ -83,9 +83,9 @@ def parse_device(content: Mapping[str, Any], name: str, file: str) -> Device:
     }
     if "NOTES" in content:
         fields["notes"] = _text(content["NOTES"], at / "NOTES")
-    for key, field in _SECTIONS.items():
+    for key, field in SECTIONS.items():
         fields[field] = _peaks(content.get(key, {}), at / key)
-    for key, (field, scale) in _FIGURES.items():
+    for key, (field, scale) in FIGURES.items():
         if key in content:
             fields[field] = _figure(content[key], scale, at / key)
     fields["links"] = _links(content.get("LINK", {}), at / "LINK")
@@ -102,16 +102,16 @@ def parse_device(content: Mapping[str, Any], name: str, file: str) -> Device:
 def in_file_units(device: Device) -> dict[str, Figure]:
     """Every figure of a device by its dotted key in a device file, in the unit that the key names."""
     figures: dict[str, Figure] = {}
-    for section, field in _SECTIONS.items():
+    for section, field in SECTIONS.items():
         peaks: Peaks = getattr(device, field)
-        for key, (dtype, scale) in _PEAKS.items():
+        for key, (dtype, scale) in PEAKS.items():
             if dtype in peaks:
                 figures[f"{section}.{key}"] = _rescaled(peaks[dtype], scale)
-    for key, (field, scale) in _FIGURES.items():
+    for key, (field, scale) in FIGURES.items():
         figure: Figure | None = getattr(device, field)
         if figure is not None:
             figures[key] = _rescaled(figure, scale)
-    for key, (field, scale) in _LINKS.items():
+    for key, (field, scale) in LINKS.items():
         figure = getattr(device.links, field)
         if figure is not None:
             figures[f"LINK.{key}"] = _rescaled(figure, scale)
@@ -167,8 +167,8 @@ def _clusters(section: object, at: _Place) -> tuple[Cluster, ...]:
 def _cluster(entry: object, at: _Place) -> Cluster:
     if not isinstance(entry, dict):
         raise at.error(entry, "a mapping of KIND, COUNT and CLOCK_MHZ")
-    _known_keys(entry, _CLUSTER, at)
-    for key in _CLUSTER:
+    _known_keys(entry, CLUSTER, at)
+    for key in CLUSTER:
         if key not in entry:
             raise DeviceError(f"{at.file}: {at.key}.{key} is missing")
     kind = entry["KIND"]
@@ -184,16 +184,16 @@ def _cluster(entry: object, at: _Place) -> Cluster:
 def _peaks(section: object, at: _Place) -> Peaks:
     if not isinstance(section, dict):
         raise at.error(section, "a mapping of figures")
-    _known_keys(section, _PEAKS, at)
-    stated = ((key, *_PEAKS[key]) for key in _PEAKS if key in section)
+    _known_keys(section, PEAKS, at)
+    stated = ((key, *PEAKS[key]) for key in PEAKS if key in section)
     return Peaks(tuple((dtype, _figure(section[key], scale, at / key)) for key, dtype, scale in stated))
 
 
 def _links(section: object, at: _Place) -> Links:
     if not isinstance(section, dict):
         raise at.error(section, "a mapping of figures")
-    _known_keys(section, _LINKS, at)
-    stated = {field: _figure(section[key], scale, at / key) for key, (field, scale) in _LINKS.items() if key in section}
+    _known_keys(section, LINKS, at)
+    stated = {field: _figure(section[key], scale, at / key) for key, (field, scale) in LINKS.items() if key in section}
     if ("nvlink" in stated) != ("nvlink_gpus" in stated):
         raise at.error(section, "both NVLINK_GBPS and NVLINK_GPUS, or neither")
     return Links(**stated)

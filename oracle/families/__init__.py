@@ -17,7 +17,7 @@ from oracle.spec import NetSpec
 __all__ = ["FAMILIES", "Columns", "Family", "register_family", "to_spec"]
 
 register_family(Family.own("anynet", "ANYNET", columns=True))
-register_family(Family.own("decoder", "DECODER"))
+register_family(Family.own("decoder", "DECODER", columns=True))
 register_family(Family.own("effnet", "EN", columns=True))
 register_family(Family.own("fbnet", "FBNET", columns=True))
 register_family(Family.own("nasbench201", "NB201", columns=True))

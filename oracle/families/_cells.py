@@ -8,18 +8,19 @@ from typing import Any
 from oracle.families._checks import choice, integer
 from oracle.spec import CellSpec, NetSpec, Scalar
 
-__all__ = ["IMAGE_CHANNELS", "cell", "classes", "head", "network", "tail"]
+__all__ = ["ACTIVATIONS", "IMAGE_CHANNELS", "cell", "classes", "head", "network", "tail"]
 
 IMAGE_CHANNELS = 3
-_ACTIVATIONS = {"relu": "relu", "silu": "silu", "swish": "silu", "gelu": "gelu"}
+# Word of a config -> word of a cell.
+ACTIVATIONS = {"relu": "relu", "silu": "silu", "swish": "silu", "gelu": "gelu"}
 
 
 def tail(cfg: Any, activation: str | None = None) -> dict[str, Scalar]:
     """The common last arguments of convolutional cells: activation and batch norm."""
     key, model, norm = "MODEL.ACTIVATION_FUN", cfg["MODEL"], cfg["BN"]  # a key costs a tenth of an attribute
-    word = choice(key, (activation or model["ACTIVATION_FUN"]).lower(), _ACTIVATIONS)
+    word = choice(key, (activation or model["ACTIVATION_FUN"]).lower(), ACTIVATIONS)
     return {
-        "activation": _ACTIVATIONS[word],
+        "activation": ACTIVATIONS[word],
         "inplace": model["ACTIVATION_INPLACE"],
         "bn_eps": norm["EPS"],
         "bn_momentum": norm["MOM"],

@@ -16,16 +16,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from oracle.families._checks import MAX_BLOCKS, MAX_WIDTH, choice, integer, require
 from oracle.spec import CellSpec, NetSpec, Scalar
 
-__all__ = ["Call", "call_of", "to_spec"]
+__all__ = ["Call", "Layer", "Sizes", "Words", "call_of", "to_spec", "windows_of"]
 
 ACTIVATIONS = ("gelu", "gelu_tanh", "relu", "silu")
 NORMS = ("layer", "rms")
 PHASES = ("prefill", "decode", "training")
 MAX_TOKENS = 2**24
 MAX_EXPERTS = 2**12
+MAX_VOCAB = 2**24
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,31 +89,166 @@ def to_spec(cfg: Any) -> NetSpec:
     """
     call, section = call_of(cfg), cfg["DECODER"]
     width = integer("DECODER.WIDTH", section["WIDTH"])
-    vocab = integer("DECODER.VOCAB", section["VOCAB"], high=2**24)
-    ends: dict[str, Scalar] = {"norm": choice("DECODER.NORM", section["NORM"], NORMS), "ln_eps": cfg["LN"]["EPS"]}
-    embedding = CellSpec.make(
-        "decoder_embedding",
-        vocab=vocab,
-        width=width,
-        tied=section["TIED"],
-        scaled=section["SCALED"],
-        positions=_positions(section, call),
-        past=call.past if section["POSITIONS"] else 0,
-    )
-    head = CellSpec.make(
-        "decoder_head",
-        width=width,
-        vocab=vocab,
-        last=call.last,
-        head_bias=section["HEAD_BIAS"],
-        softcap=section["SOFTCAP"],
-        **ends,
-    )
-    for name in ("SINKS", "SOFTCAP"):
-        require(not (section[name] and call.phase == "training"), f"DECODER.{name}", True, "False in training")
-    require(not (section["TIED"] and section["HEAD_BIAS"]), "DECODER.HEAD_BIAS", True, "none where TIED is True")
-    layers = [cell for layer in _layers(section) for cell in _cells(section, call, layer, width, ends)]
-    return NetSpec((embedding, *layers, head), (call.tokens,), cfg["COST"]["NAME"])
+    vocab = integer("DECODER.VOCAB", section["VOCAB"], high=MAX_VOCAB)
+    words = Words.of(cfg, call)
+    sizes = _sizes(section, width)
+    cells = [words.embedding(width, vocab)]
+    for layer in _layers(section, sizes):
+        cells += words.layer(layer, sizes)
+    return NetSpec((*cells, words.head(width, vocab)), (call.tokens,), cfg["COST"]["NAME"])
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Integers that the layers of a decoder share, each a plain one, or a column of candidates.
+
+    Attributes:
+        width, heads, kv_heads, head_dim, ff: as the DECODER section has them, what is 0 there worked out.
+        experts, chosen, expert_ff, shared: of a layer with experts; `experts` is 0 where there are none.
+    """
+
+    width: Any
+    heads: Any
+    kv_heads: Any
+    head_dim: Any
+    ff: Any
+    experts: Any
+    chosen: Any
+    expert_ff: Any
+    shared: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer, of integers or of columns: heads 0 for no attention, ff 0 for no feed-forward half, window 0 for none.
+
+    `mixed` says whether it has experts, which `ff` is not the width of.
+    """
+
+    heads: Any
+    kv_heads: Any
+    ff: Any
+    window: int
+    mixed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What the cells of a decoder share beside sizes: switches and words, which no candidates of a column differ in.
+
+    Attributes:
+        call: what of each sequence a call works on.
+        rotary: the part of a head that positions turn.
+        positions: rows of a learned table of positions.
+        parallel: as DECODER.PARALLEL.
+        section: the others, by their keys.
+        ends: the last arguments of every cell.
+    """
+
+    call: Call
+    rotary: float
+    positions: int
+    parallel: str
+    section: Any
+    ends: dict[str, Scalar]
+
+    @classmethod
+    def of(cls, cfg: Any, call: Call) -> Words:
+        """Those of a config, checked.
+
+        Raises:
+            ConfigError: one that there is not, or that another excludes.
+        """
+        section = cfg["DECODER"]
+        norm = choice("DECODER.NORM", section["NORM"], NORMS)
+        choice("DECODER.ACTIVATION", section["ACTIVATION"], ACTIVATIONS)
+        parallel = choice("DECODER.PARALLEL", section["PARALLEL"], ("", "one", "two"))
+        for name in ("SINKS", "SOFTCAP"):
+            require(not (section[name] and call.phase == "training"), f"DECODER.{name}", True, "False in training")
+        for name in ("SINKS", "SOFTCAP", "POST_NORM"):
+            require(not (section[name] and parallel), f"DECODER.{name}", True, "False where PARALLEL is set")
+        require(not (section["TIED"] and section["HEAD_BIAS"]), "DECODER.HEAD_BIAS", True, "False where TIED is True")
+        part = section["ROTARY"]
+        require(0 <= part <= 1, "DECODER.ROTARY", part, "a part of a head, from 0 to 1")
+        positions = _positions(section, call)
+        return cls(call, part, positions, parallel, section, {"norm": norm, "ln_eps": cfg["LN"]["EPS"]})
+
+    def embedding(self, width: Any, vocab: Any) -> CellSpec:
+        """The first cell."""
+        return CellSpec.make(
+            "decoder_embedding",
+            vocab=vocab,
+            width=width,
+            tied=self.section["TIED"],
+            scaled=self.section["SCALED"],
+            positions=self.positions,
+            past=self.call.past if self.positions else 0,
+        )
+
+    def head(self, width: Any, vocab: Any) -> CellSpec:
+        """The last cell."""
+        return CellSpec.make(
+            "decoder_head",
+            width=width,
+            vocab=vocab,
+            last=self.call.last,
+            head_bias=self.section["HEAD_BIAS"],
+            softcap=self.section["SOFTCAP"],
+            **self.ends,
+        )
+
+    def layer(self, layer: Layer, sizes: Sizes) -> list[CellSpec]:
+        """The cell of a layer, none where it has neither half; of columns, halves are there in all rows or in none."""
+        attends, transforms = np.any(layer.heads), layer.mixed or np.any(layer.ff)
+        attention = self._attention(layer, sizes) if attends else {}
+        switches: dict[str, Scalar] = {"sinks": self.section["SINKS"], "softcap": self.section["SOFTCAP"]}
+        post: dict[str, Scalar] = {"post_norm": self.section["POST_NORM"]}
+        if layer.mixed:
+            own = self._experts(sizes)
+        else:
+            own = {"ff": layer.ff, **self._mlp(), "gated": self.section["GATED"]} if transforms else {}
+        common = {"width": sizes.width, **attention, **own, **self.ends}
+        if not attends and not transforms:
+            return []
+        if self.parallel:
+            return [CellSpec.make("decoder_parallel_layer", **common, two_norms=self.parallel == "two")]
+        kinds = {(True, False): "decoder_attention", (False, True): "decoder_mlp", (True, True): "decoder_layer"}
+        kind = kinds[bool(attends), bool(transforms)]
+        if layer.mixed:
+            kind = "decoder_expert_layer" if attends else "decoder_experts"
+        return [CellSpec.make(kind, **common, **post, **(switches if attends else {}))]
+
+    def _attention(self, layer: Layer, sizes: Sizes) -> dict[str, Any]:
+        """Arguments of attention."""
+        call, training = self.call, self.call.phase == "training"
+        past, capacity = call.seen(layer.window)
+        turned = sizes.head_dim * self.rotary
+        return {
+            "heads": layer.heads,
+            "kv_heads": layer.kv_heads,
+            "head_dim": sizes.head_dim,
+            "rotary": (turned.astype(np.int64) if isinstance(turned, np.ndarray) else int(turned)) // 2 * 2,
+            "past": 0 if training else past,
+            "capacity": 0 if training else capacity,
+            "window": layer.window if layer.window < call.past + call.tokens else 0,
+            "qkv_bias": self.section["QKV_BIAS"],
+            "out_bias": self.section["OUT_BIAS"],
+            "qk_norm": self.section["QK_NORM"],
+            "kv_byte": call.kv_byte and not training,
+        }
+
+    def _mlp(self) -> dict[str, Scalar]:
+        return {"activation": self.section["ACTIVATION"], "mlp_bias": self.section["MLP_BIAS"]}
+
+    def _experts(self, sizes: Sizes) -> dict[str, Any]:
+        return {
+            "ff": sizes.expert_ff,
+            "experts": sizes.experts,
+            "chosen": sizes.chosen,
+            "shared": sizes.shared,
+            "shared_gate": self.section["SHARED_GATE"],
+            **self._mlp(),
+        }
 
 
 def _positions(section: Any, call: Call) -> int:
@@ -122,38 +260,53 @@ def _positions(section: Any, call: Call) -> int:
     return positions
 
 
-@dataclass(frozen=True, slots=True)
-class _Layer:
-    """One layer: heads 0 for no attention, ff 0 for no feed-forward half, window 0 for none."""
-
-    heads: int
-    kv_heads: int
-    window: int
-    ff: int
-    experts: bool
-
-
-def _layers(section: Any) -> list[_Layer]:
-    """The layers, checked."""
-    count = integer("DECODER.LAYERS", section["LAYERS"], high=MAX_BLOCKS)
+def _sizes(section: Any, width: int) -> Sizes:
+    """What layers share, checked; `oracle.families.many.decoder` checks columns in the same order."""
     heads = integer("DECODER.HEADS", section["HEADS"])
     kv_heads = integer("DECODER.KV_HEADS", section["KV_HEADS"], low=0) or heads
+    head_dim = integer("DECODER.HEAD_DIM", section["HEAD_DIM"], low=0)
+    if not head_dim:
+        require(width % heads == 0, "DECODER.HEADS", heads, f"a divisor of WIDTH, {width}")
+        head_dim = width // heads
     ff = integer("DECODER.FF", section["FF"])
-    own_heads = _per_layer(section, "LAYER_HEADS", count, heads)
-    own_kv = _per_layer(section, "LAYER_KV_HEADS", count, kv_heads)
-    own_ff = _per_layer(section, "LAYER_FF", count, ff)
     experts = integer("DECODER.EXPERTS", section["EXPERTS"], low=0, high=MAX_EXPERTS)
+    chosen = integer("DECODER.EXPERTS_PER_TOKEN", section["EXPERTS_PER_TOKEN"])
+    require(not experts or chosen <= experts, "DECODER.EXPERTS_PER_TOKEN", chosen, f"at most EXPERTS, {experts}")
+    expert_ff = integer("DECODER.EXPERT_FF", section["EXPERT_FF"], low=0) or ff
+    shared = integer("DECODER.SHARED_FF", section["SHARED_FF"], low=0)
+    gate = section["SHARED_GATE"]
+    require(not gate or shared > 0 or not experts, "DECODER.SHARED_GATE", gate, "False where SHARED_FF is 0")
+    mixed = not experts or (section["GATED"] and not section["PARALLEL"])
+    require(mixed, "DECODER.EXPERTS", experts, "0 where GATED is False or PARALLEL is set")
+    return Sizes(width, heads, kv_heads, head_dim, ff, experts, chosen, expert_ff, shared)
+
+
+def _layers(section: Any, sizes: Sizes) -> list[Layer]:
+    """The layers, checked."""
+    count = integer("DECODER.LAYERS", section["LAYERS"], high=MAX_BLOCKS)
     dense = integer("DECODER.DENSE_LAYERS", section["DENSE_LAYERS"], low=0, high=MAX_BLOCKS)
-    windows = [integer("DECODER.WINDOWS", window, low=0, high=MAX_TOKENS) for window in section["WINDOWS"]] or [0]
+    windows = windows_of(section)
+    heads = _per_layer(section, "LAYER_HEADS", count, sizes.heads)
+    groups = _per_layer(section, "LAYER_KV_HEADS", count, sizes.kv_heads)
+    widths = _per_layer(section, "LAYER_FF", count, sizes.ff)
     found = []
-    for at in range(count):
-        own, groups = own_heads[at], own_kv[at]
+    for at, (own, group, ff) in enumerate(zip(heads, groups, widths, strict=True)):
         if own:
             key = "DECODER.LAYER_KV_HEADS" if section["LAYER_KV_HEADS"] else "DECODER.KV_HEADS"
-            require(groups > 0 and own % groups == 0, key, groups, f"a divisor of the layer's heads, {own}")
-        mixed = bool(experts) and at >= dense and own_ff[at] > 0
-        found.append(_Layer(own, groups, windows[at % len(windows)], own_ff[at], mixed))
+            require(group > 0 and own % group == 0, key, group, f"a divisor of the layer's heads, {own}")
+            expected = f"heads of {MAX_WIDTH} elements at most"
+            require(own * sizes.head_dim <= MAX_WIDTH, "DECODER.HEAD_DIM", sizes.head_dim, expected)
+        whole = bool(own) and ff > 0
+        require(whole or not section["PARALLEL"], "DECODER.PARALLEL", section["PARALLEL"], "layers of both halves")
+        mixed = sizes.experts > 0 and at >= dense and ff > 0
+        found.append(Layer(own, group if own else 0, ff, windows[at % len(windows)], mixed))
     return found
+
+
+def windows_of(section: Any) -> list[int]:
+    """The windows of the layers, again and again; 0 for none."""
+    windows = section["WINDOWS"]
+    return [integer("DECODER.WINDOWS", window, low=0, high=MAX_TOKENS) for window in windows] or [0]
 
 
 def _per_layer(section: Any, name: str, count: int, usual: int) -> list[int]:
@@ -163,81 +316,3 @@ def _per_layer(section: Any, name: str, count: int, usual: int) -> list[int]:
         return [usual] * count
     require(len(values) == count, key, len(values), f"an entry for each of the {count} layers, or none at all")
     return [integer(key, value, low=0) for value in values]
-
-
-def _cells(section: Any, call: Call, layer: _Layer, width: int, ends: dict[str, Scalar]) -> list[CellSpec]:
-    """The cells of one layer."""
-    parallel = choice("DECODER.PARALLEL", section["PARALLEL"], ("", "one", "two"))
-    attention = _attention(section, call, layer) if layer.heads else {}
-    post: dict[str, Scalar] = {"post_norm": section["POST_NORM"]}
-    capped: dict[str, Scalar] = {"sinks": section["SINKS"], "softcap": section["SOFTCAP"]}
-    mlp: dict[str, Scalar] = {
-        "activation": choice("DECODER.ACTIVATION", section["ACTIVATION"], ACTIVATIONS),
-        "gated": section["GATED"],
-        "mlp_bias": section["MLP_BIAS"],
-    }
-    if parallel:
-        whole = bool(attention) and layer.ff > 0 and not layer.experts and not any((*post.values(), *capped.values()))
-        require(
-            whole, "DECODER.PARALLEL", parallel, "layers of both halves, without experts, sinks, caps or post norms"
-        )
-        norms: dict[str, Scalar] = {"two_norms": parallel == "two"}
-        return [CellSpec.make("decoder_parallel_layer", width=width, **attention, ff=layer.ff, **mlp, **ends, **norms)]
-    if attention and layer.ff and not layer.experts:
-        return [CellSpec.make("decoder_layer", width=width, **attention, ff=layer.ff, **capped, **mlp, **ends, **post)]
-    cells = []
-    if attention:
-        cells.append(CellSpec.make("decoder_attention", width=width, **attention, **capped, **ends, **post))
-    if layer.experts:
-        cells.append(_experts(section, width, mlp, {**ends, **post}))
-    elif layer.ff:
-        cells.append(CellSpec.make("decoder_mlp", width=width, ff=layer.ff, **mlp, **ends, **post))
-    return cells
-
-
-def _attention(section: Any, call: Call, layer: _Layer) -> dict[str, Scalar]:
-    """Arguments of attention."""
-    head_dim = integer("DECODER.HEAD_DIM", section["HEAD_DIM"], low=0)
-    if not head_dim:
-        heads = section["HEADS"]
-        require(section["WIDTH"] % heads == 0, "DECODER.HEADS", heads, f"a divisor of WIDTH, {section['WIDTH']}")
-        head_dim = section["WIDTH"] // heads
-    require(layer.heads * head_dim <= MAX_WIDTH, "DECODER.HEAD_DIM", head_dim, f"heads of {MAX_WIDTH} elements at most")
-    part = section["ROTARY"]
-    require(0 <= part <= 1, "DECODER.ROTARY", part, "a part of a head, from 0 to 1")
-    past, capacity = call.seen(layer.window)
-    training = call.phase == "training"
-    return {
-        "heads": layer.heads,
-        "kv_heads": layer.kv_heads,
-        "head_dim": head_dim,
-        "rotary": int(head_dim * part) // 2 * 2,
-        "past": 0 if training else past,
-        "capacity": 0 if training else capacity,
-        "window": layer.window if layer.window < call.past + call.tokens else 0,
-        "qkv_bias": section["QKV_BIAS"],
-        "out_bias": section["OUT_BIAS"],
-        "qk_norm": section["QK_NORM"],
-        "kv_byte": call.kv_byte and not training,
-    }
-
-
-def _experts(section: Any, width: int, mlp: dict[str, Scalar], ends: dict[str, Scalar]) -> CellSpec:
-    count = section["EXPERTS"]
-    chosen = integer("DECODER.EXPERTS_PER_TOKEN", section["EXPERTS_PER_TOKEN"], high=count)
-    require(bool(mlp["gated"]), "DECODER.GATED", False, "True where there are experts")
-    shared = integer("DECODER.SHARED_FF", section["SHARED_FF"], low=0)
-    gate = section["SHARED_GATE"]
-    require(bool(shared) or not gate, "DECODER.SHARED_GATE", gate, "False where SHARED_FF is 0")
-    return CellSpec.make(
-        "decoder_experts",
-        width=width,
-        ff=integer("DECODER.EXPERT_FF", section["EXPERT_FF"], low=0) or section["FF"],
-        experts=count,
-        chosen=chosen,
-        shared=shared,
-        shared_gate=gate,
-        activation=mlp["activation"],
-        mlp_bias=mlp["mlp_bias"],
-        **ends,
-    )

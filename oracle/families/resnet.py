@@ -9,8 +9,9 @@ from oracle.families._checks import MAX_BLOCKS, choice, image_fits, integer, req
 from oracle.families.scaling import refuse_scaling
 from oracle.spec import NetSpec
 
-__all__ = ["IMAGENET_DEPTHS", "to_spec"]
+__all__ = ["IMAGENET_DEPTHS", "TRANSFORMS", "to_spec"]
 
+TRANSFORMS = ("basic_transform", "bottleneck_transform")
 # Layers -> blocks per stage.
 IMAGENET_DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 
@@ -23,9 +24,9 @@ def to_spec(cfg: Any) -> NetSpec:
     """
     refuse_scaling(cfg)
     cifar = "cifar" in cfg.TRAIN.DATASET.lower()
-    kind, block = ("CIFAR", "basic_transform") if cifar else ("ImageNet", "bottleneck_transform")
+    kind, block = ("CIFAR", TRANSFORMS[0]) if cifar else ("ImageNet", TRANSFORMS[1])
     key, value = "RESNET.TRANS_FUN", cfg.RESNET.TRANS_FUN
-    choice(key, value, ("basic_transform", "bottleneck_transform"))
+    choice(key, value, TRANSFORMS)
     require(
         value == block,
         key,

@@ -10,7 +10,10 @@ from oracle.families._checks import MAX_BLOCKS, MAX_IMAGE, MAX_WIDTH, choice, in
 from oracle.families.scaling import refuse_scaling
 from oracle.spec import CellSpec, NetSpec
 
-__all__ = ["to_spec"]
+__all__ = ["CLASSIFIERS", "STEMS", "to_spec"]
+
+CLASSIFIERS = ("token", "pooled")
+STEMS = ("patchify", "conv")
 
 
 def to_spec(cfg: Any) -> NetSpec:
@@ -26,7 +29,7 @@ def to_spec(cfg: Any) -> NetSpec:
     require(hidden % heads == 0, "VIT.NUM_HEADS", heads, f"a divisor of HIDDEN_DIM, {hidden}")
     layers = integer("VIT.NUM_LAYERS", section.NUM_LAYERS, high=MAX_BLOCKS)
     mlp = integer("VIT.MLP_DIM", section.MLP_DIM)
-    class_token = choice("VIT.CLASSIFIER_TYPE", section.CLASSIFIER_TYPE, ("token", "pooled")) == "token"
+    class_token = choice("VIT.CLASSIFIER_TYPE", section.CLASSIFIER_TYPE, CLASSIFIERS) == "token"
     tokens = _patches(cfg) + class_token
     encoder = CellSpec.make("vit_encoder", hidden_dim=hidden, num_heads=heads, mlp_dim=mlp, ln_eps=cfg.LN.EPS)
     head = CellSpec.make(
@@ -51,7 +54,7 @@ def _stem(cfg: Any, tokens: int, class_token: bool) -> list[CellSpec]:
     hidden, patch = section.HIDDEN_DIM, section.PATCH_SIZE
     cells: list[CellSpec] = []
     w_in, kernel, stride, padding = IMAGE_CHANNELS, patch, patch, 0
-    if choice("VIT.STEM_TYPE", section.STEM_TYPE, ("patchify", "conv")) == "conv":
+    if choice("VIT.STEM_TYPE", section.STEM_TYPE, STEMS) == "conv":
         kernels, strides, widths = _conv_stem(section)
         end = tail(cfg, "relu")
         for width, step in zip(widths[:-1], strides[:-1], strict=True):

@@ -206,20 +206,23 @@ def profile(
 
     Raises:
         OracleError: as `score`; also a dtype or weights that the module's parameters are not of; TraceError where
-            the forward fails, or depends on data.
+            the forward fails, or depends on data, and for inputs that are sparse or nested tensors.
     """
     from oracle.counting.networks import count_table  # need torch, as the module does
     from oracle.query.storing import stored_words
     from oracle.query.traced import score_count
-    from oracle.trace import trace_module
+    from oracle.trace import isolated, trace_module
+    from oracle.trace.meta import to_meta
 
+    with isolated():
+        inputs, kwargs = to_meta((inputs, dict(kwargs or {})))  # what has no shape is refused here
     words: dict[str, Any] = {"mode": mode, "runtime": runtime, "layout": layout, "optimizer": optimizer}
     words |= {"causal": causal, "engine": engine, "threads": threads}
     words |= stored_words(module, [inputs, kwargs], dtype, weights)
     workload = Workload(batch_size=_batch_of([inputs, kwargs]) or 1).with_(**words)
     side = image_size_of(next((tuple(item.shape[1:]) for item in inputs if hasattr(item, "shape")), ()))
     models = latency_models(find_devices(devices), workload, model, calibrations, side)
-    counted = count_table(trace_module(module, inputs, kwargs or {}, workload), workload)
+    counted = count_table(trace_module(module, inputs, kwargs, workload), workload)
     return score_count(counted, name or type(module).__name__, workload, models, convention, strict)
 
 

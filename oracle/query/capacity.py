@@ -23,7 +23,7 @@ from oracle.spec import MODES, NetSpec, Workload
 if TYPE_CHECKING:
     from oracle.config import CfgNode
 
-__all__ = ["Fit", "fit", "largest_batch"]
+__all__ = ["Fit", "fit", "largest_batch", "memory_of"]
 
 _LARGEST = 2**40  # a batch beyond is no batch
 
@@ -155,7 +155,7 @@ def _fitted(
         needs: the peak at a batch size, and what of that never changes.
         arena: what takes the place of the rest of the peak where the device has flash; None if nothing does.
     """
-    memory_bytes = _memory_of(device)
+    memory_bytes = memory_of(device)
     flash = None if device.flash is None else int(device.flash.value)
 
     def peak(batch_size: int) -> int:
@@ -249,7 +249,7 @@ def _source_needs(source: Source, workload: Workload) -> _Needs:
 def _check_places(places: Sequence[Device], arena: bool) -> None:
     """Complain of what has no answer before anything is counted."""
     for device in places:
-        _memory_of(device)
+        memory_of(device)
     if not places:
         raise DeviceError("fit needs a device")
     if arena and all(device.flash is None for device in places):
@@ -270,7 +270,7 @@ def _source_arena(source: Source, workload: Workload) -> Callable[[int], int]:
     return arena
 
 
-def _memory_of(device: Device) -> int:
+def memory_of(device: Device) -> int:
     """The size of what batches fill: the SRAM of a microcontroller, the memory of any other device."""
     size = device.sram or device.memory
     if size is None:

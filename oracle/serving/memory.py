@@ -50,7 +50,7 @@ def weight_bytes(net: NetSpec, parallel: Parallel, formats: Formats) -> int:
     absent = 0  # experts that other GPUs have
     narrow = plain_products(shard, formats)
     for cell in shard.cells:
-        if cell.kind == EXPERTS:
+        if cell.kind in EXPERTS:
             own = 3 * int(cell["width"]) * int(cell["ff"])
             absent += own * (int(cell["experts"]) - int(cell["experts"]) // parallel.ep)
             if formats.weights != "bfloat16":

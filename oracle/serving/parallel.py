@@ -21,9 +21,9 @@ from oracle.spec import CellSpec, NetSpec, Scalar
 
 __all__ = ["ATTENTION", "EXPERTS", "FEED_FORWARD", "Parallel", "sharded", "stage"]
 
-ATTENTION = ("decoder_layer", "decoder_attention", "decoder_parallel_layer")
+ATTENTION = ("decoder_layer", "decoder_attention", "decoder_parallel_layer", "decoder_expert_layer")
 FEED_FORWARD = ("decoder_layer", "decoder_mlp", "decoder_parallel_layer")
-EXPERTS = "decoder_experts"
+EXPERTS = ("decoder_experts", "decoder_expert_layer")
 _ENDS = ("decoder_embedding", "decoder_head")
 
 
@@ -102,7 +102,7 @@ def _shard(cell: CellSpec, parallel: Parallel) -> CellSpec:
         own |= {"heads": heads // tp, "kv_heads": max(kv_heads // tp, 1)}
     if cell.kind in FEED_FORWARD:
         own["ff"] = -(-_int(own, "ff") // tp)
-    if cell.kind == EXPERTS:
+    if cell.kind in EXPERTS:
         experts = _int(own, "experts")
         if experts % parallel.ep:
             raise ConfigError(f"ep={parallel.ep}: expected a divisor of the experts, {experts}")

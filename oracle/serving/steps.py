@@ -343,7 +343,7 @@ def _plain(net: NetSpec, tokens: int, parallel: Parallel, formats: Formats, head
 def _only_experts(net: NetSpec, formats: Formats) -> bool:
     if formats.experts_only is not None:
         return formats.experts_only
-    return formats.weights in _NARROW and any(cell.kind == EXPERTS for cell in net.cells)
+    return formats.weights in _NARROW and any(cell.kind in EXPERTS for cell in net.cells)
 
 
 def plain_products(net: NetSpec, formats: Formats) -> int:
@@ -398,11 +398,11 @@ def _collectives(net: NetSpec, step: Step, samples: int, parallel: Parallel) -> 
     found = []
     if tp > 1:
         halves = [cell.kind in ATTENTION for cell in net.cells] + [cell.kind in FEED_FORWARD for cell in net.cells]
-        halves += [cell.kind == EXPERTS and dp == 1 for cell in net.cells]
+        halves += [cell.kind in EXPERTS and dp == 1 for cell in net.cells]
         reduced = sum(halves) - sum(cell.kind == "decoder_parallel_layer" for cell in net.cells)
         found.append(Collective(1 + reduced, "all_reduce", message, tp))
         found.append(Collective(1, "all_gather", 2.0 * samples * int(net.cells[-1]["vocab"]) * tp, tp))
-    mixed = sum(cell.kind == EXPERTS for cell in net.cells)
+    mixed = sum(cell.kind in EXPERTS for cell in net.cells)
     if dp > 1 and mixed:
         found += [Collective(mixed, name, message * dp, dp) for name in ("all_gather", "reduce_scatter")]
     return tuple(found)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -156,13 +157,35 @@ def _backward(
     recorder.phase = "backward"
     calls.call, calls.function = calls.call + 1, "grad"
     with recorder, calls:
-        found = torch.autograd.grad(starts, wanted, given or None, allow_unused=True)
+        found = _gradients(starts, wanted, given)
     grad_in = found[0] if len(wanted) > len(params) else None
     grads = dict(zip(params, found[len(wanted) - len(params) :], strict=True))
     for grad in grads.values():
         if grad is not None:
             recorder.mark_gradient(grad)
     return grads, grad_in
+
+
+def _gradients(starts: list[Any], wanted: list[Any], given: list[Any]) -> Sequence[Any]:
+    """The gradients of some leaves; a reentrant checkpoint leaves them with the leaves, which are the trace's own."""
+    if not _is_reentrant(starts):
+        return torch.autograd.grad(starts, wanted, given or None, allow_unused=True)
+    torch.autograd.backward(starts, given or None)
+    return [tensor.grad for tensor in wanted]
+
+
+def _is_reentrant(starts: list[Any]) -> bool:
+    """Whether a graph of autograd holds a checkpoint that runs a backward pass of its own."""
+    seen, waiting = set(), [tensor.grad_fn for tensor in starts]
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        if type(node).__name__ == "CheckpointFunctionBackward":
+            return True
+        seen.add(node)
+        waiting += [following for following, _ in node.next_functions]
+    return False
 
 
 def _optimise(
@@ -263,13 +286,39 @@ _DATA_WORDS = (
     "is_nonzero",
     "aten::_unique",
     "aten::unique",
+    "aten::masked_select",
+    "aten::equal",
+    "aten::bincount",
+    "aten::histogram",
+    "'lengths' argument should be",
 )  # what torch says when somebody looks at the data of a tensor that has none
+
+
+_WITHOUT_META = re.compile(
+    r"(?:The register_meta function for )?(aten::\w+|torch\.\w+)[\w.()]*"
+    r"(?:: attempted to run this operator with Meta tensors| raises unimplemented)"
+)
+_UNSUPPORTED = {
+    "SparseTensorImpl": "sparse gradients cannot be traced on meta; expected an embedding with sparse=False",
+    "FlexAttention is only supported on": "flex_attention runs on no meta device; expected "
+    "scaled_dot_product_attention with the mask or bias that its functions compute",
+}  # what torch says of what it has no meta for -> what it is, and what to pass instead
 
 
 def _explained(error: Exception, module: nn.Module, recorder: Recorder) -> TraceError:
     text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     path = recorder.failure[1] if recorder.failure[0] is error else recorder.module
     where = f"module={type(module).__name__}" + (f" at {path!r}" if path else "")
+    for words, expected in _UNSUPPORTED.items():
+        if words in text:
+            return TraceError(f"{where}: {expected}")
+    without_meta = _WITHOUT_META.match(text)
     if any(word in text for word in _DATA_WORDS):
-        return TraceError(f"{where}: its forward depends on the data, which a cost from shapes cannot follow: {text}")
+        why = f"what {without_meta[1]} returns follows from values" if without_meta else text
+        return TraceError(
+            f"{where}: its forward depends on the data, which a cost from shapes cannot follow: {why}; "
+            "profile the parts whose shapes are fixed"
+        )
+    if without_meta:
+        return TraceError(f"{where}: torch knows no shape rule of {without_meta[1]} on meta")
     return TraceError(f"{where}: {recorder.phase} failed: {type(error).__name__}: {text}")

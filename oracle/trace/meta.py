@@ -13,6 +13,7 @@ from torch import nn
 from oracle.errors import TraceError
 from oracle.trace.conversions import is_wrapped, unwrap
 from oracle.trace.hooks import fill_hook_table, is_hook_table
+from oracle.trace.storing import like
 
 __all__ = ["empty_twin", "to_meta", "twin_on_meta"]
 
@@ -25,8 +26,7 @@ def to_meta(tree: Any, memo: dict[int, Any] | None = None) -> Any:
             memo[id(tree)] = empty_twin(tree)
         return memo[id(tree)]
     if isinstance(tree, (list, tuple)):
-        items = [to_meta(item, memo) for item in tree]
-        return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
+        return like(tree, [to_meta(item, memo) for item in tree])
     if isinstance(tree, Mapping):
         twin: Any = copy.copy(tree)
         for key, value in tree.items():
@@ -145,8 +145,10 @@ def empty_twin(tensor: torch.Tensor) -> torch.Tensor:
     """
     if isinstance(tensor, (nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer)):
         raise TraceError("the module has uninitialised lazy parameters: run it once on a small input first")
-    if tensor.layout != torch.strided or tensor.is_nested:
-        raise TraceError(f"a tensor with layout={tensor.layout} cannot be traced on meta")
+    if tensor.is_nested:
+        raise TraceError("a nested tensor has no shape to count by; expected a padded one, or a packed sequence")
+    if tensor.layout != torch.strided:
+        raise TraceError(f"a tensor with layout={tensor.layout} cannot be traced on meta; expected a dense one")
     if is_wrapped(tensor):
         data = torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")  # its parts come later: `unwrap`
     else:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from functools import lru_cache
+import weakref
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import torch
@@ -31,6 +32,10 @@ from oracle.trace.truths import truth_of
 __all__ = ["Recorder"]
 
 _TO_COPY = torch.ops.aten._to_copy.default
+# Lengths of sequences that are packed are numbers on the host, which torch looks at; nothing else is done with them.
+_PACK = "aten._pack_padded_sequence"
+_ON_LENGTHS = frozenset({"aten.lift_fresh", "aten.sort", "aten.select"})
+_COMPUTES_LENGTHS = frozenset({"_pad_packed_sequence"})
 _CASTS = DEQUANTISE | {"aten._to_copy"}
 
 
@@ -59,7 +64,8 @@ class Recorder(TorchDispatchMode):
         self._index: dict[int, int] = {}  # storage address -> index
         self._current: list[int] = []  # storage index -> its latest value
         self._numels: list[Any] = []  # elements of each storage, as torch has them
-        self._alive: list[Any] = []  # storages, kept so that no address is used twice
+        self._alive: list[Any] = []  # weak references to storages, which say when the program lets go of them
+        self._released: dict[int, int] = {}  # storage index -> rows that had run by then
         self._blank: set[int] = set()  # values that nobody has written
         self._twins: dict[Any, tuple[Any, Any]] = {}  # of real tensors, on meta
         self._origin: dict[int, _Origin] = {}  # autograd sequence number -> who made the node
@@ -95,7 +101,8 @@ class Recorder(TorchDispatchMode):
         if index is None:
             index = len(self._storages)
             self._index[storage._cdata] = index
-            self._alive.append(storage)
+            let_go = partial(_release, storage._cdata, index, self._index, self._released, self._rows)
+            self._alive.append(weakref.ref(storage, let_go))
             self._numels.append(tensor.numel())
             shape, stride = dims_of(tensor.shape), dims_of(tensor.stride())
             elements = Use(-1, shape, stride, 0, "").elements
@@ -131,12 +138,14 @@ class Recorder(TorchDispatchMode):
 
     def _execute(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         name = packet_name(func)
-        if kwargs.get("device") is not None and kwargs["device"] != META:
+        if kwargs.get("device") not in (None, META) and self._calls.function not in _COMPUTES_LENGTHS:
             kwargs = {**kwargs, "device": META}
         given = _tensors((args, kwargs))
         if given and not any(tensor.is_meta or tensor.dim() for tensor in given):
             return func(*args, **kwargs)  # a sum of the forward's own numbers, which it may look at
-        if not all(tensor.is_meta for tensor in given):
+        if name in _ON_LENGTHS and all(_is_lengths(tensor) for tensor in given):
+            return func(*args, **kwargs)
+        if not all(tensor.is_meta for tensor in given) and name != _PACK:
             args, kwargs = self._moved(args), self._moved(kwargs)
             given = _tensors((args, kwargs))
             if func is _TO_COPY and kwargs.get("dtype") in (None, args[0].dtype):
@@ -172,7 +181,7 @@ class Recorder(TorchDispatchMode):
         out = SHORTCUTS[name](*args, **kwargs) if name in SHORTCUTS else NotImplemented
         if out is NotImplemented:
             out = func(*args, **kwargs)
-        results = written_results(name, args, _tensors(out))
+        results = [tensor for tensor in written_results(name, args, _tensors(out)) if tensor.is_meta]
         if name in VIEWS_IN_PLACE:
             return out
         if name == "oracle.resident":  # memory that is there before the call
@@ -300,6 +309,7 @@ class Recorder(TorchDispatchMode):
             tuple(self._calls.functions),
             **storages,
             notes=tuple(self.notes),
+            released=tuple([self._released.get(index, len(self._rows)) for index in range(len(self._storages))]),
         )
 
     def _unread(self) -> frozenset[int]:
@@ -308,6 +318,14 @@ class Recorder(TorchDispatchMode):
         read = {part for row in self._rows for use in row.reads for part in table.lineage(use.value)}
         made = [value for value in self._current if self._values[value].producer >= 0 and value not in read]
         return frozenset(v for v in made if self._rows[self._values[v].producer].phase == "forward")
+
+
+def _release(
+    address: int, index: int, known: dict[int, int], released: dict[int, int], rows: list[Row], _: Any
+) -> None:
+    """The program lets go of a storage, whose address may be used again."""
+    released[index] = len(rows)
+    del known[address]
 
 
 class _Origin(NamedTuple):
@@ -344,6 +362,11 @@ class _Facts:
 @lru_cache(maxsize=4096)
 def _facts(func: Any) -> _Facts:
     return _Facts(func)
+
+
+def _is_lengths(tensor: Any) -> bool:
+    """Whether a tensor may be lengths of sequences: a real vector of integers."""
+    return not tensor.is_meta and tensor.dim() == 1 and tensor.dtype == torch.int64
 
 
 def _distinct(uses: list[Use]) -> tuple[Use, ...]:

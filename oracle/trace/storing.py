@@ -8,8 +8,18 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.utils.rnn import PackedSequence
 
-__all__ = ["converted", "is_plain", "stored_dtype", "stored_dtypes", "stored_in", "tensors_in", "tensors_within"]
+__all__ = [
+    "converted",
+    "is_plain",
+    "like",
+    "stored_dtype",
+    "stored_dtypes",
+    "stored_in",
+    "tensors_in",
+    "tensors_within",
+]
 
 
 def stored_dtypes(tree: Any) -> dict[str, int]:
@@ -55,11 +65,17 @@ def converted(tree: Any, dtype: str) -> Any:
             return tree
         return torch.empty_like(tree, dtype=getattr(torch, dtype)).requires_grad_(tree.requires_grad)
     if isinstance(tree, (list, tuple)):
-        items = [converted(item, dtype) for item in tree]
-        return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
+        return like(tree, [converted(item, dtype) for item in tree])
     if isinstance(tree, Mapping):
         return {key: converted(value, dtype) for key, value in tree.items()}
     return tree
+
+
+def like(tree: Any, items: list[Any]) -> Any:
+    """A list, tuple or named tuple of other items; the lengths of packed sequences stay, for torch looks at them."""
+    if isinstance(tree, PackedSequence):
+        return PackedSequence(items[0], tree.batch_sizes, *items[2:])
+    return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
 
 
 def tensors_in(tree: Any) -> Iterator[Any]:

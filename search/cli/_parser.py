@@ -24,6 +24,8 @@ COMMANDS = {
     "trials": f"{__package__}.trials",
     "rerank": f"{__package__}.rerank",
     "export": f"{__package__}.export",
+    "schema": f"{__package__}.schema",
+    "completion": f"{__package__}.completion",
 }
 """Command -> the module that adds it to a parser and imports argparse only, in the order of the help."""
 

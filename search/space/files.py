@@ -22,10 +22,10 @@ from .parse_samplers import samplers_of
 from .samplers import Sampler
 from .space import Space
 
-__all__ = ["from_file", "load_space", "space_of"]
+__all__ = ["SECTIONS", "SETUP", "from_file", "load_space", "space_of"]
 
-_SECTIONS = ("SETUP", "LAUNCH", "COLLECT", "ANALYZE", "ROOT_DIR", "NAME", "DESC", "NUM_PROC")
-_SETUP = {
+SECTIONS = ("SETUP", "LAUNCH", "COLLECT", "ANALYZE", "ROOT_DIR", "NAME", "DESC", "NUM_PROC")
+SETUP = {
     "NUM_CONFIGS": 0,
     "NUM_SAMPLES": 1_000_000,
     "CHUNK_SIZE": 5_000,
@@ -89,8 +89,8 @@ def space_of(values: Mapping[str, Any], name: str = "", directory: Path | None =
     """
     if not isinstance(values, Mapping) or "SETUP" not in values:
         raise ConfigError("expected a section SETUP")
-    fields(dict.fromkeys(values), "", _SECTIONS)
-    setup = _SETUP | fields(values["SETUP"], "SETUP", _SETUP)
+    fields(dict.fromkeys(values), "", SECTIONS)
+    setup = SETUP | fields(values["SETUP"], "SETUP", SETUP)
     base = _base(setup["BASE_CFG"], directory or Path())
     samplers = samplers_of(setup["SAMPLERS"])
     _check_keys(_family(base), samplers)

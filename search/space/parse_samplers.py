@@ -16,7 +16,7 @@ from .checks import count, fields, is_number, one_of, span
 from .laws import LAWS
 from .samplers import Choice, Entries, Number, Sampler, multiples, powers
 
-__all__ = ["samplers_of"]
+__all__ = ["REGNET", "samplers_of"]
 
 _AT = "SETUP.SAMPLERS"
 _NUMBERS = {"int_sampler": 1, "float_sampler": 1e-5}  # the default QUANTIZE of each
@@ -25,7 +25,7 @@ _MAX_VALUES = 100_000
 _MAX_LENGTH = 1_000
 
 # The space of the RegNet paper: key -> (type, law, range, step).
-_REGNET: dict[str, tuple[str, str, list[float], float]] = {
+REGNET: dict[str, tuple[str, str, list[float], float]] = {
     "DEPTH": ("int_sampler", "uniform", [12, 28], 1),
     "W0": ("int_sampler", "log_uniform", [8, 256], 8),
     "WA": ("float_sampler", "log_uniform", [8, 256], 0.1),
@@ -63,7 +63,7 @@ def _samplers(key: str, values: Any, at: str) -> dict[str, Sampler]:
             key=f"{at}.TYPE",
         )
     if kind == "regnet_sampler":
-        return _regnet(fields(values, at, ("TYPE", *_REGNET)), at)
+        return _regnet(fields(values, at, ("TYPE", *REGNET)), at)
     if kind == "list_sampler":
         return {key: _entries(key, fields(values, at, ("TYPE", "ITEM_SAMPLER", "LENGTH", "ITEM_SAMPLERS")), at)}
     return {key: _single(key, values, at, entry=False)}
@@ -77,7 +77,7 @@ def _type_of(values: Any, at: str) -> str:
 
 def _regnet(given: Mapping[str, Any], at: str) -> dict[str, Sampler]:
     found: dict[str, Sampler] = {}
-    for name, (kind, law, default, step) in _REGNET.items():
+    for name, (kind, law, default, step) in REGNET.items():
         ends = given.get(name, default)
         sampler = {"TYPE": kind, "RAND_TYPE": law, "RANGE": ends, "QUANTIZE": step}
         found[f"REGNET.{name}"] = _number(f"REGNET.{name}", sampler, f"{at}.{name}", f"{at}.{name}", entry=False)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from oracle.cli import main
 
-OUT = Path(__file__).with_suffix(".png")
+OUT = Path(__file__).resolve().parents[2] / "docs" / "images" / "page.png"
 WORDS = ["report", "ResNet-50", "-d", "rtx-4090", "-d", "t4", "--batch", "64", "--dtype", "float16"]
 SIZE = {"width": 1280, "height": 1468, "deviceScaleFactor": 1.1, "mobile": False}
 

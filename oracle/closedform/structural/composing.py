@@ -239,6 +239,7 @@ class _Writer:
         self._homes: list[list[int]] = []  # likewise for storages
         self._events: list[_Event] = []
         self._nodes = _INPUT + 1
+        self._states: list[int] = []  # values of the nodes
 
     def written(self) -> Composed:
         composer = self._composer
@@ -256,9 +257,17 @@ class _Writer:
             self._optimise(pieces)
             held |= {leaving.value, *own}
             ends |= {"grad_in": self.values[leaving.value].storage, "grad_out": self.values[entering].storage}
-        table = OpTable(tuple(self.rows), tuple(self.values), tuple(self.storages), frozenset(held), (), (), **ends)
+        table = OpTable(
+            tuple(self.rows), tuple(self.values), tuple(self.storages), frozenset(held), (), (), **ends,
+            released=self._released(),
+        )  # fmt: skip
         ways = tuple(self._origins), tuple(self._sources)
         return Composed(table, *ways, tuple(pieces), tuple(self._sums), out.form, gradient)
+
+    def _released(self) -> tuple[int, ...]:
+        """When Python lets go of each storage: of a node's tensor, which is in the list of states, at the end."""
+        states = {self.values[value].storage for value in self._states}
+        return tuple([len(self.rows) if index in states else 0 for index in range(len(self.storages))])
 
     # -- forward -------------------------------------------------------------------------------------------------
 
@@ -294,6 +303,7 @@ class _Writer:
                 before, total = total, self._add(total, own, "forward", "", "add")
                 self._events.append(_Event(SUMS, before, own, total))
             states.append(total)
+        self._states = [state.value for state in states]
         return states[-1]
 
     def _give(self, edge: int, piece: Piece, start: int, stop: int) -> None:

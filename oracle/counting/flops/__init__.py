@@ -11,13 +11,14 @@ comparison, division, exponential or square root is 1 FLOP.
 
 from __future__ import annotations
 
-from oracle.counting.flops import contractions, norms, others, reductions
+from oracle.counting.flops import algebra, contractions, norms, others, reductions
 from oracle.counting.flops.pointwise import POINTWISE_FLOPS
 from oracle.counting.flops.registry import Work, register_flops, work_of
 
 __all__ = [
     "POINTWISE_FLOPS",
     "Work",
+    "algebra",
     "contractions",
     "norms",
     "others",

@@ -78,6 +78,31 @@ def _convolution_backward(
     return Work(wanted * macs, 2 * wanted * macs + (prod(grad) if mask[2] else 0))
 
 
+@register_flops("aten.conv_tbc")
+def _conv_tbc(x: Shape, weight: Shape, bias: Shape, *rest: Any, out: Shape, **kwargs: Any) -> Work:
+    # (time, batch, channels), filters of (width, channels in, channels out)
+    macs = prod(out) * weight[0] * weight[1]
+    return Work(macs, 2 * macs + prod(out))
+
+
+@register_flops("aten.conv_tbc_backward")
+def _conv_tbc_backward(grad: Shape, x: Shape, weight: Shape, *rest: Any, out: Any, **kwargs: Any) -> Work:
+    macs = 2 * prod(grad) * weight[0] * weight[1]
+    return Work(macs, 2 * macs + prod(grad))
+
+
+@register_flops("torchvision.deform_conv2d")
+def _deform_conv2d(
+    x: Shape, weight: Shape, offset: Shape, mask: Shape, bias: Shape, *rest: Any, out: Shape, **kwargs: Any
+) -> Work:  # fmt: skip
+    # Of each output position and each input channel, the taps of the filter are bilinear samples: four products and
+    # three sums, and a product where a mask (of as many as half the offsets) modulates them. Then a convolution.
+    macs = prod(out) * prod(weight[1:])
+    samples = out[0] * prod(out[-2:]) * x[1] * prod(weight[2:])
+    modulated = 2 * mask[1] == offset[1]
+    return Work(macs, 2 * macs + prod(out) + samples * (7 + modulated))
+
+
 def _scores(q: Shape, k: Shape, half: bool) -> Dim:
     """Scores per head that are computed; half: those on and below the diagonal of a top-left aligned mask."""
     length, context = q[-2], k[-2]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from oracle.counting.flops.pointwise import POINTWISE_FLOPS
-from oracle.counting.flops.registry import Work, elements, register_flops
+from oracle.counting.flops.registry import Dim, Work, elements, register_flops
 from oracle.optable import Shape, prod
 
 
@@ -19,6 +19,11 @@ def _gelu(x: Shape, *, approximate: str = "none", out: Shape) -> Work:
 def _gelu_backward(grad: Shape, x: Shape, *, approximate: str = "none", out: Shape) -> Work:
     # by tanh: the inner polynomial (4) and its derivative (4), tanh (6) and its (2), and 7 that join them
     return Work(0, (POINTWISE_FLOPS["gelu_backward"] if approximate == "none" else 23) * prod(x))
+
+
+@register_flops("aten.log_sigmoid_forward")
+def _log_sigmoid(x: Shape, *, out: Any) -> Work:
+    return Work(0, POINTWISE_FLOPS["log_sigmoid_forward"] * prod(x))  # `out` has a buffer for the backward pass as well
 
 
 @register_flops("aten.clamp", "aten.clamp_")
@@ -104,6 +109,21 @@ def _summed_back(grad: Shape, *rest: Any, out: Shape, **kwargs: Any) -> Work:
 @register_flops("aten.index_put", "aten.index_put_", "aten._index_put_impl_", "aten._unsafe_index_put")
 def _index_put(x: Shape, indices: Any, values: Shape, accumulate: bool = False, *rest: Any, out: Shape) -> Work:
     return Work(0, prod(values) if accumulate else 0)
+
+
+@register_flops("torchvision.roi_align")
+def _roi_align(
+    x: Shape, boxes: Shape, scale: float, height: Dim, width: Dim, sampling: int = -1, *rest: Any, out: Shape,
+    **kwargs: Any,
+) -> Work:  # fmt: skip
+    # The mean of bilinear samples. Where their number follows the size of each box, we take 2 x 2, as detectors do.
+    samples = sampling**2 if sampling > 0 else 4
+    return Work(0, prod(out) * samples * (2 * TAPS["grid_sampler_2d"] - 1 + 1))
+
+
+@register_flops("aten.multinomial", "aten.histc")
+def _one_each(x: Shape, *rest: Any, out: Any, **kwargs: Any) -> Work:
+    return Work(0, prod(x))  # like a sort, see `oracle.counting.flops.reductions`
 
 
 @register_flops("aten._weight_norm_interface")

@@ -76,5 +76,13 @@ POINTWISE_FLOPS = {
 }
 """FLOPs per element of the result; pointwise operators that are not listed count 1."""
 
-COMPLEX_FLOPS = {"mul": 6, "div": 11, "abs": 4, "square": 6, "reciprocal": 7, "exp": 5}
+COMPLEX_FLOPS = {
+    "mul": 6,
+    "div": 11,
+    "abs": 4,
+    "square": 6,
+    "reciprocal": 7,
+    "exp": 5,
+    **dict.fromkeys(("_fft_c2c", "_fft_r2c", "_fft_c2r"), 1),  # whose formulas count real operations
+}
 """Real operations of complex ones; the others count twice what they do on real numbers."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from oracle.counting.flops.pointwise import POINTWISE_FLOPS
 from oracle.counting.flops.registry import Dim, Work, elements, register_flops
 from oracle.optable import Shape, prod
 
@@ -115,6 +116,13 @@ def _loss(x: Shape, *rest: Any, out: Any) -> Work:
     return Work(0, 3 * prod(x))
 
 
-@register_flops("aten._cdist_forward")
-def _cdist(a: Shape, b: Shape, *rest: Any, out: Shape) -> Work:
-    return Work(0, 3 * prod(out) * a[-1])
+@register_flops("aten.binary_cross_entropy_with_logits")
+def _bce_with_logits(
+    x: Shape, target: Shape, weight: Shape | None = None, pos_weight: Shape | None = None, *rest: Any, out: Any,
+    **kwargs: Any,
+) -> Work:  # fmt: skip
+    # (1 - y) x - w logsigmoid(x), summed; w = (p - 1) y + 1 where positives weigh p, and a weight per element
+    per_element = 3 + POINTWISE_FLOPS["log_sigmoid_forward"] + 1
+    per_element += 0 if pos_weight is None else 4
+    per_element += 0 if weight is None else 1
+    return Work(0, per_element * prod(x))

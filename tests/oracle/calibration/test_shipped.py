@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,12 @@ from oracle.calibration.fitting import fit_vector
 from oracle.calibration.model import Floats, Stack
 from oracle.calibration.validation import COVERAGE, cross_validate
 from oracle.closedform import TemplateStore
+from oracle.closedform.library import library
 from oracle.devices import Device
 from oracle.devices.cores import CORES
 from oracle.errors import OracleError
 from oracle.spec import Workload
+from tests.nightly import unless
 
 FILES = shipped("calibrations")
 Networks = Callable[..., list[RoofTimes]]
@@ -29,7 +32,7 @@ Networks = Callable[..., list[RoofTimes]]
 
 @lru_cache(maxsize=1)
 def _store() -> TemplateStore:
-    return TemplateStore()
+    return TemplateStore(library())
 
 
 @lru_cache(maxsize=1)
@@ -58,9 +61,13 @@ def test_no_share_of_a_roof_is_above_one(file: Path) -> None:
         assert found.interval[0] < 1 < found.interval[1]
 
 
-@pytest.mark.parametrize("runtime", ["eager", "compiled"])
-@pytest.mark.parametrize("dtype", ["float16", "float32"])
-@pytest.mark.parametrize("batch_size", [1, 64])
+@pytest.mark.parametrize(
+    ("dtype", "runtime", "batch_size"),
+    unless(
+        lambda words: words in {("float16", "eager", 64), ("float32", "compiled", 1), ("float32", "eager", 1)},
+        product(["float16", "float32"], ["eager", "compiled"], [1, 64]),
+    ),
+)
 def test_no_calibrated_prediction_beats_the_roof_on_any_device(dtype: str, runtime: str, batch_size: int) -> None:
     """All networks on all devices that have a calibration or a prior for the workload, by the closed forms.
 

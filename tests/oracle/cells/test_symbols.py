@@ -12,6 +12,7 @@ from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
 
 from oracle.cells import make_cell
 from oracle.spec import CellSpec
+from tests.nightly import unless
 
 TAIL: dict[str, Any] = {"activation": "relu", "inplace": True, "bn_eps": 1e-5, "bn_momentum": 0.1}
 IMAGE = {"batch": 4, "height": 56, "width": 48}
@@ -70,7 +71,11 @@ def _cell(kind: str, values: dict[str, Any]) -> torch.nn.Module:
     return make_cell(CellSpec.make(kind, **{name: v for name, v in values.items() if name not in sizes}))
 
 
-@pytest.mark.parametrize(("kind", "hints", "fixed", "pins"), CASES)
+# The templates that ship are held against fresh traces of every kind (closedform/test_library.py); here, what is special.
+_ALWAYS = {"vit_tokenizer", "vit_encoder", "mbconv", "head", "ofa_block"}
+
+
+@pytest.mark.parametrize(("kind", "hints", "fixed", "pins"), unless(lambda case: case[3] or case[0] in _ALWAYS, CASES))
 def test_training_keeps_every_integer_symbolic(
     kind: str, hints: dict[str, int], fixed: dict[str, Any], pins: dict[str, str]
 ) -> None:

@@ -9,11 +9,12 @@ import pytest
 import oracle
 from oracle.calibration import Calibration, load_calibration, save_calibration
 from oracle.closedform import TemplateStore
+from oracle.closedform.library import library
 from oracle.errors import WorkloadError
 from oracle.query import knobs
 from oracle.roofline import Efficiency
 
-_STORE = TemplateStore()
+_STORE = TemplateStore(library())
 NAMES = ("RegNetX-200MF", "EfficientNet-B0", "ViT-S-16", "NB201-ResNet", "FBNet-C", "R-56")
 MINE = Calibration(
     "t4", "eager", "inference", "float32", "nchw", Efficiency({"conv": 0.5}, {"conv": 0.25}, call_s=1e-3)
@@ -41,13 +42,13 @@ def test_closed_forms_give_the_calibrated_latency_of_score(
 ) -> None:
     devices = ["rtx-3090", "rtx-5090"]
     scores = oracle.score_many(nets * copies, devices, store=_STORE, model="calibrated", **words)
-    for index, net in enumerate(nets * copies):
-        times = oracle.score(net, devices, model="calibrated", **words).times
-        for name, time in times.items():
+    alone = [oracle.score(net, devices, model="calibrated", **words) for net in nets] * copies
+    for index, cost in enumerate(alone):
+        for name, time in cost.times.items():
             assert scores.latency_ms[name][index] == pytest.approx(time.latency_ms, rel=1e-12)
             trust = scores.trust[name]
             assert trust.model == time.model
-            assert scores.roofline_ms[name][index] == oracle.score(net, devices, **words).roofline_ms[name]
+            assert scores.roofline_ms[name][index] == cost.roofline_ms[name]
             if time.interval_ms is not None:
                 low = scores.columns()[f"latency_low_ms@{name}"][index]
                 assert low == pytest.approx(time.interval_ms[0])

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import oracle
+from oracle.closedform.library import library
 from oracle.closedform.network import network_form
 from oracle.closedform.store import TemplateStore
 from oracle.counting.fusion.engines import RULES
@@ -65,7 +66,7 @@ def _sums(net: NetSpec, workload: Workload) -> tuple[dict[str, int], int, int]:
 def test_closed_forms_are_equal_to_traces(name: str, engine: str, dtype: str) -> None:
     net = oracle.to_spec(oracle.cfg_from_dict(NETWORKS[name]))
     workload = Workload(runtime="engine", engine=engine, dtype=dtype, batch_size=2)
-    form = network_form(TemplateStore(), net, workload)
+    form = network_form(TemplateStore(library()), net, workload)
     sums, kernels, peak = _sums(net, workload)
     assert {key: form.sums[key] for key in sums} == sums
     assert (form.kernel_count, form.peak_memory_bytes) == (kernels, peak)

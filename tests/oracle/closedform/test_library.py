@@ -38,7 +38,13 @@ def test_the_files_were_made_of_these_sources(kind: str) -> None:
 @pytest.mark.parametrize("kind", _KINDS)
 def test_shipped_templates_say_what_a_fresh_trace_says(kind: str) -> None:
     """At sizes that nobody made them for: some keys of every kind; `python -m tests.benchmarks.make_templates --check` does all."""
-    assert list(differences(kind, random.Random(kind), 24)) == []
+    assert list(differences(kind, random.Random(kind), 12)) == []
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("kind", _KINDS)
+def test_more_shipped_templates_say_what_a_fresh_trace_says(kind: str) -> None:
+    assert list(differences(kind, random.Random(f"{kind} by night"), 100)) == []
 
 
 @pytest.mark.parametrize("kind", _KINDS)
@@ -53,7 +59,7 @@ def test_sizes_are_found_that_templates_hold_for(kind: str) -> None:
 )
 def test_types_of_one_size_share_templates(asked: str, stored: str) -> None:
     runtime = "engine" if stored == "int8" else "compiled"
-    for key in sorted(library().keys("res_bottleneck_block"), key=repr)[::97]:
+    for key in sorted(library().keys("res_bottleneck_block"), key=repr)[::193]:
         words = dict(key.workload)
         if (words["dtype"], words["runtime"]) != (stored, runtime):
             continue
@@ -101,7 +107,7 @@ def test_weights_in_half_precision_have_templates_where_float32_has(dtype: str) 
 def test_a_batch_of_one_has_the_same_closed_form_or_its_own() -> None:
     found = 0
     for kind in ("vanilla_block", "vit_tokenizer"):
-        for key in sorted(library().keys(kind), key=repr)[::11]:
+        for key in sorted(library().keys(kind), key=repr)[::29]:
             one = key._replace(pinned=tuple(sorted({*key.pinned, BATCH_OF_ONE})))
             for template in library().find(one):
                 values = sizes(template, random.Random(5))
@@ -109,7 +115,7 @@ def test_a_batch_of_one_has_the_same_closed_form_or_its_own() -> None:
                     values["d0"] = 1
                     assert answer(template, values) == traced(one, values)
                     found += 1
-    assert found > 10
+    assert found > 5
 
 
 @pytest.mark.parametrize("damage", ["cut", "byte", "header", "empty", "absent"])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from math import prod
 from typing import Any
@@ -317,7 +318,7 @@ def test_modules_by_hand(module: nn.Module, shape: tuple[int, ...], per_element:
         (lambda a: torch._foreach_add([a, a[0]], 1.0)[0], 16),
         (lambda a: F.mse_loss(a, a), 36),
     ],
-    ids=str,
+    ids=itertools.count(),  # the text of a lambda is its address, which differs between the workers of xdist
 )
 def test_functions_by_hand(function: Callable[..., Any], flops: int) -> None:
     assert work(function, x(3, 4)).flops == flops

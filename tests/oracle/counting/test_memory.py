@@ -17,6 +17,7 @@ from oracle.build import build
 from oracle.config import load_cfg
 from oracle.counting import count
 from oracle.counting.memory import measure
+from oracle.counting.networks import count_net
 from oracle.families import to_spec
 from oracle.memory import CellMemory, PeakMemory, chain_peak
 from oracle.query import profile, score
@@ -89,8 +90,10 @@ def test_a_perceptron_by_hand() -> None:
     x = torch.empty(16, 64)
     weights = 4 * (64 * 128 + 128 + 128 * 64 + 64 + 64 * 8 + 8)
     found = memory(perceptron(), x)
-    # the hidden layer before and after its activation, 16 * 128 each
-    assert (found.weights_bytes, found.peak_bytes) == (weights, weights + 2 * 16 * 128 * 4)
+    # the input, which the caller holds, and the hidden layer before and after its activation, 16 * 128 each
+    assert (found.weights_bytes, found.peak_bytes) == (weights, weights + 16 * (64 + 2 * 128) * 4)
+    # compiled code holds no input that it needs no more
+    assert memory(perceptron(), x, runtime="compiled").peak_bytes == weights + 2 * 16 * 128 * 4
     # in an engine the activation is no tensor of its own: the input and the hidden layer
     assert memory(perceptron(), x, runtime="engine").peak_bytes == weights + 16 * (64 + 128) * 4
 
@@ -111,7 +114,7 @@ def test_training_by_hand() -> None:
     assert memory(net, x, mode="training", optimizer="adamw").states_bytes == 2 * size
 
 
-def test_an_input_dies_with_its_last_use_and_outputs_live() -> None:
+def test_inputs_and_outputs_live_until_the_call_returns() -> None:
     class Outputs(nn.Module):
         def forward(self, x: torch.Tensor) -> Any:
             first = x.exp()
@@ -119,8 +122,10 @@ def test_an_input_dies_with_its_last_use_and_outputs_live() -> None:
             return {"first": first, "rest": [second]}
 
     size = 8 * 16 * 4
-    # first and x, or later first and two tensors of a quarter
-    assert memory(Outputs(), torch.empty(8, 16)).peak_bytes == 2 * size
+    # x, first, and two tensors of a quarter: of sin and of cos
+    assert memory(Outputs(), torch.empty(8, 16)).peak_bytes == 2 * size + size // 2
+    # which compiled code makes in one kernel, with x at most where it makes the first
+    assert memory(Outputs(), torch.empty(8, 16), runtime="compiled").peak_bytes == 2 * size + size // 4
     alone = nn.Sequential(nn.Flatten(0), nn.Identity())
     assert memory(alone, torch.empty(8, 16)).peak_bytes == size  # nothing runs: there is the input
 
@@ -135,16 +140,41 @@ def test_every_output_is_alive_until_the_call_returns() -> None:
             return levels
 
     size = 8 * 16 * 4
-    assert memory(Pyramid(), torch.empty(8, 16)).peak_bytes == 4 * size
+    assert memory(Pyramid(), torch.empty(8, 16)).peak_bytes == 5 * size
 
 
-def test_a_second_input_dies_with_its_last_use() -> None:
+def test_callers_hold_all_inputs() -> None:
     class Two(nn.Module):
         def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
             return (x + y).exp().sin()
 
     size = 8 * 16 * 4
-    assert memory(Two(), torch.empty(8, 16), torch.empty(8, 16)).peak_bytes == 3 * size
+    assert memory(Two(), torch.empty(8, 16), torch.empty(8, 16)).peak_bytes == 4 * size  # x, y, sum, exponential
+
+
+def test_a_block_holds_what_its_caller_and_its_names_hold() -> None:
+    class Inner(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.exp().sin().cos()
+
+    class Outer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = Inner()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.inner(self.inner(x))
+
+    class Named(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            first = x.exp()
+            second = first.sin()
+            return second.cos()
+
+    size, x = 8 * 16 * 4, torch.empty(8, 16)
+    assert memory(Inner(), x).peak_bytes == 3 * size  # x, and before and after an operator
+    assert memory(Outer(), x).peak_bytes == 4 * size  # and what the second call was given
+    assert memory(Named(), x).peak_bytes == 4 * size  # x, first, second, and the result
 
 
 def test_autocast_keeps_the_copies_of_weights_it_made() -> None:
@@ -240,7 +270,30 @@ def test_inference_allocates_what_we_say(name: str) -> None:
     make, shape = NETS[name]
     module, x = make(), torch.randn(shape)
     ours = cell(module, x)
-    assert inference_peak(module, x) == ours.weights + ours.forward_held  # here Python holds the input until the end
+    assert inference_peak(module, x) == ours.weights + ours.forward
+
+
+REAL = {
+    "RegNetX-400MF": 8,
+    "RegNetY-400MF": 8,
+    "EfficientNet-B0": 2,
+    "OFA-D2-E3-K3": 1,
+    "FBNet-C": 2,
+    "ResNet-50": 1,
+    "R-56": 4,
+    "ViT-S-16": 1,
+}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_networks_allocate_what_we_say(name: str) -> None:
+    net = to_spec(load_cfg(name))
+    x = torch.randn(REAL[name], *net.input_shape)
+    real = inference_peak(build(net).to_empty(device="cpu"), x)
+    made = Workload(batch_size=REAL[name])
+    assert count_net(net, made).memory.peak_bytes == real
+    assert score(net, batch_size=REAL[name]).peak_memory_bytes == real
+    assert score_many([net, net], batch_size=REAL[name]).peak_memory_bytes.tolist() == [real, real]
 
 
 @pytest.mark.parametrize("name", ["linear", "perceptron", "convnet", "one layer twice"])

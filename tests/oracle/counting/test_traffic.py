@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -73,7 +74,7 @@ def test_a_loss_reads_the_scores_of_the_right_classes() -> None:
         (lambda x: x.to(torch.complex64), (X,), 96, 192),
         (lambda x: torch._foreach_mul([x, x[:1]], 2.0), (X,), 96 + 16, 96 + 16),
     ],
-    ids=str,
+    ids=itertools.count(),  # the text of a lambda is its address, which differs between the workers of xdist
 )
 def test_bytes_by_hand(function: Callable[..., Any], inputs: tuple[Any, ...], read: int, written: int) -> None:
     assert moved(function, *inputs) == (read, written)

@@ -1,4 +1,4 @@
-"""Families are registered once, and README's recipe for a new one works as it is written."""
+"""Families are registered once, and the recipe of the documentation for a new one works as it is written."""
 
 from __future__ import annotations
 
@@ -50,14 +50,17 @@ SETUP:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A copy of the sources, in which README's recipe for a family is followed word by word."""
+    """A copy of the sources, in which the recipe of docs/howto/family.md is followed word by word."""
     for folder in ("oracle", "search", "configs"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     families, schema = tmp_path / "oracle" / "families", tmp_path / "oracle" / "config" / "schema.py"
     (families / "tower.py").write_text(TOWER, encoding="utf-8")
     registry = families / "__init__.py"
-    line = re.search(r"`(register_family\(.*?\))` in `__init__\.py`", (ROOT / "README.md").read_text(encoding="utf-8"))
+    line = re.search(
+        r"`(register_family\(.*?\))` in `__init__\.py`",
+        (ROOT / "docs" / "howto" / "family.md").read_text(encoding="utf-8"),
+    )
     assert line
     own = line[1].replace('"name", "SECTION"', '"tower", "TOWER"')
     last = 'register_family(Family.own("vit", "VIT"))\n'
@@ -74,7 +77,7 @@ def run(folder: Path, *words: str) -> str:
     return done.stdout
 
 
-def test_the_recipe_of_the_readme_is_all_it_takes(checkout: Path) -> None:
+def test_the_recipe_of_the_documentation_is_all_it_takes(checkout: Path) -> None:
     (checkout / "net.yaml").write_text("MODEL: {TYPE: tower}\nTOWER: {DEPTH: 2}\nTRAIN: {IM_SIZE: 32}\n")
     (checkout / "towers.yaml").write_text(SPACE)
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from oracle.closedform import TemplateStore
+from oracle.closedform.library import library
 from oracle.config import load_cfg
 from oracle.errors import DeviceError, OracleError, WorkloadError
 from oracle.families import to_spec
@@ -18,7 +19,7 @@ from oracle.query import score, score_many
 from oracle.spec import Workload
 
 _NAMES = ("RegNetX-200MF", "RegNetX-400MF", "RegNetX-600MF", "RegNetY-200MF", "EfficientNet-B0")
-_STORE = TemplateStore()
+_STORE = TemplateStore(library())
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 100])

@@ -1,0 +1,168 @@
+"""Decoders as columns: the twin of `oracle.families.decoder`, its checks in the same order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oracle.families._checks import MAX_BLOCKS, MAX_WIDTH
+from oracle.families.decoder import MAX_EXPERTS, MAX_VOCAB, Layer, Sizes, Words, call_of, windows_of
+from oracle.families.many.chain import ChainBuilder
+from oracle.families.many.rows import Rows
+from oracle.families.population import Population, taken
+
+__all__ = ["COLUMNS", "population"]
+
+Ints = NDArray[np.int64]
+
+_SIZES = "VOCAB LAYERS WIDTH HEADS KV_HEADS HEAD_DIM FF EXPERTS EXPERTS_PER_TOKEN EXPERT_FF SHARED_FF DENSE_LAYERS"
+_LISTS = ("LAYER_HEADS", "LAYER_KV_HEADS", "LAYER_FF")
+COLUMNS = frozenset(f"DECODER.{name}" for name in (*_SIZES.split(), *_LISTS))
+
+
+def population(rows: Rows) -> Population:
+    """The decoders of the DECODER section; a row that `rows.reason` rejects holds none.
+
+    Raises:
+        ConfigError: a value that all rows share and with which there is no network.
+    """
+    call = call_of(rows.cfg)
+    width = rows.integer("DECODER.WIDTH")
+    vocab = rows.integer("DECODER.VOCAB", high=MAX_VOCAB)
+    words = Words.of(rows.cfg, call)
+    sizes = _sizes(rows, width)
+    layers = _layers(rows, sizes)
+    chain = ChainBuilder(rows.size)
+    first, last = words.embedding(width, vocab), words.head(width, vocab)
+    chain.add(first.kind, rows.everyone, **first.kwargs)
+    for at, counts, layer in layers:
+        own = Sizes(*(taken(getattr(sizes, name), at, rows.size) for name in Sizes.__dataclass_fields__))
+        for part, chosen in _alike(layer, len(at)):
+            inside = Sizes(*(taken(getattr(own, name), part, len(at)) for name in Sizes.__dataclass_fields__))
+            for cell in words.layer(chosen, inside):
+                chain.add(cell.kind, at[part], taken(counts, part, len(at)), **cell.kwargs)
+    chain.add(last.kind, rows.everyone, **last.kwargs)
+    return chain.population((call.tokens,))
+
+
+def _alike(layer: Layer, count: int) -> list[tuple[Ints, Layer]]:
+    """Rows whose layer has the same halves, with their part of its columns."""
+    everyone = np.arange(count)
+    heads, ff = (np.broadcast_to(value, count) > 0 for value in (layer.heads, layer.ff))
+    found = []
+    for attends in (True, False):
+        for transforms in (True, False):
+            rows = np.flatnonzero((heads == attends) & (ff == transforms))
+            if not len(rows) or not (attends or transforms):
+                continue
+            own = {name: taken(getattr(layer, name), rows, count) for name in ("heads", "kv_heads", "ff")}
+            own |= {} if attends else {"heads": 0, "kv_heads": 0}
+            own |= {} if transforms else {"ff": 0}
+            found.append(
+                (rows if len(rows) < count else everyone, replace(layer, **own, mixed=layer.mixed and transforms))
+            )
+    return found
+
+
+def _sizes(rows: Rows, width: Any) -> Sizes:
+    heads = rows.integer("DECODER.HEADS")
+    kv_heads = _or(rows.integer("DECODER.KV_HEADS", low=0), heads)
+    given = rows.integer("DECODER.HEAD_DIM", low=0)
+    heads = rows.sound("DECODER.HEADS", heads, (given > 0) | (width % heads == 0), 1)
+    head_dim = _or(given, width // heads)
+    ff = rows.integer("DECODER.FF")
+    experts = rows.integer("DECODER.EXPERTS", low=0, high=MAX_EXPERTS)
+    chosen = rows.integer("DECODER.EXPERTS_PER_TOKEN")
+    chosen = rows.sound("DECODER.EXPERTS_PER_TOKEN", chosen, (experts == 0) | (chosen <= experts), 1)
+    expert_ff = _or(rows.integer("DECODER.EXPERT_FF", low=0), ff)
+    shared = rows.integer("DECODER.SHARED_FF", low=0)
+    section = rows.cfg["DECODER"]
+    if section["SHARED_GATE"]:
+        rows.sound("DECODER.SHARED_GATE", True, (shared > 0) | (experts == 0), True)
+    if not section["GATED"] or section["PARALLEL"]:
+        experts = rows.sound("DECODER.EXPERTS", experts, experts == 0, 0)
+    return Sizes(width, heads, kv_heads, head_dim, ff, experts, chosen, expert_ff, shared)
+
+
+def _or(value: Any, other: Any) -> Any:
+    """A size, or another where it is 0."""
+    if isinstance(value, np.ndarray):
+        return np.where(value > 0, value, other)
+    return value or other
+
+
+def _layers(rows: Rows, sizes: Sizes) -> list[tuple[Ints, Any, Layer]]:
+    """Rows with a layer, how often each repeats it, and the layer; from the first to the last."""
+    count = rows.integer("DECODER.LAYERS", high=MAX_BLOCKS)
+    dense = rows.integer("DECODER.DENSE_LAYERS", low=0, high=MAX_BLOCKS)
+    windows = windows_of(rows.cfg["DECODER"])
+    own = {name: _list(rows, name, count) for name in _LISTS}
+    if all(values is None for values in own.values()) and len(set(windows)) == 1:
+        layer = _checked(rows, sizes, Layer(sizes.heads, sizes.kv_heads, sizes.ff, windows[0], False), rows.everyone)
+        return _runs(rows, sizes, count, dense, layer)
+    found: list[tuple[Ints, Any, Layer]] = []
+    for at in range(int(np.max(count))):
+        here = np.flatnonzero(np.broadcast_to(count, rows.size) > at)
+        values = [
+            taken(usual if column is None else column[at], here, rows.size)
+            for usual, column in zip((sizes.heads, sizes.kv_heads, sizes.ff), own.values(), strict=True)
+        ]
+        layer = _checked(rows, sizes, Layer(*values, windows[at % len(windows)], False), here)
+        mixed = np.broadcast_to((np.asarray(sizes.experts) > 0) & (at >= np.asarray(dense)), rows.size)[here]
+        for part, mixes in ((np.flatnonzero(mixed), True), (np.flatnonzero(~mixed), False)):
+            if len(part):
+                inside = {name: taken(getattr(layer, name), part, len(here)) for name in ("heads", "kv_heads", "ff")}
+                found.append((here[part], 1, replace(layer, **inside, mixed=mixes)))
+    return found
+
+
+def _runs(rows: Rows, sizes: Sizes, count: Any, dense: Any, layer: Layer) -> list[tuple[Ints, Any, Layer]]:
+    """Layers that are all alike, but that the first may have no experts."""
+    has = np.broadcast_to(sizes.experts, rows.size) > 0
+    first = np.where(has, np.minimum(dense, count), count)
+    rest = np.broadcast_to(count, rows.size) - first
+    found: list[tuple[Ints, Any, Layer]] = []
+    for counts, mixed in ((first, False), (rest, True)):
+        at = np.flatnonzero(counts > 0)
+        if len(at):
+            inside = {name: taken(getattr(layer, name), at, rows.size) for name in ("heads", "kv_heads", "ff")}
+            found.append((at, counts[at], replace(layer, **inside, mixed=mixed)))
+    return found
+
+
+def _list(rows: Rows, name: str, count: Any) -> list[Any] | None:
+    """A key's entries, a column each; None where there are none, and all layers have the same."""
+    key = f"DECODER.{name}"
+    entries = rows.entries(key)
+    if not entries:
+        return None
+    rows.sound(key, count, np.equal(count, len(entries)), len(entries))
+    entries += [entries[-1]] * (int(np.max(count)) - len(entries))
+    return [rows.integer(key, value, low=0) for value in entries]
+
+
+def _checked(rows: Rows, sizes: Sizes, layer: Layer, at: Ints) -> Layer:
+    """A layer of some rows whose heads fit their groups."""
+    section = rows.cfg["DECODER"]
+    heads, groups = layer.heads, layer.kv_heads
+    key = "DECODER.LAYER_KV_HEADS" if _is_given(rows, "DECODER.LAYER_KV_HEADS") else "DECODER.KV_HEADS"
+    fits = (np.asarray(heads) == 0) | ((np.asarray(groups) > 0) & (heads % np.maximum(groups, 1) == 0))
+    groups = rows.sound(key, groups, _plain(fits), 1, at)
+    dims = taken(sizes.head_dim, at, rows.size)
+    rows.sound("DECODER.HEAD_DIM", dims, _plain(np.asarray(heads) * dims <= MAX_WIDTH), 1, at)
+    if section["PARALLEL"]:
+        whole = (np.asarray(heads) > 0) & (np.asarray(layer.ff) > 0)
+        rows.sound("DECODER.PARALLEL", True, _plain(whole), True, at)
+    return replace(layer, kv_heads=groups)
+
+
+def _plain(holds: Any) -> Any:
+    """Whether a rule holds: one answer, or a column of them."""
+    return bool(holds) if np.ndim(holds) == 0 else holds
+
+
+def _is_given(rows: Rows, key: str) -> bool:
+    return len(rows.entries(key)) > 0
