@@ -88,7 +88,7 @@ def sections_of(values: Any, file: str = "") -> dict[str, _Keys]:
         values = {**{name: outer[name] for name in ("tie_word_embeddings",) if name in outer}, **inner}
         values.setdefault("model_type", outer.get("model_type"))
     kind = values.get("model_type")
-    if kind not in _CONVERTERS:
+    if not isinstance(kind, str) or kind not in _CONVERTERS:
         known = ", ".join(_CONVERTERS)
         hint = closest(kind, _CONVERTERS, 1) if isinstance(kind, str) else ""
         raise ConfigError(

@@ -1,0 +1,205 @@
+"""Decoders: counts of transformers, equality of closed form and whole trace, what no decoder is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import oracle
+from oracle.config import CfgNode, cfg_from_dict, load_cfg
+from oracle.config.huggingface import sections_of
+from oracle.counting.networks import count_net
+from oracle.errors import ConfigError, WorkloadError
+from oracle.families import to_spec
+from oracle.families.caches import cache_bytes, cache_bytes_of_many
+from oracle.families.decoder import Call
+from oracle.families.population import Population
+from oracle.query.resolving import resolve
+from oracle.spec import CellSpec
+
+_TRUTHS: dict[str, Any] = json.loads((Path(__file__).parent / "truths" / "decoders.json").read_text(encoding="utf-8"))
+_SMALL = ["DECODER.VOCAB", 320, "DECODER.LAYERS", 2]
+_SHAPES = ("Llama-3.2-1B", "Qwen3-30B-A3B", "Gemma-3-1B", "Phi-2", "gpt-oss-20b", "GPT-2")
+
+
+def _call(text: str) -> dict[str, Any]:
+    """`2x1+100`: two sequences, one token of each, after a hundred."""
+    batch, _, rest = text.partition("x")
+    tokens, _, past = rest.partition("+")
+    words: dict[str, Any] = {"batch_size": int(batch), "past": int(past)}
+    return words | ({"phase": "decode"} if int(past) else {"phase": "prefill", "prompt": int(tokens)})
+
+
+@pytest.mark.parametrize("name", _TRUTHS)
+def test_parameters_and_macs_are_those_of_transformers(name: str) -> None:
+    """Of its own modules under FlopCounterMode: `python tests/benchmarks/decoders.py`."""
+    for call, macs in _TRUTHS[name]["macs"].items():
+        cost = oracle.score(name, **_call(call))
+        assert (cost.params, cost.macs, cost.unknown) == (_TRUTHS[name]["params"], macs, ()), call
+
+
+@pytest.mark.parametrize("name", _TRUTHS)
+def test_shipped_networks_are_what_their_config_json_says(name: str) -> None:
+    values = sections_of(_TRUTHS[name]["config"])
+    assert to_spec(cfg_from_dict({"MODEL": values["MODEL"], "DECODER": values["DECODER"]})) == to_spec(load_cfg(name))
+
+
+def _counts(cfg: CfgNode, **words: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """What closed forms say, and what a trace of the whole module does."""
+    net, workload, _ = resolve(cfg, **words)
+    cost, whole = oracle.score(cfg, **words), count_net(net, workload)
+    ours = cost.macs, cost.executed_flops, cost.traffic_bytes, cost.params, cost.peak_memory_bytes, cost.activations
+    kernels = whole.kernels
+    theirs = (
+        sum(kernel.macs for kernel in kernels),
+        sum(kernel.matrix_flops + kernel.vector_flops for kernel in kernels),
+        sum(kernel.read_bytes + kernel.write_bytes for kernel in kernels),
+        whole.params,
+        whole.memory.peak_bytes,
+        whole.activations,
+    )
+    return (*ours, len(cost.kernels())), (*theirs, len(kernels))
+
+
+@pytest.mark.parametrize("runtime", ["eager", "compiled", "engine"])
+@pytest.mark.parametrize("name", _SHAPES)
+def test_closed_forms_are_the_trace_of_the_whole_module(name: str, runtime: str) -> None:
+    cfg = load_cfg(name, _SMALL)
+    for words in (
+        {"phase": "prefill", "prompt": 40, "batch_size": 1},
+        {"phase": "decode", "past": 100, "batch_size": 3},
+        {"phase": "decode", "past": 30, "batch_size": 1, "kv_dtype": "float8"},
+    ):
+        ours, theirs = _counts(cfg, runtime=runtime, **words)
+        assert ours == theirs, words
+
+
+@pytest.mark.parametrize("weights", ["int8", "int4", "float8"])
+@pytest.mark.parametrize("name", ["Llama-3.2-1B", "Mixtral-8x7B", "gpt-oss-20b"])
+def test_quantised_weights_are_those_of_a_trace(name: str, weights: str) -> None:
+    words = {"phase": "decode", "past": 100, "batch_size": 3, "runtime": "engine", "weights": weights}
+    ours, theirs = _counts(load_cfg(name, _SMALL), **words)
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("name", ["Llama-3.2-1B", "Mistral-7B-v0.1"])
+def test_a_training_step_is_that_of_a_trace(name: str) -> None:
+    ours, theirs = _counts(load_cfg(name, _SMALL), phase="training", prompt=24, batch_size=2)
+    assert ours == theirs
+
+
+def test_a_decode_step_by_hand() -> None:
+    """Llama 3.1 8B, 16 sequences after 4,096 tokens: weights but the embedding, and all keys and values, move once."""
+    cost = oracle.score("Llama-3.1-8B", phase="decode", past=4096, batch_size=16)
+    params, vocab, width, layers = cost.params or 0, 128256, 4096, 32
+    per_token = layers * 2 * 8 * 128 * 2
+    weights = sum(kernel.weight_bytes for kernel in cost.kernels())
+    assert weights == 2 * (params - vocab * width) + 2 * 16 * width  # and a row of the embedding per sequence
+    assert cost.kv_bytes_per_token == per_token
+    assert cost.kv_cache_bytes == 16 * 4112 * per_token  # pages of 16 tokens
+    read = sum(kernel.traffic_bytes for kernel in cost.kernels() if kernel.op_class == "attention")
+    assert read == 16 * (4097 * per_token + layers * 2 * 2 * 4096)  # queries in, values out
+    assert cost.flash_bytes + cost.kv_cache_bytes < cost.peak_memory_bytes < 1.01 * (cost.flash_bytes + 2**33 + 2**27)
+
+
+@pytest.mark.parametrize(("batch", "experts"), [(1, 2), (2, 4), (4, 5), (64, 8)])
+def test_experts_that_no_token_reaches_stay_where_they_are(batch: int, experts: int) -> None:
+    cost = oracle.score("Mixtral-8x7B", phase="decode", past=100, batch_size=batch)
+    up = next(kernel for kernel in cost.kernels() if kernel.name == "oracle.experts")
+    assert up.weight_bytes == experts * 4096 * 2 * 14336 * 2
+
+
+def test_a_window_bounds_what_is_read_and_kept() -> None:
+    narrow, wide = (oracle.score("Mistral-7B-v0.1", phase="decode", past=past) for past in (4095, 20_000))
+    assert narrow.traffic_bytes == wide.traffic_bytes
+    assert narrow.kv_cache_bytes == wide.kv_cache_bytes == 32 * 2 * 8 * 128 * 2 * 4096
+    assert Call("decode", 1, 100, 16, False, True).seen(32) == (31, 32)
+
+
+def test_causal_attention_counts_in_half_from_the_last_key_on() -> None:
+    """Tokens of a prompt that follow others see all of these, and a window no more than its length."""
+    for name, past, prompt, seen in (
+        ("Llama-3.1-8B", 0, 8, 36),
+        ("Llama-3.1-8B", 10, 4, 50),
+        ("Gemma-3-1B", 0, 1000, None),
+    ):
+        full, half = (
+            oracle.score(name, phase="prefill", past=past, prompt=prompt, causal=causal) for causal in ("full", "half")
+        )
+        gone = (full.macs or 0) - (half.macs or 0)
+        if seen is not None:
+            assert gone == 32 * 32 * 2 * 128 * (prompt * (past + prompt) - seen)
+        else:
+            windowed = sum(min(i + 1, 512) for i in range(prompt))
+            kept = 22 * windowed + 4 * prompt * (prompt + 1) // 2
+            assert gone == 4 * 2 * 256 * (26 * prompt**2 - kept)
+
+
+def test_layers_may_lack_a_half() -> None:
+    cfg = load_cfg(
+        "Llama-3.2-1B",
+        ["DECODER.LAYERS", 3, "DECODER.LAYER_HEADS", [32, 0, 16], "DECODER.LAYER_FF", [0, 4096, 8192]],
+    )
+    cells = to_spec(cfg).cells
+    assert [cell.kind for cell in cells[1:-1]] == ["decoder_attention", "decoder_mlp", "decoder_layer"]
+    ours, theirs = _counts(cfg, phase="decode", past=64)
+    assert ours == theirs
+    both_gone = load_cfg("Llama-3.2-1B", ["DECODER.LAYERS", 1, "DECODER.LAYER_HEADS", [0], "DECODER.LAYER_FF", [0]])
+    assert len(to_spec(both_gone).cells) == 2
+
+
+def test_caches_of_many_are_those_of_each() -> None:
+    specs = [to_spec(load_cfg("Gemma-3-1B", ["COST.PHASE", "decode", "DECODER.LAYERS", n])) for n in (1, 7, 20)]
+    workload = oracle.Workload(batch_size=3, dtype="bfloat16", weights="bfloat16")
+    found = cache_bytes_of_many(Population.of(specs), workload)
+    assert found.tolist() == [cache_bytes(net, workload) for net in specs]
+
+
+def test_scores_of_the_last_token_or_of_all() -> None:
+    last, every = (oracle.score("GPT-2", prompt=64, logits=logits) for logits in ("last", "all"))
+    assert (every.macs or 0) - (last.macs or 0) == 63 * 768 * 50257
+
+
+def test_words_of_a_call_are_of_decoders_only() -> None:
+    with pytest.raises(WorkloadError, match="past=4: only decoders have phases"):
+        oracle.score("ResNet-50", past=4)
+    with pytest.raises(WorkloadError, match=r"phase='decode': .* is of one call already"):
+        oracle.score(to_spec(load_cfg("GPT-2")), phase="decode")
+    with pytest.raises(WorkloadError, match="expected one of mode='training'"):
+        oracle.score("GPT-2", phase="decode", mode="training")
+    with pytest.raises(ConfigError, match=r"COST\.PHASE"):
+        oracle.score("GPT-2", phase="decoding")
+
+
+@pytest.mark.parametrize(
+    ("keys", "key"),
+    [
+        ({"HEADS": 5}, "DECODER.HEADS"),
+        ({"KV_HEADS": 5}, "DECODER.KV_HEADS"),
+        ({"WINDOWS": [2**30]}, "DECODER.WINDOWS"),
+        ({"POSITIONS": 100}, "COST.PROMPT"),
+        ({"CONTEXT": 100}, "COST.PROMPT"),
+        ({"EXPERTS": 4, "EXPERTS_PER_TOKEN": 5}, "DECODER.EXPERTS_PER_TOKEN"),
+        ({"EXPERTS": 4, "GATED": False}, "DECODER.EXPERTS"),
+        ({"EXPERTS": 4, "SHARED_GATE": True}, "DECODER.SHARED_GATE"),
+        ({"LAYER_FF": [4]}, "DECODER.LAYER_FF"),
+        ({"LAYER_HEADS": [7] * 12, "KV_HEADS": 2}, "DECODER.KV_HEADS"),
+        ({"TIED": True, "HEAD_BIAS": True}, "DECODER.HEAD_BIAS"),
+        ({"PARALLEL": "one", "LAYER_FF": [0] * 12}, "DECODER.PARALLEL"),
+        ({"PARALLEL": "one", "SINKS": True}, "DECODER.SINKS"),
+        ({"ROTARY": 1.5}, "DECODER.ROTARY"),
+    ],
+)
+def test_what_no_decoder_is_names_its_key(keys: dict[str, Any], key: str) -> None:
+    with pytest.raises(ConfigError) as found:
+        to_spec(cfg_from_dict({"MODEL": {"TYPE": "decoder"}, "DECODER": keys}))
+    assert found.value.key == key
+
+
+def test_cells_of_one_layer_are_one() -> None:
+    kinds = {cell.kind for cell in to_spec(load_cfg("Qwen3-30B-A3B")).cells}
+    assert kinds == {"decoder_embedding", "decoder_expert_layer", "decoder_head"}
+    assert isinstance(to_spec(load_cfg("GPT-2")).cells[0], CellSpec)

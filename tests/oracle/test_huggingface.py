@@ -1,0 +1,111 @@
+"""Configs of transformers: read as data, and refused where they are no decoder that is known."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import oracle
+from oracle.config.huggingface import MODEL_TYPES, sections_of
+from oracle.errors import ConfigError
+
+_LLAMA: dict[str, Any] = {
+    "model_type": "llama",
+    "vocab_size": 320,
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "torch_dtype": "bfloat16",
+}
+
+
+def _written(folder: Path, values: Any) -> str:
+    path = folder / "tiny" / "config.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(values if isinstance(values, str) else json.dumps(values), encoding="utf-8")
+    return f"hf:{path}"
+
+
+def test_a_file_and_its_directory_are_a_network(tmp_path: Path) -> None:
+    source = _written(tmp_path, _LLAMA)
+    one, other = oracle.score(source), oracle.score(source.removesuffix("/config.json"))
+    assert (one.name, one.macs, one.params) == (other.name, other.macs, other.params)
+    assert one.name == "tiny"
+    assert (one.workload.dtype, one.workload.weights) == ("bfloat16", "bfloat16")
+    assert one.params == 2 * 320 * 64 + 64 + 2 * (64 * (64 + 2 * 32) + 64 * 64 + 3 * 64 * 128 + 2 * 64)
+
+
+def test_every_kind_is_listed_where_one_is_unknown(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="model_type: value 'llamma': expected a decoder of a known kind") as found:
+        oracle.score(_written(tmp_path, {**_LLAMA, "model_type": "llamma"}))
+    assert all(kind in str(found.value) for kind in MODEL_TYPES)
+    assert "did you mean" in str(found.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"hidden_size": None}, "hidden_size"),
+        ({"hidden_size": "64"}, "hidden_size"),
+        ({"hidden_size": True}, "hidden_size"),
+        ({"hidden_size": 64.0}, "hidden_size"),
+        ({"hidden_size": 0}, "hidden_size"),
+        ({"hidden_size": -64}, "hidden_size"),
+        ({"hidden_size": 10**30}, "hidden_size"),
+        ({"num_key_value_heads": [2]}, "num_key_value_heads"),
+        ({"attention_bias": 1}, "attention_bias"),
+        ({"hidden_act": "tanh"}, "hidden_act"),
+        ({"hidden_act": ["silu"]}, "hidden_act"),
+        ({"model_type": 7}, "model_type"),
+        ({"model_type": ["llama"]}, "model_type"),
+        ({"model_type": None}, "model_type"),
+        ({"model_type": "mistral", "sliding_window": "4096"}, "sliding_window"),
+        ({"model_type": "qwen3", "use_sliding_window": True, "layer_types": ["full_attention"]}, "layer_types"),
+        ({"model_type": "qwen3", "use_sliding_window": True, "layer_types": ["linear_attention"] * 2}, "layer_types"),
+        ({"model_type": "gemma2", "attn_logit_softcapping": 50.0}, "attn_logit_softcapping"),
+        ({"model_type": "mixtral"}, "num_local_experts"),
+        ({"model_type": "qwen3_moe", "num_experts": 4, "num_experts_per_tok": 2}, "moe_intermediate_size"),
+        ({"model_type": "phi", "partial_rotary_factor": 2}, "partial_rotary_factor"),
+        ({"model_type": "phi", "qk_layernorm": True}, "qk_layernorm"),
+        ({"model_type": "gpt2"}, "n_embd"),
+        ({"model_type": "opt", "ffn_dim": 128, "do_layer_norm_before": False}, "do_layer_norm_before"),
+    ],
+)
+def test_a_value_that_is_wrong_is_named(changes: dict[str, Any], key: str) -> None:
+    with pytest.raises(ConfigError) as found:
+        sections_of({**_LLAMA, **changes}, "config.json")
+    assert (found.value.key, found.value.file) == (key, "config.json")
+
+
+@pytest.mark.parametrize("text", ["", "[1, 2]", "{", '"llama"', "null", "[" * 5000, '{"model_type": NaN}', "\ufeff{}"])
+def test_a_file_that_is_no_config_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError):
+        oracle.load_cfg(_written(tmp_path, text))
+
+
+def test_a_file_that_is_not_there_says_that_nothing_is_downloaded(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="nothing is downloaded"):
+        oracle.score(f"hf:{tmp_path}/nowhere.json")
+    with pytest.raises(ConfigError):
+        oracle.score("hf:meta-llama/Llama-3.1-8B")
+    (tmp_path / "big.json").write_bytes(b" " * 1_000_001)
+    with pytest.raises(ConfigError, match="larger than 1 MB"):
+        oracle.load_cfg(f"hf:{tmp_path}/big.json")
+
+
+def test_sizes_beyond_all_networks_are_an_error_and_no_overflow(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"DECODER\.WIDTH"):
+        oracle.score(_written(tmp_path, {**_LLAMA, "hidden_size": 2**30}))
+    with pytest.raises(ConfigError, match=r"DECODER\.LAYERS"):
+        oracle.score(_written(tmp_path, {**_LLAMA, "num_hidden_layers": 2**30}))
+
+
+def test_the_decoder_of_a_network_that_sees_is_read() -> None:
+    inner = {**_LLAMA, "model_type": "gemma3_text", "sliding_window": 16}
+    found = sections_of({"model_type": "gemma3", "text_config": inner})["DECODER"]
+    assert (found["QK_NORM"], found["SCALED"], found["WINDOWS"]) == (True, True, [16])
