@@ -18,7 +18,7 @@ from oracle.devices.model import KINDS, Cluster, Device, Figure, Links, Peaks
 from oracle.devices.threads import with_cores
 from oracle.errors import DeviceError
 
-__all__ = ["CLUSTER", "FIGURES", "PEAKS", "SECTIONS", "in_file_units", "parse_device"]
+__all__ = ["CLUSTER", "FIGURES", "LINKS", "PEAKS", "SECTIONS", "in_file_units", "parse_device"]
 
 # key within a section: (dtype word, SI units in one of the key's)
 PEAKS = {

@@ -115,7 +115,8 @@ def link_between(device: Device, ranks: int) -> tuple[Link, float]:
             return Link(**{**across, "small_share": 1.0, "large_share": 1.0}), links.network.value
         limit = int(links.nvlink_gpus.value)
         raise DeviceError(
-            f"device={device.name!r}: {ranks} GPUs are more than NVLink joins ({limit}), and it states no LINK.NETWORK_GBPS"
+            f"device={device.name!r}: {ranks} GPUs are more than NVLink joins ({limit}), and it states no"
+            " LINK.NETWORK_GBPS"
         )
     if links.pcie is None:
         raise DeviceError(

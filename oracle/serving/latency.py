@@ -11,8 +11,8 @@ reads a prompt beside the decoding sequences and pays what the step takes longer
     TTFT = request + waited * TPOT + (decode + prompt) * (1 + queue * reading) + burst * (running - 1) / 2 * prompt
            + (concurrency - running) / running * output * TPOT
 
-`reading` is the share of time that prompts take: the busier the engine is with prompts of others, the more of them stand
-before one. `burst` is the share of requests that come all at once, of which one waits for half the others and then,
+`reading` is the share of time that prompts take: the busier the engine is with prompts of others, the more of them
+stand before one. `burst` is the share of requests that come all at once, of which one waits for half the others and then,
 while they are read, decodes nothing that the others would slow down: benchmarks start with a full load, and measure ten
 requests per place, so a tenth is the default. Past what the cache holds, requests wait for a place (Little's law).
 """
@@ -20,7 +20,7 @@ requests per place, so a tenth is the default. Past what the cache holds, reques
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -38,8 +38,9 @@ from oracle.serving.collectives import link_between
 from oracle.serving.engines import Engine, engine_named, reach_in_engines
 from oracle.serving.memory import cache_bytes_per_sequence, weight_bytes, working_bytes
 from oracle.serving.parallel import Parallel
-from oracle.serving.steps import Figures, Formats, Reach, Step, Work, figures_of, work_of
+from oracle.serving.steps import Formats, Reach, Step, Work, figures_of, work_of
 from oracle.spec import NetSpec
+from oracle.tiling import CLOCK_HZ
 
 if TYPE_CHECKING:
     from oracle.config import CfgNode
@@ -310,7 +311,7 @@ class Served:
         figures = figures_of(self.device, self.formats)
         return Seconds(
             *(
-                float(reach.seconds(work.kernels, figures) @ work.kernels.counts * self.parallel.pp)
+                float(reach.seconds(work.kernels, figures) @ work.kernels.counts) * self.parallel.pp
                 + self.sending_s(work, reach.reduce)
                 for work in (steps.decode, steps.mixed, steps.prompt)
             )
@@ -321,7 +322,7 @@ class Served:
         found = 0.0
         for count, operation, message, ranks in work.collectives:
             link, bandwidth = link_between(self.device, self.parallel.gpus if ranks > 1 else ranks)
-            clock = self.device.clock.value if self.device.clock else 1.83e9
+            clock = self.device.clock.value if self.device.clock else CLOCK_HZ
             seconds = float(link.seconds(operation, message, ranks, bandwidth, clock))
             if operation == "all_reduce":
                 seconds -= (1.0 - reduce) * float(link.seconds(operation, 0.0, ranks, bandwidth, clock))

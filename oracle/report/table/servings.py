@@ -23,8 +23,7 @@ _GIB = 2**30
 def serving_tables(servings: Sequence[Serving]) -> list[RenderableType]:
     """A table per answer with a row per concurrency; then what its words mean and how far off it may be."""
     notes = [
-        "TTFT, TPOT: mean time to first token and per output token after it, in a closed loop of so many requests in "
-        "flight.",
+        "TTFT, TPOT: mean time to first token, and per output token after it, with so many requests always in flight.",
         *dict.fromkeys(map(_error, servings)),
     ]
     if any(point.running < point.concurrency for item in servings for point in item.points):
@@ -44,8 +43,8 @@ def _sheet(item: Serving) -> Sheet:
             Column("GPU", aligned([point.tokens_per_s_per_gpu for point in points]), "tokens/s", number=True),
             Column("All", aligned([point.tokens_per_s for point in points]), "tokens/s", number=True),
         ),
-        f"{item.network} on {_place(item)} under {item.engine}: {item.input_tokens} tokens in, {item.output_tokens} out; "
-        f"weights {item.weights} ({item.weight_bytes / _GIB:.1f} GiB per GPU), cache {item.kv} "
+        f"{item.network} on {_place(item)} under {item.engine}: {item.input_tokens} tokens in, {item.output_tokens} out;"
+        f" weights {item.weights} ({item.weight_bytes / _GIB:.1f} GiB per GPU), cache {item.kv} "
         f"({item.kv_bytes_per_token / 1e3:.1f} kB per token and GPU)",
         keys=1,
     )
@@ -58,5 +57,6 @@ def _place(item: Serving) -> str:
 
 
 def _error(item: Serving) -> str:
-    words = ", ".join(f"{name} {value:.0%}" for name, value in item.expected_error.items())
+    errors = item.expected_error
+    words = ", ".join(f"{name} {errors[name]:.0%} (median {errors[f'{name}_MEDIAN']:.0%})" for name in ("TPOT", "TTFT"))
     return f"Mean error of {item.engine} on rows not fitted: {words} ({item.source})."
