@@ -65,7 +65,7 @@ def _one(args: argparse.Namespace, item: Scored) -> Any:
     from oracle.report.plot import memory_figure, split_figure
     from oracle.report.splits import by_kind, by_phase, by_stage, whole
 
-    said = item.cost.name, workload_caption(item.cost.workload)
+    said = item.cost.name, workload_caption(item.cost.workload, item.cost.tokens)
     if args.figure == "memory":
         return memory_figure(training_facts(item.cost, ()).memory, *said, args.width)
     if args.figure == "runtimes":
@@ -105,6 +105,6 @@ def _several(args: argparse.Namespace, found: Sequence[Scored]) -> Any:
         return flips_figure(population, width=args.width)
     titles: Mapping[str, str] = {device.name: device.title for device in found[0].candidate.devices}
     costs = [item.cost for item in found]
-    workloads = " ".join(dict.fromkeys(workload_caption(cost.workload) for cost in costs))
+    workloads = " ".join(dict.fromkeys(workload_caption(cost.workload, cost.tokens) for cost in costs))
     times = time_caption(time for cost in costs for time in cost.times.values())
     return front_figure(population, titles, width=args.width, about=(workloads, times))

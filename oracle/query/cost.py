@@ -198,6 +198,7 @@ class Cost(Shown):
         coverage: rows counted, rows known to compute nothing, rows unknown.
         origin: where a network that is no config came from, its inputs and the versions of what made it; else None.
         notes: what of a module was not followed or was taken for granted, a line each.
+        tokens: of a decoder, tokens of each sequence that a call works on; 0 for a network of images.
         kv_cache_bytes: of a decoder, memory of the caches of keys and values of all sequences, whole pages; part of the
             peak memory.
         kv_bytes_per_token: what a token of one sequence takes there in all layers.
@@ -219,6 +220,7 @@ class Cost(Shown):
     _details: Any = field(repr=False, compare=False)
     origin: Origin | None = None
     notes: tuple[str, ...] = ()
+    tokens: int = 0
     kv_cache_bytes: int = 0
     kv_bytes_per_token: int = 0
 
@@ -327,6 +329,7 @@ class Cost(Shown):
             "peak_memory_bytes": self.peak_memory_bytes,
             "flash_bytes": self.flash_bytes,
             "sram_bytes": self.sram_bytes,
+            "tokens": self.tokens,
             "kv_cache_bytes": self.kv_cache_bytes,
             "kv_bytes_per_token": self.kv_bytes_per_token,
             "memory": memory,

@@ -102,8 +102,10 @@ def score_net(
     form = network_form(shared_store(), net, workload)
     recounted = None if convention in (None, "oracle") else _recounted(form, str(convention))
     cost = cost_of(form, net.name, workload, models, convention, strict, recounted)
-    kept = cache_bytes(net, workload)
-    return replace(cost, kv_cache_bytes=kept, kv_bytes_per_token=token_bytes(net, workload)) if kept else cost
+    if len(net.input_shape) != 1:
+        return cost
+    kept = {"kv_cache_bytes": cache_bytes(net, workload), "kv_bytes_per_token": token_bytes(net, workload)}
+    return replace(cost, tokens=net.input_shape[0], **kept)
 
 
 def cost_of(

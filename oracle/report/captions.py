@@ -59,11 +59,13 @@ def titled(what: str, places: Sequence[str]) -> str:
     return f"{what} on {' and '.join(filter(None, (', '.join(places[:-1]), places[-1])))}"
 
 
-def workload_caption(workload: Workload) -> str:
-    """`per call of 64 images: float16, inference, compiled, nchw`."""
-    images = f"{workload.batch_size} image" + ("s" if workload.batch_size > 1 else "")
+def workload_caption(workload: Workload, tokens: int = 0) -> str:
+    """`per call of 64 images: float16, inference, compiled, nchw`; of sequences, where they are of so many tokens."""
+    many = "s" if workload.batch_size > 1 else ""
+    images = f"{workload.batch_size} sequence{many}, {tokens} token" if tokens else f"{workload.batch_size} image{many}"
+    images += ("s each" if tokens > 1 else " each") if tokens else ""
     mode = f"training ({workload.optimizer})" if workload.training else workload.mode
-    words = [workload.dtype, mode, workload.runner, workload.layout]
+    words = [workload.dtype, mode, workload.runner, *([] if tokens else [workload.layout])]
     if workload.threads:
         words.append(f"{workload.threads} thread" + ("s" if workload.threads > 1 else ""))
     if workload.weights:

@@ -104,7 +104,7 @@ def network_facts(
     columns: dict[str, Sequence[Any]] = {name: [getattr(kernel, name) for kernel in kernels] for name in _KERNEL}
     return NetworkFacts(
         name=cost.name,
-        workload=workload_caption(cost.workload),
+        workload=workload_caption(cost.workload, cost.tokens),
         runtime=cost.workload.runtime,
         convention=cost.convention,
         unknown=cost.unknown,

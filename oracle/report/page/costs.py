@@ -45,7 +45,7 @@ def cost_page(details: Sequence[Detail], devices: Mapping[str, Device], command:
         command: that makes the page again.
     """
     costs = [detail.cost for detail in details]
-    workloads = " ".join(dict.fromkeys(workload_caption(cost.workload) for cost in costs))
+    workloads = " ".join(dict.fromkeys(workload_caption(cost.workload, cost.tokens) for cost in costs))
     times = [time for cost in costs for time in cost.times.values()]
     notes = [workloads, count_caption(costs), time_caption(times), origin_caption(costs)]
     comparable = len(costs) > 1 and len({tuple(cost.times) for cost in costs}) == 1

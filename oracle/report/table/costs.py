@@ -34,9 +34,9 @@ _FITS = {True: "yes", False: "NO", None: "?"}
 def cost_tables(costs: Sequence[Cost]) -> list[RenderableType]:
     """Per workload: counts of every network, then its times if there are devices; last what they mean."""
     found: list[RenderableType] = []
-    for workload in dict.fromkeys(cost.workload for cost in costs):
-        alike = [cost for cost in costs if cost.workload == workload]
-        found.append(_counts(alike, workload_caption(workload)))
+    for workload, tokens in dict.fromkeys((cost.workload, cost.tokens) for cost in costs):
+        alike = [cost for cost in costs if (cost.workload, cost.tokens) == (workload, tokens)]
+        found.append(_counts(alike, workload_caption(workload, tokens)))
         if any(cost.times for cost in alike):
             found.append(_times(alike))
     return [*found, footer(costs)]
@@ -104,10 +104,15 @@ def _counts(costs: Sequence[Cost], title: str) -> Sheet:
             Column("Activations", aligned([cost.activations for cost in costs], 1e6), "M", number=True),
             traffic,
             intensity,
+            *([_caches(costs)] if any(cost.kv_cache_bytes for cost in costs) else []),
             Column("Peak memory", aligned([cost.peak_memory_bytes for cost in costs], 1e6), "MB", number=True),
         ),
         title,
     )
+
+
+def _caches(costs: Sequence[Cost]) -> Column:
+    return Column("KV cache", aligned([cost.kv_cache_bytes for cost in costs], 1e6), "MB", number=True)
 
 
 def _times(costs: Sequence[Cost]) -> Sheet:
@@ -120,7 +125,7 @@ def _times(costs: Sequence[Cost]) -> Sheet:
             Column("Network", [cost.name for cost, _ in rows]),
             Column("Device", [device for _, device in rows]),
             *latency_columns([cost for cost, _ in rows], [device for _, device in rows]),
-            Column("Throughput", aligned(speeds), "images/s", number=True),
+            Column("Throughput", aligned(speeds), "sequences/s" if costs[0].tokens else "images/s", number=True),
             bound_column(times),
             Column("Fits", fits, "memory", styles=["bold red" if cell == "NO" else "" for cell in fits]),
         ),

@@ -49,7 +49,7 @@ def kernel_tables(cost: Cost, device: str, lines: _Lines, by: str = "", top: int
     title = cost.name
     if device:
         title += f" on {device}; ridge point {aligned([cost.times[device].ridge], digits=3)[0]} FLOP/byte"
-    caption = Text(workload_caption(cost.workload), style="bold")
+    caption = Text(workload_caption(cost.workload, cost.tokens), style="bold")
     return [
         caption,
         Sheet(columns, title, totals=len(sums)),
