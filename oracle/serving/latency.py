@@ -12,9 +12,10 @@ reads a prompt beside the decoding sequences and pays what the step takes longer
            + (concurrency - running) / running * output * TPOT
 
 `reading` is the share of time that prompts take: the busier the engine is with prompts of others, the more of them
-stand before one. `burst` is the share of requests that come all at once, of which one waits for half the others and then,
-while they are read, decodes nothing that the others would slow down: benchmarks start with a full load, and measure ten
-requests per place, so a tenth is the default. Past what the cache holds, requests wait for a place (Little's law).
+stand before one. `burst` is the share of requests that come all at once, of which one waits for half the others and
+then, while they are read, decodes nothing that the others would slow down: benchmarks start with a full load, and
+measure ten requests per place, so a tenth is the default. Past what the
+cache holds, requests wait for a place (Little's law).
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from oracle.query.devices import find_devices
 from oracle.serving.collectives import link_between
 from oracle.serving.engines import Engine, engine_named, reach_in_engines
 from oracle.serving.memory import cache_bytes_per_sequence, weight_bytes, working_bytes
-from oracle.serving.parallel import Parallel
+from oracle.serving.parallel import EXPERTS, Parallel
 from oracle.serving.steps import Formats, Reach, Step, Work, figures_of, work_of
 from oracle.spec import NetSpec
 from oracle.tiling import CLOCK_HZ
@@ -125,7 +126,8 @@ class Serving(Shown):
         kv_bytes_per_token: of one GPU, per token of a sequence.
         capacity: requests that the caches of all GPUs hold at once.
         points: one per concurrency.
-        expected_error: of TPOT and TTFT -> mean relative error on rows that the fit had not seen.
+        expected_error: TPOT, TTFT -> mean relative error on rows of networks that the fit had not seen, dense ones or
+            mixtures of experts as this one; TPOT_MEDIAN, TTFT_MEDIAN -> the median.
         source: on what that was found.
     """
 
@@ -229,7 +231,7 @@ def serve_latency(
         kv_bytes_per_token=served.cache_bytes(tokens) / tokens,
         capacity=served.capacity(Mix(input_tokens, output_tokens, 1)) * parallel.dp,
         points=tuple(points),
-        expected_error=dict(values.origin.error),
+        expected_error=served.expected_error,
         source=f"{values.origin.source}; {values.origin.protocol}",
     )
 
@@ -263,6 +265,9 @@ class Served:
             raise ConfigError(f"MODEL.TYPE={cfg.MODEL.TYPE!r}: expected a decoder, which can be served token by token")
         self._nets = lru_cache(maxsize=64)(self._net)
         net = self._nets("decode", 1, 1)
+        kind = "EXPERTS_" if any(cell.kind in EXPERTS for cell in net.cells) else "DENSE_"
+        errors = engine.origin.error
+        self.expected_error = {name: errors[kind + name] for name in ("TPOT", "TPOT_MEDIAN", "TTFT", "TTFT_MEDIAN")}
         self.weight_bytes = weight_bytes(net, parallel, formats)
         self._working_bytes = working_bytes(net, parallel, engine.chunk_tokens)
         if device.memory is None:

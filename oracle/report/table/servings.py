@@ -43,8 +43,8 @@ def _sheet(item: Serving) -> Sheet:
             Column("GPU", aligned([point.tokens_per_s_per_gpu for point in points]), "tokens/s", number=True),
             Column("All", aligned([point.tokens_per_s for point in points]), "tokens/s", number=True),
         ),
-        f"{item.network} on {_place(item)} under {item.engine}: {item.input_tokens} tokens in, {item.output_tokens} out;"
-        f" weights {item.weights} ({item.weight_bytes / _GIB:.1f} GiB per GPU), cache {item.kv} "
+        f"{item.network} on {_place(item)} under {item.engine}: {item.input_tokens} tokens in, {item.output_tokens} "
+        f"out; weights {item.weights} ({item.weight_bytes / _GIB:.1f} GiB per GPU), cache {item.kv} "
         f"({item.kv_bytes_per_token / 1e3:.1f} kB per token and GPU)",
         keys=1,
     )
