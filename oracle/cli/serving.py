@@ -38,7 +38,10 @@ def add(commands: Any) -> None:
         "--concurrency", type=natural, nargs="+", default=[1, 4, 16, 64], metavar="N", help="in flight (1 4 16 64)"
     )
     mix.add_argument(
-        "--burst", type=float, metavar="SHARE", help="of requests that come all at once (0.1: a load test of ten each)"
+        "--burst",
+        type=float,
+        metavar="SHARE",
+        help="of requests that come all at once (default: 0.1, of sglang 1: see docs/serving.md)",
     )
     engine = command.add_argument_group("engine")
     engine.add_argument("--engine", default="vllm", metavar="NAME", help="vllm (default), tensorrt-llm or sglang")

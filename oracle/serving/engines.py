@@ -9,6 +9,7 @@ STEP_US: 900                     # of the host per step, that the GPU waits for
 SEQUENCE_US: 15                  # of the host per sequence and step
 REQUEST_MS: 20                   # of the host per request, before its first step
 STEPS_WAITED: 2                  # from the arrival of a request to its first step, and from its token to the client
+BURST: 0.1                       # share of equal requests that come all at once, see `oracle.serving.latency`
 QUEUE: 2.5                       # prompts that wait before one, where the engine does nothing but read prompts
 
 The rest is as in `oracle.serving.files`; what kernels reach in all engines is `configs/serving/gpu.yaml`.
@@ -45,6 +46,7 @@ class Engine:
     request_s: float
     steps_waited: float
     queue: float
+    burst: float
     origin: Origin
 
 
@@ -56,6 +58,7 @@ _NUMBERS = {
     "REQUEST_MS": ("request_s", 1e-3),
     "STEPS_WAITED": ("steps_waited", 1.0),
     "QUEUE": ("queue", 1.0),
+    "BURST": ("burst", 1.0),
 }
 _WHOLE = {"CHUNK_TOKENS": ("chunk_tokens", 1.0)}
 _FLAGS = {"MIXES": "mixes", "KV_FLOAT8": "kv_float8"}

@@ -13,9 +13,11 @@ reads a prompt beside the decoding sequences and pays what the step takes longer
 
 `reading` is the share of time that prompts take: the busier the engine is with prompts of others, the more of them
 stand before one. `burst` is the share of requests that come all at once, of which one waits for half the others and
-then, while they are read, decodes nothing that the others would slow down: benchmarks start with a full load, and
-measure ten requests per place, so a tenth is the default. Past what the
-cache holds, requests wait for a place (Little's law).
+then, while they are read, decodes nothing that the others would slow down. Load tests start with all places full and
+measure about ten requests per place, so a tenth is the default of engines that mix. An engine that reads prompts before
+all else keeps requests of equal lengths together, which end at once and are followed at once: there all of them are the
+default, and a tenth describes requests of many lengths. Past what the cache holds, requests wait for a place (Little's
+law).
 """
 
 from __future__ import annotations
@@ -46,9 +48,8 @@ from oracle.tiling import CLOCK_HZ
 if TYPE_CHECKING:
     from oracle.config import CfgNode
 
-__all__ = ["BURST", "Mix", "Serving", "ServingPoint", "Steps", "serve_latency"]
+__all__ = ["Mix", "Serving", "ServingPoint", "Steps", "serve_latency"]
 
-BURST = 0.1
 _LARGEST = 2**20
 
 
@@ -166,7 +167,7 @@ def serve_latency(
     dp: int = 1,
     weights: str | None = None,
     kv: str | None = None,
-    burst: float = BURST,
+    burst: float | None = None,
 ) -> Serving:
     """Time to first token, time per output token and tokens per second of a served decoder.
 
@@ -181,7 +182,7 @@ def serve_latency(
             or COST.WEIGHTS where that is narrower.
         kv: what the cache is stored in, bfloat16 or float8; what the engine takes for such weights if absent, or
             COST.KV_DTYPE.
-        burst: the share of requests that come all at once, from 0 to 1.
+        burst: the share of requests that come all at once, from 0 to 1; the engine's if absent: 0.1, and 1 of SGLang.
 
     Returns:
         Points per concurrency, with the error that the engine's values showed.
@@ -204,9 +205,10 @@ def serve_latency(
                 raise WorkloadError(f"{name}={value!r}: expected a whole number from 1 to {_LARGEST}")
     if not asked:
         raise WorkloadError("concurrency: expected at least one number")
+    values = engine_named(engine)
+    burst = values.burst if burst is None else burst
     if not 0.0 <= burst <= 1.0:
         raise WorkloadError(f"burst={burst!r}: expected a share, from 0 to 1")
-    values = engine_named(engine)
     parallel = Parallel(tp, pp, ep, dp)
     formats = formats_of(cfg, values, weights, kv)
     served = Served(cfg, place, values, parallel, formats)

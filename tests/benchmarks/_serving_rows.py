@@ -74,7 +74,7 @@ class Row:
 
     @property
     def burst(self) -> float:
-        """All requests came at once in two versions' rows: their mean TTFT is half of that of a whole load."""
+        """The engines' own, but for rows of SGLang whose requests did not stay together, as their TTFT says."""
         return 1.0 if self.version in ("0.5.1.post1", "0.5.8.post1") else 0.1
 
 
