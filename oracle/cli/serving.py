@@ -41,7 +41,7 @@ def add(commands: Any) -> None:
         "--burst",
         type=float,
         metavar="SHARE",
-        help="of requests that come all at once (default: 0.1, of sglang 1: see docs/serving.md)",
+        help="of requests that come all at once (0.1; sglang: 1)",
     )
     engine = command.add_argument_group("engine")
     engine.add_argument("--engine", default="vllm", metavar="NAME", help="vllm (default), tensorrt-llm or sglang")
