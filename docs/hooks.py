@@ -1,6 +1,7 @@
 """Pages that are made when the site is built: never out of date, and in no repository.
 
-mkdocs calls `on_files`. Each page is made of what the code itself reads: parsers, schemas, device files, calibrations.
+mkdocs calls `on_config` and `on_files`. Each page is made of what the code itself reads: parsers, schemas, device files,
+calibrations.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -24,6 +27,27 @@ from oracle.search.cli._parser import parser as search_parser
 from oracle.search.schemas import space_schema, study_schema
 
 
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Give pages of the top folder that the navigation does not name a section of their own."""
+    listed = set(_paths(config.nav))
+    more = sorted(page.name for page in Path(config.docs_dir).glob("*.md") if page.name not in listed)
+    if more and config.nav is not None:
+        config.nav.insert(3, {"Topics": more})
+    return config
+
+
+def _paths(nav: Any) -> Iterable[str]:
+    """Every page that a navigation names."""
+    if isinstance(nav, str):
+        yield nav
+    elif isinstance(nav, dict):
+        for inner in nav.values():
+            yield from _paths(inner)
+    else:
+        for inner in nav or ():
+            yield from _paths(inner)
+
+
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages of the reference."""
     for path, page in PAGES.items():
@@ -33,8 +57,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def cli() -> str:
     """Every command of both programs, with its help."""
-    lines = ["# Command line", "", "Exit codes: 0; 2 after one line that says what to correct; 1 for a defect; "
-             "130 when interrupted; 141 when the reader of a pipe has gone.", ""]  # fmt: skip
+    codes = (
+        "Exit codes: 0; 2 after one line that says what to correct; 1 for a defect; 130 when interrupted; 141 when the "
+        "reader of a pipe has gone."
+    )
+    lines = ["# Command line", "", codes, ""]
     for parser in (oracle_parser(), search_parser()):
         lines += [f"## {parser.prog}", ""]
         for name, command in _commands(parser).items():
@@ -168,14 +195,15 @@ def networks() -> str:
 
 
 def python() -> str:
-    """The public names, by mkdocstrings."""
-    lines = ["# Python API", "", "## oracle", ""]
-    for name in sorted(oracle.__all__, key=str.lower):
-        if name != "search":
-            lines += [f"::: oracle.{name}", ""]
-    lines += ["## oracle.search", ""]
-    for name in sorted(search.__all__, key=str.lower):
-        lines += [f"::: search.{name}", ""]
+    """The public names, by mkdocstrings; by where they are defined, as some modules have the name of a function."""
+    lines = ["# Python API", ""]
+    for package in (oracle, search):
+        lines += [f"## {package.__name__ if package is oracle else 'oracle.search'}", ""]
+        for name in sorted(package.__all__, key=str.lower):
+            found = getattr(package, name)
+            if not isinstance(found, ModuleType):
+                module = found.__module__.replace("oracle.search", "search")
+                lines += [f"::: {module}.{found.__qualname__}", ""]
     return "\n".join(lines)
 
 

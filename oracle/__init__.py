@@ -126,7 +126,7 @@ def _version() -> str:
 def _search() -> object:
     from importlib import import_module
 
-    return import_module("oracle.search")  # the room after all others: by name, as no room knows one that follows
+    return import_module("oracle.search")  # the package after all others: by name, as none imports one that follows
 
 
 # The imports above once more, for the interpreter.

@@ -25,23 +25,44 @@ _SAMPLE = 2_000
 
 
 def non_dominated(columns: Sequence[ArrayLike], maximise: Sequence[bool] | None = None) -> Flags:
-    """(n,) whether no other candidate dominates each; a candidate with a nan is on no front.
+    """Compute which candidates no other dominates: at least as good in every objective, and better in one.
 
     Args:
-        columns: one (n,) column per objective, in any units.
-        maximise: per objective; all are minimised if None.
+        columns: one array of shape (n,) per objective, in any units. A candidate with a nan is on no front.
+        maximise: one bool per objective. Default: all are minimised.
+
+    Returns:
+        Bools of shape (n,).
 
     Raises:
-        ConfigError: no objective, or columns that do not fit together.
+        ConfigError: no objective, or columns of different lengths.
+
+    Examples:
+        >>> from oracle.search import non_dominated
+        >>> non_dominated([[1.0, 2.0, 3.0], [3.0, 1.0, 2.0]]).tolist()
+        [True, True, False]
     """
     return np.asarray(layers(columns, maximise, 1) == 0)
 
 
 def layers(columns: Sequence[ArrayLike], maximise: Sequence[bool] | None = None, count: int = 1) -> Ints:
-    """(n,) the layer of each candidate: 0 on the front, 1 on the front of the others, ...; -1 beyond `count`.
+    """Compute the layer of each candidate: 0 on the front, 1 on the front of the others, and so on.
+
+    Args:
+        columns: one array of shape (n,) per objective, in any units. A candidate with a nan is in no layer.
+        maximise: one bool per objective. Default: all are minimised.
+        count: how many candidates at least to find a layer for.
+
+    Returns:
+        Integers of shape (n,); -1 where `count` candidates are in earlier layers.
 
     Raises:
         ConfigError: as `non_dominated`.
+
+    Examples:
+        >>> from oracle.search import layers
+        >>> layers([[1.0, 2.0, 3.0], [3.0, 1.0, 2.0]], count=3).tolist()
+        [0, 0, 1]
     """
     arrays = _checked(columns, maximise)
     found: Ints = np.full(len(arrays[0]), -1, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Rank statistics of long columns in O(n log n); numpy alone, so that every room may use them."""
+"""Rank statistics of long columns in O(n log n); numpy alone, so that every package may use them."""
 
 from __future__ import annotations
 

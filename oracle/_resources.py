@@ -1,6 +1,6 @@
 """Where the files that ship with the oracle are: `configs/<kind>/**/<name>.yaml`, found by name.
 
-Free of torch, yacs and numpy, so that every room may use it.
+Free of torch, yacs and numpy, so that every package may use it.
 """
 
 from __future__ import annotations

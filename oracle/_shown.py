@@ -11,6 +11,6 @@ class Shown:
     __slots__ = ()
 
     def _repr_html_(self) -> str:
-        from oracle.report.notebook import html_of  # the room of tables comes after those of results
+        from oracle.report.notebook import html_of  # tables come after results
 
         return html_of(self)

@@ -51,15 +51,24 @@ class Network(nn.Module):
 
 
 def build(net: NetSpec | CfgNode | str | Path) -> Network:
-    """The network as a real module, on the meta device, uninitialised and in training mode.
+    """Build a network as a real module on the meta device: no memory, no initialisation, in training mode.
 
-    `build(net).to_empty(device="cpu")` gives it storage, `initialise(build(net))` values as well.
+    `build(net).to_empty(device="cpu")` gives it storage, `oracle.initialise(build(net))` values as well.
 
     Args:
-        net: a spec; a config, the name of a shipped network or the path of a YAML file stands for its own.
+        net: a spec, a config, the name of a shipped network, or the path of a YAML file.
+
+    Returns:
+        A module that takes images of shape (N, C, H, W) and returns scores of shape (N, classes).
 
     Raises:
-        ConfigError: no cells, or one that `oracle.cells.make_cell` refuses; as `oracle.load_cfg` and `oracle.to_spec`.
+        ConfigError: as `oracle.load_cfg` and `oracle.to_spec`; also no cells, or a cell that cannot be made.
+
+    Examples:
+        >>> import oracle, torch
+        >>> net = oracle.build("R-56")
+        >>> net(torch.empty(2, 3, 32, 32, device="meta")).shape
+        torch.Size([2, 10])
     """
     if not isinstance(net, NetSpec):
         from oracle.config import load_cfg
@@ -72,18 +81,28 @@ def build(net: NetSpec | CfgNode | str | Path) -> Network:
 
 
 def initialise(module: _Module, device: str | torch.device = "cpu", seed: int | None = None) -> _Module:
-    """Give a module storage and fresh values: runs the `reset_parameters` of every submodule; returns it.
+    """Give a module storage and fresh values, by the `reset_parameters` of every submodule.
 
-    All parameters and buffers are replaced, whatever they held. Values are drawn on the CPU and then moved,
-    so that a seed means the same weights on every device.
+    All parameters and buffers are replaced. Values are drawn on the CPU and then moved, so that a seed means the same
+    weights on every device.
 
     Args:
+        module: as `oracle.build` returns it, or any other.
         device: where the module ends up.
-        seed: draws the same values every time and leaves torch's global random state as it was;
-            None draws from that state, as torch's own constructors do.
+        seed: draws the same values every time, and leaves torch's global random state as it was. Default: draws from
+            that state, as torch's own constructors do.
+
+    Returns:
+        The same module.
 
     Raises:
-        OracleError: a submodule holds tensors and has no `reset_parameters`, so they would stay garbage.
+        OracleError: a submodule that holds tensors and has no `reset_parameters`.
+
+    Examples:
+        >>> import oracle, torch
+        >>> net = oracle.initialise(oracle.build("R-56"), seed=0).eval()
+        >>> net(torch.zeros(1, 3, 32, 32)).shape
+        torch.Size([1, 10])
     """
     lost = [name or type(part).__name__ for name, part in module.named_modules() if _is_stuck(part)]
     if lost:

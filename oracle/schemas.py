@@ -33,7 +33,7 @@ _LARGEST = 2**53  # what a config's numbers are bounded by: beyond it float64 ar
 def network_schema() -> Schema:
     """The JSON Schema of a network config, as a new mapping.
 
-    Example:
+    Examples:
         >>> from oracle.schemas import network_schema
         >>> network_schema()["properties"]["COST"]["properties"]["BATCH_SIZE"]["default"]
         1
@@ -104,7 +104,7 @@ def _scalar(kind: type) -> Schema:
 def device_schema() -> Schema:
     """The JSON Schema of a device file, as a new mapping.
 
-    Example:
+    Examples:
         >>> from oracle.schemas import device_schema
         >>> device_schema()["required"]
         ['TITLE', 'KIND']
@@ -172,7 +172,7 @@ def _positive_or_sourced() -> Schema:
 def calibration_schema() -> Schema:
     """The JSON Schema of a calibration file, as a new mapping.
 
-    Example:
+    Examples:
         >>> from oracle.schemas import calibration_schema
         >>> "conv" in calibration_schema()["properties"]["COMPUTE"]["properties"]
         True

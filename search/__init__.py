@@ -1,4 +1,4 @@
-"""Which network should I take? Spaces, sweeps, fronts and studies over the costs that `oracle` tells.
+"""Which network should I take? Spaces, sweeps, fronts and studies over the costs that `oracle` computes.
 
     import oracle
     space = oracle.search.load_space("regnetx")
@@ -17,19 +17,12 @@ from typing import TYPE_CHECKING
 from oracle._lazy import lazy
 
 if TYPE_CHECKING:
+    from .limits import OracleLimits, Violation, oracle_limits
     from .objectives import Builder
-    from .pareto import (
-        Agreement,
-        Fronts,
-        Objective,
-        agreement,
-        device_ranks,
-        fronts_of,
-        hypervolume,
-        layers,
-        non_dominated,
-        objectives_of,
-    )
+    from .pareto import Fronts, Objective, device_ranks, fronts_of, layers, non_dominated, objectives_of
+    from .pareto.agreement import Agreement, agreement
+    from .pareto.hypervolume import hypervolume
+    from .pool import PoolSampler
     from .report import study_page, sweep_page
     from .space import Chunk, Limit, Space, load_space, space_of
     from .study import Record, Results, StudyPlan, join_study, load_study, open_results, run_study, study_of
@@ -44,12 +37,15 @@ __all__ = [
     "Fronts",
     "Limit",
     "Objective",
+    "OracleLimits",
     "Parameters",
+    "PoolSampler",
     "Record",
     "Results",
     "Space",
     "StudyPlan",
     "SweepResult",
+    "Violation",
     "agreement",
     "device_ranks",
     "fronts_of",
@@ -61,6 +57,7 @@ __all__ = [
     "non_dominated",
     "objectives_of",
     "open_results",
+    "oracle_limits",
     "read_candidates",
     "run_study",
     "space_of",
@@ -79,6 +76,7 @@ else:
     lazy(
         __name__,
         {
+            f"{__name__}.limits": ("OracleLimits", "Violation", "oracle_limits"),
             f"{__name__}.objectives": ("Builder",),
             f"{__name__}.pareto": (
                 "Agreement",
@@ -92,6 +90,7 @@ else:
                 "non_dominated",
                 "objectives_of",
             ),
+            f"{__name__}.pool": ("PoolSampler",),
             f"{__name__}.report": ("study_page", "sweep_page"),
             f"{__name__}.space": ("Chunk", "Limit", "Space", "load_space", "space_of"),
             f"{__name__}.study": (

@@ -1,4 +1,4 @@
-"""`search` is `oracle.search`: every module of it is loaded once, whichever name it is asked for by."""
+"""`search` is `oracle.search`: every module of it is loaded once, by whichever name it is imported."""
 
 from __future__ import annotations
 

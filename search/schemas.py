@@ -17,7 +17,7 @@ _RANGE: Schema = {**array({"type": "number"}), "minItems": 2, "maxItems": 2}
 def space_schema() -> Schema:
     """The JSON Schema of a design space, as a new mapping.
 
-    Example:
+    Examples:
         >>> from oracle.search.schemas import space_schema
         >>> space_schema()["required"]
         ['SETUP']
@@ -28,7 +28,7 @@ def space_schema() -> Schema:
 def study_schema() -> Schema:
     """The JSON Schema of a study, as a new mapping.
 
-    Example:
+    Examples:
         >>> from oracle.search.schemas import study_schema
         >>> study_schema()["properties"]["TRIALS"]["default"]
         100
@@ -71,9 +71,9 @@ _STUDY = {
     "MODEL": "What predicts latency: the best model there is, calibrations only, or the lower bound (roofline).",
     "CALIBRATIONS": "Calibration files of your own, from `oracle calibrate`.",
     "OBJECTIVES": "Such as `maximise quality` and `minimise latency_ms@t4`.",
-    "CONSTRAINTS": "Such as `params <= 6e6` and `4.5 <= latency_ms@t4 <= 5`; the space's own hold as well.",
+    "CONSTRAINTS": "Such as `params <= 6e6` and `latency_ms@t4 <= 5 at 90%`; the space's own hold as well.",
     "QUALITY": "How good a candidate is, evaluated once it has passed every constraint.",
-    "SAMPLER": "Which algorithm of optuna suggests candidates.",
+    "SAMPLER": "Which algorithm of optuna suggests candidates; exact: the space is enumerated, where QUALITY is none.",
     "STORAGE": "A journal file, or any storage URL of optuna; NAME.journal where empty.",
     "TRIALS": "Evaluated trials; failures are not counted.",
     "TIMEOUT": "Seconds of one run; 0 for no limit.",
@@ -177,12 +177,15 @@ def _definitions() -> Schema:
 
 
 def _constraints() -> Schema:
+    from .space.files import CONSTRAINTS
     from .space.limits import COLUMNS
 
     ends = {**array({"type": "number", "minimum": 0}), "minItems": 2, "maxItems": 2}
     on_devices = {"type": "object", "additionalProperties": ends, "description": "Device -> [low, high], ms."}
     limits = {score: on_devices if score == "LATENCY_MS" else ends for score in COLUMNS}
-    cx = closed(limits, "[low, high] per score; 0 leaves that side open.")
-    return closed(
-        {"CX": cx, "REGNET": closed({"NUM_STAGES": ends}, "Number of stages; [0, 0] for any, [4, 4] if absent.")}
-    )
+    known = {
+        "CX": closed(limits, "[low, high] per score; 0 leaves that side open."),
+        "LIMITS": {**texts(), "description": "Such as `params <= 6e6` and `latency_ms@t4 <= 2 at 90%`."},
+        "REGNET": closed({"NUM_STAGES": ends}, "Number of stages; [0, 0] for any, [4, 4] if absent."),
+    }
+    return closed({key: known[key] for key in CONSTRAINTS})

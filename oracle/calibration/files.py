@@ -124,11 +124,20 @@ TWINS = Frozen({"float16": ("bfloat16",), "bfloat16": ("float16",)})
 
 
 def load_calibration(path: Path | str) -> Calibration:
-    """The calibration in a file.
+    """Load a calibration from a file.
+
+    Args:
+        path: of a YAML file, as `oracle.save_calibration` and `oracle calibrate` write it.
 
     Raises:
-        DeviceError: no such file, or one that breaks a rule told above; it names the key.
+        DeviceError: no such file, or one that breaks a rule stated in `oracle.calibration.files`; it names the key.
         ConfigError: broken YAML.
+
+    Examples:
+        >>> import oracle
+        >>> from oracle._resources import shipped
+        >>> oracle.load_calibration(shipped("calibrations")["rtx-4090.eager.inference.float16.nchw"]).measurements
+        803
     """
     return from_yaml(read_text(path, _MAX_BYTES, DeviceError), str(path))
 
@@ -141,10 +150,23 @@ def from_yaml(text: str, place: str) -> Calibration:
 
 
 def save_calibration(calibration: Calibration, path: Path | str) -> None:
-    """Write a calibration so that `load_calibration` gives it back, figures rounded to four digits.
+    """Write a calibration to a file that `oracle.load_calibration` reads; figures are rounded to four digits.
+
+    Args:
+        calibration: as `oracle.calibrate` returns it.
+        path: of the file, which is replaced.
 
     Raises:
         DeviceError: the file cannot be written.
+
+    Examples:
+        >>> import oracle, tempfile, pathlib
+        >>> from oracle._resources import shipped
+        >>> found = oracle.load_calibration(shipped("calibrations")["rtx-4090.eager.inference.float16.nchw"])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     oracle.save_calibration(found, pathlib.Path(folder, "mine.yaml"))
+        ...     oracle.load_calibration(pathlib.Path(folder, "mine.yaml")).device
+        'rtx-4090'
     """
     try:
         Path(path).write_text(to_yaml(calibration), encoding="utf-8")

@@ -24,7 +24,7 @@ _FEWEST = 4  # measurements that can be told apart from the prior
 
 @dataclass(frozen=True)
 class Validation:
-    """What leaving out told.
+    """What leaving out showed.
 
     Attributes:
         error: mean of |predicted / measured - 1|.

@@ -46,18 +46,28 @@ _PROCESS = secrets.token_bytes(16)
 
 
 def register_cell(kind: str, *, role: str = "block") -> Callable[[_Factory], _Factory]:
-    """Decorate the nn.Module class (or the function returning a module) that a `CellSpec` kind stands for.
+    """Register the module class, or the function that returns a module, of a kind of cell. A decorator.
 
-    The factory's parameters are the parameters of the spec, by name. It must create its tensors on the meta
-    device without initialising them (`oracle.cells.layers` does) and leave integers alone, so that the same
-    code runs on symbols: no `math`, no `int()`, no branch on a width that the block does not define.
+    Its parameters are those of the spec, by name. It makes its tensors on the meta device without initialising them
+    (`oracle.cells.layers` does), and leaves integers alone, so that the same code runs on symbols: no `math`, no
+    `int()`, no branch on a width that the block does not define.
 
     Args:
-        kind: the name used in `CellSpec.kind`.
+        kind: as in `CellSpec.kind`.
         role: stem, block or head; decides how `oracle.build` names the cell.
 
     Raises:
-        OracleError: the kind is taken, there is no such role, or a parameter is named as dimensions of the input are.
+        OracleError: the kind is taken, there is no such role, or a parameter has the name of a dimension of the input.
+
+    Examples:
+        >>> import oracle
+        >>> from torch import nn
+        >>> @oracle.register_cell("doc_linear")
+        ... def doc_linear(width):
+        ...     return nn.Linear(width, width, device="meta")
+        >>> net = oracle.NetSpec((oracle.CellSpec.make("doc_linear", width=64),), input_shape=(64,))
+        >>> oracle.score(net, batch_size=2).macs
+        8192
     """
     if role not in ROLES:
         raise OracleError(f"role={role!r} of cell kind={kind!r}: expected one of {', '.join(ROLES)}")

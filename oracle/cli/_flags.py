@@ -133,7 +133,7 @@ def add_workload(
 
     Args:
         overrides: whether other keys can be replaced too.
-        counting: whether a convention can be asked for.
+        counting: whether there is a flag for a convention.
         batches: whether several batch sizes can be, see `batch_sizes_of`.
     """
     group = parser.add_argument_group("workload (default: the config's COST section)")

@@ -1,4 +1,4 @@
-"""Hand a result to the report room: in the format asked for, to the place asked for."""
+"""Hand a result to `oracle.report`: in the requested format, to the requested place."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def check_output(args: argparse.Namespace, also: Iterable[str] = ()) -> None:
 
 
 def check_file(file: str | None, known: Iterable[str] | None) -> None:
-    """The same for a file of one kind; any suffix will do where None are said to be known."""
+    """The same for a file of one kind; any suffix will do where `known` is None."""
     from oracle.report.export import check_writable
 
     if file in (None, "-"):
@@ -57,7 +57,7 @@ def _suffix_of(file: str, known: Iterable[str]) -> str:
 
 
 def _format_of(args: argparse.Namespace) -> str:
-    """The format asked for: by the flag, else by the file's suffix."""
+    """The requested format: by the flag, else by the file's suffix."""
     if args.format or args.output in (None, "-"):
         return str(args.format or "table")
     return _FORMATS[_suffix_of(args.output, _FORMATS)]
@@ -74,7 +74,7 @@ def deliver(
 
     Args:
         args: parsed, with the flags of `add_output`.
-        table, data, rows: make what the formats table, json and csv need; only the one asked for is called.
+        table, data, rows: make what the formats table, json and csv need; only the requested one is called.
 
     Raises:
         OracleError: a suffix that says no format, or a file that cannot be written.

@@ -29,6 +29,7 @@ COMMANDS = {
     "import": "oracle.cli.import_",
     "calibrate": "oracle.cli.calibrate",
     "validate": "oracle.cli.validate",
+    "serve": "oracle.cli.serve",
     "schema": "oracle.cli.schema",
     "completion": "oracle.cli.completion",
 }
@@ -56,9 +57,10 @@ examples:
   oracle probe -o host.yaml
   oracle measure regnetx --device-file host.yaml -o m.csv
   oracle calibrate --device host.yaml --measurements m.csv -o my.yaml
+  oracle serve --port 8000
 
 k, M, G and T are powers of ten: 1 GB = 10**9 bytes. One MAC is two FLOPs.
-`oracle COMMAND --help` tells more."""
+`oracle COMMAND --help` shows more."""
 
 
 class Parser(argparse.ArgumentParser):

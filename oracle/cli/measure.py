@@ -105,7 +105,7 @@ def _run(args: argparse.Namespace) -> int:
     # complains before anything is timed
     costs = {job: score(job[0], devices, batch_size=job[1], threads=args.threads, **words, **model) for job in jobs}
     if args.operators and any(cost.workload.runtime == "compiled" for cost in costs.values()):
-        raise OracleError("--operators: operators can be told apart in eager and in engines only")
+        raise OracleError("--operators: operators can be measured separately in eager and in engines only")
     found: dict[Job, Measurement] = {}
     profiles: list[NetworkProfile] = []
     kernels: dict[Job, tuple[KernelTime, ...]] = {}

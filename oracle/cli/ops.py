@@ -76,7 +76,7 @@ def _run(args: argparse.Namespace) -> int:
 def _lines(
     kernels: Sequence[KernelCost], args: argparse.Namespace, *, timed: bool
 ) -> Sequence[KernelCost] | Sequence[Group]:
-    """What to show: kernels, or groups of them, in the order asked for."""
+    """What to show: kernels, or groups of them, in the requested order."""
     by = args.by or ("module" if args.depth else None)
     order = args.sort or (("time" if timed else "flops") if args.top else "order")
     if order == "time" and not timed:

@@ -1,4 +1,4 @@
-"""`oracle score`: what networks cost, on the devices asked about."""
+"""`oracle score`: what networks cost on devices."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ def evaluate(template: Template, columns: Columns, devices: Sequence[CalibratedD
 
 
 def covered(template: Template, columns: Columns) -> NDArray[np.bool_] | bool:
-    """In which rows a template's guards hold; a plain bool speaks for all."""
+    """In which rows a template's guards hold; a plain bool holds for all."""
     asked = _Asked(template, columns)
     inside: Any = True
     for check in template.checks(asked.pattern):

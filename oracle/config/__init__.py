@@ -1,4 +1,4 @@
-"""Configs: load, merge, check, write. The only room that knows yacs.
+"""Configs: load, merge, check, write. The only package that imports yacs.
 
 A config is parsed once, checked key by key and frozen; `oracle.families` turns it into a hashable spec.
 There is no global config: every call returns a new one.
@@ -51,17 +51,27 @@ Sections = dict[str, Any]
 
 
 def load_cfg(source: str | Path, overrides: Iterable[Any] | None = None) -> CfgNode:
-    """A frozen config from a YAML file, from a shipped network's name, or from a decoder's config.json.
+    """Load a config from a YAML file, by the name of a shipped network, or from a decoder's config.json.
 
     Args:
-        source: path of a YAML file, or a name that `list_networks` knows (in any case); or `hf:` and the path of a
-            config.json as transformers writes it, or of its directory (`oracle.config.huggingface` lists the kinds).
-        overrides: `[key, value, key, value, ...]`, or a mapping, with dotted keys, applied last; text is converted to
-            the type of the key, as from a command line.
+        source: path of a YAML file, or a name that `oracle.list_networks` returns, in any case; or `hf:` and the path
+            of a config.json as transformers writes it, or of its directory (`oracle.config.huggingface` lists the
+            kinds).
+        overrides: dotted keys and values, applied last: `[key, value, key, value, ...]` or a mapping. Text is
+            converted to the type of the key, as from a command line.
+
+    Returns:
+        A frozen config with every key, checked and at its default where the file does not state it.
 
     Raises:
-        ConfigError: anything wrong with the file or the values, naming file, dotted key, value and what
-            was expected.
+        ConfigError: a file that cannot be read, an unknown key, or a value of the wrong type or outside its domain; it
+            names file, dotted key, value and what was expected.
+
+    Examples:
+        >>> import oracle
+        >>> cfg = oracle.load_cfg("RegNetX-400MF", {"REGNET.DEPTH": 16, "COST.BATCH_SIZE": 64})
+        >>> cfg.REGNET.DEPTH, cfg.REGNET.W0
+        (16, 24)
     """
     if is_huggingface(source):
         values, name = read_huggingface(str(source))
@@ -73,15 +83,21 @@ def load_cfg(source: str | Path, overrides: Iterable[Any] | None = None) -> CfgN
 
 
 def cfg_from_dict(values: Mapping[str, Any], overrides: Iterable[Any] | None = None, name: str = "") -> CfgNode:
-    """A frozen config from nested mappings, checked as a file's would be.
+    """Make a config of nested mappings, checked as a file is.
 
     Args:
-        values: sections and their keys; what is absent has its default.
-        overrides: as in `load_cfg`.
-        name: what COST.NAME becomes unless the values say it.
+        values: section -> key -> value; what is absent has its default.
+        overrides: as in `oracle.load_cfg`.
+        name: COST.NAME, unless the values state it.
 
     Raises:
-        ConfigError: as `load_cfg`.
+        ConfigError: as `oracle.load_cfg`.
+
+    Examples:
+        >>> import oracle
+        >>> cfg = oracle.cfg_from_dict({"MODEL": {"TYPE": "vit"}, "VIT": {"NUM_LAYERS": 4}}, name="small")
+        >>> oracle.score(cfg).name
+        'small'
     """
     if isinstance(values, Mapping) and BASE_KEY in values:
         raise ConfigError("only a file can have a base; load it with load_cfg", key=BASE_KEY)
@@ -208,15 +224,19 @@ def cost_values(workload: Workload) -> dict[str, Any]:
 
 
 def workload_of(cfg: CfgNode, **changes: Any) -> Workload:
-    """The workload that a config's COST section and optimiser describe.
+    """Make the workload of a config's COST section and optimiser.
 
     Args:
         cfg: a loaded config.
-        changes: fields of `Workload` that overrule the config before it is checked; None leaves a field
-            alone. An optimiser we cannot cost is an error in training only.
+        changes: fields of `oracle.Workload` that replace the config's; None leaves a field alone.
 
     Raises:
-        WorkloadError: a value or a combination that no runtime offers.
+        WorkloadError: a value, or a combination, that no runtime offers.
+
+    Examples:
+        >>> import oracle
+        >>> oracle.workload_of(oracle.load_cfg("R-56"), batch_size=8, engine="ncnn").runtime
+        'engine'
     """
     fields: dict[str, Any] = {
         **{name.lower(): cfg.COST[name] for name in COST_KEYS},
@@ -248,5 +268,11 @@ def to_yaml(cfg: CfgNode, *, cost: bool = False) -> str:
 
 
 def list_networks() -> tuple[str, ...]:
-    """Names of the shipped networks, sorted; `load_cfg` accepts each."""
+    """List the names of the shipped networks, sorted; `oracle.load_cfg` takes each.
+
+    Examples:
+        >>> import oracle
+        >>> "RegNetX-400MF" in oracle.list_networks()
+        True
+    """
     return tuple(sorted(shipped("networks")))

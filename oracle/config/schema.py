@@ -261,10 +261,15 @@ def default_values(family: str = "") -> dict[str, dict[str, Any]]:
 
 
 def default_cfg(family: str = "") -> CfgNode:
-    """A new config holding every key we own at its default; nothing is shared between two calls.
+    """Make a new config with every key at its default; no two calls share anything.
 
     Args:
-        family: as in `default_values`.
+        family: the MODEL.TYPE whose defaults are wanted, where they differ; the key itself stays empty.
+
+    Examples:
+        >>> import oracle
+        >>> oracle.default_cfg().COST.BATCH_SIZE
+        1
     """
     from oracle.config.nodes import node_of
 

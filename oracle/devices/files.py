@@ -15,7 +15,13 @@ __all__ = ["is_path", "list_devices", "load_device"]
 
 
 def list_devices() -> tuple[str, ...]:
-    """Names of the shipped devices, sorted; reads no file."""
+    """List the names of the shipped devices, sorted; reads no file.
+
+    Examples:
+        >>> import oracle
+        >>> "rtx-4090" in oracle.list_devices()
+        True
+    """
     return tuple(sorted(shipped("devices")))
 
 
@@ -25,13 +31,22 @@ def is_path(name: str | Path) -> bool:
 
 
 def load_device(name: str | Path) -> Device:
-    """The device of a shipped name or alias, or of a user's YAML file.
+    """Load a device by the name or alias of a shipped one, or from a YAML file.
 
     Args:
-        name: a name such as "rtx-4090"; or a path, see `is_path`.
+        name: such as "rtx-4090"; or a path, which is a `Path`, or text that ends in .yaml or .yml or has a separator.
+
+    Returns:
+        The device, figures in SI units (FLOP/s, byte/s, byte, Hz, s, W), each with its source.
 
     Raises:
-        DeviceError: no such device or file, or a file that breaks a rule told in `oracle.devices`.
+        DeviceError: no such device or file, or a file that breaks a rule stated in `oracle.devices`.
+
+    Examples:
+        >>> import oracle
+        >>> device = oracle.load_device("t4")
+        >>> device.memory.value / 2**30, device.kind
+        (16.0, 'datacenter-gpu')
     """
     if not isinstance(name, (str, Path)):
         raise DeviceError(f"device={reprlib.repr(name)}: expected a name or the path of a YAML file")

@@ -201,7 +201,7 @@ class Device(Shown):
 
     @property
     def sized(self) -> bool:
-        """Whether any memory's size is stated, so that a network can be told to fit or not."""
+        """Whether any memory's size is stated, so that `holds` has an answer."""
         return any(size is not None for size in (self.memory, self.sram, self.flash))
 
     def holds(self, peak_memory_bytes: int, flash_bytes: int) -> bool | None:

@@ -28,10 +28,22 @@ register_family(Family.own("vit", "VIT"))
 
 
 def to_spec(cfg: Any) -> NetSpec:
-    """The network that a loaded config describes, of the family that MODEL.TYPE names.
+    """Make the network that a config describes, of the family that MODEL.TYPE names.
+
+    Args:
+        cfg: a loaded config.
+
+    Returns:
+        A frozen, hashable chain of cells; equal networks are equal specs.
 
     Raises:
         ConfigError: no such network can exist, and the error carries the dotted key; or no config.
+
+    Examples:
+        >>> import oracle
+        >>> net = oracle.to_spec(oracle.load_cfg("RegNetX-400MF"))
+        >>> len(net.cells), net.input_shape
+        (24, (3, 224, 224))
     """
     if not hasattr(cfg, "MODEL"):
         raise ConfigError(f"{cfg!r}: expected a config; `oracle.load_cfg` makes one of a name or a path")

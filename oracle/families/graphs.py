@@ -1,12 +1,12 @@
 """Cells that are graphs: a parameter spells out which operation stands on which edge.
 
-The graph is plain data, told in one place from the parameter. The cell's module executes it, and the closed form puts
-the tables of the operations together along it.
+The graph is plain data, derived in one place from the parameter. The cell's module executes it, and the closed form
+composes the tables of the operations along it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib import import_module
@@ -60,6 +60,9 @@ class Structure:
         operations: all that an edge can run.
         spelled: parameter -> graph.
         alone: operation -> the parameter of a cell whose only edge runs it.
+        canonical: parameter -> a text that is equal for cells that can learn the same, "" where no path leads from
+            input to output (`oracle.families.canonical`); None where nothing is known about that.
+        paths: parameter -> operations along paths from input to output -> how many; None as above.
     """
 
     kind: str
@@ -67,6 +70,8 @@ class Structure:
     operations: tuple[str, ...]
     spelled: Callable[[str], Graph]
     alone: Callable[[str], str]
+    canonical: Callable[[str], str] | None = None
+    paths: Callable[[str], Mapping[tuple[str, ...], int]] | None = None
 
     @cached_property
     def graph(self) -> Callable[[str], Graph]:

@@ -7,11 +7,24 @@ from typing import Any
 
 from oracle.families._cells import IMAGE_CHANNELS, classes, network
 from oracle.families._checks import MAX_IMAGE, choice, integer, require
+from oracle.families.canonical import canonical_form, path_counts
 from oracle.families.graphs import Edge, Graph, Structure, register_structure
 from oracle.families.scaling import refuse_scaling
 from oracle.spec import CellSpec, NetSpec, Scalar
 
-__all__ = ["CELL", "EDGES", "IMAGE_STEP", "OPERATIONS", "STRING", "architecture", "chain", "graph_of", "to_spec"]
+__all__ = [
+    "CELL",
+    "EDGES",
+    "IMAGE_STEP",
+    "OPERATIONS",
+    "STRING",
+    "architecture",
+    "canonical",
+    "chain",
+    "graph_of",
+    "paths",
+    "to_spec",
+]
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 
@@ -41,7 +54,18 @@ def _node(target: int, text: str) -> tuple[Edge, ...]:
     return tuple(Edge(f"{source}to{target}", edge.removesuffix(f"~{source}"), source) for source, edge in edges)
 
 
-register_structure(Structure(CELL, "arch", OPERATIONS, graph_of, "|{}~0|".format))
+@lru_cache(maxsize=65_536)
+def canonical(arch: str) -> str:
+    """The function that an architecture's cell computes, as a text: 5,044 of the 15,625 differ, "" is disconnected."""
+    return canonical_form(graph_of(arch), "none", "skip_connect", ("avg_pool_3x3",))
+
+
+def paths(arch: str) -> dict[tuple[str, ...], int]:
+    """The operations along paths from a cell's input to its output -> how many paths run them."""
+    return path_counts(graph_of(arch), "none", "skip_connect")
+
+
+register_structure(Structure(CELL, "arch", OPERATIONS, graph_of, "|{}~0|".format, canonical, paths))
 
 
 def to_spec(cfg: Any) -> NetSpec:

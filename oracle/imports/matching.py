@@ -57,7 +57,7 @@ def match_operators(
 ) -> Matching:
     """Match measured calls to the kernels of one network, in eager mode or another.
 
-    Fused kernels are matched by their main operator, if that is a contraction: its MACs tell it.
+    Fused kernels are matched by their main operator, if that is a contraction, which its MACs identify.
 
     Args:
         calls: of one call of the network, in the order of the trace.

@@ -45,41 +45,42 @@ def measure(
     on_stop: Callable[[list[Measurement | None]], None] | None = None,
     **workload: Any,
 ) -> list[Measurement]:
-    """Time networks with real weights on this host, in PyTorch or in an engine that deploys them.
+    """Time networks with random weights on this host, in PyTorch or in an engine that deploys them.
 
-    Every network is built and called (on a GPU several times, to warm it up); then, repeat by repeat, one block of
-    calls of each in turn, so that what disturbs the host disturbs all alike. A network's latency is the median over its
-    blocks.
+    Every network is built and called (on a GPU several times, to warm it up). Then, repeat by repeat, one block of
+    calls
+    of each runs in turn, so that a disturbance of the host meets all of them. A latency is the median over blocks.
 
     Args:
         networks: specs, configs, names of shipped networks or paths of YAML files; or one of them.
         device: cpu, cuda, cuda:N or mps, where present.
-        name: what to call the device in the result; its own name if None.
+        name: of the device in results. Default: its own.
         repeats: blocks per network.
-        block_s: seconds that a block should take at least; a block is one call or more.
-        threads: CPU threads; if None those of the networks' configs, and torch's choice within the affinity where
-            they state none.
-        clock: wall; cpu, for one thread on a busy host; or events of a CUDA stream; events on CUDA if None, else wall.
-        cache: warm, calls back to back; or cold, every call timed alone after one that swept the last-level cache.
-        graph: on CUDA, capture a call in a CUDA graph and time its replays, which cost the host nothing.
-        batch_size: as in `oracle.Workload`, None being the config's; or several, for a measurement of each network at
-            each.
-        models: a folder that keeps what engines export, so that the next time, and the next engine, finds it there;
-            a temporary one if None.
+        block_s: seconds that a block takes at least; a block is one call or more.
+        threads: of the CPU. Default: those of the networks' configs, or torch's choice within the affinity.
+        clock: wall; cpu, for one thread on a busy host; or events of a CUDA stream. Default: events on CUDA, else wall.
+        cache: warm, calls back to back; or cold, every call alone after one that swept the last-level cache.
+        graph: on CUDA, time replays of a CUDA graph, which cost the host nothing.
+        batch_size: images per call, or several sizes. Default: the config's.
+        models: folder that keeps what engines export, for the next time and the next engine. Default: a temporary one.
         progress: called with (done, total) blocks.
-        on_stop: called if measuring ends early, by Ctrl-C or an error, with what is known by then, in the order of
-            the result: measurements that say how many repeats they had, None where those were fewer than three
-            (or than were asked for). What ended it is raised all the same.
-        workload: further fields of `oracle.Workload`, which replace the config's where given; `engine` names an
-            engine (the extra `engines` brings their packages).
+        on_stop: called if measuring ends early, by Ctrl-C or an error, with what is known by then, in the order of the
+            result; None stands for networks with fewer than three repeats. The error is raised all the same.
+        workload: further fields of `oracle.Workload`, which replace the config's; `engine` names an engine.
 
     Returns:
-        The measurements, in the order of the networks, and of each in that of its batch sizes.
+        Measurements in milliseconds per call, in the order of the networks, and for each in that of its batch sizes.
 
     Raises:
-        OracleError: a network that does not fit the memory, does not run or does not compile; a workload that
-            torch (or the engine) cannot run here.
+        OracleError: a network that does not fit the memory, does not run or does not compile; a workload that torch or
+            the engine cannot run here.
         MissingDependencyError: an engine is not installed.
+
+    Examples:
+        >>> import oracle
+        >>> (row,) = oracle.measure("R-56", repeats=3, block_s=0.01)
+        >>> row.network, row.repeats, row.latency_ms > 0
+        ('R-56', 3, True)
     """
     if graph and not device.startswith("cuda"):
         raise WorkloadError(f"graph=True needs a CUDA device, got {device!r}")
@@ -107,7 +108,7 @@ def measure(
 
 
 def _threads_of(jobs: Sequence[tuple[NetSpec, Workload]], threads: int | None) -> int | None:
-    """As asked for, or as all configs say."""
+    """As requested, or as all configs state."""
     stated = {job.threads for _, job in jobs}
     if threads is not None or stated <= {0}:
         return threads

@@ -76,7 +76,7 @@ def gpu_facts(uuid: str = "") -> dict[str, Any]:
 
 
 def parsed_gpu_facts(text: str, uuid: str = "") -> dict[str, Any]:
-    """A line of nvidia-smi's as plain data: numbers as such, and None for what the GPU does not tell."""
+    """A line of nvidia-smi's as plain data: numbers as such, and None for what the GPU does not report."""
     rows = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text)) if len(row) == len(_QUERIES) + 1]
     own = [row for row in rows if uuid and row[0].removeprefix("GPU-") == uuid.removeprefix("GPU-")] or rows
     return {name: _value(cell) for name, cell in zip(_QUERIES.values(), own[0][1:], strict=True)} if own else {}

@@ -80,7 +80,7 @@ def measure_operators(
     """
     net, job = resolve(network, **workload)
     if job.runtime == "compiled":
-        raise WorkloadError("runtime='compiled': operators can be told apart in eager and in engines only")
+        raise WorkloadError("runtime='compiled': operators can be measured separately in eager and in engines only")
     _check_repeats(repeats)
     place = Place.of(device, threads)
     job = job.with_(threads=place.cores)

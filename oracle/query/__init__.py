@@ -101,38 +101,65 @@ def score(
     calibrations: Iterable[Calibration | str | Path] = (),
     transfer: Measured | None = None,
 ) -> Cost:
-    """What a network costs, from its config alone: no weights, no memory, no device.
+    """Compute what a network costs on devices, from its config alone.
+
+    Nothing is trained, built, run or downloaded. A config needs no torch; a network by reference is traced on meta.
 
     Args:
-        network: a config, a spec, the name of a shipped network, or the path of a YAML file; or any other network by
-            reference: `torchvision:resnet50`, `timm:convnext_tiny`, `package.module:callable(args)`, a .pt2 or .onnx
-            file (see `oracle.sources`; what a package or file holds may run, so name those you trust).
-        inputs: of a network by reference, such as `["1x3x224x224", "1x128:int64"]`; its own default if empty. The
-            batch size replaces the first dimension of each.
-        devices: names of shipped devices, paths of device files, or devices; the config's COST.DEVICES if None.
-        batch_size, dtype, mode, runtime, layout, optimizer, causal, weights, engine, threads: see `oracle.Workload`;
-            each replaces the config's COST key where it is given. A network by reference is converted to `weights`,
-            and so are its inputs. `oracle.batch_curve` takes several batch sizes.
-        phase, prompt, past, kv_dtype, kv_block, logits: of a decoder, on what of each sequence a call works: prefill of
-            `prompt` tokens after `past`, decode of one token after `past`, or training; each replaces the COST key of
-            its name, see `oracle.families.decoder`.
-        convention: count as fvcore, thop, ptflops, torch, pycls or note would.
-        strict: an operator without a FLOP formula is an error.
-        model: what `Cost.latency_ms` is. best: the prediction by the best model that there is for each device, which is
-            your own calibration, the device's shipped one, what others of its kind teach, or the bound where nothing
-            was measured; roofline: the textbook's lower bound alone; calibrated: as best, but an error where there
-            is only the bound. `Cost.times` says which it is, and how far to trust it; `Cost.roofline_ms` is always the
-            bound.
-        calibrations: of your own (or their files), which overrule the shipped ones of their devices.
-        transfer: other device -> its measurements (a CSV file, see `oracle.measure`, or rows). A network that they hold
-            under the same workload is predicted by its residual there, carried over; `DeviceTime.model` then says so.
+        network: a shipped name, the path of a YAML file, a config (`oracle.load_cfg`) or a spec (`oracle.to_spec`); or
+            a network by reference: `torchvision:resnet50`, `timm:convnext_tiny`, a .pt2 or .onnx file (data), or
+            `package.module:callable(args)` (code, which is run: name what you trust).
+        devices: names of shipped devices, paths of device files, or `oracle.Device` values. Default: the config's
+            COST.DEVICES.
+        inputs: of a network by reference, one text per input: `["1x3x224x224", "1x128:int64"]`. Default: its own.
+        batch_size: images per call. Default: the config's COST.BATCH_SIZE, and likewise for the keywords that follow.
+        dtype: float32, tf32, float16, bfloat16 (both autocast), float8 or int8 (both under an engine only).
+        mode: inference (one forward pass), or training (forward, backward and optimiser step).
+        runtime: eager, compiled or engine: who runs the network, and so which operators become one kernel.
+        layout: nchw, or nhwc (channels last).
+        optimizer: sgd or adamw, of a training step.
+        causal: full or half: whether causal attention counts all scores, or those that are kept.
+        weights: the type that weights are stored in: float16 or bfloat16 as after `module.half()`; int8 or int4 for
+            quantised weights under an engine. A network by reference is converted to it, and so are its inputs.
+        engine: onnxruntime, openvino, litert, ncnn, tensorrt, coreml or generic; implies runtime engine.
+        threads: of a processor; 0 for as many as its stated peak needs.
+        phase: of a decoder, what of each sequence a call computes: prefill of `prompt` tokens after `past`, decode of
+            one token after `past`, or training; see `oracle.families.decoder`.
+        prompt: tokens per sequence that a prefill or a training step computes.
+        past: tokens per sequence that the cache of keys and values holds already.
+        kv_dtype: the type of that cache.
+        kv_block: tokens per block of a paged cache; 0 for one that is not paged.
+        logits: of which positions a prefill computes logits: last or all.
+        convention: count as fvcore, thop, ptflops, torch, pycls or note does. Default: the oracle's own rules.
+        strict: raise if an operator has no FLOP formula, instead of naming it in `Cost.unknown`.
+        model: what predicts latency. best: the best model there is for each device: your own calibration, the one that
+            ships, the prior of its kind, or the lower bound where nothing was measured. roofline: the lower bound
+            alone.
+            calibrated: as best, but an error where there is only the bound.
+        calibrations: calibrations of your own, or paths of their files; they replace those that ship for their devices.
+        transfer: device -> measurements on it (path of a CSV file, or rows). A network that they hold is predicted by
+            its residual there, carried over; `DeviceTime.model` is then "transfer".
+
+    Returns:
+        Counts for the whole batch, and per device the latency in milliseconds per call with its lower bound, interval
+        and expected error.
 
     Raises:
-        OracleError: with a message that names the key, the value and what was expected.
+        ConfigError: a config that cannot be read, or describes no network; it carries the dotted key.
+        DeviceError: an unknown device, or one without a peak for the dtype.
+        WorkloadError: a keyword outside of its domain, or a combination that no runtime offers.
+        UnknownOperatorError: under `strict`, an operator without a formula.
+        TraceError: a network by reference that cannot be traced.
 
-    Example:
-        >>> cost = score("RegNetX-400MF", ["rtx-4090"], batch_size=64, dtype="float16")
-        >>> cost.macs, cost.latency_ms["rtx-4090"], cost.times["rtx-4090"].bound
+    Examples:
+        >>> import oracle
+        >>> cost = oracle.score("RegNetX-400MF", ["rtx-4090", "t4"], batch_size=64, dtype="float16")
+        >>> cost.macs, cost.params
+        (25451364352, 5157512)
+        >>> all(cost.latency_ms[name] > cost.roofline_ms[name] for name in ("rtx-4090", "t4"))
+        True
+        >>> cost.times["rtx-4090"].bound
+        'launch'
     """
     words = {
         "dtype": dtype,
@@ -193,20 +220,42 @@ def profile(
     kwargs: Mapping[str, Any] | None = None,
     name: str | None = None,
 ) -> Cost:
-    """What any module costs on given inputs. The module is left untouched; nothing is computed.
+    """Compute what any module costs on given inputs. The module stays untouched, and nothing is computed.
 
     Args:
-        module: on any device, in any mode; its own `training` flag does not matter, `mode` does.
-        inputs: tensors (only their shapes and dtypes count), or nested lists, tuples and dicts of them.
+        module: on any device, in any mode. `mode` says whether it trains, not its own `training` flag.
+        inputs: tensors of any shape, of which only shapes and dtypes count, or nested lists, tuples and dicts of them.
+            Their batch size is that of the call.
+        devices: as in `oracle.score`.
+        dtype: float32, tf32, float16, bfloat16 (both autocast), float8 or int8 (both under an engine only).
+        mode: inference (one forward pass), or training (forward, backward and optimiser step).
+        runtime: eager, compiled or engine: who runs the network, and so which operators become one kernel.
+        layout: nchw, or nhwc (channels last).
+        optimizer: sgd or adamw, of a training step.
+        causal: full or half: whether causal attention counts all scores, or those that are kept.
+        weights: the type that weights are stored in: float16 or bfloat16 as after `module.half()`; int8 or int4 for
+            quantised weights under an engine. Default: the type of the module's own parameters.
+        engine: onnxruntime, openvino, litert, ncnn, tensorrt, coreml or generic; implies runtime engine.
+        threads: of a processor; 0 for as many as its stated peak needs.
+        convention: count as fvcore, thop, ptflops, torch, pycls or note does.
+        strict: raise if an operator has no FLOP formula.
+        model: best, roofline or calibrated, as in `oracle.score`.
+        calibrations: calibrations of your own, or paths of their files, as in `oracle.score`.
         kwargs: keyword inputs of its forward.
-        name: for the report; the class name if None.
-        devices, dtype, mode, runtime, layout, optimizer, causal, weights, engine, threads, convention, strict, model,
-            calibrations: as in `score`. The batch size is what the inputs have. The module's own parameters decide
-            about `weights`: a `.half()` module is one of dtype and weights float16, which nothing is autocast in.
+        name: for results. Default: the name of its class.
+
+    Returns:
+        As `oracle.score`; `Cost.notes` names what of the module was assumed.
 
     Raises:
-        OracleError: as `score`; also a dtype or weights that the module's parameters are not of; TraceError where
-            the forward fails, or depends on data, and for inputs that are sparse or nested tensors.
+        TraceError: its forward fails, or depends on the values of its inputs; inputs that are sparse or nested tensors.
+        OracleError: as `oracle.score`; also a dtype or weights that the module's parameters are not of.
+
+    Examples:
+        >>> import torch, oracle
+        >>> cost = oracle.profile(torch.nn.Linear(64, 10), torch.empty(8, 64), devices=["t4"])
+        >>> cost.macs, cost.params, cost.unknown
+        (5120, 650, ())
     """
     from oracle.counting.networks import count_table  # need torch, as the module does
     from oracle.query.storing import stored_words
@@ -236,20 +285,26 @@ def rank(
     calibrations: Iterable[Calibration | str | Path] = (),
     **workload: Any,
 ) -> Ranking:
-    """Order candidates on every device, say how far the devices agree, and mark the dominated.
+    """Order networks by latency on every device, compare the devices' orders, and mark Pareto-dominated networks.
 
     Args:
-        networks: as in `score`.
+        networks: as in `oracle.score`.
         devices: at least one.
-        quality: accuracy (or any value, more is better) per network, in their order or by name; without it MACs
-            stand for it.
+        quality: accuracy, or any value of which more is better, per network: in their order, or by name. Default: MACs.
         progress: called with (done, total) after each network.
-        model, calibrations: as in `score`.
-        workload: further keywords of `score`.
+        model: best, roofline or calibrated, as in `oracle.score`.
+        calibrations: calibrations of your own, or paths of their files, as in `oracle.score`.
+        workload: further keywords of `oracle.score`.
 
     Raises:
-        OracleError: as `score`; also no network, no device, configs of different workloads, or a network without a
-            quality.
+        OracleError: as `oracle.score`; also no network, no device, configs of different workloads, or a network without
+            a quality.
+
+    Examples:
+        >>> import oracle
+        >>> ranking = oracle.rank(["ResNet-50", "RegNetX-400MF"], ["t4"], batch_size=64, dtype="float16")
+        >>> [ranking.costs[position].name for position in ranking.order["t4"]]
+        ['RegNetX-400MF', 'ResNet-50']
     """
     candidates, places = several(networks), find_devices(devices)
     if not candidates or not places:
@@ -276,15 +331,28 @@ def knobs(
     calibrations: Iterable[Calibration | str | Path] = (),
     **workload: Any,
 ) -> Sensitivity:
-    """How much latency, bytes and FLOPs change per step of each knob: widths, depths, group widths, resolution.
+    """Change every number of a config by one step up and down, and compute what that changes.
+
+    The numbers are widths, depths, group widths, ratios and the image size: what the config's family depends on.
 
     Args:
         network: a config, the name of a shipped network, or the path of a YAML file.
-        devices, model, calibrations: as in `score`.
-        workload: fields of `oracle.Workload`, as in `score`.
+        devices: as in `oracle.score`.
+        model: best, roofline or calibrated, as in `oracle.score`.
+        calibrations: calibrations of your own, or paths of their files, as in `oracle.score`.
+        workload: fields of `oracle.Workload`, as in `oracle.score`.
+
+    Returns:
+        An effect per step: changes of latency (ms), traffic (bytes), FLOPs and MACs.
 
     Raises:
-        OracleError: as `score`; also a spec (which has no knobs any more), or a family without them.
+        OracleError: as `oracle.score`; also a spec, which has no keys any more, or a family without such numbers.
+
+    Examples:
+        >>> import oracle
+        >>> found = oracle.knobs("RegNetX-400MF", ["t4"])
+        >>> sorted({effect.knob for effect in found.effects})[:3]
+        ['depth of stage 1', 'depth of stage 2', 'depth of stage 3']
     """
     if isinstance(network, Source) or is_reference(network):
         raise OracleError(f"network={str(network)!r}: only configs have knobs")

@@ -56,18 +56,36 @@ def calibrate(
     engine: str | None = None,
     threads: int | None = None,
 ) -> Calibration:
-    """Fit a device to latencies measured on it, regularised towards what its kind teaches.
+    """Fit what a device reaches of its roofs to latencies measured on it, regularised towards the prior of its kind.
 
     Args:
         device: name, path or device.
-        measurements: a CSV file (see `oracle.measure`) or its rows; other devices' are left out. Networks are names or
-            paths, as in `score`.
-        source, licence: of the measurements, to be told with every prediction.
-        dtype, mode, runtime, layout, engine, threads: which measurements to take, where there are several of each.
+        measurements: path of a CSV file (see `oracle.measure`), or rows; those of other devices are left out.
+        source: who measured, shown with every prediction.
+        licence: of the measurements.
+        dtype: take measurements of this type alone, where there are several; likewise for the keywords that follow.
+        mode: inference or training.
+        runtime: eager, compiled or engine.
+        layout: nchw or nhwc.
+        engine: name of an engine.
+        threads: of a processor.
+
+    Returns:
+        The calibration, with the mean relative error on networks that the fit had not seen where there are enough.
 
     Raises:
-        OracleError: measurements that cannot be read, none of this device, more than one workload, or a network that
-            cannot be built; latencies in another unit.
+        OracleError: measurements that cannot be read, none of this device, more than one workload, a network that
+            cannot be built, or latencies in another unit.
+
+    Examples:
+        >>> import oracle
+        >>> from oracle import Measurement
+        >>> names = ("RegNetX-200MF", "RegNetX-800MF", "ResNet-50")
+        >>> scores = oracle.score_many(names, ["t4"], model="roofline")
+        >>> latencies = 2 * scores.latency_ms["t4"]
+        >>> rows = [Measurement(name, "t4", oracle.Workload(), ms) for name, ms in zip(names, latencies)]
+        >>> oracle.calibrate("t4", rows).measurements
+        3
     """
     (place,) = find_devices([device])
     words = {"dtype": dtype, "mode": mode, "runtime": runtime, "layout": layout, "engine": engine, "threads": threads}

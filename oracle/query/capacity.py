@@ -90,26 +90,33 @@ def fit(
     inputs: Iterable[str] = (),
     **workload: Any,
 ) -> tuple[Fit, ...]:
-    """The largest batch that fits each device's memory, in inference and in training; exact, not extrapolated.
+    """Find the largest batch that each device's memory holds, in inference and in training.
 
-    Every answer has two witnesses: the peak of that batch fits, that of the next one does not. A microcontroller has
-    two budgets: its flash holds what never changes at any batch or at none, its SRAM decides on the batch.
+    The answer is exact: the peak memory of that batch fits, and that of the next one does not. On a microcontroller,
+    flash has to hold what never changes, and SRAM decides on the batch.
 
     Args:
-        network, inputs: as in `oracle.score`; the batch size is what is asked for.
+        network: as in `oracle.score`.
         devices: names, paths or devices, each with a memory size.
-        modes: inference, training, or both; by default both, or inference where the workload cannot train, as in int8.
-        reserve_bytes: memory that the network must leave free.
-        arena: on microcontrollers, what TFLite-Micro's planner of a tensor arena needs (`oracle.arena`), instead of
-            what is alive at once, which no planner gets by with less than. It traces the network, and so needs torch.
-        workload: dtype, runtime, layout, optimizer, causal, weights: as in `oracle.score`.
+        modes: inference, training, or both. Default: both, or inference where the workload cannot train, as in int8.
+        reserve_bytes: memory that stays free.
+        arena: on microcontrollers, use what TFLite-Micro's memory planner needs instead of what is alive at once.
+            Traces the network, and so needs torch.
+        inputs: of a network by reference, as in `oracle.score`.
+        workload: dtype, runtime, layout, optimizer, causal, weights, engine: as in `oracle.score`.
+
+    Returns:
+        One `Fit` per device and mode, with peaks in bytes.
 
     Raises:
-        DeviceError: a device whose memory size nobody states; an arena, and no device with SRAM and flash.
-        OracleError: as `oracle.score`; a file that fixes its batch; a reserve that is negative.
+        DeviceError: a device whose memory size nobody states; `arena` without a device with SRAM and flash.
+        OracleError: as `oracle.score`; also a file that fixes its batch, or a negative reserve.
 
-    Example:
-        >>> [(found.mode, found.batch_size) for found in fit("ResNet-50", ["t4"], dtype="float16")]
+    Examples:
+        >>> import oracle
+        >>> inference, training = oracle.fit("ResNet-50", ["t4"], dtype="float16")
+        >>> inference.batch_size > training.batch_size > 0
+        True
     """
     if reserve_bytes < 0:
         raise WorkloadError(f"reserve_bytes={reserve_bytes}: expected 0 or more")

@@ -202,15 +202,32 @@ def compare(
     threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Comparison:
-    """Predict what was measured.
+    """Predict what was measured, and compare.
 
     Args:
-        device, measurements, dtype, mode, runtime, layout, engine, threads: as in `calibrate`.
-        model, calibrations: as in `score`.
+        device: name, path or device.
+        measurements: path of a CSV file, or rows, as in `oracle.calibrate`.
+        model: best, roofline or calibrated, as in `oracle.score`.
+        calibrations: calibrations of your own, or paths of their files, as in `oracle.score`.
+        dtype: take measurements of this type alone, where there are several; likewise for the keywords that follow.
+        mode: inference or training.
+        runtime: eager, compiled or engine.
+        layout: nchw or nhwc.
+        engine: name of an engine.
+        threads: of a processor.
         progress: called with (done, total) after each measurement.
 
+    Returns:
+        Errors by network and family, rank correlations, and how good a choice by the predictions would have been.
+
     Raises:
-        OracleError: as `calibrate` and `score`.
+        OracleError: as `oracle.calibrate` and `oracle.score`.
+
+    Examples:
+        >>> import oracle
+        >>> rows = [oracle.Measurement("ResNet-50", "t4", oracle.Workload(batch_size=8), 60.0)]
+        >>> oracle.compare("t4", rows).cases[0].measured_ms
+        60.0
     """
     (place,) = find_devices([device])
     own = [item if isinstance(item, Calibration) else load_calibration(item) for item in calibrations]

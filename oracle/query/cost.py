@@ -1,4 +1,4 @@
-"""The answer: what a network costs, for one workload, on the devices asked about."""
+"""The result: what a network costs, for one workload, on the requested devices."""
 
 from __future__ import annotations
 
@@ -79,11 +79,11 @@ class DeviceTime:
         bound_share: share of the time that each bound has.
         ridge: FLOP/byte from which on the network's main dtype is compute-bound.
         model: what predicts: "calibrated" (the device itself was measured), "prior" (what calibrating its kind taught),
-            "roofline" (textbook: a lower bound, where nothing was measured or the bound was asked for), or "transfer":
+            "roofline" (textbook: a lower bound, where nothing was measured or the bound was requested), or "transfer":
             measured on another device, and carried over.
         expected_error: mean relative error of `model` where it was validated; None where nobody measured it.
         source: on what the expected error was found.
-        interval_ms: where the latency lies in 80 % of cases, as far as residuals tell; None without them.
+        interval_ms: where 80 % of latencies are expected, in ms; None where no residuals are known.
         fits: whether the peak memory fits the device's, of a microcontroller what lies in each of its two; None where
             no size is stated.
         call_ms: the part of the latency that belongs to the call, and to no kernel: entering it, and waiting for the
@@ -139,7 +139,7 @@ class Times(Mapping[str, DeviceTime]):
 
 
 class Kept(NamedTuple):
-    """Kernels and memory that were made already, where others are made when they are asked for.
+    """Kernels and memory that were made already, where others are made on demand.
 
     Attributes:
         memory: of the network.
@@ -280,7 +280,7 @@ class Cost(Shown):
         """Every kernel on a device, in order of execution; without one, what it computes and moves, and no times.
 
         Raises:
-            DeviceError: a device that the score was not asked about.
+            DeviceError: a device that was not scored.
         """
         self._check(device)
         return _in_place(self._details.alike(device), self._details.launches)
@@ -289,9 +289,9 @@ class Cost(Shown):
         """Forward, and in training backward and optimiser: work, time on a device if one is named, peak memory.
 
         Raises:
-            DeviceError: a device that the score was not asked about.
+            DeviceError: a device that was not scored.
 
-        Example:
+        Examples:
             >>> cost = score("ResNet-50", ["t4"], mode="training", batch_size=32)
             >>> [(phase.name, phase.time_ms, phase.peak_memory_bytes) for phase in cost.phases("t4")]
         """

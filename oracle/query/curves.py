@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["BATCH_SIZES", "BatchCurve", "BatchPoint", "batch_curve", "curve_of"]
 
 BATCH_SIZES = tuple(2**exponent for exponent in range(11))
-"""1 to 1024, doubling: what is asked where nobody says which."""
+"""1 to 1024, doubling: the default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class BatchCurve(Shown):
 
     @property
     def batch_sizes(self) -> tuple[int, ...]:
-        """Those asked about, ascending."""
+        """The batch sizes, ascending."""
         return tuple(point.batch_size for point in next(iter(self.points.values())))
 
     def allowed(self, point: BatchPoint) -> bool:
@@ -91,7 +91,7 @@ class BatchCurve(Shown):
         """The point of most images per second among those allowed, the smaller batch of equals; None if none is.
 
         Raises:
-            WorkloadError: a device that was not asked about.
+            WorkloadError: a device that was not scored.
         """
         if device not in self.points:
             raise WorkloadError(f"device={device!r} has no curve; there are {', '.join(self.points)}")
@@ -121,20 +121,24 @@ def batch_curve(
     inputs: Iterable[str] = (),
     **words: Any,
 ) -> BatchCurve:
-    """Latency and throughput per device over batch sizes; `best` of it is the batch to take under a latency limit.
+    """Compute latency and throughput per device over batch sizes.
 
     Args:
-        network, devices, inputs: as in `oracle.score`.
+        network: as in `oracle.score`.
+        devices: as in `oracle.score`.
         batch_sizes: in any order.
-        max_latency_ms: per call, that a batch may take at most.
+        max_latency_ms: limit per call, which `BatchCurve.best` keeps.
+        inputs: of a network by reference, as in `oracle.score`.
         words: further keywords of `oracle.score`.
 
     Raises:
-        OracleError: as `oracle.score`; also no device, no batch size, or a limit that is no positive number.
+        OracleError: as `oracle.score`; also no device, no batch size, or a limit that is not positive.
 
-    Example:
-        >>> curve = batch_curve("ResNet-50", ["t4"], [1, 8, 64], max_latency_ms=20, dtype="float16")
-        >>> curve.best("t4").batch_size
+    Examples:
+        >>> import oracle
+        >>> curve = oracle.batch_curve("ResNet-50", ["t4"], [1, 8, 64], max_latency_ms=60, dtype="float16")
+        >>> [point.batch_size for point in curve.points["t4"]], curve.best("t4").batch_size
+        ([1, 8, 64], 8)
     """
     from oracle.query import score
 

@@ -49,14 +49,14 @@ def fit_operators(
 ) -> Calibration:
     """A device fitted to matched operators, each a measurement of its own.
 
-    What a call costs beside its operators is not in them: there the prior speaks.
+    What a call costs beside its operators is not in them: there the prior stands in.
 
     Args:
         parts: the operators of each call of the network.
         count: of the network.
         workload: what ran.
         device: where.
-        source: the trace, to be told with every prediction.
+        source: the trace, shown with every prediction.
 
     Raises:
         DeviceError: the device states no peak for a dtype that was used.

@@ -27,7 +27,7 @@ from oracle.closedform import (
 )
 from oracle.closedform.template import SUMS
 from oracle.devices import Device
-from oracle.errors import WorkloadError
+from oracle.errors import DeviceError, WorkloadError
 from oracle.families.caches import cache_bytes_of_many
 from oracle.families.population import Population
 from oracle.query.devices import find_devices
@@ -38,6 +38,7 @@ from oracle.query.models import (
     image_size_of,
     interval_s,
     latency_models,
+    quantile_s,
 )
 from oracle.query.recounting import Counted, counted_as
 from oracle.query.resolving import check_words, resolve_all
@@ -55,7 +56,19 @@ Floats = NDArray[np.float64]
 CHUNK = 40_000
 """Candidates costed at a time: large enough for arrays to pay, small enough for the processor's cache."""
 
+Rows: TypeAlias = "NDArray[np.intp] | slice"
+
 _FEW = 16  # below this, plain ints beat arrays
+
+
+class _Part(NamedTuple):
+    """What some candidates take on a device: seconds of its kernels and of its host, what a call adds, the interval."""
+
+    rows: Rows
+    own: Floats
+    host_s: Floats
+    call_s: float
+    interval: tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,7 +81,7 @@ class Scores(Shown):
             that another tool does not report is None.
         latency_ms: device name -> column, as the best model there is predicts.
         roofline_ms: device name -> column, the textbook's lower bound.
-        interval_ms: device name -> the columns that 80 % of latencies lie between; no entry where residuals tell none.
+        interval_ms: device name -> the columns between which 80 % of latencies lie; no entry without known residuals.
         pycls_flops, pycls_acts: FLOPs and activations per image as pycls counts them: MACs of convolutions and
             linear layers with bias additions; outputs of max-pools included.
         flash_bytes: the part of the peak memory that never changes: the weights in inference, nothing in training.
@@ -95,6 +108,7 @@ class Scores(Shown):
     networks: Population | list[NetSpec] = field(repr=False)
     trust: Mapping[str, Trust] = field(default_factory=Frozen)
     names: tuple[str, ...] = field(default=(), repr=False)
+    _seconds: Mapping[str, tuple[_Part, ...]] = field(default_factory=Frozen, repr=False)
 
     def __post_init__(self) -> None:
         fields = (getattr(self, name) for name in self.__dataclass_fields__)
@@ -120,6 +134,29 @@ class Scores(Shown):
     def intensity(self) -> Floats:
         """FLOP/byte of each candidate, by the oracle's own count."""
         return self.executed_flops / np.maximum(self.traffic_bytes, 1)
+
+    def latency_quantile_ms(self, device: str, probability: float) -> Floats:
+        """(n,) what each latency on a device stays below with a probability; at 0.1 and 0.9 the ends of `interval_ms`.
+
+        Args:
+            device: its name, one of those scored.
+            probability: 0.01 to 0.99, see `oracle.calibration.intervals.quantile`.
+
+        Raises:
+            DeviceError: a device that was not scored, or one whose prediction states no error.
+            ValueError: a probability outside of 0.01 to 0.99.
+
+        Example:
+            >>> scores.latency_quantile_ms("t4", 0.9) <= 2.0  # who keeps 2 ms at 90 % confidence
+        """
+        parts = self._seconds.get(device)
+        if parts is None:
+            known = ", ".join(self._seconds) or "none"
+            raise DeviceError(f"device={device!r}: no interval of its latency is known; there are {known}")
+        found = np.empty(len(self))
+        for rows, own, host_s, call_s, interval in parts:
+            found[rows] = quantile_s(own, host_s, call_s, interval, probability, np.maximum) * 1e3
+        return found
 
     def specs(self) -> Iterator[NetSpec]:
         """The candidates, one after the other."""
@@ -178,25 +215,30 @@ def score_many(
     convention: str | None = None,
     **workload: Any,
 ) -> Scores:
-    """Score many candidates by closed forms: the same integers as `score`, hundreds of times faster.
+    """Compute the costs of many networks by closed forms: the integers of `oracle.score`, as arrays.
 
     Args:
-        networks: configs, specs, names and paths as in `score`; or a population straight from a design space.
-        devices: as in `score`, but for COST.DEVICES, which differ from config to config: none by default.
-        chunk: candidates costed at a time; memory is bounded by it, results are not affected.
+        networks: configs, specs, names and paths, as in `oracle.score`; or a population, as `Space.chunk` returns it.
+        devices: names, paths or devices. COST.DEVICES is not read here.
+        chunk: networks computed at a time. Memory is bounded by it; results do not depend on it.
         progress: called with (done, total) after each chunk.
-        store: templates to use and to add to; the process's own if None.
-        model, calibrations: as in `score`.
-        convention: count as pycls would or, in inference, torch; as in `score`, where there are more.
-        workload: fields of `oracle.Workload`; where configs are given, those of their COST sections by default.
+        store: templates to use and to add to. Default: those of the process.
+        model: best, roofline or calibrated, as in `oracle.score`.
+        calibrations: calibrations of your own, or paths of their files, as in `oracle.score`.
+        convention: count as pycls does, or, in inference, as torch does; `oracle.score` has more.
+        workload: fields of `oracle.Workload`. Default: the COST section, where configs are given.
+
+    Returns:
+        One numpy array of shape (n,) per field, int64 for counts and float64 for milliseconds.
 
     Raises:
-        OracleError: as `score`; also configs that state different workloads, as there is one for all, and a convention
-            that takes a trace of each network.
+        OracleError: as `oracle.score`; also configs of different workloads, or a convention that takes a trace of each.
 
-    Example:
-        >>> scores = score_many(specs, ["rtx-4090", "t4"], batch_size=64, dtype="float16")
-        >>> scores.latency_ms["t4"].argmin(), scores.macs.mean()
+    Examples:
+        >>> import oracle
+        >>> scores = oracle.score_many(["RegNetX-200MF", "RegNetX-400MF"], ["t4"], batch_size=8)
+        >>> scores.macs.tolist(), int(scores.latency_ms["t4"].argmin())
+        ([1592318976, 3181420544], 0)
     """
     if chunk < 1:
         raise WorkloadError(f"chunk={chunk!r}: expected at least 1")
@@ -240,9 +282,6 @@ def _counted(convention: str | None, sums: Mapping[str, Any], workload: Workload
             "columns are counted for; oracle.score has others, one network at a time"
         )
     return counted
-
-
-Rows: TypeAlias = "NDArray[np.intp] | slice"
 
 
 class _Predicted(NamedTuple):
@@ -306,30 +345,33 @@ def _scores(
         pycls_acts=sums["pycls_activations"] // workload.batch_size,
         peak_memory_bytes=column("peak_memory_bytes"),
         flash_bytes=column("flash_bytes") - cache_bytes_of_many(networks, workload),
-        latency_ms=Frozen({name: latency for name, (latency, _) in timed.items()}),
+        latency_ms=Frozen({name: latency for name, (latency, _, _) in timed.items()}),
         roofline_ms=Frozen(
             {name: steady(at[bound]) * 1e3 for name, bound in zip(largest.places, largest.bounds, strict=True)}
         ),
-        interval_ms=Frozen({name: interval for name, (_, interval) in timed.items() if interval is not None}),
+        interval_ms=Frozen({name: ends for name, (_, ends, _) in timed.items() if ends is not None}),
         networks=networks,
         trust=largest.trust,
         names=names if any(names) else (),
+        _seconds=Frozen({name: parts for name, (_, ends, parts) in timed.items() if ends is not None}),
     )
 
 
 def _timed(
     device: str, predicted: _Predicted, at: Mapping[CalibratedDevice, Floats], kernels: Ints
-) -> tuple[Floats, tuple[Floats, Floats] | None]:
-    """Latency of all candidates on a device, and its interval where one is known, in milliseconds."""
+) -> tuple[Floats, tuple[Floats, Floats] | None, tuple[_Part, ...]]:
+    """Latency of all candidates on a device in milliseconds, its interval where one is known, and what both are of."""
     latency, low, high = (np.empty(len(kernels)) for _ in range(3))
+    parts = []
     for side, rows in predicted.rows.items():
         models = predicted.models[side]
         place, trust = models.places[device], models.trust.get(device)
         own, call_s = at[place][rows], place.efficiency.call_s
-        host_s = place.efficiency.dispatch_s * kernels[rows]
+        host_s: Floats = np.asarray(place.efficiency.dispatch_s * kernels[rows], dtype=np.float64)
         latency[rows] = steady(np.maximum(own, host_s) + call_s) * 1e3
         if trust is not None and trust.interval is not None:
+            parts.append(_Part(rows, own, host_s, call_s, trust.interval))
             ends_s = interval_s(own, host_s, call_s, trust.interval, np.maximum)
             low[rows], high[rows] = (end_s * 1e3 for end_s in ends_s)
     known = predicted.largest.trust.get(device)
-    return latency, (low, high) if known is not None and known.interval is not None else None
+    return latency, (low, high) if known is not None and known.interval is not None else None, tuple(parts)

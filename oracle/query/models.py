@@ -12,6 +12,7 @@ from oracle._resources import shipped
 from oracle.calibration import Calibration, calibration_of, general_prior, load_calibration
 from oracle.calibration.domain import blended, reach, widened
 from oracle.calibration.files import TWINS, engines_like, kin_calibration
+from oracle.calibration.intervals import quantile
 from oracle.calibration.threading import at_cores
 from oracle.closedform.calibrated import CalibratedDevice
 from oracle.devices import Device
@@ -33,6 +34,7 @@ __all__ = [
     "interval_s",
     "is_of",
     "latency_models",
+    "quantile_s",
     "trust_of",
     "trust_without",
 ]
@@ -151,10 +153,38 @@ def interval_s(
         largest: of two; numpy's for columns.
     """
     low, high = (
-        steady(largest(kernels_s * device, host_s * host) + call_s * device)
+        _at_ratios(kernels_s, host_s, call_s, device, host, largest)
         for device, host in zip(interval, HOSTS_DIFFER, strict=True)
     )
     return low, high
+
+
+def quantile_s(
+    kernels_s: Any,
+    host_s: Any,
+    call_s: float,
+    interval: tuple[float, float],
+    probability: float,
+    largest: Callable[[Any, Any], Any] = max,
+) -> Any:
+    """What a latency stays below with a probability; at 10 % and 90 % an end of `interval_s`.
+
+    Args:
+        kernels_s, host_s, call_s, interval, largest: as in `interval_s`.
+        probability: see `oracle.calibration.intervals.quantile`.
+
+    Raises:
+        ValueError: a probability that the interval says nothing of.
+    """
+    device, host = (quantile(ends, probability) for ends in (interval, HOSTS_DIFFER))
+    return _at_ratios(kernels_s, host_s, call_s, device, host, largest)
+
+
+def _at_ratios(
+    kernels_s: Any, host_s: Any, call_s: float, device: float, host: float, largest: Callable[[Any, Any], Any]
+) -> Any:
+    """The latency where the device and the host take so many times as long as predicted."""
+    return steady(largest(kernels_s * device, host_s * host) + call_s * device)
 
 
 def image_size_of(shape: Sequence[Any]) -> Any:

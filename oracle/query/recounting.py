@@ -20,7 +20,7 @@ class Counted(NamedTuple):
 
 
 def counted_as(convention: str | None, sums: Mapping[str, Any], workload: Workload) -> Counted | None:
-    """What a tool would count; None where closed forms cannot tell.
+    """What a tool would count; None where closed forms do not hold it.
 
     Args:
         convention: as in `oracle.score`; None or oracle is our own.

@@ -17,8 +17,8 @@ _FLOATS = ("float32", "float16")
 def run_on(device: Device, workload: Workload) -> Device:
     """The device at the threads of a workload, its roofs in the workload's words.
 
-    ncnn, unless told otherwise, stores and computes floating-point networks in float16 where the processor has the
-    arithmetic (ARMv8.2-FP16) and in float32 where it has not, whatever the network came in. So float32 and float16
+    ncnn, unless configured otherwise, stores and computes floating-point networks in float16 where the processor has
+    the arithmetic (ARMv8.2-FP16) and in float32 where it has not, whatever the network came in. So float32 and float16
     are one answer under it: a processor that computes in the other of the two is given that peak for this one, and
     a byte of traffic as many bytes of bandwidth and cache as it is.
 
@@ -36,7 +36,7 @@ def thread_count(device: Device, workload: Workload) -> int:
 
 
 def arithmetic_of(device: Device, workload: Workload) -> str:
-    """The dtype that a device computes in under a workload: another than asked for where an engine chooses."""
+    """The dtype that a device computes in under a workload: not the requested one where an engine chooses."""
     if not chooses_float(device, workload):
         return workload.dtype
     return "float16" if "float16" in device.vector else "float32"

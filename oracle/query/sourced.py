@@ -65,7 +65,7 @@ def score_source(
 
 
 def source_workload(source: Source, words: Mapping[str, Any]) -> Workload:
-    """The workload of a source: where nothing else was asked for, its parameters say which type it computes in.
+    """The workload of a source: without a request, its parameters decide which type it computes in.
 
     Args:
         source: the network.

@@ -17,22 +17,22 @@ __all__ = ["stored_words"]
 def stored_words(
     module: nn.Module, inputs: Any, dtype: str | None = None, weights: str | None = None, *, converts: bool = False
 ) -> dict[str, str | None]:
-    """Dtype and weights of the workload of a module: those asked for, or else those that its parameters are of.
+    """Dtype and weights of the workload of a module: the requested ones, or else those of its parameters.
 
     A module whose parameters are all in half precision computes in it, and is not autocast. Where they are of several
-    types, that of most elements counts, unless a dtype was asked for: then it is autocast as before.
+    types, that of most elements counts, unless a dtype is requested: then it is autocast as before.
 
     Args:
         module: on any device.
         inputs: nested tensors, by whose type a module without parameters computes.
-        dtype, weights: what was asked for, None or "" for nothing.
-        converts: whether parameters will be converted to the weights asked for, where these are in half precision.
+        dtype, weights: as requested; None or "" for nothing.
+        converts: whether parameters will be converted to the requested weights, where these are in half precision.
 
     Returns:
         Fields of `Workload`; None for the usual ones.
 
     Raises:
-        WorkloadError: the parameters are of another type than was asked for.
+        WorkloadError: the parameters are of another type than requested.
     """
     asked = {"dtype": dtype, "weights": weights or None}
     if converts and weights in HALVES:

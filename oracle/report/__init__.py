@@ -1,4 +1,4 @@
-"""Results for people and for programs. The only room that knows how a number looks.
+"""Results for people and for programs. The only package that formats numbers.
 
 Tables (`table/`) for terminals and notebooks, JSON, CSV and data frames; pages (`page/`) for browsers and figures
 (`plot/`) for papers, which both draw from `facts/`.

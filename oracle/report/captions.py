@@ -113,7 +113,7 @@ def time_caption(times: Iterable[DeviceTime]) -> str:
 
 
 def _merged(said: Sequence[tuple[str, str, float | None, str]]) -> list[str]:
-    """A line per device and model; of several sizes or batches outside of what was fitted, the first is told."""
+    """A line per device and model; of several sizes or batches outside of what was fitted, the first is shown."""
     groups: dict[tuple[str, str, str], list[tuple[float | None, str]]] = {}
     for device, model, error, source in said:
         base, _, outside = source.partition("; fitted to ")

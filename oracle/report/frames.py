@@ -24,29 +24,39 @@ _ROWS: dict[str, Callable[[Any], list[dict[str, Any]]]] = {
 
 
 def to_pandas(results: Any) -> Any:
-    """A `pandas.DataFrame` of a result, or of several of a kind.
+    """Make a `pandas.DataFrame` of a result, or of several of a kind.
 
     Args:
-        results: whatever `oracle` returns: a `Cost` (a row per device), costs, `cost.kernels("t4")`,
-            `cost.phases("t4")`, a `Ranking`, `Scores`, fits, a `Sensitivity`, a `Comparison`.
+        results: a `Cost` (one row per device), costs, `cost.kernels("t4")`, `cost.phases("t4")`, a `Ranking`, `Scores`,
+            fits, a `Sensitivity` or a `Comparison`.
 
     Raises:
         MissingDependencyError: pandas is not installed.
-        OracleError: no result of ours.
+        OracleError: not a result of the oracle.
 
-    Example:
-        >>> frame = to_pandas(cost.kernels("t4"))
-        >>> frame.groupby("op_class").time_ms.sum()
+    Examples:
+        >>> import oracle
+        >>> frame = oracle.to_pandas(oracle.score("R-56", ["t4", "rtx-4090"]))
+        >>> frame.device.tolist()
+        ['t4', 'rtx-4090']
     """
     return pandas_frame(_columns(results))
 
 
 def to_polars(results: Any) -> Any:
-    """A `polars.DataFrame`; see `to_pandas`.
+    """Make a `polars.DataFrame` of a result, or of several of a kind.
+
+    Args:
+        results: as in `oracle.to_pandas`.
 
     Raises:
         MissingDependencyError: polars is not installed.
-        OracleError: no result of ours.
+        OracleError: not a result of the oracle.
+
+    Examples:
+        >>> import oracle
+        >>> oracle.to_polars(oracle.score("R-56", ["t4", "rtx-4090"]))["device"].to_list()
+        ['t4', 'rtx-4090']
     """
     return polars_frame(_columns(results))
 

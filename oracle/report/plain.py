@@ -1,6 +1,6 @@
 """Tables and texts as plain lines, the very ones that rich draws without colours, in a fraction of its time.
 
-Rich lays out what this room does not: columns that have to be folded, words longer than a line, and characters that
+Rich lays out what this package does not: columns that have to be folded, words longer than a line, and characters that
 are not one column wide.
 """
 

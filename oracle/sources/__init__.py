@@ -2,7 +2,7 @@
 
 A *reference* is text that names one: `torchvision:resnet50`, `timm:convnext_tiny`, `package.module:callable(args)`,
 or the path of a file. `open_source` turns it into a module on the meta device and the shapes of its inputs, without
-weights or downloads. User code is imported here and nowhere else. This room stands between `trace`, whose twins on
+weights or downloads. User code is imported here and nowhere else. This package stands between `trace`, whose twins on
 meta it makes, and `counting`: it knows how to get a network, and nothing of what one costs.
 """
 

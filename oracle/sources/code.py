@@ -29,7 +29,7 @@ def open_code(reference: Reference) -> Opened:
     """
     with _current_directory():
         found = _look_up(reference)
-        package = (reference.room.split(".")[0],)
+        package = (reference.module.split(".")[0],)
         if isinstance(found, nn.Module):
             if reference.called:
                 raise OracleError(f"network={reference.text!r}: {reference.name} is a module already; leave out the ()")
@@ -46,21 +46,21 @@ def open_code(reference: Reference) -> Opened:
 def _look_up(reference: Reference) -> Any:
     try:
         with guest():
-            found: Any = importlib.import_module(reference.room)
+            found: Any = importlib.import_module(reference.module)
     except OracleError as error:
         raise OracleError(f"network={reference.text!r}: {error}") from None
     except ModuleNotFoundError as error:
-        if error.name and (reference.room == error.name or reference.room.startswith(f"{error.name}.")):
+        if error.name and (reference.module == error.name or reference.module.startswith(f"{error.name}.")):
             raise OracleError(
                 f"network={reference.text!r}: no module {error.name!r}, neither here nor among what is installed"
             ) from None
-        raise OracleError(f"network={reference.text!r}: importing {reference.room} failed: {said(error)}") from error
+        raise OracleError(f"network={reference.text!r}: importing {reference.module} failed: {said(error)}") from error
     except Exception as error:
-        raise OracleError(f"network={reference.text!r}: importing {reference.room} failed: {said(error)}") from error
+        raise OracleError(f"network={reference.text!r}: importing {reference.module} failed: {said(error)}") from error
     for part in reference.name.split("."):
         if not hasattr(found, part):
             near = closest(part, [name for name in dir(found) if not name.startswith("_")])
-            raise OracleError(f"network={reference.text!r}: {reference.room} has no {reference.name!r}{near}")
+            raise OracleError(f"network={reference.text!r}: {reference.module} has no {reference.name!r}{near}")
         found = getattr(found, part)
     return found
 

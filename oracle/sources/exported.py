@@ -2,7 +2,7 @@
 
 The program is run node by node, each in the module that it was exported from, through torch's own functions, so that
 autocast and fused kernels apply as they do to the module. What export has decided stays decided: batch norm and
-dropout behave as in the mode the program was exported in, and dimensions are free only where it was told so.
+dropout behave as in the mode the program was exported in, and dimensions are free only where the export states so.
 
 The file is data: `oracle.sources.archive` says what is read of it, and `oracle.sources.operators` what is called.
 """

@@ -128,8 +128,8 @@ def makes_from_nothing(overload: Any) -> bool:
 def function_of(overload: Any) -> Callable[..., Any]:
     """The function of torch that runs an operator, which modules call and autocast knows; else the operator itself."""
     name = str(overload._schema.name).removeprefix("aten::")  # noqa: SLF001 - torch has no public way
-    for room in (torch._C._nn, torch, torch.Tensor):  # noqa: SLF001 - where torch keeps F.linear, F.gelu and the like
-        found = getattr(room, name, None)
+    for namespace in (torch._C._nn, torch, torch.Tensor):  # noqa: SLF001 - where torch keeps F.linear, F.gelu and the like
+        found = getattr(namespace, name, None)
         if isinstance(found, (types.BuiltinFunctionType, types.MethodDescriptorType)):
             return found
     return overload  # type: ignore[no-any-return]

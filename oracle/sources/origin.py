@@ -16,7 +16,7 @@ class Origin:
     """Where a network came from.
 
     Attributes:
-        reference: as it was asked for.
+        reference: as it was given.
         inputs: each as text, such as `1x3x224x224:float32`.
         built_on: `meta`; or `cpu`, where its constructor refuses meta and had to make its weights to be built at all;
             `found` for one that existed already; `file` for one that was read.

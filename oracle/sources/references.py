@@ -14,7 +14,7 @@ __all__ = ["FILES", "ZOOS", "Reference", "is_reference", "parse_reference"]
 ZOOS = ("torchvision", "timm")
 _CONFIGS = "hf:"  # a config of somebody else's, which is read as one of ours: oracle.config.huggingface
 FILES = {".pt2": "pt2", ".onnx": "onnx"}
-_CALL = re.compile(r"(?P<room>[A-Za-z_]\w*(\.[A-Za-z_]\w*)*):(?P<name>[A-Za-z_][\w.\-]*)(?P<call>\(.*)?", re.DOTALL)
+_CALL = re.compile(r"(?P<module>[A-Za-z_]\w*(\.[A-Za-z_]\w*)*):(?P<name>[A-Za-z_][\w.\-]*)(?P<call>\(.*)?", re.DOTALL)
 
 
 class Reference(NamedTuple):
@@ -23,7 +23,7 @@ class Reference(NamedTuple):
     Attributes:
         text: as it was written.
         kind: torchvision, timm, code, pt2 or onnx.
-        room: the module to import; "" for a file.
+        module: what to import; "" for a file.
         name: of the model or callable; the path of a file.
         args, kwargs: what to call it with.
         called: whether arguments were given, if only `()`.
@@ -31,7 +31,7 @@ class Reference(NamedTuple):
 
     text: str
     kind: str
-    room: str
+    module: str
     name: str
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] = {}  # noqa: RUF012 - a NamedTuple's default, which nobody changes
@@ -61,9 +61,9 @@ def parse_reference(text: str | Path) -> Reference:
     match = _CALL.fullmatch(text)
     if match is None:
         raise OracleError(f"network={text!r}: expected torchvision:NAME, timm:NAME or package.module:callable(args)")
-    room, name, call = match["room"], match["name"], match["call"]
+    module, name, call = match["module"], match["name"], match["call"]
     args, kwargs = _arguments(text, call) if call else ((), {})
-    return Reference(text, room if room in ZOOS else "code", room, name, args, kwargs, call is not None)
+    return Reference(text, module if module in ZOOS else "code", module, name, args, kwargs, call is not None)
 
 
 def _arguments(text: str, call: str) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -24,7 +24,7 @@ class Source:
     """A network that is no config, ready to be traced.
 
     Attributes:
-        reference: as it was asked for.
+        reference: as it was given.
         inputs: shapes and types, positional ones first.
         module: the network; its tensors are on meta where that was possible.
     """
@@ -38,7 +38,7 @@ class Source:
     def name(self) -> str:
         """For tables: the reference, a file by its name alone."""
         parsed = parse_reference(self.reference)
-        return parsed.text if parsed.room else Path(parsed.name).name
+        return parsed.text if parsed.module else Path(parsed.name).name
 
     @property
     def batch_size(self) -> int:

@@ -5,7 +5,7 @@ One file per command, listed in `oracle.search.cli._parser`; at the top of each 
 
 Exit codes are those of `oracle`: 0; 2 after one line on standard error that says what to correct, also where a
 sweep found nothing feasible, with a line for each limit; 1 after one that says that there is a defect; 130 when
-interrupted, 143 where a sweep was asked to end by SIGTERM; 141 when the reader of a pipe has gone.
+interrupted, 143 where SIGTERM ended a sweep; 141 when the reader of a pipe has gone.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ def configs_of(manifest: Manifest, rows: Iterable[Mapping[str, Any]], *, plain: 
     Raises:
         ConfigError: a space that this version cannot read.
     """
-    space = space_of(manifest.setup, manifest.space)
+    space = space_of(manifest.setup, manifest.space, devices=[device.name for device in manifest.devices])
     keys = [key for key, _ in space.samplers]
     return {
         f"row-{row['row']}": to_yaml(

@@ -42,7 +42,7 @@ examples:
   oracle-search pareto out/regnetx --objective 'min latency_ms' --objective 'max macs'
   oracle-search report out/regnetx -o sweep.html
 
-`oracle-search COMMAND --help` tells more."""
+`oracle-search COMMAND --help` shows more."""
 
 
 def parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:

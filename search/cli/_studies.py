@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from oracle.cli._flags import add_output
@@ -11,7 +12,7 @@ from oracle.cli._output import deliver
 if TYPE_CHECKING:
     from ..study import Record, Results
 
-__all__ = ["add_plain", "add_study", "opened", "records_out", "summarise"]
+__all__ = ["add_accept", "add_plain", "add_study", "opened", "records_out", "summarise"]
 
 STORAGE_HELP = "journal file, or any URL of optuna: sqlite:///FILE, postgresql://..., mysql://..., grpc://HOST:PORT"
 
@@ -31,6 +32,15 @@ def add_study(parser: argparse.ArgumentParser, *, output: bool = True) -> None:
         add_output(parser)
 
 
+def add_accept(parser: argparse.ArgumentParser) -> None:
+    """Whether a quality function may be another than it was."""
+    parser.add_argument(
+        "--accept-changed-quality",
+        action="store_true",
+        help="go on although the file of the quality function, or its table, is not what it was",
+    )
+
+
 def add_plain(parser: argparse.ArgumentParser, of: str) -> None:
     """Whether configs that a flag writes are to load in pycls."""
     parser.add_argument(
@@ -47,19 +57,25 @@ def opened(args: argparse.Namespace) -> Results:
     return open_results(args.study, args.storage)
 
 
-def records_out(args: argparse.Namespace, results: Results, records: list[Record], title: str) -> None:
-    """Trials as a table, JSON or CSV."""
+def records_out(
+    args: argparse.Namespace, results: Results, records: list[Record], title: str, *, front: bool = False
+) -> None:
+    """Trials as a table, JSON or CSV; those of a front with what they are tied with."""
     from ..report.study_tables import record_tables
 
     numbers = {record.number for record in records}
 
     def rows() -> list[dict[str, Any]]:
         by_number = {row["trial"]: row for row in results.rows() if row["trial"] in numbers}
-        return [by_number[record.number] for record in records]
+        found = [by_number[record.number] for record in records]
+        if not front:
+            return found
+        tied = results.tied(results.front())
+        return [row | {"tied_with": None if tied is None else tied[row["trial"]]} for row in found]
 
     deliver(
         args,
-        table=lambda: record_tables(results, records, title),
+        table=lambda: record_tables(results, records, title, front=front),
         data=lambda: {"study": results.plan.name, "trials": rows()},
         rows=rows,
     )
@@ -72,7 +88,20 @@ def summarise(args: argparse.Namespace, results: Results) -> int:
     deliver(
         args,
         table=lambda: run_tables(results),
-        data=lambda: {"study": results.plan.name, "front": [record.number for record in results.front()]},
+        data=lambda: _summary(results),
         rows=results.rows,
     )
     return 0 if results.evaluated else 2
+
+
+def _summary(results: Results) -> dict[str, Any]:
+    from ..space.certainty import bound_notes
+
+    front = results.front()
+    return {
+        "study": results.plan.name,
+        "front": [record.number for record in front],
+        "tied_with": results.tied(front),
+        "notes": bound_notes(results.plan.bounds, results.plan.trust),
+        **({"coverage": asdict(results.coverage)} if results.coverage else {}),
+    }

@@ -35,7 +35,8 @@ examples:
 
 An objective is min or max and a column of the file, or a score of the study. `latency_ms` without
 @DEVICE stands for the latency on each device in turn: one front per device. A study's own
-objectives are the default for it. Where candidates share all objectives, all of them are listed."""
+objectives are the default for it. Where candidates share all objectives, all of them are listed.
+Tied counts the members of the front that are no worse but for latencies within the stated error."""
 
 
 def add(commands: Any) -> None:
@@ -80,7 +81,7 @@ def _run(args: argparse.Namespace) -> int:
         return _of_study(args, results)
     front = results.front()[: args.top]
     notes = _write_trials(args, results, front) if args.configs else []
-    records_out(args, results, front, "; ".join([f"{len(front)} on the front", *notes]))
+    records_out(args, results, front, "; ".join([f"{len(results.front())} on the front", *notes]), front=True)
     return 0
 
 
@@ -93,7 +94,7 @@ def _of_candidates(args: argparse.Namespace) -> int:
     manifest = manifest_beside(candidates.file)
     if args.configs and manifest is None:
         raise OracleError(f"--configs needs the space of a sweep, and no manifest.json is beside {candidates.file}")
-    found = fronts_of(candidates, args.objective, args.device)
+    found = fronts_of(candidates, args.objective, args.device, manifest.trust if manifest else {})
     notes = _write_rows(args, manifest, found.members(args.top)) if args.configs and manifest else []
     return _deliver(args, found, about_candidates(args.source, manifest), notes)
 
@@ -105,7 +106,7 @@ def _of_study(args: argparse.Namespace, results: Results) -> int:
     from ..study.table import Trials
 
     own = [f"{'max' if o.maximise else 'min'} {o.name}" for o in results.plan.objectives]
-    found = fronts_of(Trials(results), args.objective or own, args.device)
+    found = fronts_of(Trials(results), args.objective or own, args.device, results.plan.trust)
     notes = []
     if args.configs:
         numbers = {row["trial"] for row in found.members(args.top)}
@@ -126,7 +127,7 @@ def _deliver(args: argparse.Namespace, found: Fronts, about: About, notes: Seque
 
 
 def _write_rows(args: argparse.Namespace, manifest: Manifest, rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The configs of candidates; what is to be said of them."""
+    """The configs of candidates; notes on them."""
     from ._configs import configs_of, foreign_devices, write_configs
 
     texts = configs_of(manifest, rows, plain=args.plain)
@@ -143,7 +144,7 @@ def _write_rows(args: argparse.Namespace, manifest: Manifest, rows: Sequence[Map
 
 
 def _write_trials(args: argparse.Namespace, results: Results, records: Sequence[Record]) -> list[str]:
-    """The config of each; what is to be said of them."""
+    """The config of each; notes on them."""
     from ._configs import write_configs
 
     texts = {f"trial-{record.number}": results.config(record, plain=args.plain) for record in records}

@@ -75,7 +75,7 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _figure(args: argparse.Namespace, page: PageFacts, about: About) -> Callable[[], Any]:
-    """What makes the figure that was asked for."""
+    """What makes the requested figure."""
     from oracle.report import plot
 
     found, study = page.population, page.study

@@ -28,7 +28,7 @@ def add(commands: Any) -> None:
     command = commands.add_parser(
         "rerank",
         help="a study's networks on other devices, without evaluating anything",
-        description="The evaluated networks by their latency on each device asked for, and which of them no other\n"
+        description="The evaluated networks by their latency on each requested device, and which of them no other\n"
         "beats there. Qualities are those of the study.",
         epilog=_EXAMPLES,
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from oracle.cli._flags import natural
 
-from ._studies import add_study
+from ._studies import add_accept, add_study
 
 __all__ = ["add"]
 
@@ -27,6 +27,7 @@ def add(commands: Any) -> None:
     )
     add_study(command)
     command.add_argument("--trials", type=natural, metavar="N", help="evaluated trials in the end (default: TRIALS)")
+    add_accept(command)
     command.set_defaults(run=_run)
 
 
@@ -37,5 +38,7 @@ def _run(args: argparse.Namespace) -> int:
 
     name, storage = find_study(args.study, args.storage)
     with watching(resume_command(name, storage)) as watcher:
-        results = join_study(name, storage, trials=args.trials, watcher=watcher)
+        results = join_study(
+            name, storage, trials=args.trials, watcher=watcher, accept_changed_quality=args.accept_changed_quality
+        )
     return summarise(args, results)

@@ -8,6 +8,8 @@ from typing import Any
 from oracle._resources import shipped
 from oracle.cli._flags import add_output, natural
 
+from ._studies import add_accept
+
 __all__ = ["add"]
 
 _EXAMPLES = """\
@@ -23,7 +25,7 @@ A study file says what to look for, and what not to spend an evaluation on:
   OBJECTIVES: [maximise quality, minimise latency_ms@t4]
   CONSTRAINTS: [params <= 30e6, latency_ms@pixel-4 <= 40]
   QUALITY: {TYPE: call, FUNCTION: package.module:function}
-  SAMPLER: tpe                              # nsga2, nsga3, gp, random, grid
+  SAMPLER: pool                             # tpe, nsga2, nsga3, gp, random, grid; exact where QUALITY is none
   TRIALS: 200                               # also NAME, STORAGE, TIMEOUT, SEED
 QUALITY may be none (then no objective is quality), call, proxies, train or table. A FUNCTION of one's own is
 found in the working directory too, and gives a number for a network:
@@ -32,20 +34,21 @@ found in the working directory too, and gives a number for a network:
       for epoch in range(3):
           accuracy = train(model, seed=trial.seed)
           trial.check(accuracy, epoch)      # reports, and stops what is poor
-      return accuracy                       # trial.config and trial.scores tell what it costs
+      return accuracy                       # trial.config and trial.scores state what it costs
 Shipped studies, in configs/studies: {studies}.
 
-A study that is in the storage already goes on where it stopped. Rejected suggestions cost no evaluation:
-TRIALS counts evaluations, but for those that failed; ten failures in a row end a run."""
+A study that is in the storage already goes on where it stopped. Only feasible networks are suggested, each once:
+TRIALS counts evaluations, but for those that failed; ten failures in a row end a run. Where QUALITY is none, the
+space is enumerated, and the trials are the front of all that was seen."""
 
 
 def add(commands: Any) -> None:
     """Add the command to argparse's subparsers."""
     command = commands.add_parser(
         "run",
-        help="search: optuna suggests, the oracle rejects, the rest is evaluated",
-        description="Run the study of a YAML file: suggestions that break a constraint are never evaluated,\n"
-        "and equal networks only once.",
+        help="search: optuna suggests among what the oracle finds feasible, and that is evaluated",
+        description="Run the study of a YAML file: only networks that obey the constraints are suggested, each once;\n"
+        "where nothing needs an evaluation, the space is enumerated.",
         epilog=_EXAMPLES.replace("{studies}", ", ".join(shipped("studies"))),
     )
     command.add_argument("study", metavar="STUDY", help="shipped study, or YAML file")
@@ -55,6 +58,7 @@ def add(commands: Any) -> None:
     command.add_argument("--seed", type=int, metavar="N", help="instead of SEED")
     command.add_argument("--name", metavar="NAME", help="instead of NAME")
     add_output(command)
+    add_accept(command)
     command.set_defaults(run=_run)
 
 
@@ -70,5 +74,5 @@ def _run(args: argparse.Namespace) -> int:
     if given:
         plan = study_of({**plan.values, **given})
     with watching(resume_command(plan.name, storage)) as watcher:
-        results = run_study(plan, storage, watcher=watcher)
+        results = run_study(plan, storage, watcher=watcher, accept_changed_quality=args.accept_changed_quality)
     return summarise(args, results)

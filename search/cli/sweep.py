@@ -26,6 +26,7 @@ _EXAMPLES = """\
 examples:
   oracle-search sweep anynet-grid -d t4 --out out/grid --samples 60000
   oracle-search sweep regnetx -d t4 -d pixel-4 --n 1000 --out out/regnetx --workers 2 --top 5
+  oracle-search sweep regnetx --out out/fast --limit 'latency_ms@t4 <= 2 at 90%'
   oracle-search sweep my/space.yaml --out out/mine --format both --batch 64 --dtype float16
   oracle-search sweep regnetx --samples 5000000 --out out/big --dask tcp://scheduler:8786
 
@@ -53,11 +54,26 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--samples", type=natural, metavar="N", help="draw at most N candidates (default: NUM_SAMPLES)"
     )
+    command.add_argument(
+        "--limit",
+        action="append",
+        default=[],
+        metavar="'SCORE <= X'",
+        help="beside the space's limits: 'params <= 30e6', 'latency_ms@t4 <= 2 at 90%%'; may be repeated",
+    )
     add_devices(command)
     add_model(command)
     group = command.add_argument_group("running")
     group.add_argument("--workers", type=natural, default=1, metavar="N", help="processes (default: 1)")
     group.add_argument("--dask", metavar="ADDRESS", help="work on a dask.distributed cluster: tcp://host:port")
+    group.add_argument(
+        "--ray",
+        nargs="?",
+        const="local",
+        metavar="ADDRESS",
+        help="work on a Ray cluster: auto, ray://host:port, or on this machine (default: local)",
+    )
+    group.add_argument("--joblib", action="store_true", help="work by joblib, with --workers jobs")
     group.add_argument("--resume", action="store_true", help="go on with what DIR holds, if it holds anything")
     group = command.add_argument_group("output")
     group.add_argument("--format", choices=("csv", "parquet", "both"), default="csv", help="default: csv")
@@ -109,8 +125,11 @@ def _swept(args: argparse.Namespace) -> SweepResult:
             samples=args.samples,
             workers=args.workers,
             dask=args.dask,
+            ray=args.ray,
+            joblib=args.joblib,
             formats=("csv", "parquet") if args.format == "both" else (args.format,),
             resume=args.resume,
+            limits=args.limit,
             **model_of(args),
             **{name: value for name, value in workload_of(args).items() if value is not None},
         )

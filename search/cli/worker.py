@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ._studies import add_study
+from ._studies import add_accept, add_study
 
 __all__ = ["add"]
 
@@ -27,6 +27,7 @@ def add(commands: Any) -> None:
         epilog=_EXAMPLES,
     )
     add_study(command)
+    add_accept(command)
     command.set_defaults(run=_run)
 
 
@@ -37,5 +38,5 @@ def _run(args: argparse.Namespace) -> int:
 
     name, storage = find_study(args.study, args.storage)
     with watching(resume_command(name, storage)) as watcher:
-        results = join_study(name, storage, watcher=watcher)
+        results = join_study(name, storage, watcher=watcher, accept_changed_quality=args.accept_changed_quality)
     return summarise(args, results)

@@ -1,4 +1,4 @@
-"""Zero-cost proxies: what a network's initial weights tell about it, after one batch."""
+"""Zero-cost proxies: what a network's initial weights show after one batch."""
 
 from __future__ import annotations
 

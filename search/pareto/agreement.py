@@ -49,7 +49,7 @@ class Agreement:
 
     Attributes:
         devices: their names.
-        kendall_tau: tau-b, -1 to 1; nan where one device cannot tell any two apart.
+        kendall_tau: tau-b, -1 to 1; nan where all are equal on one device.
         spearman_rho: likewise.
         pairs: how many pairs of candidates there are.
         flips: how many of them the devices order oppositely.
@@ -65,13 +65,19 @@ class Agreement:
 
 
 def agreement(latency_ms: Mapping[str, ArrayLike]) -> tuple[Agreement, ...]:
-    """Every pair of devices compared.
+    """Compare every pair of devices by the order of the same candidates.
 
     Args:
-        latency_ms: device -> (n,) positive latencies of the same candidates.
+        latency_ms: device -> array of shape (n,), positive latencies of the same candidates.
 
     Raises:
-        ConfigError: latencies that are not positive and finite, or columns that differ in length.
+        ConfigError: latencies that are not positive and finite, or columns of different lengths.
+
+    Examples:
+        >>> from oracle.search import agreement
+        >>> (pair,) = agreement({"t4": [1.0, 2.0, 3.0], "pixel-4": [9.0, 8.0, 20.0]})
+        >>> pair.flips, round(pair.kendall_tau, 2)
+        (1, 0.33)
     """
     columns = _checked(latency_ms)
     found = []
@@ -137,10 +143,21 @@ def largest_flip(a: Floats, b: Floats) -> Flip | None:
 
 
 def device_ranks(latency_ms: Mapping[str, ArrayLike]) -> dict[str, NDArray[np.int64]]:
-    """Device -> (n,) ranks, 1 for the fastest; equally fast ones share the best of their ranks.
+    """Compute the rank of every candidate on every device: 1 for the fastest; equally fast ones share the best rank.
+
+    Args:
+        latency_ms: as in `oracle.search.agreement`.
+
+    Returns:
+        Device -> integers of shape (n,).
 
     Raises:
-        ConfigError: as `agreement`.
+        ConfigError: as `oracle.search.agreement`.
+
+    Examples:
+        >>> from oracle.search import device_ranks
+        >>> device_ranks({"t4": [2.0, 1.0, 2.0]})["t4"].tolist()
+        [2, 1, 2]
     """
     ranks = {}
     for device, column in _checked(latency_ms).items():

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,10 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oracle._fronts import non_dominated
+from oracle._frozen import Frozen
 from oracle.errors import OracleError
+from oracle.query.models import Trust
 
 from .agreement import Agreement, agreement, device_ranks, on_every_front
 from .objectives import LATENCY, Objective, objectives_of
+from .ties import tie_ratios, tied_with
 
 __all__ = ["Fronts", "Table", "fronts_of"]
 
@@ -54,6 +57,9 @@ class Fronts:
         rows: position -> every column, of all candidates that are listed anywhere.
         ranks: device -> rank of every candidate by latency.
         agreements: of each pair of devices.
+        trust: device -> how far to trust its latencies; empty where nobody says.
+        ties: front -> position -> positions of the members that the error of latencies does not tell it apart from,
+            see `search.pareto.ties`; no entry where an error that matters is not known.
     """
 
     source: str
@@ -66,6 +72,8 @@ class Fronts:
     rows: dict[int, dict[str, Any]]
     ranks: dict[str, NDArray[np.int64]]
     agreements: tuple[Agreement, ...]
+    trust: Mapping[str, Trust] = field(default_factory=Frozen)
+    ties: Mapping[str, Mapping[int, list[int]]] = field(default_factory=Frozen)
 
     def of(self, front: str) -> tuple[Objective, ...]:
         """The objectives of one front."""
@@ -103,16 +111,22 @@ class Fronts:
         }
 
     def _listed(self, front: str, top: int | None) -> list[dict[str, Any]]:
-        common = set(self.common.tolist())
+        common, ties = set(self.common.tolist()), self.ties.get(front)
         return [
             {
                 "front": front or None,
                 "on_every_front": position in common,
+                "tied_with": None if ties is None else [self._number(other) for other in ties[position]],
                 **{f"rank@{device}": int(ranks[position]) for device, ranks in self.ranks.items()},
                 **self.rows[position],
             }
             for position in self.fronts[front][:top].tolist()
         ]
+
+    def _number(self, position: int) -> int:
+        """What a candidate is known by: its row or trial, else its position."""
+        row = self.rows[position]
+        return int(next((row[name] for name in ("row", "trial") if name in row), position))
 
     def _agreement(self, pair: Agreement) -> dict[str, Any]:
         flip = pair.largest
@@ -133,14 +147,21 @@ class Fronts:
         return [self.rows[position] for position in positions]
 
 
-def fronts_of(candidates: Table, objectives: Sequence[str] = (), devices: Sequence[str] = ()) -> Fronts:
-    """The fronts, the candidates on all of them, and the agreement of devices.
+def fronts_of(
+    candidates: Table,
+    objectives: Sequence[str] = (),
+    devices: Sequence[str] = (),
+    trust: Mapping[str, Trust] | None = None,
+) -> Fronts:
+    """Compute Pareto fronts, the candidates on all of them, and the agreement of devices.
 
     Args:
-        candidates: `read_candidates("out")`, or anything with its columns and rows.
-        objectives: `min latency_ms@t4`, `max macs`, ...; `latency_ms` without a device stands for the latency on each
-            in turn: one front per device. Minimal latency and maximal MACs if there are none.
-        devices: to look at; all if there are none.
+        candidates: as `oracle.search.read_candidates` returns them, or an object with the same columns and rows.
+        objectives: such as `min latency_ms@t4` and `max macs`. `latency_ms` without a device stands for the latency on
+            each device in turn: one front per device. Default: minimal latency and maximal MACs.
+        devices: to look at. Default: all.
+        trust: device -> how far to trust its latencies, as in a `SweepResult`; members that it does not tell apart
+            are tied.
 
     Raises:
         OracleError: an unknown column or device, or no candidates.
@@ -178,7 +199,28 @@ def fronts_of(candidates: Table, objectives: Sequence[str] = (), devices: Sequen
         rows=dict(zip(told, candidates.rows(told), strict=True)),
         ranks=device_ranks(times),
         agreements=agreements,
+        trust=trust or {},
+        ties=_ties(fronts, asked, columns, trust or {}),
     )
+
+
+def _ties(
+    fronts: Mapping[str, NDArray[np.int64]],
+    asked: Mapping[str, Sequence[Objective]],
+    columns: Mapping[str, NDArray[np.float64]],
+    trust: Mapping[str, Trust],
+) -> dict[str, dict[int, list[int]]]:
+    """As in `Fronts`."""
+    found = {}
+    for label, positions in fronts.items():
+        own = asked[label]
+        ratios = tie_ratios([one.column for one in own], trust)
+        if ratios is None:
+            continue
+        members = positions.tolist()
+        tied = tied_with([columns[one.column][positions] for one in own], [one.maximise for one in own], ratios)
+        found[label] = {row: [members[place] for place in places] for row, places in zip(members, tied, strict=True)}
+    return found
 
 
 def _flipped(agreements: Iterable[Agreement]) -> set[int]:

@@ -19,15 +19,20 @@ Floats = NDArray[np.float64]
 def hypervolume(
     columns: Sequence[ArrayLike], reference: Sequence[float], maximise: Sequence[bool] | None = None
 ) -> float:
-    """The area or volume between a reference point and the candidates that beat it in every objective.
+    """Compute the area or volume between a reference point and the candidates that beat it in every objective.
 
     Args:
-        columns: two or three (n,) columns, one per objective.
+        columns: two or three arrays of shape (n,), one per objective.
         reference: one number per objective.
-        maximise: per objective; all are minimised if None.
+        maximise: one bool per objective. Default: all are minimised.
 
     Raises:
-        ConfigError: another number of objectives, or columns that do not fit together.
+        ConfigError: another number of objectives, or columns of different lengths.
+
+    Examples:
+        >>> from oracle.search import hypervolume
+        >>> hypervolume([[1.0, 2.0], [2.0, 1.0]], [3.0, 3.0])
+        3.0
     """
     if len(columns) not in (2, 3) or len(reference) != len(columns):
         raise ConfigError(f"{len(columns)} objectives, reference={list(reference)!r}: expected two or three of both")

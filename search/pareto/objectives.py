@@ -35,10 +35,18 @@ class Objective:
 
 
 def objectives_of(texts: Sequence[str]) -> tuple[Objective, ...]:
-    """Objectives from their words.
+    """Parse objectives such as `min latency_ms@t4` and `max macs`.
+
+    Args:
+        texts: one per objective.
 
     Raises:
-        ConfigError: something else than min or max and a column, or a column twice.
+        ConfigError: other words than min or max and a column, or a column twice.
+
+    Examples:
+        >>> from oracle.search import objectives_of
+        >>> [(found.column, found.maximise) for found in objectives_of(["min latency_ms", "max macs"])]
+        [('latency_ms', False), ('macs', True)]
     """
     found: dict[str, Objective] = {}
     for text in texts:

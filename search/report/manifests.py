@@ -1,4 +1,4 @@
-"""What a sweep's manifest tells a reader: workload, devices, versions, and what became of the candidates."""
+"""What a sweep's manifest states: workload, devices, versions, and what became of the candidates."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from oracle.errors import ConfigError, OracleError
 from oracle.query.models import Trust, best_calibration, trust_of, trust_without
 from oracle.spec import Workload
 
-from ..space import Tally, space_of
+from ..space import Limit, Space, Tally, space_of
 from ..sweep.folder import MANIFEST, Sums
 
 __all__ = ["Manifest", "manifest_beside"]
@@ -25,7 +25,7 @@ _PEAKS = ("vector", "matrix", "matrix_fp16_accumulate")
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A finished sweep, as its directory tells it.
+    """A finished sweep, as read from its directory.
 
     Attributes:
         space: its name.
@@ -38,6 +38,7 @@ class Manifest:
         model: what predicts latency, see `oracle.score`; those that name none are of the textbook's bound.
         own: devices that a calibration was used for which does not ship with this version.
         trust: device -> what predicts, and how far to trust it; empty for the textbook's bound.
+        limits: that candidates obey; none where this version cannot read them.
     """
 
     space: str
@@ -50,6 +51,7 @@ class Manifest:
     model: str
     own: tuple[str, ...]
     trust: Mapping[str, Trust]
+    limits: tuple[Limit, ...] = ()
 
 
 def manifest_beside(file: Path) -> Manifest | None:
@@ -73,6 +75,7 @@ def _read(content: Mapping[str, Any]) -> Manifest:
     devices = tuple(_device(data) for data in identity["devices"].values())
     made = identity["versions"]
     versions = {"nas-cost-oracle": made["oracle"], "torch": made["torch"], "formulas": made["formulas"]}
+    space = _space(identity)
     model = identity.get("model", {"name": "roofline", "calibrations": {}})
     return Manifest(
         content["name"],
@@ -84,7 +87,10 @@ def _read(content: Mapping[str, Any]) -> Manifest:
         sums.found,
         model["name"],
         tuple(device.name for device in devices if _differs(model["calibrations"].get(device.name), device, workload)),
-        {} if model["name"] == "roofline" else _trust(model["calibrations"], devices, workload, _image_size(identity)),
+        {}
+        if model["name"] == "roofline"
+        else _trust(model["calibrations"], devices, workload, space.image_size if space else None),
+        space.limits if space else (),
     )
 
 
@@ -108,10 +114,10 @@ def _differs(text: str | None, device: Device, workload: Workload) -> bool:
     return shipped is None or to_yaml(shipped) != text
 
 
-def _image_size(identity: Mapping[str, Any]) -> int | None:
-    """The largest image of the space; None where this version cannot read it."""
+def _space(identity: Mapping[str, Any]) -> Space | None:
+    """The space; None where this version cannot read it."""
     try:
-        return space_of(identity["space"]).image_size
+        return space_of(identity["space"], devices=tuple(identity["devices"]))
     except ConfigError:
         return None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -21,10 +21,12 @@ from oracle.report.page import PageFacts
 
 from ..pareto import hypervolume, non_dominated
 from ..pareto.objectives import LATENCY
+from ..space.certainty import bound_notes
 from ..study import Record, Results
 from ..study.records import FAILED
 from ..study.words import QUALITY, STRUCTURE
 from .candidates import Floats, Value, population
+from .study_tables import tied_caption
 
 __all__ = ["study_facts", "study_page", "study_population"]
 
@@ -33,7 +35,7 @@ _REASONS = 3  # of failures, the commonest
 
 
 def study_page(results: Results, command: str = "") -> PageFacts:
-    """What a page tells of a study.
+    """What a page shows of a study.
 
     Args:
         results: of the study.
@@ -45,9 +47,12 @@ def study_page(results: Results, command: str = "") -> PageFacts:
     notes = [
         workload_caption(plan.workload),
         f"Trials: {', '.join(f'{count:,} {word}' for word, count in found.outcomes.items())}.",
+        *([str(results.coverage)] if results.coverage else []),
         *(f"Failed {count:,} times: {reason}" for reason, count in reasons.most_common(_REASONS)),
         "Counts: the oracle's own, 1 MAC = 2 FLOPs, by closed forms that are equal to a trace.",
+        *bound_notes(plan.bounds, plan.trust),
         *trust_caption(plan.trust).splitlines(),
+        *filter(None, [tied_caption(results)]),
     ]
     return PageFacts(
         title=f"Study {plan.name}",
@@ -62,7 +67,7 @@ def study_page(results: Results, command: str = "") -> PageFacts:
 def study_population(results: Results) -> Population:
     """Feasible trials that were evaluated."""
     records = results.evaluated
-    devices = [device.name for device in results.plan.devices]
+    devices, tied = [device.name for device in results.plan.devices], results.tied(results.front())
     return population(
         "trials",
         {device: _scores(records, f"{LATENCY}@{device}") for device in devices},
@@ -70,11 +75,16 @@ def study_population(results: Results) -> Population:
         lambda positions: (
             [f"trial {records[i].number}" for i in positions],
             [records[i].config for i in positions],
-            [{"trial": records[i].number, "origin": records[i].origin} for i in positions],
+            [{"trial": records[i].number, "origin": records[i].origin, **_tied(tied, records[i])} for i in positions],
         ),
         len(records),
         most=len(records),  # a study's lines and fronts are about all of its trials
     )
+
+
+def _tied(tied: Mapping[int, list[int]] | None, record: Record) -> dict[str, int | None]:
+    """How many members of the front are tied with one of them; nothing where no error is known."""
+    return {"tied on the front": len(tied[record.number]) if record.number in tied else None} if tied else {}
 
 
 def study_facts(results: Results) -> StudyFacts:

@@ -11,6 +11,9 @@ from oracle.report.grid import Column, Grid
 from oracle.report.sheets import Sheet
 from oracle.report.texts import Text
 
+from ..pareto.objectives import LATENCY
+from ..pareto.ties import tie_caption
+from ..space.certainty import bound_notes
 from .tables import number_column
 
 if TYPE_CHECKING:
@@ -19,7 +22,11 @@ if TYPE_CHECKING:
     from ..study import Record, Results
     from ..study.results import Ranked
 
-__all__ = ["record_tables", "rerank_tables", "run_tables", "trial_tables"]
+__all__ = ["record_tables", "rerank_tables", "run_tables", "tied_caption", "trial_tables"]
+
+
+_SHOWN = 20  # of a front
+_RANKED = 5  # the best and the next, of an enumeration
 
 
 def run_tables(results: Results) -> list[Grid | Text]:
@@ -36,17 +43,26 @@ def run_tables(results: Results) -> list[Grid | Text]:
     if broken:
         reasons = ", ".join(f"{name} {count:,}" for name, count in broken.most_common())
         found.append(Text(f"Rejected before evaluation, by constraint: {reasons}"))
+    found += [Text(line) for line in bound_notes(results.plan.bounds, results.plan.trust)]
     failures = Counter(_one_line(record.reason) for record in results.trials if record.outcome == "failed")
     found += [Text(f"Failed {count:,} times: {reason}") for reason, count in failures.most_common(3)]
+    coverage = results.coverage
+    found += [Text(str(coverage))] if coverage else []
     front = results.front()
     if not front:
         return [*found, Text("No feasible trial has been evaluated.")]
-    title = "Best feasible" if len(results.plan.objectives) == 1 else f"{len(front)} on the front"
-    return [*found, *record_tables(results, front[:20], title)]
+    if len(results.plan.objectives) > 1:
+        points = len({tuple(record.values) for record in front})
+        title = f"{len(front)} on the front" + (f" (at {points} points)" if points < len(front) else "")
+        return [*found, *record_tables(results, front[:_SHOWN], title, front=True)]
+    if coverage is None:
+        return [*found, *record_tables(results, front[:_SHOWN], "Best feasible", front=True)]
+    best = results.ranked()[: min(_RANKED, results.plan.trials)]
+    return [*found, *record_tables(results, best, f"Best {len(best)}" if len(best) > 1 else "Best feasible")]
 
 
-def record_tables(results: Results, records: Sequence[Record], title: str) -> list[Grid | Text]:
-    """Trials with their objectives and their latency on every device."""
+def record_tables(results: Results, records: Sequence[Record], title: str, *, front: bool = False) -> list[Grid | Text]:
+    """Trials with their objectives and their latency on every device; of a front also how many are tied."""
     names = [objective.name for objective in results.plan.objectives]
     shown = [f"latency_ms@{device.name}" for device in results.plan.devices]
     shown = [name for name in (*shown, "macs", "params") if name not in names]
@@ -54,13 +70,38 @@ def record_tables(results: Results, records: Sequence[Record], title: str) -> li
         _trials(records),
         *_objectives(results, records),
         *(number_column(name, [record.scores[name] for record in records]) for name in shown),
+        *_tied(results, records, front),
         Column("Network", _networks(results, records)),
     )
     goals = ", ".join(map(str, results.plan.objectives))
     return [
         Sheet(columns, f"{title}: {goals}"),
-        Text(f"{workload_caption(results.plan.workload)}\n{trust_caption(results.plan.trust)}", style="dim"),
+        Text("\n".join(_captions(results, front)), style="dim"),
     ]
+
+
+def _captions(results: Results, front: bool) -> list[str]:
+    """What numbers of a study hold for."""
+    lines = [workload_caption(results.plan.workload), trust_caption(results.plan.trust)]
+    return [*lines, *filter(None, [tied_caption(results)])] if front else lines
+
+
+def tied_caption(results: Results) -> str:
+    """How many members of the front are tied, and by which rule; "" where no objective is a latency."""
+    front = results.front()
+    tied = results.tied(front) or {}
+    names = [objective.name for objective in results.plan.objectives]
+    return tie_caption(names, results.plan.trust, sum(map(bool, tied.values())), len(front))
+
+
+def _tied(results: Results, records: Sequence[Record], front: bool) -> list[Column]:
+    """How many members of the front are tied with each, where an objective is a latency of known error."""
+    if not front or not any(objective.score == LATENCY for objective in results.plan.objectives):
+        return []
+    tied = results.tied(results.front())
+    if tied is None:
+        return []
+    return [Column("Tied", [f"{len(tied[record.number]):,}" for record in records], number=True)]
 
 
 def trial_tables(results: Results, records: Sequence[Record]) -> list[Grid | Text]:

@@ -11,6 +11,7 @@ from oracle.report.facts import WORTH, Population, RunFacts, device_facts, run_f
 from oracle.report.page import PageFacts
 
 from ..pareto.objectives import LATENCY, Objective
+from ..space.certainty import bound_notes
 from ..space.limits import OVERLAP
 from ..sweep import Candidates
 from .candidates import Row, Value, population
@@ -23,7 +24,7 @@ _NAMES = ("network", "name")
 
 
 def sweep_page(candidates: Candidates, objectives: Sequence[Objective] = (), command: str = "") -> PageFacts:
-    """What a page tells of a file of candidates.
+    """What a page shows of a file of candidates.
 
     Args:
         candidates: the file.
@@ -101,6 +102,7 @@ def _run(manifest: Manifest, command: str) -> RunFacts:
         workload_caption(manifest.workload),
         _account(manifest),
         "Counts: the oracle's own, 1 MAC = 2 FLOPs, by closed forms that are equal to a trace.",
+        *bound_notes(manifest.limits, manifest.trust),
         trust_caption(manifest.trust),
     ]
     return RunFacts(manifest.versions, tuple(line for note in notes for line in note.splitlines()), command)

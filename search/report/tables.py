@@ -13,6 +13,8 @@ from oracle.report.grid import Column, Grid
 from oracle.report.sheets import Sheet
 from oracle.report.texts import Text
 
+from ..pareto.ties import tie_caption
+from ..space.certainty import bound_notes
 from ..space.limits import OVERLAP, PYCLS, counts_as_pycls
 
 if TYPE_CHECKING:
@@ -88,7 +90,7 @@ def space_tables(space: Space) -> list[Grid | Text]:
             )
         ),
     ]
-    limits = [(limit.name, str(limit)) for limit in space.limits]
+    limits = [(limit.label, str(limit)) for limit in space.limits]
     if space.num_stages:
         limits.append(("REGNET.NUM_STAGES", "{} to {} stages".format(*space.num_stages)))
     if limits:
@@ -146,6 +148,7 @@ def sweep_tables(result: SweepResult, wanted: int | None = None) -> list[Grid | 
         ),
         totals=1,
     )
+    lines += bound_notes(result.limits, result.trust)
     if result.devices:
         lines.append(trust_caption(result.trust))
     return [Text(workload_caption(result.workload), style="bold"), grid, Text("\n".join(lines))]
@@ -175,6 +178,10 @@ def pareto_tables(found: Fronts, about: About, top: int | None = None, notes: Se
         listed = positions[:top].tolist()
         rows = [found.rows[position] for position in listed]
         columns = _row_columns(rows, [objective.column for objective in found.of(front)])
+        ties = found.ties.get(front)
+        names = [objective.column for objective in found.of(front)]
+        if ties is not None and any(name.startswith("latency_ms@") for name in names):
+            columns += (Column("Tied", [f"{len(ties[position]):,}" for position in listed], number=True),)
         if len(found.fronts) > 1:
             columns += (Column("Every front", ["yes" if position in common else "" for position in listed]),)
         shown = f"{len(listed)} of {len(positions):,}" if len(listed) < len(positions) else f"{len(positions):,}"
@@ -184,9 +191,16 @@ def pareto_tables(found: Fronts, about: About, top: int | None = None, notes: Se
         tables.append(Text(f"{len(common):,} candidates are on every front."))
     if found.agreements:
         tables += [_agreements(found), Text("\n".join(_flips(found)), style="dim")]
+    captions = [_tie_caption(found, front) for front in found.fronts] if about.workload else []
     shown_on = [device for device in found.devices if _shows(found, device)]
-    lines = list(filter(None, [about.footing(shown_on), *notes]))
+    lines = list(filter(None, [*captions, about.footing(shown_on), *notes]))
     return [*tables, Text("\n".join(lines), style="dim")] if lines else tables
+
+
+def _tie_caption(found: Fronts, front: str) -> str:
+    ties = found.ties.get(front, {})
+    names = [objective.column for objective in found.of(front)]
+    return tie_caption(names, found.trust, sum(map(bool, ties.values())), len(found.fronts[front]))
 
 
 def _shows(found: Fronts, device: str) -> bool:

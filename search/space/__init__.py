@@ -21,10 +21,11 @@
           PEAK_MEMORY: [0, 0]
           INTENSITY: [0, 0]     # FLOP/byte
           LATENCY_MS: {t4: [0, 5]}
+        LIMITS: [latency_ms@t4 <= 5 at 90%]     # in words, as in studies: see `search.space.expressions`
         REGNET: {NUM_STAGES: [4, 4]}    # no skipped width level either; [0, 0] allows any number
 
 Sweep files of pycls load as they are; their other sections are ignored. `grid_sampler`, `ITEM_SAMPLERS`,
-NUM_STAGES [0, 0], MACS, BYTES, PEAK_MEMORY, INTENSITY, LATENCY_MS and text in BASE_CFG are ours.
+NUM_STAGES [0, 0], LIMITS, MACS, BYTES, PEAK_MEMORY, INTENSITY, LATENCY_MS and text in BASE_CFG are ours.
 
 The stream of candidates depends on the file alone: whoever draws chunk i, it comes from
 SeedSequence(RNG_SEED, spawn_key=(i,)).

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,12 +18,14 @@ from oracle.families._checks import choice
 from oracle.families.many import depends
 
 from .checks import count, fields
+from .expressions import limits_of_texts, texts_of
+from .limits import Limit
 from .parse_limits import limits_of, num_stages_of
 from .parse_samplers import samplers_of
 from .samplers import Sampler
 from .space import Space
 
-__all__ = ["SECTIONS", "SETUP", "from_file", "load_space", "space_of"]
+__all__ = ["CONSTRAINTS", "SECTIONS", "SETUP", "from_file", "limited", "load_space", "space_of"]
 
 SECTIONS = ("SETUP", "LAUNCH", "COLLECT", "ANALYZE", "ROOT_DIR", "NAME", "DESC", "NUM_PROC")
 SETUP = {
@@ -34,6 +37,7 @@ SETUP = {
     "SAMPLERS": {},
     "CONSTRAINTS": {},
 }
+CONSTRAINTS = ("CX", "LIMITS", "REGNET")
 _MAX_CHUNK = 1_000_000
 """Candidates of a chunk, which is in memory whole: measured, about 2 kB each in a space of five knobs a block."""
 
@@ -41,10 +45,19 @@ _Made = TypeVar("_Made")
 
 
 def load_space(source: str | Path) -> Space:
-    """The space of a YAML file, or of a shipped name (`configs/spaces`).
+    """Load a design space from a YAML file, or by the name of a shipped one.
+
+    Args:
+        source: path, or a name that `oracle-search spaces` lists.
 
     Raises:
-        ConfigError: anything wrong with it, naming file, dotted key, value and what was expected.
+        ConfigError: anything wrong with it; it names file, dotted key, value and what was expected.
+
+    Examples:
+        >>> from oracle.search import load_space
+        >>> space = load_space("regnetx")
+        >>> len(space.samplers), space.base.MODEL.TYPE
+        (6, 'regnet')
     """
     return from_file(source, "spaces", _united, space_of)
 
@@ -76,16 +89,25 @@ def from_file(
         raise ConfigError(str(error).removeprefix(f"{error.key}: "), key=error.key, file=str(path)) from None
 
 
-def space_of(values: Mapping[str, Any], name: str = "", directory: Path | None = None) -> Space:
-    """The space that nested mappings describe, as a file's would.
+def space_of(
+    values: Mapping[str, Any], name: str = "", directory: Path | None = None, devices: Collection[str] = ()
+) -> Space:
+    """Make a design space of nested mappings, as a file states them.
 
     Args:
         values: with a section SETUP.
-        name: for people.
-        directory: where a relative path in BASE_CFG starts; the working directory if None.
+        name: for results.
+        directory: where a relative path in BASE_CFG starts. Default: the working directory.
+        devices: names that limits may use beside those of the shipped devices.
 
     Raises:
-        ConfigError: as `load_space`.
+        ConfigError: as `oracle.search.load_space`.
+
+    Examples:
+        >>> from oracle.search import space_of
+        >>> depths = {"TYPE": "grid_sampler", "RANGE": [10, 20], "STEP": 2}
+        >>> space_of({"SETUP": {"BASE_CFG": "RegNetX-400MF", "SAMPLERS": {"REGNET.DEPTH": depths}}}).size
+        6
     """
     if not isinstance(values, Mapping) or "SETUP" not in values:
         raise ConfigError("expected a section SETUP")
@@ -94,7 +116,7 @@ def space_of(values: Mapping[str, Any], name: str = "", directory: Path | None =
     base = _base(setup["BASE_CFG"], directory or Path())
     samplers = samplers_of(setup["SAMPLERS"])
     _check_keys(_family(base), samplers)
-    constraints = fields(setup["CONSTRAINTS"], "SETUP.CONSTRAINTS", ("CX", "REGNET"))
+    constraints = fields(setup["CONSTRAINTS"], "SETUP.CONSTRAINTS", CONSTRAINTS)
     stages = num_stages_of(constraints.get("REGNET", {}))
     plain = {key: value for key, value in setup.items() if key != "BASE_CFG"}
     plain["BASE_CFG"] = yaml.safe_load(to_yaml(base, cost=True)) or {}
@@ -102,7 +124,7 @@ def space_of(values: Mapping[str, Any], name: str = "", directory: Path | None =
         name=name,
         base=base,
         samplers=tuple(samplers.items()),
-        limits=limits_of(constraints.get("CX", {})),
+        limits=_limits(constraints, devices),
         num_stages=stages if base.MODEL.TYPE == "regnet" else None,
         num_configs=count(setup["NUM_CONFIGS"], "SETUP.NUM_CONFIGS", 0),
         num_samples=count(setup["NUM_SAMPLES"], "SETUP.NUM_SAMPLES", 1),
@@ -112,11 +134,36 @@ def space_of(values: Mapping[str, Any], name: str = "", directory: Path | None =
     )
 
 
+def _limits(constraints: Mapping[str, Any], devices: Collection[str]) -> tuple[Limit, ...]:
+    """Those of CX, as pycls writes them, and those in words."""
+    key = "SETUP.CONSTRAINTS.LIMITS"
+    return limits_of_texts(constraints.get("LIMITS", []), limits_of(constraints.get("CX", {})), devices, key)
+
+
+def limited(space: Space, texts: Sequence[str], devices: Collection[str] = ()) -> Space:
+    """A space with further limits.
+
+    Args:
+        space: with those it has.
+        texts: in words, see `search.space.expressions`.
+        devices: names that are known beside those of the shipped devices.
+
+    Raises:
+        ConfigError: what is no limit, or none that anything can obey beside the others.
+    """
+    if not texts:
+        return space
+    limits = limits_of_texts(texts, space.limits, devices, "limits")
+    before = space.setup["CONSTRAINTS"]
+    said = [*texts_of(before.get("LIMITS", []), "LIMITS"), *texts_of(texts, "limits")]
+    return replace(space, limits=limits, setup={**space.setup, "CONSTRAINTS": {**before, "LIMITS": said}})
+
+
 def _chunk_size(value: Any) -> int:
     """How many candidates a chunk has.
 
     Raises:
-        ConfigError: no count, or more than memory should be asked for.
+        ConfigError: no count, or more than memory holds.
     """
     size = count(value, "SETUP.CHUNK_SIZE", 1)
     if size > _MAX_CHUNK:
@@ -165,7 +212,6 @@ def _check_keys(family: str, samplers: Mapping[str, Sampler]) -> None:
         foreign = section in (own.section for own in FAMILIES.values()) and not depends(family, key)
         if foreign or section == "COST" or key == "MODEL.TYPE":
             raise ConfigError(
-                f"does not tell one {family} network from another; "
-                f"expected a key of {FAMILIES[family].section}, MODEL or TRAIN",
+                f"does not change a {family} network; expected a key of {FAMILIES[family].section}, MODEL or TRAIN",
                 key=f"SETUP.SAMPLERS.{key}",
             )

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["COLUMNS", "OVERLAP", "PYCLS", "Limit", "Miss", "Tally", "counts_as_pycls", "judge"]
+__all__ = ["COLUMNS", "OVERLAP", "PLACED", "PYCLS", "Limit", "Miss", "Tally", "counts_as_pycls", "judge"]
+
+Floats = NDArray[np.float64]
 
 PYCLS = "CX.FLOPS and CX.ACTS count as pycls does, per image: MACs with bias adds, activations with those of max-pools."
 """What two limits mean that do not mean what they are called."""
 
 OVERLAP = "A candidate that breaks several limits is counted for each of them."
 
-# Name in a space file -> column of `oracle.score_many`.
+PLACED = ("latency_ms", "roofline_ms")
+"""Scores that are of a device."""
+
+# Name in the section CX of a space file -> column of `oracle.score_many`.
 COLUMNS = {
     "MACS": "macs",
     "FLOPS": "pycls_flops",
@@ -36,36 +42,70 @@ class Limit:
     """A closed range for one score.
 
     Attributes:
-        score: one of `COLUMNS`.
-        low, high: the range; 0 leaves that side open.
-        device: what LATENCY_MS is on, else "".
+        score: a column of `oracle.score_many`.
+        low, high: the range, an infinite end being open.
+        device: what the scores in `PLACED` are on, else "".
+        quantile: the quantile of the latency that has to be in the range: 0.9 for `<= 2 at 90%`, 0.1 for
+            `>= 2 at 90%`; None for the prediction itself.
+        key: dotted key of the space file that says it, if one does: CX.FLOPS, CX.LATENCY_MS.t4.
+
+    Example:
+        >>> Limit("latency_ms", high=2.0, device="t4", quantile=0.9).name
+        'latency_ms@t4 at 90%'
     """
 
     score: str
-    low: float
-    high: float
+    low: float = -inf
+    high: float = inf
     device: str = ""
+    quantile: float | None = None
+    key: str = field(default="", compare=False)
 
     @property
     def name(self) -> str:
-        """As it stands in a space file: CX.FLOPS, CX.LATENCY_MS.t4."""
-        return ".".join(part for part in ("CX", self.score, self.device) if part)
+        """The score, with its device and confidence: `params`, `latency_ms@t4`, `latency_ms@t4 at 90%`."""
+        place = f"{self.score}@{self.device}" if self.device else self.score
+        if self.quantile is None:
+            return place
+        return f"{place} {'at' if self.quantile >= 0.5 else 'low end at'} {self.confidence:.10g}%"
 
-    def column(self, scores: Any) -> NDArray[np.float64]:
-        """The scores that it limits."""
-        column = getattr(scores, COLUMNS[self.score])
+    @property
+    def label(self) -> str:
+        """What people know it by: the key of the space file, else the name."""
+        return self.key or self.name
+
+    @property
+    def confidence(self) -> float:
+        """In per cent, how likely the latency itself obeys a limit that is met exactly; 0 where nothing says so."""
+        return 0.0 if self.quantile is None else round(100 * max(self.quantile, 1 - self.quantile), 8)
+
+    def column(self, scores: Any) -> Floats:
+        """(n,) what it limits, of the candidates of `oracle.score_many`.
+
+        Raises:
+            DeviceError: a quantile on a device whose prediction states no error.
+        """
+        if self.quantile is not None:
+            return np.asarray(scores.latency_quantile_ms(self.device, self.quantile), dtype=np.float64)
+        column = getattr(scores, self.score)
         return np.asarray(column[self.device] if self.device else column, dtype=np.float64)
 
-    def excess(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """How far values are outside, relative to the side they are beyond: 0 inside, 0.1 for 10 %."""
-        below = (self.low - values) / self.low if self.low else np.zeros(len(values))
-        above = (values - self.high) / self.high if self.high else np.zeros(len(values))
+    def violation(self, value: float) -> float:
+        """Above 0 outside, as a share of the side it is beyond; at most 0 inside (the distance to that side)."""
+        below = (self.low - value) / (abs(self.low) or 1.0) if self.low > -inf else -inf
+        above = (value - self.high) / (abs(self.high) or 1.0) if self.high < inf else -inf
+        return max(below, above)
+
+    def excess(self, values: Floats) -> Floats:
+        """(n,) how far values are outside, relative to the side they are beyond: 0 inside, 0.1 for 10 %."""
+        below = (self.low - values) / (abs(self.low) or 1.0) if self.low > -inf else np.zeros(len(values))
+        above = (values - self.high) / (abs(self.high) or 1.0) if self.high < inf else np.zeros(len(values))
         return np.where(np.isnan(values), np.inf, np.maximum(np.maximum(below, above), 0.0))
 
     def __str__(self) -> str:
-        if self.low and self.high:
+        if self.low > -inf and self.high < inf:
             return f"{self.low:,.10g} to {self.high:,.10g}"
-        return f"at most {self.high:,.10g}" if self.high else f"at least {self.low:,.10g}"
+        return f"at most {self.high:,.10g}" if self.high < inf else f"at least {self.low:,.10g}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,14 +219,14 @@ def judge(limits: Sequence[Limit], scores: Any, count: int) -> tuple[NDArray[np.
         outside = np.flatnonzero(excess)
         if len(outside):
             row = outside[excess[outside].argmin()]
-            rejected[limit.name] = len(outside)
-            nearest[limit.name] = Miss(float(excess[row]), float(values[row]), str(limit))
+            rejected[limit.label] = len(outside)
+            nearest[limit.label] = Miss(float(excess[row]), float(values[row]), str(limit))
     feasible = worst == 0
     closest: dict[str, Miss] = {}
     if not feasible.all():
         row = np.where(feasible, np.inf, worst).argmin()
         closest = {
-            limit.name: Miss(float(excess[row]), float(values[row]), str(limit))
+            limit.label: Miss(float(excess[row]), float(values[row]), str(limit))
             for limit, values, excess in excesses
             if excess[row]
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import Any
 
 from oracle.devices import load_device
@@ -28,7 +29,7 @@ def limits_of(values: Any) -> tuple[Limit, ...]:
     for score, content in fields(values, _CX, COLUMNS).items():
         key = f"{_CX}.{score}"
         if score != "LATENCY_MS":
-            found.append(Limit(score, *span(content, key, open_at_zero=True)))
+            found.append(_limit(score, content, key))
             continue
         if not isinstance(content, Mapping):
             raise ConfigError(f"value {content!r}: expected a mapping of devices to [low, high]", key=key)
@@ -37,8 +38,15 @@ def limits_of(values: Any) -> tuple[Limit, ...]:
                 name = load_device(device).name
             except DeviceError as error:
                 raise ConfigError(str(error), key=f"{key}.{device}") from None
-            found.append(Limit(score, *span(ends, f"{key}.{device}", open_at_zero=True), name))
-    return tuple(limit for limit in found if limit.low or limit.high)
+            found.append(_limit(score, ends, f"{key}.{device}", name))
+    return tuple(limit for limit in found if limit.low > -inf or limit.high < inf)
+
+
+def _limit(score: str, ends: Any, key: str, device: str = "") -> Limit:
+    """A limit of the file, where 0 leaves a side open."""
+    low, high = span(ends, key, open_at_zero=True)
+    name = ".".join(part for part in ("CX", score, device) if part)
+    return Limit(COLUMNS[score], low or -inf, high or inf, device, key=name)
 
 
 def num_stages_of(values: Any) -> tuple[int, int] | None:

@@ -19,7 +19,7 @@ _ASKED = 500  # of which the family is asked, one by one
 
 
 def reasons(space: Space, keys: Collection[str]) -> dict[str, str]:
-    """Dotted key -> what is said of the first candidate that it makes impossible, as far as few draws show one."""
+    """Dotted key -> the reason for the first candidate that it makes impossible, if a few draws show one."""
     columns = space.sample(0, min(_DRAWN, space.chunk_size))
     count = len(next(iter(columns.values()), ()))
     _, kept, rejected = population_of(space.base, columns)

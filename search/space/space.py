@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -150,7 +150,18 @@ class Space:
     def chunk(self, index: int) -> Chunk:
         """The networks of chunk `index` that exist, obey NUM_STAGES and equal none before them in it."""
         start = index * self.chunk_size
-        columns = self.sample(start, self.chunk_size)
+        return self.networks(self.sample(start, self.chunk_size), start)
+
+    def networks(
+        self, columns: Columns, start: int = 0, marks: Callable[[Columns], NDArray[np.uint64]] | None = None
+    ) -> Chunk:
+        """The networks of some candidates that exist, obey NUM_STAGES and equal none before them.
+
+        Args:
+            columns: dotted key -> values, as `sample` gives them.
+            start: position of the first in the stream.
+            marks: of columns, a (n,) word each; candidates with different ones are no equals, whatever their networks.
+        """
         drawn = len(next(iter(columns.values())))
         rows, tally = np.arange(drawn), Tally()
         if self.num_stages:
@@ -158,7 +169,8 @@ class Space:
             columns = _taken(columns, rows, drawn)
         population, kept, rejected = population_of(self.base, columns, self.num_stages)
         prints = fingerprints(population)
-        first = first_of_each(prints)
+        own = prints if marks is None else prints ^ marks(_taken(columns, kept, len(rows)))
+        first = first_of_each(own)
         repeated = population.size - len(first)
         tally += Tally(drawn, 0, rejected | ({REPEATED: repeated} if repeated else {}))
         if repeated:

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from yacs.config import CfgNode
 
 from oracle.families.many.regnet import level_counts
+from oracle.families.regnet import stages_of
 
 from .limits import Miss, Tally
 
-__all__ = ["NUM_STAGES", "likely_rows"]
+__all__ = ["NUM_STAGES", "likely_rows", "stage_excess", "stages_text"]
 
 NUM_STAGES = "REGNET.NUM_STAGES"
 _MANY = 20_000  # more levels than any network has blocks
@@ -44,3 +45,27 @@ def likely_rows(
     excess, value = min(miss for miss in misses if miss[0] > 0)
     nearest = Miss(excess, float(value), f"{low} to {high} stages")
     return likely, Tally(0, 0, {NUM_STAGES: count - len(likely)}, {NUM_STAGES: nearest})
+
+
+def stage_excess(cfg: Any, num_stages: tuple[int, int] | None) -> float:
+    """How far one RegNet is from the rule: 0 where it is kept or there is none, else relative to the limit.
+
+    A network with the right number of width levels that skips some is off by their share.
+
+    Args:
+        cfg: of a RegNet that exists.
+        num_stages: fewest and most stages, see `Space`.
+    """
+    if not num_stages:
+        return 0.0
+    low, high = num_stages
+    section = cfg["REGNET"]
+    levels = int(level_counts(*(np.array([section[name]]) for name in ("DEPTH", "W0", "WA", "WM")))[0])
+    outside = max((low - levels) / low if low else 0.0, (levels - high) / high)
+    return outside if outside > 0 else (levels - len(stages_of(cfg))) / levels
+
+
+def stages_text(num_stages: tuple[int, int]) -> str:
+    """The rule in words."""
+    low, high = num_stages
+    return f"{low} stages, none skipped" if low == high else f"{low} to {high} stages, none skipped"

@@ -6,24 +6,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from oracle.calibration import Calibration
 from oracle.devices import Device
-from oracle.errors import ConfigError, OracleError
+from oracle.errors import ConfigError
 from oracle.families import to_spec
-from oracle.families.fingerprint import Fingerprints, fingerprint
 from oracle.families.many.groups import overlaid
-from oracle.families.many.regnet import level_counts
 from oracle.families.population import Population
-from oracle.families.regnet import stages_of
 from oracle.query.many import Scores, score_many
 from oracle.spec import NetSpec, Workload
 
 from ..space import Space
+from ..space.stages import stage_excess
+from .files import StudyPlan
+from .grid import Grid
+from .keys import Keys
+from .params import Parameters
 from .words import SCORES, STRUCTURE, Bound
 
-__all__ = ["Candidate", "Gate", "key_of", "plain"]
+__all__ = ["Candidate", "Gate", "gate_of", "plain"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +32,13 @@ class Candidate:
 
     Attributes:
         config: dotted key -> value.
-        spec: the network, None where the config describes none.
-        key: fingerprint of a feasible network, equal for equal networks; "" for others, which need none.
+        key: of a feasible network, equal for equal ones that are trained alike; "" for others, which need none.
         scores: `params`, `latency_ms@t4`, ... -> value, on every device of the study.
         violations: constraint -> at most 0 where it is obeyed, else how far off, relative to the limit.
         reason: why there is no network, "" where there is one.
     """
 
     config: Mapping[str, Any]
-    spec: NetSpec | None
     key: str
     scores: Mapping[str, float]
     violations: Mapping[str, float]
@@ -61,6 +59,8 @@ class Gate:
         bounds: to obey.
         devices, workload: what scores are for.
         model, calibrations: what predicts latency, as in `oracle.score`.
+        trained: whether candidates have a quality, so that keys of their training tell them apart.
+        grid, keys: of the space.
     """
 
     space: Space = field(repr=False)
@@ -69,6 +69,13 @@ class Gate:
     workload: Workload
     model: str = "best"
     calibrations: Sequence[Calibration] = field(default=(), repr=False)
+    trained: bool = True
+    grid: Grid = field(init=False, repr=False)
+    keys: Keys = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "grid", Grid(Parameters.of(self.space)))
+        object.__setattr__(self, "keys", Keys(self.space, self.grid, trained=self.trained))
 
     def check(self, config: Mapping[str, Any]) -> Candidate:
         """Everything about one config; a config without a network breaks every constraint by 1.
@@ -81,12 +88,20 @@ class Gate:
             spec = to_spec(cfg)
         except ConfigError as error:
             names = (STRUCTURE, *(bound.name for bound in self.bounds))
-            return Candidate(config, None, "", {}, dict.fromkeys(names, 1.0), str(error))
-        scores = self.scores(spec)
-        violations = {STRUCTURE: self._structure(cfg)}
-        violations |= {bound.name: bound.violation(scores[bound.name]) for bound in self.bounds}
+            return Candidate(config, "", {}, dict.fromkeys(names, 1.0), str(error))
+        scored = self.score([spec])
+        scores, violations = plain(scored, 0), {STRUCTURE: stage_excess(cfg, self.space.num_stages)}
+        violations |= {bound.name: bound.violation(bound.column(scored).item()) for bound in self.bounds}
         feasible = all(value <= 0 for value in violations.values())
-        return Candidate(config, spec, key_of(spec) if feasible else "", scores, violations)
+        return Candidate(config, self.keys.of(spec, config) if feasible else "", scores, violations)
+
+    def network(self, config: Mapping[str, Any]) -> NetSpec:
+        """The network of one config.
+
+        Raises:
+            ConfigError: it describes none.
+        """
+        return to_spec(overlaid(self.space.base, config))
 
     def scores(self, spec: NetSpec) -> dict[str, float]:
         """All scores of a network by name, on all devices."""
@@ -97,31 +112,14 @@ class Gate:
         words = self.workload.to_dict()
         return score_many(networks, self.devices, model=self.model, calibrations=self.calibrations, **words)
 
-    def _structure(self, cfg: Any) -> float:
-        """The space's rule about stages: 0 where it is kept, else how far off, relative to the limit."""
-        if not self.space.num_stages:
-            return 0.0
-        low, high = self.space.num_stages
-        section = cfg.REGNET
-        levels = int(level_counts(*(np.array([section[name]]) for name in ("DEPTH", "W0", "WA", "WM")))[0])
-        outside = max((low - levels) / low if low else 0.0, (levels - high) / high)
-        return outside if outside > 0 else (levels - len(stages_of(cfg))) / levels
+
+def gate_of(plan: StudyPlan) -> Gate:
+    """The check that the candidates of a study pass."""
+    trained = plan.quality["TYPE"] == "call"  # the only quality that sees more of a config than its network
+    return Gate(plan.space, plan.bounds, plan.devices, plan.workload, plan.model, plan.calibrations, trained)
 
 
 def plain(scores: Scores, row: int) -> dict[str, float]:
     """The scores of one row by name."""
     found = {name: getattr(scores, name)[row].item() for name in SCORES if name != "latency_ms"}
     return found | {f"latency_ms@{device}": column[row].item() for device, column in scores.latency_ms.items()}
-
-
-def key_of(network: NetSpec | Fingerprints) -> str:
-    """A network's fingerprint as 32 hexadecimal digits, from the spec or from the (2,) words of it.
-
-    Raises:
-        OracleError: a network without cells.
-    """
-    if isinstance(network, NetSpec):
-        if not network.cells:
-            raise OracleError(f"network {network.name!r}: expected at least one cell")
-        return "".join(f"{word:016x}" for word in fingerprint(network))
-    return "".join(f"{int(word):016x}" for word in network)

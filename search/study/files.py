@@ -22,14 +22,16 @@ from oracle.spec import Workload
 
 from ..objectives import check_quality
 from ..space import Space, load_space, space_of
+from ..space.certainty import check_confidence
 from ..space.checks import count, fields, is_number, one_of
 from ..space.files import from_file
 from ..space.stages import NUM_STAGES
 from .words import QUALITY, STRUCTURE, Bound, Objective, bounds_of, objectives_of
 
-__all__ = ["SAMPLERS", "StudyPlan", "default_study", "load_study", "study_of"]
+__all__ = ["EXACT", "SAMPLERS", "StudyPlan", "default_study", "load_study", "study_of"]
 
-SAMPLERS = ("tpe", "nsga2", "nsga3", "gp", "random", "grid")
+EXACT = "exact"  # no sampler: the space is enumerated, for nothing needs an evaluation
+SAMPLERS = ("pool", "tpe", "nsga2", "nsga3", "gp", "random", "grid", EXACT)
 
 
 def default_study() -> CfgNode:
@@ -46,16 +48,16 @@ def default_study() -> CfgNode:
             "CONSTRAINTS": [],  # `params <= 6e6`, `4.5 <= latency_ms@t4 <= 5`, ...; beside the space's own
             "QUALITY": {"TYPE": "none"},  # see search.objectives
             "SAMPLER": {
-                "TYPE": "tpe",
-                "STARTUP": 10,  # trials before a sampler begins to model, and members that seed a study
+                "TYPE": "",  # exact where no objective is quality, else pool
+                "STARTUP": 10,  # trials before a sampler begins to model: feasible members, drawn at random
                 "POPULATION": 20,  # of nsga2 and nsga3
-                "PATIENCE": 20,  # suggestions rejected in a row before the nearest feasible member is taken
+                "DRAWS": 1_000_000,  # of exact: candidates drawn from a space that has more members
             },
             "STORAGE": "",  # a file (journal), or any URL of optuna; NAME.journal unless given
-            "TRIALS": 100,  # evaluated trials, failures not counted
+            "TRIALS": 100,  # evaluated trials, failures not counted; of exact with one objective, the best so many
             "TIMEOUT": 0.0,  # seconds of one run; 0: none
             "SEED": 0,
-            "PROBE": 100_000,  # candidates by which the closed form tells how rare feasible ones are
+            "PROBE": 100_000,  # candidates that the closed form looks at before the first trial
         }
     )
 
@@ -102,6 +104,11 @@ class StudyPlan:
         return {STRUCTURE: STRUCTURE, **stages, **{bound.name: bound.label for bound in self.bounds}}
 
     @property
+    def quality_place(self) -> int | None:
+        """Which objective is the quality; None where all are scores."""
+        return next((i for i, objective in enumerate(self.objectives) if objective.score == QUALITY), None)
+
+    @property
     def trust(self) -> Mapping[str, Trust]:
         """Device name -> how far to trust its latencies; nothing where they are bounds."""
         side = self.space.image_size
@@ -109,29 +116,42 @@ class StudyPlan:
 
 
 def load_study(source: str | Path) -> StudyPlan:
-    """The study of a YAML file, or of a shipped name (`configs/studies`).
+    """Load a study from a YAML file, or by the name of a shipped one.
+
+    Args:
+        source: path, or name of a file in `configs/studies`.
 
     Raises:
-        ConfigError: anything wrong with it, naming file, dotted key, value and what was expected.
+        ConfigError: anything wrong with it; it names file, dotted key, value and what was expected.
+
+    Examples:
+        >>> from oracle.search import load_study
+        >>> load_study("digits").sampler["TYPE"]
+        'tpe'
     """
     return from_file(source, "studies", or_, study_of)
 
 
 def study_of(values: Mapping[str, Any], name: str = "", directory: Path | None = None) -> StudyPlan:
-    """The study that nested mappings describe, as a file's would.
+    """Make a study of nested mappings, as a file states them.
 
     Args:
         values: keys of `default_study`; what is absent has its default.
-        name: of the study, unless the values say it.
-        directory: where relative paths of spaces and tables start; the working directory if None.
+        name: of the study, unless the values state it.
+        directory: where relative paths start. Default: the working directory.
 
     Raises:
-        ConfigError: as `load_study`.
+        ConfigError: as `oracle.search.load_study`.
+
+    Examples:
+        >>> from oracle.search import study_of
+        >>> study_of({"SPACE": "regnetx", "OBJECTIVES": ["minimise params"]}, name="small").trials
+        100
     """
     cfg = _merged(values)
-    space = _space(cfg.SPACE, directory or Path())
     devices = _devices(cfg.DEVICES, directory or Path())
     names = [device.name for device in devices]
+    space = _space(cfg.SPACE, directory or Path(), names)
     objectives = objectives_of(cfg.OBJECTIVES, names)
     bounds = bounds_of(cfg.CONSTRAINTS, space.limits, names)
     spoken = [*(objective.device for objective in objectives), *(bound.device for bound in bounds)]
@@ -144,7 +164,7 @@ def study_of(values: Mapping[str, Any], name: str = "", directory: Path | None =
             else ("no objective is quality: expected none, or `maximise quality` among OBJECTIVES")
         )
         raise ConfigError(f"value {quality['TYPE']!r}, but {rule}", key="QUALITY.TYPE")
-    sampler = _sampler(cfg.SAMPLER, space)
+    sampler = _sampler(cfg.SAMPLER, space, evaluated=quality["TYPE"] != "none")
     places = (*devices, *find_devices(device for device in spoken if device and device not in names))
     workload = _workload(cfg.COST, space)
     keys = {bound.device: "CONSTRAINTS" for bound in bounds}
@@ -153,6 +173,7 @@ def study_of(values: Mapping[str, Any], name: str = "", directory: Path | None =
     own = _model(cfg.MODEL, cfg.CALIBRATIONS, places, workload, directory or Path())
     for place in places:
         _check_peaks(place, workload.dtype, keys[place.name])
+    check_confidence(bounds, latency_models(places, workload, cfg.MODEL, own, space.image_size).trust, "CONSTRAINTS")
     return StudyPlan(
         name=_name(cfg.NAME or name or "study"),
         space=space,
@@ -211,10 +232,10 @@ def _merged(values: Mapping[str, Any]) -> CfgNode:
     return cfg
 
 
-def _space(value: Any, directory: Path) -> Space:
+def _space(value: Any, directory: Path, devices: Sequence[str]) -> Space:
     if isinstance(value, Mapping):
         try:
-            return space_of(value, "inline", directory)
+            return space_of(value, "inline", directory, devices)
         except ConfigError as error:
             where = f"SPACE.{error.key}" if error.key else "SPACE"
             raise ConfigError(str(error).removeprefix(f"{error.key}: "), key=where) from None
@@ -288,15 +309,21 @@ def _calibration(source: Any, key: str, directory: Path) -> Calibration:
         raise ConfigError(str(error), key=key) from None
 
 
-def _sampler(values: Mapping[str, Any], space: Space) -> dict[str, Any]:
-    kind = one_of(values["TYPE"], "SAMPLER.TYPE", SAMPLERS)
+def _sampler(values: Mapping[str, Any], space: Space, *, evaluated: bool) -> dict[str, Any]:
+    kind = one_of(values["TYPE"] or ("pool" if evaluated else EXACT), "SAMPLER.TYPE", SAMPLERS)
+    if kind == EXACT and evaluated:
+        raise ConfigError(
+            "value 'exact', but an objective is quality, which needs an evaluation each: expected one of "
+            f"{', '.join(SAMPLERS[:-1])}",
+            key="SAMPLER.TYPE",
+        )
     if kind == "grid" and not space.enumerated:
         size = "ranges of numbers" if space.size is None else f"{space.size:,} members"
         raise ConfigError(
             f"value 'grid': the space has {size}, expected at most NUM_SAMPLES ({space.num_samples:,}) members",
             key="SAMPLER.TYPE",
         )
-    least = {"STARTUP": 1, "POPULATION": 2, "PATIENCE": 1}
+    least = {"STARTUP": 1, "POPULATION": 2, "DRAWS": 1}
     return {"TYPE": kind} | {name: count(values[name], f"SAMPLER.{name}", low) for name, low in least.items()}
 
 

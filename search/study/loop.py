@@ -1,201 +1,146 @@
-"""The loop: ask, look, and only then evaluate."""
+"""The loop: propose, claim, evaluate, record."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 from optuna import Study
-from optuna.exceptions import UpdateFinishedTrialError
-from optuna.trial import FrozenTrial, Trial, TrialState
-
-from oracle.errors import OracleError
-from oracle.spec import NetSpec
+from optuna.samplers import RandomSampler
+from optuna.trial import FrozenTrial
 
 from ..objectives import Quality
-from .candidates import Candidate, Gate
+from .candidates import Candidate, gate_of
 from .claims import Index, claim
-from .evaluate import evaluate
+from .evaluate import Failures, Verdict, evaluate
 from .files import StudyPlan
 from .orphans import reap, retry
-from .params import Parameters
-from .pool import Pool, nothing_feasible
 from .progress import Watcher, progress_of
+from .propose import Proposer
 from .pruning import Evaluation, should_prune
-from .records import (
-    BUSY,
-    EVALUATED,
-    FAILED,
-    LOST,
-    PRUNED,
-    REJECTED,
-    REUSED,
-    note_candidate,
-    outcome_of,
-)
-from .samplers import LEARNERS
+from .recording import Opened, Recorder, Timer
+from .records import BUSY, EVALUATED, LOST, REJECTED, REUSED, note_candidate, outcome_of, quality_of_trial
 from .words import QUALITY
 from .workers import Watch
 
 __all__ = ["Loop"]
 
-_WAIT_S = 0.25
-_FAILURES = 10  # evaluations in a row that may fail; more where more have succeeded
-_RARE = 1e-4  # a study in which fewer candidates are feasible is seeded
+_WAIT_S = 0.05
 
 
 class Loop:
     """One worker's work on a study.
 
-    Attributes:
-        seconds: what this worker spent on which part.
+    Args:
+        plan: of the study.
+        study: of optuna.
+        quality: of a candidate; None where all objectives are scores.
+        watcher: called with the progress.
+        words: of the seed, see `Proposer`.
     """
 
-    def __init__(self, plan: StudyPlan, study: Study, quality: Quality | None, watcher: Watcher | None) -> None:
-        self.plan, self.study, self.quality, self.watcher = plan, study, quality, watcher
-        self.gate = Gate(plan.space, plan.bounds, plan.devices, plan.workload, plan.model, plan.calibrations)
-        self.parameters = Parameters.of(plan.space)
-        in_order = plan.sampler["TYPE"] == "grid"
-        self.pool = Pool(self.gate, plan.seed, in_order=in_order, seen=self._tell_probed)
-        self.index = Index(study)
-        self.watch = Watch(study)
-        self.seconds = dict.fromkeys(("oracle", "sampler", "quality", "storage"), 0.0)
-        self.rejections = 0  # in a row
-        self.last: dict[str, Any] = {}  # the last suggestion
-        self.offered: set[str] = set()
-        self.failures: set[str] = set()  # kinds of them that were told
-        self.failed = 0  # evaluations of this run, in a row
-        self.succeeded = 0  # evaluations of this run
-        self.learns = plan.sampler["TYPE"] in LEARNERS
+    def __init__(
+        self,
+        plan: StudyPlan,
+        study: Study,
+        quality: Quality | None,
+        watcher: Watcher | None,
+        words: Sequence[int] = (),
+    ) -> None:
+        self._plan, self._study, self._quality, self._watcher = plan, study, quality, watcher
+        self._gate = gate_of(plan)
+        self._parameters = self._gate.grid.parameters
+        self._timer = Timer()
+        self._index = Index(study, plan.objectives)
+        self._watch = Watch(study)
+        self._failures = Failures()
+        self._recorder = Recorder(study, self._parameters, self._watch.worker, self._timer)
+        self._proposer = Proposer(plan, study, self._gate, self._index, words, self._timer, self._say_probed)
+        study.sampler = RandomSampler(seed=plan.seed)  # of waiting trials that lack some parameter
 
     def run(self, note: str = "") -> None:
         """Work until the study has its trials, time is up, or nothing is left to look at.
 
         Args:
-            note: to be told before.
+            note: for the watcher, before anything else.
 
         Raises:
             ConfigError: nothing is feasible.
             OracleError: evaluations fail, one after the other.
         """
-        end = time.monotonic() + (self.plan.timeout_s or math.inf)
-        with self.watch:
+        plan, index = self._plan, self._index
+        end = time.monotonic() + (plan.timeout_s or math.inf)
+        with self._watch:
             self._reap()
             if note:
-                self._tell_watcher(note)
-            if not self.index.spent:
-                self.index.forget_failures()  # whatever was wrong has been corrected since, or will be told again
-            if self.index.spent < self.plan.trials:
-                self._begin()
+                self._say(note)
+            if not index.spent:
+                index.forget_failures()  # whatever was wrong has been corrected since, or will be met again
+            if index.spent < plan.trials:
+                self._proposer.begin()
             else:
-                self._tell_watcher(
-                    f"{self.plan.name}: finished: {self.index.spent:,} evaluated, {self.plan.trials:,} asked for; "
+                self._say(
+                    f"{plan.name}: finished: {index.spent:,} evaluated, {plan.trials:,} asked for; "
                     "nothing was left to do, and more TRIALS would go on"
                 )
             while time.monotonic() < end:
                 self._reap()
-                if self.index.spent >= self.plan.trials:
+                if index.spent >= plan.trials:
                     break
-                if self.index.spent + self.index.under_way >= self.plan.trials:
+                if index.spent + index.under_way >= plan.trials:
                     time.sleep(_WAIT_S)  # others are at the last ones; should one die, we take its place
                 elif not self._step():
                     break
-                self._tell_watcher()
-        self.index.refresh()
-        self._tell_watcher()
-
-    # What is feasible, and how rare that is.
-
-    def _begin(self) -> None:
-        """Look at a sample of the space by the closed form, once per study; seed it where little is feasible."""
-        if "probe" in self.study.user_attrs:
-            return
-        with self._timed("oracle"):
-            tally = self.pool.probe(self.plan.probe)
-        if not tally.feasible:
-            raise nothing_feasible(tally, self.plan.labels)
-        share = tally.feasible / tally.drawn
-        self.study.set_user_attr("probe", {"drawn": tally.drawn, "feasible": tally.feasible})
-        if share < _RARE and self.learns:
-            seeds = min(self.plan.sampler["STARTUP"], self.plan.trials)
-            found = 0
-            while found < seeds and self._offer():
-                found += 1
-            self._tell_watcher(
-                f"{tally.feasible:,} of {tally.drawn:,} candidates are feasible ({share:.1e}, below {_RARE:.0e}): "
-                f"the study starts from {found} of them, found by the closed form"
-            )
-
-    def _offer(self, near: Mapping[str, Any] | None = None) -> bool:
-        """Put a feasible member that nobody has looked at in line; False when none is left."""
-        with self._timed("oracle"):
-            member = self.pool.take(self._is_taken, None if near is None else self._distance(near))
-        if member is None:
-            return False
-        self.offered.add(member.key)
-        suggestions = self.parameters.suggestions(member.config)
-        with self._timed("storage"):
-            self.study.enqueue_trial(suggestions, user_attrs={"origin": "closed form"})
-        return True
-
-    def _is_taken(self, key: str) -> bool:
-        return key in self.offered or self.index.knows(key)
-
-    def _distance(self, near: Mapping[str, Any]) -> Callable[[Any], float]:
-        return lambda config: self.parameters.distance(near, self.parameters.suggestions(config))
-
-    # One suggestion.
+                self._say()
+        index.refresh()
+        self._say()
 
     def _step(self) -> bool:
-        """Take a suggestion to its end; False when nothing is left to look at."""
-        if not self.index.waiting:
-            if not self.learns and not self._offer():
-                return self._nothing_left()
-            if self.learns and self.rejections >= self.plan.sampler["PATIENCE"]:
-                self.rejections = 0
-                if not self._offer(self.last):
-                    return self._nothing_left()
-        with self._timed("sampler"):
-            trial = self.study.ask(self.parameters.distributions)
-        trial.set_user_attr("worker", self.watch.worker)
-        with self._timed("oracle"):
-            candidate = self.gate.check(self.parameters.config(trial.params))
-        self.last = dict(trial.params)
-        with self._timed("storage"):
-            note_candidate(trial, candidate)
-        if candidate.spec is None or not candidate.feasible:
-            self.rejections += 1
-            self._finish(trial, REJECTED, self._values(candidate, None))
+        """Take one candidate to its end; False when none is left."""
+        if self._index.waiting:
+            self._take_waiting()
             return True
-        with self._timed("storage"):
-            owner = claim(self.index, trial, candidate.key, self.watch.worker, self._reap)
-        if owner is not None:
-            self.rejections += 1
-            self._reuse(trial, candidate, owner)
-        elif self._is_surplus(trial):
-            self._finish(trial, BUSY)
-        else:
-            self.rejections = 0
-            self._evaluate(trial, candidate, candidate.spec)
+        proposal = self._proposer.propose()
+        if proposal is None:
+            return self._nothing_left()
+        opened = self._recorder.open(proposal)
+        self._take(opened, proposal.candidate)
         return True
 
-    def _is_surplus(self, trial: Trial) -> bool:
-        """Whether others took what was left of TRIALS while we were choosing; all who see that yield."""
-        with self._timed("storage"):
-            self.index.refresh()
-        others = sum("evaluating" in other.user_attrs for other in self.index.running if other.number != trial.number)
-        return self.index.spent + others >= self.plan.trials
+    def _take_waiting(self) -> None:
+        """A trial that waits in the storage: one that a dead worker was at, or that somebody has put there."""
+        with self._timer.of("storage"):
+            trial = self._study.ask(self._parameters.distributions)
+            trial.set_user_attr("worker", self._watch.worker)
+        with self._timer.of("oracle"):
+            candidate = self._gate.check(self._parameters.config(trial.params))
+        with self._timer.of("storage"):
+            note_candidate(trial, candidate)
+        self._take(Opened(trial._trial_id, trial.number, queued=True), candidate)  # noqa: SLF001 - it has no other
+
+    def _take(self, opened: Opened, candidate: Candidate) -> None:
+        if not candidate.feasible:
+            self._close(opened, REJECTED, self._values(candidate, None))
+            return
+        with self._timer.of("storage"):
+            owner = claim(self._index, self._study, opened, candidate.key, self._watch.worker, self._reap)
+        if owner is not None:
+            self._reuse(opened, candidate, owner)
+        elif self._index.spent + self._index.ahead_of(opened.number) >= self._plan.trials:
+            self._close(opened, BUSY)  # others took what was left of TRIALS while we were choosing
+        elif self._quality is None:
+            self._close(opened, EVALUATED, self._values(candidate, None))
+        else:
+            self._evaluate(opened, candidate, self._quality)
 
     def _nothing_left(self) -> bool:
-        if self.index.under_way:
+        if self._index.under_way:
             time.sleep(_WAIT_S)  # whose worker may die
             return True
-        tally = self.pool.tally
-        self._tell_watcher(
-            f"every feasible network among {tally.drawn:,} candidates has been evaluated ({self.index.spent:,}); "
+        tally = self._proposer.pool.tally
+        self._say(
+            f"every feasible network among {tally.drawn:,} candidates has been evaluated ({self._index.spent:,}); "
             "the study ends before TRIALS"
         )
         return False
@@ -203,116 +148,64 @@ class Loop:
     def _values(self, candidate: Candidate, quality: float | None) -> list[float]:
         """The objectives, the worst there is where one is not known."""
         known = dict(candidate.scores) | ({QUALITY: quality} if quality is not None else {})
-        return [known.get(objective.name, objective.worst) for objective in self.plan.objectives]
+        return [known.get(objective.name, objective.worst) for objective in self._plan.objectives]
 
-    def _reuse(self, trial: Trial, candidate: Candidate, owner: FrozenTrial) -> None:
+    def _reuse(self, opened: Opened, candidate: Candidate, owner: FrozenTrial) -> None:
         outcome, notes = outcome_of(owner), {"reused_from": owner.number}
         if outcome == EVALUATED:
-            quality = owner.user_attrs.get("quality")
-            values = self._values(candidate, quality)
-            self._finish(trial, REUSED, values, notes=notes if quality is None else {**notes, "quality": quality})
+            quality = quality_of_trial(owner, self._plan.quality_place)
+            self._close(opened, REUSED, self._values(candidate, quality), notes)
         else:  # pruned or failed, which it would be again; or somebody is at it
-            self._finish(trial, REUSED if outcome else BUSY, notes=notes)
+            self._close(opened, REUSED if outcome else BUSY, None, notes)
 
-    def _evaluate(self, trial: Trial, candidate: Candidate, spec: NetSpec) -> None:
-        if self.quality is None:
-            self._finish(trial, EVALUATED, self._values(candidate, None))
-            return
+    def _evaluate(self, opened: Opened, candidate: Candidate, quality: Quality) -> None:
+        trial = self._recorder.trial(opened)
+        several = len(self._plan.objectives) > 1
         prune = self._pruner(candidate.scores)
-        several = len(self.plan.objectives) > 1
-        evaluation = Evaluation(trial, candidate.config, candidate.scores, self.plan.seed, prune, several=several)
+        evaluation = Evaluation(trial, candidate.config, candidate.scores, self._plan.seed, prune, several=several)
         try:
-            verdict = evaluate(self.quality, spec, evaluation)
+            verdict = evaluate(quality, self._gate.network(candidate.config), evaluation)
         except KeyboardInterrupt:
-            retry(self.study, trial.params, 0, trial.number)
-            self._finish(trial, LOST)
+            retry(self._study, trial.params, 0, trial.number)
+            self._close(opened, LOST)
             raise
-        self.seconds["quality"] += verdict.seconds
-        self.failed = self.failed + 1 if verdict.outcome == FAILED else 0
-        self.succeeded += verdict.outcome != FAILED
-        notes: dict[str, Any] = {"seconds": {"quality": verdict.seconds}}
-        if verdict.quality is not None:
-            self._finish(
-                trial, EVALUATED, self._values(candidate, verdict.quality), notes={**notes, "quality": verdict.quality}
-            )
-        elif verdict.outcome == PRUNED:
-            self._finish(trial, PRUNED, state=TrialState.PRUNED, notes=notes)
-        else:
-            self._finish(trial, FAILED, notes={**notes, "reason": verdict.reason})
-            self._tell_failure(trial.number, verdict.reason)
-            self._check_failures(trial.number, verdict.reason)
+        self._timer.seconds["quality"] += verdict.seconds
+        self._settle(opened, candidate, verdict)
+        if message := self._failures.count(verdict, opened.number):
+            self._say(message)
 
-    def _check_failures(self, number: int, reason: str) -> None:
-        """Give up where evaluations do nothing but fail: a study of an infinite space would never end.
-
-        Raises:
-            OracleError: so many in a row.
-        """
-        if self.failed >= max(_FAILURES, self.succeeded):
-            raise OracleError(
-                f"{self.failed} evaluations failed in a row, after {self.succeeded:,} that did not; what is finished "
-                f"is kept, and `oracle-search resume` goes on. The last, trial {number}: {' '.join(reason.split())}"
-            )
-
-    def _tell_failure(self, number: int, reason: str) -> None:
-        """Tell the first failure of a kind at once: a whole study of them should not come as a surprise."""
-        kind = reason.partition(":")[0]
-        if kind not in self.failures:
-            self.failures.add(kind)
-            self._tell_watcher(f"trial {number} failed, and the study goes on: {reason}")
+    def _settle(self, opened: Opened, candidate: Candidate, verdict: Verdict) -> None:
+        values = None if verdict.quality is None else self._values(candidate, verdict.quality)
+        self._close(opened, verdict.outcome, values, {"reason": verdict.reason} if verdict.reason else None)
 
     def _pruner(self, scores: Mapping[str, float]) -> Callable[[int, float], bool]:
-        least = self.plan.sampler["STARTUP"]
+        least = self._plan.sampler["STARTUP"]
 
         def prune(step: int, value: float) -> bool:
-            self.index.refresh()
-            return should_prune(step, value, scores, self.index.evaluated, self.plan.objectives, least)
+            self._index.refresh()
+            return should_prune(step, value, scores, self._index.evaluated, self._plan.objectives, least)
 
         return prune
 
-    def _finish(
+    def _close(
         self,
-        trial: Trial,
+        opened: Opened,
         outcome: str,
         values: Sequence[float] | None = None,
-        *,
-        state: TrialState | None = None,
-        notes: Mapping[str, Any] | None = None,
+        notes: Mapping[str, object] | None = None,
     ) -> None:
-        """End a trial: complete with values, failed without, unless a state is given."""
-        state = state or (TrialState.FAIL if values is None else TrialState.COMPLETE)
-        with self._timed("storage"):
-            try:
-                for name, note in {**(notes or {}), "outcome": outcome}.items():
-                    trial.set_user_attr(name, note)
-                self.study.tell(trial, values, state)
-            except (UpdateFinishedTrialError, ValueError):
-                if not self._is_finished(trial):
-                    raise
-                # We were taken for dead (a machine that slept, say), and our trial was given to somebody else.
-                self._tell_watcher(f"trial {trial.number}: another worker has given it up meanwhile")
-
-    def _is_finished(self, trial: Trial) -> bool:
-        return self.study.get_trials(deepcopy=False)[trial.number].state.is_finished()
+        if not self._recorder.close(opened, outcome, values, notes):
+            # We were taken for dead (a machine that slept, say), and our trial was given to somebody else.
+            self._say(f"trial {opened.number}: another worker has given it up meanwhile")
 
     def _reap(self) -> None:
-        with self._timed("storage"):
-            reap(self.study, self.index, self.watch, self.parameters.distributions)
+        with self._timer.of("storage"):
+            reap(self._study, self._index, self._watch, self._parameters.distributions)
 
-    # What people see.
+    def _say_probed(self, done: int, total: int) -> None:
+        if self._watcher is not None:
+            self._watcher(progress_of(self._plan, self._index, self._timer.seconds, probed=(done, total)))
 
-    @contextmanager
-    def _timed(self, part: str) -> Generator[None, None, None]:
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[part] += time.perf_counter() - began
-
-    def _tell_probed(self, done: int, total: int) -> None:
-        if self.watcher is not None:
-            self.watcher(progress_of(self.plan, self.index, self.seconds, probed=(done, total)))
-
-    def _tell_watcher(self, message: str = "") -> None:
-        if self.watcher is not None:
-            self.watcher(progress_of(self.plan, self.index, self.seconds, message))
+    def _say(self, message: str = "") -> None:
+        if self._watcher is not None:
+            self._watcher(progress_of(self._plan, self._index, self._timer.seconds, message))

@@ -36,14 +36,14 @@ def reap(study: Study, index: Index, watch: Watch, names: Collection[str]) -> No
 
 
 def retry(study: Study, suggestions: Mapping[str, Any], losses: int, number: int) -> None:
-    """Put suggestions in line again, for trial `number`."""
+    """Put parameters in line again, for trial `number`."""
     attrs = {"origin": "retry", "losses": losses, "retry_of": number}
     study.enqueue_trial(dict(suggestions), user_attrs=attrs)
 
 
 def _is_orphan(trial: FrozenTrial, watch: Watch) -> bool:
     # A worker that died between two lines left a trial without its name: that is watched as a worker is.
-    worker = trial.user_attrs.get("worker", f"trial {trial.number}")
+    worker = trial.user_attrs.get("evaluating", trial.user_attrs.get("worker", f"trial {trial.number}"))
     return worker != watch.worker and watch.is_dead(worker)
 
 

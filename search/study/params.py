@@ -27,7 +27,7 @@ from optuna.distributions import (
 from ..space import Choice, Entries, Number, Space
 from ..space.samplers import multiples, powers
 
-__all__ = ["Parameter", "Parameters"]
+__all__ = ["Fixed", "Parameter", "Parameters"]
 
 Config = Mapping[str, Any]
 
@@ -69,7 +69,7 @@ class Parameters:
         keys: dotted key -> the parameter of its value, those of its entries, or its only value.
     """
 
-    keys: Mapping[str, Parameter | tuple[Any, ...] | _Fixed]
+    keys: Mapping[str, Parameter | tuple[Any, ...] | Fixed]
 
     @classmethod
     def of(cls, space: Space) -> Parameters:
@@ -86,7 +86,7 @@ class Parameters:
     def varying(self) -> tuple[str, ...]:
         """The dotted keys that have more than one value."""
 
-        def varies(held: Parameter | tuple[Any, ...] | _Fixed) -> bool:
+        def varies(held: Parameter | tuple[Any, ...] | Fixed) -> bool:
             return any(map(varies, held)) if isinstance(held, tuple) else isinstance(held, Parameter)
 
         return tuple(key for key, held in self.keys.items() if varies(held))
@@ -108,39 +108,30 @@ class Parameters:
             found |= {item.name: item.encode(value) for item, value in pairs if isinstance(item, Parameter)}
         return found
 
-    def distance(self, first: Mapping[str, Any], second: Mapping[str, Any]) -> float:
-        """How far two sets of suggestions are from each other; words differ or do not."""
-        total = 0.0
-        for parameter in self:
-            a, b = first[parameter.name], second[parameter.name]
-            if isinstance(parameter.distribution, CategoricalDistribution):
-                total += float(a != b)
-            else:
-                total += (parameter.place(a) - parameter.place(b)) ** 2
-        return total
-
 
 @dataclass(frozen=True, slots=True)
-class _Fixed:
+class Fixed:
+    """The only value that a key has."""
+
     value: Any
 
 
-def _decoded(held: Parameter | tuple[Any, ...] | _Fixed, suggestions: Mapping[str, Any]) -> Any:
+def _decoded(held: Parameter | tuple[Any, ...] | Fixed, suggestions: Mapping[str, Any]) -> Any:
     if isinstance(held, tuple):
         return [_decoded(item, suggestions) for item in held]
-    return held.value if isinstance(held, _Fixed) else held.decode(suggestions[held.name])
+    return held.value if isinstance(held, Fixed) else held.decode(suggestions[held.name])
 
 
-def _of(key: str, sampler: Number | Choice | Entries) -> Parameter | tuple[Any, ...] | _Fixed:
+def _of(key: str, sampler: Number | Choice | Entries) -> Parameter | tuple[Any, ...] | Fixed:
     if isinstance(sampler, Entries):
         return tuple(_of(f"{key}[{i}]", item) for i, item in enumerate(sampler.items))
     return _choice(key, sampler) if isinstance(sampler, Choice) else _number(key, sampler)
 
 
-def _choice(key: str, choice: Choice) -> Parameter | _Fixed:
+def _choice(key: str, choice: Choice) -> Parameter | Fixed:
     values = tuple(list(value) if isinstance(value, tuple) else value for value in choice.values)
     if len(values) == 1:
-        return _Fixed(values[0])
+        return Fixed(values[0])
     whole = [value for value in values if isinstance(value, int) and not isinstance(value, bool)]
     steps = {b - a for a, b in pairwise(whole)}
     if len(whole) == len(values) and len(steps) == 1 and (step := steps.pop()) > 0:
@@ -153,10 +144,10 @@ def _choice(key: str, choice: Choice) -> Parameter | _Fixed:
     return Parameter(key, CategoricalDistribution(list(words)), words.__getitem__, lambda v: texts[repr(v)])
 
 
-def _number(key: str, number: Number) -> Parameter | _Fixed:
+def _number(key: str, number: Number) -> Parameter | Fixed:
     low, high, step = number.low, number.high, number.step
     if low == high:
-        return _Fixed(int(low) if number.integer else float(low))
+        return Fixed(int(low) if number.integer else float(low))
     if number.law == "power2_uniform":
         return _powers(key, number)
     if number.law == "power2_or_log_uniform" and low < step:
@@ -167,12 +158,12 @@ def _number(key: str, number: Number) -> Parameter | _Fixed:
     return _counted(key, number, log=log)
 
 
-def _counted(key: str, number: Number, *, log: bool) -> Parameter | _Fixed:
+def _counted(key: str, number: Number, *, log: bool) -> Parameter | Fixed:
     """Multiples of a step, suggested as they are or by their count."""
     step = number.step
     first, last = multiples(number)
     if first == last:
-        return _Fixed(_in_steps(first, number))
+        return Fixed(_in_steps(first, number))
     if number.integer and not log:
         whole = IntDistribution(int(_in_steps(first, number)), int(_in_steps(last, number)), step=int(step))
         return Parameter(key, whole, int, int)
@@ -190,14 +181,14 @@ def _in_steps(count: int, number: Number) -> int | float:
     return int(value) if number.integer else float(value)
 
 
-def _powers(key: str, number: Number) -> Parameter | _Fixed:
+def _powers(key: str, number: Number) -> Parameter | Fixed:
     exponents = powers(number)
 
     def decode(exponent: int) -> int | float:
         return 2**exponent if number.integer else 2.0**exponent
 
     if len(exponents) == 1:
-        return _Fixed(decode(exponents[0]))
+        return Fixed(decode(exponents[0]))
     return Parameter(
         f"log2 {key}",
         IntDistribution(exponents[0], exponents[-1]),
@@ -206,14 +197,14 @@ def _powers(key: str, number: Number) -> Parameter | _Fixed:
     )
 
 
-def _mixed(key: str, number: Number) -> Parameter | _Fixed:
+def _mixed(key: str, number: Number) -> Parameter | Fixed:
     """Powers of two below the step, multiples of it above: ordered values, suggested by their place."""
     first, last = multiples(number)
     values: list[int | float] = [int(2**e) if number.integer else 2.0**e for e in powers(number)]
     values += [_in_steps(count, number) for count in range(first, last + 1)]
     values = sorted(set(values))
     if len(values) == 1:
-        return _Fixed(values[0])
+        return Fixed(values[0])
     place = {value: i for i, value in enumerate(values)}
     return Parameter(
         f"{key}#",

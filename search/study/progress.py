@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
-
-from ..pareto import non_dominated
 from .claims import Index
 from .files import StudyPlan
 
@@ -59,23 +56,14 @@ def progress_of(
     probed: tuple[int, int] | None = None,
 ) -> Progress:
     """The progress that an index shows."""
-    best: dict[str, float] = {}
-    front = 0
-    values = [trial.values for trial in index.completed()]
-    if values:
-        columns = np.array(values, dtype=np.float64).T
-        flips = [objective.maximise for objective in plan.objectives]
-        for objective, column in zip(plan.objectives, columns, strict=True):
-            best[objective.name] = float(column.max() if objective.maximise else column.min())
-        front = int(non_dominated(list(columns), flips).sum())
     return Progress(
         study=plan.name,
         spent=index.spent,
         wanted=plan.trials,
         outcomes=dict(index.counts),
         rejected={plan.labels.get(name, name): count for name, count in index.rejected.items()},
-        best=best,
-        front=front,
+        best=dict(zip((objective.name for objective in plan.objectives), index.best, strict=False)),
+        front=len(index.front),
         seconds=dict(seconds),
         probed=probed,
         message=message,

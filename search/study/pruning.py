@@ -15,6 +15,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, Trial
 
+from .storage import reaching
 from .words import QUALITY, Objective
 
 __all__ = ["Evaluation", "should_prune"]
@@ -53,16 +54,18 @@ class Evaluation:
     def report(self, value: float, step: int) -> None:
         """Note the quality after a step; the storage keeps it."""
         self._last = step, float(value)
-        if self._several:
-            # optuna's own reports are for one objective: its samplers stumble over those of several
-            self._reports[str(step)] = float(value)
-            self._trial.set_user_attr("reports", self._reports)
-        else:
-            self._trial.report(float(value), step)
+        with reaching():
+            if self._several:
+                # optuna's own reports are for one objective: its samplers stumble over those of several
+                self._reports[str(step)] = float(value)
+                self._trial.set_user_attr("reports", self._reports)
+            else:
+                self._trial.report(float(value), step)
 
     def should_prune(self) -> bool:
         """Whether to raise `optuna.TrialPruned` after the last report."""
-        return self._last is not None and self._prune(*self._last)
+        with reaching():
+            return self._last is not None and self._prune(*self._last)
 
     def check(self, value: float, step: int) -> None:
         """Report, and stop if that was poor.
@@ -76,7 +79,8 @@ class Evaluation:
 
     def set_user_attr(self, key: str, value: Any) -> None:
         """Keep something with the trial."""
-        self._trial.set_user_attr(key, value)
+        with reaching():
+            self._trial.set_user_attr(key, value)
 
 
 def should_prune(

@@ -24,6 +24,7 @@ __all__ = [
     "Record",
     "note_candidate",
     "outcome_of",
+    "quality_of_trial",
     "record_of",
 ]
 
@@ -52,7 +53,7 @@ class Record:
         origin: `sampler`, `closed form` (a feasible member it found), or `retry`.
         reused_from: the trial that evaluated an equal network.
         reason: why it failed, or is no network.
-        seconds: what the parts of it took: oracle, sampler, quality.
+        seconds: `quality`: what its evaluation took.
     """
 
     number: int
@@ -85,19 +86,44 @@ def note_candidate(trial: Trial, candidate: Candidate) -> None:
     for name, value in candidate.violations.items():
         trial.set_constraint(name, value)
     trial.set_user_attr("config", dict(candidate.config))
-    if candidate.spec is None:
+    if candidate.reason:
         trial.set_user_attr("reason", candidate.reason)
         return
     trial.set_user_attr("scores", dict(candidate.scores))
 
 
 def outcome_of(trial: FrozenTrial) -> str:
-    """What became of a trial, "" if nothing yet."""
-    return str(trial.user_attrs.get("outcome", "")) if trial.state.is_finished() else ""
+    """What became of a trial, "" if nothing yet, or if it is somebody else's; most say it by their state alone."""
+    if not trial.state.is_finished():
+        return ""
+    if "outcome" in trial.user_attrs or "fingerprint" not in trial.user_attrs:
+        return str(trial.user_attrs.get("outcome", ""))
+    return {TrialState.COMPLETE: EVALUATED, TrialState.PRUNED: PRUNED}.get(trial.state, LOST)
 
 
-def record_of(trial: FrozenTrial) -> Record:
-    """The record of a trial; also of one that somebody else put into the study."""
+def quality_of_trial(trial: FrozenTrial, place: int | None) -> float | None:
+    """The quality of a trial, that of the objective in some place; None where there is none."""
+    if "quality" in trial.user_attrs:  # studies of old
+        return float(trial.user_attrs["quality"])
+    if place is None or trial.state != TrialState.COMPLETE or not trial.values:
+        return None
+    return trial.values[place] if math.isfinite(trial.values[place]) else None
+
+
+def _seconds(trial: FrozenTrial) -> dict[str, float]:
+    """What an evaluation took; nothing where none was spent."""
+    if "seconds" in trial.user_attrs or outcome_of(trial) not in SETTLED:
+        return dict(trial.user_attrs.get("seconds", {}))
+    return {"quality": trial.duration.total_seconds()} if trial.duration else {}
+
+
+def record_of(trial: FrozenTrial, quality: int | None = None) -> Record:
+    """The record of a trial; also of one that somebody else put into the study.
+
+    Args:
+        trial: of optuna.
+        quality: which objective is the quality, if any.
+    """
     attrs = trial.user_attrs
     return Record(
         number=trial.number,
@@ -108,9 +134,9 @@ def record_of(trial: FrozenTrial) -> Record:
         scores=attrs.get("scores", {}),
         constraints=trial.constraints,
         values=tuple(trial.values or ()),
-        quality=attrs.get("quality"),
+        quality=quality_of_trial(trial, quality),
         origin=attrs.get("origin", "sampler"),
         reused_from=attrs.get("reused_from"),
         reason=attrs.get("reason", ""),
-        seconds=attrs.get("seconds", {}),
+        seconds=_seconds(trial),
     )

@@ -17,14 +17,17 @@ from oracle.config import cfg_from_dict, cost_values, to_yaml
 from oracle.devices import Device
 from oracle.errors import OracleError
 from oracle.families import to_spec
+from oracle.families.fingerprint import fingerprint
 from oracle.query.devices import find_devices
 from oracle.query.many import score_many
 from oracle.query.models import Trust, latency_models
 from oracle.spec import GENERIC, NetSpec
 
 from ..pareto import non_dominated
-from .candidates import key_of
+from ..pareto.ties import tie_ratios, tied_with
+from .coverage import Coverage
 from .files import StudyPlan, load_study
+from .keys import NETWORK_DIGITS
 from .labels import storage_label
 from .records import EVALUATED, FAILED, Record, record_of
 from .storage import default_storage, open_storage
@@ -72,12 +75,18 @@ class Results:
     @cached_property
     def trials(self) -> list[Record]:
         """All trials, by number."""
-        return [record_of(trial) for trial in self.study.get_trials(deepcopy=False)]
+        quality = self.plan.quality_place
+        return [record_of(trial, quality) for trial in self.study.get_trials(deepcopy=False)]
 
     @property
     def evaluated(self) -> list[Record]:
         """Feasible trials with a whole evaluation, each network once."""
         return [trial for trial in self.trials if trial.outcome == EVALUATED and trial.feasible]
+
+    @property
+    def coverage(self) -> Coverage | None:
+        """How much of the space was looked at, where it was enumerated."""
+        return Coverage.of(self.study)
 
     def found(self) -> list[Record]:
         """The same; complains where there are none.
@@ -103,6 +112,10 @@ class Results:
         Raises:
             OracleError: no such objective, or no feasible trial yet.
         """
+        return self.ranked(objective)[0]
+
+    def ranked(self, objective: str = "") -> list[Record]:
+        """Feasible trials, the best first; see `best`."""
         order = list(self.plan.objectives)
         if objective:
             first = next((o for o in order if o.name == objective), None)
@@ -116,7 +129,7 @@ class Results:
             signs = (-1.0 if self.plan.objectives[place].maximise else 1.0 for place in places)
             return [sign * record.values[place] for sign, place in zip(signs, places, strict=True)]
 
-        return min(self.found(), key=rank)
+        return sorted(self.found(), key=rank)
 
     def front(self) -> list[Record]:
         """Feasible trials that no other dominates, by the first objective, the best first."""
@@ -129,6 +142,25 @@ class Results:
         chosen = [record for record, keep in zip(found, kept, strict=True) if keep]
         return sorted(chosen, key=lambda record: record.values[0], reverse=first.maximise)
 
+    def tied(self, front: Sequence[Record]) -> dict[int, list[int]] | None:
+        """For the trials of a front, the numbers of those that the error of latencies does not tell each apart from.
+
+        Args:
+            front: of this study.
+
+        Returns:
+            Trial -> trials, see `search.pareto.ties`; None where no error of a latency that is an objective is known.
+        """
+        objectives = self.plan.objectives
+        ratios = tie_ratios([objective.name for objective in objectives], self.plan.trust)
+        if ratios is None or not front:
+            return None if ratios is None else {}
+        columns = [np.array([record.values[i] for record in front], dtype=np.float64) for i in range(len(objectives))]
+        places = tied_with(columns, [objective.maximise for objective in objectives], ratios)
+        return {
+            record.number: [front[place].number for place in found] for record, found in zip(front, places, strict=True)
+        }
+
     def spec(self, record: Record) -> NetSpec:
         """The network of a trial.
 
@@ -136,7 +168,7 @@ class Results:
             OracleError: it has none; or its config means another network to this version of the oracle.
         """
         spec = to_spec(self._cfg(record))
-        if record.key and key_of(spec) != record.key:
+        if record.key and "".join(f"{word:016x}" for word in fingerprint(spec)) != record.key[:NETWORK_DIGITS]:
             raise OracleError(
                 f"trial {record.number}: its config is another network to this version of the oracle than to the "
                 "one that ran the study"
@@ -270,13 +302,14 @@ def find_study(source: str, storage: str = "") -> tuple[str, str]:
 
 
 def open_results(source: str, storage: str = "") -> Results:
-    """The results of a study, from its storage.
+    """Open the results of a study from its storage.
 
     Args:
-        source, storage: as in `find_study`.
+        source: name of a study, path of its file, or path of a journal.
+        storage: path or URL. Default: that of the study.
 
     Raises:
-        OracleError: there is no such study, or it is not one of ours.
+        OracleError: no such study, or one of another program.
     """
     name, place = find_study(source, storage)
     study = load(name, open_storage(place, create=False), storage_label(place))

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
-import numpy as np
 from optuna import Study
 from optuna.storages import BaseStorage
 
 from ..objectives import Quality, quality_of
-from .files import StudyPlan
+from .exact import Enumeration
+from .files import EXACT, StudyPlan
+from .identity import check_identity, identity_of
 from .labels import storage_label
 from .loop import Loop
 from .progress import Watcher
 from .results import Results
-from .samplers import sampler_of
-from .storage import default_storage, open_storage
-from .store import create, load, plan_of, quiet
+from .samplers import check_sampler
+from .storage import StorageLostError, default_storage, open_storage, reaching
+from .store import create, has_qualities, load, plan_of, quiet
+from .workers import is_alive, others
 
 __all__ = ["join_study", "run_study"]
 
@@ -28,26 +32,36 @@ def run_study(
     *,
     watcher: Watcher | None = None,
     quality: Quality | None = None,
+    accept_changed_quality: bool = False,
 ) -> Results:
-    """Run a study, or go on with one that is in the storage already.
+    """Run a study, or continue one that is in the storage already.
 
     Args:
-        plan: from `load_study`.
-        storage: path, URL or storage of optuna; that of the plan if empty, else NAME.journal.
-        watcher: called with the progress after every trial, and meanwhile where the space is probed.
-        quality: instead of the plan's QUALITY section.
+        plan: as `oracle.search.load_study` returns it.
+        storage: path, URL or storage of optuna. Default: that of the plan, or NAME.journal.
+        watcher: called with the progress after every trial, and while the space is probed.
+        quality: a function in place of the plan's QUALITY section.
+        accept_changed_quality: continue although the quality function is not the one that the study was evaluated with.
 
     Returns:
-        What the study has found, by all its workers.
+        What the study has found, by all of its workers.
 
     Raises:
-        ConfigError: nothing is feasible, or the stored study of that name is another one.
-        OracleError: the storage or the quality function cannot be used.
+        ConfigError: nothing is feasible; or the stored study of that name is another one, or had another quality.
+        OracleError: the quality function cannot be used, or the storage, which may have been lost meanwhile.
+
+    Examples:
+        >>> import pathlib, tempfile
+        >>> from oracle.search import run_study, study_of
+        >>> plan = study_of({"SPACE": "regnetx", "OBJECTIVES": ["minimise params"], "TRIALS": 3, "SAMPLER": "random"})
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     len(run_study(plan, str(pathlib.Path(folder, "it.journal"))).evaluated)
+        3
     """
     evaluate = quality or quality_of(plan.quality, plan.space)
-    opened = _opened(storage or plan.storage or default_storage(plan.name))
-    with quiet():
-        study = create(plan, opened)
+    place = storage or plan.storage or default_storage(plan.name)
+    with quiet(), _explained(plan.name, place):
+        study = create(plan, _opened(place))
         values = study.user_attrs["plan"]
         seed, note = values["SEED"], ""
         if seed != plan.seed:
@@ -55,7 +69,10 @@ def run_study(
                 f"{plan.name}: SEED {plan.seed} is ignored: the study has trials, and goes on with its own, {seed}; "
                 "another NAME makes another study"
             )
-        return _worked(replace(plan, seed=seed, values=values), study, evaluate, watcher, 0, note)
+        check_identity(
+            study, identity_of(plan.quality, quality), evaluated=has_qualities(study), accept=accept_changed_quality
+        )
+        return _worked(replace(plan, seed=seed, values=values), study, evaluate, watcher, (), note)
 
 
 def join_study(
@@ -65,36 +82,69 @@ def join_study(
     trials: int | None = None,
     watcher: Watcher | None = None,
     quality: Quality | None = None,
+    accept_changed_quality: bool = False,
 ) -> Results:
-    """Work on a study that is in a storage, beside whoever else does.
+    """Work on a study that is in a storage, beside other workers.
 
     Args:
         name: of the study.
         storage: path, URL or storage of optuna.
-        trials: evaluated trials that the study is to have in the end; as it says itself if None.
-        watcher, quality: as in `run_study`.
+        trials: evaluated trials that the study shall have in the end. Default: the plan's.
+        watcher: as in `oracle.search.run_study`.
+        quality: as in `oracle.search.run_study`.
+        accept_changed_quality: as in `oracle.search.run_study`.
 
     Raises:
-        OracleError: as `run_study`; or there is no such study.
+        OracleError: as `oracle.search.run_study`; also no such study.
     """
-    with quiet():
+    with quiet(), _explained(name, storage):
         label = storage_label(storage) if isinstance(storage, str) else ""
         study = load(name, _opened(storage, create=False), label)
         plan = plan_of(study, trials)
         evaluate = quality or quality_of(plan.quality, plan.space)
-        return _worked(plan, study, evaluate, watcher, time.time_ns())
+        check_identity(
+            study, identity_of(plan.quality, quality), evaluated=has_qualities(study), accept=accept_changed_quality
+        )
+        words = (
+            () if all(is_alive(worker) is False for worker in others(study)) else (time.time_ns(),)
+        )  # beside others, to choose otherwise than they do
+        return _worked(plan, study, evaluate, watcher, words)
 
 
 def _worked(
-    plan: StudyPlan, study: Study, quality: Quality | None, watcher: Watcher | None, word: int, note: str = ""
+    plan: StudyPlan,
+    study: Study,
+    quality: Quality | None,
+    watcher: Watcher | None,
+    words: Sequence[int],
+    note: str = "",
 ) -> Results:
-    # Draws depend on the seed, on how far the study is (a resumed one does not repeat how it began) and, beside
-    # other workers, on a word of one's own.
-    words = [plan.seed, len(study.get_trials(deepcopy=False)), word % 2**64]
-    seed = int(np.random.SeedSequence(words).generate_state(1)[0])
-    study.sampler = sampler_of(plan.sampler, seed)
-    Loop(plan, study, quality, watcher).run(note)
+    if plan.sampler["TYPE"] == EXACT:
+        Enumeration(plan, study, watcher).run(note)
+    else:
+        check_sampler(plan.sampler["TYPE"])
+        Loop(plan, study, quality, watcher, words).run(note)
     return Results(study, plan)
+
+
+@contextmanager
+def _explained(name: str, storage: str | BaseStorage) -> Generator[None, None, None]:
+    """Say what is lost, and how to go on, where a storage is lost.
+
+    Raises:
+        StorageLostError: in one line.
+    """
+    try:
+        with reaching():
+            yield
+    except StorageLostError as error:
+        label, place = "", ""
+        if isinstance(storage, str):
+            label, place = f" {storage_label(storage)}", f" --storage {storage_label(storage)}"
+        raise StorageLostError(
+            f"lost contact with the storage{label}: {error}; trials that were finished are in it, and what was under "
+            f"way is tried again. Once it is back: oracle-search resume {name}{place}"
+        ) from None
 
 
 def _opened(storage: str | BaseStorage, *, create: bool = True) -> BaseStorage:

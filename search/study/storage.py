@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
+import time
 import warnings
 from collections.abc import Generator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, GrpcStorageProxy, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalStorage
 
@@ -18,7 +21,7 @@ from oracle.errors import MissingDependencyError, OracleError
 
 from .labels import storage_label
 
-__all__ = ["Journal", "default_storage", "open_storage"]
+__all__ = ["Journal", "StorageLostError", "default_storage", "open_storage", "reaching"]
 
 _ANSWER_S = 10.0  # within which a gRPC proxy must be there
 # The drivers of databases, the preferred one first: (what is imported, what SQLAlchemy calls it, what pip calls it).
@@ -26,7 +29,31 @@ _DRIVERS = {
     "postgresql": (("psycopg", "psycopg", "psycopg[binary]"), ("psycopg2", "psycopg2", "psycopg2-binary")),
     "mysql": (("MySQLdb", "mysqldb", "mysqlclient"), ("pymysql", "pymysql", "pymysql")),
 }
+_SYNC_S = 0.1
 _STATE = 6  # the journal's operation that changes the state of a trial
+_DRIVER_MODULES = ("sqlalchemy", "psycopg", "psycopg2", "MySQLdb", "pymysql", "grpc")
+
+
+class StorageLostError(OracleError):
+    """A storage that could be reached when a study began, and cannot any more."""
+
+
+@contextlib.contextmanager
+def reaching() -> Generator[None, None, None]:
+    """Tell what a driver says when its server has gone from whatever else may be wrong.
+
+    Raises:
+        StorageLostError: the reason in one line.
+    """
+    try:
+        yield
+    except StorageLostError:
+        raise
+    except Exception as error:
+        names = {cause.__module__.partition(".")[0] for cause in type(error).__mro__}
+        if isinstance(error, StorageInternalError) or not names.isdisjoint(_DRIVER_MODULES):
+            raise StorageLostError(_line(error.__cause__ or error)) from None
+        raise
 
 
 def default_storage(name: str) -> str:
@@ -145,13 +172,15 @@ class Journal(JournalFileBackend):
 
     The lock is the kernel's, which lets go when its holder dies, where optuna's waits half a minute and then
     breaks in. A last line that was cut short (the disk was full, the power failed) was never acknowledged: it is
-    removed, where the next line would have made the file unreadable. What a trial collects reaches the disk
-    when its state changes, and not line by line.
+    removed, where the next line would have made the file unreadable. Lines are with the kernel, and survive whoever
+    wrote them, as soon as they are written; they reach the disk when a trial ends, unless the last ones did a tenth
+    of a second before: that much a failing power may cost, which is less than an evaluation is worth waiting for.
     """
 
     def __init__(self, file_path: str) -> None:
         super().__init__(file_path)  # with optuna's lock, which only Windows uses
         self._own_lock = f"{file_path}.lock"
+        self._synced = -math.inf  # when lines last reached the disk
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Append records, whole or not at all."""
@@ -169,8 +198,9 @@ class Journal(JournalFileBackend):
             file.seek(end)
             file.write(lines.encode())
             file.flush()
-            if any(log["op_code"] == _STATE for log in logs):
+            if any(log["op_code"] == _STATE for log in logs) and time.monotonic() >= self._synced + _SYNC_S:
                 os.fsync(file.fileno())
+                self._synced = time.monotonic()
 
 
 def _end_of_last_line(file: Any, end: int) -> int:

@@ -18,13 +18,15 @@ from optuna.trial import TrialState
 from oracle.errors import ConfigError, OracleError
 
 from .files import StudyPlan, default_study, study_of
-from .workers import SIGN, is_alive, this_worker
+from .records import COUNTED, outcome_of
+from .workers import is_alive, others
 
-__all__ = ["create", "load", "plan_of", "quiet"]
+__all__ = ["create", "has_qualities", "load", "plan_of", "quiet"]
 
 # What makes two studies comparable; everything else may change between two runs of one.
 _LASTING = ("SPACE", "DEVICES", "COST", "MODEL", "CALIBRATIONS", "OBJECTIVES", "CONSTRAINTS", "QUALITY")
 _BOUNDS = {"MODEL": "roofline"}  # what plans that name no model were made with
+_GONE = ("PATIENCE",)  # keys of SAMPLER that studies of old hold, and that nothing reads
 
 
 def create(plan: StudyPlan, storage: BaseStorage) -> Study:
@@ -61,10 +63,14 @@ def create(plan: StudyPlan, storage: BaseStorage) -> Study:
 
 def _is_untouched(study: Study) -> bool:
     """Whether it has no trial but such as wait, and no other worker is about to make one."""
-    others = [name.removeprefix(SIGN) for name in study.user_attrs if name.startswith(SIGN)]
-    if any(is_alive(worker) for worker in others if worker != this_worker()):
+    if any(map(is_alive, others(study))):
         return False
     return all(trial.state == TrialState.WAITING for trial in study.get_trials(deepcopy=False))
+
+
+def has_qualities(study: Study) -> bool:
+    """Whether some evaluation of a study has come to something."""
+    return any(outcome_of(trial) in COUNTED for trial in study.get_trials(deepcopy=False))
 
 
 def _short(value: Any) -> str:
@@ -105,8 +111,11 @@ def plan_of(study: Study, trials: int | None = None) -> StudyPlan:
     values = study.user_attrs.get("plan")
     if not isinstance(values, Mapping):
         raise OracleError(f"study {study.study_name!r} was not made by oracle-search: it holds no plan")
+    sampler = {key: value for key, value in values.get("SAMPLER", {}).items() if key not in _GONE}
     try:
-        return study_of({**_BOUNDS, **values, **({"TRIALS": trials} if trials else {})}, study.study_name)
+        return study_of(
+            {**_BOUNDS, **values, "SAMPLER": sampler, **({"TRIALS": trials} if trials else {})}, study.study_name
+        )
     except ConfigError as error:
         raise OracleError(f"study {study.study_name!r}: {error}") from None
 

@@ -7,20 +7,30 @@ from dataclasses import replace
 
 from ..space import Space
 from ..space.space import Chunk
+from .keys import Keys
 
 __all__ = ["chunks", "is_small"]
 
 _SMALL = 200_000  # a space up to this size is judged as a whole and shuffled
 
 
-def chunks(space: Space, seed: int, *, in_order: bool) -> Iterator[Chunk]:
-    """The chunks to judge: of the enumeration, of a small space as a whole, or of a stream of draws."""
+def chunks(space: Space, seed: int, keys: Keys, *, in_order: bool) -> Iterator[Chunk]:
+    """The chunks to judge: of the enumeration, of a small space as a whole, or of a stream of draws.
+
+    Args:
+        space: of the candidates.
+        seed: of the draws.
+        keys: that tell candidates apart.
+        in_order: as the file of the space lists them.
+    """
     if not in_order and is_small(space):
         space = replace(space, chunk_size=space.length)
     elif not in_order and space.enumerated:
         space = replace(space, num_samples=space.length - 1)  # one less than all, and it is drawn
     space = replace(space, seed=seed)
-    return (space.chunk(index) for index in range(space.chunks))
+    marks = keys.marks if keys.training else None
+    size = space.chunk_size
+    return (space.networks(space.sample(i * size, size), i * size, marks) for i in range(space.chunks))
 
 
 def is_small(space: Space) -> bool:

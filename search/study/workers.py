@@ -18,7 +18,7 @@ from typing import Any
 
 from optuna import Study
 
-__all__ = ["SIGN", "Watch", "WorkerId", "is_alive", "this_worker"]
+__all__ = ["SIGN", "Watch", "WorkerId", "is_alive", "others", "this_worker"]
 
 WorkerId = str
 SIGN = "alive:"
@@ -59,6 +59,12 @@ def is_alive(worker: WorkerId) -> bool | None:
     except ValueError:
         return None
     return _start(number) == start if start and namespace and namespace == _namespace() else None
+
+
+def others(study: Study) -> list[WorkerId]:
+    """The workers that have ever shown a sign of life to a study, but for us."""
+    names = (name.removeprefix(SIGN) for name in study.user_attrs if name.startswith(SIGN))
+    return [name for name in names if name != this_worker()]
 
 
 class Watch:

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
@@ -17,7 +18,10 @@ from typing import Any, TypeVar
 from oracle._interrupts import undisturbed
 from oracle.errors import MissingDependencyError, OracleError
 
-__all__ = ["dask_executor", "in_order", "local_pool"]
+__all__ = ["dask_executor", "in_order", "joblib_results", "local_pool", "ray_executor", "submitted"]
+
+Results = Callable[[range], Generator[Any, None, None]]
+"""Makes results of indices, in their order; raises `BrokenExecutor` where one is lost with its worker."""
 
 _Out = TypeVar("_Out")
 
@@ -141,23 +145,155 @@ def dask_executor(address: str) -> Iterator[tuple[Executor, int]]:
             ) from None
 
 
-def in_order(pool: Callable[[], Any], workers: int, function: Callable[[int], _Out], indices: range) -> Iterator[_Out]:
-    """The function of every index, in their order, a bounded number of them under way.
+@contextmanager
+def ray_executor(address: str) -> Iterator[tuple[Executor, int]]:
+    """The executor of a Ray cluster and how many CPUs it has.
+
+    Ray itself tries a task again, three times, whose worker died.
 
     Args:
-        pool: makes a context manager that gives an executor; called anew when a worker was killed.
+        address: `local` starts Ray on this machine until the end, `auto` finds the cluster that this machine is in,
+            `ray://host:10001` is that of a client; where this process is connected already, its connection is used.
+
+    Raises:
+        OracleError: Ray is not installed, or nothing answers.
+    """
+    try:
+        ray: Any = import_module("ray")
+    except ImportError:
+        raise MissingDependencyError(f"ray={address!r} needs ray; `pip install 'nas-cost-oracle[ray]'`") from None
+    own = not ray.is_initialized()
+    if own:
+        try:
+            with _silent_ray():
+                ray.init(address=address, log_to_driver=False, logging_level="ERROR", include_dashboard=None)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise OracleError(f"ray={address!r}: no cluster answers: {error}") from None
+    try:
+        workers = int(ray.cluster_resources().get("CPU", 0))
+        if not workers:
+            raise OracleError(f"ray={address!r}: the cluster has no CPUs")
+        yield _RayExecutor(ray), workers
+    except ray.exceptions.RayError as error:
+        raise OracleError(f"ray={address!r}: lost its workers: {error}; the sweep can be resumed") from None
+    finally:
+        if own:
+            with undisturbed():
+                ray.shutdown()
+
+
+class _RayExecutor(Executor):
+    """Tasks of Ray as futures of the standard library."""
+
+    def __init__(self, ray: Any) -> None:
+        self._ray, self._called = ray, ray.remote(_called)
+
+    def submit(self, fn: Callable[..., _Out], /, *args: Any, **kwargs: Any) -> Future[_Out]:
+        reference, future = self._called.remote(fn, *args, **kwargs), Future[_Out]()
+        future.add_done_callback(lambda done: self._ray.cancel(reference) if done.cancelled() else None)
+        reference.future().add_done_callback(lambda done: self._settle(done, future))
+        return future
+
+    def _settle(self, done: Any, future: Future[Any]) -> None:
+        """What became of a task is what becomes of its future; what the function raised is raised as it was."""
+        if not future.set_running_or_notify_cancel():
+            return
+        error = done.exception()
+        if error is None:
+            future.set_result(done.result())
+        else:
+            future.set_exception(getattr(error, "cause", None) or error)
+
+
+def _called(fn: Callable[..., _Out], *args: Any, **kwargs: Any) -> _Out:
+    return fn(*args, **kwargs)
+
+
+@contextmanager
+def _silent_ray() -> Iterator[None]:
+    """Ray that starts here sends no usage statistics, unless the user's environment says otherwise."""
+    name = "RAY_USAGE_STATS_ENABLED"
+    given = os.environ.get(name)
+    os.environ.setdefault(name, "0")
+    try:
+        yield
+    finally:
+        if given is None:
+            os.environ.pop(name, None)
+
+
+def joblib_results(workers: int, function: Callable[[int], _Out], indices: range) -> Generator[_Out, None, None]:
+    """Results in order, by whatever backend of joblib `joblib.parallel_config` names; its processes if none.
+
+    Args:
+        workers: how many; 1 for what the configuration says.
+        function: to be called in workers.
+        indices: what for.
+
+    Raises:
+        OracleError: joblib is not installed.
+        BrokenExecutor: a worker was killed.
+    """
+    try:
+        joblib: Any = import_module("joblib")
+    except ImportError:
+        raise MissingDependencyError("joblib=True needs joblib; `pip install 'nas-cost-oracle[joblib]'`") from None
+    parallel = joblib.Parallel(
+        n_jobs=workers if workers > 1 else None,
+        return_as="generator",
+        batch_size=1,
+        pre_dispatch=f"{_AHEAD} * n_jobs",
+    )
+    results = parallel(joblib.delayed(function)(index) for index in indices)
+    try:
+        for result in results:  # noqa: UP028 - `yield from` would close them itself, with a warning
+            yield result
+    finally:
+        with warnings.catch_warnings():  # about results that are left over
+            warnings.simplefilter("ignore", UserWarning)
+            results.close()
+
+
+def submitted(
+    pool: Callable[[], Any], workers: int, function: Callable[[int], _Out], indices: range
+) -> Generator[_Out, None, None]:
+    """Results in order, by an executor; a bounded number of them is under way.
+
+    Args:
+        pool: makes a context manager that gives an executor.
         workers: how many the executor has.
         function: to be called in workers.
         indices: what for.
 
     Raises:
-        OracleError: what the function raises; or workers that are killed again and again.
+        BrokenExecutor: a worker was killed.
+    """
+    waiting: deque[Future[_Out]] = deque()
+    # Cancelled after the pool has gone: one that breaks cannot deal with what somebody else has cancelled.
+    with _cancelled(waiting), pool() as executor:
+        for index in indices:
+            waiting.append(executor.submit(function, index))
+            if len(waiting) > _AHEAD * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def in_order(results: Results, indices: range) -> Generator[Any, None, None]:
+    """The results of every index, in their order.
+
+    Args:
+        results: makes them; called anew, for the indices that are left, when a worker was killed.
+        indices: what for.
+
+    Raises:
+        OracleError: what the results raise; or workers that are killed again and again.
     """
     attempts = 0
     while indices:
         failure: BrokenExecutor | None = None
-        with closing(_until_broken(pool, _AHEAD * workers, function, indices)) as results:
-            for result in results:
+        with closing(_until_broken(results, indices)) as found:
+            for result in found:
                 if isinstance(result, BrokenExecutor):
                     failure = result
                 else:
@@ -171,20 +307,11 @@ def in_order(pool: Callable[[], Any], workers: int, function: Callable[[int], _O
             ) from failure
 
 
-def _until_broken(
-    pool: Callable[[], Any], ahead: int, function: Callable[[int], _Out], indices: range
-) -> Generator[_Out | BrokenExecutor, None, None]:
-    """Results in order; in the place of the first that is lost with its worker, how it was lost."""
-    waiting: deque[Future[_Out]] = deque()
+def _until_broken(results: Results, indices: range) -> Generator[Any, None, None]:
+    """Results; in the place of the first that is lost with its worker, how it was lost."""
     try:
-        # Cancelled after the pool has gone: one that breaks cannot deal with what somebody else has cancelled.
-        with _cancelled(waiting), pool() as executor:
-            for index in indices:
-                waiting.append(executor.submit(function, index))
-                if len(waiting) > ahead:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+        with closing(results(indices)) as found:
+            yield from found
     except BrokenExecutor as error:
         yield error
 

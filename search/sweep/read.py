@@ -60,7 +60,7 @@ class Candidates:
             raise OracleError(f"{self.file}: columns {', '.join(wanted)} cannot be read as numbers: {error}") from None
 
     def rows(self, positions: Iterable[int]) -> list[dict[str, Any]]:
-        """Some candidates, in the order asked for.
+        """Some candidates, in the given order.
 
         Raises:
             OracleError: the file cannot be read.
@@ -74,10 +74,22 @@ class Candidates:
 
 
 def read_candidates(source: str | Path) -> Candidates:
-    """The candidates of a sweep's directory, or of a CSV or Parquet file with a header.
+    """Read the candidates of a sweep's directory, or of a CSV or Parquet file with a header.
+
+    Args:
+        source: path of the directory or file.
 
     Raises:
         OracleError: nothing there, or an unfinished sweep.
+
+    Examples:
+        >>> import pathlib, tempfile
+        >>> from oracle.search import read_candidates, sweep
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     sweep("regnetx", ["t4"], n=5, out=pathlib.Path(folder, "out")).count
+        ...     "latency_ms@t4" in read_candidates(pathlib.Path(folder, "out")).names
+        5
+        True
     """
     path = Path(source)
     if path.is_dir():

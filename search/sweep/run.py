@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import closing, nullcontext
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from oracle.calibration import Calibration
 from oracle.calibration.files import to_yaml
@@ -21,11 +21,13 @@ from oracle.query.models import Trust, checked_calibrations, latency_models
 from oracle.query.resolving import check_words
 from oracle.spec import Workload
 
-from ..space import Space, Tally, load_space
+from ..space import Limit, Space, Tally, load_space
+from ..space.certainty import check_confidence
+from ..space.files import limited
 from ..space.space import REPEATED
 from .columns import csv_header, parquet_bytes, pyarrow
 from .evaluate import Evaluated, check, evaluate
-from .executors import dask_executor, in_order, local_pool
+from .executors import Results, dask_executor, in_order, joblib_results, local_pool, ray_executor, submitted
 from .folder import LOCK, Finished, Folder, Sums
 from .lock import locked
 from .plan import FORMATS, Plan, identity, refuse_other, versions
@@ -48,6 +50,7 @@ class SweepResult:
         workload: what every number is for.
         trust: device name -> how far to trust its latencies; nothing where they are bounds.
         grid: members of a space that was gone through in order; None where they were drawn.
+        limits: that candidates obey.
     """
 
     directory: Path
@@ -58,6 +61,7 @@ class SweepResult:
     workload: Workload
     trust: Mapping[str, Trust]
     grid: int | None
+    limits: tuple[Limit, ...] = ()
 
     def _repr_html_(self) -> str:
         from oracle.report.notebook import tables_html
@@ -78,43 +82,64 @@ def sweep(
     samples: int | None = None,
     workers: int = 1,
     dask: str | None = None,
+    ray: str | None = None,
+    joblib: bool = False,
     formats: Sequence[str] = ("csv",),
     resume: bool = False,
     model: str = "best",
     calibrations: Iterable[Calibration | str | Path] = (),
+    limits: Sequence[str] = (),
     **workload: Any,
 ) -> SweepResult:
-    """Draw candidates from a space, score them on every device, keep the feasible ones, and write them.
+    """Draw candidates from a space, score them on every device, keep the feasible ones, and write them to files.
 
-    Equal networks are kept once. The files depend on what is swept alone, not on who works, nor on how often it
-    was interrupted: after Ctrl-C, a kill or a full disk the same call with `resume` goes on behind the last chunk
-    that was finished.
+    Equal networks are kept once. The files depend on what is swept alone, not on the number of workers nor on
+    interruptions: after Ctrl-C, a kill or a full disk, the same call continues behind the last finished chunk.
 
     Args:
         space: a space, the name of a shipped one, or the path of a YAML file.
-        devices: as in `oracle.score_many`; those that limits are on join them.
-        n: feasible candidates after which to stop; the space's NUM_CONFIGS if None, all if that is 0.
-        out: directory to write; see `search.sweep.folder`.
-        executor: whatever has `submit` as in `concurrent.futures`, with `workers` workers; stays open.
-        progress: called with (done, total) after each chunk: candidates drawn of the stream's length, or found
-            of those wanted, whichever is nearer to its end.
-        samples: candidates drawn at most; the space's NUM_SAMPLES if None.
-        workers: processes of this machine; 1 works in this one. Needs no `executor`.
+        devices: as in `oracle.score_many`; devices of limits join them.
+        n: feasible candidates after which to stop. Default: the space's NUM_CONFIGS; all if that is 0.
+        out: directory to write; see `oracle.search.sweep.folder`.
+        executor: an object with `submit` as in `concurrent.futures`, with `workers` workers; stays open.
+        progress: called with (done, total) after each chunk: candidates drawn of the stream's length, or found of those
+            wanted, whichever is nearer to its end.
+        samples: candidates drawn at most. Default: the space's NUM_SAMPLES.
+        workers: processes on this machine; 1 works in this one.
         dask: address of a dask.distributed scheduler to work on instead.
+        ray: address of a Ray cluster to work on instead; "local" starts one on this machine, "auto" finds the one that
+            this machine is in.
+        joblib: work by joblib instead, with `workers` jobs, on the backend that `joblib.parallel_config` names.
         formats: "csv", "parquet" or both.
-        resume: go on with what `out` holds, if it holds anything.
-        model, calibrations: as in `oracle.score`.
+        resume: continue what `out` holds, if it holds anything.
+        model: best, roofline or calibrated, as in `oracle.score`.
+        calibrations: calibrations of your own, or paths of their files, as in `oracle.score`.
+        limits: beside those of the space, as expressions: `params <= 30e6`, `latency_ms@t4 <= 2 at 90%`.
         workload: fields of `oracle.Workload`.
 
     Raises:
-        OracleError: anything wrong with the arguments; a directory that holds something else; a candidate that
-            cannot be scored; a disk that cannot be written.
+        OracleError: anything wrong with the arguments; a directory that holds something else; a candidate that cannot
+            be scored; a disk that cannot be written.
+
+    Examples:
+        >>> import pathlib, tempfile
+        >>> from oracle.search import sweep
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     result = sweep("regnetx", ["t4"], n=20, out=pathlib.Path(folder, "out"))
+        >>> result.count
+        20
     """
     if workers < 1:
         raise WorkloadError(f"workers={workers!r}: expected at least 1")
-    plan = _plan(space, devices, n, samples, formats, workload)
+    named = [
+        name for name, given in {"executor": executor, "dask": dask, "ray": ray, "joblib": joblib}.items() if given
+    ]
+    if len(named) > 1:
+        raise WorkloadError(f"{' and '.join(named)}: expected one of them")
+    plan = _plan(space, devices, n, samples, formats, limits, workload)
     own = checked_calibrations(model, calibrations, plan.devices)
     plan = replace(plan, model=model, calibrations=tuple(to_yaml(item) for item in own))
+    check_confidence(plan.space.limits, _trust(plan))
     folder = Folder(Path(out), plan.formats)
     known = folder.manifest()
     if known is not None:
@@ -126,7 +151,8 @@ def sweep(
     check(plan)  # before there is a directory
     folder.create()
     with locked(folder.path / LOCK):
-        sums = _swept(plan, folder, partial(_evaluated, plan, executor, workers, dask), progress)
+        places = _Places(executor, workers, dask, ray, joblib)
+        sums = _swept(plan, folder, partial(_evaluated, plan, places), progress)
     return _result(plan, folder, sums)
 
 
@@ -136,6 +162,7 @@ def _plan(
     n: int | None,
     samples: int | None,
     formats: Sequence[str],
+    limits: Sequence[str],
     workload: Mapping[str, Any],
 ) -> Plan:
     check_words(workload)
@@ -151,32 +178,57 @@ def _plan(
     if samples is not None:
         chosen = replace(chosen, num_samples=samples, setup={**chosen.setup, "NUM_SAMPLES": samples})
     places = find_devices(devices) or find_devices(chosen.base.COST.DEVICES)
+    known = [place.name for place in places]
+    chosen = limited(chosen, limits, known)
     return Plan(
         chosen,
-        tuple(find_devices([*places, *(name for name in chosen.devices)])),
+        tuple(find_devices([*places, *(name for name in chosen.devices if name not in known)])),
         workload_of(chosen.base, **workload),
         chosen.num_configs if n is None else n,
         tuple(name for name in FORMATS if name in formats),
     )
 
 
-def _evaluated(
-    plan: Plan, executor: Executor | None, workers: int, dask: str | None, first: int
-) -> Generator[Evaluated, None, None]:
+class _Places(NamedTuple):
+    """Where to work: as in `sweep`."""
+
+    executor: Executor | None
+    workers: int
+    dask: str | None
+    ray: str | None
+    joblib: bool
+
+    @property
+    def here(self) -> bool:
+        """Whether in this process alone."""
+        return self.workers == 1 and self.executor is None and not (self.dask or self.ray or self.joblib)
+
+
+def _evaluated(plan: Plan, places: _Places, first: int) -> Generator[Evaluated, None, None]:
     """The chunks from one on, in order."""
     work, indices = partial(evaluate, plan), range(first, plan.space.chunks)
-    if executor is None and dask is None and workers == 1:
+    if places.here:
         yield from map(work, indices)
         return
     # Here the templates are made that all workers will find in the cache file.
     yield from map(work, indices[:1])
-    if dask is not None:
-        with dask_executor(dask) as (remote, threads):
-            yield from in_order(lambda: nullcontext(remote), threads, work, indices[1:])
-    elif executor is not None:
-        yield from in_order(lambda: nullcontext(executor), workers, work, indices[1:])
+    with ExitStack() as stack:
+        yield from in_order(_results(places, work, stack), indices[1:])
+
+
+def _results(places: _Places, work: Callable[[int], Evaluated], stack: ExitStack) -> Results:
+    """What makes the results of chunks; connections to clusters are closed with the stack."""
+    if places.joblib:
+        return partial(joblib_results, places.workers, work)
+    if places.dask is not None:
+        remote, workers = stack.enter_context(dask_executor(places.dask))
+    elif places.ray is not None:
+        remote, workers = stack.enter_context(ray_executor(places.ray))
+    elif places.executor is not None:
+        remote, workers = places.executor, places.workers
     else:
-        yield from in_order(partial(local_pool, workers), workers, work, indices[1:])
+        return partial(submitted, partial(local_pool, places.workers), places.workers, work)
+    return partial(submitted, lambda: nullcontext(remote), workers, work)
 
 
 def _swept(
@@ -248,6 +300,10 @@ def _manifest(plan: Plan, sums: Sums, *, complete: bool = False) -> dict[str, An
 def _result(plan: Plan, folder: Folder, sums: Sums) -> SweepResult:
     files = tuple(folder.result(suffix) for suffix in plan.formats)
     names = tuple(device.name for device in plan.devices)
-    trust = latency_models(plan.devices, plan.workload, plan.model, plan.own, plan.space.image_size).trust
     grid = plan.space.size if plan.space.enumerated else None
-    return SweepResult(folder.path, files, sums.found, sums.tally, names, plan.workload, trust, grid)
+    limits, trust = plan.space.limits, _trust(plan)
+    return SweepResult(folder.path, files, sums.found, sums.tally, names, plan.workload, trust, grid, limits)
+
+
+def _trust(plan: Plan) -> Mapping[str, Trust]:
+    return latency_models(plan.devices, plan.workload, plan.model, plan.own, plan.space.image_size).trust

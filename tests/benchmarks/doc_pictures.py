@@ -95,7 +95,7 @@ def trace() -> Any:
     workload = Workload(batch_size=64, dtype="float16")
     counted = count_table(trace_whole(net, workload), workload)
     device = oracle.load_device("rtx-4090")
-    kernels = [kernel for kernel in oracle.score(net, [device], batch_size=64, dtype="float16").kernels(device.name)]
+    kernels = oracle.score(net, [device], batch_size=64, dtype="float16").kernels(device.name)
     assert len(kernels) == len(counted.kernels)
     shown = kernels[:24]
     figure, (axes,) = grid_of(1, 7.2, 3.4, most=1)

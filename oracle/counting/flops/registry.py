@@ -27,16 +27,27 @@ _FORMULAS: dict[str, Formula] = {}
 
 
 def register_flops(*names: str, op_class: str | None = None) -> Callable[[Formula], Formula]:
-    """Register the formula of one or more operators; a duplicate is an error.
+    """Register the FLOP formula of one or more operators. A decorator.
+
+    The formula gets the arguments of the operator, tensors as tuples of sizes, and the shape of the output as `out`; it
+    returns a `Work`. It runs on integers, symbols and arrays alike: arithmetic only.
 
     Args:
-        names: operators as `namespace.name`, for instance "aten.mm", or "mylib.conv" of a `torch.library` operator.
-        op_class: the class of a custom operator (see `oracle.optable.OP_CLASSES`); "other" if not given.
+        names: operators as `namespace.name`, such as "aten.mm", or "mylib.conv" of a `torch.library` operator.
+        op_class: class of a custom operator, one of `oracle.optable.OP_CLASSES`. Default: "other".
 
-    Example:
-        >>> @register_flops("mylib.scaled_mm", op_class="matmul")
+    Raises:
+        OracleError: an operator that has a formula already, or no such class.
+
+    Examples:
+        >>> import oracle
+        >>> from oracle import Work
+        >>> @oracle.register_flops("doclib.scaled_mm", op_class="matmul")
         ... def scaled_mm(a, b, scale, out):
-        ...     return Work(macs=a[0] * a[1] * b[1], flops=2 * a[0] * a[1] * b[1] + prod(out))
+        ...     macs = a[0] * a[1] * b[1]
+        ...     return Work(macs=macs, flops=2 * macs + out[0] * out[1])
+        >>> scaled_mm((4, 5), (5, 6), 0.5, out=(4, 6))
+        Work(macs=120, flops=264)
     """
 
     def register(formula: Formula) -> Formula:

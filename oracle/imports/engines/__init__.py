@@ -1,4 +1,4 @@
-"""What inference engines say of their own runs: one reader for each format, told apart by content.
+"""What inference engines report of their own runs: one reader for each format, recognised by content.
 
 Reading a report needs no torch: it is names and numbers.
 """

@@ -19,7 +19,7 @@ def read_ncu(path: str | Path, locale: str | None = None) -> Imported:
 
     Args:
         path: output of `ncu --csv`, in any of its layouts, with whatever was printed around it.
-        locale: en, de, fr or ch: how numbers are written. Otherwise the file's own numbers tell; where they
+        locale: en, de, fr or ch: how numbers are written. Otherwise the file's own numbers decide; where they
             do not, counts such as "117.344" ns are taken to have thousands separators, and a note of the
             kernel says so.
 

@@ -27,7 +27,7 @@ class Counters:
     notes: list[str] = field(default_factory=list)
 
     def has(self, name: str) -> bool:
-        """Whether the counter was asked for, available or not."""
+        """Whether the counter was requested, available or not."""
         return name in self.launch.metrics
 
     def get(self, name: str, dimensions: Sequence[str], section: str = "") -> float | None:
@@ -90,5 +90,5 @@ class Counters:
         return None
 
     def asked(self, stem: str) -> bool:
-        """Whether a sum, or a rate that would give it, was asked for."""
+        """Whether a sum, or a rate that would give it, was requested."""
         return any(self.has(f"{stem}{tail}") for tail in (".sum", ".sum.per_second", ".sum.per_cycle_elapsed"))

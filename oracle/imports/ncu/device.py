@@ -23,7 +23,7 @@ _PER_CYCLE = ("inst/cycle", "thread/cycle", "op/cycle", "byte/cycle", "inst", "b
 
 
 def device_of(counters: Counters) -> Device | None:
-    """The device that a launch ran on, as far as attributes and peaks tell; None if they tell nothing.
+    """The device that a launch ran on, as far as attributes and peaks identify it; else None.
 
     A device without both a peak and a bandwidth is calibrate-only.
     """

@@ -63,7 +63,7 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A file's launches and what else it said."""
+    """A file's launches and its other messages."""
 
     file: str
     layout: str

@@ -51,8 +51,8 @@ class Marks:
     """How a file writes numbers.
 
     Attributes:
-        decimal: "." or ","; None if no cell tells.
-        told: whether the user said so.
+        decimal: "." or ","; None if no cell decides.
+        told: whether the user stated it.
     """
 
     decimal: str | None

@@ -49,7 +49,7 @@ class Work(NamedTuple):
 def work_of(counters: Counters, time_s: float | None) -> Work:
     """Operations of one launch.
 
-    A kind is known if all its counters are; if none of them was asked for or one is not available, it is
+    A kind is known if all its counters are; if none of them was collected or one is not available, it is
     unknown.
     """
     known: dict[str, float] = {}

@@ -34,7 +34,7 @@ class Engine(Protocol):
     def session(
         self, net: NetSpec, workload: Workload, threads: int, models: Models, *, profiled: bool = False
     ) -> Session:
-        """Export the network (once per folder of models), quantise it where asked for, and load it.
+        """Export the network (once per folder of models), quantise it on request, and load it.
 
         Args:
             net, workload: what is to run; `check_engine` has passed.
@@ -43,11 +43,11 @@ class Engine(Protocol):
             profiled: whether `Session.profile` will be called, which can make calls slower.
 
         Raises:
-            OracleError: it is to be profiled, and has no profiler that can be asked from Python.
+            OracleError: it is to be profiled, and has no profiler with a Python interface.
         """
 
 
-class _Room(NamedTuple):
+class _Entry(NamedTuple):
     """What is known of an engine before its packages are imported.
 
     Attributes:
@@ -68,16 +68,16 @@ class _Room(NamedTuple):
 
 
 _ONNX = {"onnx": "onnx", "onnxscript": "onnxscript"}
-_ROOMS = {
-    "onnxruntime": _Room("onnxruntime", "OnnxRuntime", {**_ONNX, "onnxruntime": "onnxruntime"}, ("float32", "int8")),
-    "openvino": _Room(
+_ENTRIES = {
+    "onnxruntime": _Entry("onnxruntime", "OnnxRuntime", {**_ONNX, "onnxruntime": "onnxruntime"}, ("float32", "int8")),
+    "openvino": _Entry(
         "openvino",
         "OpenVino",
         {**_ONNX, "openvino": "openvino"},
         ("float32", "bfloat16", "float16", "int8"),
         quantiser={"nncf": "nncf"},
     ),
-    "litert": _Room(
+    "litert": _Entry(
         "litert",
         "LiteRt",
         {"ai-edge-litert": "ai_edge_litert", "litert-torch": "litert_torch"},
@@ -85,7 +85,7 @@ _ROOMS = {
         ("nchw", "nhwc"),
         quantiser={"ai-edge-quantizer": "ai_edge_quantizer"},
     ),
-    "ncnn": _Room("ncnn", "Ncnn", {"ncnn": "ncnn", "pnnx": "pnnx"}, ("float32", "float16"), batched=False),
+    "ncnn": _Entry("ncnn", "Ncnn", {"ncnn": "ncnn", "pnnx": "pnnx"}, ("float32", "float16"), batched=False),
 }
 _ELSEWHERE = {
     "tensorrt": "run trtexec --exportTimes or --exportProfile where its GPU is, and read that with `oracle import`",
@@ -95,15 +95,15 @@ _ELSEWHERE = {
 
 def engine_of(name: str) -> Engine:
     """The adapter of an engine; `check_engine` says what is wrong with a name that has none."""
-    room = _ROOMS[name]
-    found: Engine = getattr(import_module(f"oracle.measure.engines.{room.module}"), room.name)()
+    entry = _ENTRIES[name]
+    found: Engine = getattr(import_module(f"oracle.measure.engines.{entry.module}"), entry.name)()
     return found
 
 
 def release_of(name: str) -> str:
     """The versions of an engine and of what makes its models: `onnxruntime 1.32.0, onnx 1.23.2, ...`."""
-    room = _ROOMS[name]
-    packages = sorted({**room.modules, **room.quantiser}, key=lambda package: package != name)
+    entry = _ENTRIES[name]
+    packages = sorted({**entry.modules, **entry.quantiser}, key=lambda package: package != name)
     return ", ".join(f"{package} {_version(package)}" for package in packages if _version(package))
 
 
@@ -116,21 +116,21 @@ def check_engine(workload: Workload, device: str) -> None:
     """
     name = workload.engine
     if name == GENERIC:
-        raise WorkloadError(f"runtime='engine': no engine is named; expected engine={', '.join(_ROOMS)}")
-    if name not in _ROOMS:
+        raise WorkloadError(f"runtime='engine': no engine is named; expected engine={', '.join(_ENTRIES)}")
+    if name not in _ENTRIES:
         raise WorkloadError(f"engine={name!r} cannot be measured here: {_ELSEWHERE[name]}")
-    room = _ROOMS[name]
+    entry = _ENTRIES[name]
     if device != "cpu":
         raise WorkloadError(f"engine={name!r} is measured on the cpu, got device={device!r}")
-    for key, words in (("mode", ("inference",)), ("dtype", room.dtypes), ("layout", room.layouts)):
+    for key, words in (("mode", ("inference",)), ("dtype", entry.dtypes), ("layout", entry.layouts)):
         value = getattr(workload, key)
         if value not in words:
             raise WorkloadError(f"{key}={value!r}: expected {' or '.join(words)} with engine={name!r} here")
     if workload.weights:
         raise WorkloadError(f"weights={workload.weights!r}: engine={name!r} is measured with the usual weights here")
-    if workload.batch_size > 1 and not room.batched:
+    if workload.batch_size > 1 and not entry.batched:
         raise WorkloadError(f"batch_size={workload.batch_size}: expected 1, for engine={name!r} takes one image a call")
-    needed = {**room.modules, **(room.quantiser if workload.is_quantised else {})}
+    needed = {**entry.modules, **(entry.quantiser if workload.is_quantised else {})}
     missing = [package for package, module in needed.items() if find_spec(module) is None]
     if missing:
         raise MissingDependencyError(

@@ -28,7 +28,7 @@ class Ncnn:
     def session(
         self, net: NetSpec, workload: Workload, threads: int, models: Models, *, profiled: bool = False
     ) -> _Session:
-        """See `Engine`: half precision in storage and, where the processor has it, arithmetic, only if asked for."""
+        """See `Engine`: half precision in storage and, where the processor has it, arithmetic, only on request."""
         if profiled:
             raise OracleError(_NO_PROFILER)
         path = models.made(net, workload.batch_size, "ncnn.param", partial(_convert, net))

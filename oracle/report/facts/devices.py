@@ -40,7 +40,7 @@ class DeviceFacts:
 
 
 def device_facts(device: Device) -> DeviceFacts:
-    """What a page tells of a device."""
+    """What a page shows of a device."""
     figures = tuple(Stated(key, figure.value, figure.source) for key, figure in in_file_units(device).items())
     roofs = () if device.calibrate_only or device.bandwidth is None else slopes(device)
     memory = None if device.memory is None else device.memory.value

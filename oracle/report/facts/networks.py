@@ -92,7 +92,7 @@ def network_facts(
     runtimes: Runtimes | None = None,
     training: TrainingFacts | None = None,
 ) -> NetworkFacts:
-    """What a page tells of a network.
+    """What a page shows of a network.
 
     Args:
         cost: its cost, on these devices.

@@ -45,7 +45,7 @@ class PairFacts:
 
     Attributes:
         devices: their names.
-        kendall_tau: tau-b; nan where one cannot tell any two apart.
+        kendall_tau: tau-b; nan where all are equal on one.
         flips, pairs: pairs that they order oppositely, of all.
         largest: positions of the flip whose smaller ratio is largest, and how many times faster each is on the device
             that prefers it; None where nothing flips or nobody looked.

@@ -18,7 +18,7 @@ class RunFacts:
     Attributes:
         versions: package -> version.
         notes: sentences: workload, counting, model with its expected error, where networks came from.
-        command: that makes the page again, "" if nobody said.
+        command: that makes the page again, "" if unknown.
     """
 
     versions: tuple[tuple[str, str], ...]

@@ -37,7 +37,7 @@ class Detail:
 
 
 def cost_page(details: Sequence[Detail], devices: Mapping[str, Device], command: str = "") -> PageFacts:
-    """What a page tells of networks.
+    """What a page shows of networks.
 
     Args:
         details: at least one.

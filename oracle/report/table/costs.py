@@ -62,7 +62,7 @@ def size_columns(costs: Sequence[Cost]) -> tuple[Column, ...]:
 def latency_columns(costs: Sequence[Cost], devices: Sequence[str]) -> tuple[Column, ...]:
     """Per call of each cost on the device beside it: latency as predicted, where 80 % of cases lie, the lower bound.
 
-    The bound alone where nothing else was asked for.
+    The bound alone where only that was requested.
     """
     pairs = list(zip(costs, devices, strict=True))
     times = [cost.times[device] for cost, device in pairs]

@@ -1,4 +1,4 @@
-"""Operators that nobody told us about: a row with its bytes, and no formula."""
+"""Operators without a known meaning: a row with its bytes, and no formula."""
 
 from __future__ import annotations
 

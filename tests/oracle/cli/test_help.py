@@ -19,6 +19,7 @@ Run = Callable[..., Any]
 OWN = (
     *("my/net.yaml", "my/board.yaml", "candidates/", "m.csv", "host.yaml", "my.yaml", "profile.csv", "trace.json"),
     *("nets.mine:", "bert.onnx", "torchvision:", "timm:", "--on cuda"),
+    "oracle serve",  # runs until somebody ends it
 )
 EXAMPLES = sorted(
     {

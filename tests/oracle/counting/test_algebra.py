@@ -25,6 +25,7 @@ class Calls(nn.Module):
 def flops(function: Callable[..., Any], *shapes: tuple[int, ...]) -> int:
     found = profile(Calls(function), *map(torch.empty, shapes))
     assert not found.unknown
+    assert found.flops is not None
     return found.flops
 
 

@@ -58,7 +58,7 @@ def test_a_file_of_that_name_comes_first(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_parts() -> None:
     found = parse_reference("pkg.nets:Room.make(32, act='relu', sizes=[3, 5])")
-    assert (found.kind, found.room, found.name) == ("code", "pkg.nets", "Room.make")
+    assert (found.kind, found.module, found.name) == ("code", "pkg.nets", "Room.make")
     assert (found.args, found.kwargs, found.called) == ((32,), {"act": "relu", "sizes": [3, 5]}, True)
     assert not parse_reference("pkg.nets:make").called
     assert parse_reference("timm:resnet18").kind == "timm"

@@ -117,7 +117,24 @@ def test_from_run_to_a_scored_winner(study: Callable[..., Path], capsys: Capture
     assert main(["export", "tiny", "-o", "trials.parquet"]) == 2
     assert "suffix 'parquet': expected a name that ends in csv, json, txt" in capsys.readouterr().err
     assert main(["trials", "tiny"]) == 0
-    assert "rejected" in capsys.readouterr().out
+    assert "closed form" in capsys.readouterr().out
+
+
+def test_an_enumeration_says_how_much_it_saw(study: Callable[..., Path], capsys: Capture) -> None:
+    path = str(study(SAMPLER="exact", OBJECTIVES=["maximise macs"], TRIALS=3))
+    assert main(["run", path]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "Exact: all 40 members of the space were looked at, " in told
+    assert "Best 3: maximise macs" in told
+    assert main(["run", path]) == 0
+    assert "nothing was left to look at" in capsys.readouterr().err
+    assert main(["resume", "tiny", "--format", "json"]) == 0
+    coverage = json.loads(capsys.readouterr().out)["coverage"]
+    assert (coverage["drawn"], coverage["members"], coverage["done"]) == (40, 40, True)
+    for words in (["best", "tiny"], ["trials", "tiny"], ["pareto", "tiny"], ["rerank", "tiny", "-d", "l4"]):
+        assert main(words) == 0
+    assert main(["report", "tiny", "-o", "page.html"]) == 0
+    assert "Exact: all 40 members" in Path("page.html").read_text()
 
 
 def test_a_study_without_feasible_members_exits_with_2(study: Callable[..., Path], capsys: Capture) -> None:
@@ -274,7 +291,9 @@ def test_what_a_rejected_network_never_got_is_not_shown(
 ) -> None:
     path = study(**FAILING)
     _own_quality(monkeypatch, "return 0.5")
-    assert main(["run", str(path)]) == 0
+    assert main(["run", str(path), "--trials", "1"]) == 0
+    open_results("tiny", "tiny.journal").study.enqueue_trial({"REGNET.DEPTH": 6, "REGNET.W0": 64})
+    assert main(["resume", "tiny", "--trials", "3"]) == 0
     for words in (["trials", "tiny"], ["trials", "tiny", "--format", "json"], ["export", "tiny", "--format", "csv"]):
         capsys.readouterr()
         assert main(words) == 0

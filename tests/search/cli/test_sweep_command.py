@@ -355,3 +355,63 @@ def test_what_pyclss_limits_count_is_said(run: Run, tmp_path: Path) -> None:
         "CX.FLOPS",
     ]
     assert "CX.FLOPS and CX.ACTS count as pycls does" in lines[-2]
+
+
+def test_limits_in_words(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(SMALL % "2.0e+6")
+    flags = ("small.yaml", "-d", "t4", "--batch", "64")
+    assert run("sweep", *flags, "--out", "all").code == 0
+    every = read((tmp_path / "all" / "candidates.csv").read_text())
+    limit = sorted(float(row["latency_high_ms@t4"]) for row in every)[len(every) // 2]
+    words = ("--limit", f"latency_ms@t4 <= {limit!r} at 90%", "--limit", "params >= 1e5")
+    done = run("sweep", *flags, *words, "--out", "some")
+    assert (done.code, done.err) == (0, "")
+    expected = [r["row"] for r in every if float(r["latency_high_ms@t4"]) <= limit and float(r["params"]) >= 1e5]
+    assert [row["row"] for row in read((tmp_path / "some" / "candidates.csv").read_text())] == expected
+    assert "rejected: latency_ms@t4 at 90%" in done.out
+    said = run("sweep", "small.yaml", "-d", "t4", "--out", "all", "--limit", "params >= 1e5")
+    assert (said.code, "holds another sweep" in said.err) == (2, True)
+    said = run("sweep", "small.yaml", "--limit", "latency_ms@rtx-4090 <= 3 at 90%", "--out", "none")
+    assert (said.code, "no error is known of latencies on device='rtx-4090'" in said.err) == (2, True)
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_limit_on_a_bound_is_named_so(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(SMALL % "2.0e+6")
+    flags = ("--runtime", "compiled", "--limit", "latency_ms@apple-m1-gpu <= 100")
+    done = run("sweep", "small.yaml", "--out", "out", *flags)
+    assert done.code == 0
+    said = "Warning: latency_ms@apple-m1-gpu (at most 100) is judged by roofline_ms@apple-m1-gpu"
+    assert said in " ".join(done.out.split())
+    assert run("report", "out", "-o", "page.html").code == 0
+    assert said in (tmp_path / "page.html").read_text()
+
+
+def test_members_of_a_front_that_tie(run: Run, swept: list[dict[str, str]]) -> None:
+    said = json.loads(run("pareto", "out", "--format", "json").out)
+    by_row = {row["row"]: row for row in swept}
+    ratios = {
+        device: float(row[f"latency_high_ms@{device}"]) / float(row[f"latency_low_ms@{device}"])
+        for device in DEVICES
+        for row in swept[:1]
+    }
+    for one in said["fronts"]:
+        device = one["device"]
+        members = [str(row["row"]) for row in one["candidates"]]
+        for row in one["candidates"]:
+            own = by_row[str(row["row"])]
+            tied = {
+                int(name)
+                for name in members
+                if name != own["row"]
+                and int(by_row[name]["macs"]) >= int(own["macs"])
+                and float(by_row[name][f"latency_ms@{device}"])
+                <= float(own[f"latency_ms@{device}"]) * ratios[device] ** 0.5**0.5
+            }
+            assert set(row["tied_with"]) == tied
+    table = run("pareto", "out")
+    assert "Tied" in table.out
+    assert "Tied: members of the front that are no worse but for latencies within the error" in " ".join(
+        table.out.split()
+    )
+    assert run("pareto", "out", "--objective", "max macs").out.count("Tied") == 0

@@ -83,3 +83,17 @@ def test_units_are_those_of_the_scores(results: Results) -> None:
     on = {column.unit: column.cells[0] for column in sheet.columns if column.title == "Latency"}
     assert set(on) == {"ms, t4", "ms, jetson-nano", "ms, raspberry-pi-4"}
     assert float(on["ms, t4"]) == pytest.approx(best.scores["latency_ms@t4"], rel=1e-3)
+
+
+def test_a_front_says_who_ties_and_which_limit_is_a_bound(results: Results) -> None:
+    front = results.front()
+    tied = results.tied(front)
+    assert tied is not None
+    sheet, caption = record_tables(results, front, "front", front=True)
+    assert isinstance(sheet, Sheet)
+    (column,) = (column for column in sheet.columns if column.title == "Tied")
+    assert list(column.cells) == [f"{len(tied[record.number])}" for record in front]
+    assert "errors taken as independent" in str(caption)
+    plain, _ = record_tables(results, front, "best")
+    assert isinstance(plain, Sheet)
+    assert all(column.title != "Tied" for column in plain.columns)

@@ -10,6 +10,7 @@ from oracle._resources import shipped
 from oracle.errors import ConfigError, OracleError
 from oracle.families import to_spec
 from search.space import Choice, Entries, Limit, Number, Space, load_space, space_of
+from search.space.files import limited
 
 # A sweep file in pycls's form, with the sections of its other tools.
 PYCLS = """
@@ -87,7 +88,7 @@ def test_a_pycls_sweep_file_loads_unchanged(tmp_path: Path) -> None:
         "REGNET.BOT_MUL": Number("power2_uniform", 1, 1, 1 / 128, integer=False),
         "REGNET.SE_ON": Choice((True, False)),
     }
-    assert space.limits == (Limit("FLOPS", 0.18e9, 0.22e9), Limit("PARAMS", 0, 2e6))
+    assert space.limits == (Limit("pycls_flops", 0.18e9, 0.22e9), Limit("params", high=2e6))
     assert space.num_stages == (2, 2)
     assert (space.size, space.enumerated, space.length, space.chunks) == (None, False, 100_000, 20)
     assert (space.base.REGNET.STEM_TYPE, space.base.OPTIM.MAX_EPOCH) == ("res_stem_cifar", 10)
@@ -190,13 +191,28 @@ def test_limits_of_every_kind() -> None:
     space = space_of(setup(CONSTRAINTS={"CX": cx}))
 
     assert space.limits == (
-        Limit("BYTES", 1, 2),
-        Limit("PEAK_MEMORY", 0, 320e3),
-        Limit("INTENSITY", 10, 0),
-        Limit("LATENCY_MS", 0, 5, "rtx-4090"),
-        Limit("LATENCY_MS", 1, 3, "p4"),
+        Limit("traffic_bytes", 1, 2),
+        Limit("peak_memory_bytes", high=320e3),
+        Limit("intensity", low=10),
+        Limit("latency_ms", high=5, device="rtx-4090"),
+        Limit("latency_ms", 1, 3, "p4"),
     )
+    labels = ["CX.BYTES", "CX.PEAK_MEMORY", "CX.INTENSITY", "CX.LATENCY_MS.rtx-4090", "CX.LATENCY_MS.p4"]
+    assert [limit.label for limit in space.limits] == labels
     assert space.devices == ("rtx-4090", "p4")
+
+
+def test_limits_in_words_join_those_of_cx() -> None:
+    texts = ["latency_ms@t4 <= 2 at 90%", "params >= 1e6"]
+    space = space_of(setup(CONSTRAINTS={"CX": {"PARAMS": [0, 2e6]}, "LIMITS": texts}))
+
+    assert space.limits == (Limit("params", 1e6, 2e6), Limit("latency_ms", high=2, device="t4", quantile=0.9))
+    assert space.devices == ("t4",)
+    assert space_of({"SETUP": space.setup}) == space
+    more = limited(space, ["latency_ms@mine <= 3"], ["mine"])
+    assert more.limits == (*space.limits, Limit("latency_ms", high=3, device="mine"))
+    assert space_of({"SETUP": more.setup}, devices=["mine"]) == more
+    assert limited(space, []) is space
 
 
 def test_the_rule_about_stages_is_for_regnets_and_can_be_dropped() -> None:
@@ -235,7 +251,7 @@ def test_a_space_may_build_on_another(tmp_path: Path) -> None:
     assert (space.seed, space.num_configs) == (8, 32)
     assert dict(space.samplers)["REGNET.W0"] == Number("log_uniform", 16, 32, 8, integer=True)
     assert dict(space.samplers)["REGNET.DEPTH"] == Number("uniform", 12, 28, 1, integer=True)
-    assert space.limits == (Limit("FLOPS", 0.18e9, 0.22e9), Limit("PARAMS", 0, 1e6))
+    assert space.limits == (Limit("pycls_flops", 0.18e9, 0.22e9), Limit("params", high=1e6))
 
 
 @pytest.mark.parametrize(
@@ -353,9 +369,9 @@ def test_a_bad_regnet_sampler_names_its_key(changes: dict[str, Any], where: str,
     ("key", "words"),
     [
         ("RGNET.STEM_W", "did you mean REGNET"),
-        ("ANYNET.STEM_W", "one regnet network from another"),
-        ("COST.BATCH_SIZE", "one regnet network from another"),
-        ("MODEL.TYPE", "one regnet network from another"),
+        ("ANYNET.STEM_W", "change a regnet network"),
+        ("COST.BATCH_SIZE", "change a regnet network"),
+        ("MODEL.TYPE", "change a regnet network"),
     ],
 )
 def test_keys_that_make_no_regnet_are_refused(key: str, words: str) -> None:
@@ -384,6 +400,8 @@ def test_a_key_is_sampled_once() -> None:
         ({"CX": {"LATENCY_MS": [0, 5]}}, "CX.LATENCY_MS", "mapping of devices"),
         ({"CX": {"LATENCY_MS": {"rtx-409": [0, 5]}}}, "CX.LATENCY_MS.rtx-409", "rtx-4090"),
         ({"CX": {"LATENCY_MS": {"t4": [9, 5]}}}, "CX.LATENCY_MS.t4", "low <= high"),
+        ({"LIMITS": ["params < 5"]}, "LIMITS[0]", "expected `SCORE <= number`"),
+        ({"CX": {"PARAMS": [0, 1e6]}, "LIMITS": ["params >= 2e6"]}, "LIMITS[0]", "nothing can obey params"),
         ({"REGNET": {"NUM_STAGES": [5, 4]}}, "REGNET.NUM_STAGES", "low <= high"),
         ({"REGNET": {"NUM_STAGES": [1.5, 4]}}, "REGNET.NUM_STAGES", "integer"),
         ({"REGNET": {"STAGES": [1, 4]}}, "REGNET.STAGES", "did you mean NUM_STAGES"),

@@ -1,4 +1,4 @@
-"""The README's example for users with a loop of their own, run."""
+"""An example for users with a loop of their own: constraints in plain optuna."""
 
 from __future__ import annotations
 

@@ -11,12 +11,14 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from search.study import StudyPlan, join_study, open_results, run_study
+from oracle.errors import OracleError
+from search.study import Results, StudyPlan, join_study, open_results, run_study, workers
 from search.study.store import plan_of
 
 Make = Callable[..., StudyPlan]
@@ -93,7 +95,7 @@ def _survives(storage: str, plan: StudyPlan, tmp_path: Path) -> None:
     assert not [record for record in results.trials if record.outcome == "" and record.state.name == "RUNNING"]
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random"])
+@pytest.mark.parametrize("sampler", ["pool", "tpe", "random"])
 def test_journal_file(tmp_path: Path, make_plan: Make, sampler: str) -> None:
     plan = make_plan(**QUALITY, SAMPLER={"TYPE": sampler, "STARTUP": 4}, CONSTRAINTS=["params <= 60e3"], TRIALS=2)
     _survives(str(tmp_path / "study.journal"), plan, tmp_path)
@@ -104,14 +106,66 @@ def test_sqlite(tmp_path: Path, make_plan: Make) -> None:
     _survives(f"sqlite:///{tmp_path}/study.db", plan, tmp_path)
 
 
-def test_postgresql(tmp_path: Path, make_plan: Make, postgresql: str) -> None:
+def test_postgresql(tmp_path: Path, make_plan: Make, server: Server) -> None:
     plan = make_plan(**QUALITY, SAMPLER={"TYPE": "tpe", "STARTUP": 4}, CONSTRAINTS=["params <= 60e3"], TRIALS=2)
-    _survives(postgresql, plan, tmp_path)
+    _survives(server.url, plan, tmp_path)
+
+
+def test_a_server_that_stops_is_lost_in_a_line_and_gone_on_with(make_plan: Make, server: Server) -> None:
+    met: list[Any] = []
+
+    def quality(spec: Any, builder: Any, evaluation: Any) -> float:
+        met.append(evaluation.config)
+        if len(met) == 4:
+            server.stop()
+        return float(len(met))
+
+    plan = make_plan(**QUALITY, TRIALS=6)
+    with pytest.raises(OracleError, match="lost contact with the storage postgresql") as error:
+        run_study(plan, server.url, quality=quality)
+    assert "trials that were finished are in it, and what was under way is tried again" in str(error.value)
+    assert str(error.value).endswith(f"oracle-search resume small --storage {server.url}")
+    assert "\n" not in str(error.value)
+    with pytest.raises(OracleError, match="cannot be opened"):
+        run_study(plan, server.url, quality=quality)
+    server.start()
+    # A worker of this process would be taken for alive: the trial that was under way is given up by another one.
+    results = _elsewhere(server.url)
+    outcomes = Counter(record.outcome for record in results.trials)
+    assert outcomes["evaluated"] == 6
+    assert outcomes["lost"] == 1
+    assert len({record.key for record in results.evaluated}) == 6
+
+
+def _elsewhere(url: str) -> Results:
+    assert fork is not None
+    worker = fork.Process(target=_join, args=(url,), daemon=True)
+    worker.start()
+    worker.join(120)
+    assert worker.exitcode == 0
+    return open_results("small", url)
+
+
+def _join(url: str) -> None:
+    dead, workers.is_alive = workers.is_alive, lambda worker: worker == workers.this_worker()
+    try:
+        join_study("small", url, quality=lambda spec, builder, evaluation: 1.0, accept_changed_quality=True)
+    finally:
+        workers.is_alive = dead
+
+
+@dataclass(frozen=True)
+class Server:
+    """A PostgreSQL of our own: its URL, and how it is stopped and started again."""
+
+    url: str
+    stop: Callable[[], None]
+    start: Callable[[], None]
 
 
 @pytest.fixture
-def postgresql() -> Iterator[str]:
-    """The URL of a server of our own, on a port of its own; its files belong to a user that is not root."""
+def server() -> Iterator[Server]:
+    """On a port of its own; its files belong to a user that is not root."""
     pytest.importorskip("psycopg2", reason="psycopg2 is not installed")
     homes = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
     if not homes:
@@ -130,8 +184,16 @@ def postgresql() -> Iterator[str]:
 
     try:
         call(str(home / "initdb"), "-D", str(data), "-U", "tester", "-A", "trust", "--no-sync", "-E", "UTF8")
-        call(str(home / "pg_ctl"), "-D", str(data), "-w", "-l", str(data / "log"), "-o", options, "start")
-        yield f"postgresql+psycopg2://tester@127.0.0.1:{port}/postgres"
-        call(str(home / "pg_ctl"), "-D", str(data), "-m", "immediate", "stop")
+        control = (str(home / "pg_ctl"), "-D", str(data), "-w")
+
+        def start() -> None:
+            call(*control, "-l", str(data / "log"), "-o", options, "start")
+
+        def stop() -> None:
+            call(*control, "-m", "immediate", "stop")
+
+        start()
+        yield Server(f"postgresql+psycopg2://tester@127.0.0.1:{port}/postgres", stop, start)
+        stop()
     finally:
         shutil.rmtree(data, ignore_errors=True)

@@ -44,7 +44,7 @@ def test_the_study_of_a_microcontroller_keeps_weights_out_of_its_sram() -> None:
         ({"SPACE": {"SETUP": {"SAMPLERS": {"REGNET.WM": 5}}}}, "SPACE.SETUP.SAMPLERS.REGNET.WM", "expected a mapping"),
         ({"OBJECTIVES": ["maximise accuracy"]}, "OBJECTIVES[0]", "unknown score 'accuracy'"),
         ({"CONSTRAINTS": ["params <= 1", "params >= 2"]}, "CONSTRAINTS[1]", "nothing can obey"),
-        ({"SAMPLER": "cma"}, "SAMPLER.TYPE", "expected one of tpe"),
+        ({"SAMPLER": "cma"}, "SAMPLER.TYPE", "expected one of pool"),
         ({"SAMPLER": {"TYPE": "tpe", "STARTUPS": 3}}, "SAMPLER.STARTUPS", "STARTUP"),
         ({"SAMPLER": "grid"}, "SAMPLER.TYPE", "ranges of numbers"),
         ({"TRIALS": 0}, "TRIALS", "at least 1"),

@@ -93,10 +93,3 @@ def test_every_suggestion_is_a_config_that_maps_back() -> None:
     for _ in range(50):
         trial = study.ask(found.distributions)
         assert found.suggestions(found.config(trial.params)) == trial.params
-
-
-def test_distance_is_none_to_oneself_and_grows() -> None:
-    found = Parameters.of(space(REGNET__DEPTH=number("uniform", [1, 11], 1)))
-    assert found.distance({"REGNET.DEPTH": 3}, {"REGNET.DEPTH": 3}) == 0
-    assert found.distance({"REGNET.DEPTH": 1}, {"REGNET.DEPTH": 11}) == 1
-    assert found.distance({"REGNET.DEPTH": 1}, {"REGNET.DEPTH": 6}) == 0.25

@@ -14,6 +14,7 @@ from oracle.calibration import Calibration, save_calibration
 from oracle.errors import ConfigError, OracleError
 from oracle.roofline import Efficiency
 from search.study import Results, StudyPlan, open_results, run_study, study_of
+from search.study.candidates import gate_of
 from search.study.results import find_study
 from tests.search.study.conftest import SMALL
 
@@ -48,8 +49,10 @@ def test_best_is_feasible_and_best(results: Results) -> None:
     assert all(record.scores["params"] <= 20e3 for record in results.evaluated)
     assert results.best().values[0] == max(value[0] for value in values)
     assert results.best("latency_ms@t4").values[1] == min(value[1] for value in values)
-    infeasible = [record for record in results.trials if record.outcome == "rejected"]
-    assert max(record.scores["macs"] for record in infeasible) > results.best().values[0]
+    largest = {"REGNET.DEPTH": 6, "REGNET.W0": 64, "REGNET.STEM_W": 16, "OPTIM.BASE_LR": 0.1}
+    assert gate_of(results.plan).check(largest).scores["macs"] > results.best().values[0]
+    assert results.ranked()[0] == results.best()
+    assert [record.values[0] for record in results.ranked()] == sorted((v[0] for v in values), reverse=True)
     with pytest.raises(OracleError, match="expected one of macs, latency_ms@t4"):
         results.best("params")
 
@@ -181,3 +184,59 @@ def test_latency_by_a_calibration(make_plan: Make, tmp_path: Path) -> None:
         assert record.scores["latency_ms@t4"] == ranked[record.number] == pytest.approx(cost.latency_ms["t4"])
     with pytest.raises(ConfigError, match="another MODEL"):
         run_study(make_plan(TRIALS=4), str(tmp_path / "small.journal"))
+
+
+def test_a_limit_with_confidence_decides_by_the_end_of_the_interval(make_plan: Make, tmp_path: Path) -> None:
+    found = run_study(make_plan(CONSTRAINTS=[]), str(tmp_path / "a.journal")).evaluated
+    highs = sorted(_high_ms(record) for record in found)
+    limit = highs[len(highs) // 2]
+    plan = make_plan(CONSTRAINTS=[f"latency_ms@t4 <= {limit!r} at 90%"], TRIALS=10)
+    results = run_study(plan, str(tmp_path / "b.journal"))
+    name = "latency_ms@t4 at 90%"
+    assert results.plan.labels[name] == name
+    seen = {True: 0, False: 0}
+    for record in results.trials:
+        if record.scores:
+            high = _high_ms(record)
+            assert record.constraints[name] == pytest.approx(high / limit - 1)
+            seen[record.feasible] += 1
+    assert seen[True] >= 10
+    assert study_of(results.plan.values).bounds == results.plan.bounds
+    with pytest.raises(ConfigError, match=r"CONSTRAINTS: limit latency_ms@t4 at 90%: no error is known"):
+        make_plan(CONSTRAINTS=["latency_ms@t4 <= 3 at 90%"], MODEL="roofline")
+
+
+def _cfg(record: Any) -> Any:
+    flat = [part for pair in record.config.items() for part in pair]
+    return oracle.cfg_from_dict(SMALL["SETUP"]["BASE_CFG"], flat)
+
+
+def _high_ms(record: Any) -> float:
+    interval_ms = oracle.score(_cfg(record), ["t4"]).times["t4"].interval_ms
+    assert interval_ms is not None
+    return interval_ms[1]
+
+
+def test_trials_of_the_front_that_the_error_does_not_tell_apart(results: Results) -> None:
+    front = results.front()
+    low, high = results.plan.trust["t4"].interval
+    tied = results.tied(front)
+    assert tied == {
+        one.number: [
+            other.number
+            for other in front
+            if other is not one
+            and other.values[0] >= one.values[0]
+            and other.values[1] <= one.values[1] * (high / low) ** 0.5**0.5
+        ]
+        for one in front
+    }
+    assert any(tied.values())
+    assert results.tied([]) == {}
+
+
+def test_nothing_ties_where_no_error_is_known(make_plan: Make, tmp_path: Path) -> None:
+    results = run_study(make_plan(MODEL="roofline", TRIALS=3), str(tmp_path / "c.journal"))
+    assert results.tied(results.front()) is None
+    exact = run_study(make_plan(OBJECTIVES=["maximise macs"], TRIALS=3), str(tmp_path / "d.journal"))
+    assert exact.tied(exact.front()) == {exact.front()[0].number: []}

@@ -1,0 +1,459 @@
+"""A sampler of optuna that chooses among the feasible members of a space."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna import Study
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, Trial
+from yacs.config import CfgNode
+
+from oracle._resources import closest
+from oracle.calibration import Calibration
+from oracle.devices import Device
+from oracle.errors import ConfigError, OracleError
+from oracle.families import to_spec
+from oracle.query.devices import find_devices
+from oracle.spec import NetSpec
+
+from ..limits import OracleLimits, oracle_limits
+from ..space import Space, load_space, space_of
+from ..space.expressions import SCORES, score_of
+from ..study.params import Parameters
+from ..study.pool import nothing_feasible
+from .choosing import (
+    MOST_FITTED,
+    MOST_SHAPED,
+    Candidates,
+    Evaluations,
+    choose,
+    opening,
+    shapes_of,
+    shortlist,
+    subset,
+)
+from .features import Scaling
+from .history import Ledger, Look, Note, Past, is_shared, noted, stacked
+from .members import Members, Source, united
+from .moves import neighbours
+from .surrogate import Blocks, Shape
+
+__all__ = ["ExhaustedError", "Member", "PoolSampler"]
+
+Floats = NDArray[np.float64]
+
+_INCUMBENTS = 2  # whose neighbours are candidates, where the pool is not the whole space
+_NEIGHBOURS = 48  # of each
+_KEPT = 64  # members whose neighbours are remembered
+_TRIES = 100  # choices that others may have taken meanwhile
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """What a trial is to evaluate.
+
+    Attributes:
+        config: dotted key -> value.
+        cfg: the whole config, for `oracle.build`.
+        scores: `params`, `latency_ms@t4`, ... -> value: objectives that need no evaluation.
+    """
+
+    config: Mapping[str, Any]
+    cfg: CfgNode = field(repr=False)
+    scores: Mapping[str, float]
+
+    @property
+    def spec(self) -> NetSpec:
+        """The network."""
+        return to_spec(self.cfg)
+
+
+class ExhaustedError(OracleError):
+    """Every feasible member that can be found has been suggested."""
+
+
+class PoolSampler(BaseSampler):
+    """Chooses the feasible network whose evaluation promises most, out of a pool of them.
+
+    A pool is drawn by the closed form on first use: members that obey the space's rules and all limits, each once,
+    described by their parameters and by what the oracle knows. A Gaussian process is fitted to what was evaluated.
+    Chosen is the member with the largest expected improvement of the best value, of the area that the front dominates
+    (two objectives), or of a weighted Chebyshev distance whose weights change from trial to trial (three and more).
+    Running trials count as if they had brought what is expected, so that workers choose different members.
+
+    A choice depends on the study's trials, the arguments and nothing else: a study that is resumed goes on as it would
+    have. No network is chosen twice, whoever else works on the study.
+
+    Args:
+        space: a `Space`, the name of a shipped one, a path, or a mapping with SETUP.
+        limits: as `search.oracle_limits` takes them (`latency_ms@t4 <= 2 at 90%`), beside the space's own; or what it
+            returns for that space, which says all about devices, model, calibrations and workload as well.
+        devices: whose latencies describe members, beside those of limits and objectives.
+        objectives: per value that the objective function returns: the name of a score (`latency_ms@t4`), which is then
+            known for every member, or any other word for what must be evaluated. None: all must be.
+        seed: of the pool, and of weights.
+        pool_size: members to draw; 10^4 to 10^6.
+        startup: evaluations before the first model; they spread over the pool.
+        training_keys: whether sampled keys that cost nothing, such as a learning rate, tell members apart; else one
+            network is one member, whatever they are.
+        pool: that of another sampler with the same space, limits and devices, which saves drawing it again.
+        model, calibrations: what predicts latency, as in `oracle.score`.
+        workload: fields of `oracle.Workload`, those of the space's config by default.
+
+    Raises:
+        OracleError: a space, limit, objective, device or workload that cannot be used.
+
+    Example:
+        >>> sampler = search.PoolSampler("nasbench201", ["params <= 1e6"], objectives=["accuracy", "latency_ms@t4"])
+        >>> def objective(trial):
+        ...     member = sampler.suggest(trial)
+        ...     return train(oracle.build(member.cfg)), member.scores["latency_ms@t4"]
+        >>> study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
+        >>> study.optimize(objective, n_trials=100)
+    """
+
+    def __init__(
+        self,
+        space: Space | str | Path | Mapping[str, Any],
+        limits: str | Iterable[str] | OracleLimits = (),
+        *,
+        devices: Iterable[str | Path | Device] = (),
+        objectives: Sequence[str] | None = None,
+        seed: int = 0,
+        pool_size: int = 20_000,
+        startup: int = 10,
+        training_keys: bool = True,
+        pool: Members | None = None,
+        model: str = "best",
+        calibrations: Iterable[Calibration | str | Path] = (),
+        **workload: Any,
+    ) -> None:
+        self.space = _space(space)
+        _least("pool_size", pool_size, 1)
+        _least("startup", startup, 1)
+        _least("seed", seed, 0)
+        given = find_devices(devices)
+        names = [device.name for device in given]
+        self._known = None if objectives is None else tuple(_known(text, names) for text in objectives)
+        spoken = [name.partition("@")[2] for name in self._known or ()]
+        places = [*given, *(name for name in spoken if name and name not in names)]
+        if isinstance(limits, OracleLimits):
+            obeyed = limits
+        else:
+            texts = [limits] if isinstance(limits, str) else list(limits)
+            words = {"devices": places, "model": model, "calibrations": calibrations, **workload}
+            obeyed = oracle_limits(*texts, space=self.space, **words)
+        missing = [name for name in spoken if name and name not in [device.name for device in obeyed.devices]]
+        if missing or obeyed.space != self.space:
+            why = f"no latency on device={missing[0]!r}" if missing else f"of another space, {obeyed.space}"
+            raise ConfigError(f"value {str(obeyed)!r}: {why}", key="limits")
+        self._source = Source(self.space, obeyed, training_keys)
+        self._labels = {limit.name: limit.label for limit in obeyed.limits}
+        self._seed, self._size, self._startup = seed, pool_size, startup
+        self._given = pool
+        self._forget()
+
+    def _forget(self) -> None:
+        """All that follows from the arguments and from trials is found anew when it is needed."""
+        self._parameters = Parameters.of(self.space)
+        self._ledger = Ledger(self._source, self._parameters)
+        self._independent = RandomSampler(seed=self._seed)
+        self._lock = threading.RLock()
+        self._pool: _Pool | None = None
+        self._beside: dict[str, Members] = {}  # key -> its neighbours
+        self._shapes: tuple[Any, list[Shape | None]] | None = None  # what they were found from, and the shapes
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = ("space", "_known", "_source", "_labels", "_seed", "_size", "_startup")
+        drawn = self._given if self._pool is None else self._pool.members
+        return {name: getattr(self, name) for name in kept} | {"_given": drawn}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._forget()
+
+    # What people call.
+
+    def suggest(self, trial: Trial) -> Member:
+        """The member that a trial is to evaluate; suggests every parameter of the space.
+
+        Args:
+            trial: as the objective function gets it. One with fixed parameters (`enqueue_trial`) gets what these say.
+
+        Raises:
+            OracleError: fixed parameters that describe no feasible member.
+        """
+        suggestions = {
+            name: trial._suggest(name, distribution)  # noqa: SLF001 - suggest_int, _float and _categorical are this
+            for name, distribution in self._parameters.distributions.items()
+        }
+        config = self._parameters.config(suggestions)
+        with self._lock:
+            look = self._ledger.look(suggestions, config)
+        if look is None:
+            raise OracleError(
+                f"trial {trial.number}: {suggestions}: not a feasible member of space {self.space.name!r}; "
+                "expected the parameters of one, all of them"
+            )
+        scores = {name: float(column[look.row]) for name, column in look.members.scores.items()}
+        return Member(config, self.space.cfg(look.members.columns, look.row), scores)
+
+    @property
+    def pool(self) -> Members:
+        """The members that are chosen from, drawn on first use; those beside the best evaluated are not among them."""
+        with self._lock:
+            return self._drawn().members
+
+    # What optuna calls.
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:  # noqa: ARG002
+        """The parameters of the space."""
+        return self._parameters.distributions
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """The parameters of the member that promises most.
+
+        Raises:
+            ConfigError: nothing is feasible.
+        ExhaustedError: every feasible member has been suggested.
+        """
+        if trial.system_attrs.get("fixed_params", {}).keys() >= search_space.keys():
+            return {}
+        with self._lock:
+            for _ in range(_TRIES):
+                past = self._ledger.past(study, trial.number)
+                note = self._choice(study, trial.number, past)
+                noted(study, trial, note)
+                if not is_shared(study, trial.number, note.key, past.settled):
+                    self._ledger.chose(note)
+                    return dict(note.suggestions)
+        raise OracleError(f"trial {trial.number}: other workers took {_TRIES} choices in a row; try again")
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """A random value, of parameters that are not the space's."""
+        return self._independent.sample_independent(study, trial, param_name, param_distribution)
+
+    def reseed_rng(self) -> None:
+        """Nothing for members, which depend on the study alone."""
+        self._independent.reseed_rng()
+
+    # The choice.
+
+    def _choice(self, study: Study, number: int, past: Past) -> Note:
+        known = ("",) * len(study.directions) if self._known is None else self._known
+        if len(known) != len(study.directions):
+            raise ConfigError(
+                f"value {list(known)}: expected one per direction of the study, which has {len(study.directions)}",
+                key="objectives",
+            )
+        aims = _Aims(known, np.array([1.0 if d == StudyDirection.MAXIMIZE else -1.0 for d in study.directions]))
+        pool = self._drawn()
+        free = pool.free(past.taken)
+        while not free.any():
+            before = len(pool.members)
+            pool = pool if pool.members.whole else self._drawn(2 * before)
+            if len(pool.members) == before:
+                seen = "" if pool.members.whole else f" among {pool.members.tally.drawn:,} candidates"
+                raise ExhaustedError(
+                    f"trial {number} has nothing to evaluate: every feasible member{seen} of space "
+                    f"{self.space.name!r}, {before:,}, has been suggested"
+                )
+            free = pool.free(past.taken)
+        members, row = self._chosen(pool, free, past, aims, number)
+        return Note(members.keys[row], self._parameters.suggestions(members.config(row)))
+
+    def _chosen(
+        self, pool: _Pool, free: NDArray[np.bool_], past: Past, aims: _Aims, number: int
+    ) -> tuple[Members, int]:
+        values = aims.signs * np.array(past.values, dtype=np.float64).reshape(-1, len(aims.signs))
+        rng = np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(number,)))
+        if not aims.sure.all() and len(values) < self._startup:
+            rows = np.flatnonzero(free)
+            rows = np.sort(rng.choice(rows, -(-len(rows) // 2), replace=False))  # another opening for another seed
+            promise = np.log(np.maximum(pool.members.scores["macs"][rows], 1.0))
+            candidates = pool.candidates(aims).take(rows)
+            return pool.members, int(rows[opening(candidates, pool.scaled([*past.done, *past.running]), promise)])
+        done = pool.evaluations(past.done, values, subset(values, MOST_FITTED))
+        rows = shortlist(pool.candidates(aims), done, rng)
+        rows = rows[free[rows]] if free[rows].any() else np.flatnonzero(free)
+        candidates = pool.candidates(aims).take(rows)
+        beside = self._beside_best(pool, past, values)
+        if beside is not None:
+            candidates = candidates.joined(Candidates.of(pool.scaling(beside.blocks), aims.known_of(beside)))
+        running = Candidates.of(pool.scaled(past.running), aims.known_at(past.running))
+        chosen = choose(candidates, done, running, self._shapes_for(pool, past, values, aims), rng)
+        return (pool.members, int(rows[chosen])) if chosen < len(rows) else (beside or pool.members, chosen - len(rows))
+
+    def _shapes_for(self, pool: _Pool, past: Past, values: Floats, aims: _Aims) -> list[Shape | None]:
+        """Shapes by the first evaluations, looked for anew whenever there are an eighth more."""
+        count = self._startup
+        while (more := count + max(1, count // 8)) <= len(values):
+            count = more
+        first = values[:count]
+        at = (aims.known, first.tobytes())
+        if self._shapes is None or self._shapes[0] != at:
+            self._shapes = at, shapes_of(pool.evaluations(past.done, first, subset(first, MOST_SHAPED)), aims.sure)
+        return self._shapes[1]
+
+    def _beside_best(self, pool: _Pool, past: Past, values: Floats) -> Members | None:
+        """Members beside the best evaluated that the pool does not hold and nobody has taken; None where none are."""
+        if pool.members.whole or not len(values):
+            return None
+        parts = []
+        for place in _best(values):
+            look = past.done[place]
+            if look.key not in self._beside:
+                if len(self._beside) >= _KEPT:
+                    self._beside.pop(next(iter(self._beside)))
+                self._beside[look.key] = self._neighbours(look)
+            parts.append(self._beside[look.key])
+        found = united([part for part in parts if len(part)]) if any(map(len, parts)) else None
+        if found is None:
+            return None
+        self._ledger.add(found)
+        new = [row for row, key in enumerate(found.keys) if key not in past.taken and key not in pool.rows]
+        return found.take(np.array(new, dtype=np.int64)) if new else None
+
+    def _neighbours(self, look: Look) -> Members:
+        """Members beside one: all, or as many as do not take too long."""
+        near = list(neighbours(self._parameters, self._parameters.suggestions(look.members.config(look.row))))
+        if len(near) > _NEIGHBOURS:
+            picked = np.random.default_rng(self._seed).choice(len(near), _NEIGHBOURS, replace=False)
+            near = [near[place] for place in np.sort(picked).tolist()]
+        members, _ = self._source.of_configs([self._parameters.config(own) for own in near])
+        return members
+
+    def _drawn(self, size: int = 0) -> _Pool:
+        """The pool, at least so large if there are as many members."""
+        if self._pool is None or size > len(self._pool.members):
+            given = self._given if self._pool is None else None
+            members = self._source.drawn(max(size, self._size), self._seed) if given is None else given
+            if not len(members):
+                raise nothing_feasible(members.tally, self._labels)
+            self._pool = _Pool.of(members)
+            self._ledger.add(members)
+        return self._pool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Aims:
+    """The objectives of a study.
+
+    Attributes:
+        known: the names of scores, "" for what must be evaluated.
+        signs: 1 to maximise, -1 to minimise.
+    """
+
+    known: tuple[str, ...]
+    signs: Floats
+
+    @property
+    def sure(self) -> NDArray[np.bool_]:
+        return np.array([bool(name) for name in self.known])
+
+    def known_of(self, members: Members) -> Floats:
+        """(n, k) objectives, larger being better; nan for what must be evaluated."""
+        missing = np.full(len(members), np.nan)
+        columns = [members.scores[name] if name else missing for name in self.known]
+        return np.stack(columns, axis=1) * self.signs
+
+    def known_at(self, looks: Sequence[Look]) -> Floats:
+        """The same of some members."""
+        rows = [[look.members.scores[name][look.row] if name else np.nan for name in self.known] for look in looks]
+        return np.array(rows, dtype=np.float64).reshape(-1, len(self.known)) * self.signs
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pool:
+    """Members, ready to be compared.
+
+    Attributes:
+        members: all of them.
+        rows: key -> position.
+        scaling: of their features.
+        blocks: their features, scaled.
+    """
+
+    members: Members
+    rows: Mapping[str, int]
+    scaling: Scaling
+    blocks: Blocks
+    _candidates: dict[Any, Candidates] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, members: Members) -> _Pool:
+        scaling = Scaling.of(members.blocks)
+        return cls(members, {key: row for row, key in enumerate(members.keys)}, scaling, scaling(members.blocks))
+
+    def free(self, taken: set[str]) -> NDArray[np.bool_]:
+        """(n,) whether a member is not taken."""
+        flags = np.ones(len(self.members), dtype=bool)
+        flags[[row for key in taken if (row := self.rows.get(key)) is not None]] = False
+        return flags
+
+    def candidates(self, aims: _Aims) -> Candidates:
+        """All members, with what is known of their objectives."""
+        at = (aims.known, aims.signs.tobytes())
+        if at not in self._candidates:
+            self._candidates.clear()
+            self._candidates[at] = Candidates.of(self.blocks, aims.known_of(self.members), binned=True)
+        return self._candidates[at]
+
+    def scaled(self, looks: Sequence[Look]) -> Blocks:
+        """The features of some members."""
+        raw = self.members.blocks
+        return self.scaling(
+            [part.reshape(len(looks), own.shape[1]) for part, own in zip(stacked(looks, len(raw)), raw, strict=True)]
+        )
+
+    def evaluations(self, looks: Sequence[Look], values: Floats, rows: NDArray[np.int64]) -> Evaluations:
+        """Some of what was evaluated."""
+        return Evaluations(self.scaled([looks[row] for row in rows.tolist()]), values[rows])
+
+
+def _best(values: Floats) -> list[int]:
+    """Positions of the best evaluations: of one objective the first ones, of several those at the ends of the front."""
+    if values.shape[1] == 1:
+        return np.argsort(-values[:, 0], kind="stable")[:_INCUMBENTS].tolist()  # type: ignore[no-any-return]
+    return list(dict.fromkeys(int(column.argmax()) for column in values.T))
+
+
+def _space(space: Any) -> Space:
+    if isinstance(space, Space):
+        return space
+    return space_of(space, "inline") if isinstance(space, Mapping) else load_space(space)
+
+
+def _least(name: str, value: Any, low: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < low:
+        raise ConfigError(f"value {value!r}: expected an integer of at least {low}", key=name)
+
+
+def _known(text: Any, devices: Sequence[str]) -> str:
+    """The score that an objective is, "" for what must be evaluated; a misspelt score is an error."""
+    if not isinstance(text, str) or not text:
+        raise ConfigError(
+            f"value {text!r}: expected the name of a score, or a word for what is evaluated", key="objectives"
+        )
+    score, at, device = text.partition("@")
+    if score in SCORES:
+        score, device = score_of(text, devices, "objectives", SCORES)
+        return f"{score}@{device}" if device else score
+    if at or closest(score, SCORES, 1):
+        raise ConfigError(
+            f"unknown score {text!r}{closest(score, SCORES)}; there are {', '.join(SCORES)}", key="objectives"
+        )
+    return ""

@@ -1,0 +1,173 @@
+"""A Gaussian process over members: what was evaluated, and how sure that makes us about the rest.
+
+The kernel is Matern's with nu = 5/2 (Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, eq. 4.17)
+of a distance that adds up blocks of features, each with a length scale of its own, plus a linear kernel of the same
+features: costs order networks from the first evaluations on, and so a trend is learnt before anything local is. Scale
+and noise follow from the data; length scales and shares are those of the largest marginal likelihood on a small grid
+(eq. 5.8), found coordinate by coordinate, so that the same data give the same model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Blocks", "Fitted", "Shape", "fit", "shape_of"]
+
+Floats = NDArray[np.float64]
+Blocks = Sequence[NDArray[np.float32]]
+"""Features in blocks of (n, columns) each, as `search.pool.features.Scaling` scales them."""
+
+_LENGTHS = (0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 8.0)
+_OFF = np.inf  # of a block without a say
+_NOISES = (1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0)
+_TRENDS = (0.0, 0.1, 0.3, 1.0, 3.0)
+_SWEEPS = 2
+
+
+class Shape(NamedTuple):
+    """What the data do not say directly.
+
+    Attributes:
+        lengths: of the blocks.
+        noise: variance of an evaluation, as a share of the kernel's.
+        trend: variance of the linear kernel, as a share of Matern's.
+    """
+
+    lengths: tuple[float, ...]
+    noise: float = 0.03
+    trend: float = 0.3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fitted:
+    """A process that knows some evaluations.
+
+    Attributes:
+        shape: of its kernel.
+        blocks: the features of what was evaluated.
+        centre, scale: of its values.
+        whiten: the inverse of the Cholesky factor of their covariance.
+        weights: `covariance^-1 (values - centre)`.
+    """
+
+    shape: Shape
+    blocks: Blocks
+    centre: float
+    scale: float
+    whiten: NDArray[np.float32]
+    weights: NDArray[np.float32]
+
+    def predict(self, blocks: Blocks) -> tuple[Floats, Floats]:
+        """(m,) means and standard deviations of the quality itself, without the noise of an evaluation."""
+        cross = _kernel(self.blocks, blocks, self.shape)
+        mean = self.centre + self.weights @ cross
+        known = self.whiten @ cross
+        variance = _variance(blocks, self.shape) - np.einsum("nm,nm->m", known, known)
+        deviation = self.scale * np.sqrt(np.maximum(variance, 1e-9))
+        return mean.astype(np.float64), deviation.astype(np.float64)
+
+
+def fit(blocks: Blocks, values: Floats, shape: Shape) -> Fitted:
+    """The process that knows `values` (n,) of members with these features."""
+    covariance = _kernel(blocks, blocks, shape).astype(np.float64)
+    covariance.flat[:: len(values) + 1] += shape.noise
+    whiten = np.linalg.inv(np.linalg.cholesky(covariance))
+    centre, scale = _moments(whiten, values)
+    weights = whiten.T @ (whiten @ (values - centre))
+    return Fitted(shape, blocks, centre, scale, whiten.astype(np.float32), weights.astype(np.float32))
+
+
+def shape_of(blocks: Blocks, values: Floats) -> Shape:
+    """The shape under which `values` are likeliest, searched coordinate by coordinate from the middle of the grid."""
+    squares = [_squares(block, block) for block in blocks]
+    products = np.zeros((len(values), len(values)), dtype=np.float32)
+    for block in blocks:
+        products += block @ block.T
+    best = Shape(lengths=(1.4,) * len(blocks))
+    loss = _loss(squares, products, values, best)
+    for _ in range(_SWEEPS):
+        before = best
+        for step in ("trend", *range(len(blocks)), "noise"):
+            for other in _others(best, step):
+                new = _loss(squares, products, values, other)
+                if new < loss:
+                    best, loss = other, new
+        if best == before:
+            break
+    return best
+
+
+def _others(shape: Shape, step: str | int) -> list[Shape]:
+    if step == "trend":
+        return [shape._replace(trend=trend) for trend in _TRENDS]
+    if step == "noise":
+        return [shape._replace(noise=noise) for noise in _NOISES]
+    place = int(step)
+    return [
+        shape._replace(lengths=(*shape.lengths[:place], length, *shape.lengths[place + 1 :]))
+        for length in (*_LENGTHS, _OFF)
+    ]
+
+
+def _loss(squares: Sequence[NDArray[np.float32]], products: NDArray[np.float32], values: Floats, shape: Shape) -> float:
+    """The negative logarithm of the marginal likelihood, scale and centre being the likeliest ones; plus a constant."""
+    covariance = (_matern(_distance(squares, shape)) + shape.trend * products).astype(np.float64)
+    covariance.flat[:: len(values) + 1] += shape.noise
+    try:
+        factor = np.linalg.cholesky(covariance)
+    except np.linalg.LinAlgError:
+        return np.inf
+    whiten = np.linalg.inv(factor)
+    _, scale = _moments(whiten, values)
+    return float(len(values) * np.log(scale) + np.log(np.diagonal(factor)).sum())
+
+
+def _moments(whiten: Floats, values: Floats) -> tuple[float, float]:
+    """The centre by generalised least squares, and the standard deviation of the kernel."""
+    ones, seen = whiten.sum(axis=1), whiten @ values
+    centre = float(ones @ seen / (ones @ ones))
+    rest = seen - centre * ones
+    return centre, float(np.sqrt(max(rest @ rest / len(values), 1e-18)))
+
+
+def _kernel(first: Blocks, second: Blocks, shape: Shape) -> NDArray[np.float32]:
+    kernel = _matern(_distance([_squares(a, b) for a, b in zip(first, second, strict=True)], shape))
+    if shape.trend:
+        for a, b in zip(first, second, strict=True):
+            kernel += np.float32(shape.trend) * (a @ b.T)
+    return kernel
+
+
+def _variance(blocks: Blocks, shape: Shape) -> NDArray[np.float32]:
+    linear = np.zeros(len(blocks[0]), dtype=np.float32)
+    for block in blocks:
+        linear += np.einsum("nd,nd->n", block, block)
+    variance: NDArray[np.float32] = np.float32(1) + np.float32(shape.trend) * linear
+    return variance
+
+
+def _squares(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n, m) squared distances."""
+    own, other = np.einsum("nd,nd->n", first, first), np.einsum("nd,nd->n", second, second)
+    squares: NDArray[np.float32] = own[:, None] + other[None] - 2 * first @ second.T
+    return np.maximum(squares, np.float32(0), out=squares)
+
+
+def _distance(squares: Sequence[NDArray[np.float32]], shape: Shape) -> NDArray[np.float32]:
+    """The root of five times the sum of squared distances over squared length scales."""
+    total = np.zeros_like(squares[0])
+    for square, length in zip(squares, shape.lengths, strict=True):
+        total += np.float32(5 * length**-2) * square
+    return np.sqrt(total)
+
+
+def _matern(distance: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Matern's kernel with nu = 5/2 of `sqrt(5) distance`."""
+    kernel = np.exp(-distance)
+    kernel *= 1 + distance + distance * distance / 3
+    return kernel

@@ -1,0 +1,110 @@
+"""Sweeps by joblib: the files are those of one process, whatever the backend and whoever dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oracle.errors import MissingDependencyError, OracleError, WorkloadError
+from search.space import space_of
+from search.sweep import SweepResult, sweep
+from search.sweep.executors import in_order, joblib_results
+
+joblib = pytest.importorskip("joblib", reason="joblib is not installed")
+
+SETUP: dict[str, Any] = {
+    "NUM_SAMPLES": 300,
+    "CHUNK_SIZE": 20,
+    "SAMPLERS": {
+        "REGNET": {"TYPE": "regnet_sampler", "DEPTH": [6, 9], "W0": [16, 48], "WA": [8, 32], "GROUP_W": [8, 16]}
+    },
+    "CONSTRAINTS": {"REGNET": {"NUM_STAGES": [0, 0]}},
+    "BASE_CFG": {"MODEL": {"TYPE": "regnet", "NUM_CLASSES": 10}, "TRAIN": {"IM_SIZE": 32}},
+}
+
+
+def run(out: Path, **more: Any) -> SweepResult:
+    return sweep(space_of({"SETUP": SETUP}, "small"), ["t4"], out=out, **more)
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_a_backend_writes_what_one_process_writes(tmp_path: Path, backend: str) -> None:
+    expected = run(tmp_path / "alone")
+    with joblib.parallel_config(backend, n_jobs=2):
+        result = run(tmp_path / "out", joblib=True)
+    assert result.files[0].read_bytes() == expected.files[0].read_bytes()
+    assert result.tally == expected.tally
+
+
+class Interruption(Exception):  # noqa: N818 - it is none of ours
+    pass
+
+
+def test_what_was_interrupted_goes_on(tmp_path: Path) -> None:
+    def stop(done: int, total: int) -> None:
+        if done >= total // 2:
+            raise Interruption
+
+    with pytest.raises(Interruption):
+        run(tmp_path / "out", joblib=True, workers=2, progress=stop)
+    result = run(tmp_path / "out", joblib=True, workers=2, resume=True)
+    assert result.files[0].read_bytes() == run(tmp_path / "alone").files[0].read_bytes()
+
+
+def once(path: str, index: int) -> int:
+    """Kills its process the first time that it is at 3."""
+    if index == 3:
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            return index
+        os.kill(os.getpid(), signal.SIGKILL)
+    return index
+
+
+class Once:
+    """`once`, as a value that every worker can load."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __call__(self, index: int) -> int:
+        return once(self.path, index)
+
+
+class Always:
+    def __call__(self, index: int) -> int:
+        if index == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return index
+
+
+def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:
+    def results(indices: range) -> Any:
+        return joblib_results(2, Once(str(tmp_path / "killed")), indices)
+
+    assert list(in_order(results, range(12))) == list(range(12))
+    assert (tmp_path / "killed").exists()
+
+
+def test_a_worker_killed_again_and_again_is_an_error() -> None:
+    found: list[int] = []
+    with pytest.raises(OracleError, match=r"chunk 3: its worker was killed 3 times"):
+        found += in_order(lambda indices: joblib_results(2, Always(), indices), range(6))
+    assert found == [0, 1, 2]
+
+
+def test_one_place_to_work_at(tmp_path: Path) -> None:
+    with pytest.raises(WorkloadError, match="ray and joblib: expected one of them"):
+        run(tmp_path / "out", joblib=True, ray="local")
+
+
+def test_without_joblib_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "joblib", None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'nas-cost-oracle\[joblib\]'"):
+        run(tmp_path / "out", joblib=True)
