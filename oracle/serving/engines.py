@@ -91,8 +91,8 @@ def engine_named(name: str) -> Engine:
         if not isinstance(content.get(key), bool):
             raise ConfigError(f"{place}: {key}={content.get(key)!r}: expected true or false")
         found[field] = content[key]
-    whole = {field: int(value) for field, value in numbers_in(content, place, _WHOLE).items()}
-    return Engine(name, **found, **whole, origin=origin)
+    found |= {field: int(value) for field, value in numbers_in(content, place, _WHOLE).items()}
+    return Engine(name, **found, origin=origin)
 
 
 @lru_cache(maxsize=1)

@@ -205,13 +205,13 @@ def serve_latency(
                 raise WorkloadError(f"{name}={value!r}: expected a whole number from 1 to {_LARGEST}")
     if not asked:
         raise WorkloadError("concurrency: expected at least one number")
-    values = engine_named(engine)
-    burst = values.burst if burst is None else burst
+    served_by = engine_named(engine)
+    burst = served_by.burst if burst is None else burst
     if not 0.0 <= burst <= 1.0:
         raise WorkloadError(f"burst={burst!r}: expected a share, from 0 to 1")
     parallel = Parallel(tp, pp, ep, dp)
-    formats = formats_of(cfg, values, weights, kv)
-    served = Served(cfg, place, values, parallel, formats)
+    formats = formats_of(cfg, served_by, weights, kv)
+    served = Served(cfg, place, served_by, parallel, formats)
     reach, _ = reach_in_engines()
     points = []
     for count in asked:
@@ -234,7 +234,7 @@ def serve_latency(
         capacity=served.capacity(Mix(input_tokens, output_tokens, 1)) * parallel.dp,
         points=tuple(points),
         expected_error=served.expected_error,
-        source=f"{values.origin.source}; {values.origin.protocol}",
+        source=f"{served_by.origin.source}; {served_by.origin.protocol}",
     )
 
 
@@ -310,8 +310,8 @@ class Served:
         behind = tokens * (pieces - 1) // 2
         decode, prefill = self._nets("decode", 1, past), self._nets("prefill", tokens, behind)
         asked = Step(batch, past), Step(batch, past, 1, tokens, behind), Step(0, past, 1, tokens, behind)
-        works = [work_of(decode, prefill, step, parallel, self.formats) for step in asked]
-        return Steps(running, *works, pieces)
+        alone, mixed, prompt = (work_of(decode, prefill, step, parallel, self.formats) for step in asked)
+        return Steps(running, alone, mixed, prompt, pieces)
 
     def seconds(self, steps: Steps, reach: Reach) -> Seconds:
         """Of each step, through all parts of a pipeline."""

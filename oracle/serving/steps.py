@@ -116,7 +116,7 @@ class Formats:
 class Collective(NamedTuple):
     """One collective of a step: how often, what, over how many bytes, among how many GPUs."""
 
-    count: int
+    times: int
     operation: str
     message_bytes: float
     ranks: int
@@ -226,7 +226,7 @@ class Reach:
         attends = (kernels.kinds == PREFILLING) | (kernels.kinds == DECODING)
         memory_s = traffic / (bandwidth * np.where(attends, self.cache, self.memory))
         busy_s = np.maximum(compute_s, memory_s) + overlap * np.minimum(compute_s, memory_s)
-        return busy_s + self.gap_s * CLOCK_HZ / clock
+        return np.asarray(busy_s + self.gap_s * CLOCK_HZ / clock)
 
     def _reached(self, dims: Array, chosen: Array, expert_bytes: Array) -> tuple[Array, Array]:
         """Products of the experts that tokens reach, and the bytes of their weights."""

@@ -71,8 +71,13 @@ def llm_analysis(rows: Sequence[Row]) -> Floats | None:
     """(2, rows) the same by llm-analysis from PyPI, with the efficiencies that its readme recommends; nan where it
     has no such network, None where it is not installed."""
     try:
-        from llm_analysis.analysis import LLMAnalysis
-        from llm_analysis.config import DtypeConfig, GPUConfig, ModelConfig, ParallelismConfig
+        from llm_analysis.analysis import LLMAnalysis  # type: ignore[import-not-found]
+        from llm_analysis.config import (  # type: ignore[import-not-found]
+            DtypeConfig,
+            GPUConfig,
+            ModelConfig,
+            ParallelismConfig,
+        )
     except ImportError:
         return None
     found = np.full((2, len(rows)), math.nan)

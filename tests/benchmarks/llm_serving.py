@@ -88,8 +88,8 @@ class Prepared:
     def seconds(self, reach: Reach) -> Floats:
         """(rows, 3) of each step."""
         each = reach.seconds(self.kernels, self.figures) * self.kernels.counts
-        total = np.bincount(self.owner, each, 3 * len(self.rows))
-        total = total + self.sending[:, 0] - (1.0 - reach.reduce) * self.sending[:, 1]
+        own: Floats = np.bincount(self.owner, each, 3 * len(self.rows)).astype(np.float64)
+        total: Floats = own + self.sending[:, 0] - (1.0 - reach.reduce) * self.sending[:, 1]
         return total.reshape(-1, 3)
 
     def predicted(self, values: Mapping[str, float]) -> Floats:

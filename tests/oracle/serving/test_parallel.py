@@ -25,7 +25,9 @@ def decoder(phase: str = "decode", **section: Any) -> NetSpec:
 
 
 def macs(net: NetSpec) -> int:
-    return oracle.score(net, batch_size=4, dtype="bfloat16", weights="bfloat16", runtime="compiled").macs
+    found = oracle.score(net, batch_size=4, dtype="bfloat16", weights="bfloat16", runtime="compiled").macs
+    assert found is not None
+    return found
 
 
 @pytest.mark.parametrize("phase", ["decode", "prefill"])
