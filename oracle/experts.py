@@ -46,9 +46,9 @@ def reached_of(pair: Any, tokens: Any) -> Any:
         experts, chosen = divmod(int(pair), PACK)
         if not experts:
             return 0
-        return int(experts * (1.0 - _power(1.0 - chosen / experts, int(tokens))) + 0.5)
+        return int(experts * (1.0 - _power(max(1.0 - chosen / experts, 0.0), int(tokens))) + 0.5)
     experts, chosen = np.divmod(pair, PACK)
-    missed, exponent = np.broadcast_arrays(1.0 - chosen / np.maximum(experts, 1), np.asarray(tokens))
+    missed, exponent = np.broadcast_arrays(np.maximum(1.0 - chosen / np.maximum(experts, 1), 0.0), tokens)
     power, left, square = np.ones(missed.shape), exponent.copy(), missed.copy()
     while left.any():
         power = np.where(left & 1, power * square, power)

@@ -422,9 +422,15 @@ def _is_float32(key: TemplateKey) -> bool:
     return dict(key.workload)["dtype"] == "float32"
 
 
-def stamp(directory: Path, made_of: Callable[[str], Mapping[str, str]]) -> None:
-    """Note of all files of a directory what their content was found to be made of, given that of each kind."""
-    for path in directory.glob(f"*{_SUFFIX}"):
+def stamp(directory: Path, made_of: Callable[[str], Mapping[str, str]], only: str = "") -> None:
+    """Note of the files of a directory what their content was found to be made of.
+
+    Args:
+        directory: of the files.
+        made_of: kind -> what that is.
+        only: what the kinds begin with that were looked at; all if "".
+    """
+    for path in directory.glob(f"{only}*{_SUFFIX}"):
         header = Library(directory).header(path.stem)
         body = path.read_bytes().partition(b"\n")[2]
         path.write_bytes(_header({**header, **made_of(path.stem)}) + body)

@@ -497,18 +497,23 @@ def _traced(asked: _Asked) -> tuple[Any, ...] | None:
     return answer(concrete_template(asked.key, asked.params, asked.dims, asked.workload), {})
 
 
-def write(entries: Mapping[TemplateKey, tuple[list[Template], bool]], directory: Path) -> Iterator[Path]:
-    """Replace all files of a directory, and name each that was written.
+def write(
+    entries: Mapping[TemplateKey, tuple[list[Template], bool]], directory: Path, only: str = ""
+) -> Iterator[Path]:
+    """Replace the files of a directory, and name each that was written.
 
     Args:
         entries: canonical key -> templates, and whether they answer for a batch of 1.
         directory: of the files.
+        only: what the kinds begin with whose files are replaced; all if "".
     """
     kinds: dict[str, dict[TemplateKey, tuple[list[Template], bool]]] = {}
     for key, several in entries.items():
+        if not key.kind.startswith(only):
+            continue
         kinds.setdefault(key.kind, {})[key] = several
     directory.mkdir(parents=True, exist_ok=True)
-    for old in directory.glob("*.templates"):
+    for old in directory.glob(f"{only}*.templates"):
         old.unlink()
     for kind, own in sorted(kinds.items()):
         file = directory / f"{kind}.templates"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ Floats = NDArray[np.float64]
 
 _INCUMBENTS = 2  # whose neighbours are candidates, where the pool is not the whole space
 _NEIGHBOURS = 48  # of each
+_LATEST = 64  # evaluations that are fitted in any case, at most
 _KEPT = 64  # members whose neighbours are remembered
 _TRIES = 100  # choices that others may have taken meanwhile
 
@@ -170,6 +172,7 @@ class PoolSampler(BaseSampler):
         self._lock = threading.RLock()
         self._pool: _Pool | None = None
         self._beside: dict[str, Members] = {}  # key -> its neighbours
+        self._earlier: tuple[bytes, NDArray[np.int64]] | None = None  # evaluations, and which of them are fitted
         self._shapes: tuple[Any, list[Shape | None]] | None = None  # what they were found from, and the shapes
 
     def __getstate__(self) -> dict[str, Any]:
@@ -278,7 +281,8 @@ class PoolSampler(BaseSampler):
     def _chosen(
         self, pool: _Pool, free: NDArray[np.bool_], past: Past, aims: _Aims, number: int
     ) -> tuple[Members, int]:
-        values = aims.signs * np.array(past.values, dtype=np.float64).reshape(-1, len(aims.signs))
+        flat = np.fromiter(chain.from_iterable(past.values), dtype=np.float64)
+        values = aims.signs * flat.reshape(-1, len(aims.signs))
         rng = np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(number,)))
         if not aims.sure.all() and len(values) < self._startup:
             rows = np.flatnonzero(free)
@@ -286,7 +290,7 @@ class PoolSampler(BaseSampler):
             promise = np.log(np.maximum(pool.members.scores["macs"][rows], 1.0))
             candidates = pool.candidates(aims).take(rows)
             return pool.members, int(rows[opening(candidates, pool.scaled([*past.done, *past.running]), promise)])
-        done = pool.evaluations(past.done, values, subset(values, MOST_FITTED))
+        done = pool.evaluations(past.done, values, self._fitted(values))
         rows = shortlist(pool.candidates(aims), done, rng)
         rows = rows[free[rows]] if free[rows].any() else np.flatnonzero(free)
         candidates = pool.candidates(aims).take(rows)
@@ -296,6 +300,17 @@ class PoolSampler(BaseSampler):
         running = Candidates.of(pool.scaled(past.running), aims.known_at(past.running))
         chosen = choose(candidates, done, running, self._shapes_for(pool, past, values, aims), rng)
         return (pool.members, int(rows[chosen])) if chosen < len(rows) else (beside or pool.members, chosen - len(rows))
+
+    def _fitted(self, values: Floats) -> NDArray[np.int64]:
+        """Positions of the evaluations that the surrogate knows: a subset of the earlier ones, and the latest."""
+        count = len(values)
+        if count <= MOST_FITTED:
+            return np.arange(count)
+        earlier = count - count % _LATEST
+        at = values[:earlier].tobytes()
+        if self._earlier is None or self._earlier[0] != at:
+            self._earlier = at, subset(values[:earlier], MOST_FITTED - _LATEST)
+        return np.concatenate([self._earlier[1], np.arange(earlier, count)])
 
     def _shapes_for(self, pool: _Pool, past: Past, values: Floats, aims: _Aims) -> list[Shape | None]:
         """Shapes by the first evaluations, looked for anew whenever there are an eighth more."""
@@ -391,18 +406,23 @@ class _Pool:
     rows: Mapping[str, int]
     scaling: Scaling
     blocks: Blocks
+    _free: NDArray[np.bool_]
+    _taken: set[str] = field(default_factory=set)
     _candidates: dict[Any, Candidates] = field(default_factory=dict)
 
     @classmethod
     def of(cls, members: Members) -> _Pool:
         scaling = Scaling.of(members.blocks)
-        return cls(members, {key: row for row, key in enumerate(members.keys)}, scaling, scaling(members.blocks))
+        rows = {key: row for row, key in enumerate(members.keys)}
+        return cls(members, rows, scaling, scaling(members.blocks), np.ones(len(members), dtype=bool))
 
     def free(self, taken: set[str]) -> NDArray[np.bool_]:
         """(n,) whether a member is not taken."""
-        flags = np.ones(len(self.members), dtype=bool)
-        flags[[row for key in taken if (row := self.rows.get(key)) is not None]] = False
-        return flags
+        for keys, flag in ((taken - self._taken, False), (self._taken - taken, True)):  # a few, of thousands
+            self._free[[row for key in keys if (row := self.rows.get(key)) is not None]] = flag
+        self._taken.clear()
+        self._taken.update(taken)
+        return self._free
 
     def candidates(self, aims: _Aims) -> Candidates:
         """All members, with what is known of their objectives."""

@@ -155,7 +155,8 @@ def _squares(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray
     """(n, m) squared distances."""
     own, other = np.einsum("nd,nd->n", first, first), np.einsum("nd,nd->n", second, second)
     squares: NDArray[np.float32] = own[:, None] + other[None] - 2 * first @ second.T
-    return np.maximum(squares, np.float32(0), out=squares)
+    np.maximum(squares, np.float32(0), out=squares)
+    return squares
 
 
 def _distance(squares: Sequence[NDArray[np.float32]], shape: Shape) -> NDArray[np.float32]:

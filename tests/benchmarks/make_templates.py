@@ -1,4 +1,4 @@
-"""Make the templates that ship, or check them: python -m tests.benchmarks.make_templates [--check] [--jobs 2].
+"""Make the templates that ship, or check them: python -m tests.benchmarks.make_templates [--check] [--only decoder].
 
 Makes all files of oracle/closedform/shipped anew, in some twenty minutes on two cores. With --check, holds every
 template that is there against a fresh trace of its cell at sizes of its own, in some minutes; where all agree, the
@@ -35,31 +35,36 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--check", action="store_true", help="make nothing: hold what ships against fresh traces")
+    parser.add_argument(
+        "--only", default="", help="what the kinds of cells begin with whose files are made, or checked"
+    )
     arguments = parser.parse_args()
+    chosen = [name for name in making.networks() if name.startswith(arguments.only)]
     with get_context("spawn").Pool(arguments.jobs, maxtasksperchild=1) as pool:
         if arguments.check:
-            return _checked(pool.imap_unordered(check, (*_STRUCTURES, *library().kinds())))
+            kinds = [kind for kind in (*_STRUCTURES, *library().kinds()) if kind.startswith(arguments.only)]
+            return _checked(pool.imap_unordered(check, kinds), arguments.only)
         entries: dict[TemplateKey, tuple[list[Template], bool]] = {}
-        for found in pool.imap_unordered(making.made, making.networks()):
+        for found in pool.imap_unordered(making.made, chosen):
             print(f"{len(found)} keys", flush=True)
             for key, several in found.items():
                 entries.setdefault(key, several)
-    for file in making.write(entries, library_directory()):
+    for file in making.write(entries, library_directory(), arguments.only):
         print(f"{file.name}: {file.stat().st_size:,} bytes")
-    for kind in _STRUCTURES:
+    for kind in _STRUCTURES if not arguments.only else ():
         file = make_archive(kind)
         print(f"{file.name}: {file.stat().st_size:,} bytes")
     return 0
 
 
-def _checked(kinds: Iterable[tuple[str, list[str]]]) -> int:
+def _checked(kinds: Iterable[tuple[str, list[str]]], only: str) -> int:
     different = 0
     for kind, differences in kinds:
         print(f"{kind}: {len(differences)} differences", *differences, sep="\n", flush=True)
         different += len(differences)
     print(f"{different} differences")
     if not different:
-        stamp(library_directory(), making.made_of)
+        stamp(library_directory(), making.made_of, only)
     return 1 if different else 0
 
 

@@ -10,8 +10,8 @@ epoch is the quality, in percent. SGD with Nesterov momentum .9, weight decay 5e
 EPOCHS epochs in batches of 60, one thread, float32. Networks share the initial weights of what they have in common
 and the order of the images, so that cells differ by their edges alone; with several SEEDS, their mean.
 
-What it is not: the accuracies of the benchmark on CIFAR-10, at 1/4,000 of the MACs. A sampler that is good on the one need not be
-on the other. Latencies and counts in the benchmarks that read this table are the oracle's for the real cells, at the
+What it is not: the accuracies of the benchmark on CIFAR-10. A sampler that is good on the one need not be good on the
+other. Latencies and counts in the benchmarks that read this table are the oracle's for the real cells, at the
 benchmark's own width on 32 x 32 images.
 
 Networks are trained 64 at a time as one network of grouped convolutions; sums, normalisation and losses are kept apart.
