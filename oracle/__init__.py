@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         score_many,
     )
     from oracle.report.frames import to_pandas, to_polars
+    from oracle.serving import Parallel, Serving, ServingPoint, collective_s, serve_latency, training_memory
     from oracle.spec import CellSpec, NetSpec, Workload
 
     __version__: str
@@ -72,9 +73,12 @@ __all__ = [
     "MissingDependencyError",
     "NetSpec",
     "OracleError",
+    "Parallel",
     "Ranking",
     "Scores",
     "Sensitivity",
+    "Serving",
+    "ServingPoint",
     "TraceError",
     "UnknownOperatorError",
     "Work",
@@ -84,6 +88,7 @@ __all__ = [
     "build",
     "calibrate",
     "cfg_from_dict",
+    "collective_s",
     "compare",
     "default_cfg",
     "fit",
@@ -103,9 +108,11 @@ __all__ = [
     "score",
     "score_many",
     "search",
+    "serve_latency",
     "to_pandas",
     "to_polars",
     "to_spec",
+    "training_memory",
     "workload_of",
 ]
 
@@ -165,6 +172,14 @@ lazy(
             "score_many",
         ),
         "oracle.report.frames": ("to_pandas", "to_polars"),
+        "oracle.serving": (
+            "Parallel",
+            "Serving",
+            "ServingPoint",
+            "collective_s",
+            "serve_latency",
+            "training_memory",
+        ),
         "oracle.spec": ("CellSpec", "NetSpec", "Workload"),
     },
     {"__version__": _version, "search": _search},

@@ -111,7 +111,7 @@ def device_schema() -> Schema:
     """
     from oracle.devices import KINDS
     from oracle.devices.cores import CORES
-    from oracle.devices.parsing import CLUSTER, FIGURES, PEAKS, SECTIONS
+    from oracle.devices.parsing import CLUSTER, FIGURES, LINKS, PEAKS, SECTIONS
 
     peaks = closed(dict.fromkeys(PEAKS, _FIGURE))
     cluster = {
@@ -126,6 +126,7 @@ def device_schema() -> Schema:
         "CORES": {**array(closed(cluster, required=CLUSTER)), "minItems": 1},
         **dict.fromkeys(SECTIONS, peaks),
         **dict.fromkeys(FIGURES, _FIGURE),
+        "LINK": closed(dict.fromkeys(LINKS, _FIGURE)),
         "CALIBRATE_ONLY": {"type": "boolean", "default": False},
         "NOTES": {"type": "string"},
     }
@@ -156,6 +157,7 @@ _DEVICE = {
     "CLOCK_MHZ": "Clock at which the peaks are stated, MHz.",
     "LAUNCH_US": "Measured time of one tiny kernel called alone, microseconds; no bound.",
     "POWER_W": "Power, W.",
+    "LINK": "Links to other devices of the kind, GB/s in one direction, and how many GPUs NVLink joins.",
     "CALIBRATE_ONLY": "No trustworthy peaks are public: measure before predicting.",
     "NOTES": "Conflicts between sources, and what else to know.",
 }

@@ -20,6 +20,7 @@ COMMANDS = {
     "roofline": "oracle.cli.roofline",
     "plot": "oracle.cli.plot",
     "fit": "oracle.cli.fit",
+    "serving": "oracle.cli.serving",
     "knobs": "oracle.cli.knobs",
     "devices": "oracle.cli.devices",
     "networks": "oracle.cli.networks",

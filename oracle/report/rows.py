@@ -18,6 +18,7 @@ from oracle.report.breakdown import Group
 if TYPE_CHECKING:
     from oracle.measure import Measurement
     from oracle.query import BatchCurve, Comparison, Cost, Effect, Fit, KernelCost, Ranking, Sensitivity
+    from oracle.serving import Serving
 
 __all__ = [
     "comparison_rows",
@@ -32,6 +33,7 @@ __all__ = [
     "knob_rows",
     "measurement_rows",
     "ranking_rows",
+    "serving_rows",
 ]
 
 
@@ -101,6 +103,21 @@ def fit_rows(fits: Sequence[Fit]) -> list[dict[str, Any]]:
         }
         for item in fits
     ]
+
+
+def serving_rows(item: Serving) -> list[dict[str, Any]]:
+    """One row per concurrency."""
+    asked = {
+        "network": item.network,
+        "device": item.device,
+        "engine": item.engine,
+        "input_tokens": item.input_tokens,
+        "output_tokens": item.output_tokens,
+        **asdict(item.parallel),
+        "weights": item.weights,
+        "kv": item.kv,
+    }
+    return [{**asked, **asdict(point)} for point in item.points]
 
 
 def kernel_rows(lines: Sequence[KernelCost] | Sequence[Group], device: str | None) -> list[dict[str, Any]]:

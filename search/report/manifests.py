@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from oracle.calibration.files import from_yaml, to_yaml
-from oracle.devices import Device, Figure, Peaks
+from oracle.devices import Device, Figure, Links, Peaks
 from oracle.devices.model import Cluster
 from oracle.errors import ConfigError, OracleError
 from oracle.query.models import Trust, best_calibration, trust_of, trust_without
@@ -130,6 +130,8 @@ def _device(data: Mapping[str, Any]) -> Device:
             fields[name] = Peaks(tuple((dtype, Figure(**figure)) for dtype, figure in value["pairs"]))
         elif name in ("cores", "idle_cores"):
             fields[name] = tuple(Cluster(**{**item, "clock": Figure(**item["clock"])}) for item in value)
+        elif name == "links":
+            fields[name] = Links(**{kind: figure and Figure(**figure) for kind, figure in value.items()})
         elif isinstance(value, Mapping):
             fields[name] = Figure(**value)
         else:

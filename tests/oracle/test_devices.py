@@ -63,6 +63,7 @@ DENSE_TFLOPS: dict[str, dict[str, float]] = {
     "h100-sxm": {"float32": 67, "tf32": 494.7, "float16": 989.4, "float8": 1978.9, "int8": 1978.9},
     "h200": {"float32": 67, "tf32": 494.7, "bfloat16": 989.4, "float8": 1978.9},
     "b200": {"float32": 80, "bfloat16": 2250, "float8": 4500, "int8": 4500},
+    "gb200": {"float32": 80, "bfloat16": 2500, "float8": 5000, "int8": 5000},
     "rtx-3090": {"float32": 35.6, "tf32": 35.6, "float16": 71, "bfloat16": 71, "int8": 284},
     "rtx-4090": {"float32": 82.6, "tf32": 82.6, "float16": 165.2, "float8": 330.3, "int8": 660.6},
     "rtx-5090": {"float32": 104.8, "tf32": 104.8, "float16": 209.5, "float8": 419, "int8": 838},
@@ -119,7 +120,7 @@ def peaks(**tflops: float) -> Peaks:
 def test_every_asked_for_device_is_there() -> None:
     names = """
         p4 p100-pcie p100-sxm2 v100-pcie v100-sxm2 t4 a10 a10g a100-pcie-40gb a100-sxm-40gb
-        a100-pcie-80gb a100-sxm-80gb l4 l40s h100-pcie h100-sxm h200 b200 gtx-1080-ti rtx-2080-ti
+        a100-pcie-80gb a100-sxm-80gb l4 l40s h100-pcie h100-sxm h200 b200 gb200 gtx-1080-ti rtx-2080-ti
         rtx-3090 rtx-4090 rtx-5090 rtx-pro-6000 rtx-pro-6000-max-q jetson-nano jetson-tx2
         jetson-agx-xavier jetson-xavier-nx jetson-orin-nano jetson-orin-nano-super jetson-agx-orin
         mi100 mi210 mi250x mi250x-gcd mi300x tpu-v2 tpu-v3 tpu-v4 tpu-v5e tpu-v5p i9-10940x
@@ -288,7 +289,7 @@ def test_capacities_are_plausible() -> None:
     assert len(memory) > 35 < len(cache)
     assert {name: gib for name, gib in memory.items() if not 4 <= gib <= 192} == {}
     assert {name: mib for name, mib in cache.items() if not 0.125 <= mib <= 256} == {}
-    assert {name: watt for name, watt in power.items() if not 2 <= watt <= 1000} == {}
+    assert {name: watt for name, watt in power.items() if not 2 <= watt <= 1200} == {}
 
 
 def test_a_device_with_two_memories_holds_what_each_holds() -> None:
@@ -424,7 +425,7 @@ def test_file_units_are_what_the_file_says(device: Device) -> None:
     content = yaml.safe_load((ROOT / "configs" / "devices" / f"{device.name}.yaml").read_text())
     stated = {
         key if section == "" else f"{section}.{key}": value
-        for section in ("", "VECTOR", "MATRIX", "MATRIX_FP16_ACCUMULATE")
+        for section in ("", "VECTOR", "MATRIX", "MATRIX_FP16_ACCUMULATE", "LINK")
         for key, value in (content if section == "" else content.get(section, {})).items()
         if isinstance(value, list) and key not in ("ALIASES", "CORES")
     }
@@ -432,6 +433,30 @@ def test_file_units_are_what_the_file_says(device: Device) -> None:
     if not device.cores:
         assert figures == stated
     assert {key: figures[key] for key in stated} == stated
+
+
+def test_links_are_of_one_direction() -> None:
+    links = load_device("h100-sxm").links  # "900 GB/s" of the data sheet is both directions
+    assert (links.nvlink, links.nvlink_gpus) == (
+        Figure(450e9, "NVIDIA H100 data sheet: 900 GB/s in both directions"),
+        Figure(8, "HGX data sheet: a board of 8"),
+    )
+    assert load_device("l40s").links.nvlink is None
+    assert load_device("t4").links.pcie is not None
+
+
+@pytest.mark.parametrize(
+    ("link", "message"),
+    [
+        ({"NVLINK_GBPS": 450}, "LINK=.*: expected both NVLINK_GBPS and NVLINK_GPUS, or neither"),
+        ({"PCI_GBPS": 64}, "LINK.PCI_GBPS: unknown key"),
+        ({"PCIE_GBPS": -1}, "LINK.PCIE_GBPS='-1': expected a positive number"),
+        ([450], "LINK=.*: expected a mapping of figures"),
+    ],
+)
+def test_broken_links_are_errors(make: Any, link: object, message: str) -> None:
+    with pytest.raises(DeviceError, match=message):
+        make(LINK=link)
 
 
 # --- names, paths and broken files ------------------------------------------------------------------------

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from oracle.report.table.networks import networks_tables
     from oracle.report.table.ranking import ranking_tables
     from oracle.report.table.scores import score_tables
+    from oracle.report.table.servings import serving_tables
 
 __all__ = [
     "calibration_tables",
@@ -33,6 +34,7 @@ __all__ = [
     "networks_tables",
     "ranking_tables",
     "score_tables",
+    "serving_tables",
 ]
 
 # The imports above once more, for the interpreter: a table of devices needs nothing that one of scores does.
@@ -50,5 +52,6 @@ lazy(
         "oracle.report.table.networks": ("networks_tables",),
         "oracle.report.table.ranking": ("ranking_tables",),
         "oracle.report.table.scores": ("score_tables",),
+        "oracle.report.table.servings": ("serving_tables",),
     },
 )

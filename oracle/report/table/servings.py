@@ -1,0 +1,62 @@
+"""Decoders that are served: latencies and throughput by requests in flight."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from oracle._units import aligned
+from oracle.report.grid import Column
+from oracle.report.sheets import Sheet
+from oracle.report.texts import Text
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from oracle.serving import Serving
+
+__all__ = ["serving_tables"]
+
+_GIB = 2**30
+
+
+def serving_tables(servings: Sequence[Serving]) -> list[RenderableType]:
+    """A table per answer with a row per concurrency; then what its words mean and how far off it may be."""
+    notes = [
+        "TTFT, TPOT: mean time to first token, and per output token after it, with so many requests always in flight.",
+        *dict.fromkeys(map(_error, servings)),
+    ]
+    if any(point.running < point.concurrency for item in servings for point in item.points):
+        notes.insert(1, "Running: requests that the cache has room for; the others wait, which is in TTFT.")
+    return [*map(_sheet, servings), Text("\n".join(notes), style="dim")]
+
+
+def _sheet(item: Serving) -> Sheet:
+    points = item.points
+    return Sheet(
+        (
+            Column("In flight", [str(point.concurrency) for point in points], "requests", number=True),
+            Column("Running", [str(point.running) for point in points], "requests", number=True),
+            Column("TTFT", aligned([point.ttft_ms for point in points]), "ms", number=True),
+            Column("TPOT", aligned([point.tpot_ms for point in points]), "ms", number=True),
+            Column("User", aligned([point.tokens_per_s_per_user for point in points]), "tokens/s", number=True),
+            Column("GPU", aligned([point.tokens_per_s_per_gpu for point in points]), "tokens/s", number=True),
+            Column("All", aligned([point.tokens_per_s for point in points]), "tokens/s", number=True),
+        ),
+        f"{item.network} on {_place(item)} under {item.engine}: {item.input_tokens} tokens in, {item.output_tokens} "
+        f"out; weights {item.weights} ({item.weight_bytes / _GIB:.1f} GiB per GPU), cache {item.kv} "
+        f"({item.kv_bytes_per_token / 1e3:.1f} kB per token and GPU)",
+        keys=1,
+    )
+
+
+def _place(item: Serving) -> str:
+    parallel = item.parallel
+    words = [f"{name.upper()} {value}" for name in ("tp", "pp", "ep", "dp") if (value := getattr(parallel, name)) > 1]
+    return f"{parallel.gpus} {item.device}{f' ({chr(44).join(words)})' if words else ''}"
+
+
+def _error(item: Serving) -> str:
+    errors = item.expected_error
+    words = ", ".join(f"{name} {errors[name]:.0%} (median {errors[f'{name}_MEDIAN']:.0%})" for name in ("TPOT", "TTFT"))
+    return f"Mean error of {item.engine} on rows not fitted: {words} ({item.source})."

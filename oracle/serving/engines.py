@@ -1,0 +1,103 @@
+"""What inference engines add to the kernels of a step, as data: `configs/serving/{vllm,tensorrt-llm,sglang}.yaml`.
+
+MIXES: true                      # whether a step may hold decoding sequences and pieces of prompts at once
+CHUNK_TOKENS: 8192               # tokens of prompts in a step at most
+MEMORY_SHARE: 0.9                # of a GPU's memory that weights, activations and the cache may take
+OUTPUT_RESERVED: 1.0             # share of a request's output that the cache keeps free from the start
+KV_FLOAT8: true                  # whether the cache is float8 where weights are
+STEP_US: 900                     # of the host per step, that the GPU waits for
+SEQUENCE_US: 15                  # of the host per sequence and step
+REQUEST_MS: 20                   # of the host per request, before its first step
+STEPS_WAITED: 2                  # from the arrival of a request to its first step, and from its token to the client
+BURST: 0.1                       # share of equal requests that come all at once, see `oracle.serving.latency`
+QUEUE: 2.5                       # prompts that wait before one, where the engine does nothing but read prompts
+
+The rest is as in `oracle.serving.files`; what kernels reach in all engines is `configs/serving/gpu.yaml`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from oracle._resources import closest
+from oracle.errors import ConfigError
+from oracle.serving.files import Origin, numbers_in, read_serving, shared_keys
+from oracle.serving.steps import Reach
+
+__all__ = ["ENGINES", "Engine", "engine_named", "reach_in_engines"]
+
+ENGINES = ("vllm", "tensorrt-llm", "sglang")
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """An inference engine; the module says what each value is."""
+
+    name: str
+    mixes: bool
+    kv_float8: bool
+    chunk_tokens: int
+    memory_share: float
+    output_reserved: float
+    step_s: float
+    sequence_s: float
+    request_s: float
+    steps_waited: float
+    queue: float
+    burst: float
+    origin: Origin
+
+
+_NUMBERS = {
+    "MEMORY_SHARE": ("memory_share", 1.0),
+    "OUTPUT_RESERVED": ("output_reserved", 1.0),
+    "STEP_US": ("step_s", 1e-6),
+    "SEQUENCE_US": ("sequence_s", 1e-6),
+    "REQUEST_MS": ("request_s", 1e-3),
+    "STEPS_WAITED": ("steps_waited", 1.0),
+    "QUEUE": ("queue", 1.0),
+    "BURST": ("burst", 1.0),
+}
+_WHOLE = {"CHUNK_TOKENS": ("chunk_tokens", 1.0)}
+_FLAGS = {"MIXES": "mixes", "KV_FLOAT8": "kv_float8"}
+_REACH = {
+    "PRODUCT": ("product", 1.0),
+    "NARROW": ("narrow", 1.0),
+    "SKEW": ("skew", 1.0),
+    "PREFILLING": ("prefilling", 1.0),
+    "DECODING": ("decoding", 1.0),
+    "MEMORY": ("memory", 1.0),
+    "CACHE": ("cache", 1.0),
+    "GAP_US": ("gap_s", 1e-6),
+    "REDUCE": ("reduce", 1.0),
+}
+
+
+@lru_cache(maxsize=8)
+def engine_named(name: str) -> Engine:
+    """The values of an engine.
+
+    Raises:
+        ConfigError: none of that name; a broken file.
+    """
+    if name not in ENGINES:
+        raise ConfigError(f"engine={name!r}: expected one of {', '.join(ENGINES)}{closest(name, ENGINES)}")
+    content, place = read_serving(name)
+    origin = shared_keys(content, place, (*_NUMBERS, *_WHOLE, *_FLAGS))
+    found: dict[str, Any] = numbers_in(content, place, _NUMBERS)
+    for key, field in _FLAGS.items():
+        if not isinstance(content.get(key), bool):
+            raise ConfigError(f"{place}: {key}={content.get(key)!r}: expected true or false")
+        found[field] = content[key]
+    found |= {field: int(value) for field, value in numbers_in(content, place, _WHOLE).items()}
+    return Engine(name, **found, origin=origin)
+
+
+@lru_cache(maxsize=1)
+def reach_in_engines() -> tuple[Reach, Origin]:
+    """What kernels of GPUs reach in engines, and on what that was fitted."""
+    content, place = read_serving("gpu")
+    origin = shared_keys(content, place, tuple(_REACH))
+    return Reach(**numbers_in(content, place, _REACH)), origin

@@ -1,0 +1,376 @@
+"""Time to first token, time per output token and throughput of a decoder that an inference engine serves.
+
+The state is that of a closed loop: `concurrency` requests of `input_tokens` and `output_tokens` are always in flight, a
+new one coming as soon as one is done. All that follows is of its mean step, with `running` = min(concurrency, what the
+cache holds) sequences that have `input_tokens + output_tokens / 2` tokens behind them.
+
+A sequence makes a token per step, so a step meets (running - 1) / output_tokens prompts of others. An engine that mixes
+reads a prompt beside the decoding sequences and pays what the step takes longer; one that does not stops these for it:
+
+    TPOT = decode + (running - 1) / output * (1 - burst / 2) * prompt + host + sequence * running
+    TTFT = request + waited * TPOT + (decode + prompt) * (1 + queue * reading) + burst * (running - 1) / 2 * prompt
+           + (concurrency - running) / running * output * TPOT
+
+`reading` is the share of time that prompts take: the busier the engine is with prompts of others, the more of them
+stand before one. `burst` is the share of requests that come all at once, of which one waits for half the others and
+then, while they are read, decodes nothing that the others would slow down. Load tests start with all places full and
+measure about ten requests per place, so a tenth is the default of engines that mix. An engine that reads prompts before
+all else keeps requests of equal lengths together, which end at once and are followed at once: there all of them are the
+default, and a tenth describes requests of many lengths. Past what the cache holds, requests wait for a place (Little's
+law).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from oracle._shown import Shown
+from oracle.config import load_cfg
+from oracle.devices import Device
+from oracle.errors import ConfigError, DeviceError, WorkloadError
+from oracle.families import to_spec
+from oracle.query.devices import find_devices
+from oracle.serving.collectives import link_between
+from oracle.serving.engines import Engine, engine_named, reach_in_engines
+from oracle.serving.memory import cache_bytes_per_sequence, weight_bytes, working_bytes
+from oracle.serving.parallel import EXPERTS, Parallel
+from oracle.serving.steps import Formats, Reach, Step, Work, figures_of, work_of
+from oracle.spec import NetSpec
+from oracle.tiling import CLOCK_HZ
+
+if TYPE_CHECKING:
+    from oracle.config import CfgNode
+
+__all__ = ["Mix", "Serving", "ServingPoint", "Steps", "serve_latency"]
+
+_LARGEST = 2**20
+
+
+class Mix(NamedTuple):
+    """What is asked of an engine: tokens in and out of a request, and requests in flight."""
+
+    input_tokens: int
+    output_tokens: int
+    concurrency: int
+
+
+class Steps(NamedTuple):
+    """The steps that a mix is made of, on one GPU: of one group of data parallelism.
+
+    Attributes:
+        running: sequences of the group.
+        decode: a step without prompts.
+        mixed: a step with a piece of one prompt beside.
+        prompt: a step of such a piece alone.
+        pieces: of a prompt.
+    """
+
+    running: int
+    decode: Work
+    mixed: Work
+    prompt: Work
+    pieces: int
+
+
+class Seconds(NamedTuple):
+    """Of each of `Steps`."""
+
+    decode: float
+    mixed: float
+    prompt: float
+
+
+@dataclass(frozen=True, slots=True)
+class ServingPoint:
+    """What users see at one concurrency.
+
+    Attributes:
+        concurrency: requests in flight.
+        running: those that the cache has room for at once, on average.
+        ttft_ms: from a request to its first token, mean.
+        tpot_ms: between further tokens of a request, mean.
+        tokens_per_s: output tokens of all users.
+        tokens_per_s_per_gpu: the same, per GPU.
+        tokens_per_s_per_user: output tokens of one, once they come.
+        decode_ms: a step without prompts, host included.
+        prefill_ms: the kernels of one prompt, alone.
+    """
+
+    concurrency: int
+    running: int
+    ttft_ms: float
+    tpot_ms: float
+    tokens_per_s: float
+    tokens_per_s_per_gpu: float
+    tokens_per_s_per_user: float
+    decode_ms: float
+    prefill_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Serving(Shown):
+    """A decoder served by an engine on GPUs of a kind.
+
+    Attributes:
+        network, device, engine: names.
+        input_tokens, output_tokens: of every request.
+        parallel, weights, kv: how GPUs share it, and what weights and the cache are stored in.
+        burst: the share of requests that come all at once.
+        weight_bytes: of one GPU.
+        kv_bytes_per_token: of one GPU, per token of a sequence.
+        capacity: requests that the caches of all GPUs hold at once.
+        points: one per concurrency.
+        expected_error: TPOT, TTFT -> mean relative error on rows of networks that the fit had not seen, dense ones or
+            mixtures of experts as this one; TPOT_MEDIAN, TTFT_MEDIAN -> the median.
+        source: on what that was found.
+    """
+
+    network: str
+    device: str
+    engine: str
+    input_tokens: int
+    output_tokens: int
+    parallel: Parallel
+    weights: str
+    kv: str
+    burst: float
+    weight_bytes: int
+    kv_bytes_per_token: float
+    capacity: int
+    points: tuple[ServingPoint, ...]
+    expected_error: dict[str, float]
+    source: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+
+def serve_latency(
+    network: CfgNode | str | Path,
+    device: Device | str | Path,
+    *,
+    input_tokens: int,
+    output_tokens: int,
+    concurrency: int | Iterable[int] = 1,
+    engine: str = "vllm",
+    tp: int = 1,
+    pp: int = 1,
+    ep: int = 1,
+    dp: int = 1,
+    weights: str | None = None,
+    kv: str | None = None,
+    burst: float | None = None,
+) -> Serving:
+    """Time to first token, time per output token and tokens per second of a served decoder.
+
+    Args:
+        network: config of a decoder, by name, path or node.
+        device: the kind of GPU, by name, path or device.
+        input_tokens, output_tokens: of every request.
+        concurrency: requests in flight, one number or several.
+        engine: vllm, tensorrt-llm or sglang.
+        tp, pp, ep, dp: how GPUs share it, see `Parallel`.
+        weights: what the weights of layers are stored in: bfloat16, float8, int8, int4 or float4; bfloat16 if absent,
+            or COST.WEIGHTS where that is narrower.
+        kv: what the cache is stored in, bfloat16 or float8; what the engine takes for such weights if absent, or
+            COST.KV_DTYPE.
+        burst: the share of requests that come all at once, from 0 to 1; the engine's if absent: 0.1, and 1 of SGLang.
+
+    Returns:
+        Points per concurrency, with the error that the engine's values showed.
+
+    Raises:
+        ConfigError: no decoder, one that so many GPUs cannot share, or a word that there is not.
+        WorkloadError: tokens, concurrency or burst out of range.
+        DeviceError: the device states no peak, memory or link that is needed; weights that its memory does not hold.
+
+    Example:
+        >>> served = serve_latency("Llama-3.1-8B", "h100-sxm", input_tokens=1024, output_tokens=256, concurrency=16)
+        >>> served.points[0].tpot_ms
+    """
+    cfg = network if not isinstance(network, (str, Path)) else load_cfg(network)
+    place = find_devices([device])[0]
+    asked = [concurrency] if isinstance(concurrency, int) else list(concurrency)
+    for name, values in (("input_tokens", [input_tokens]), ("output_tokens", [output_tokens]), ("concurrency", asked)):
+        for value in values:
+            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not 1 <= value <= _LARGEST:
+                raise WorkloadError(f"{name}={value!r}: expected a whole number from 1 to {_LARGEST}")
+    if not asked:
+        raise WorkloadError("concurrency: expected at least one number")
+    served_by = engine_named(engine)
+    burst = served_by.burst if burst is None else burst
+    if not 0.0 <= burst <= 1.0:
+        raise WorkloadError(f"burst={burst!r}: expected a share, from 0 to 1")
+    parallel = Parallel(tp, pp, ep, dp)
+    formats = formats_of(cfg, served_by, weights, kv)
+    served = Served(cfg, place, served_by, parallel, formats)
+    reach, _ = reach_in_engines()
+    points = []
+    for count in asked:
+        mix = Mix(input_tokens, output_tokens, count)
+        steps = served.steps(mix)
+        points.append(_point(served, mix, steps, served.seconds(steps, reach), burst))
+    tokens = input_tokens + output_tokens
+    return Serving(
+        network=str(cfg.COST.NAME) or str(network),
+        device=place.name,
+        engine=engine,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        parallel=parallel,
+        weights=formats.weights,
+        kv=formats.kv,
+        burst=burst,
+        weight_bytes=served.weight_bytes,
+        kv_bytes_per_token=served.cache_bytes(tokens) / tokens,
+        capacity=served.capacity(Mix(input_tokens, output_tokens, 1)) * parallel.dp,
+        points=tuple(points),
+        expected_error=served.expected_error,
+        source=f"{served_by.origin.source}; {served_by.origin.protocol}",
+    )
+
+
+def formats_of(cfg: CfgNode, engine: Engine, weights: str | None, kv: str | None) -> Formats:
+    """What is stored in what: as said, or as a config and an engine have it."""
+    stored = weights or (cfg.COST.WEIGHTS if cfg.COST.WEIGHTS in ("int8", "int4", "float8") else "bfloat16")
+    usual = "float8" if cfg.COST.KV_DTYPE or (engine.kv_float8 and stored != "bfloat16") else "bfloat16"
+    return Formats(stored, kv or usual)
+
+
+class Served:
+    """A decoder on GPUs under an engine: what a mix asks of them.
+
+    Args:
+        cfg: of the decoder.
+        device: the kind of GPU.
+        engine, parallel, formats: how it is served.
+
+    Raises:
+        ConfigError, DeviceError: as `serve_latency`.
+    """
+
+    def __init__(self, cfg: CfgNode, device: Device, engine: Engine, parallel: Parallel, formats: Formats) -> None:
+        self.cfg = cfg
+        self.device = device
+        self.engine = engine
+        self.parallel = parallel
+        self.formats = formats
+        if cfg.MODEL.TYPE != "decoder":
+            raise ConfigError(f"MODEL.TYPE={cfg.MODEL.TYPE!r}: expected a decoder, which can be served token by token")
+        self._nets = lru_cache(maxsize=64)(self._net)
+        net = self._nets("decode", 1, 1)
+        kind = "EXPERTS_" if any(cell.kind in EXPERTS for cell in net.cells) else "DENSE_"
+        errors = engine.origin.error
+        self.expected_error = {name: errors[kind + name] for name in ("TPOT", "TPOT_MEDIAN", "TTFT", "TTFT_MEDIAN")}
+        self.weight_bytes = weight_bytes(net, parallel, formats)
+        self._working_bytes = working_bytes(net, parallel, engine.chunk_tokens)
+        if device.memory is None:
+            raise DeviceError(f"device={device.name!r} states no memory size; add MEMORY_GIB to a device file")
+        self._free_bytes = device.memory.value * engine.memory_share - self.weight_bytes - self._working_bytes
+        if self._free_bytes <= 0:
+            raise DeviceError(
+                f"device={device.name!r}: {self.weight_bytes / 2**30:.1f} GiB of weights and"
+                f" {self._working_bytes / 2**30:.1f} GiB to work with leave nothing of {engine.memory_share:.0%} of"
+                f" {device.memory.value / 2**30:.0f} GiB for a cache; share the network among more GPUs"
+            )
+
+    def _net(self, phase: str, tokens: int, past: int) -> NetSpec:
+        cfg = self.cfg.clone()
+        kv = "float8" if self.formats.kv == "float8" else ""
+        values = {"PHASE": phase, "PROMPT": tokens, "PAST": past, "KV_DTYPE": kv, "MODE": "inference", "LOGITS": "last"}
+        for key, value in values.items():
+            cfg.COST[key] = value
+        return to_spec(cfg)
+
+    def cache_bytes(self, tokens: int) -> int:
+        """Of one GPU, for a sequence of so many tokens."""
+        return cache_bytes_per_sequence(self._nets("decode", 1, max(tokens - 1, 1)), self.parallel)
+
+    def capacity(self, mix: Mix) -> int:
+        """Sequences of one group that its cache holds at once; at least one."""
+        kept = mix.input_tokens + math.ceil(mix.output_tokens * self.engine.output_reserved)
+        return max(int(self._free_bytes / self.cache_bytes(kept)), 1)
+
+    def steps(self, mix: Mix) -> Steps:
+        """The steps of a mix."""
+        parallel, chunk = self.parallel, self.engine.chunk_tokens
+        running = max(min(math.ceil(mix.concurrency / parallel.dp), self.capacity(mix)), 1)
+        batch = math.ceil(running / parallel.pp)  # a pipeline has a batch in each part
+        past = mix.input_tokens + mix.output_tokens // 2
+        pieces = math.ceil(mix.input_tokens / chunk)
+        tokens = math.ceil(mix.input_tokens / pieces)
+        behind = tokens * (pieces - 1) // 2
+        decode, prefill = self._nets("decode", 1, past), self._nets("prefill", tokens, behind)
+        asked = Step(batch, past), Step(batch, past, 1, tokens, behind), Step(0, past, 1, tokens, behind)
+        alone, mixed, prompt = (work_of(decode, prefill, step, parallel, self.formats) for step in asked)
+        return Steps(running, alone, mixed, prompt, pieces)
+
+    def seconds(self, steps: Steps, reach: Reach) -> Seconds:
+        """Of each step, through all parts of a pipeline."""
+        figures = figures_of(self.device, self.formats)
+        return Seconds(
+            *(
+                float(reach.seconds(work.kernels, figures) @ work.kernels.counts) * self.parallel.pp
+                + self.sending_s(work, reach.reduce)
+                for work in (steps.decode, steps.mixed, steps.prompt)
+            )
+        )
+
+    def sending_s(self, work: Work, reduce: float) -> float:
+        """Seconds of the collectives of a step, and of the way from part to part of a pipeline."""
+        found = 0.0
+        for count, operation, message, ranks in work.collectives:
+            link, bandwidth = link_between(self.device, self.parallel.gpus if ranks > 1 else ranks)
+            clock = self.device.clock.value if self.device.clock else CLOCK_HZ
+            seconds = float(link.seconds(operation, message, ranks, bandwidth, clock))
+            if operation == "all_reduce":
+                seconds -= (1.0 - reduce) * float(link.seconds(operation, 0.0, ranks, bandwidth, clock))
+            found += count * seconds * self.parallel.pp
+        return found
+
+
+def _point(served: Served, mix: Mix, steps: Steps, seconds: Seconds, burst: float) -> ServingPoint:
+    engine, parallel = served.engine, served.parallel
+    tpot_s, ttft_s, waiting_s = latencies(engine, mix, steps, seconds, burst, parallel.dp)
+    running = min(steps.running * parallel.dp, mix.concurrency)
+    request_s = ttft_s - waiting_s + (mix.output_tokens - 1) * tpot_s
+    rate = running * mix.output_tokens / request_s
+    host_s = engine.step_s + engine.sequence_s * steps.running
+    return ServingPoint(
+        concurrency=mix.concurrency,
+        running=running,
+        ttft_ms=ttft_s * 1e3,
+        tpot_ms=tpot_s * 1e3,
+        tokens_per_s=rate,
+        tokens_per_s_per_gpu=rate / parallel.gpus,
+        tokens_per_s_per_user=1.0 / tpot_s,
+        decode_ms=(seconds.decode + host_s) * 1e3,
+        prefill_ms=seconds.prompt * steps.pieces * 1e3,
+    )
+
+
+def latencies(
+    engine: Engine, mix: Mix, steps: Steps, seconds: Seconds, burst: float, groups: int = 1
+) -> tuple[float, float, float]:
+    """TPOT and TTFT of a mix, and of the latter what requests wait for a place in the cache; see the module."""
+    running = float(steps.running)
+    arrivals = (running - 1.0) / mix.output_tokens
+    own = (seconds.mixed - seconds.decode if engine.mixes else seconds.prompt) * steps.pieces
+    host_s = engine.step_s + engine.sequence_s * running
+    read_s = arrivals * (1.0 - burst / 2.0) * own
+    tpot_s = seconds.decode + read_s + host_s
+    reading = min(arrivals * own / tpot_s, 1.0)
+    prompt_s = seconds.prompt * steps.pieces
+    first_s = engine.request_s + engine.steps_waited * tpot_s
+    first_s += (seconds.decode + prompt_s) * (1.0 + engine.queue * reading) + burst * (running - 1.0) / 2.0 * prompt_s
+    waiting = max(mix.concurrency / groups - running, 0.0)
+    waiting_s = waiting / running * mix.output_tokens * tpot_s
+    return tpot_s, first_s + waiting_s, waiting_s

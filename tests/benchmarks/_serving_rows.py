@@ -1,0 +1,128 @@
+"""Rows of llm_serving.csv (ai-dynamo/aiconfigurator, Apache-2.0) as questions to the oracle."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import oracle
+from oracle.serving.latency import Mix
+from oracle.serving.parallel import Parallel
+
+__all__ = ["NETWORKS", "Row", "config_of", "read_rows"]
+
+_QWEN_MOE = {"QK_NORM": True, "EXPERTS_PER_TOKEN": 8, "HEAD_DIM": 128}
+
+NETWORKS: Mapping[str, dict[str, Any]] = {
+    "meta-llama/Llama-3.1-8B-Instruct": {
+        "VOCAB": 128256, "LAYERS": 32, "WIDTH": 4096, "HEADS": 32, "KV_HEADS": 8, "FF": 14336,
+    },
+    "meta-llama/Llama-3.1-70B": {
+        "VOCAB": 128256, "LAYERS": 80, "WIDTH": 8192, "HEADS": 64, "KV_HEADS": 8, "FF": 28672,
+    },
+    "Qwen/Qwen3-32B": {
+        "VOCAB": 151936, "LAYERS": 64, "WIDTH": 5120, "HEADS": 64, "KV_HEADS": 8, "HEAD_DIM": 128, "FF": 25600,
+        "QK_NORM": True,
+    },
+    "Qwen/Qwen3-235B-A22B-FP8": {
+        **_QWEN_MOE, "VOCAB": 151936, "LAYERS": 94, "WIDTH": 4096, "HEADS": 64, "KV_HEADS": 4, "EXPERTS": 128,
+        "EXPERT_FF": 1536,
+    },
+    "MiniMaxAI/MiniMax-M2.5": {
+        **_QWEN_MOE, "VOCAB": 200064, "LAYERS": 62, "WIDTH": 3072, "HEADS": 48, "KV_HEADS": 8, "EXPERTS": 256,
+        "EXPERT_FF": 1536,
+    },
+    "openai/gpt-oss-120b": {
+        "VOCAB": 201088, "LAYERS": 36, "WIDTH": 2880, "HEADS": 64, "KV_HEADS": 8, "HEAD_DIM": 64, "EXPERTS": 128,
+        "EXPERTS_PER_TOKEN": 4, "EXPERT_FF": 2880, "WINDOWS": [128, 0], "SINKS": True, "QKV_BIAS": True,
+        "OUT_BIAS": True, "MLP_BIAS": True,
+    },
+}  # fmt: skip
+"""Of each model that the family has, its config.json in the family's words."""
+
+_SAME = {"nvidia/Llama-3.1-8B-Instruct-FP8": "meta-llama/Llama-3.1-8B-Instruct"}
+_ENGINES = {"trtllm": "tensorrt-llm"}
+_WEIGHTS = {"": "bfloat16", "fp8": "float8", "fp4": "float4", "int4": "int4"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured row.
+
+    Attributes:
+        model: as in the file.
+        network: key of `NETWORKS`.
+        device, engine, weights: words of the oracle.
+        version: of the engine.
+        parallel, mix: what was asked.
+        ttft_s, tpot_s: what was measured.
+    """
+
+    model: str
+    network: str
+    device: str
+    engine: str
+    version: str
+    weights: str
+    parallel: Parallel
+    mix: Mix
+    ttft_s: float
+    tpot_s: float
+
+    @property
+    def burst(self) -> float:
+        """The engines' own, but for rows of SGLang whose requests did not stay together, as their TTFT says."""
+        return 1.0 if self.version in ("0.5.1.post1", "0.5.8.post1") else 0.1
+
+
+def read_rows(path: Path) -> tuple[list[Row], dict[str, int]]:
+    """The rows of models that the family has, each once; and how many there are of others, by model."""
+    found: dict[Row, None] = {}
+    others: dict[str, int] = {}
+    with path.open() as file:
+        for line in csv.DictReader(file):
+            network = _SAME.get(line["model"], line["model"])
+            if network not in NETWORKS:
+                others[line["model"]] = others.get(line["model"], 0) + 1
+                continue
+            parallel = _parallel_of(line)
+            row = Row(
+                line["model"],
+                network,
+                line["device"],
+                _ENGINES.get(line["backend"], line["backend"]),
+                line["backend_version"],
+                _WEIGHTS[line["precision"]],
+                parallel,
+                Mix(
+                    int(line["input_length"]),
+                    int(line["output_length"]),
+                    int(line["batch_size"]) * parallel.dp,  # stated per group of attention's data parallelism
+                ),
+                float(line["ttft_ms"]) / 1e3,
+                float(line["tpot_ms"]) / 1e3,
+            )
+            found[row] = None
+    return list(found), others
+
+
+def _parallel_of(line: dict[str, str]) -> Parallel:
+    """GPUs as they must have been: some rows state products of sizes that are no number of GPUs of one machine."""
+    tp, dp, expert_tp, ep = (
+        max(int(line[key] or 1), 1) for key in ("tp_size", "attention_dp_size", "moe_tp_size", "moe_ep_size")
+    )
+    if expert_tp == ep > 1 and tp in (expert_tp * ep, expert_tp):  # 16 4 4 and 64 8 8 were 4 and 8 GPUs
+        square = expert_tp * ep
+        return Parallel(tp=tp if tp == square <= 4 else expert_tp, ep=ep if tp == square <= 4 else 1)
+    if dp > 1:  # 1 x 64 8 8 were 8 GPUs, 4 x 4 1 16 were 4
+        return Parallel(tp=1, dp=min(dp, 8), ep=min(ep, dp, 8))
+    gpus = max(tp, expert_tp * ep)
+    return Parallel(tp=tp, dp=gpus // tp, ep=min(ep, gpus))
+
+
+def config_of(network: str) -> Any:
+    """The config of a network."""
+    return oracle.cfg_from_dict({"MODEL": {"TYPE": "decoder"}, "DECODER": NETWORKS[network], "COST": {"NAME": network}})

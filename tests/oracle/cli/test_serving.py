@@ -1,0 +1,51 @@
+"""`oracle serving`."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oracle.cli import main
+
+NETWORK = """
+MODEL: {TYPE: decoder}
+DECODER: {VOCAB: 4096, LAYERS: 4, WIDTH: 512, HEADS: 8, KV_HEADS: 2, FF: 2048}
+COST: {NAME: small}
+"""
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> list[str]:
+    path = tmp_path / "small.yaml"
+    path.write_text(NETWORK)
+    return ["serving", str(path), "-d", "h100-sxm", "--input", "512", "--output-tokens", "128"]
+
+
+def test_a_table_has_a_row_per_concurrency(asked: list[str], capsys: Any) -> None:
+    assert main([*asked, "--concurrency", "1", "8", "--tp", "2"]) == 0
+    out = capsys.readouterr().out
+    assert "small on 2 h100-sxm (TP 2) under vllm: 512 tokens in, 128 out" in " ".join(out.split())
+    assert [line.split()[0] for line in out.splitlines() if line[:1] == " " and line.split()[0].isdecimal()] == [
+        "1",
+        "8",
+    ]
+    assert "Mean error of vllm on rows not fitted: TPOT" in " ".join(out.split())
+
+
+def test_json_and_csv_have_the_same_numbers(asked: list[str], capsys: Any) -> None:
+    assert main([*asked, "-d", "b200", "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)["servings"]
+    assert main([*asked, "-d", "b200", "--format", "csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    points = [(item["device"], point["tpot_ms"]) for item in found for point in item["points"]]
+    assert points == [(row["device"], float(row["tpot_ms"])) for row in rows]
+
+
+def test_an_error_is_one_line(asked: list[str], capsys: Any) -> None:
+    assert main([*asked, "--tp", "3"]) == 2
+    assert capsys.readouterr().err.startswith("oracle: error: tp=3: expected a divisor of the heads, 8")

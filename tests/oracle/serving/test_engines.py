@@ -1,0 +1,55 @@
+"""Values of engines and links as files."""
+
+from __future__ import annotations
+
+import pytest
+
+from oracle._resources import shipped
+from oracle.errors import ConfigError
+from oracle.serving.collectives import link_values
+from oracle.serving.engines import ENGINES, engine_named, reach_in_engines
+from oracle.serving.files import numbers_in, read_serving, shared_keys
+
+
+def test_every_shipped_file_is_read_and_says_where_it_is_from() -> None:
+    origins = [engine_named(name).origin for name in ENGINES]
+    origins += [link_values(kind)[1] for kind in ("nvlink", "pcie")] + [reach_in_engines()[1]]
+    assert len(origins) == len(shipped("serving"))
+    assert all("aiconfigurator" in origin.source and origin.measurements > 0 and origin.error for origin in origins)
+
+
+def test_shares_are_shares() -> None:
+    reach, _ = reach_in_engines()
+    for name in ("product", "narrow", "prefilling", "decoding", "memory", "cache", "reduce"):
+        assert 0 < getattr(reach, name) <= 1
+    for name in ENGINES:
+        assert 0 < engine_named(name).memory_share <= 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"GAP_US": None}, "GAP_US is missing"),
+        ({"SOURCE": None}, "SOURCE is missing"),
+        ({"GAP": 1}, "GAP: unknown key; did you mean GAP_US"),
+        ({"GAP_US": -1}, "GAP_US=-1: expected a number, 0 or more"),
+        ({"ERROR": 0.1}, "ERROR=0.1: expected a mapping of numbers"),
+    ],
+)
+def test_broken_content_is_an_error(changes: dict[str, object], message: str) -> None:
+    content, _ = read_serving("gpu")
+    keys = {name: (name, 1.0) for name in content if name not in ("SOURCE", "LICENCE", "DATE", "PROTOCOL")}
+    keys = {name: key for name, key in keys.items() if name not in ("ERROR", "MEASUREMENTS")}
+    broken = {key: value for key, value in {**content, **changes}.items() if value is not None}
+    with pytest.raises(ConfigError, match=message):
+        _read(broken, keys)
+
+
+def _read(content: dict[str, object], keys: dict[str, tuple[str, float]]) -> None:
+    shared_keys(content, "file", tuple(keys))
+    numbers_in(content, "file", keys)
+
+
+def test_a_file_that_there_is_not_is_an_error() -> None:
+    with pytest.raises(ConfigError, match="serving values 'nvlink5': expected one of gpu, nvlink"):
+        read_serving("nvlink5")

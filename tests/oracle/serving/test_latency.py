@@ -1,0 +1,108 @@
+"""Latencies of served decoders: identities of queues, order, and errors."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+import oracle
+from oracle.config import CfgNode
+from oracle.errors import ConfigError, DeviceError, WorkloadError
+from oracle.serving import serve_latency
+from oracle.serving.engines import ENGINES, engine_named
+
+SMALL = {"VOCAB": 4096, "LAYERS": 8, "WIDTH": 512, "HEADS": 8, "KV_HEADS": 2, "FF": 2048}
+
+
+def small(**section: Any) -> CfgNode:
+    cost = {"NAME": "small"}
+    return oracle.cfg_from_dict({"MODEL": {"TYPE": "decoder"}, "DECODER": {**SMALL, **section}, "COST": cost})
+
+
+def served(**words: Any) -> Any:
+    return serve_latency(small(), "h100-sxm", **{"input_tokens": 512, "output_tokens": 128, **words})
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_more_requests_in_flight_are_slower_for_each_and_faster_for_all(engine: str) -> None:
+    points = served(concurrency=[1, 8, 64], engine=engine).points
+    for name, order in (("ttft_ms", 1), ("tpot_ms", 1), ("tokens_per_s", 1), ("tokens_per_s_per_user", -1)):
+        values = [getattr(point, name) for point in points]
+        assert values == sorted(values)[::order]
+    assert points[0].tpot_ms == pytest.approx(points[0].decode_ms)  # nobody else's prompts
+
+
+def test_throughput_follows_littles_law() -> None:
+    (point,) = served(concurrency=16).points
+    request_s = (point.ttft_ms + 127 * point.tpot_ms) / 1e3
+    assert point.tokens_per_s == pytest.approx(16 * 128 / request_s)
+    assert point.tokens_per_s_per_user == pytest.approx(1e3 / point.tpot_ms)
+
+
+def test_requests_wait_for_room_in_the_cache() -> None:
+    many = served(concurrency=[2**15, 2**16], input_tokens=4096).points
+    assert many[0].running == many[1].running < 2**15
+    assert many[0].tpot_ms == many[1].tpot_ms
+    assert many[1].ttft_ms > 1.9 * many[0].ttft_ms
+
+
+def test_a_burst_waits_longer_and_decodes_faster() -> None:
+    steady, burst = (served(concurrency=32, burst=share).points[0] for share in (0.0, 1.0))
+    assert burst.ttft_ms > steady.ttft_ms
+    assert burst.tpot_ms < steady.tpot_ms
+
+
+def test_gpus_share_the_work() -> None:
+    one, two = (served(concurrency=4, tp=tp) for tp in (1, 2))
+    assert two.weight_bytes < 0.6 * one.weight_bytes
+    assert two.kv_bytes_per_token == one.kv_bytes_per_token / 2
+    assert two.points[0].tokens_per_s_per_gpu == two.points[0].tokens_per_s / 2
+    groups = served(concurrency=8, dp=2)
+    assert groups.capacity == 2 * one.capacity
+    assert groups.points[0].tpot_ms == pytest.approx(one.points[0].tpot_ms)  # four each, and no experts to share
+
+
+def test_a_cache_in_float8_is_half_as_large() -> None:
+    assert served(kv="float8").kv_bytes_per_token == served().kv_bytes_per_token / 2
+    assert served(engine="tensorrt-llm", weights="float8").kv == "float8"
+    assert served(weights="float8").kv == "bfloat16"
+
+
+def test_answers_say_how_far_off_they_may_be_and_go_into_json() -> None:
+    found = served()
+    assert found.expected_error["TPOT"] == engine_named("vllm").origin.error["DENSE_TPOT"]
+    assert json.loads(json.dumps(found.to_dict()))["points"][0]["concurrency"] == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "message"),
+    [
+        ({"concurrency": 0}, WorkloadError, "concurrency=0: expected a whole number from 1 to"),
+        ({"concurrency": []}, WorkloadError, "concurrency: expected at least one number"),
+        ({"output_tokens": True}, WorkloadError, "output_tokens=True: expected a whole number"),
+        ({"burst": 2.0}, WorkloadError, "burst=2.0: expected a share, from 0 to 1"),
+        ({"engine": "vlm"}, ConfigError, "engine='vlm': expected one of vllm, tensorrt-llm, sglang; did you mean vllm"),
+        ({"weights": "int3"}, ConfigError, "weights='int3': expected one of"),
+        ({"tp": 3}, ConfigError, "tp=3: expected a divisor of the heads, 8"),
+    ],
+)
+def test_questions_without_an_answer_are_errors(words: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        served(**words)
+
+
+def test_what_is_no_decoder_or_does_not_fit_is_an_error() -> None:
+    with pytest.raises(ConfigError, match=r"MODEL\.TYPE='resnet': expected a decoder"):
+        serve_latency("ResNet-50", "h100-sxm", input_tokens=1, output_tokens=1)
+    with pytest.raises(DeviceError, match="leave nothing of 90% of 48 GiB for a cache; share the network among more"):
+        serve_latency(small(LAYERS=512, FF=32768), "l40s", input_tokens=1, output_tokens=1)
+
+
+def test_blackwell_is_answered_from_its_sheet() -> None:
+    h200, b200 = (
+        serve_latency(small(), name, input_tokens=512, output_tokens=128, concurrency=64).points[0].tpot_ms
+        for name in ("h200", "b200")
+    )
+    assert b200 < h200
