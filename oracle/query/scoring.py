@@ -104,8 +104,12 @@ def score_net(
     cost = cost_of(form, net.name, workload, models, convention, strict, recounted)
     if len(net.input_shape) != 1:
         return cost
-    kept = {"kv_cache_bytes": cache_bytes(net, workload), "kv_bytes_per_token": token_bytes(net, workload)}
-    return replace(cost, tokens=net.input_shape[0], **kept)
+    return replace(
+        cost,
+        tokens=net.input_shape[0],
+        kv_cache_bytes=cache_bytes(net, workload),
+        kv_bytes_per_token=token_bytes(net, workload),
+    )
 
 
 def cost_of(

@@ -106,11 +106,12 @@ def _layers(rows: Rows, sizes: Sizes) -> list[tuple[Ints, Any, Layer]]:
     found: list[tuple[Ints, Any, Layer]] = []
     for at in range(int(np.max(count))):
         here = np.flatnonzero(np.broadcast_to(count, rows.size) > at)
-        values = [
+        heads, kv_heads, ff = [
             taken(usual if column is None else column[at], here, rows.size)
             for usual, column in zip((sizes.heads, sizes.kv_heads, sizes.ff), own.values(), strict=True)
         ]
-        layer = _checked(rows, sizes, Layer(*values, windows[at % len(windows)], False), here)
+        own_layer = Layer(heads, kv_heads, ff, windows[at % len(windows)], mixed=False)
+        layer = _checked(rows, sizes, own_layer, here)
         mixed = np.broadcast_to((np.asarray(sizes.experts) > 0) & (at >= np.asarray(dense)), rows.size)[here]
         for part, mixes in ((np.flatnonzero(mixed), True), (np.flatnonzero(~mixed), False)):
             if len(part):
