@@ -24,7 +24,7 @@ from .workers import is_alive, others
 __all__ = ["create", "has_qualities", "load", "plan_of", "quiet"]
 
 # What makes two studies comparable; everything else may change between two runs of one.
-_LASTING = ("SPACE", "DEVICES", "COST", "MODEL", "CALIBRATIONS", "OBJECTIVES", "CONSTRAINTS", "QUALITY")
+_LASTING = ("SPACE", "DEVICES", "COST", "MODEL", "CALIBRATIONS", "OBJECTIVES", "CONSTRAINTS", "QUALITY", "PRUNER")
 _BOUNDS = {"MODEL": "roofline"}  # what plans that name no model were made with
 _GONE = ("PATIENCE",)  # keys of SAMPLER that studies of old hold, and that nothing reads
 
