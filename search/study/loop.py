@@ -82,6 +82,7 @@ class Loop:
                 index.forget_failures()  # whatever was wrong has been corrected since, or will be met again
             if index.spent < plan.trials:
                 self._proposer.begin()
+                self._say()
             else:
                 self._say(
                     f"{plan.name}: finished: {index.spent:,} evaluated, {plan.trials:,} asked for; "
