@@ -87,7 +87,7 @@ class _Recording:
         self.seconds: list[float] = []
         self._before = time.process_time()
 
-    def report(self, value: float, step: int) -> None:  # noqa: ARG002 - as an evaluation has it
+    def report(self, value: float, step: int) -> None:
         now = time.process_time()
         self.accuracy.append(value)
         self.seconds.append(round(now - self._before, 3))
@@ -102,9 +102,7 @@ class Replay:
     def __init__(self, pruner: dict[str, Any], objectives: int, seed: int) -> None:
         self.plan = _plan({**pruner}, objectives)
         section = self.plan.pruner
-        self.study = optuna.create_study(
-            study_name=f"digits-{seed}", direction="maximize", pruner=pruner_of(self.plan)
-        )
+        self.study = optuna.create_study(study_name=f"digits-{seed}", direction="maximize", pruner=pruner_of(self.plan))
         self.brackets = Brackets(section["TYPE"], section.get("MIN", 1), EPOCHS, section.get("FACTOR", 3), seed)
         self.peers: list[optuna.trial.FrozenTrial] = []
         self.epochs, self.seconds = 0, 0.0

@@ -439,6 +439,14 @@ def test_rungs_with_one_objective_or_several(tmp_path: Path, make_plan: Make, ki
         run_study(make_plan(**{**plan(27).values, "PRUNER": "none"}), str(tmp_path / "parts.journal"), quality=quality)
 
 
+def test_a_study_says_what_its_parameters_count(tmp_path: Path) -> None:
+    plan = study_of({"SPACE": "regnetx", "OBJECTIVES": "maximise quality", "QUALITY": {"TYPE": "call"}})
+    with quiet():
+        told = create(plan, open_storage(str(tmp_path / "j.journal"))).user_attrs["parameters"]
+    assert told["REGNET.W0/8"] == "1 is REGNET.W0 = 8; `config` has the values"
+    assert "REGNET.DEPTH" not in told
+
+
 def test_no_pruner_stops_nothing(tmp_path: Path, make_plan: Make) -> None:
     def quality(spec: Any, builder: Any, evaluation: Any) -> float:
         evaluation.check(-float(evaluation.number), 1)
