@@ -35,6 +35,7 @@ def study_schema() -> Schema:
     """
     from .objectives import TYPES
     from .study.files import SAMPLERS, default_study
+    from .study.pruners import PRUNERS
 
     defaults = default_study()
     quality = [_with_type(kind, {name: _like(value) for name, value in keys.items()}) for kind, keys in TYPES.items()]
@@ -42,6 +43,7 @@ def study_schema() -> Schema:
         "TYPE": one_of(SAMPLERS),
         **{name: {**_COUNT, "default": value} for name, value in defaults.SAMPLER.items() if name != "TYPE"},
     }
+    pruner = [_with_type(kind, {name: _like(value) for name, value in keys.items()}) for kind, keys in PRUNERS.items()]
     special: Schema = {
         "SPACE": {"anyOf": [{"type": "string"}, {"$ref": "#/definitions/space"}]},
         "DEVICES": texts(),
@@ -52,6 +54,7 @@ def study_schema() -> Schema:
         "CONSTRAINTS": texts(),
         "QUALITY": {"anyOf": [one_of(TYPES), *quality]},
         "SAMPLER": {"anyOf": [one_of(SAMPLERS), closed(sampler)]},
+        "PRUNER": {"anyOf": [one_of(PRUNERS), *pruner]},
     }
     properties: Schema = {}
     for key, default in defaults.items():
@@ -74,6 +77,7 @@ _STUDY = {
     "CONSTRAINTS": "Such as `params <= 6e6` and `latency_ms@t4 <= 5 at 90%`; the space's own hold as well.",
     "QUALITY": "How good a candidate is, evaluated once it has passed every constraint.",
     "SAMPLER": "Which algorithm of optuna suggests candidates; exact: the space is enumerated, where QUALITY is none.",
+    "PRUNER": "Which evaluations stop early, by the steps that they report; hyperband and halving have rungs.",
     "STORAGE": "A journal file, or any storage URL of optuna; NAME.journal where empty.",
     "TRIALS": "Evaluated trials; failures are not counted.",
     "TIMEOUT": "Seconds of one run; 0 for no limit.",

@@ -28,17 +28,17 @@ def resumable(command: str) -> Iterator[None]:
     try:
         with _orderly():
             yield
-    except (KeyboardInterrupt, _Terminated) as interrupt:
+    except KeyboardInterrupt as interrupt:
         if sys.stderr is not None:
             sys.stderr.write(f"oracle-search: interrupted; what is finished is kept; go on with: {command}\n")
             sys.stderr.flush()
-        if isinstance(interrupt, KeyboardInterrupt):
-            raise
-        raise SystemExit(_TERMINATED) from None
+        if isinstance(interrupt, _Terminated):
+            raise SystemExit(_TERMINATED) from None
+        raise
 
 
-class _Terminated(BaseException):
-    """SIGTERM, which unasked would end a process without closing anything."""
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, which unasked would end a process without closing anything; whoever cleans up after Ctrl-C does so."""
 
 
 @contextmanager

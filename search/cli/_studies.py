@@ -6,13 +6,13 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from oracle.cli._flags import add_output
+from oracle.cli._flags import add_output, natural
 from oracle.cli._output import deliver
 
 if TYPE_CHECKING:
-    from ..study import Record, Results
+    from ..study import Record, Results, StudyPlan
 
-__all__ = ["add_accept", "add_plain", "add_study", "opened", "records_out", "summarise"]
+__all__ = ["add_accept", "add_plain", "add_study", "add_workers", "helpers_of", "opened", "records_out", "summarise"]
 
 STORAGE_HELP = "journal file, or any URL of optuna: sqlite:///FILE, postgresql://..., mysql://..., grpc://HOST:PORT"
 
@@ -39,6 +39,35 @@ def add_accept(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="go on although the file of the quality function, or its table, is not what it was",
     )
+
+
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    """How many processes work on a study."""
+    parser.add_argument(
+        "--workers",
+        type=natural,
+        default=1,
+        metavar="N",
+        help="processes of this machine that work on the study; `worker` adds those of others (default: 1)",
+    )
+
+
+def helpers_of(args: argparse.Namespace, plan: StudyPlan) -> int:
+    """Processes to start beside this one.
+
+    Raises:
+        ConfigError: nobody can help with an enumeration.
+    """
+    from oracle.errors import ConfigError
+
+    from ..study.files import EXACT
+
+    if args.workers > 1 and plan.sampler["TYPE"] == EXACT:
+        raise ConfigError(
+            f"value {args.workers}: SAMPLER exact enumerates the space, which workers cannot share; expected 1",
+            key="--workers",
+        )
+    return int(args.workers) - 1
 
 
 def add_plain(parser: argparse.ArgumentParser, of: str) -> None:

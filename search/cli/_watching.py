@@ -9,6 +9,8 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from ._interrupts import resumable
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -28,12 +30,8 @@ def watching(resume: str) -> Generator[Callable[[Progress], None], None, None]:
     Args:
         resume: the command that goes on with the study, told to who interrupts it.
     """
-    try:
-        with _view() as watch:
-            yield watch
-    except KeyboardInterrupt:
-        _say(f"oracle-search: interrupted; what is finished is kept; go on with: {resume}")
-        raise
+    with resumable(resume), _view() as watch:
+        yield watch
 
 
 @contextmanager

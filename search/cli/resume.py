@@ -7,7 +7,7 @@ from typing import Any
 
 from oracle.cli._flags import natural
 
-from ._studies import add_accept, add_study
+from ._studies import add_accept, add_study, add_workers
 
 __all__ = ["add"]
 
@@ -28,17 +28,23 @@ def add(commands: Any) -> None:
     add_study(command)
     command.add_argument("--trials", type=natural, metavar="N", help="evaluated trials in the end (default: TRIALS)")
     add_accept(command)
+    add_workers(command)
     command.set_defaults(run=_run)
 
 
 def _run(args: argparse.Namespace) -> int:
     from ..study import find_study, join_study
-    from ._studies import summarise
+    from ..study.results import open_results
+    from ._helpers import helped
+    from ._studies import helpers_of, summarise
     from ._watching import resume_command, watching
 
     name, storage = find_study(args.study, args.storage)
-    with watching(resume_command(name, storage)) as watcher:
-        results = join_study(
-            name, storage, trials=args.trials, watcher=watcher, accept_changed_quality=args.accept_changed_quality
-        )
+    words = {"trials": args.trials, "accept_changed_quality": args.accept_changed_quality}
+    count = helpers_of(args, open_results(name, storage).plan) if args.workers > 1 else 0
+    with (
+        watching(resume_command(name, storage)) as watcher,
+        helped(count, name, storage, watcher, **words) as watcher,
+    ):
+        results = join_study(name, storage, watcher=watcher, **words)
     return summarise(args, results)

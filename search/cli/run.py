@@ -8,7 +8,7 @@ from typing import Any
 from oracle._resources import shipped
 from oracle.cli._flags import add_output, natural
 
-from ._studies import add_accept
+from ._studies import add_accept, add_workers
 
 __all__ = ["add"]
 
@@ -16,6 +16,7 @@ _EXAMPLES = """\
 examples:
   oracle-search run digits
   oracle-search run my/study.yaml --trials 200 --storage sqlite:///study.db
+  oracle-search run digits --workers 4         # processes of this machine; Ctrl-C ends all
   oracle-search run digits --storage postgresql://user@host/db   # and elsewhere: oracle-search worker digits ...
 
 A study file says what to look for, and what not to spend an evaluation on:
@@ -26,12 +27,13 @@ A study file says what to look for, and what not to spend an evaluation on:
   CONSTRAINTS: [params <= 30e6, latency_ms@pixel-4 <= 40]
   QUALITY: {TYPE: call, FUNCTION: package.module:function}
   SAMPLER: pool                             # tpe, nsga2, nsga3, gp, random, grid; exact where QUALITY is none
+  PRUNER: {TYPE: hyperband, MIN: 1, MAX: 27}  # stops trainings early; also halving, median, none
   TRIALS: 200                               # also NAME, STORAGE, TIMEOUT, SEED
 QUALITY may be none (then no objective is quality), call, proxies, train or table. A FUNCTION of one's own is
 found in the working directory too, and gives a number for a network:
   def function(spec, builder, trial):
       model = builder()                     # the module, initialised; builder.meta() takes no memory
-      for epoch in range(3):
+      for epoch in range(1, 28):
           accuracy = train(model, seed=trial.seed)
           trial.check(accuracy, epoch)      # reports, and stops what is poor
       return accuracy                       # trial.config and trial.scores state what it costs
@@ -59,12 +61,15 @@ def add(commands: Any) -> None:
     command.add_argument("--name", metavar="NAME", help="instead of NAME")
     add_output(command)
     add_accept(command)
+    add_workers(command)
     command.set_defaults(run=_run)
 
 
 def _run(args: argparse.Namespace) -> int:
     from ..study import load_study, run_study, study_of
-    from ._studies import summarise
+    from ..study.storage import default_storage
+    from ._helpers import helped
+    from ._studies import helpers_of, summarise
     from ._watching import resume_command, watching
 
     plan = load_study(args.study)
@@ -73,6 +78,11 @@ def _run(args: argparse.Namespace) -> int:
     storage = args.storage or plan.storage
     if given:
         plan = study_of({**plan.values, **given})
-    with watching(resume_command(plan.name, storage)) as watcher:
-        results = run_study(plan, storage, watcher=watcher, accept_changed_quality=args.accept_changed_quality)
+    words = {"accept_changed_quality": args.accept_changed_quality}
+    storage, count = storage or default_storage(plan.name), helpers_of(args, plan)
+    with (
+        watching(resume_command(plan.name, storage)) as watcher,
+        helped(count, plan.name, storage, watcher, **words) as watcher,
+    ):
+        results = run_study(plan, storage, watcher=watcher, **words)
     return summarise(args, results)

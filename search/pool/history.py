@@ -61,7 +61,11 @@ class Past:
     settled: int = 0
 
     def add(self, trial: FrozenTrial, look: Look | None) -> None:
-        """Take another trial into account; None where it is about no member."""
+        """Take another trial into account; None where it is about no member.
+
+        A pruned trial takes its member and teaches nothing: what it reported is no final value, and neither its last
+        report nor that report and what the others gained from there on found good members sooner (docs/studies.md).
+        """
         if look is None:
             return
         self.taken.add(look.key)

@@ -16,12 +16,13 @@ from oracle.query.many import Scores, score_many
 from oracle.spec import NetSpec, Workload
 
 from ..space import Space
+from ..space.limits import Limit
 from ..space.stages import stage_excess
 from .files import StudyPlan
 from .grid import Grid
 from .keys import Keys
 from .params import Parameters
-from .words import SCORES, STRUCTURE, Bound
+from .words import SCORES, STRUCTURE
 
 __all__ = ["Candidate", "Gate", "gate_of", "plain"]
 
@@ -64,7 +65,7 @@ class Gate:
     """
 
     space: Space = field(repr=False)
-    bounds: Sequence[Bound]
+    bounds: Sequence[Limit]
     devices: Sequence[Device] = field(repr=False)
     workload: Workload
     model: str = "best"

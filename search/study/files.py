@@ -24,9 +24,12 @@ from ..objectives import check_quality
 from ..space import Space, load_space, space_of
 from ..space.certainty import check_confidence
 from ..space.checks import count, fields, is_number, one_of
+from ..space.expressions import limits_of_texts
 from ..space.files import from_file
+from ..space.limits import Limit
 from ..space.stages import NUM_STAGES
-from .words import QUALITY, STRUCTURE, Bound, Objective, bounds_of, objectives_of
+from .pruners import check_pruner, resolved
+from .words import QUALITY, STRUCTURE, Objective, objectives_of
 
 __all__ = ["EXACT", "SAMPLERS", "StudyPlan", "default_study", "load_study", "study_of"]
 
@@ -53,6 +56,7 @@ def default_study() -> CfgNode:
                 "POPULATION": 20,  # of nsga2 and nsga3
                 "DRAWS": 1_000_000,  # of exact: candidates drawn from a space that has more members
             },
+            "PRUNER": {"TYPE": "median"},  # which evaluations stop early; see search.study.pruners
             "STORAGE": "",  # a file (journal), or any URL of optuna; NAME.journal unless given
             "TRIALS": 100,  # evaluated trials, failures not counted; of exact with one objective, the best so many
             "TIMEOUT": 0.0,  # seconds of one run; 0: none
@@ -75,6 +79,7 @@ class StudyPlan:
         objectives, bounds: as the file's OBJECTIVES and CONSTRAINTS with those of the space.
         quality: the QUALITY section.
         sampler: the SAMPLER section.
+        pruner: the PRUNER section, MAX being that of the quality where it is known.
         storage: a file or a URL, "" for the default file.
         trials, timeout_s, seed, probe: as in the file.
         values: what the study is, as plain data; `study_of` makes an equal one of it.
@@ -87,9 +92,10 @@ class StudyPlan:
     model: str
     calibrations: tuple[Calibration, ...] = field(repr=False)
     objectives: tuple[Objective, ...]
-    bounds: tuple[Bound, ...]
+    bounds: tuple[Limit, ...]
     quality: Mapping[str, Any]
     sampler: Mapping[str, Any]
+    pruner: Mapping[str, Any]
     storage: str
     trials: int
     timeout_s: float
@@ -153,7 +159,7 @@ def study_of(values: Mapping[str, Any], name: str = "", directory: Path | None =
     names = [device.name for device in devices]
     space = _space(cfg.SPACE, directory or Path(), names)
     objectives = objectives_of(cfg.OBJECTIVES, names)
-    bounds = bounds_of(cfg.CONSTRAINTS, space.limits, names)
+    bounds = limits_of_texts(cfg.CONSTRAINTS, space.limits, names)
     spoken = [*(objective.device for objective in objectives), *(bound.device for bound in bounds)]
     quality = check_quality(dict(cfg.QUALITY), directory or Path())
     if any(o.score == QUALITY for o in objectives) != (quality["TYPE"] != "none"):
@@ -165,6 +171,7 @@ def study_of(values: Mapping[str, Any], name: str = "", directory: Path | None =
         )
         raise ConfigError(f"value {quality['TYPE']!r}, but {rule}", key="QUALITY.TYPE")
     sampler = _sampler(cfg.SAMPLER, space, evaluated=quality["TYPE"] != "none")
+    pruner = check_pruner(cfg.PRUNER, quality)
     places = (*devices, *find_devices(device for device in spoken if device and device not in names))
     workload = _workload(cfg.COST, space)
     keys = {bound.device: "CONSTRAINTS" for bound in bounds}
@@ -185,6 +192,7 @@ def study_of(values: Mapping[str, Any], name: str = "", directory: Path | None =
         bounds=bounds,
         quality=quality,
         sampler=sampler,
+        pruner=resolved(pruner, quality),
         storage=_text(cfg.STORAGE, "STORAGE"),
         trials=count(cfg.TRIALS, "TRIALS", 1),
         timeout_s=_seconds(cfg.TIMEOUT),
@@ -201,6 +209,7 @@ def study_of(values: Mapping[str, Any], name: str = "", directory: Path | None =
             "CONSTRAINTS": list(cfg.CONSTRAINTS),
             "QUALITY": quality,
             "SAMPLER": sampler,
+            "PRUNER": pruner,
             "TRIALS": int(cfg.TRIALS),
             "TIMEOUT": float(cfg.TIMEOUT),
             "SEED": int(cfg.SEED),
@@ -213,13 +222,13 @@ def _merged(values: Mapping[str, Any]) -> CfgNode:
     """The values over the defaults; `SAMPLER: tpe` is short for a section with that TYPE."""
     defaults = default_study()
     given = fields(values, "", tuple(defaults))
-    for section in ("SAMPLER", "QUALITY"):
+    for section in ("SAMPLER", "QUALITY", "PRUNER"):
         if isinstance(given.get(section), str):
             given[section] = {"TYPE": given[section]}
     if "SAMPLER" in given:
         own = fields(given["SAMPLER"], "SAMPLER", tuple(defaults.SAMPLER))
         given["SAMPLER"] = {**defaults.SAMPLER, **own}
-    for section in ("QUALITY", "COST"):
+    for section in ("QUALITY", "PRUNER", "COST"):
         if not isinstance(given.get(section, {}), Mapping):
             raise ConfigError(f"value {given[section]!r}: expected a mapping", key=section)
     for key in ("DEVICES", "CALIBRATIONS", "CONSTRAINTS", "OBJECTIVES"):

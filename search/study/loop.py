@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from optuna import Study
 from optuna.samplers import RandomSampler
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, Trial
 
 from ..objectives import Quality
 from .candidates import Candidate, gate_of
@@ -18,9 +18,10 @@ from .files import StudyPlan
 from .orphans import reap, retry
 from .progress import Watcher, progress_of
 from .propose import Proposer
-from .pruning import Evaluation, should_prune
+from .pruning import Evaluation, is_below_median, is_left_behind, pruner_of
 from .recording import Opened, Recorder, Timer
 from .records import BUSY, EVALUATED, LOST, REJECTED, REUSED, note_candidate, outcome_of, quality_of_trial
+from .rungs import Brackets
 from .words import QUALITY
 from .workers import Watch
 
@@ -58,6 +59,8 @@ class Loop:
         self._recorder = Recorder(study, self._parameters, self._watch.worker, self._timer)
         self._proposer = Proposer(plan, study, self._gate, self._index, words, self._timer, self._say_probed)
         study.sampler = RandomSampler(seed=plan.seed)  # of waiting trials that lack some parameter
+        if len(plan.objectives) == 1:
+            study.pruner = pruner_of(plan)
 
     def run(self, note: str = "") -> None:
         """Work until the study has its trials, time is up, or nothing is left to look at.
@@ -79,6 +82,7 @@ class Loop:
                 index.forget_failures()  # whatever was wrong has been corrected since, or will be met again
             if index.spent < plan.trials:
                 self._proposer.begin()
+                self._say()
             else:
                 self._say(
                     f"{plan.name}: finished: {index.spent:,} evaluated, {plan.trials:,} asked for; "
@@ -161,7 +165,7 @@ class Loop:
     def _evaluate(self, opened: Opened, candidate: Candidate, quality: Quality) -> None:
         trial = self._recorder.trial(opened)
         several = len(self._plan.objectives) > 1
-        prune = self._pruner(candidate.scores)
+        prune = self._pruner(trial, candidate.scores) if several else lambda _: trial.should_prune()
         evaluation = Evaluation(trial, candidate.config, candidate.scores, self._plan.seed, prune, several=several)
         try:
             verdict = evaluate(quality, self._gate.network(candidate.config), evaluation)
@@ -178,14 +182,29 @@ class Loop:
         values = None if verdict.quality is None else self._values(candidate, verdict.quality)
         self._close(opened, verdict.outcome, values, {"reason": verdict.reason} if verdict.reason else None)
 
-    def _pruner(self, scores: Mapping[str, float]) -> Callable[[int, float], bool]:
-        least = self._plan.sampler["STARTUP"]
+    def _pruner(self, trial: Trial, scores: Mapping[str, float]) -> Callable[[Mapping[int, float]], bool]:
+        """The rule of a study with several objectives."""
+        section, objectives = self._plan.pruner, self._plan.objectives
+        if section["TYPE"] == "none":
+            return lambda _: False
+        if section["TYPE"] == "median":
+            least = self._plan.sampler["STARTUP"]
+            return lambda reports: is_below_median(reports, scores, self._peers(), objectives, least)
+        rungs = section["MIN"], section["MAX"], section["FACTOR"]
+        brackets = Brackets(section["TYPE"], *rungs, self._plan.seed)
+        return lambda reports: is_left_behind(
+            trial.number,
+            reports,
+            scores,
+            [*self._peers(), *self._index.running],
+            objectives,
+            brackets,
+            section["FACTOR"],
+        )
 
-        def prune(step: int, value: float) -> bool:
-            self._index.refresh()
-            return should_prune(step, value, scores, self._index.evaluated, self._plan.objectives, least)
-
-        return prune
+    def _peers(self) -> Sequence[FrozenTrial]:
+        self._index.refresh()
+        return self._index.evaluated
 
     def _close(
         self,

@@ -90,19 +90,27 @@ class Pool:
         in_order: enumerate the space as its file lists it, instead of drawing.
         points: keep members as points, so that the nearest can be found.
         seen: called with the progress.
+        chunk: candidates to draw at a time, at most; 0 for as many as the space says.
 
     Attributes:
         tally: what became of the candidates drawn so far.
     """
 
     def __init__(
-        self, gate: Gate, seed: int, *, in_order: bool = False, points: bool = False, seen: Seen | None = None
+        self,
+        gate: Gate,
+        seed: int,
+        *,
+        in_order: bool = False,
+        points: bool = False,
+        seen: Seen | None = None,
+        chunk: int = 0,
     ) -> None:
         self.tally = Tally()
         self._gate, self._points = gate, points
         self._seen = seen or (lambda *_: None)
         self._goal = gate.space.length
-        self._chunks: Iterator[Chunk] = chunks(gate.space, seed, gate.keys, in_order=in_order)
+        self._chunks: Iterator[Chunk] = chunks(gate.space, seed, gate.keys, in_order=in_order, size=chunk)
         self._whole = is_small(gate.space)
         self._shuffle = None if in_order or not self._whole else np.random.default_rng(seed)
         self._blocks: list[Rows] = []

@@ -19,6 +19,7 @@ from .samplers import LEARNERS, suggest
 __all__ = ["Proposer"]
 
 _APART = 32  # members among which workers that join choose by lot
+_AT_ONCE = 10_000  # candidates that they draw at a time: there is work, and they are to begin it
 
 
 class Proposer:
@@ -51,9 +52,9 @@ class Proposer:
         self._words, self._timer = tuple(words), timer
         self._learner = LEARNERS.get(plan.sampler["TYPE"])
         in_order = plan.sampler["TYPE"] == "grid"
-        self.pool = Pool(
-            gate, plan.seed, in_order=in_order, points=self._learner is not None and self._learner.projected, seen=seen
-        )
+        projected = self._learner is not None and self._learner.projected
+        chunk = _AT_ONCE if words else 0
+        self.pool = Pool(gate, plan.seed, in_order=in_order, points=projected, seen=seen, chunk=chunk)
         lasts = self._learner is not None and not self._learner.projected
         self._lasting = self._learner.make(plan, plan.seed) if self._learner and lasts else None
         self._parameters = gate.grid.parameters
@@ -66,8 +67,8 @@ class Proposer:
             ConfigError: nothing is feasible.
         """
         known = "probe" in self._study.user_attrs
-        if known and self._learner is None:
-            return
+        if known and (self._words or self._learner is None or not self._learner.projected):
+            return  # whatever is needed will be drawn, of no more than that
         with self._timer.of("oracle"):
             tally = self.pool.probe(self._plan.probe)
         if not tally.feasible:

@@ -18,13 +18,14 @@ from optuna.trial import TrialState
 from oracle.errors import ConfigError, OracleError
 
 from .files import StudyPlan, default_study, study_of
+from .params import Parameters
 from .records import COUNTED, outcome_of
 from .workers import is_alive, others
 
 __all__ = ["create", "has_qualities", "load", "plan_of", "quiet"]
 
 # What makes two studies comparable; everything else may change between two runs of one.
-_LASTING = ("SPACE", "DEVICES", "COST", "MODEL", "CALIBRATIONS", "OBJECTIVES", "CONSTRAINTS", "QUALITY")
+_LASTING = ("SPACE", "DEVICES", "COST", "MODEL", "CALIBRATIONS", "OBJECTIVES", "CONSTRAINTS", "QUALITY", "PRUNER")
 _BOUNDS = {"MODEL": "roofline"}  # what plans that name no model were made with
 _GONE = ("PATIENCE",)  # keys of SAMPLER that studies of old hold, and that nothing reads
 
@@ -58,7 +59,20 @@ def create(plan: StudyPlan, storage: BaseStorage) -> Study:
             values["SEED"] = old["SEED"]
     study.set_metric_names([objective.name for objective in plan.objectives])
     study.set_user_attr("plan", values)
+    if legend := _legend(plan):
+        study.set_user_attr("parameters", legend)
     return study
+
+
+def _legend(plan: StudyPlan) -> dict[str, str]:
+    """What the numbers of parameters mean that are not those of the config, for who reads a study in a dashboard."""
+    found = {}
+    for parameter in Parameters.of(plan.space):
+        first = getattr(parameter.distribution, "low", None)
+        if first is not None and parameter.decode(first) != first:
+            key = parameter.name.partition("/")[0].removeprefix("log2 ")
+            found[parameter.name] = f"{first} is {key} = {parameter.decode(first):g}; `config` has the values"
+    return found
 
 
 def _is_untouched(study: Study) -> bool:

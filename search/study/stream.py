@@ -14,7 +14,7 @@ __all__ = ["chunks", "is_small"]
 _SMALL = 200_000  # a space up to this size is judged as a whole and shuffled
 
 
-def chunks(space: Space, seed: int, keys: Keys, *, in_order: bool) -> Iterator[Chunk]:
+def chunks(space: Space, seed: int, keys: Keys, *, in_order: bool, size: int = 0) -> Iterator[Chunk]:
     """The chunks to judge: of the enumeration, of a small space as a whole, or of a stream of draws.
 
     Args:
@@ -22,11 +22,14 @@ def chunks(space: Space, seed: int, keys: Keys, *, in_order: bool) -> Iterator[C
         seed: of the draws.
         keys: that tell candidates apart.
         in_order: as the file of the space lists them.
+        size: candidates of a chunk at most, beside what the space says; 0 for no such limit.
     """
     if not in_order and is_small(space):
         space = replace(space, chunk_size=space.length)
     elif not in_order and space.enumerated:
         space = replace(space, num_samples=space.length - 1)  # one less than all, and it is drawn
+    if size and not in_order and not is_small(space):
+        space = replace(space, chunk_size=min(size, space.chunk_size))
     space = replace(space, seed=seed)
     marks = keys.marks if keys.training else None
     size = space.chunk_size

@@ -17,10 +17,8 @@ from numpy.typing import NDArray
 from oracle.errors import ConfigError
 
 from ..space.expressions import QUALITY, SCORES, score_of, texts_of
-from ..space.expressions import limits_of_texts as bounds_of
-from ..space.limits import Limit as Bound
 
-__all__ = ["QUALITY", "SCORES", "STRUCTURE", "Bound", "Objective", "bounds_of", "objectives_of"]
+__all__ = ["QUALITY", "SCORES", "STRUCTURE", "Objective", "objectives_of"]
 
 STRUCTURE = "structure"  # the constraint to be a network, and such a one as the space asks for
 

@@ -3,11 +3,14 @@
 python tests/benchmarks/study_speed.py share [TRIALS]     # TPE with a quality that costs nothing
 python tests/benchmarks/study_speed.py band               # every sampler on one member in 30,000
 python tests/benchmarks/study_speed.py journal [TRIALS]   # a journal of a million rejected trials opens
+python -m tests.benchmarks.study_speed workers [SAMPLER [STORAGE]]   # 1 and 4 workers, a quality of 0.2 s; needs 4 free cores
 """
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -106,7 +109,39 @@ def journal(trials: str = "1000000") -> None:
         )
 
 
-_PARTS: dict[str, Callable[..., None]] = {"share": share, "band": band, "journal": journal}
+def workers(sampler: str = "tpe", scheme: str = "") -> None:
+    """What `run --workers` makes of 4 workers, and how soon they are at work; processor time of the machine counts."""
+    quality = "import time\ndef quality(spec, builder, trial):\n    time.sleep(0.2)\n    return trial.scores['macs']\n"
+    for count in (1, 4):
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory)
+            (path / "nap.py").write_text(quality)
+            values = {**_BASE, "QUALITY": {"TYPE": "call", "FUNCTION": "nap:quality"}, "SAMPLER": {"TYPE": sampler}}
+            (path / "speed.json").write_text(json.dumps({**values, "CONSTRAINTS": ["params <= 20e6"]}))
+            (path / "speed.json").rename(path / "speed.yaml")  # which JSON is, too
+            storage = f"{scheme}{path / 'speed.db'}"
+            words = ["run", "speed.yaml", "--workers", str(count), "--trials", str(60 * count), "--storage", storage]
+            environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+            subprocess.run(
+                [sys.executable, "-m", "search.cli", *words], cwd=path, check=True, capture_output=True, env=environment
+            )
+            trials = open_results("speed", storage).study.trials
+        first: dict[str, float] = {}
+        began = min(trial.datetime_start.timestamp() for trial in trials if trial.datetime_start)
+        for trial in trials:
+            start = trial.datetime_start.timestamp() - began if trial.datetime_start else 0.0
+            first.setdefault(trial.user_attrs["evaluating"], start)
+        ends = [trial.datetime_complete.timestamp() - began for trial in trials if trial.datetime_complete]
+        joined = max(first.values())
+        after = sum(1 for end in ends if joined < end)
+        print(
+            f"{sampler} {scheme or 'journal'}: {count} workers: the last joins after {joined:.1f} s; from then on "
+            f"{after} trials in {max(ends) - joined:.1f} s, efficiency {after * 0.2 / (max(ends) - joined) / count:.0%}; "
+            f"from the first trial on {len(ends) * 0.2 / max(ends) / count:.0%}; load {os.getloadavg()[0]:.1f}"
+        )
+
+
+_PARTS: dict[str, Callable[..., None]] = {"share": share, "band": band, "journal": journal, "workers": workers}
 
 if __name__ == "__main__":
     _PARTS[sys.argv[1]](*sys.argv[2:])

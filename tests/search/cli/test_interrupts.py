@@ -13,10 +13,13 @@ from pathlib import Path
 import pytest
 
 from search.cli._interrupts import resumable
+from search.study import open_results
 from tests.search.processes import workers_of
 
 ROOT = Path(__file__).resolve().parents[3]
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc on this system")
+
+DEAF = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # CI may start us deaf
 
 LONG = """
 SETUP:
@@ -35,10 +38,9 @@ def test_one_line_while_workers_are_still_starting(
 ) -> None:
     (tmp_path / "long.yaml").write_text(LONG)
     command = ["sweep", "long.yaml", "-d", "t4", "--workers", "2", "--out", "my out"]
-    deaf = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # CI may start us deaf
     main = "from search.cli import main\nif __name__ == '__main__': sys.exit(main())\n"
     with subprocess.Popen(
-        [sys.executable, "-c", deaf + main, *command],
+        [sys.executable, "-c", DEAF + main, *command],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -63,6 +65,56 @@ def test_one_line_while_workers_are_still_starting(
     while any(Path(f"/proc/{worker}").exists() for worker in workers):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+STUDY = """
+SPACE:
+  SETUP:
+    SAMPLERS: {REGNET.DEPTH: {TYPE: grid_sampler, RANGE: [2, 6], STEP: 1}}
+    CONSTRAINTS: {REGNET: {NUM_STAGES: [0, 0]}}
+    BASE_CFG: {MODEL: {TYPE: regnet}, REGNET: {WA: 0.0, WM: 2.0, GROUP_W: 8, W0: 8}, TRAIN: {IM_SIZE: 32}}
+OBJECTIVES: maximise quality
+QUALITY: {TYPE: call, FUNCTION: "slow:quality"}
+SAMPLER: random
+"""
+SLOW = """
+import os, pathlib, time
+def quality(spec, builder, evaluation):
+    pathlib.Path(f"at-{os.getpid()}").touch()
+    time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_all_workers_of_a_study_end_and_what_they_were_at_waits(
+    tmp_path: Path, templates: Path, number: signal.Signals, code: int
+) -> None:
+    (tmp_path / "long.yaml").write_text(STUDY)
+    (tmp_path / "slow.py").write_text(SLOW)
+    main = "from search.cli import main\nif __name__ == '__main__': sys.exit(main())\n"
+    with subprocess.Popen(
+        [sys.executable, "-c", f"{DEAF}{main}", "run", "long.yaml", "--workers", "2"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{tmp_path}", "NAS_COST_ORACLE_CACHE": str(templates)},
+    ) as process:
+        deadline = time.monotonic() + 120
+        while len(list(tmp_path.glob("at-*"))) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        workers = workers_of(process.pid)
+        os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
+        out, err = process.communicate(timeout=120)
+    assert (process.returncode, out) == (code, "")
+    assert err.splitlines() == [
+        "oracle-search: interrupted; what is finished is kept; go on with: oracle-search resume long"
+    ]
+    assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
+    states = [trial.state.name for trial in open_results("long", str(tmp_path / "long.journal")).study.trials]
+    assert sorted(states) == ["FAIL", "FAIL", "WAITING", "WAITING"]
 
 
 def test_a_handler_of_somebody_elses_is_given_back() -> None:

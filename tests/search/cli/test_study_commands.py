@@ -6,6 +6,7 @@ import csv
 import io
 import itertools
 import json
+import multiprocessing
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -244,6 +245,31 @@ def test_an_interrupted_study_goes_on_where_it_stopped(
     assert len(Path("calls").read_text()) == 6 + 1  # the interrupted one was tried again
     (lost,) = (trial for trial in trials if trial["outcome"] == "lost")
     assert any(trial["fingerprint"] == lost["fingerprint"] for trial in trials if trial["outcome"] == "evaluated")
+
+
+def test_workers_of_this_machine_share_a_study(
+    study: Callable[..., Path], capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = study(**FAILING)
+    _own_quality(
+        monkeypatch,
+        "import multiprocessing, pathlib, time; helped = pathlib.Path('helped')\n"
+        "    if multiprocessing.parent_process(): helped.touch()\n"
+        "    while not helped.exists(): time.sleep(0.02)\n"
+        "    return float(evaluation.scores['macs'])",
+    )
+    assert main(["run", str(path), "--workers", "2"]) == 0
+    assert main(["resume", "tiny", "--workers", "2", "--trials", "7"]) == 0
+    assert not multiprocessing.active_children()
+    capsys.readouterr()
+    results = open_results("tiny")
+    assert len({trial.user_attrs["evaluating"] for trial in results.study.trials}) > 1
+    assert len({record.key for record in results.evaluated}) == len(results.evaluated) == 7
+
+
+def test_nobody_helps_with_an_enumeration(study: Callable[..., Path], capsys: Capture) -> None:
+    assert main(["run", str(study(SAMPLER="exact")), "--workers", "2"]) == 2
+    assert "--workers: value 2: SAMPLER exact enumerates the space" in capsys.readouterr().err
 
 
 def test_through_a_pipe_progress_is_lines(study: Callable[..., Path], capsys: Capture) -> None:

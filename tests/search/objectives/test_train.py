@@ -38,6 +38,9 @@ class Evaluation:
         if step == self.stop_at:
             raise optuna.TrialPruned
 
+    def report(self, value: float, step: int) -> None:
+        self.reports.append((step, value))
+
 
 def quality(**keys: Any) -> Any:
     return quality_of(check_quality({"TYPE": "train", "THREADS": 1, **keys}, Path()), load_space("cifar-regnet"))
@@ -55,7 +58,7 @@ def test_it_learns_and_reports_every_epoch_and_repeats_itself() -> None:
     evaluation, again = Evaluation(), Evaluation()
     accuracy = quality(EPOCHS=2)(TINY, Builder(TINY), evaluation)
     assert accuracy > 0.6  # a guess has 0.1
-    assert [step for step, _ in evaluation.reports] == [0, 1]
+    assert [step for step, _ in evaluation.reports] == [1, 2]
     assert evaluation.reports[-1][1] == accuracy
     assert quality(EPOCHS=2)(TINY, Builder(TINY), again) == accuracy
     assert again.reports == evaluation.reports
@@ -68,10 +71,14 @@ def test_threads_are_given_back() -> None:
 
 
 def test_pruning_stops_a_training() -> None:
-    evaluation = Evaluation(stop_at=0)
+    evaluation = Evaluation(stop_at=1)
     with pytest.raises(optuna.TrialPruned):
         quality(EPOCHS=5)(TINY, Builder(TINY), evaluation)
     assert len(evaluation.reports) == 1
+
+
+def test_a_training_that_is_done_is_not_stopped() -> None:
+    assert quality(EPOCHS=1)(TINY, Builder(TINY), Evaluation(stop_at=1)) > 0
 
 
 def test_images_are_fitted_to_the_network() -> None:

@@ -405,6 +405,57 @@ def test_pruning_with_one_objective_or_several(
     assert len(pruned) + len(results.evaluated) == len(spent) == 20
 
 
+@pytest.mark.parametrize("kind", ["halving", "hyperband"])
+@pytest.mark.parametrize("others", [[], ["minimise params"]])
+def test_rungs_with_one_objective_or_several(tmp_path: Path, make_plan: Make, kind: str, others: list[str]) -> None:
+    """One in three leaves a rung; a study that was stopped goes on as if it had not been; the last step stops none."""
+
+    def quality(spec: Any, builder: Any, evaluation: Any) -> float:
+        for step in range(1, 10):
+            steps.append(step)
+            (evaluation.check if step < 9 else evaluation.report)(-float(evaluation.scores["traffic_bytes"]), step)
+        return -float(evaluation.scores["traffic_bytes"])
+
+    def plan(trials: int) -> StudyPlan:
+        return make_plan(
+            **QUALITY | {"OBJECTIVES": ["maximise quality", *others]},
+            TRIALS=trials,
+            PRUNER={"TYPE": kind, "MIN": 1, "MAX": 9, "FACTOR": 3},
+            CONSTRAINTS=["params <= 60e3"],
+        )
+
+    steps: list[int] = []
+    whole = run_study(plan(27), str(tmp_path / "whole.journal"), quality=quality)
+    pruned = [record for record in whole.trials if record.outcome == "pruned"]
+    assert len(steps) < 27 * 9 * 0.7
+    assert len(pruned) + len(whole.evaluated) == 27
+    assert whole.evaluated
+    if kind == "halving":
+        assert len(pruned) >= 14
+    run_study(plan(10), str(tmp_path / "parts.journal"), quality=quality)
+    parts = run_study(plan(27), str(tmp_path / "parts.journal"), quality=quality)
+    assert [(r.outcome, r.config) for r in parts.trials] == [(r.outcome, r.config) for r in whole.trials]
+    with pytest.raises(ConfigError, match="another PRUNER"):
+        run_study(make_plan(**{**plan(27).values, "PRUNER": "none"}), str(tmp_path / "parts.journal"), quality=quality)
+
+
+def test_a_study_says_what_its_parameters_count(tmp_path: Path) -> None:
+    plan = study_of({"SPACE": "regnetx", "OBJECTIVES": "maximise quality", "QUALITY": {"TYPE": "call"}})
+    with quiet():
+        told = create(plan, open_storage(str(tmp_path / "j.journal"))).user_attrs["parameters"]
+    assert told["REGNET.W0/8"] == "1 is REGNET.W0 = 8; `config` has the values"
+    assert "REGNET.DEPTH" not in told
+
+
+def test_no_pruner_stops_nothing(tmp_path: Path, make_plan: Make) -> None:
+    def quality(spec: Any, builder: Any, evaluation: Any) -> float:
+        evaluation.check(-float(evaluation.number), 1)
+        return 0.0
+
+    plan = make_plan(**QUALITY, PRUNER="none", SAMPLER={"TYPE": "random", "STARTUP": 1})
+    assert len(run_study(plan, str(tmp_path / "j.journal"), quality=quality).evaluated) == 8
+
+
 def test_progress_counts_what_the_study_holds(tmp_path: Path, make_plan: Make) -> None:
     seen: list[Progress] = []
     results = run_study(make_plan(SAMPLER="tpe", TRIALS=15), str(tmp_path / "j.journal"), watcher=seen.append)
