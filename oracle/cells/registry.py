@@ -100,13 +100,16 @@ def cell_arguments(kind: str) -> tuple[str, ...]:
 
 
 def own_arguments(kind: str) -> tuple[str, ...] | None:
-    """The parameter names of a kind that ships with the oracle; None for somebody else's."""
+    """The names of the parameters that every cell of a kind states; None for a kind that does not ship with the oracle.
+
+    Those with a default are between cells of ours, such as a layer and its halves.
+    """
     if kind == LOSS.kind:
         return ()
     entry = _CELLS.get(kind)
     if entry is None or not entry.factory.__module__.startswith(f"{__package__}."):
         return None
-    return tuple(_parameters(entry.factory))
+    return tuple(name for name, needed in _parameters(entry.factory).items() if needed)
 
 
 def code_digest(kind: str) -> str:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from oracle.cells import cell_arguments
+from oracle.cells.registry import own_arguments
 from oracle.closedform.answers import answer
 from oracle.closedform.inputs import workload_key
 from oracle.closedform.library import library
@@ -71,7 +71,7 @@ def traced(key: TemplateKey, values: Mapping[str, int]) -> tuple[Any, ...] | Non
     workload = _workload_of(key)
     dims = [values[f"d{axis}"] for axis in range(len(key.input.order))]
     params = [*key.static, *((name, value) for name, value in values.items() if not name[1:].isdigit())]
-    names = () if key.kind == LOSS.kind else cell_arguments(key.kind)
+    names = () if key.kind == LOSS.kind else own_arguments(key.kind) or ()
     params += [(name, _INERT) for name in names if name not in dict(params)]
     found = key._replace(workload=workload_key(workload), static=())
     return answer(concrete_template(found, params, dims, workload), {})

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from oracle.errors import OracleError
 from oracle.families.graphs import structure_of
 from oracle.spec import CellSpec, NetSpec, Scalar
 
@@ -65,8 +66,15 @@ class Population:
 
     @classmethod
     def of(cls, specs: Iterable[NetSpec]) -> Population:
-        """The population of some specs, runs of equal cells folded."""
+        """The population of some specs, runs of equal cells folded.
+
+        Raises:
+            OracleError: networks of images and of tokens.
+        """
         nets = list(specs)
+        if len({len(net.input_shape) for net in nets}) > 1:
+            images, tokens = (next(net.name for net in nets if (len(net.input_shape) > 1) == more) for more in (1, 0))
+            raise OracleError(f"{images!r} takes images and {tokens!r} tokens: expected networks of one kind of input")
         runs = [_runs(net.cells) for net in nets]
         dims = [tuple(net.input_shape for net in nets)] if nets else []
         shape = tuple(_shared(column) for column in zip(*dims[0], strict=True)) if dims else ()

@@ -162,7 +162,7 @@ def test_training_sections_load_in_any_shape(tmp_path: Path, content: str) -> No
 def test_every_shipped_network_loads_frozen_and_named() -> None:
     names = list_networks()
 
-    assert len(names) == 12 + 12 + 3 + 3 + 6 + 4 + 2 + 3 + 3 + 3
+    assert len(names) == 12 + 12 + 3 + 3 + 6 + 4 + 2 + 3 + 3 + 3 + 18
     for name in names:
         cfg = load_cfg(name)
         assert cfg.is_frozen()
@@ -583,8 +583,11 @@ def test_weights_are_read_from_the_config() -> None:
     assert workload_of(cfg) == Workload(dtype="float16", weights="float16")
     assert workload_of(cfg, weights="float32") == workload_of(cfg, weights="") == Workload(dtype="float16")
     assert cfg_from_dict(yaml.safe_load(to_yaml(cfg, cost=True))).COST.WEIGHTS == "float16"
+    # A module in half precision that is asked for in another type is one of that type.
+    assert workload_of(cfg, dtype="float32") == Workload()
+    assert workload_of(cfg, dtype="bfloat16") == Workload(dtype="bfloat16", weights="bfloat16")
     with pytest.raises(WorkloadError, match="weights='float16': with dtype='float32'"):
-        workload_of(cfg, dtype="float32")
+        workload_of(cfg, dtype="float32", weights="float16")
     with pytest.raises(ConfigError, match=r"COST.WEIGHTS.*expected one of float32, float16, bfloat16"):
         cfg_from_dict({"COST": {"WEIGHTS": "half"}})
 

@@ -37,8 +37,9 @@ def _store() -> TemplateStore:
 
 @lru_cache(maxsize=1)
 def _nets() -> list[oracle.NetSpec]:
-    """Every shipped network, of every family."""
-    return [oracle.to_spec(oracle.load_cfg(name)) for name in oracle.list_networks()]
+    """Every shipped network of images, of every family."""
+    nets = [oracle.to_spec(oracle.load_cfg(name)) for name in oracle.list_networks()]
+    return [net for net in nets if len(net.input_shape) == 3]
 
 
 @lru_cache(maxsize=1)

@@ -20,7 +20,7 @@ LONG = "a-network-whose-name-nobody-would-want-to-type-" * 3
     [
         ["score", "EfficientNet-B0", "ResNeXt-101-32x4d", "-d", "rtx-4090", "-d", "jetson-orin-nano-super"],
         ["score", "ViT-H-16", "-d", "t4", "--mode", "training", "-b", "4096", "--convention", "ptflops"],
-        ["rank", "configs/networks", "-d", "jetson-orin-nano-super", "-d", "t4"],
+        ["rank", "configs/networks/resnet", "-d", "jetson-orin-nano-super", "-d", "t4"],
         ["ops", "ViT-B-16", "-d", "t4", "--mode", "training", "--runtime", "compiled"],
         ["ops", "ViT-B-16", "--by", "module"],
         ["ops", "EfficientNet-B5", "-d", "jetson-orin-nano-super", "--dtype", "float16", "-b", "256"],

@@ -114,8 +114,10 @@ def test_shipped_spaces_are_those_that_we_document() -> None:
     assert sizes == {
         "anynet-grid": 5**4 * 3**4,
         "cifar-regnet": None,
+        "decoder-3b": 18_506_880,
         "effnet-grid": 4 * 2 * 2 * 2**15,
         "fbnet": 9**22,
+        "llama-3.1-8b-pruned": 20**32,
         "nasbench201": 15_625,
         "ofa": 3**20 * 3**20 * 3**5 * 25,
         "regnetx": None,

@@ -56,7 +56,7 @@ ROWS: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
 }
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", sorted(FAMILIES.keys() - {"decoder"}))  # which test_decoder.py has
 def test_every_family_can_be_asked_in_columns(agree: Callable[..., Any], family: str) -> None:
     base, rows = ROWS[family]
 
