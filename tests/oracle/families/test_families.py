@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from oracle.config import cfg_from_dict, default_cfg, list_networks, load_cfg
 from oracle.config.schema import LIST_ITEMS
 from oracle.errors import ConfigError
-from oracle.families import FAMILIES, to_spec
+from oracle.families import to_spec
 from oracle.spec import NetSpec
 
 ROOT = Path(__file__).resolve().parents[3]
