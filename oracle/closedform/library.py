@@ -125,7 +125,7 @@ def canonical_key(key: TemplateKey) -> tuple[TemplateKey, Renaming]:
     words = dict(key.static)
     if workload["mode"] == "inference":  # nothing is dropped
         words = {name: 0.0 if isinstance(value, float) else value for name, value in words.items()}
-    if words.get("activation") == "gelu":  # torch has none in place
+    if words.get("activation") == "gelu" and "inplace" in words:  # torch has none in place
         words["inplace"] = False
     found = key._replace(
         workload=tuple(sorted(workload.items())),
