@@ -65,7 +65,7 @@ def test_what_cannot_be_sent_is_an_error() -> None:
         collective_s("all_reduce", 1, 16, alone)
 
 
-@pytest.mark.parametrize(("device", "error"), [("h100-sxm", 0.16), ("a100-sxm-80gb", 0.12), ("l40s", 0.13)])
+@pytest.mark.parametrize(("device", "error"), [("h100-sxm", 0.17), ("a100-sxm-80gb", 0.12), ("l40s", 0.13)])
 def test_measured_collectives_are_met(device: str, error: float, shared_data: Path) -> None:
     off = []
     with (shared_data / "gpu_kernels" / "collectives.csv").open() as file:
