@@ -119,7 +119,7 @@ def is_below_median(
         objectives: of the study.
         least: trials without which nothing is pruned.
     """
-    step, value = next(reversed(reports.items()))
+    step, value = list(reports.items())[-1]
     maximise = next((o.maximise for o in objectives if o.score == QUALITY), True)
     costs = [o for o in objectives if o.score != QUALITY]
     theirs = [
