@@ -120,7 +120,8 @@ class Serving(Shown):
 
     Attributes:
         network, device, engine: names.
-        input_tokens, output_tokens: of every request.
+        input_tokens: tokens of every prompt.
+        output_tokens: tokens of every answer.
         parallel, weights, kv: how GPUs share it, and what weights and the cache are stored in.
         burst: the share of requests that come all at once.
         weight_bytes: of one GPU.
@@ -174,10 +175,14 @@ def serve_latency(
     Args:
         network: config of a decoder, by name, path or node.
         device: the kind of GPU, by name, path or device.
-        input_tokens, output_tokens: of every request.
+        input_tokens: tokens of every prompt.
+        output_tokens: tokens of every answer.
         concurrency: requests in flight, one number or several.
         engine: vllm, tensorrt-llm or sglang.
-        tp, pp, ep, dp: how GPUs share it, see `Parallel`.
+        tp: GPUs that cut every layer (tensor parallel).
+        pp: stages of layers (pipeline parallel).
+        ep: GPUs that share out the experts (expert parallel).
+        dp: groups of GPUs that each attend to requests of their own (data parallel attention).
         weights: what the weights of layers are stored in: bfloat16, float8, int8, int4 or float4; bfloat16 if absent,
             or COST.WEIGHTS where that is narrower.
         kv: what the cache is stored in, bfloat16 or float8; what the engine takes for such weights if absent, or
@@ -192,9 +197,14 @@ def serve_latency(
         WorkloadError: tokens, concurrency or burst out of range.
         DeviceError: the device states no peak, memory or link that is needed; weights that its memory does not hold.
 
-    Example:
-        >>> served = serve_latency("Llama-3.1-8B", "h100-sxm", input_tokens=1024, output_tokens=256, concurrency=16)
-        >>> served.points[0].tpot_ms
+    Examples:
+        >>> import oracle
+        >>> served = oracle.serve_latency(
+        ...     "Llama-3.1-8B", "h100-sxm", input_tokens=1024, output_tokens=256, concurrency=[1, 16]
+        ... )
+        >>> one, many = served.points
+        >>> one.tpot_ms < many.tpot_ms < many.ttft_ms
+        True
     """
     cfg = network if not isinstance(network, (str, Path)) else load_cfg(network)
     place = find_devices([device])[0]

@@ -156,7 +156,8 @@ def training_memory(
 
     Args:
         net: the decoder.
-        sequence, batch: tokens of a sequence, and sequences of one GPU.
+        sequence: tokens of a sequence.
+        batch: sequences of one GPU.
         tp: GPUs that cut every layer.
         dp: GPUs that share out the batch, and what ZeRO shares.
         zero: its stage.
@@ -165,6 +166,13 @@ def training_memory(
 
     Raises:
         ConfigError: as `zero_bytes`, `activation_bytes` and `sharded`.
+
+    Examples:
+        >>> import oracle
+        >>> net = oracle.to_spec(oracle.load_cfg("Llama-3.2-1B"))
+        >>> alone, shared = (oracle.training_memory(net, sequence=2048, batch=1, dp=8, zero=zero) for zero in (0, 3))
+        >>> shared.weights * 8 == alone.weights
+        True
     """
     shard = sharded(net, Parallel(tp=tp))
     params = layer_form(shard, 1).sums["params"]

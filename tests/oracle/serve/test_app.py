@@ -26,10 +26,17 @@ pytest.importorskip("uvicorn", reason="uvicorn is not installed")
 ROOT = Path(__file__).resolve().parents[3]
 
 
+# The command; CI may start us deaf to Ctrl-C.
+HEARING = (
+    "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+    "runpy.run_module('oracle', run_name='__main__')"
+)
+
+
 def started(*flags: str) -> tuple[subprocess.Popen[str], str]:
     """A service on a free port, and its address."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "oracle", "serve", "--port", "0", *flags],
+        [sys.executable, "-c", HEARING, "serve", "--port", "0", *flags],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
