@@ -83,10 +83,6 @@ def _actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
     return found
 
 
-def _functions(shell: str, functions: Mapping[str, str], names: Mapping[str, Sequence[str]]) -> str:
-    return "\n".join(_function(shell, functions[metavar], words) for metavar, words in names.items())
-
-
 def _function(shell: str, name: str, words: Sequence[str]) -> str:
     """A function of a shell that offers some words, and files."""
     if shell == "bash":

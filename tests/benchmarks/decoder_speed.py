@@ -1,4 +1,4 @@
-"""How fast decoders are costed, on one core: python tests/benchmarks/decoder_speed.py [SPACE ...].
+"""How fast decoders are costed, on one core: python -m tests.benchmarks.decoder_speed [SPACE ...].
 
 Times are of this process alone (thread time), the best of a few; a busy machine still slows its caches.
 """
@@ -6,26 +6,15 @@ Times are of this process alone (thread time), the best of a few; a busy machine
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import oracle
 from search.space import load_space
+from tests.benchmarks._timing import best
 
 SPACES = ("decoder-3b", "llama-3.1-8b-pruned")
 WORKLOAD: dict[str, Any] = {"batch_size": 16, "dtype": "bfloat16", "weights": "bfloat16", "runtime": "compiled"}
-
-
-def best(work: Callable[[], object], repeat: int = 5) -> float:
-    """Seconds of the fastest of some runs."""
-    times = []
-    for _ in range(repeat):
-        start = time.thread_time()
-        work()
-        times.append(time.thread_time() - start)
-    return min(times)
 
 
 def main(names: list[str]) -> None:

@@ -15,6 +15,7 @@ from multiprocessing import get_context
 
 from oracle.closedform import checking, making
 from oracle.closedform.library import library, library_directory, stamp
+from oracle.closedform.specimens import networks
 from oracle.closedform.structural.making import make_archive, make_parts, traced_workloads
 from oracle.closedform.structural.parts import load_parts, member_of, plain_parts
 from oracle.closedform.template import Template, TemplateKey
@@ -39,7 +40,7 @@ def main() -> int:
         "--only", default="", help="what the kinds of cells begin with whose files are made, or checked"
     )
     arguments = parser.parse_args()
-    chosen = [name for name in making.networks() if name.startswith(arguments.only)]
+    chosen = [name for name in networks() if name.startswith(arguments.only)]
     with get_context("spawn").Pool(arguments.jobs, maxtasksperchild=1) as pool:
         if arguments.check:
             kinds = [kind for kind in (*_STRUCTURES, *library().kinds()) if kind.startswith(arguments.only)]

@@ -1,6 +1,6 @@
 """How fast candidates come out of design spaces and fronts out of candidates, on one core.
 
-    python tests/benchmarks/space_speed.py [SPACE ...]
+    python -m tests.benchmarks.space_speed [SPACE ...]
 
 Times are of this process alone (thread time), the best of a few; a busy machine still slows its caches.
 """
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
 
 import numpy as np
 
@@ -19,19 +18,10 @@ from oracle.families.fingerprint import Seen, fingerprints
 from oracle.families.many import population_of
 from search.pareto import non_dominated
 from search.space import load_space
+from tests.benchmarks._timing import best
 
 CHUNKS = 10
 MILLION = 1_000_000
-
-
-def best(work: Callable[[], object], repeat: int = 5) -> float:
-    """Seconds of the fastest of some runs."""
-    times = []
-    for _ in range(repeat):
-        start = time.thread_time()
-        work()
-        times.append(time.thread_time() - start)
-    return min(times)
 
 
 def space_rates(name: str) -> None:

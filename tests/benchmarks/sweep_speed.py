@@ -1,6 +1,6 @@
 """How fast a sweep is: against a counter in pycls's style, on one core and two, and from 10^4 candidates on.
 
-    python tests/benchmarks/sweep_speed.py [--most 1e7]
+    python -m tests.benchmarks.sweep_speed [--most 1e7]
 
 Rates are per candidate that is scored: of those drawn three in four have another number of stages, and of the
 scored some equal others and are not kept. A busy machine spoils the clock (`wall`) more than processor time (`cpu`,
@@ -26,6 +26,7 @@ import numpy as np
 from oracle.query.many import score_many
 from search.space import Chunk, Space, load_space
 from search.sweep import sweep
+from tests.benchmarks._timing import best
 
 DEVICES = (
     "t4", "rtx-4090", "l4", "p4", "v100-pcie", "jetson-nano", "jetson-agx-orin", "pixel-4", "rtx-3090",
@@ -104,16 +105,6 @@ def pycls_complexity() -> Callable[[tuple[Any, ...]], Costs] | None:
 # -- measuring ---------------------------------------------------------------------------------------------------
 
 
-def cpu(work: Callable[[], object], repeat: int = 5) -> float:
-    """Seconds of this thread, the best of some runs."""
-    times = []
-    for _ in range(repeat):
-        start = time.thread_time()
-        work()
-        times.append(time.thread_time() - start)
-    return min(times)
-
-
 def one_core(space: Space) -> None:
     """The closed form with sampling, side by side with the counter, in one process."""
     chunk = space.chunk(0)
@@ -127,18 +118,18 @@ def one_core(space: Space) -> None:
     ):
         equal = np.array_equal(column[: len(sample)], [cx[name] for cx in counted])
         print(f"counter and closed form agree on {name}: {equal}")
-    counter = cpu(lambda: [regnet(*row) for row in sample], 3) / len(sample)
+    counter = best(lambda: [regnet(*row) for row in sample], 3) / len(sample)
     print(f"\n{'one core, per candidate':48s} {'us':>8s} {'per second':>12s} {'ratio':>7s}")
     pycls = pycls_complexity()
     if pycls is not None:
         same = all(pycls(row)["flops"] == cx["flops"] for row, cx in zip(sample, counted, strict=True))
-        seconds = cpu(lambda: [pycls(row) for row in sample], 3) / len(sample)
+        seconds = best(lambda: [pycls(row) for row in sample], 3) / len(sample)
         label = f"pycls's own complexity() (equal: {same})"
         print(f"{label:48s} {seconds * 1e6:8.2f} {1 / seconds:12,.0f} {counter / seconds:7.1f}")
     print(f"{'pycls-style counter: FLOPs, params, acts':48s} {counter * 1e6:8.2f} {1 / counter:12,.0f} {1:7.0f}")
     for devices in ((), DEVICES[:1], DEVICES):
         size = chunk.population.size
-        seconds = cpu(lambda devices=devices: score_many(space.chunk(1).population, devices)) / size  # type: ignore[misc]
+        seconds = best(lambda devices=devices: score_many(space.chunk(1).population, devices)) / size  # type: ignore[misc]
         label = f"closed form, sampling included, {len(devices)} devices"
         print(f"{label:48s} {seconds * 1e6:8.2f} {1 / seconds:12,.0f} {counter / seconds:7.0f}")
 

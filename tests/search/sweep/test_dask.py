@@ -13,18 +13,11 @@ import pytest
 from oracle.errors import MissingDependencyError, OracleError
 from search.space import space_of
 from search.sweep import sweep
+from tests.search.sweep import small
 
 distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed")
 
-SETUP: dict[str, Any] = {
-    "NUM_SAMPLES": 600,
-    "CHUNK_SIZE": 20,
-    "SAMPLERS": {
-        "REGNET": {"TYPE": "regnet_sampler", "DEPTH": [6, 9], "W0": [16, 48], "WA": [8, 32], "GROUP_W": [8, 16]}
-    },
-    "CONSTRAINTS": {"REGNET": {"NUM_STAGES": [0, 0]}},
-    "BASE_CFG": {"MODEL": {"TYPE": "regnet", "NUM_CLASSES": 10}, "TRAIN": {"IM_SIZE": 32}},
-}
+SETUP = small.SETUP | {"NUM_SAMPLES": 600}
 
 
 @pytest.fixture

@@ -11,25 +11,10 @@ from typing import Any
 import pytest
 
 from oracle.errors import MissingDependencyError, OracleError, WorkloadError
-from search.space import space_of
-from search.sweep import SweepResult, sweep
 from search.sweep.executors import in_order, joblib_results
+from tests.search.sweep.small import run
 
 joblib = pytest.importorskip("joblib", reason="joblib is not installed")
-
-SETUP: dict[str, Any] = {
-    "NUM_SAMPLES": 300,
-    "CHUNK_SIZE": 20,
-    "SAMPLERS": {
-        "REGNET": {"TYPE": "regnet_sampler", "DEPTH": [6, 9], "W0": [16, 48], "WA": [8, 32], "GROUP_W": [8, 16]}
-    },
-    "CONSTRAINTS": {"REGNET": {"NUM_STAGES": [0, 0]}},
-    "BASE_CFG": {"MODEL": {"TYPE": "regnet", "NUM_CLASSES": 10}, "TRAIN": {"IM_SIZE": 32}},
-}
-
-
-def run(out: Path, **more: Any) -> SweepResult:
-    return sweep(space_of({"SETUP": SETUP}, "small"), ["t4"], out=out, **more)
 
 
 @pytest.mark.parametrize("backend", ["loky", "threading"])
