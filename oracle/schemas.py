@@ -84,7 +84,9 @@ def _network_key(key: str, default: Any, choices: Mapping[str, Collection[str]])
     from oracle.config.descriptions import KEYS
     from oracle.config.schema import LIST_ITEMS
 
-    if isinstance(default, list):
+    if isinstance(default, dict):
+        content = closed({name: {**_scalar(int), "default": value} for name, value in default.items()})
+    elif isinstance(default, list):
         content = array(_scalar(LIST_ITEMS[key]))
     elif key in choices:
         content = one_of(choices[key])

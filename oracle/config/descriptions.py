@@ -164,6 +164,8 @@ KEYS: dict[str, str] = {
     "COST.KV_DTYPE": "Type of a decoder's cache of keys and values; empty for the type that is computed in.",
     "COST.KV_BLOCK": "Tokens of a page of that cache.",
     "COST.LOGITS": "Whether the last token of a sequence has scores, or all of them.",
+    "COST.PARALLEL": "Of a decoder, GPUs that share it: TP cut every layer, PP are in a row with some layers each, EP of the "
+    "TP share its experts out. Every number is of one GPU, and what it sends are kernels.",
     "COST.DEVICES": "Names of shipped devices, or paths of device files.",
 }
 """Dotted key -> what it means, with its unit."""

@@ -252,6 +252,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "KV_DTYPE": "",
         "KV_BLOCK": 16,
         "LOGITS": "last",
+        "PARALLEL": {"TP": 1, "PP": 1, "EP": 1},
         "DEVICES": [],
     },
 }

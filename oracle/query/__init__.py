@@ -95,6 +95,7 @@ def score(
     kv_dtype: str | None = None,
     kv_block: int | None = None,
     logits: str | None = None,
+    parallel: Mapping[str, int] | None = None,
     convention: str | None = None,
     strict: bool = False,
     model: str = "best",
@@ -182,6 +183,7 @@ def score(
         "kv_dtype": kv_dtype,
         "kv_block": kv_block,
         "logits": logits,
+        "parallel": parallel,
     }
     source = source_of(network, inputs, batch_size, selected)
     if source is not None:
