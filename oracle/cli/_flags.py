@@ -72,6 +72,13 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
         help="of a network that is no config: 1x3x224x224, 1x128:int64, mask=1x128:bool; once per input, in order "
         "(default: what the network is published for or was exported with). --batch replaces every first dimension",
     )
+    parser.add_argument(
+        "--selected",
+        type=int,
+        metavar="N",
+        help="of a network that selects by values (masks, nonzero, non-maximum suppression; a detector's proposals): "
+        "rows that each selection keeps, or all where there are fewer (default: such a network is refused)",
+    )
 
 
 def add_devices(parser: argparse.ArgumentParser) -> None:

@@ -114,11 +114,21 @@ KEYS: dict[str, str] = {
     "DECODER.WINDOWS": "How many of the latest tokens a layer sees, layer by layer, again and again; 0 for all. Empty: "
     "no layer has a window.",
     "DECODER.CONTEXT": "Most tokens of a sequence; 0 where no limit is known.",
+    "DECODER.Q_RANK": "Width of the latent that queries are made from; 0 for none. With KV_RANK only.",
+    "DECODER.KV_RANK": "Width of the latent that the keys and values of all heads are made from, and that the cache holds "
+    "(multi-head latent attention, arXiv:2405.04434); 0 for plain heads.",
+    "DECODER.NOPE_DIM": "With KV_RANK: elements of a head's key that positions leave alone.",
+    "DECODER.ROPE_DIM": "With KV_RANK: elements of the key that positions turn, which all heads share.",
+    "DECODER.V_DIM": "With KV_RANK: elements of a head's value.",
     "DECODER.EXPERTS": "Experts of a layer; 0 for one feed-forward half that all tokens take.",
     "DECODER.EXPERTS_PER_TOKEN": "Experts that a token goes to.",
     "DECODER.EXPERT_FF": "Width within an expert; 0 for FF.",
     "DECODER.SHARED_FF": "Width of an expert that all tokens go to; 0 for none.",
     "DECODER.SHARED_GATE": "Whether what the shared expert makes is multiplied by a learned number per token.",
+    "DECODER.ROUTER": "How experts are scored: softmax of the chosen ones, of all (DeepSeek-V2), or a sigmoid with a bias "
+    "that joins the comparison (DeepSeek-V3).",
+    "DECODER.EXPERT_GROUPS": "Groups of experts, of which a token chooses some first; 1 for no groups.",
+    "DECODER.GROUPS_PER_TOKEN": "Groups that the experts of a token are of.",
     "DECODER.DENSE_LAYERS": "First layers that have FF and no experts.",
     "DECODER.LAYER_HEADS": "Heads of each layer, 0 for a layer without attention. Empty: HEADS in all.",
     "DECODER.LAYER_KV_HEADS": "Heads of keys and values of each layer. Empty: KV_HEADS in all.",

@@ -167,9 +167,9 @@ def _convert(key: str, value: Any, kind: type, file: str) -> Any:
     """The value in the type of the default it replaces."""
     converted = _typed(key, value, kind, file)
     if key in CHOICES and converted not in CHOICES[key]:
-        raise ConfigError(
-            f"value {_shown(value)}: expected one of {', '.join(filter(None, CHOICES[key]))}", key=key, file=file
-        )
+        options = [option for option in CHOICES[key] if option]
+        near = closest(str(converted), options, 1)
+        raise ConfigError(f"value {_shown(value)}: expected one of {', '.join(options)}{near}", key=key, file=file)
     return converted
 
 

@@ -75,6 +75,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "DECODER.ACTIVATION": ("gelu", "gelu_tanh", "relu", "silu"),
     "DECODER.NORM": ("layer", "rms"),
     "DECODER.PARALLEL": ("", "one", "two"),
+    "DECODER.ROUTER": ("softmax", "softmax_all", "sigmoid"),
 }
 
 
@@ -196,11 +197,19 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "SOFTCAP": False,
         "WINDOWS": [],
         "CONTEXT": 0,
+        "Q_RANK": 0,
+        "KV_RANK": 0,
+        "NOPE_DIM": 0,
+        "ROPE_DIM": 0,
+        "V_DIM": 0,
         "EXPERTS": 0,
         "EXPERTS_PER_TOKEN": 2,
         "EXPERT_FF": 0,
         "SHARED_FF": 0,
         "SHARED_GATE": False,
+        "ROUTER": "softmax",
+        "EXPERT_GROUPS": 1,
+        "GROUPS_PER_TOKEN": 1,
         "DENSE_LAYERS": 0,
         "LAYER_HEADS": [],
         "LAYER_KV_HEADS": [],

@@ -101,6 +101,7 @@ def score(
     strict: bool = False,
     model: str = "best",
     calibrations: Iterable[Calibration | str | Path] = (),
+    selected: int | None = None,
     transfer: Measured | None = None,
 ) -> Cost:
     """Compute what a network costs on devices, from its config alone.
@@ -143,6 +144,8 @@ def score(
             alone.
             calibrated: as best, but an error where there is only the bound.
         calibrations: calibrations of your own, or paths of their files; they replace those that ship for their devices.
+        selected: of a network by reference that selects by values (boolean masks, `nonzero`, non-maximum suppression),
+            the number of rows that each selection keeps, or all where there are fewer; such as a detector's proposals.
         transfer: device -> measurements on it (path of a CSV file, or rows). A network that they hold is predicted by
             its residual there, carried over; `DeviceTime.model` is then "transfer".
 
@@ -188,7 +191,7 @@ def score(
         "kv_block": kv_block,
         "logits": logits,
     }
-    source = source_of(network, inputs, batch_size)
+    source = source_of(network, inputs, batch_size, selected)
     if source is not None:
         check_no_call(call, source.reference)
         if transfer:
@@ -227,6 +230,7 @@ def profile(
     strict: bool = False,
     model: str = "best",
     calibrations: Iterable[Calibration | str | Path] = (),
+    selected: int | None = None,
     kwargs: Mapping[str, Any] | None = None,
     name: str | None = None,
 ) -> Cost:
@@ -253,6 +257,7 @@ def profile(
         strict: raise if an operator has no FLOP formula.
         model: best, roofline or calibrated, as in `oracle.score`.
         calibrations: calibrations of your own, or paths of their files, as in `oracle.score`.
+        selected: as in `oracle.score`; without it, a forward that selects by values is refused.
         kwargs: keyword inputs of its forward.
         name: for results. Default: the name of its class.
 
@@ -283,7 +288,7 @@ def profile(
     workload = Workload(batch_size=_batch_of([inputs, kwargs]) or 1).with_(**words)
     side = image_size_of(next((tuple(item.shape[1:]) for item in inputs if hasattr(item, "shape")), ()))
     models = latency_models(find_devices(devices), workload, model, calibrations, side)
-    counted = count_table(trace_module(module, inputs, kwargs, workload), workload)
+    counted = count_table(trace_module(module, inputs, kwargs, workload, selected=selected), workload)
     return score_count(counted, name or type(module).__name__, workload, models, convention, strict)
 
 

@@ -2,7 +2,7 @@
 
 Tensor parallelism (Shoeybi et al.: Megatron-LM, arXiv 1909.08053) gives every GPU some heads, some columns of the
 feed-forward halves and some words of the vocabulary, after which results are added up by an all-reduce: two in a layer.
-Heads of keys and values that are fewer than GPUs are kept by several of them. Expert parallelism (GShard, arXiv
+Heads of keys and values that are fewer than GPUs are kept by several of them, and latents by all. Expert parallelism (GShard, arXiv
 2006.16668) gives every GPU whole experts; what tensor parallelism is left over cuts them. Data parallelism of
 attention keeps attention whole, for its own sequences: tokens of all GPUs are gathered before the experts and their
 results scattered after. Pipeline parallelism gives every GPU some layers.
@@ -19,11 +19,12 @@ from typing import Any
 from oracle.errors import ConfigError
 from oracle.spec import CellSpec, NetSpec, Scalar
 
-__all__ = ["ATTENTION", "EXPERTS", "FEED_FORWARD", "Parallel", "sharded", "stage"]
+__all__ = ["ATTENTION", "EXPERTS", "FEED_FORWARD", "LATENT", "Parallel", "sharded", "stage"]
 
-ATTENTION = ("decoder_layer", "decoder_attention", "decoder_parallel_layer", "decoder_expert_layer")
+LATENT = "decoder_latent_attention"
+ATTENTION = ("decoder_layer", "decoder_attention", "decoder_parallel_layer", "decoder_expert_layer", LATENT)
 FEED_FORWARD = ("decoder_layer", "decoder_mlp", "decoder_parallel_layer")
-EXPERTS = ("decoder_experts", "decoder_expert_layer")
+EXPERTS = ("decoder_experts", "decoder_expert_layer", "decoder_routed_experts")
 _ENDS = ("decoder_embedding", "decoder_head")
 
 
@@ -92,7 +93,12 @@ def stage(net: NetSpec, parallel: Parallel) -> NetSpec:
 def _shard(cell: CellSpec, parallel: Parallel) -> CellSpec:
     own: dict[str, Scalar] = cell.kwargs
     tp = parallel.tp
-    if cell.kind in ATTENTION:
+    if cell.kind == LATENT:
+        heads = _int(own, "heads")
+        if heads % tp:
+            raise ConfigError(f"tp={tp}: expected a divisor of the heads, {heads}")
+        own["heads"] = heads // tp
+    elif cell.kind in ATTENTION:
         heads, kv_heads = _int(own, "heads"), _int(own, "kv_heads")
         if heads % tp or (kv_heads % tp and tp % kv_heads):
             raise ConfigError(

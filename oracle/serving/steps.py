@@ -34,7 +34,7 @@ from oracle.closedform import network_form, shared_store
 from oracle.closedform.network import NetworkForm
 from oracle.devices import Device
 from oracle.errors import ConfigError
-from oracle.serving.parallel import ATTENTION, EXPERTS, FEED_FORWARD, Parallel, sharded, stage
+from oracle.serving.parallel import ATTENTION, EXPERTS, FEED_FORWARD, LATENT, Parallel, sharded, stage
 from oracle.spec import CellSpec, NetSpec, Workload
 from oracle.tiling import CLOCK_HZ, DECODE, PREFILL, PRODUCTS
 
@@ -285,7 +285,8 @@ def work_of(decode: NetSpec, prefill: NetSpec | None, step: Step, parallel: Para
     if step.decoding:
         found += _attention(shard, step.decoding, DECODING)
     if prefill is not None and step.prompts:
-        found += _attention(stage(sharded(prefill, parallel), parallel), step.prompts, PREFILLING)
+        prompts = stage(sharded(prefill, parallel), parallel)
+        found += _attention(prompts, step.prompts, PREFILLING) + _expansion(prompts, step, formats)
     columns = list(zip(*found, strict=True))
     arrays = [np.array(column) for column in columns]
     counts, kinds, narrow, vector, traffic, dims, *rest = arrays
@@ -384,9 +385,31 @@ def _attention(net: NetSpec, batch: int, kind: int) -> list[_Entry]:
     for spec, times, meta, (_, _, traffic, _), dims in _kernels_of(net, batch):
         if meta.op_class != "attention" or dims is None:
             continue
-        window = float(spec["window"])
-        group = float(spec["heads"]) / float(spec["kv_heads"])
+        words = spec.kwargs
+        window = float(words.get("window", 0))
+        shared = words["kv_heads"] if "kv_heads" in words else 1 if words["absorbed"] else words["heads"]
+        group = float(words["heads"]) / float(shared)
         found.append((times, kind, False, 0.0, float(traffic), dims, group, window or np.inf, 0.0, 0.0))
+    return found
+
+
+def _expansion(net: NetSpec, step: Step, formats: Formats) -> list[_Entry]:
+    """What prompts over latents take besides, in the expanded form: keys and values of the tokens before, and copies.
+
+    Those of the piece's own tokens take as many FLOPs as the products of the absorbed form, which all tokens count.
+    """
+    before = step.prompt_past / max(step.prompt_past + step.tokens, 1)
+    stored, bits = formats.weights != "bfloat16" and not _only_experts(net, formats), STORAGE_BITS[formats.weights]
+    found: list[_Entry] = []
+    for spec, times, meta, (_, vector, traffic, weights), dims in _kernels_of(net, step.prompts):
+        if spec.kind != LATENT:
+            continue
+        if meta.op_class == "copy":
+            found.append((times, OTHER, False, float(vector), float(traffic), _NO_DIMS, 1.0, np.inf, 0.0, 0.0))
+        elif meta.module == "kv" and before and dims is not None:
+            moved = before * (traffic - weights) + weights * (bits if stored else 16.0) / 16.0
+            own = dims[0], dims[1] * before, dims[2], dims[3]
+            found.append((times, PRODUCT, stored, 0.0, moved, own, 1.0, np.inf, 0.0, 0.0))
     return found
 
 

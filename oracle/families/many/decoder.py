@@ -18,7 +18,10 @@ __all__ = ["COLUMNS", "population"]
 
 Ints = NDArray[np.int64]
 
-_SIZES = "VOCAB LAYERS WIDTH HEADS KV_HEADS HEAD_DIM FF EXPERTS EXPERTS_PER_TOKEN EXPERT_FF SHARED_FF DENSE_LAYERS"
+_SIZES = (
+    "VOCAB LAYERS WIDTH HEADS KV_HEADS HEAD_DIM FF Q_RANK NOPE_DIM ROPE_DIM V_DIM EXPERTS EXPERTS_PER_TOKEN EXPERT_FF"
+    " SHARED_FF DENSE_LAYERS"
+)
 _LISTS = ("LAYER_HEADS", "LAYER_KV_HEADS", "LAYER_FF")
 COLUMNS = frozenset(f"DECODER.{name}" for name in (*_SIZES.split(), *_LISTS))
 
@@ -71,12 +74,21 @@ def _sizes(rows: Rows, width: Any) -> Sizes:
     heads = rows.integer("DECODER.HEADS")
     kv_heads = _or(rows.integer("DECODER.KV_HEADS", low=0), heads)
     given = rows.integer("DECODER.HEAD_DIM", low=0)
+    latent = bool(rows.cfg["DECODER"]["KV_RANK"])
+    q_rank = rows.integer("DECODER.Q_RANK", low=0)
+    nope_dim, rope_dim, v_dim = (
+        rows.integer(f"DECODER.{name}", low=int(latent)) for name in ("NOPE_DIM", "ROPE_DIM", "V_DIM")
+    )
+    if latent:
+        given = nope_dim + rope_dim
     heads = rows.sound("DECODER.HEADS", heads, (given > 0) | (width % heads == 0), 1)
     head_dim = _or(given, width // heads)
     ff = rows.integer("DECODER.FF")
     experts = rows.integer("DECODER.EXPERTS", low=0, high=MAX_EXPERTS)
     chosen = rows.integer("DECODER.EXPERTS_PER_TOKEN")
     chosen = rows.sound("DECODER.EXPERTS_PER_TOKEN", chosen, (experts == 0) | (chosen <= experts), 1)
+    groups = rows.cfg["DECODER"]["EXPERT_GROUPS"]
+    experts = rows.sound("DECODER.EXPERT_GROUPS", experts, experts % groups == 0, 0)
     expert_ff = _or(rows.integer("DECODER.EXPERT_FF", low=0), ff)
     shared = rows.integer("DECODER.SHARED_FF", low=0)
     section = rows.cfg["DECODER"]
@@ -84,7 +96,8 @@ def _sizes(rows: Rows, width: Any) -> Sizes:
         rows.sound("DECODER.SHARED_GATE", True, (shared > 0) | (experts == 0), True)
     if not section["GATED"] or section["PARALLEL"]:
         experts = rows.sound("DECODER.EXPERTS", experts, experts == 0, 0)
-    return Sizes(width, heads, kv_heads, head_dim, ff, experts, chosen, expert_ff, shared)
+    latents = q_rank, nope_dim, rope_dim, v_dim
+    return Sizes(width, heads, kv_heads, head_dim, ff, *latents, experts, chosen, expert_ff, shared)
 
 
 def _or(value: Any, other: Any) -> Any:
