@@ -161,7 +161,7 @@ def _merged(layers: tuple[Layer, ...], family: str) -> Sections:
 _kept = lru_cache(maxsize=256)(_merged)  # for layers whose files would show a change
 
 
-COST_KEYS = ("BATCH_SIZE", "DTYPE", "MODE", "RUNTIME", "LAYOUT", "WEIGHTS", "ENGINE", "THREADS")
+COST_KEYS = ("BATCH_SIZE", "DTYPE", "MODE", "RUNTIME", "LAYOUT", "WEIGHTS", "ENGINE", "THREADS", "HOST", "CUDA_GRAPHS")
 """Keys of the COST section that are fields of a workload, whose names are the same in lower case."""
 
 

@@ -153,6 +153,10 @@ KEYS: dict[str, str] = {
     "COST.RUNTIME": "Who runs the network: eager PyTorch, a compiler, or an inference engine.",
     "COST.ENGINE": "Which inference engine; any but generic implies RUNTIME: engine.",
     "COST.THREADS": "Threads of a processor; 0 for as many as its stated peak needs.",
+    "COST.HOST": "Processor that launches a GPU's kernels, the name or path of its device file; empty for the one that "
+    "each device is taken to have. Times alone depend on it.",
+    "COST.CUDA_GRAPHS": "Whether a GPU replays recorded kernels, without its host: torch.compile's mode "
+    "reduce-overhead does, its default mode does not, engines do anyway. Times alone depend on it.",
     "COST.LAYOUT": "Memory order of images: channels first or last.",
     "COST.WEIGHTS": "Type that weights are stored in; empty for the usual one. float16 or bfloat16, as DTYPE: a "
     "network in half precision, without autocast; int8, float8 or int4: an engine keeps the weights of products "

@@ -244,6 +244,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "RUNTIME": "eager",
         "ENGINE": GENERIC,
         "THREADS": 0,
+        "HOST": "",
+        "CUDA_GRAPHS": False,
         "LAYOUT": "nchw",
         "WEIGHTS": "",
         "PHASE": "prefill",
