@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 from oracle.devices import Device
 from oracle.roofline import TEXTBOOK, Efficiency, KernelKinds, Roofs
@@ -10,12 +11,28 @@ from oracle.roofline import TEXTBOOK, Efficiency, KernelKinds, Roofs
 __all__ = ["CalibratedDevice", "roofs_at"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class CalibratedDevice:
     """A device and what share of its roofs it reaches; equal to itself alone, so make one and keep it."""
 
     device: Device
     efficiency: Efficiency = TEXTBOOK
+
+    def holding(self, weight_bytes: int) -> CalibratedDevice:
+        """The place as a network of so many bytes of weights finds it.
+
+        Between two uses of a kernel's operands in the last-level cache all other weights pass through it, so that where
+        they do not fit, all comes from memory.
+        """
+        llc = self.device.llc
+        return self if llc is None or weight_bytes <= llc.value else self.streaming
+
+    @cached_property
+    def streaming(self) -> CalibratedDevice:
+        """The place for networks that its last-level cache does not hold."""
+        if self.efficiency.cache is None:
+            return self
+        return CalibratedDevice(self.device, replace(self.efficiency, cache=None))
 
 
 def roofs_at(place: CalibratedDevice, kinds: KernelKinds, uses_matrix: list[bool], uses_vector: list[bool]) -> Roofs:
