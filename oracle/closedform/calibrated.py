@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from oracle._frozen import Frozen
 from oracle.devices import Device
 from oracle.roofline import TEXTBOOK, Efficiency, KernelKinds, Roofs
 
@@ -12,10 +14,20 @@ __all__ = ["CalibratedDevice", "roofs_at"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CalibratedDevice:
-    """A device and what share of its roofs it reaches; equal to itself alone, so make one and keep it."""
+    """A device and what share of its roofs it reaches; equal to itself alone, so make one and keep it.
+
+    Attributes:
+        device, efficiency: under the workload's type.
+        others: type -> the same for cells of that type, where a network mixes them.
+    """
 
     device: Device
     efficiency: Efficiency = TEXTBOOK
+    others: Mapping[str, CalibratedDevice] = field(default_factory=Frozen)
+
+    def under(self, dtype: str) -> CalibratedDevice:
+        """The place for cells of a type."""
+        return self.others.get(dtype, self)
 
 
 def roofs_at(place: CalibratedDevice, kinds: KernelKinds, uses_matrix: list[bool], uses_vector: list[bool]) -> Roofs:

@@ -139,6 +139,8 @@ KEYS: dict[str, str] = {
     "COST.NAME": "Label of the network in results; the stem of the file's name where empty.",
     "COST.BATCH_SIZE": "Images per call.",
     "COST.DTYPE": "Type that the network computes in; float16 and bfloat16 mean autocast.",
+    "COST.DTYPES": "Types of stages that do not compute in DTYPE, under an engine: {stem: float16, s3: int8}. Keys: "
+    "stem, head, block, a stage (s3), or a cell (s3_b1, block4); conversions run where types meet.",
     "COST.MODE": "One forward pass, or a training step: forward, backward and optimiser.",
     "COST.RUNTIME": "Who runs the network: eager PyTorch, a compiler, or an inference engine.",
     "COST.ENGINE": "Which inference engine; any but generic implies RUNTIME: engine.",

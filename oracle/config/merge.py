@@ -12,7 +12,7 @@ from functools import reduce
 from typing import Any
 
 from oracle._resources import closest
-from oracle.config.schema import CHOICES, DEFAULTS, IGNORED, LIST_ITEMS, OPEN_SECTIONS, TRAINING_ONLY
+from oracle.config.schema import CHOICES, DEFAULTS, IGNORED, LIST_ITEMS, MAPPINGS, OPEN_SECTIONS, TRAINING_ONLY
 from oracle.errors import ConfigError
 
 __all__ = ["check_keys", "merge", "override"]
@@ -49,7 +49,9 @@ def merge(sections: Sections, values: Any, file: str = "") -> None:
             for name, value in _items(content, section, file):
                 if name not in keys:
                     raise _unknown(f"{section}.{name}", sections, file)
-                keys[name] = _convert(f"{section}.{name}", value, type(keys[name]), file)
+                key = f"{section}.{name}"
+                converted = _convert(key, value, dict if key in MAPPINGS else type(keys[name]), file)
+                keys[name] = {**keys[name], **converted} if key in MAPPINGS else converted
         else:
             raise _unknown(section, sections, file)
 
@@ -175,6 +177,8 @@ def _convert(key: str, value: Any, kind: type, file: str) -> Any:
 
 def _typed(key: str, value: Any, kind: type, file: str) -> Any:
     value = _unboxed(value)
+    if kind is dict:
+        return _mapping(key, value, file)
     if kind is list:
         items = _parsed_list(value) if isinstance(value, str) else value
         if isinstance(items, (list, tuple)):
@@ -188,6 +192,23 @@ def _typed(key: str, value: Any, kind: type, file: str) -> Any:
     if kind in (int, float) and not 0 <= converted <= _LARGEST:  # NaN compares false
         raise ConfigError(f"value {_shown(value)}: expected a finite number from 0 to 2**53", key=key, file=file)
     return converted
+
+
+def _mapping(key: str, value: Any, file: str) -> dict[str, str]:
+    """Words by names: a mapping, or the text of one, as command lines give it: `stem=float16,s3=int8`."""
+    names, expected, words = MAPPINGS[key]
+    if isinstance(value, str):
+        pairs = [item.replace(":", "=").partition("=")[::2] for item in _parsed_list(value.strip().strip("{}"))]
+        value = {name.strip(): word.strip(" '\"") for name, word in pairs}
+    found = {}
+    for name, word in _items(value, key, file):
+        if not names.fullmatch(name):
+            raise ConfigError(f"value {_shown(word)}: the key is not {expected}", key=f"{key}.{name}", file=file)
+        if word not in words:
+            shown = ", ".join(words)
+            raise ConfigError(f"value {_shown(word)}: expected one of {shown}", key=f"{key}.{name}", file=file)
+        found[name] = str(word)
+    return found
 
 
 def _mismatch(key: str, value: Any, expected: str, file: str) -> ConfigError:
