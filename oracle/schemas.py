@@ -82,9 +82,13 @@ def _network_choices() -> Mapping[str, Collection[str]]:
 
 def _network_key(key: str, default: Any, choices: Mapping[str, Collection[str]]) -> Schema:
     from oracle.config.descriptions import KEYS
-    from oracle.config.schema import LIST_ITEMS
+    from oracle.config.schema import LIST_ITEMS, MAPPINGS
 
-    if isinstance(default, dict):
+    if key in MAPPINGS:
+        names, _, words = MAPPINGS[key]
+        content: Schema = {"type": "object", "propertyNames": {"pattern": f"^({names.pattern})$"}}
+        content |= {"additionalProperties": one_of(words)}
+    elif isinstance(default, dict):
         content = closed({name: {**_scalar(int), "default": value} for name, value in default.items()})
     elif isinstance(default, list):
         content = array(_scalar(LIST_ITEMS[key]))
