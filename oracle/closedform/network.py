@@ -21,13 +21,14 @@ from oracle.closedform.cells import templates_for, traced_alone
 from oracle.closedform.evaluate import LIMIT
 from oracle.closedform.inputs import CellInputs, Visit, check_image, is_static, split_params
 from oracle.closedform.library import role_of
+from oracle.closedform.mixed import CONVERSION, check_mixed, conversion, dtype_of, stored_dtype
 from oracle.closedform.products import products_in
 from oracle.closedform.store import TemplateStore
 from oracle.closedform.template import ALONE, SUMS, Format, KernelMeta, Template
 from oracle.closedform.totals import PopulationCosts
 from oracle.errors import OracleError
 from oracle.memory import CellMemory, PeakMemory, chain_peak, held_input_bytes
-from oracle.naming import cell_names
+from oracle.naming import cell_dtypes, cell_names
 from oracle.products import Products
 from oracle.roofline import KernelKinds, Roofs, Timing, time_at
 from oracle.spec import LOSS, CellSpec, NetSpec, Workload
@@ -40,6 +41,7 @@ _Asked: TypeAlias = tuple[CellSpec, tuple[int, ...], Format, Format | None, bool
 _Answers: TypeAlias = Callable[..., tuple[int, ...] | None]
 
 _KEYS = 4096  # structures whose templates are remembered at hand
+_CHAINS = 128  # chains of templates of which the roofs are remembered, up to 100 kB each
 _DIMS = tuple(f"d{axis}" for axis in range(8))
 _FUNCTIONS = 1024  # of templates that are kept
 _EXACT = 2**53  # floats hold all integers below
@@ -113,71 +115,47 @@ class NetworkForm:
         self.workload = workload
         self.cells = tuple(cells)
         self.times = tuple(times)
-        self._templates = [cell.template for cell in cells]
-
-    @cached_property
-    def sums(self) -> dict[str, int]:
+        self._templates = tuple([cell.template for cell in cells])
+        lengths = [len(template.kernels) for template in self._templates]
+        self.counts: NDArray[np.float64] = np.array(times, dtype=np.float64).repeat(lengths)
+        """(kernels,) how often each of them runs."""
+        self.kernel_count = sum(map(mul, lengths, times))
+        """How many kernels run."""
+        self.numbers = _numbers(self.cells, lengths)
+        """(4, kernels) matrix FLOPs, vector FLOPs, bytes moved, bytes of weights: each kernel of `cells`."""
+        self._floats = self.numbers.astype(np.float64, order="C")
+        # What `ALONE` names, then the bytes of weights and those alive in the forward pass, each for all cells.
+        self._heads = list(zip(*[answer[: len(ALONE) + 2] for _, _, answer, _ in self.cells], strict=True))
+        self.sums = self._sums()
         """What `SUMS` names."""
-        found = {name: sum(map(mul, own, self.times)) for name, own in zip(ALONE, self._heads, strict=False)}
-        matrix, vector, found["traffic_bytes"], _ = self._totals
-        found["flops"] = matrix + vector
-        return found
 
-    @cached_property
-    def _heads(self) -> list[tuple[int, ...]]:
-        """What `ALONE` names, then the bytes of weights and those alive in the forward pass, each for all cells."""
-        return list(zip(*[answer[: len(ALONE) + 2] for _, _, answer, _ in self.cells], strict=True))
-
-    @cached_property
-    def _totals(self) -> list[int]:
-        """The sums of `numbers` over all kernels."""
-        numbers, counts = self.numbers, self.counts
-        totals = (numbers.astype(np.float64) @ counts).tolist()
+    def _sums(self) -> dict[str, int]:
+        totals = (self._floats @ self.counts).tolist()
         largest = max(totals[0] + totals[1], totals[2])
         if largest >= LIMIT:
             raise OracleError("a network's FLOPs or bytes exceed 62 bits: it or the batch is too large")
-        exact = totals if largest < _EXACT else (numbers @ counts.astype(np.int64)).tolist()
-        return [int(total) for total in exact]
-
-    @cached_property
-    def numbers(self) -> Ints:
-        """(4, kernels) matrix FLOPs, vector FLOPs, bytes moved, bytes of weights: each kernel of `cells`."""
-        parts = [answer[len(answer) - 4 * len(template.kernels) :] for template, _, answer, _ in self.cells]
-        try:
-            flat = np.fromiter(chain.from_iterable(parts), np.int64, sum(map(len, parts)))
-        except OverflowError:
-            kind = next(
-                cell.template.key.kind for cell, own in zip(self.cells, parts, strict=True) if max(own) > _LARGEST
-            )
-            raise OracleError(f"cell={kind}: its FLOPs or bytes exceed 62 bits; the cells are too large") from None
-        numbers: Ints = flat.reshape(-1, 4).T
-        return numbers
-
-    @cached_property
-    def counts(self) -> NDArray[np.float64]:
-        """(kernels,) how often each of them runs."""
-        return np.array(self.times, dtype=np.float64).repeat([len(template.kernels) for template in self._templates])
-
-    @property
-    def kernel_count(self) -> int:
-        """How many kernels run."""
-        return int(self.counts.sum())
+        if largest >= _EXACT:
+            totals = (self.numbers @ self.counts.astype(np.int64)).tolist()
+        found = {name: sum(map(mul, own, self.times)) for name, own in zip(ALONE, self._heads, strict=False)}
+        found["traffic_bytes"] = int(totals[2])
+        found["flops"] = int(totals[0]) + int(totals[1])
+        return found
 
     @cached_property
     def products(self) -> Products:
         """The products of the kernels, in the order of `numbers`."""
         kernels: list[int] = []
-        attends: list[bool] = []
+        kinds: list[int] = []
         dims: list[int] = []
         start = 0
         for template, values, _, _ in self.cells:
             found = products_in(template)
             kernels += [start + number for number in found.kernels]
-            attends += found.attends
+            kinds += found.kinds
             dims += found.alone(*values)
             start += len(template.kernels)
         flat = np.fromiter(dims, np.float64, len(dims))
-        return Products(np.array(kernels, dtype=np.intp), np.array(attends, dtype=np.bool_), flat.reshape(-1, 4).T)
+        return Products(np.array(kernels, dtype=np.intp), np.array(kinds, dtype=np.intp), flat.reshape(-1, 5).T)
 
     def timed(self, places: tuple[CalibratedDevice, ...]) -> Timing:
         """Seconds of each of the kernels, a row per device.
@@ -185,8 +163,8 @@ class NetworkForm:
         Raises:
             DeviceError: as `roofs`.
         """
-        roofs = self.roofs(places)
-        return time_at(roofs, self.numbers, self.products if roofs.tiled else None)
+        roofs = self.roofs(tuple([place.holding(self.flash_bytes) for place in places]))
+        return time_at(roofs, self._floats, self.products if roofs.tiled else None)
 
     def roofs(self, places: tuple[CalibratedDevice, ...]) -> Roofs:
         """What each of the kernels can reach, a row per device.
@@ -194,7 +172,11 @@ class NetworkForm:
         Raises:
             DeviceError: a device states no peak for a dtype that a kernel computes in.
         """
-        return Roofs.joined(list(map(_roofs_of(places), self._templates)))
+        if not self.net.dtypes:
+            return _joined_roofs(places, self._templates)
+        return Roofs.joined(
+            [_roofs_of(tuple([place.under(dtype_of(own)) for place in places]))(own) for own in self._templates]
+        )
 
     @property
     def main_dtype(self) -> str:
@@ -246,7 +228,13 @@ class NetworkForm:
         found = {name for template in self._templates if template.unknown for name in template.unknown}
         return tuple(sorted(found))
 
-    notes: tuple[str, ...] = ()
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Lines for people: which stages compute in another type."""
+        if not self.net.dtypes:
+            return ()
+        told = ", ".join(f"{name} in {dtype}" for name, dtype in self.net.dtypes)
+        return (f"{self.net.name or 'it'} has {told}, else {self.workload.dtype}",)
 
     @property
     def coverage(self) -> tuple[int, int, int]:
@@ -272,15 +260,28 @@ class NetworkForm:
         first = start = 0
         for template, times in zip(self._templates, self.times, strict=True):
             modules, by_phase = [kernel.module for kernel in template.kernels], template.by_phase
+            between = template.key.kind == CONVERSION  # a conversion goes by the name of the cell that follows
             for index in range(first, first + times):
                 name = names[index]
                 paths = [name if module == "loss" else f"{name}.{module}" if module else name for module in modules]
                 for phase, own in zip(phases, by_phase, strict=True):
                     phase.append([(start + at, index, paths[at]) for at in own])
-            first += times
+            first += 0 if between else times
             start += len(template.kernels)
         phases[1].reverse()
         return [launch for phase in phases for kernels in phase for launch in kernels]
+
+
+def _numbers(cells: Sequence[Cell], lengths: Sequence[int]) -> Ints:
+    """`NetworkForm.numbers`, given how many kernels each cell has."""
+    parts = [answer[len(answer) - 4 * length :] for (_, _, answer, _), length in zip(cells, lengths, strict=True)]
+    try:
+        flat = np.fromiter(chain.from_iterable(parts), np.int64, 4 * sum(lengths))
+    except OverflowError:
+        kind = next(cell.template.key.kind for cell, own in zip(cells, parts, strict=True) if max(own) > _LARGEST)
+        raise OracleError(f"cell={kind}: its FLOPs or bytes exceed 62 bits; the cells are too large") from None
+    numbers: Ints = flat.reshape(-1, 4).T
+    return numbers
 
 
 def network_form(store: TemplateStore, net: NetSpec, workload: Workload) -> NetworkForm:
@@ -291,6 +292,14 @@ def network_form(store: TemplateStore, net: NetSpec, workload: Workload) -> Netw
     """
     if not net.cells:
         raise OracleError(f"network {net.name!r}: expected at least one cell")
+    if net.dtypes:
+        return _mixed_form(store, net, workload)
+    cells, times = _chain(store, net, workload)
+    return NetworkForm(net, workload, cells, times)
+
+
+def _chain(store: TemplateStore, net: NetSpec, workload: Workload) -> tuple[list[Cell], list[int]]:
+    """The cells of a network that computes in one type, and how often each runs in a row."""
     desk = _desk(store, workload)
     dims: tuple[int, ...] = (workload.batch_size, *map(int, net.input_shape))
     form = Format.image(workload.input_dtype(len(dims)), len(dims), workload.layout)
@@ -312,8 +321,39 @@ def network_form(store: TemplateStore, net: NetSpec, workload: Workload) -> Netw
         repeats = made == dims and output == form and before is not None
         before, dims, form = spec, made, output
     if workload.training:
-        cells, times = _backwards(desk, cells, times)
-    return NetworkForm(net, workload, cells, times)
+        return _backwards(desk, cells, times)
+    return cells, times
+
+
+def _mixed_form(store: TemplateStore, net: NetSpec, workload: Workload) -> NetworkForm:
+    """A network of cells of several types; see `oracle.closedform.mixed`."""
+    check_mixed(workload, net.input_shape)
+    dtypes = cell_dtypes(net, workload.dtype, role_of)
+    uniform = {dtype: workload.in_dtype(dtype) for dtype in dict.fromkeys(dtypes)}
+    chains = {dtype: _chain(store, net, own) for dtype, own in uniform.items()}
+    every = {
+        dtype: [cell for cell, count in zip(*chain, strict=True) for _ in range(count)]
+        for dtype, chain in chains.items()
+    }
+    found: list[Cell] = []
+    for place, dtype in enumerate(dtypes):
+        cell = every[dtype][place]
+        before = dtypes[place - 1] if place else dtype
+        if before != dtype:
+            left = stored_dtype(every[before][place - 1].template.output_format, uniform[before])
+            right = stored_dtype(cell.visit.form, uniform[dtype])
+            if left != right:
+                template = conversion(left, right, cell.visit.form, uniform[dtype])
+                dims = cell.visit.dims
+                found.append(Cell(template, dims, _answers(template)(*dims) or (), cell.asked))
+        found.append(cell)
+    grouped = [
+        list(equal)
+        for _, equal in groupby(
+            found, key=lambda cell: (cell.template.key.workload, cell.template.key.kind, cell.asked)
+        )
+    ]
+    return NetworkForm(net, workload, [equal[0] for equal in grouped], [len(equal) for equal in grouped])
 
 
 def costs_of(forms: Sequence[NetworkForm], places: tuple[CalibratedDevice, ...]) -> PopulationCosts:
@@ -345,6 +385,12 @@ def _backwards(desk: _Desk, cells: Sequence[Cell], times: Sequence[int]) -> tupl
     return [equal[0] for equal in grouped], [len(equal) for equal in grouped]
 
 
+@lru_cache(maxsize=_CHAINS)
+def _joined_roofs(places: tuple[CalibratedDevice, ...], templates: tuple[Template, ...]) -> Roofs:
+    """The roofs of a network's kernels: one differs from the next in its integers more often than in its templates."""
+    return Roofs.joined(list(map(_roofs_of(places), templates)))
+
+
 @lru_cache(maxsize=_SETS)
 def _roofs_of(places: tuple[CalibratedDevice, ...]) -> Callable[[Template], Roofs]:
     """A function of a template: the roofs of its kernels on some devices."""
@@ -360,12 +406,18 @@ def main_dtype(dtypes: Iterable[str], matrix_flops: NDArray[Any]) -> str:
     return most if most and total[most] else ""
 
 
-class _Plan(NamedTuple):
-    """How the parameters of a cell are read, whatever their values."""
+class _Plan:
+    """How the parameters of a cell are read, whatever their values; as a key, equal to itself alone."""
 
-    names: tuple[str, ...]
-    static: Callable[[Sequence[Any]], tuple[Any, ...]]
-    free: Callable[[Sequence[Any]], tuple[Any, ...]]
+    __slots__ = ("free", "static")
+
+    def __init__(self, names: tuple[str, ...], values: tuple[Any, ...]) -> None:
+        static = [place for place, pair in enumerate(zip(names, values, strict=True)) if is_static(*pair)]
+        others = [place for place in range(len(names)) if place not in static]
+        free = _getter(others)
+        plain = all(type(values[place]) is int for place in others)
+        self.static = _getter(static)
+        self.free = free if plain else lambda items: tuple(map(int, free(items)))  # numpy's, say
 
 
 @lru_cache(maxsize=32)
@@ -376,12 +428,11 @@ def _desk(store: TemplateStore, workload: Workload) -> _Desk:
 
     def cell(asked: _Asked) -> Cell:
         spec, dims, form, gradient, first = asked
-        flat: tuple[Any, ...] = tuple(chain.from_iterable(spec.params))
-        names, values = flat[::2], flat[1::2]
+        names, values = zip(*spec.params, strict=True) if spec.params else ((), ())
         types = tuple(map(type, values))
         plan = plans.get((spec.kind, names, types))
         if plan is None:
-            plan = plans[spec.kind, names, types] = _plan(names, values)
+            plan = plans[spec.kind, names, types] = _Plan(names, values)
         integers = (*plan.free(values), *dims)
         small = tuple([value if value < 2 else 2 for value in integers]) if min(integers) < 2 else ()  # noqa: FURB136
         structure = plan, plan.static(values), small, form, gradient, first
@@ -421,14 +472,6 @@ def _alone(template: Template) -> _Answers:
 
 
 _answers = lru_cache(maxsize=_FUNCTIONS)(_alone)
-
-
-def _plan(names: tuple[str, ...], values: tuple[Any, ...]) -> _Plan:
-    static = [place for place, pair in enumerate(zip(names, values, strict=True)) if is_static(*pair)]
-    free = _getter([place for place in range(len(names)) if place not in static])
-    if all(type(values[place]) is int for place in range(len(names)) if place not in static):
-        return _Plan(names, _getter(static), free)
-    return _Plan(names, _getter(static), lambda items: tuple(map(int, free(items))))  # numpy's, say
 
 
 def _getter(places: Sequence[int]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:

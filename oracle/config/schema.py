@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
-from oracle.spec import DTYPES, ENGINES, GENERIC, LAYOUTS, MODES, RUNTIMES, WEIGHTS
+from oracle.spec import CELL_NAMES, DTYPES, ENGINES, GENERIC, LAYOUTS, MODES, RUNTIMES, WEIGHTS
 
 if TYPE_CHECKING:
     from yacs.config import CfgNode
@@ -15,6 +16,7 @@ __all__ = [
     "FAMILY_DEFAULTS",
     "IGNORED",
     "LIST_ITEMS",
+    "MAPPINGS",
     "OPEN_SECTIONS",
     "TRAINING_ONLY",
     "default_cfg",
@@ -62,6 +64,11 @@ LIST_ITEMS: dict[str, type] = {
     "COST.DEVICES": str,
 }
 
+# Keys that hold words by names that a file chooses: what a name is, with examples for messages, and the words.
+MAPPINGS: dict[str, tuple[re.Pattern[str], str, tuple[str, ...]]] = {
+    "COST.DTYPES": (CELL_NAMES, "a stage or cell, such as stem, s3, s3_b1, block or head", DTYPES),
+}
+
 CHOICES: dict[str, tuple[str, ...]] = {
     "COST.DTYPE": DTYPES,
     "COST.MODE": MODES,
@@ -75,6 +82,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "DECODER.ACTIVATION": ("gelu", "gelu_tanh", "relu", "silu"),
     "DECODER.NORM": ("layer", "rms"),
     "DECODER.PARALLEL": ("", "one", "two"),
+    "DECODER.ROUTER": ("softmax", "softmax_all", "sigmoid"),
 }
 
 
@@ -196,11 +204,19 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "SOFTCAP": False,
         "WINDOWS": [],
         "CONTEXT": 0,
+        "Q_RANK": 0,
+        "KV_RANK": 0,
+        "NOPE_DIM": 0,
+        "ROPE_DIM": 0,
+        "V_DIM": 0,
         "EXPERTS": 0,
         "EXPERTS_PER_TOKEN": 2,
         "EXPERT_FF": 0,
         "SHARED_FF": 0,
         "SHARED_GATE": False,
+        "ROUTER": "softmax",
+        "EXPERT_GROUPS": 1,
+        "GROUPS_PER_TOKEN": 1,
         "DENSE_LAYERS": 0,
         "LAYER_HEADS": [],
         "LAYER_KV_HEADS": [],
@@ -231,10 +247,13 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "NAME": "",
         "BATCH_SIZE": 1,
         "DTYPE": "float32",
+        "DTYPES": {},
         "MODE": "inference",
         "RUNTIME": "eager",
         "ENGINE": GENERIC,
         "THREADS": 0,
+        "HOST": "",
+        "CUDA_GRAPHS": False,
         "LAYOUT": "nchw",
         "WEIGHTS": "",
         "PHASE": "prefill",
@@ -243,6 +262,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "KV_DTYPE": "",
         "KV_BLOCK": 16,
         "LOGITS": "last",
+        "PARALLEL": {"TP": 1, "PP": 1, "EP": 1},
         "DEVICES": [],
     },
 }
