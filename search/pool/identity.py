@@ -1,8 +1,9 @@
 """Which members are one and the same to somebody who evaluates them: equal in all that quality depends on.
 
-A fingerprint of a network distinguishes whatever costs differently. Cells that are graphs can be spelled in several ways
-that learn the same (`oracle.families.canonical`), and training keys (a learning rate, say) change what is learnt and
-no cost. So a member is its network with every graph in its canonical form, and its training keys (`search.study.keys`).
+A fingerprint of a network distinguishes whatever costs differently. Cells that are graphs can be spelled in several
+ways that learn the same (`oracle.families.canonical`), and training keys (a learning rate, say) change what is learnt
+and no cost. So a member is its network with every graph in its canonical form, and its training keys
+(`search.study.keys`).
 """
 
 from __future__ import annotations
