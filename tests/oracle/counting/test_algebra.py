@@ -97,6 +97,10 @@ def test_float64_runs_where_a_device_has_a_rate_for_it() -> None:
     assert found.roofline_ms["v100-sxm2"] == pytest.approx(2 * 4096**3 / 7.8e12 * 1e3)  # it has no matrix unit for it
 
 
+def test_rows_that_are_too_long_are_squared_summed_and_scaled() -> None:
+    assert flops(lambda x: torch.renorm(x, 2, 0, 1.0), (4, 8)) == 3 * 32
+
+
 @pytest.mark.parametrize(
     ("function", "expected"),
     [
