@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from operator import or_
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from yacs.config import CfgNode
 
@@ -33,6 +33,9 @@ from ..space.stages import NUM_STAGES
 from .pruners import check_pruner, resolved
 from .words import QUALITY, STRUCTURE, Objective, objectives_of
 
+if TYPE_CHECKING:
+    from ..pool.warm import Earlier
+
 __all__ = ["EXACT", "SAMPLERS", "StudyPlan", "default_study", "load_study", "study_of"]
 
 EXACT = "exact"  # no sampler: the space is enumerated, for nothing needs an evaluation
@@ -56,6 +59,7 @@ def default_study() -> CfgNode:
                 "TYPE": "",  # exact where no objective is quality, else pool
                 "STARTUP": 10,  # trials before a sampler begins to model: feasible members, drawn at random
                 "POPULATION": 20,  # of nsga2 and nsga3
+                "WARM": [],  # of pool: zero-cost proxies to start from, of synflow, naswot, grad_norm
                 "DRAWS": 1_000_000,  # of exact: candidates drawn from a space that has more members
             },
             "PRUNER": {"TYPE": "median"},  # which evaluations stop early; see search.study.pruners
@@ -85,6 +89,7 @@ class StudyPlan:
         storage: a file or a URL, "" for the default file.
         trials, timeout_s, seed, probe: as in the file.
         values: what the study is, as plain data; `study_of` makes an equal one of it.
+        earlier: other studies to start from, see `search.pool.warm`; a study keeps them beside its plan.
     """
 
     name: str
@@ -104,6 +109,7 @@ class StudyPlan:
     seed: int
     probe: int
     values: Mapping[str, Any] = field(repr=False)
+    earlier: tuple[Earlier, ...] = field(default=(), repr=False)
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -337,7 +343,20 @@ def _sampler(values: Mapping[str, Any], space: Space, *, evaluated: bool) -> dic
             key="SAMPLER.TYPE",
         )
     least = {"STARTUP": 1, "POPULATION": 2, "DRAWS": 1}
-    return {"TYPE": kind} | {name: count(values[name], f"SAMPLER.{name}", low) for name, low in least.items()}
+    counts = {name: count(values[name], f"SAMPLER.{name}", low) for name, low in least.items()}
+    return {"TYPE": kind, **counts, "WARM": _proxies(values["WARM"], kind)}
+
+
+def _proxies(names: Any, kind: str) -> list[str]:
+    """The zero-cost proxies that a pool sampler starts from."""
+    names = [names] if isinstance(names, str) else names
+    if not isinstance(names, (list, tuple)) or (names and kind != "pool"):
+        raise ConfigError(f"value {names!r}: expected a list of proxies, of SAMPLER pool only", key="SAMPLER.WARM")
+    if names:
+        from ..objectives.proxies import PROXIES
+
+        names = [one_of(name, f"SAMPLER.WARM[{i}]", tuple(PROXIES)) for i, name in enumerate(names)]
+    return list(names)
 
 
 def _name(value: Any) -> str:
