@@ -153,6 +153,10 @@ KEYS: dict[str, str] = {
     "COST.RUNTIME": "Who runs the network: eager PyTorch, a compiler, or an inference engine.",
     "COST.ENGINE": "Which inference engine; any but generic implies RUNTIME: engine.",
     "COST.THREADS": "Threads of a processor; 0 for as many as its stated peak needs.",
+    "COST.HOST": "Processor that launches a GPU's kernels, the name or path of its device file; empty for the one that "
+    "each device is taken to have. Times alone depend on it.",
+    "COST.CUDA_GRAPHS": "Whether a GPU replays recorded kernels, without its host: torch.compile's mode "
+    "reduce-overhead does, its default mode does not, engines do anyway. Times alone depend on it.",
     "COST.LAYOUT": "Memory order of images: channels first or last.",
     "COST.WEIGHTS": "Type that weights are stored in; empty for the usual one. float16 or bfloat16, as DTYPE: a "
     "network in half precision, without autocast; int8, float8 or int4: an engine keeps the weights of products "
@@ -164,6 +168,8 @@ KEYS: dict[str, str] = {
     "COST.KV_DTYPE": "Type of a decoder's cache of keys and values; empty for the type that is computed in.",
     "COST.KV_BLOCK": "Tokens of a page of that cache.",
     "COST.LOGITS": "Whether the last token of a sequence has scores, or all of them.",
+    "COST.PARALLEL": "Of a decoder, GPUs that share it: TP cut every layer, PP are in a row with some layers each, EP of the "
+    "TP share its experts out. Every number is of one GPU, and what it sends are kernels.",
     "COST.DEVICES": "Names of shipped devices, or paths of device files.",
 }
 """Dotted key -> what it means, with its unit."""

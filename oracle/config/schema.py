@@ -244,6 +244,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "RUNTIME": "eager",
         "ENGINE": GENERIC,
         "THREADS": 0,
+        "HOST": "",
+        "CUDA_GRAPHS": False,
         "LAYOUT": "nchw",
         "WEIGHTS": "",
         "PHASE": "prefill",
@@ -252,6 +254,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "KV_DTYPE": "",
         "KV_BLOCK": 16,
         "LOGITS": "last",
+        "PARALLEL": {"TP": 1, "PP": 1, "EP": 1},
         "DEVICES": [],
     },
 }

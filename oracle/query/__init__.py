@@ -89,12 +89,15 @@ def score(
     weights: str | None = None,
     engine: str | None = None,
     threads: int | None = None,
+    host: str | None = None,
+    cuda_graphs: bool | None = None,
     phase: str | None = None,
     prompt: int | None = None,
     past: int | None = None,
     kv_dtype: str | None = None,
     kv_block: int | None = None,
     logits: str | None = None,
+    parallel: Mapping[str, int] | None = None,
     convention: str | None = None,
     strict: bool = False,
     model: str = "best",
@@ -124,6 +127,10 @@ def score(
             quantised weights under an engine. A network by reference is converted to it, and so are its inputs.
         engine: onnxruntime, openvino, litert, ncnn, tensorrt, coreml or generic; implies runtime engine.
         threads: of a processor; 0 for as many as its stated peak needs.
+        host: the processor that launches a GPU's kernels, a name or a path as in `devices`; "" for the one that each
+            is taken to have (`oracle.devices.hosts`).
+        cuda_graphs: whether a GPU replays recorded kernels without its host, as `torch.compile` does in its mode
+            reduce-overhead, and in its default mode does not. Engines always do.
         phase: of a decoder, what of each sequence a call computes: prefill of `prompt` tokens after `past`, decode of
             one token after `past`, or training; see `oracle.families.decoder`.
         prompt: tokens per sequence that a prefill or a training step computes.
@@ -174,6 +181,8 @@ def score(
         "weights": weights,
         "engine": engine,
         "threads": threads,
+        "host": host,
+        "cuda_graphs": cuda_graphs,
     }
     call = {
         "phase": phase,
@@ -182,6 +191,7 @@ def score(
         "kv_dtype": kv_dtype,
         "kv_block": kv_block,
         "logits": logits,
+        "parallel": parallel,
     }
     source = source_of(network, inputs, batch_size, selected)
     if source is not None:
@@ -216,6 +226,8 @@ def profile(
     weights: str | None = None,
     engine: str | None = None,
     threads: int | None = None,
+    host: str | None = None,
+    cuda_graphs: bool | None = None,
     convention: str | None = None,
     strict: bool = False,
     model: str = "best",
@@ -241,6 +253,8 @@ def profile(
             quantised weights under an engine. Default: the type of the module's own parameters.
         engine: onnxruntime, openvino, litert, ncnn, tensorrt, coreml or generic; implies runtime engine.
         threads: of a processor; 0 for as many as its stated peak needs.
+        host: the processor that launches a GPU's kernels, as in `oracle.score`.
+        cuda_graphs: whether a GPU replays recorded kernels without its host, as in `oracle.score`.
         convention: count as fvcore, thop, ptflops, torch, pycls or note does.
         strict: raise if an operator has no FLOP formula.
         model: best, roofline or calibrated, as in `oracle.score`.
@@ -271,7 +285,7 @@ def profile(
     with isolated():
         inputs, kwargs = to_meta((inputs, dict(kwargs or {})))  # what has no shape is refused here
     words: dict[str, Any] = {"mode": mode, "runtime": runtime, "layout": layout, "optimizer": optimizer}
-    words |= {"causal": causal, "engine": engine, "threads": threads}
+    words |= {"causal": causal, "engine": engine, "threads": threads, "host": host, "cuda_graphs": cuda_graphs}
     words |= stored_words(module, [inputs, kwargs], dtype, weights)
     workload = Workload(batch_size=_batch_of([inputs, kwargs]) or 1).with_(**words)
     side = image_size_of(next((tuple(item.shape[1:]) for item in inputs if hasattr(item, "shape")), ()))

@@ -206,9 +206,10 @@ class _Scored(Times):
             parts_s = [*shares_s[:-1], shares_s[-1] + call_s]  # a call's is the launch's
             total = sum(parts_s)
             shares = {bound: part / total if total else 0.0 for bound, part in zip(BOUNDS, parts_s, strict=True)}
-            trust, interval_ms = models.trust.get(name, _BOUND), None
-            if trust.interval is not None:
-                low_s, high_s = interval_s(own_s, host_s, place.efficiency.call_s, trust.interval)
+            trust = models.trust.get(name, _BOUND)
+            interval_ms = None
+            if trust.intervals is not None:
+                low_s, high_s = interval_s(own_s, host_s, place.efficiency.call_s, trust.intervals)
                 interval_ms = low_s * 1e3, high_s * 1e3
             found[name] = DeviceTime(
                 device=name,
@@ -222,6 +223,7 @@ class _Scored(Times):
                 interval_ms=interval_ms,
                 fits=place.device.holds(*needs),
                 call_ms=call_s * 1e3,
+                host=trust.host if host_s > own_s else "",
             )
         return found
 

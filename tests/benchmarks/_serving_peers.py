@@ -14,7 +14,7 @@ import numpy as np
 
 import oracle
 from oracle.errors import OracleError
-from oracle.serving.collectives import link_between
+from oracle.collectives import link_between
 from oracle.serving.steps import OTHER, Figures, Kernels
 from tests.benchmarks._serving_rows import NETWORKS, Row
 

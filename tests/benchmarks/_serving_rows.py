@@ -10,7 +10,7 @@ from typing import Any
 
 import oracle
 from oracle.serving.latency import Mix
-from oracle.serving.parallel import Parallel
+from oracle.families.sharding import Parallel
 
 __all__ = ["NETWORKS", "Row", "config_of", "read_rows"]
 
