@@ -82,9 +82,13 @@ def _network_choices() -> Mapping[str, Collection[str]]:
 
 def _network_key(key: str, default: Any, choices: Mapping[str, Collection[str]]) -> Schema:
     from oracle.config.descriptions import KEYS
-    from oracle.config.schema import LIST_ITEMS
+    from oracle.config.schema import LIST_ITEMS, MAPPINGS
 
-    if isinstance(default, dict):
+    if key in MAPPINGS:
+        names, _, words = MAPPINGS[key]
+        content: Schema = {"type": "object", "propertyNames": {"pattern": f"^({names.pattern})$"}}
+        content |= {"additionalProperties": one_of(words)}
+    elif isinstance(default, dict):
         content = closed({name: {**_scalar(int), "default": value} for name, value in default.items()})
     elif isinstance(default, list):
         content = array(_scalar(LIST_ITEMS[key]))
@@ -225,7 +229,7 @@ def calibration_schema() -> Schema:
         "TILING": one_of(TILINGS),
         "ATTENTION_TILING": one_of(ATTENTION_TILINGS),
         "CACHED_ATTENTION": closed(
-            {**dict.fromkeys(PHASES, pair), **dict.fromkeys(HABITS, {"type": "boolean"})}, required=PHASES
+            {**{phase: pair for phase in PHASES}, **{habit: {"type": "boolean"} for habit in HABITS}}, required=PHASES
         ),
         "CACHE": one_of(CACHES),
         "DOMAIN": closed({name.upper(): size for name in Domain._fields}),

@@ -320,7 +320,7 @@ ENCODER = AttentionTiling(64, 64, 16, 5.833e-12, 1.0, 1.0, 1.872e-6, 0.0)
 """Bidirectional flash attention; launches take 7.456 us at `CLOCK_HZ`."""
 
 PREFILL = AttentionTiling(64, 64, 16, 9.187e-12, 1.0, 1.0, 1.367e-6, 0.0, 0.4317)
-"""Causal flash attention; launches take 9.18 us at `CLOCK_HZ`, that of the write to the cache, measured with it, too."""
+"""Causal flash attention; launches take 9.18 us at `CLOCK_HZ`, with that of the write to the cache."""
 
 DECODE = AttentionTiling(64, 64, 16, 0.2024e-12, 32.0, 67.57, 2.672e-6, 2.726e-6, 0.3067)
 """One query against cached keys and values; launches as in `ENCODER`."""

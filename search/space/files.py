@@ -15,7 +15,7 @@ from oracle.config.files import layers, locate
 from oracle.errors import ConfigError
 from oracle.families import FAMILIES
 from oracle.families._checks import choice
-from oracle.families.many import depends
+from oracle.families.many import DTYPES, depends
 
 from .checks import count, fields
 from .expressions import limits_of_texts, texts_of
@@ -206,12 +206,15 @@ def _family(base: CfgNode) -> str:
 
 
 def _check_keys(family: str, samplers: Mapping[str, Sampler]) -> None:
-    """Refuse keys of other families and of the workload; a space has one family."""
+    """Refuse keys of other families and of the workload, but for types of stages; a space has one family."""
     for key in samplers:
         section = key.split(".", 1)[0]
+        if key.startswith(DTYPES):
+            continue
         foreign = section in (own.section for own in FAMILIES.values()) and not depends(family, key)
         if foreign or section == "COST" or key == "MODEL.TYPE":
             raise ConfigError(
-                f"does not change a {family} network; expected a key of {FAMILIES[family].section}, MODEL or TRAIN",
+                f"does not change a {family} network; expected a key of {FAMILIES[family].section}, MODEL or TRAIN, "
+                f"or {DTYPES}s3, say",
                 key=f"SETUP.SAMPLERS.{key}",
             )

@@ -13,7 +13,7 @@ from yacs.config import CfgNode
 
 from oracle.config import cfg_from_dict
 from oracle.families.fingerprint import Fingerprints, fingerprints, first_of_each
-from oracle.families.many import population_of
+from oracle.families.many import DTYPES, population_of
 from oracle.families.population import Population
 
 from .limits import Limit, Tally, judge
@@ -100,6 +100,14 @@ class Space:
     def devices(self) -> tuple[str, ...]:
         """Devices that limits are on."""
         return tuple(dict.fromkeys(limit.device for limit in self.limits if limit.device))
+
+    @property
+    def stated_dtypes(self) -> tuple[str, ...]:
+        """The types that cells of its members may have beside the workload's."""
+        drawn = [
+            sampler.values for key, sampler in self.samplers if key.startswith(DTYPES) and isinstance(sampler, Choice)
+        ]
+        return tuple(dict.fromkeys(str(word) for words in [self.base.COST.DTYPES.values(), *drawn] for word in words))
 
     @property
     def image_size(self) -> int:

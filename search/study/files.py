@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from operator import or_
 from pathlib import Path
 from typing import Any
@@ -117,8 +118,8 @@ class StudyPlan:
     @property
     def trust(self) -> Mapping[str, Trust]:
         """Device name -> how far to trust its latencies; nothing where they are bounds."""
-        side = self.space.image_size
-        return latency_models(self.devices, self.workload, self.model, self.calibrations, side).trust
+        side, mixed = self.space.image_size, self.space.stated_dtypes
+        return latency_models(self.devices, self.workload, self.model, self.calibrations, side, mixed).trust
 
 
 def load_study(source: str | Path) -> StudyPlan:
@@ -178,9 +179,11 @@ def study_of(values: Mapping[str, Any], name: str = "", directory: Path | None =
     keys |= {objective.device: f"OBJECTIVES[{i}]" for i, objective in enumerate(objectives)}
     keys |= {device.name: f"DEVICES[{i}]" for i, device in enumerate(devices)}
     own = _model(cfg.MODEL, cfg.CALIBRATIONS, places, workload, directory or Path())
-    for place in places:
-        _check_peaks(place, workload.dtype, keys[place.name])
-    check_confidence(bounds, latency_models(places, workload, cfg.MODEL, own, space.image_size).trust, "CONSTRAINTS")
+    mixed = space.stated_dtypes
+    for place, dtype in product(places, dict.fromkeys((workload.dtype, *mixed))):
+        _check_peaks(place, dtype, keys[place.name])
+    trust = latency_models(places, workload, cfg.MODEL, own, space.image_size, mixed).trust
+    check_confidence(bounds, trust, "CONSTRAINTS")
     return StudyPlan(
         name=_name(cfg.NAME or name or "study"),
         space=space,

@@ -191,11 +191,14 @@ class Results:
         optimizer = {"OPTIM.OPTIMIZER": workload.optimizer} if workload.training else {}
         usual = ("", 0, GENERIC)  # weights, threads and engine that nobody asked for
         cost = [f"{name}: {value}" for name, value in cost_values(workload).items() if value not in usual]
+        cfg = self._cfg(record, optimizer)
+        if cfg.COST.DTYPES:
+            cost.append(f"DTYPES: {{{', '.join(f'{name}: {word}' for name, word in cfg.COST.DTYPES.items())}}}")
         model = "" if self.plan.model == "best" else f"# Its latencies are by `--model {self.plan.model}`.\n"
         return (
             f"# Trial {record.number} of study {self.plan.name}. COST is the workload that its costs are for, "
             f"and unknown to pycls.\n{model}"
-            f"{to_yaml(self._cfg(record, optimizer))}"
+            f"{to_yaml(cfg)}"
             f"COST: {{{', '.join(cost)}}}\n"
         )
 
@@ -226,7 +229,9 @@ class Results:
     def trust_on(self, device: str | Path | Device) -> Mapping[str, Trust]:
         """How far to trust latencies on a device, by its name; nothing where they are bounds."""
         plan, places = self.plan, find_devices([device])
-        return latency_models(places, plan.workload, plan.model, self._own(places[0]), plan.space.image_size).trust
+        return latency_models(
+            places, plan.workload, plan.model, self._own(places[0]), plan.space.image_size, plan.space.stated_dtypes
+        ).trust
 
     def _own(self, place: Device) -> list[Calibration]:
         return [item for item in self.plan.calibrations if item.device == place.name]
