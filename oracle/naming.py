@@ -17,7 +17,7 @@ def cell_names(net: NetSpec, role_of: Callable[[str], str]) -> tuple[str, ...]:
 
     Args:
         net: the network.
-        role_of: kind of a cell -> stem, block or head.
+        role_of: kind of a cell -> stem, block, head or shard.
     """
     by_role: dict[str, list[CellSpec]] = {}
     for cell in net.cells:

@@ -28,6 +28,7 @@ _MEMBERS = {
     "linear": "addmm mm addmv mv _scaled_mm _int_mm",
     "matmul": "bmm baddbmm addbmm dot vdot _trilinear _grouped_mm oracle::experts oracle::experts_backward",
     "attention": "oracle::attention oracle::attention_backward oracle::cached_attention"
+    " oracle::latent_attention"
     " _scaled_dot_product_flash_attention _scaled_dot_product_flash_attention_backward"
     " _scaled_dot_product_flash_attention_for_cpu _scaled_dot_product_flash_attention_for_cpu_backward"
     " _scaled_dot_product_efficient_attention _scaled_dot_product_efficient_attention_backward"
@@ -58,7 +59,8 @@ _MEMBERS = {
     " nll_loss2d_backward mse_loss mse_loss_backward smooth_l1_loss smooth_l1_loss_backward huber_loss"
     " huber_loss_backward binary_cross_entropy binary_cross_entropy_backward topk sort median mode kthvalue"
     " count_nonzero cummax cummin _cdist_forward _cdist_backward _euclidean_dist _pdist_forward _pdist_backward"
-    " binary_cross_entropy_with_logits histc multinomial",
+    " oracle::routed oracle::routed_backward binary_cross_entropy_with_logits histc multinomial nonzero"
+    " torchvision::nms",
     "copy": "clone copy_ copy _to_copy cat stack fill_ fill zero_ zeros zeros_like ones ones_like full full_like"
     " new_zeros new_ones new_full arange linspace eye tril triu scalar_tensor roll flip repeat constant_pad_nd"
     " reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d replication_pad3d"

@@ -117,6 +117,11 @@ def _attention(reads: _Shapes, out: Sequence[Dim]) -> Product:
     return Product(True, (prod(query[:-2]), query[-2], key[-2], (query[-1] + out[-1]) // 2))
 
 
+def _latent_attention(reads: _Shapes, out: Sequence[Dim]) -> Product:
+    query, latent = reads[:2]
+    return Product(True, (prod(query[:-2]), query[-2], latent[-2], (latent[-1] + out[-1]) // 2))
+
+
 _RULES: dict[str, Callable[[_Shapes, Sequence[Dim]], Product]] = {
     "aten.convolution": _convolution,
     "aten._convolution": _convolution,
@@ -128,6 +133,7 @@ _RULES: dict[str, Callable[[_Shapes, Sequence[Dim]], Product]] = {
     "aten.baddbmm": _added,  # what is added to has three, and comes first
     "oracle.attention": _attention,
     "oracle.cached_attention": _attention,
+    "oracle.latent_attention": _latent_attention,
     "aten._scaled_dot_product_flash_attention": _attention,
     "aten._scaled_dot_product_flash_attention_for_cpu": _attention,
     "aten._scaled_dot_product_efficient_attention": _attention,

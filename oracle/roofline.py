@@ -292,7 +292,7 @@ def time_at(roofs: Roofs, numbers: Array, products: Products | None = None) -> T
     Returns:
         Seconds, (devices, kernels); calls cost nothing.
     """
-    return _timed(roofs, *numbers.astype(np.float64, order="C"), products=products)  # once, not at every step
+    return _timed(roofs, *numbers, products=products)
 
 
 def _timed(

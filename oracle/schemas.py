@@ -88,6 +88,8 @@ def _network_key(key: str, default: Any, choices: Mapping[str, Collection[str]])
         names, _, words = MAPPINGS[key]
         content: Schema = {"type": "object", "propertyNames": {"pattern": f"^({names.pattern})$"}}
         content |= {"additionalProperties": one_of(words)}
+    elif isinstance(default, dict):
+        content = closed({name: {**_scalar(int), "default": value} for name, value in default.items()})
     elif isinstance(default, list):
         content = array(_scalar(LIST_ITEMS[key]))
     elif key in choices:
@@ -122,6 +124,7 @@ def device_schema() -> Schema:
         "KIND": {**one_of(CORES), "description": "Micro-architecture."},
         "COUNT": {"type": "integer", "minimum": 1, "maximum": 4096, "description": "Cores."},
         "CLOCK_MHZ": {**_FIGURE, "description": "Clock of the cores, MHz."},
+        "BOOST_MHZ": {**_FIGURE, "description": "Clock of one core alone, MHz."},
     }
     properties: Schema = {
         "TITLE": {"type": "string", "minLength": 1},
@@ -131,6 +134,7 @@ def device_schema() -> Schema:
         **dict.fromkeys(SECTIONS, peaks),
         **dict.fromkeys(FIGURES, _FIGURE),
         "LINK": closed(dict.fromkeys(LINKS, _FIGURE)),
+        "HOST": _NAMED,
         "CALIBRATE_ONLY": {"type": "boolean", "default": False},
         "NOTES": {"type": "string"},
     }
@@ -141,6 +145,9 @@ def device_schema() -> Schema:
 
 
 _FIGURE: Schema = {"allOf": [{"$ref": "#/definitions/figure"}]}  # beside a $ref, draft 7 ignores a description
+
+_TEXT: Schema = {"type": "string", "minLength": 1}
+_NAMED: Schema = {"anyOf": [_TEXT, {"type": "array", "items": [_TEXT, _TEXT], "minItems": 2, "maxItems": 2}]}
 
 _DEVICE = {
     "TITLE": "Name for people.",
@@ -162,6 +169,7 @@ _DEVICE = {
     "LAUNCH_US": "Measured time of one tiny kernel called alone, microseconds; no bound.",
     "POWER_W": "Power, W.",
     "LINK": "Links to other devices of the kind, GB/s in one direction, and how many GPUs NVLink joins.",
+    "HOST": "The processor that launches its kernels, a device of its own, and who says so.",
     "CALIBRATE_ONLY": "No trustworthy peaks are public: measure before predicting.",
     "NOTES": "Conflicts between sources, and what else to know.",
 }

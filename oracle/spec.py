@@ -163,6 +163,11 @@ class Workload:
         engine: which engine runs it, where the runtime is `engine`: what it fuses and keeps apart differs. generic
             stands for what all of them do. `with_` and the keywords of `oracle.score` choose the runtime with it.
         threads: of a processor, that run it; 0 for as many as the device's stated peak needs. Other devices have none.
+        host: the processor that launches a GPU's kernels, by the name or the path of its device file; "" for the one
+            that each device is taken to have (`oracle.devices.hosts`). Times alone depend on it.
+        cuda_graphs: whether a GPU replays kernels that were recorded once, so that no host launches them: what
+            `torch.compile(mode="reduce-overhead")` and `torch.cuda.graph` do, torch.compile's default mode does not,
+            and engines do anyway. Times alone depend on it.
         causal: how causal attention counts: full (all scores, as torch's FlopCounterMode), or half (those under
             the diagonal, which is what kernels that skip masked blocks compute).
     """
@@ -177,6 +182,8 @@ class Workload:
     weights: str = ""
     engine: str = GENERIC
     threads: int = 0
+    host: str = ""
+    cuda_graphs: bool = False
 
     def __post_init__(self) -> None:
         for name, least in (("batch_size", 1), ("threads", 0)):
@@ -193,6 +200,10 @@ class Workload:
         }
         if self.weights is None:
             object.__setattr__(self, "weights", "")
+        if not isinstance(self.host, str):
+            raise WorkloadError(f"host={self.host!r}: expected the name of a processor")
+        if not isinstance(self.cuda_graphs, bool):
+            raise WorkloadError(f"cuda_graphs={self.cuda_graphs!r}: expected true or false")
         for name, domain in domains.items():
             value = getattr(self, name)
             if value not in domain:

@@ -100,7 +100,8 @@ class Tiling:
         def of(rows: Any, columns: Any) -> Array:
             fill = batch * np.ceil(m / rows) * np.ceil(n / columns) / units
             split = np.maximum(np.minimum(np.floor(1.0 / fill), most), 1.0)  # more than 1 only within one wave
-            area = np.maximum(rows * columns, self.width * (rows + columns) / 2.0)
+            fed = np.minimum(rows, m) + np.minimum(columns, n)
+            area = np.maximum(rows * columns, self.width * fed / 2.0)
             seconds = np.ceil(fill) * (area * deep_s / split + wave_s)
             return np.asarray(seconds + (split > 1.0) * (split * gather_s + split_s))
 

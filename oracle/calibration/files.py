@@ -43,7 +43,7 @@ from oracle._resources import closest, shipped
 from oracle.calibration.calibration import Calibration, Carried, Origin
 from oracle.calibration.classes import CLASSES
 from oracle.calibration.domain import Domain
-from oracle.calibration.prior import dispatch_of
+from oracle.calibration.prior import usual_dispatch
 from oracle.calibration.threading import Threading
 from oracle.devices import Device
 from oracle.devices.cores import CORES
@@ -236,7 +236,7 @@ def prior_calibration(kind: str, workload: Workload, engine: str = GENERIC) -> C
         for name in kinds:
             found = _shipped(name, workload, dtypes, engine)
             if found is not None:
-                host = replace(found.efficiency, dispatch_s=dispatch_of(kind, workload.runtime))
+                host = replace(found.efficiency, dispatch_s=usual_dispatch(kind, workload.runtime))
                 return found if name == kind else replace(found, efficiency=host)
     return None
 

@@ -10,6 +10,7 @@ from oracle.cells import (  # noqa: F401  (importing a file registers its cells)
     decoder,
     fbnet,
     head,
+    latent,
     mbconv,
     nasbench201,
     ofa,

@@ -1,8 +1,8 @@
-"""What decoders run as one kernel each: a cache of keys and values, attention over it, rotary positions, experts.
+"""What decoders run as one kernel each: caches, attention over them, rotary positions, routers and experts.
 
 Plain PyTorch, so that a cell runs anywhere. A trace sees each call as one operator (`oracle.trace.fused`), as inference
-engines run it: vLLM's reshape_and_cache, rotary_embedding, paged attention and fused_moe, and what TensorRT-LLM and
-FlashInfer have for them.
+engines run it: vLLM's reshape_and_cache, rotary_embedding, paged attention, FlashMLA, grouped_topk and fused_moe, and
+what TensorRT-LLM and FlashInfer have for them.
 """
 
 from __future__ import annotations
@@ -16,11 +16,23 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import handle_torch_function, has_torch_function
 
-__all__ = ["append_cache", "cached_attention", "experts", "resident", "rotary", "tied_embedding"]
+__all__ = [
+    "SCORINGS",
+    "append_cache",
+    "cached_attention",
+    "experts",
+    "latent_attention",
+    "resident",
+    "rotary",
+    "routed",
+    "tied_embedding",
+]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 _ROTARY_BASE = 10_000.0
+SCORINGS = ("softmax", "softmax_all", "sigmoid")
+"""How a router scores: softmax of the chosen alone (Mixtral), of all (DeepSeek-V2), sigmoid with a bias (DeepSeek-V3)."""
 
 
 def _overridable(function: _Function) -> _Function:
@@ -83,7 +95,14 @@ class _TiedEmbedding(torch.autograd.Function):
 
 @_overridable
 def append_cache(cache: Tensor, k: Tensor, v: Tensor) -> None:
-    """Write keys and values, (N, L, heads, width) each, into their places in a cache, (2, N, L, heads, width)."""
+    """Write keys and values, (N, L, heads, width) each, into their places in a cache, (2, N, L, heads, width).
+
+    Or a latent and a key, (N, L, a) and (N, L, b), side by side into one of (N, L, a + b): vLLM's concat_and_cache_mla.
+    """
+    if cache.dim() == 3:
+        cache[..., : k.shape[-1]].copy_(k)
+        cache[..., k.shape[-1] :].copy_(v)
+        return
     cache[0].copy_(k)
     cache[1].copy_(v)
 
@@ -114,6 +133,27 @@ def cached_attention(q: Tensor, k: Tensor, v: Tensor, sinks: Tensor | None, wind
 
 
 @_overridable
+def latent_attention(q: Tensor, latent: Tensor, turned: Tensor, width: int) -> Tensor:
+    """Causal attention over latents that all heads share, the last query seeing the last: -> like q.
+
+    What a head sees of a token is the latent itself, both as the key and as the value, and beside it a key that
+    positions turn: (arXiv 2405.04434, section 2.1, with the projections of keys and values absorbed).
+
+    Args:
+        q: (N, heads, L, a) queries of the latent.
+        latent: (N, S, a + b), read once for all heads.
+        turned: (N, heads, L, b) queries of the turned key.
+        width: of a head before the projections were absorbed, whose root scores are divided by.
+    """
+    keys = latent.to(q.dtype).unsqueeze(1)
+    scores = torch.cat((q, turned.to(q.dtype)), dim=-1) @ keys.transpose(2, 3) * width**-0.5
+    length, context = scores.shape[-2:]
+    ages = torch.arange(context - length, context)[:, None] - torch.arange(context)[None, :]
+    scores = scores.masked_fill((ages < 0).to(q.device), float("-inf"))
+    return F.softmax(scores, dim=-1) @ keys[..., : q.shape[-1]]
+
+
+@_overridable
 def rotary(q: Tensor, k: Tensor, width: int) -> tuple[Tensor, Tensor]:
     """Turn the first `width` elements of queries and keys, (N, L, heads, E), by their positions (arXiv 2104.09864)."""
     return _turned(q, width), _turned(k, width)
@@ -128,17 +168,51 @@ def _turned(x: Tensor, width: int) -> Tensor:
 
 
 @_overridable
+def routed(
+    logits: Tensor, bias: Tensor | None, chosen: int, groups: int, chosen_groups: int, scoring: str
+) -> tuple[Tensor, Tensor]:
+    """Which experts each token goes to, and with what weights: (tokens, experts) -> (tokens, chosen) twice.
+
+    Where there are groups, only those of the `chosen_groups` highest are chosen from: a group is as high as the sum of
+    its two highest scores (DeepSeek-V3, arXiv 2412.19437), without a bias as its highest (V2, arXiv 2405.04434).
+
+    Args:
+        logits: of a router.
+        bias: (experts,) is added to scores that are compared, and not to weights; None for none.
+        chosen: experts of a token.
+        groups, chosen_groups: groups of experts, equally large, and how many a token's are of; 1 for no groups.
+        scoring: one of `SCORINGS`.
+    """
+    scores = torch.sigmoid(logits) if scoring == "sigmoid" else logits
+    scores = F.softmax(scores, dim=-1) if scoring == "softmax_all" else scores
+    compared = scores if bias is None else scores + bias
+    if groups > 1:
+        parts = compared.unflatten(-1, (groups, -1))
+        high = parts.topk(min(1 if bias is None else 2, parts.shape[-1]), dim=-1).values.sum(-1)
+        out = torch.ones_like(high, dtype=torch.bool).scatter(-1, high.topk(chosen_groups, dim=-1).indices, False)
+        compared = parts.masked_fill(out.unsqueeze(-1), float("-inf")).flatten(-2)
+    ids = compared.topk(chosen, dim=-1).indices
+    weights = scores.gather(-1, ids)
+    if scoring == "softmax":
+        weights = F.softmax(weights, dim=-1)
+    elif scoring == "sigmoid":
+        weights = weights / weights.sum(-1, keepdim=True)
+    return weights, ids
+
+
+@_overridable
 def experts(x: Tensor, weight: Tensor, bias: Tensor | None, ids: Tensor) -> Tensor:
     """Rows through the matrices of the experts that they chose: -> (tokens * chosen, B), sorted by expert.
 
     Args:
-        x: (tokens, A), each to as many experts as it chose, or (tokens * chosen, A), sorted by expert.
+        x: (tokens, A), each to as many experts as it chose, or (tokens * chosen, A), sorted by expert. Of choices that
+            some GPUs share out, ids are (rows, 1), those of experts that are not here stand for some that are.
         weight: (experts, A, B).
         bias: (experts, B), or None.
         ids: (tokens, chosen) which experts.
     """
     order = ids.flatten().argsort()
-    rows = x[order // ids.shape[1]] if len(x) == len(ids) else x
-    of = ids.flatten()[order]
+    rows = x if len(x) == len(order) else x[order * len(x) // len(order)]
+    of = ids.flatten()[order] % len(weight)
     out = torch.bmm(rows.unsqueeze(1), weight[of]).squeeze(1)
     return out if bias is None else out + bias[of]

@@ -20,14 +20,16 @@ import torch
 from oracle.cells import cell_role
 from oracle.cells.registry import own_arguments
 from oracle.closedform.answers import answer, values_of
+from oracle.closedform.canonical import canonical_key
 from oracle.closedform.halving import half_key
 from oracle.closedform.inputs import Visit
-from oracle.closedform.library import BATCH_OF_ONE, canonical_key, write_file
+from oracle.closedform.library import BATCH_OF_ONE
 from oracle.closedform.network import network_form
 from oracle.closedform.specimens import BATCH, networks, workloads_of
 from oracle.closedform.store import TemplateStore, fingerprint, torch_version
 from oracle.closedform.symbolic import Recording, concrete_template, counted_template, record, traced_cell
 from oracle.closedform.template import Template, TemplateKey
+from oracle.closedform.writing import write_file
 from oracle.errors import OracleError
 from oracle.optable import Use
 from oracle.spec import LOSS, CellSpec, Workload

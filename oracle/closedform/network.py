@@ -41,6 +41,7 @@ _Asked: TypeAlias = tuple[CellSpec, tuple[int, ...], Format, Format | None, bool
 _Answers: TypeAlias = Callable[..., tuple[int, ...] | None]
 
 _KEYS = 4096  # structures whose templates are remembered at hand
+_CHAINS = 128  # chains of templates of which the roofs are remembered, up to 100 kB each
 _DIMS = tuple(f"d{axis}" for axis in range(8))
 _FUNCTIONS = 1024  # of templates that are kept
 _EXACT = 2**53  # floats hold all integers below
@@ -114,55 +115,31 @@ class NetworkForm:
         self.workload = workload
         self.cells = tuple(cells)
         self.times = tuple(times)
-        self._templates = [cell.template for cell in cells]
-
-    @cached_property
-    def sums(self) -> dict[str, int]:
+        self._templates = tuple([cell.template for cell in cells])
+        lengths = [len(template.kernels) for template in self._templates]
+        self.counts: NDArray[np.float64] = np.array(times, dtype=np.float64).repeat(lengths)
+        """(kernels,) how often each of them runs."""
+        self.kernel_count = sum(map(mul, lengths, times))
+        """How many kernels run."""
+        self.numbers = _numbers(self.cells, lengths)
+        """(4, kernels) matrix FLOPs, vector FLOPs, bytes moved, bytes of weights: each kernel of `cells`."""
+        self._floats = self.numbers.astype(np.float64, order="C")
+        # What `ALONE` names, then the bytes of weights and those alive in the forward pass, each for all cells.
+        self._heads = list(zip(*[answer[: len(ALONE) + 2] for _, _, answer, _ in self.cells], strict=True))
+        self.sums = self._sums()
         """What `SUMS` names."""
-        found = {name: sum(map(mul, own, self.times)) for name, own in zip(ALONE, self._heads, strict=False)}
-        matrix, vector, found["traffic_bytes"], _ = self._totals
-        found["flops"] = matrix + vector
-        return found
 
-    @cached_property
-    def _heads(self) -> list[tuple[int, ...]]:
-        """What `ALONE` names, then the bytes of weights and those alive in the forward pass, each for all cells."""
-        return list(zip(*[answer[: len(ALONE) + 2] for _, _, answer, _ in self.cells], strict=True))
-
-    @cached_property
-    def _totals(self) -> list[int]:
-        """The sums of `numbers` over all kernels."""
-        numbers, counts = self.numbers, self.counts
-        totals = (numbers.astype(np.float64) @ counts).tolist()
+    def _sums(self) -> dict[str, int]:
+        totals = (self._floats @ self.counts).tolist()
         largest = max(totals[0] + totals[1], totals[2])
         if largest >= LIMIT:
             raise OracleError("a network's FLOPs or bytes exceed 62 bits: it or the batch is too large")
-        exact = totals if largest < _EXACT else (numbers @ counts.astype(np.int64)).tolist()
-        return [int(total) for total in exact]
-
-    @cached_property
-    def numbers(self) -> Ints:
-        """(4, kernels) matrix FLOPs, vector FLOPs, bytes moved, bytes of weights: each kernel of `cells`."""
-        parts = [answer[len(answer) - 4 * len(template.kernels) :] for template, _, answer, _ in self.cells]
-        try:
-            flat = np.fromiter(chain.from_iterable(parts), np.int64, sum(map(len, parts)))
-        except OverflowError:
-            kind = next(
-                cell.template.key.kind for cell, own in zip(self.cells, parts, strict=True) if max(own) > _LARGEST
-            )
-            raise OracleError(f"cell={kind}: its FLOPs or bytes exceed 62 bits; the cells are too large") from None
-        numbers: Ints = flat.reshape(-1, 4).T
-        return numbers
-
-    @cached_property
-    def counts(self) -> NDArray[np.float64]:
-        """(kernels,) how often each of them runs."""
-        return np.array(self.times, dtype=np.float64).repeat([len(template.kernels) for template in self._templates])
-
-    @property
-    def kernel_count(self) -> int:
-        """How many kernels run."""
-        return int(self.counts.sum())
+        if largest >= _EXACT:
+            totals = (self.numbers @ self.counts.astype(np.int64)).tolist()
+        found = {name: sum(map(mul, own, self.times)) for name, own in zip(ALONE, self._heads, strict=False)}
+        found["traffic_bytes"] = int(totals[2])
+        found["flops"] = int(totals[0]) + int(totals[1])
+        return found
 
     @cached_property
     def products(self) -> Products:
@@ -187,7 +164,7 @@ class NetworkForm:
             DeviceError: as `roofs`.
         """
         roofs = self.roofs(places)
-        return time_at(roofs, self.numbers, self.products if roofs.tiled else None)
+        return time_at(roofs, self._floats, self.products if roofs.tiled else None)
 
     def roofs(self, places: tuple[CalibratedDevice, ...]) -> Roofs:
         """What each of the kernels can reach, a row per device.
@@ -195,11 +172,7 @@ class NetworkForm:
         Raises:
             DeviceError: a device states no peak for a dtype that a kernel computes in.
         """
-        if not self.net.dtypes:
-            return Roofs.joined(list(map(_roofs_of(places), self._templates)))
-        return Roofs.joined(
-            [_roofs_of(tuple([place.under(dtype_of(own)) for place in places]))(own) for own in self._templates]
-        )
+        return _joined_roofs(places, self._templates, mixed=bool(self.net.dtypes))
 
     @property
     def main_dtype(self) -> str:
@@ -293,6 +266,18 @@ class NetworkForm:
             start += len(template.kernels)
         phases[1].reverse()
         return [launch for phase in phases for kernels in phase for launch in kernels]
+
+
+def _numbers(cells: Sequence[Cell], lengths: Sequence[int]) -> Ints:
+    """`NetworkForm.numbers`, given how many kernels each cell has."""
+    parts = [answer[len(answer) - 4 * length :] for (_, _, answer, _), length in zip(cells, lengths, strict=True)]
+    try:
+        flat = np.fromiter(chain.from_iterable(parts), np.int64, 4 * sum(lengths))
+    except OverflowError:
+        kind = next(cell.template.key.kind for cell, own in zip(cells, parts, strict=True) if max(own) > _LARGEST)
+        raise OracleError(f"cell={kind}: its FLOPs or bytes exceed 62 bits; the cells are too large") from None
+    numbers: Ints = flat.reshape(-1, 4).T
+    return numbers
 
 
 def network_form(store: TemplateStore, net: NetSpec, workload: Workload) -> NetworkForm:
@@ -396,6 +381,17 @@ def _backwards(desk: _Desk, cells: Sequence[Cell], times: Sequence[int]) -> tupl
     return [equal[0] for equal in grouped], [len(equal) for equal in grouped]
 
 
+@lru_cache(maxsize=_CHAINS)
+def _joined_roofs(places: tuple[CalibratedDevice, ...], templates: tuple[Template, ...], *, mixed: bool) -> Roofs:
+    """The roofs of a network's kernels: one differs from the next in its integers more often than in its templates."""
+    if not mixed:
+        return Roofs.joined(list(map(_roofs_of(places), templates)))
+    under = {
+        dtype: _roofs_of(tuple([place.under(dtype) for place in places])) for dtype in set(map(dtype_of, templates))
+    }
+    return Roofs.joined([under[dtype_of(template)](template) for template in templates])
+
+
 @lru_cache(maxsize=_SETS)
 def _roofs_of(places: tuple[CalibratedDevice, ...]) -> Callable[[Template], Roofs]:
     """A function of a template: the roofs of its kernels on some devices."""
@@ -411,12 +407,18 @@ def main_dtype(dtypes: Iterable[str], matrix_flops: NDArray[Any]) -> str:
     return most if most and total[most] else ""
 
 
-class _Plan(NamedTuple):
-    """How the parameters of a cell are read, whatever their values."""
+class _Plan:
+    """How the parameters of a cell are read, whatever their values; as a key, equal to itself alone."""
 
-    names: tuple[str, ...]
-    static: Callable[[Sequence[Any]], tuple[Any, ...]]
-    free: Callable[[Sequence[Any]], tuple[Any, ...]]
+    __slots__ = ("free", "static")
+
+    def __init__(self, names: tuple[str, ...], values: tuple[Any, ...]) -> None:
+        static = [place for place, pair in enumerate(zip(names, values, strict=True)) if is_static(*pair)]
+        others = [place for place in range(len(names)) if place not in static]
+        free = _getter(others)
+        plain = all(type(values[place]) is int for place in others)
+        self.static = _getter(static)
+        self.free = free if plain else lambda items: tuple(map(int, free(items)))  # numpy's, say
 
 
 @lru_cache(maxsize=32)
@@ -427,12 +429,11 @@ def _desk(store: TemplateStore, workload: Workload) -> _Desk:
 
     def cell(asked: _Asked) -> Cell:
         spec, dims, form, gradient, first = asked
-        flat: tuple[Any, ...] = tuple(chain.from_iterable(spec.params))
-        names, values = flat[::2], flat[1::2]
+        names, values = zip(*spec.params, strict=True) if spec.params else ((), ())
         types = tuple(map(type, values))
         plan = plans.get((spec.kind, names, types))
         if plan is None:
-            plan = plans[spec.kind, names, types] = _plan(names, values)
+            plan = plans[spec.kind, names, types] = _Plan(names, values)
         integers = (*plan.free(values), *dims)
         small = tuple([value if value < 2 else 2 for value in integers]) if min(integers) < 2 else ()  # noqa: FURB136
         structure = plan, plan.static(values), small, form, gradient, first
@@ -472,14 +473,6 @@ def _alone(template: Template) -> _Answers:
 
 
 _answers = lru_cache(maxsize=_FUNCTIONS)(_alone)
-
-
-def _plan(names: tuple[str, ...], values: tuple[Any, ...]) -> _Plan:
-    static = [place for place, pair in enumerate(zip(names, values, strict=True)) if is_static(*pair)]
-    free = _getter([place for place in range(len(names)) if place not in static])
-    if all(type(values[place]) is int for place in range(len(names)) if place not in static):
-        return _Plan(names, _getter(static), free)
-    return _Plan(names, _getter(static), lambda items: tuple(map(int, free(items))))  # numpy's, say
 
 
 def _getter(places: Sequence[int]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:

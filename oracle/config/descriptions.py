@@ -114,11 +114,21 @@ KEYS: dict[str, str] = {
     "DECODER.WINDOWS": "How many of the latest tokens a layer sees, layer by layer, again and again; 0 for all. Empty: "
     "no layer has a window.",
     "DECODER.CONTEXT": "Most tokens of a sequence; 0 where no limit is known.",
+    "DECODER.Q_RANK": "Width of the latent that queries are made from; 0 for none. With KV_RANK only.",
+    "DECODER.KV_RANK": "Width of the latent that the keys and values of all heads are made from, and that the cache holds "
+    "(multi-head latent attention, arXiv:2405.04434); 0 for plain heads.",
+    "DECODER.NOPE_DIM": "With KV_RANK: elements of a head's key that positions leave alone.",
+    "DECODER.ROPE_DIM": "With KV_RANK: elements of the key that positions turn, which all heads share.",
+    "DECODER.V_DIM": "With KV_RANK: elements of a head's value.",
     "DECODER.EXPERTS": "Experts of a layer; 0 for one feed-forward half that all tokens take.",
     "DECODER.EXPERTS_PER_TOKEN": "Experts that a token goes to.",
     "DECODER.EXPERT_FF": "Width within an expert; 0 for FF.",
     "DECODER.SHARED_FF": "Width of an expert that all tokens go to; 0 for none.",
     "DECODER.SHARED_GATE": "Whether what the shared expert makes is multiplied by a learned number per token.",
+    "DECODER.ROUTER": "How experts are scored: softmax of the chosen ones, of all (DeepSeek-V2), or a sigmoid with a bias "
+    "that joins the comparison (DeepSeek-V3).",
+    "DECODER.EXPERT_GROUPS": "Groups of experts, of which a token chooses some first; 1 for no groups.",
+    "DECODER.GROUPS_PER_TOKEN": "Groups that the experts of a token are of.",
     "DECODER.DENSE_LAYERS": "First layers that have FF and no experts.",
     "DECODER.LAYER_HEADS": "Heads of each layer, 0 for a layer without attention. Empty: HEADS in all.",
     "DECODER.LAYER_KV_HEADS": "Heads of keys and values of each layer. Empty: KV_HEADS in all.",
@@ -145,6 +155,10 @@ KEYS: dict[str, str] = {
     "COST.RUNTIME": "Who runs the network: eager PyTorch, a compiler, or an inference engine.",
     "COST.ENGINE": "Which inference engine; any but generic implies RUNTIME: engine.",
     "COST.THREADS": "Threads of a processor; 0 for as many as its stated peak needs.",
+    "COST.HOST": "Processor that launches a GPU's kernels, the name or path of its device file; empty for the one that "
+    "each device is taken to have. Times alone depend on it.",
+    "COST.CUDA_GRAPHS": "Whether a GPU replays recorded kernels, without its host: torch.compile's mode "
+    "reduce-overhead does, its default mode does not, engines do anyway. Times alone depend on it.",
     "COST.LAYOUT": "Memory order of images: channels first or last.",
     "COST.WEIGHTS": "Type that weights are stored in; empty for the usual one. float16 or bfloat16, as DTYPE: a "
     "network in half precision, without autocast; int8, float8 or int4: an engine keeps the weights of products "
@@ -156,6 +170,8 @@ KEYS: dict[str, str] = {
     "COST.KV_DTYPE": "Type of a decoder's cache of keys and values; empty for the type that is computed in.",
     "COST.KV_BLOCK": "Tokens of a page of that cache.",
     "COST.LOGITS": "Whether the last token of a sequence has scores, or all of them.",
+    "COST.PARALLEL": "Of a decoder, GPUs that share it: TP cut every layer, PP are in a row with some layers each, EP of the "
+    "TP share its experts out. Every number is of one GPU, and what it sends are kernels.",
     "COST.DEVICES": "Names of shipped devices, or paths of device files.",
 }
 """Dotted key -> what it means, with its unit."""

@@ -141,6 +141,13 @@ class _Reader:
             raise self.fail(name, "true or false")
         return value
 
+    def word(self, name: str, default: str, known: tuple[str, ...]) -> str:
+        """One of some words."""
+        value = self._values.get(name, default)
+        if value not in known:
+            raise self.fail(name, f"one of {', '.join(known)}")
+        return str(value)
+
     def expect(self, name: str, value: Any) -> None:
         """Refuse a part that the cells do not have."""
         found = self._values.get(name, value)
@@ -402,6 +409,43 @@ def _qwen3_moe(read: _Reader) -> _Keys:
     }
 
 
+def _latent(read: _Reader) -> _Keys:
+    """Attention over latents, and experts after the first layers, as DeepSeek's configs have both."""
+    read.expect("moe_layer_freq", 1)
+    layers, bias = read.integer("num_hidden_layers"), read.flag("attention_bias", False)
+    expert_ff = read.integer("moe_intermediate_size")
+    return {
+        **_base(read),
+        "HEAD_DIM": 0,
+        "ACTIVATION": read.activation("hidden_act", "silu"),
+        "QKV_BIAS": bias,
+        "OUT_BIAS": bias,
+        "Q_RANK": read.integer("q_lora_rank", 0),
+        "KV_RANK": read.integer("kv_lora_rank"),
+        "NOPE_DIM": read.integer("qk_nope_head_dim"),
+        "ROPE_DIM": read.integer("qk_rope_head_dim"),
+        "V_DIM": read.integer("v_head_dim"),
+        **_expert_keys(read, "n_routed_experts", expert_ff),
+        "SHARED_FF": expert_ff * read.integer("n_shared_experts", 0, low=0),
+        "DENSE_LAYERS": min(read.integer("first_k_dense_replace", 0, low=0), layers),
+    }
+
+
+def _groups(read: _Reader) -> _Keys:
+    return {"EXPERT_GROUPS": read.integer("n_group", 1), "GROUPS_PER_TOKEN": read.integer("topk_group", 1)}
+
+
+def _deepseek_v2(read: _Reader) -> _Keys:
+    grouped = read.word("topk_method", "greedy", ("greedy", "group_limited_greedy")) == "group_limited_greedy"
+    return {**_latent(read), "MLP_BIAS": False, "ROUTER": "softmax_all", **(_groups(read) if grouped else {})}
+
+
+def _deepseek_v3(read: _Reader) -> _Keys:
+    read.expect("scoring_func", "sigmoid")
+    read.expect("topk_method", "noaux_tc")
+    return {**_latent(read), "ROUTER": "sigmoid", **_groups(read)}
+
+
 def _gpt_oss(read: _Reader) -> _Keys:
     keys = _base(read)
     bias = read.flag("attention_bias", True)
@@ -441,6 +485,9 @@ _CONVERTERS: dict[str, Callable[[_Reader], _Keys]] = {
     "qwen2_moe": _qwen2_moe,
     "qwen3_moe": _qwen3_moe,
     "gpt_oss": _gpt_oss,
+    "deepseek_v2": _deepseek_v2,
+    "deepseek_v3": _deepseek_v3,
+    "kimi_k2": _deepseek_v3,
 }
 
 MODEL_TYPES = tuple(_CONVERTERS)

@@ -49,9 +49,7 @@ def merge(sections: Sections, values: Any, file: str = "") -> None:
             for name, value in _items(content, section, file):
                 if name not in keys:
                     raise _unknown(f"{section}.{name}", sections, file)
-                key = f"{section}.{name}"
-                converted = _convert(key, value, dict if key in MAPPINGS else type(keys[name]), file)
-                keys[name] = {**keys[name], **converted} if key in MAPPINGS else converted
+                keys[name] = _convert(f"{section}.{name}", value, keys[name], file)
         else:
             raise _unknown(section, sections, file)
 
@@ -67,7 +65,7 @@ def override(sections: Sections, key: str, value: Any) -> None:
         merge(sections, reduce(lambda inner, part: {part: inner}, reversed(key.split(".")), value))
     else:
         section, name = key.split(".")
-        sections[section][name] = _convert(key, value, kind, "")
+        sections[section][name] = _convert(key, value, sections[section][name], "")
 
 
 def _merge_open(keys: Sections, section: str, content: Any, file: str) -> None:
@@ -78,7 +76,7 @@ def _merge_open(keys: Sections, section: str, content: Any, file: str) -> None:
         if key in IGNORED:
             continue
         if name in ours:
-            keys[name] = _convert(key, value, type(keys[name]), file)
+            keys[name] = _convert(key, value, keys[name], file)
             continue
         near = _near(name, ours, 1, 0.8)
         if near:
@@ -165,20 +163,35 @@ def _near(name: str, options: Iterable[str], count: int = 3, cutoff: float = 0.5
     return get_close_matches(name.upper(), list(options), n=count, cutoff=cutoff)
 
 
-def _convert(key: str, value: Any, kind: type, file: str) -> Any:
-    """The value in the type of the default it replaces."""
+def _convert(key: str, value: Any, old: Any, file: str) -> Any:
+    """The value in the type of the default, for the value that it replaces; of a mapping, for some of its entries."""
+    kind = _KINDS[key]
+    if key in MAPPINGS:
+        return {**old, **_mapping(key, value, file)}
+    if kind is dict:
+        return {**old, **_entries(key, value, old, file)}
     converted = _typed(key, value, kind, file)
     if key in CHOICES and converted not in CHOICES[key]:
-        raise ConfigError(
-            f"value {_shown(value)}: expected one of {', '.join(filter(None, CHOICES[key]))}", key=key, file=file
-        )
+        options = [option for option in CHOICES[key] if option]
+        near = closest(str(converted), options, 1)
+        raise ConfigError(f"value {_shown(value)}: expected one of {', '.join(options)}{near}", key=key, file=file)
     return converted
+
+
+def _entries(key: str, value: Any, known: Mapping[str, Any], file: str) -> dict[str, int]:
+    """Some entries of a mapping of integers; as text, `{TP: 4}` or `TP: 4, PP: 2`."""
+    if isinstance(value, str):
+        pairs = [item.partition(":") for item in _parsed_list(value.strip().removeprefix("{").removesuffix("}"))]
+        value = {name.strip(): text.strip() for name, _, text in pairs}
+    for name, _ in _items(value, key, file):
+        if name not in known:
+            hint = closest(name, known, 1) or f"; {key} has {', '.join(known)}"
+            raise ConfigError(f"unknown key{hint}", key=f"{key}.{name}", file=file)
+    return {name: _typed(f"{key}.{name}", item, int, file) for name, item in _items(value, key, file)}
 
 
 def _typed(key: str, value: Any, kind: type, file: str) -> Any:
     value = _unboxed(value)
-    if kind is dict:
-        return _mapping(key, value, file)
     if kind is list:
         items = _parsed_list(value) if isinstance(value, str) else value
         if isinstance(items, (list, tuple)):

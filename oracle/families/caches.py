@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from oracle.families.population import CellArray, Population
 from oracle.spec import HALVES, NetSpec, Workload
 
-__all__ = ["cache_bytes", "cache_bytes_of_many", "token_bytes"]
+__all__ = ["cache_bytes", "cache_bytes_of_many", "token_bytes", "token_elements"]
 
 Ints = NDArray[np.int64]
 
@@ -47,14 +47,20 @@ def cache_bytes_of_many(networks: Population | Iterable[NetSpec], workload: Work
 
 
 def _caches(group: CellArray) -> bool:
-    return any(name == "kv_heads" for name, _ in group.params)
+    return any(name == "kv_byte" for name, _ in group.params)
+
+
+def token_elements(words: Any) -> Any:
+    """Elements that a token of one sequence takes in the cache of one cell: keys and values, or a latent and a key."""
+    if "kv_rank" in words:
+        return words["kv_rank"] + words["rope_dim"]
+    return 2 * words["kv_heads"] * words["head_dim"] if "kv_heads" in words else 0
 
 
 def _elements(words: Any, workload: Workload, tokens: str | None) -> Any:
     """Bytes of the cache of one cell and sequence, of so many tokens as a parameter says, or of one."""
-    if workload.training or "kv_heads" not in words:
+    if workload.training or "kv_byte" not in words:
         return 0
     byte = words["kv_byte"] or workload.is_quantised
     size = 1 if byte else 2 if workload.dtype in HALVES else 4
-    count = words[tokens] if tokens else 1
-    return 2 * count * words["kv_heads"] * words["head_dim"] * size
+    return (words[tokens] if tokens else 1) * token_elements(words) * size

@@ -8,7 +8,11 @@ What a call works on is the COST section's, and decides sizes of cells as the DE
     training    PROMPT tokens of each sequence, without a cache; scores of all (MODE: training is the same)
 
 Keys and values are kept in pages of KV_BLOCK tokens, so that a sequence has memory for the next multiple of that. A
-layer with a window keeps the latest tokens of the window only.
+layer with a window keeps the latest tokens of the window only. With KV_RANK attention is over latents: a prompt and
+training in the expanded form, a decode step in the absorbed one (`oracle.cells.latent`).
+
+COST.PARALLEL makes it what one of several GPUs has (`oracle.families.sharding`): of a pipeline the one with most layers,
+and both ends.
 """
 
 from __future__ import annotations
@@ -19,12 +23,14 @@ from typing import Any
 import numpy as np
 
 from oracle.families._checks import MAX_BLOCKS, MAX_WIDTH, choice, integer, require
+from oracle.families.sharding import SHARD, Parallel, cuts_heads, longest_part, shard_cell
 from oracle.spec import CellSpec, NetSpec, Scalar
 
 __all__ = ["Call", "Layer", "Sizes", "Words", "call_of", "to_spec", "windows_of"]
 
 ACTIVATIONS = ("gelu", "gelu_tanh", "relu", "silu")
 NORMS = ("layer", "rms")
+ROUTERS = ("softmax", "softmax_all", "sigmoid")
 PHASES = ("prefill", "decode", "training")
 MAX_TOKENS = 2**24
 MAX_EXPERTS = 2**12
@@ -91,9 +97,10 @@ def to_spec(cfg: Any) -> NetSpec:
     width = integer("DECODER.WIDTH", section["WIDTH"])
     vocab = integer("DECODER.VOCAB", section["VOCAB"], high=MAX_VOCAB)
     words = Words.of(cfg, call)
-    sizes = _sizes(section, width)
-    cells = [words.embedding(width, vocab)]
-    for layer in _layers(section, sizes):
+    sizes = _sizes(section, width, words.shared)
+    cells = words.first(width, vocab)
+    layers = _layers(section, sizes, words.shared)
+    for layer in layers[len(layers) - longest_part(len(layers), words.shared) :]:
         cells += words.layer(layer, sizes)
     return NetSpec((*cells, words.head(width, vocab)), (call.tokens,), cfg["COST"]["NAME"])
 
@@ -104,6 +111,7 @@ class Sizes:
 
     Attributes:
         width, heads, kv_heads, head_dim, ff: as the DECODER section has them, what is 0 there worked out.
+        q_rank, nope_dim, rope_dim, v_dim: of attention over latents.
         experts, chosen, expert_ff, shared: of a layer with experts; `experts` is 0 where there are none.
     """
 
@@ -112,6 +120,10 @@ class Sizes:
     kv_heads: Any
     head_dim: Any
     ff: Any
+    q_rank: Any
+    nope_dim: Any
+    rope_dim: Any
+    v_dim: Any
     experts: Any
     chosen: Any
     expert_ff: Any
@@ -141,6 +153,9 @@ class Words:
         rotary: the part of a head that positions turn.
         positions: rows of a learned table of positions.
         parallel: as DECODER.PARALLEL.
+        kv_rank: of the latents that attention is over; 0 for plain heads.
+        groups, chosen_groups: of experts.
+        shared: by how many GPUs.
         section: the others, by their keys.
         ends: the last arguments of every cell.
     """
@@ -149,6 +164,10 @@ class Words:
     rotary: float
     positions: int
     parallel: str
+    kv_rank: int
+    groups: int
+    chosen_groups: int
+    shared: Parallel
     section: Any
     ends: dict[str, Scalar]
 
@@ -171,11 +190,30 @@ class Words:
         part = section["ROTARY"]
         require(0 <= part <= 1, "DECODER.ROTARY", part, "a part of a head, from 0 to 1")
         positions = _positions(section, call)
-        return cls(call, part, positions, parallel, section, {"norm": norm, "ln_eps": cfg["LN"]["EPS"]})
+        kv_rank = _kv_rank(section)
+        groups = integer("DECODER.EXPERT_GROUPS", section["EXPERT_GROUPS"], high=MAX_EXPERTS)
+        of = integer("DECODER.GROUPS_PER_TOKEN", section["GROUPS_PER_TOKEN"], high=MAX_EXPERTS)
+        require(of <= groups, "DECODER.GROUPS_PER_TOKEN", of, f"at most EXPERT_GROUPS, {groups}")
+        choice("DECODER.ROUTER", section["ROUTER"], ROUTERS)
+        ends = {"norm": norm, "ln_eps": cfg["LN"]["EPS"]}
+        shared = _shared(cfg["COST"]["PARALLEL"])
+        return cls(call, part, positions, parallel, kv_rank, groups, of, shared, section, ends)
+
+    def first(self, width: Any, vocab: Any) -> list[CellSpec]:
+        """The embedding, and where GPUs share the network a cell that says so."""
+        shared = self.shared
+        cells = [self.embedding(width, vocab)]
+        if shared.gpus > 1:
+            cells.append(CellSpec.make(SHARD, tp=shared.tp, pp=shared.pp, ep=shared.ep))
+        return cells
+
+    def _own(self, cell: CellSpec) -> CellSpec:
+        """What one GPU has of a cell."""
+        return shard_cell(cell, self.shared) if self.shared.tp > 1 else cell
 
     def embedding(self, width: Any, vocab: Any) -> CellSpec:
         """The first cell."""
-        return CellSpec.make(
+        cell = CellSpec.make(
             "decoder_embedding",
             vocab=vocab,
             width=width,
@@ -184,10 +222,11 @@ class Words:
             positions=self.positions,
             past=self.call.past if self.positions else 0,
         )
+        return self._own(cell)
 
     def head(self, width: Any, vocab: Any) -> CellSpec:
         """The last cell."""
-        return CellSpec.make(
+        cell = CellSpec.make(
             "decoder_head",
             width=width,
             vocab=vocab,
@@ -196,27 +235,51 @@ class Words:
             softcap=self.section["SOFTCAP"],
             **self.ends,
         )
+        return self._own(cell)
 
     def layer(self, layer: Layer, sizes: Sizes) -> list[CellSpec]:
-        """The cell of a layer, none where it has neither half; of columns, halves are there in all rows or in none."""
-        attends, transforms = np.any(layer.heads), layer.mixed or np.any(layer.ff)
-        attention = self._attention(layer, sizes) if attends else {}
-        switches: dict[str, Scalar] = {"sinks": self.section["SINKS"], "softcap": self.section["SOFTCAP"]}
-        post: dict[str, Scalar] = {"post_norm": self.section["POST_NORM"]}
-        if layer.mixed:
-            own = self._experts(sizes)
-        else:
-            own = {"ff": layer.ff, **self._mlp(), "gated": self.section["GATED"]} if transforms else {}
-        common = {"width": sizes.width, **attention, **own, **self.ends}
+        """The cells of a layer, none where it has neither half; of columns, halves are there in all rows or in none.
+
+        One cell, but where attention or experts are of a kind of their own.
+        """
+        return [self._own(cell) for cell in self._whole(layer, sizes)]
+
+    def _whole(self, layer: Layer, sizes: Sizes) -> list[CellSpec]:
+        """The cells of a layer, as they are where one GPU has them."""
+        attends, transforms = bool(np.any(layer.heads)), layer.mixed or bool(np.any(layer.ff))
         if not attends and not transforms:
             return []
-        if self.parallel:
-            return [CellSpec.make("decoder_parallel_layer", **common, two_norms=self.parallel == "two")]
-        kinds = {(True, False): "decoder_attention", (False, True): "decoder_mlp", (True, True): "decoder_layer"}
-        kind = kinds[bool(attends), bool(transforms)]
+        attention = self._attention(layer, sizes) if attends and not self.kv_rank else {}
+        own: dict[str, Any] = {}
         if layer.mixed:
-            kind = "decoder_expert_layer" if attends else "decoder_experts"
-        return [CellSpec.make(kind, **common, **post, **(switches if attends else {}))]
+            own = self._experts(sizes)
+        elif transforms:
+            own = {"ff": layer.ff, **self._mlp(), "gated": self.section["GATED"]}
+        width = {"width": sizes.width}
+        if self.parallel:
+            return [
+                CellSpec.make(
+                    "decoder_parallel_layer", **width, **attention, **own, **self.ends, two_norms=self.parallel == "two"
+                )
+            ]
+        ends: dict[str, Scalar] = {**self.ends, "post_norm": self.section["POST_NORM"]}
+        switches: dict[str, Scalar] = {"sinks": self.section["SINKS"], "softcap": self.section["SOFTCAP"]}
+        first = CellSpec.make("decoder_attention", **width, **attention, **ends, **switches) if attention else None
+        if attends and self.kv_rank:
+            first = CellSpec.make("decoder_latent_attention", **width, **self._latent(layer, sizes), **ends)
+        kind = "decoder_mlp"
+        if layer.mixed:
+            kind = "decoder_routed_experts" if self.routes else "decoder_experts"
+        second = CellSpec.make(kind, **width, **own, **ends) if transforms else None
+        if attention and transforms and not (layer.mixed and self.routes):
+            kind = "decoder_expert_layer" if layer.mixed else "decoder_layer"
+            return [CellSpec.make(kind, **width, **attention, **own, **ends, **switches)]
+        return [cell for cell in (first, second) if cell is not None]
+
+    @property
+    def routes(self) -> bool:
+        """Whether routers are of another kind than Mixtral's, or experts shared out."""
+        return self.groups > 1 or self.section["ROUTER"] != "softmax" or self.shared.ep > 1
 
     def _attention(self, layer: Layer, sizes: Sizes) -> dict[str, Any]:
         """Arguments of attention."""
@@ -237,18 +300,59 @@ class Words:
             "kv_byte": call.kv_byte and not training,
         }
 
+    def _latent(self, layer: Layer, sizes: Sizes) -> dict[str, Any]:
+        """Arguments of attention over latents."""
+        training = self.call.phase == "training"
+        past, capacity = self.call.seen(0)
+        return {
+            "heads": layer.heads,
+            "q_rank": sizes.q_rank,
+            "kv_rank": self.kv_rank,
+            "nope_dim": sizes.nope_dim,
+            "rope_dim": sizes.rope_dim,
+            "v_dim": sizes.v_dim,
+            "past": 0 if training else past,
+            "capacity": 0 if training else capacity,
+            "absorbed": self.call.phase == "decode",
+            "qkv_bias": self.section["QKV_BIAS"],
+            "out_bias": self.section["OUT_BIAS"],
+            "kv_byte": self.call.kv_byte and not training,
+        }
+
     def _mlp(self) -> dict[str, Scalar]:
         return {"activation": self.section["ACTIVATION"], "mlp_bias": self.section["MLP_BIAS"]}
 
     def _experts(self, sizes: Sizes) -> dict[str, Any]:
+        routing = {
+            "groups": self.groups,
+            "chosen_groups": self.chosen_groups,
+            "scoring": self.section["ROUTER"],
+            "shares": self.shared.ep,
+        }
         return {
             "ff": sizes.expert_ff,
             "experts": sizes.experts,
             "chosen": sizes.chosen,
+            **(routing if self.routes else {}),
             "shared": sizes.shared,
             "shared_gate": self.section["SHARED_GATE"],
             **self._mlp(),
         }
+
+
+def _shared(parallel: Any) -> Parallel:
+    """By how many GPUs a network is shared."""
+    tp, pp, ep = (integer(f"COST.PARALLEL.{name}", parallel[name], high=2**16) for name in ("TP", "PP", "EP"))
+    require(tp % ep == 0, "COST.PARALLEL.EP", ep, f"a divisor of TP, {tp}")
+    return Parallel(tp, pp, ep)
+
+
+def _kv_rank(section: Any) -> int:
+    """The width of latents; 0 for plain heads."""
+    rank = integer("DECODER.KV_RANK", section["KV_RANK"], low=0)
+    for name in ("SINKS", "SOFTCAP", "QK_NORM", "PARALLEL", "WINDOWS"):
+        require(not (rank and section[name]), f"DECODER.{name}", section[name], "none where KV_RANK is set")
+    return rank
 
 
 def _positions(section: Any, call: Call) -> int:
@@ -260,11 +364,18 @@ def _positions(section: Any, call: Call) -> int:
     return positions
 
 
-def _sizes(section: Any, width: int) -> Sizes:
+def _sizes(section: Any, width: int, shared: Parallel) -> Sizes:
     """What layers share, checked; `oracle.families.many.decoder` checks columns in the same order."""
     heads = integer("DECODER.HEADS", section["HEADS"])
     kv_heads = integer("DECODER.KV_HEADS", section["KV_HEADS"], low=0) or heads
     head_dim = integer("DECODER.HEAD_DIM", section["HEAD_DIM"], low=0)
+    latent = bool(section["KV_RANK"])
+    q_rank = integer("DECODER.Q_RANK", section["Q_RANK"], low=0)
+    nope_dim, rope_dim, v_dim = (
+        integer(f"DECODER.{name}", section[name], low=int(latent)) for name in ("NOPE_DIM", "ROPE_DIM", "V_DIM")
+    )
+    if latent:
+        head_dim = nope_dim + rope_dim
     if not head_dim:
         require(width % heads == 0, "DECODER.HEADS", heads, f"a divisor of WIDTH, {width}")
         head_dim = width // heads
@@ -272,18 +383,23 @@ def _sizes(section: Any, width: int) -> Sizes:
     experts = integer("DECODER.EXPERTS", section["EXPERTS"], low=0, high=MAX_EXPERTS)
     chosen = integer("DECODER.EXPERTS_PER_TOKEN", section["EXPERTS_PER_TOKEN"])
     require(not experts or chosen <= experts, "DECODER.EXPERTS_PER_TOKEN", chosen, f"at most EXPERTS, {experts}")
+    groups = section["EXPERT_GROUPS"]
+    require(experts % groups == 0, "DECODER.EXPERT_GROUPS", groups, f"a divisor of EXPERTS, {experts}")
+    require(experts % shared.ep == 0, "COST.PARALLEL.EP", shared.ep, f"a divisor of EXPERTS, {experts}")
     expert_ff = integer("DECODER.EXPERT_FF", section["EXPERT_FF"], low=0) or ff
-    shared = integer("DECODER.SHARED_FF", section["SHARED_FF"], low=0)
+    shared_ff = integer("DECODER.SHARED_FF", section["SHARED_FF"], low=0)
     gate = section["SHARED_GATE"]
-    require(not gate or shared > 0 or not experts, "DECODER.SHARED_GATE", gate, "False where SHARED_FF is 0")
+    require(not gate or shared_ff > 0 or not experts, "DECODER.SHARED_GATE", gate, "False where SHARED_FF is 0")
     mixed = not experts or (section["GATED"] and not section["PARALLEL"])
     require(mixed, "DECODER.EXPERTS", experts, "0 where GATED is False or PARALLEL is set")
-    return Sizes(width, heads, kv_heads, head_dim, ff, experts, chosen, expert_ff, shared)
+    latents = q_rank, nope_dim, rope_dim, v_dim
+    return Sizes(width, heads, kv_heads, head_dim, ff, *latents, experts, chosen, expert_ff, shared_ff)
 
 
-def _layers(section: Any, sizes: Sizes) -> list[Layer]:
+def _layers(section: Any, sizes: Sizes, shared: Parallel) -> list[Layer]:
     """The layers, checked."""
     count = integer("DECODER.LAYERS", section["LAYERS"], high=MAX_BLOCKS)
+    require(shared.pp <= count, "COST.PARALLEL.PP", shared.pp, f"at most one GPU per layer, {count}")
     dense = integer("DECODER.DENSE_LAYERS", section["DENSE_LAYERS"], low=0, high=MAX_BLOCKS)
     windows = windows_of(section)
     heads = _per_layer(section, "LAYER_HEADS", count, sizes.heads)
@@ -296,6 +412,9 @@ def _layers(section: Any, sizes: Sizes) -> list[Layer]:
             require(group > 0 and own % group == 0, key, group, f"a divisor of the layer's heads, {own}")
             expected = f"heads of {MAX_WIDTH} elements at most"
             require(own * sizes.head_dim <= MAX_WIDTH, "DECODER.HEAD_DIM", sizes.head_dim, expected)
+            fit = cuts_heads(own, own if section["KV_RANK"] else group, shared)
+            expected = f"a divisor of the heads, {own}, and one that divides those of keys and values, {group}, or that"
+            require(fit, "COST.PARALLEL.TP", shared.tp, f"{expected} they divide")
         whole = bool(own) and ff > 0
         require(whole or not section["PARALLEL"], "DECODER.PARALLEL", section["PARALLEL"], "layers of both halves")
         mixed = sizes.experts > 0 and at >= dense and ff > 0

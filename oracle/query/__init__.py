@@ -90,16 +90,20 @@ def score(
     weights: str | None = None,
     engine: str | None = None,
     threads: int | None = None,
+    host: str | None = None,
+    cuda_graphs: bool | None = None,
     phase: str | None = None,
     prompt: int | None = None,
     past: int | None = None,
     kv_dtype: str | None = None,
     kv_block: int | None = None,
     logits: str | None = None,
+    parallel: Mapping[str, int] | None = None,
     convention: str | None = None,
     strict: bool = False,
     model: str = "best",
     calibrations: Iterable[Calibration | str | Path] = (),
+    selected: int | None = None,
     transfer: Measured | None = None,
 ) -> Cost:
     """Compute what a network costs on devices, from its config alone.
@@ -126,6 +130,10 @@ def score(
             quantised weights under an engine. A network by reference is converted to it, and so are its inputs.
         engine: onnxruntime, openvino, litert, ncnn, tensorrt, coreml or generic; implies runtime engine.
         threads: of a processor; 0 for as many as its stated peak needs.
+        host: the processor that launches a GPU's kernels, a name or a path as in `devices`; "" for the one that each
+            is taken to have (`oracle.devices.hosts`).
+        cuda_graphs: whether a GPU replays recorded kernels without its host, as `torch.compile` does in its mode
+            reduce-overhead, and in its default mode does not. Engines always do.
         phase: of a decoder, what of each sequence a call computes: prefill of `prompt` tokens after `past`, decode of
             one token after `past`, or training; see `oracle.families.decoder`.
         prompt: tokens per sequence that a prefill or a training step computes.
@@ -140,6 +148,8 @@ def score(
             alone.
             calibrated: as best, but an error where there is only the bound.
         calibrations: calibrations of your own, or paths of their files; they replace those that ship for their devices.
+        selected: of a network by reference that selects by values (boolean masks, `nonzero`, non-maximum suppression),
+            the number of rows that each selection keeps, or all where there are fewer; such as a detector's proposals.
         transfer: device -> measurements on it (path of a CSV file, or rows). A network that they hold is predicted by
             its residual there, carried over; `DeviceTime.model` is then "transfer".
 
@@ -174,6 +184,8 @@ def score(
         "weights": weights,
         "engine": engine,
         "threads": threads,
+        "host": host,
+        "cuda_graphs": cuda_graphs,
     }
     call = {
         "phase": phase,
@@ -182,8 +194,9 @@ def score(
         "kv_dtype": kv_dtype,
         "kv_block": kv_block,
         "logits": logits,
+        "parallel": parallel,
     }
-    source = source_of(network, inputs, batch_size)
+    source = source_of(network, inputs, batch_size, selected)
     if source is not None:
         check_no_call(call, source.reference)
         if dtypes:
@@ -220,10 +233,13 @@ def profile(
     weights: str | None = None,
     engine: str | None = None,
     threads: int | None = None,
+    host: str | None = None,
+    cuda_graphs: bool | None = None,
     convention: str | None = None,
     strict: bool = False,
     model: str = "best",
     calibrations: Iterable[Calibration | str | Path] = (),
+    selected: int | None = None,
     kwargs: Mapping[str, Any] | None = None,
     name: str | None = None,
 ) -> Cost:
@@ -244,10 +260,13 @@ def profile(
             quantised weights under an engine. Default: the type of the module's own parameters.
         engine: onnxruntime, openvino, litert, ncnn, tensorrt, coreml or generic; implies runtime engine.
         threads: of a processor; 0 for as many as its stated peak needs.
+        host: the processor that launches a GPU's kernels, as in `oracle.score`.
+        cuda_graphs: whether a GPU replays recorded kernels without its host, as in `oracle.score`.
         convention: count as fvcore, thop, ptflops, torch, pycls or note does.
         strict: raise if an operator has no FLOP formula.
         model: best, roofline or calibrated, as in `oracle.score`.
         calibrations: calibrations of your own, or paths of their files, as in `oracle.score`.
+        selected: as in `oracle.score`; without it, a forward that selects by values is refused.
         kwargs: keyword inputs of its forward.
         name: for results. Default: the name of its class.
 
@@ -273,12 +292,12 @@ def profile(
     with isolated():
         inputs, kwargs = to_meta((inputs, dict(kwargs or {})))  # what has no shape is refused here
     words: dict[str, Any] = {"mode": mode, "runtime": runtime, "layout": layout, "optimizer": optimizer}
-    words |= {"causal": causal, "engine": engine, "threads": threads}
+    words |= {"causal": causal, "engine": engine, "threads": threads, "host": host, "cuda_graphs": cuda_graphs}
     words |= stored_words(module, [inputs, kwargs], dtype, weights)
     workload = Workload(batch_size=_batch_of([inputs, kwargs]) or 1).with_(**words)
     side = image_size_of(next((tuple(item.shape[1:]) for item in inputs if hasattr(item, "shape")), ()))
     models = latency_models(find_devices(devices), workload, model, calibrations, side)
-    counted = count_table(trace_module(module, inputs, kwargs, workload), workload)
+    counted = count_table(trace_module(module, inputs, kwargs, workload, selected=selected), workload)
     return score_count(counted, name or type(module).__name__, workload, models, convention, strict)
 
 

@@ -88,6 +88,7 @@ class DeviceTime:
             no size is stated.
         call_ms: the part of the latency that belongs to the call, and to no kernel: entering it, and waiting for the
             host where that launches kernels more slowly than the device runs them.
+        host: the processor that it waits for, and who says that it is this one; "" where it waits for none.
     """
 
     device: str
@@ -101,6 +102,7 @@ class DeviceTime:
     interval_ms: tuple[float, float] | None = None
     fits: bool | None = None
     call_ms: float = 0.0
+    host: str = ""
 
 
 class Times(Mapping[str, DeviceTime]):

@@ -32,6 +32,7 @@ from oracle.families.caches import cache_bytes_of_many
 from oracle.families.population import Population
 from oracle.query.devices import find_devices
 from oracle.query.models import (
+    Interval,
     LatencyModels,
     Trust,
     checked_calibrations,
@@ -62,13 +63,13 @@ _FEW = 16  # below this, plain ints beat arrays
 
 
 class _Part(NamedTuple):
-    """What some candidates take on a device: seconds of its kernels and of its host, what a call adds, the interval."""
+    """What some candidates take on a device: seconds of its kernels and of its host, what a call adds, intervals."""
 
     rows: Rows
     own: Floats
     host_s: Floats
     call_s: float
-    interval: tuple[float, float]
+    intervals: tuple[Interval, Interval]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,8 +155,8 @@ class Scores(Shown):
             known = ", ".join(self._seconds) or "none"
             raise DeviceError(f"device={device!r}: no interval of its latency is known; there are {known}")
         found = np.empty(len(self))
-        for rows, own, host_s, call_s, interval in parts:
-            found[rows] = quantile_s(own, host_s, call_s, interval, probability, np.maximum) * 1e3
+        for rows, own, host_s, call_s, intervals in parts:
+            found[rows] = quantile_s(own, host_s, call_s, intervals, probability, np.maximum) * 1e3
         return found
 
     def specs(self) -> Iterator[NetSpec]:
@@ -374,9 +375,9 @@ def _timed(
         own, call_s = at[place][rows], place.efficiency.call_s
         host_s: Floats = np.asarray(place.efficiency.dispatch_s * kernels[rows], dtype=np.float64)
         latency[rows] = steady(np.maximum(own, host_s) + call_s) * 1e3
-        if trust is not None and trust.interval is not None:
-            parts.append(_Part(rows, own, host_s, call_s, trust.interval))
-            ends_s = interval_s(own, host_s, call_s, trust.interval, np.maximum)
+        if trust is not None and trust.intervals is not None:
+            parts.append(_Part(rows, own, host_s, call_s, trust.intervals))
+            ends_s = interval_s(own, host_s, call_s, trust.intervals, np.maximum)
             low[rows], high[rows] = (end_s * 1e3 for end_s in ends_s)
     known = predicted.largest.trust.get(device)
     return latency, (low, high) if known is not None and known.interval is not None else None, tuple(parts)

@@ -179,15 +179,19 @@ class _Scored(Times):
     def __init__(self, form: Form, timing: Timing, models: LatencyModels, dtype: str) -> None:
         self._form, self._timing, self._models, self._dtype = form, timing, models, dtype
         self._seconds: list[float] = (timing.total_s @ form.counts).tolist()
-        kernels, parts = form.kernel_count, [place.efficiency for place in models.places.values()]
-        self._hosts_s = [part.dispatch_s * kernels for part in parts]
-        # A device that is faster than its host waits for it.
-        waits = [max(host - own, 0.0) for own, host in zip(self._seconds, self._hosts_s, strict=True)]
-        self.calls_s = [part.call_s + wait for part, wait in zip(parts, waits, strict=True)]
+        self._hosts_s: list[float] = []
+        self.calls_s: list[float] = []
         """Seconds per device of the call that belong to no kernel."""
-        latencies = [latency_s(own + call) * 1e3 for own, call in zip(self._seconds, self.calls_s, strict=True)]
-        super().__init__(dict(zip(models.places, latencies, strict=True)))
-        if not form.numbers[0].any():  # no kernel has asked for a peak of the matrix unit
+        kernels, latencies = form.kernel_count, dict[str, float]()
+        for (name, place), own_s in zip(models.places.items(), self._seconds, strict=True):
+            host_s = place.efficiency.dispatch_s * kernels
+            # A device that is faster than its host waits for it.
+            call_s = place.efficiency.call_s + max(host_s - own_s, 0.0)
+            self._hosts_s.append(host_s)
+            self.calls_s.append(call_s)
+            latencies[name] = latency_s(own_s + call_s) * 1e3
+        super().__init__(latencies)
+        if not np.count_nonzero(form.numbers[0]):  # no kernel has asked for a peak of the matrix unit
             self._ridges(dtype)
 
     def made(self) -> dict[str, DeviceTime]:
@@ -205,9 +209,10 @@ class _Scored(Times):
             parts_s = [*shares_s[:-1], shares_s[-1] + call_s]  # a call's is the launch's
             total = sum(parts_s)
             shares = {bound: part / total if total else 0.0 for bound, part in zip(BOUNDS, parts_s, strict=True)}
-            trust, interval_ms = models.trust.get(name, _BOUND), None
-            if trust.interval is not None:
-                low_s, high_s = interval_s(own_s, host_s, place.efficiency.call_s, trust.interval)
+            trust = models.trust.get(name, _BOUND)
+            interval_ms = None
+            if trust.intervals is not None:
+                low_s, high_s = interval_s(own_s, host_s, place.efficiency.call_s, trust.intervals)
                 interval_ms = low_s * 1e3, high_s * 1e3
             found[name] = DeviceTime(
                 device=name,
@@ -221,6 +226,7 @@ class _Scored(Times):
                 interval_ms=interval_ms,
                 fits=place.device.holds(*needs),
                 call_ms=call_s * 1e3,
+                host=trust.host if host_s > own_s else "",
             )
         return found
 

@@ -23,7 +23,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from oracle.errors import ConfigError
-from oracle.serving.parallel import ATTENTION, EXPERTS, Parallel, sharded, stage
+from oracle.families.caches import token_elements
+from oracle.families.sharding import ATTENTION, EXPERTS, Parallel, sharded, stage
 from oracle.serving.steps import STORAGE_BITS, Formats, layer_form, plain_products
 from oracle.spec import NetSpec
 
@@ -63,7 +64,7 @@ def cache_bytes_per_sequence(net: NetSpec, parallel: Parallel) -> int:
     """Keys and values of one sequence on one GPU: as many tokens as the network's layers have memory for."""
     shard = stage(sharded(net, parallel), parallel)
     return sum(
-        2 * int(cell["kv_heads"]) * int(cell["head_dim"]) * int(cell["capacity"]) * (1 if cell["kv_byte"] else 2)
+        int(token_elements(cell.kwargs)) * int(cell["capacity"]) * (1 if cell["kv_byte"] else 2)
         for cell in shard.cells
         if cell.kind in ATTENTION
     )

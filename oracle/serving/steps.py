@@ -34,7 +34,7 @@ from oracle.closedform import network_form, shared_store
 from oracle.closedform.network import NetworkForm
 from oracle.devices import Device
 from oracle.errors import ConfigError
-from oracle.serving.parallel import ATTENTION, EXPERTS, FEED_FORWARD, Parallel, sharded, stage
+from oracle.families.sharding import EXPERTS, LATENT, Collective, Parallel, collectives, sharded, stage
 from oracle.spec import CellSpec, NetSpec, Workload
 from oracle.tiling import CLOCK_HZ, DECODE, PREFILL, PRODUCTS
 
@@ -111,15 +111,6 @@ class Formats:
         """The type that matrix units multiply stored weights in: their own if the device has it, or bfloat16."""
         native = self.weights in ("float8", "float4") and self.weights in device.matrix
         return self.weights if native else "bfloat16"
-
-
-class Collective(NamedTuple):
-    """One collective of a step: how often, what, over how many bytes, among how many GPUs."""
-
-    times: int
-    operation: str
-    message_bytes: float
-    ranks: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -285,12 +276,15 @@ def work_of(decode: NetSpec, prefill: NetSpec | None, step: Step, parallel: Para
     if step.decoding:
         found += _attention(shard, step.decoding, DECODING)
     if prefill is not None and step.prompts:
-        found += _attention(stage(sharded(prefill, parallel), parallel), step.prompts, PREFILLING)
+        prompts = stage(sharded(prefill, parallel), parallel)
+        found += _attention(prompts, step.prompts, PREFILLING) + _expansion(prompts, step, formats)
     columns = list(zip(*found, strict=True))
     arrays = [np.array(column) for column in columns]
     counts, kinds, narrow, vector, traffic, dims, *rest = arrays
     kernels = Kernels(counts.astype(np.float64), kinds, narrow, vector, traffic, dims.T, *rest)
-    return Work(kernels, _collectives(shard, step, samples, parallel))
+    ends = int(shard.cells[0]["width"]), int(shard.cells[-1]["vocab"])
+    sent = collectives([(cell.kind, 1) for cell in shard.cells], parallel, step.width, samples, *ends)
+    return Work(kernels, sent)
 
 
 _Entry = tuple[int, int, bool, float, float, tuple[float, ...], float, float, float, float]
@@ -384,25 +378,29 @@ def _attention(net: NetSpec, batch: int, kind: int) -> list[_Entry]:
     for spec, times, meta, (_, _, traffic, _), dims in _kernels_of(net, batch):
         if meta.op_class != "attention" or dims is None:
             continue
-        window = float(spec["window"])
-        group = float(spec["heads"]) / float(spec["kv_heads"])
+        words = spec.kwargs
+        window = float(words.get("window", 0))
+        shared = words["kv_heads"] if "kv_heads" in words else 1 if words["absorbed"] else words["heads"]
+        group = float(words["heads"]) / float(shared)
         found.append((times, kind, False, 0.0, float(traffic), dims, group, window or np.inf, 0.0, 0.0))
     return found
 
 
-def _collectives(net: NetSpec, step: Step, samples: int, parallel: Parallel) -> tuple[Collective, ...]:
-    """What one GPU of a shard sends, in bfloat16."""
-    tp, dp = parallel.tp, parallel.dp
-    width = int(net.cells[0]["width"])
-    message = 2.0 * step.width * width
-    found = []
-    if tp > 1:
-        halves = [cell.kind in ATTENTION for cell in net.cells] + [cell.kind in FEED_FORWARD for cell in net.cells]
-        halves += [cell.kind in EXPERTS and dp == 1 for cell in net.cells]
-        reduced = sum(halves) - sum(cell.kind == "decoder_parallel_layer" for cell in net.cells)
-        found.append(Collective(1 + reduced, "all_reduce", message, tp))
-        found.append(Collective(1, "all_gather", 2.0 * samples * int(net.cells[-1]["vocab"]) * tp, tp))
-    mixed = sum(cell.kind in EXPERTS for cell in net.cells)
-    if dp > 1 and mixed:
-        found += [Collective(mixed, name, message * dp, dp) for name in ("all_gather", "reduce_scatter")]
-    return tuple(found)
+def _expansion(net: NetSpec, step: Step, formats: Formats) -> list[_Entry]:
+    """What prompts over latents take besides, in the expanded form: keys and values of the tokens before, and copies.
+
+    Those of the piece's own tokens take as many FLOPs as the products of the absorbed form, which all tokens count.
+    """
+    before = step.prompt_past / max(step.prompt_past + step.tokens, 1)
+    stored, bits = formats.weights != "bfloat16" and not _only_experts(net, formats), STORAGE_BITS[formats.weights]
+    found: list[_Entry] = []
+    for spec, times, meta, (_, vector, traffic, weights), dims in _kernels_of(net, step.prompts):
+        if spec.kind != LATENT:
+            continue
+        if meta.op_class == "copy":
+            found.append((times, OTHER, False, float(vector), float(traffic), _NO_DIMS, 1.0, np.inf, 0.0, 0.0))
+        elif meta.module == "kv" and before and dims is not None:
+            moved = before * (traffic - weights) + weights * (bits if stored else 16.0) / 16.0
+            own = dims[0], dims[1] * before, dims[2], dims[3]
+            found.append((times, PRODUCT, stored, 0.0, moved, own, 1.0, np.inf, 0.0, 0.0))
+    return found

@@ -17,7 +17,15 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from oracle.cells.functions import append_cache, cached_attention, experts, resident, rotary
+from oracle.cells.functions import (
+    append_cache,
+    cached_attention,
+    experts,
+    latent_attention,
+    resident,
+    rotary,
+    routed,
+)
 
 __all__ = ["fused"]
 
@@ -32,7 +40,11 @@ _SCHEMAS = {
     "resident": "(Tensor like, SymInt[] shape, ScalarType? dtype, str kind) -> Tensor",
     "append_cache": "(Tensor(a!) cache, Tensor k, Tensor v) -> ()",
     "cached_attention": "(Tensor q, Tensor k, Tensor v, Tensor? sinks, SymInt window, bool softcap) -> Tensor",
+    "latent_attention": "(Tensor q, Tensor latent, Tensor turned, SymInt width) -> Tensor",
     "rotary": "(Tensor q, Tensor k, SymInt width) -> (Tensor, Tensor)",
+    "routed": "(Tensor logits, Tensor? bias, SymInt chosen, SymInt groups, SymInt chosen_groups, str scoring)"
+    " -> (Tensor, Tensor)",
+    "routed_backward": "(Tensor grad, Tensor logits, Tensor ids, str scoring) -> Tensor",
     "experts": "(Tensor x, Tensor weight, Tensor? bias, Tensor ids) -> Tensor",
     "experts_backward": "(Tensor grad, Tensor x, Tensor weight, Tensor? bias, Tensor ids, bool[3] wanted)"
     " -> (Tensor, Tensor, Tensor)",
@@ -50,9 +62,10 @@ def _stand_ins() -> dict[Callable[..., Any], Callable[..., Any]]:
     if hasattr(torch, "rms_norm"):
         found[torch.rms_norm] = _rms_norm
     found[torch.dropout] = _dropout
-    for function in (resident, append_cache, cached_attention):
+    for function in (resident, append_cache, cached_attention, latent_attention):
         found[function] = _operator(function.__name__)
     found[rotary] = _Rotary.apply
+    found[routed] = _Routed.apply
     found[experts] = _Experts.apply
     found[torch._nested_tensor_from_mask_left_aligned] = _no
     found[torch.Tensor.__bool__] = _truth
@@ -78,8 +91,8 @@ def _library() -> torch.library.Library:
         _rms_norm_results,
         _rms_norm_gradients,
     )
-    results += (_resident_results, _no_results, _cached_attention_results, _rotary_results, _experts_results)
-    results += (_experts_gradients,)
+    results += (_resident_results, _no_results, _cached_attention_results, _latent_attention_results)
+    results += (_rotary_results, _routed_results, _routed_gradients, _experts_results, _experts_gradients)
     for (name, schema), result in zip(_SCHEMAS.items(), results, strict=True):
         library.define(name + schema)
         library.impl(name, result, "Meta")
@@ -230,6 +243,11 @@ def _cached_attention_results(q: Any, k: Any, v: Any, sinks: Any, window: Any, s
     return q.new_empty((n, length, h, v.shape[-1])).transpose(1, 2)
 
 
+def _latent_attention_results(q: Any, latent: Any, turned: Any, full: Any) -> Any:
+    n, h, length, width = q.shape
+    return q.new_empty((n, length, h, width)).transpose(1, 2)
+
+
 class _Rotary(torch.autograd.Function):
     """Positions that turn queries and keys; gradients are turned back."""
 
@@ -241,6 +259,22 @@ class _Rotary(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         return *_operators().rotary(*grads, ctx.width), None
+
+
+class _Routed(torch.autograd.Function):
+    """The choice of experts: saves the router's scores, and which are chosen."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Any, bias: Any, chosen: Any, groups: Any, chosen_groups: Any, scoring: str) -> Any:
+        weights, ids = _operators().routed(logits, bias, chosen, groups, chosen_groups, scoring)
+        ctx.save_for_backward(logits, ids)
+        ctx.scoring = scoring
+        ctx.mark_non_differentiable(ids)
+        return weights, ids
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return _operators().routed_backward(grads[0], *ctx.saved_tensors, ctx.scoring), None, None, None, None, None
 
 
 class _Experts(torch.autograd.Function):
@@ -264,6 +298,15 @@ def _experts_gradients(grad: Any, x: Any, weight: Any, bias: Any, ids: Any, want
 
 def _rotary_results(q: Any, k: Any, width: Any) -> Any:
     return q.new_empty(q.shape), k.new_empty(k.shape)
+
+
+def _routed_results(logits: Any, bias: Any, chosen: Any, groups: Any, chosen_groups: Any, scoring: str) -> Any:
+    shape = logits.shape[0], chosen
+    return logits.new_empty(shape), logits.new_empty(shape, dtype=torch.int64)
+
+
+def _routed_gradients(grad: Any, logits: Any, ids: Any, scoring: str) -> Any:
+    return torch.empty_like(logits)
 
 
 def _experts_results(x: Any, weight: Any, bias: Any, ids: Any) -> Any:

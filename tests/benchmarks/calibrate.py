@@ -35,7 +35,7 @@ from oracle.calibration import (
 )
 from oracle.calibration.domain import ANYWHERE, Domain
 from oracle.calibration.files import file_name
-from oracle.calibration.prior import dispatch_of
+from oracle.calibration.prior import usual_dispatch
 from oracle.devices import load_device
 from oracle.roofline import Efficiency
 from oracle.spec import Workload
@@ -113,7 +113,7 @@ def write_datacenter(data: Path, runtime: str, out: Path) -> None:
             for table, at_hand in ((PRODUCTS, own), (ATTENTION, attention))
         ]
         efficiency = with_tiles(
-            replace(kin.efficiency, dispatch_s=dispatch_of("datacenter-gpu", runtime)),
+            replace(kin.efficiency, dispatch_s=usual_dispatch("datacenter-gpu", runtime)),
             products=reach[0],
             attention=reach[1],
             clock_hz=clock.value if clock else tiling.CLOCK_HZ,

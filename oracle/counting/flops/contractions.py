@@ -189,6 +189,14 @@ def _cached_attention(
     return Work(macs, 2 * macs + scores * (6 + 8 * softcap) + sunk)
 
 
+@register_flops("oracle.latent_attention")
+def _latent_attention(q: Shape, latent: Shape, turned: Shape, width: Dim, out: Any, causal_half: bool = False) -> Work:
+    # As `_cached_attention`; a key is a latent and a turned part, a value the latent.
+    scores = prod(q[:-2]) * (_visible(q[-2], latent[-2], 0) if causal_half else q[-2] * latent[-2])
+    macs = scores * (2 * q[-1] + turned[-1])
+    return Work(macs, 2 * macs + scores * 6)
+
+
 @register_flops("oracle.experts")
 def _experts(x: Shape, weight: Shape, bias: Shape | None, ids: Shape, out: Shape) -> Work:
     macs = prod(ids) * weight[1] * weight[2]
@@ -213,3 +221,21 @@ def _rotary(q: Shape, k: Shape, width: Dim, out: Any) -> Work:
 @register_flops("oracle.append_cache")
 def _append_cache(cache: Shape, k: Shape, v: Shape, out: Any) -> Work:
     return Work(0, 0)
+
+
+_SCORING_FLOPS = {"softmax": 0, "softmax_all": 5, "sigmoid": 4}
+
+
+@register_flops("oracle.routed", op_class="reduction")
+def _routed(
+    logits: Shape, bias: Shape | None, chosen: Dim, groups: Dim, chosen_groups: Dim, scoring: str, out: Any
+) -> Work:
+    # Per score what scoring takes, a bias, and a comparison as in a top-k; per choice a softmax, or a sum and a division.
+    own = prod(logits) * (_SCORING_FLOPS[scoring] + 1 + (bias is not None))
+    return Work(0, own + logits[0] * chosen * {"softmax": 5, "softmax_all": 0, "sigmoid": 2}[scoring])
+
+
+@register_flops("oracle.routed_backward", op_class="reduction")
+def _routed_backward(grad: Shape, logits: Shape, ids: Shape, scoring: str, out: Any) -> Work:
+    # Of the chosen: that of a softmax, or of a division and a sigmoid; others get the softmax's over all, or nothing.
+    return Work(0, 4 * prod(logits) if scoring == "softmax_all" else (4 if scoring == "softmax" else 6) * prod(ids))

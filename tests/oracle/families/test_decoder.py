@@ -22,7 +22,13 @@ from oracle.spec import CellSpec
 
 _TRUTHS: dict[str, Any] = json.loads((Path(__file__).parent / "truths" / "decoders.json").read_text(encoding="utf-8"))
 _SMALL = ["DECODER.VOCAB", 320, "DECODER.LAYERS", 2]
-_SHAPES = ("Llama-3.2-1B", "Qwen3-30B-A3B", "Gemma-3-1B", "Phi-2", "gpt-oss-20b", "GPT-2")
+_LATENT = ("DeepSeek-V2-Lite", "DeepSeek-V3")
+_SHAPES = ("Llama-3.2-1B", "Qwen3-30B-A3B", "Gemma-3-1B", "Phi-2", "gpt-oss-20b", "GPT-2", *_LATENT)
+
+
+def _small(name: str) -> list[Any]:
+    """Two layers, one of each kind."""
+    return [*_SMALL, "DECODER.DENSE_LAYERS", 1] if name in _LATENT else _SMALL
 
 
 def _call(text: str) -> dict[str, Any]:
@@ -37,16 +43,25 @@ def _call(text: str) -> dict[str, Any]:
 def test_parameters_and_macs_are_those_of_transformers(name: str) -> None:
     """Of its own modules under FlopCounterMode: `python tests/benchmarks/decoders.py`.
 
-    That has no formula for products of experts: three matrices of each expert that a token chose.
+    That has no formula for products of experts: three matrices of each expert that a token chose. A step of attention
+    over latents is absorbed here, and expanded there: `_absorbed`.
     """
     section = load_cfg(name).DECODER
-    width = section.EXPERT_FF or section.FF
-    each = 3 * section.EXPERTS_PER_TOKEN * section.WIDTH * width * section.LAYERS if section.EXPERTS else 0
+    width, mixed = section.EXPERT_FF or section.FF, section.LAYERS - section.DENSE_LAYERS
+    each = 3 * section.EXPERTS_PER_TOKEN * section.WIDTH * width * mixed if section.EXPERTS else 0
     for call, macs in _TRUTHS[name]["macs"].items():
-        batch, tokens = (int(part) for part in call.partition("+")[0].split("x"))
+        batch, tokens, past = (int(part) for part in call.replace("+", "x").split("x"))
         cost = oracle.score(name, **_call(call))
-        expected = _TRUTHS[name]["params"], macs + batch * tokens * each, ()
+        more = batch * (_absorbed(section, past) if past and section.KV_RANK else 0)
+        expected = _TRUTHS[name]["params"], macs + batch * tokens * each + more, ()
         assert (cost.params, cost.macs, cost.unknown) == expected, call
+
+
+def _absorbed(section: Any, past: int) -> int:
+    """What an absorbed step has more than an expanded one, which makes keys and values of all tokens anew."""
+    rank, plain = section.KV_RANK, section.NOPE_DIM + section.V_DIM
+    made_anew, seen = past * rank * plain, (past + 1) * (2 * rank - plain)
+    return int(section.LAYERS * section.HEADS * (seen - made_anew))
 
 
 @pytest.mark.parametrize("name", _TRUTHS)
@@ -75,9 +90,10 @@ def _counts(cfg: CfgNode, **words: Any) -> tuple[tuple[Any, ...], tuple[Any, ...
 @pytest.mark.parametrize("runtime", ["eager", "compiled", "engine"])
 @pytest.mark.parametrize("name", _SHAPES)
 def test_closed_forms_are_the_trace_of_the_whole_module(name: str, runtime: str) -> None:
-    cfg = load_cfg(name, _SMALL)
+    cfg = load_cfg(name, _small(name))
     for words in (
         {"phase": "prefill", "prompt": 40, "batch_size": 1},
+        {"phase": "prefill", "prompt": 20, "past": 50, "batch_size": 2},
         {"phase": "decode", "past": 100, "batch_size": 3},
         {"phase": "decode", "past": 30, "batch_size": 1, "kv_dtype": "float8"},
     ):
@@ -86,16 +102,16 @@ def test_closed_forms_are_the_trace_of_the_whole_module(name: str, runtime: str)
 
 
 @pytest.mark.parametrize("weights", ["int8", "int4", "float8"])
-@pytest.mark.parametrize("name", ["Llama-3.2-1B", "Mixtral-8x7B", "gpt-oss-20b"])
+@pytest.mark.parametrize("name", ["Llama-3.2-1B", "Mixtral-8x7B", "gpt-oss-20b", *_LATENT])
 def test_quantised_weights_are_those_of_a_trace(name: str, weights: str) -> None:
     words = {"phase": "decode", "past": 100, "batch_size": 3, "runtime": "engine", "weights": weights}
-    ours, theirs = _counts(load_cfg(name, _SMALL), **words)
+    ours, theirs = _counts(load_cfg(name, _small(name)), **words)
     assert ours == theirs
 
 
-@pytest.mark.parametrize("name", ["Llama-3.2-1B", "Mistral-7B-v0.1"])
+@pytest.mark.parametrize("name", ["Llama-3.2-1B", "Mistral-7B-v0.1", *_LATENT])
 def test_a_training_step_is_that_of_a_trace(name: str) -> None:
-    ours, theirs = _counts(load_cfg(name, _SMALL), phase="training", prompt=24, batch_size=2)
+    ours, theirs = _counts(load_cfg(name, _small(name)), phase="training", prompt=24, batch_size=2)
     assert ours == theirs
 
 

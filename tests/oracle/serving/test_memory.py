@@ -14,9 +14,9 @@ from oracle.serving.memory import (
     working_bytes,
     zero_bytes,
 )
-from oracle.serving.parallel import Parallel
+from oracle.families.sharding import Parallel
 from oracle.serving.steps import Formats
-from tests.oracle.serving.test_parallel import MIXED, decoder
+from tests.oracle.families.test_sharding import MIXED, decoder
 
 
 @pytest.mark.parametrize(("stage", "gigabytes"), [(0, 120), (1, 31.4), (2, 16.6), (3, 1.88)])

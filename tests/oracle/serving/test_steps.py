@@ -8,9 +8,9 @@ import pytest
 import oracle
 from oracle.errors import ConfigError
 from oracle.serving.engines import reach_in_engines
-from oracle.serving.parallel import Parallel
+from oracle.families.sharding import Parallel
 from oracle.serving.steps import DECODING, EXPERT, OTHER, PREFILLING, Formats, Step, Work, figures_of, work_of
-from tests.oracle.serving.test_parallel import MIXED, decoder
+from tests.oracle.families.test_sharding import MIXED, decoder
 
 ALONE = Parallel()
 

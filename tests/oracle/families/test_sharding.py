@@ -8,7 +8,7 @@ import pytest
 
 import oracle
 from oracle.errors import ConfigError
-from oracle.serving.parallel import Parallel, sharded, stage
+from oracle.families.sharding import Parallel, sharded, stage
 from oracle.spec import NetSpec
 
 TINY: dict[str, Any] = {
