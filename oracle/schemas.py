@@ -191,12 +191,21 @@ def calibration_schema() -> Schema:
     """
     from oracle.calibration.classes import CLASSES
     from oracle.calibration.domain import Domain
-    from oracle.calibration.files import ATTENTION_TILINGS, REQUIRED, THREADING, TILINGS
+    from oracle.calibration.files import (
+        ATTENTION_TILINGS,
+        CACHES,
+        PHASES,
+        REQUIRED,
+        SPLITS_ALONE,
+        THREADING,
+        TILINGS,
+    )
     from oracle.spec import DTYPES, ENGINES, LAYOUTS, MODES, RUNTIMES
 
     number = {"type": "number", "minimum": 0}
     share = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
     interval = {**array({"type": "number", "exclusiveMinimum": 0}), "minItems": 2, "maxItems": 2}
+    pair = {**array(share), "minItems": 2, "maxItems": 2}
     size = {**array({"type": "integer", "minimum": 1}), "minItems": 2, "maxItems": 2}
     carried = {"ERROR": number, "INTERVAL": interval, "NETWORKS": number}
     shares, numbers = closed(dict.fromkeys(CLASSES, share)), closed(dict.fromkeys(CLASSES, number))
@@ -219,6 +228,8 @@ def calibration_schema() -> Schema:
         "CARRIED": {"type": "object", "additionalProperties": closed(carried, required=carried)},
         "TILING": one_of(TILINGS),
         "ATTENTION_TILING": one_of(ATTENTION_TILINGS),
+        "CACHED_ATTENTION": closed({**dict.fromkeys(PHASES, pair), SPLITS_ALONE: {"type": "boolean"}}, required=PHASES),
+        "CACHE": one_of(CACHES),
         "DOMAIN": closed({name.upper(): size for name in Domain._fields}),
         "LAUNCH_US": {"anyOf": [number, numbers]},
         "CALL_US": number,
@@ -252,6 +263,8 @@ _CALIBRATION = {
     "CARRIED": "Errors where a calibration measured on another device was carried over to this one, by that device.",
     "TILING": "How matrix products are cut into tiles; absent where their sizes do not matter.",
     "ATTENTION_TILING": "The same of attention.",
+    "CACHED_ATTENTION": "Shares of peak and bandwidth that attention over a cache reaches, of many queries and of one.",
+    "CACHE": "When products and attention find their operands in the last-level cache; never if absent.",
     "DOMAIN": "Ranges of what was measured; absent where nothing limits them.",
     "LAUNCH_US": "Microseconds per kernel, by class of kernel or one number for all.",
     "CALL_US": "Microseconds per call.",

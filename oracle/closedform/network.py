@@ -145,17 +145,17 @@ class NetworkForm:
     def products(self) -> Products:
         """The products of the kernels, in the order of `numbers`."""
         kernels: list[int] = []
-        attends: list[bool] = []
+        kinds: list[int] = []
         dims: list[int] = []
         start = 0
         for template, values, _, _ in self.cells:
             found = products_in(template)
             kernels += [start + number for number in found.kernels]
-            attends += found.attends
+            kinds += found.kinds
             dims += found.alone(*values)
             start += len(template.kernels)
         flat = np.fromiter(dims, np.float64, len(dims))
-        return Products(np.array(kernels, dtype=np.intp), np.array(attends, dtype=np.bool_), flat.reshape(-1, 4).T)
+        return Products(np.array(kernels, dtype=np.intp), np.array(kinds, dtype=np.intp), flat.reshape(-1, 5).T)
 
     def timed(self, places: tuple[CalibratedDevice, ...]) -> Timing:
         """Seconds of each of the kernels, a row per device.
@@ -163,7 +163,7 @@ class NetworkForm:
         Raises:
             DeviceError: as `roofs`.
         """
-        roofs = self.roofs(places)
+        roofs = self.roofs(tuple([place.holding(self.flash_bytes) for place in places]))
         return time_at(roofs, self._floats, self.products if roofs.tiled else None)
 
     def roofs(self, places: tuple[CalibratedDevice, ...]) -> Roofs:

@@ -67,6 +67,20 @@ def cost_population(
 def _costs(
     store: TemplateStore, population: Population, workload: Workload, devices: Sequence[CalibratedDevice]
 ) -> PopulationCosts:
+    """Costs at places that hold the weights of each candidate, or let them stream."""
+    streaming = {place: place.streaming for place in devices if place.streaming is not place}
+    found = _costs_at(store, population, workload, [*devices, *streaming.values()])
+    latency_s = found.latency_s[: len(devices)]
+    for place, other_s in zip(streaming, found.latency_s[len(devices) :], strict=True):
+        holds = place.device.llc is None or found.flash_bytes <= place.device.llc.value
+        for row in [row for row, other in enumerate(devices) if other is place]:
+            latency_s[row] = np.where(holds, latency_s[row], other_s)
+    return replace(found, latency_s=latency_s)
+
+
+def _costs_at(
+    store: TemplateStore, population: Population, workload: Workload, devices: Sequence[CalibratedDevice]
+) -> PopulationCosts:
     if population.dtypes:
         return _mixed_costs(store, population, workload, devices)
     totals = Totals(

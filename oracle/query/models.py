@@ -443,7 +443,8 @@ class _Key:
         )
         shares = (frozenset(mapping.items()) for mapping in mappings)
         times = efficiency.launch_s, efficiency.call_s, efficiency.floor_s, efficiency.dispatch_s
-        self.figures = (*shares, *times, efficiency.tiling, efficiency.attention_tiling)
+        cuts = efficiency.tiling, efficiency.attention_tiling, efficiency.cached_attention, efficiency.cache
+        self.figures = (*shares, *times, *cuts)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Key) and other.device is self.device and other.figures == self.figures
