@@ -78,6 +78,7 @@ def study_population(results: Results) -> Population:
             [{"trial": records[i].number, "origin": records[i].origin, **_tied(tied, records[i])} for i in positions],
         ),
         len(records),
+        trust=results.plan.trust,
         most=len(records),  # a study's lines and fronts are about all of its trials
     )
 
