@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,8 +133,7 @@ class SharedForm(NetworkForm):
         left = [int(sent.times) for sent in self._sent]
         kernels, cells = self._own.described(), self.net.cells
         launches = self._own.launches()
-        for launch, after in pairwise([*launches, None]):
-            assert launch is not None
+        for launch, after in zip(launches, [*launches[1:], None], strict=True):
             found.append(launch)
             phase = kernels[launch[0]].meta.phase
             if after is not None and after[1] == launch[1] and kernels[after[0]].meta.phase == phase:

@@ -166,7 +166,7 @@ COST_KEYS = ("BATCH_SIZE", "DTYPE", "MODE", "RUNTIME", "LAYOUT", "WEIGHTS", "ENG
 
 
 CALL_WORDS = ("phase", "prompt", "past", "kv_dtype", "kv_block", "logits", "parallel")
-"""What says on what of a sequence, and by how many GPUs, a decoder works: keys of the COST section in lower case, which decide its spec."""
+"""What says on what of a sequence, and on how many GPUs, a decoder works: keys of COST in lower case, for its spec."""
 
 
 def with_call(cfg: CfgNode, words: Mapping[str, Any], mode: str | None = None) -> CfgNode:

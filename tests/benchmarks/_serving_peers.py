@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 import oracle
-from oracle.errors import OracleError
 from oracle.collectives import link_between
+from oracle.errors import OracleError
 from oracle.serving.steps import OTHER, Figures, Kernels
 from tests.benchmarks._serving_rows import NETWORKS, Row
 
