@@ -141,9 +141,27 @@ def _walked(root: str) -> _Index:
 
 
 def closest(word: str, options: Iterable[str], count: int = 3) -> str:
-    """`"; did you mean a, b?"` with the options most like a word, "" when none is near."""
+    """`"; did you mean a, b?"` with the options most like a word, "" when none is near.
+
+    Those that begin with the word come first, then those of which a part does, then what is spelled alike.
+    """
     from difflib import get_close_matches
 
-    by_lower = {option.lower(): option for option in options}
-    near = get_close_matches(word.lower(), list(by_lower), n=count, cutoff=0.5)
+    lower, by_lower = word.lower(), {option.lower(): option for option in options}
+    named = sorted(
+        (name for name in by_lower if len(lower) > 1 and lower.translate(_MARKS).strip() and _begins(name, lower)),
+        key=len,
+    )
+    named.sort(key=lambda name: name[:2] != lower[:2])
+    alike = get_close_matches(lower, list(by_lower), n=count, cutoff=0.7 if named else 0.5)
+    near = list(dict.fromkeys([*named, *alike]))[:count]
     return f"; did you mean {', '.join(by_lower[match] for match in near)}?" if near else ""
+
+
+def _begins(name: str, word: str) -> bool:
+    """Whether a name, or a part of it, begins with a word, whatever stands between the parts."""
+    parts, asked = name.translate(_MARKS).split(), "".join(word.translate(_MARKS).split())
+    return any("".join(parts[first:]).startswith(asked) for first in range(len(parts)))
+
+
+_MARKS = str.maketrans("-_./", "    ")

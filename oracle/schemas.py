@@ -82,9 +82,13 @@ def _network_choices() -> Mapping[str, Collection[str]]:
 
 def _network_key(key: str, default: Any, choices: Mapping[str, Collection[str]]) -> Schema:
     from oracle.config.descriptions import KEYS
-    from oracle.config.schema import LIST_ITEMS
+    from oracle.config.schema import LIST_ITEMS, MAPPINGS
 
-    if isinstance(default, dict):
+    if key in MAPPINGS:
+        names, _, words = MAPPINGS[key]
+        content: Schema = {"type": "object", "propertyNames": {"pattern": f"^({names.pattern})$"}}
+        content |= {"additionalProperties": one_of(words)}
+    elif isinstance(default, dict):
         content = closed({name: {**_scalar(int), "default": value} for name, value in default.items()})
     elif isinstance(default, list):
         content = array(_scalar(LIST_ITEMS[key]))
@@ -120,6 +124,7 @@ def device_schema() -> Schema:
         "KIND": {**one_of(CORES), "description": "Micro-architecture."},
         "COUNT": {"type": "integer", "minimum": 1, "maximum": 4096, "description": "Cores."},
         "CLOCK_MHZ": {**_FIGURE, "description": "Clock of the cores, MHz."},
+        "BOOST_MHZ": {**_FIGURE, "description": "Clock of one core alone, MHz."},
     }
     properties: Schema = {
         "TITLE": {"type": "string", "minLength": 1},
@@ -129,6 +134,7 @@ def device_schema() -> Schema:
         **dict.fromkeys(SECTIONS, peaks),
         **dict.fromkeys(FIGURES, _FIGURE),
         "LINK": closed(dict.fromkeys(LINKS, _FIGURE)),
+        "HOST": _NAMED,
         "CALIBRATE_ONLY": {"type": "boolean", "default": False},
         "NOTES": {"type": "string"},
     }
@@ -139,6 +145,9 @@ def device_schema() -> Schema:
 
 
 _FIGURE: Schema = {"allOf": [{"$ref": "#/definitions/figure"}]}  # beside a $ref, draft 7 ignores a description
+
+_TEXT: Schema = {"type": "string", "minLength": 1}
+_NAMED: Schema = {"anyOf": [_TEXT, {"type": "array", "items": [_TEXT, _TEXT], "minItems": 2, "maxItems": 2}]}
 
 _DEVICE = {
     "TITLE": "Name for people.",
@@ -160,6 +169,7 @@ _DEVICE = {
     "LAUNCH_US": "Measured time of one tiny kernel called alone, microseconds; no bound.",
     "POWER_W": "Power, W.",
     "LINK": "Links to other devices of the kind, GB/s in one direction, and how many GPUs NVLink joins.",
+    "HOST": "The processor that launches its kernels, a device of its own, and who says so.",
     "CALIBRATE_ONLY": "No trustworthy peaks are public: measure before predicting.",
     "NOTES": "Conflicts between sources, and what else to know.",
 }
@@ -181,12 +191,21 @@ def calibration_schema() -> Schema:
     """
     from oracle.calibration.classes import CLASSES
     from oracle.calibration.domain import Domain
-    from oracle.calibration.files import ATTENTION_TILINGS, REQUIRED, THREADING, TILINGS
+    from oracle.calibration.files import (
+        ATTENTION_TILINGS,
+        CACHES,
+        HABITS,
+        PHASES,
+        REQUIRED,
+        THREADING,
+        TILINGS,
+    )
     from oracle.spec import DTYPES, ENGINES, LAYOUTS, MODES, RUNTIMES
 
     number = {"type": "number", "minimum": 0}
     share = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
     interval = {**array({"type": "number", "exclusiveMinimum": 0}), "minItems": 2, "maxItems": 2}
+    pair = {**array(share), "minItems": 2, "maxItems": 2}
     size = {**array({"type": "integer", "minimum": 1}), "minItems": 2, "maxItems": 2}
     carried = {"ERROR": number, "INTERVAL": interval, "NETWORKS": number}
     shares, numbers = closed(dict.fromkeys(CLASSES, share)), closed(dict.fromkeys(CLASSES, number))
@@ -209,6 +228,10 @@ def calibration_schema() -> Schema:
         "CARRIED": {"type": "object", "additionalProperties": closed(carried, required=carried)},
         "TILING": one_of(TILINGS),
         "ATTENTION_TILING": one_of(ATTENTION_TILINGS),
+        "CACHED_ATTENTION": closed(
+            {**dict.fromkeys(PHASES, pair), **{habit: {"type": "boolean"} for habit in HABITS}}, required=PHASES
+        ),
+        "CACHE": one_of(CACHES),
         "DOMAIN": closed({name.upper(): size for name in Domain._fields}),
         "LAUNCH_US": {"anyOf": [number, numbers]},
         "CALL_US": number,
@@ -242,6 +265,8 @@ _CALIBRATION = {
     "CARRIED": "Errors where a calibration measured on another device was carried over to this one, by that device.",
     "TILING": "How matrix products are cut into tiles; absent where their sizes do not matter.",
     "ATTENTION_TILING": "The same of attention.",
+    "CACHED_ATTENTION": "Shares of peak and bandwidth that attention over a cache reaches, of many queries and of one.",
+    "CACHE": "When products and attention find their operands in the last-level cache; never if absent.",
     "DOMAIN": "Ranges of what was measured; absent where nothing limits them.",
     "LAUNCH_US": "Microseconds per kernel, by class of kernel or one number for all.",
     "CALL_US": "Microseconds per call.",

@@ -15,9 +15,10 @@ import numpy as np
 
 from oracle.calibration.classes import CLASSES, CONTRACTIONS
 from oracle.calibration.model import CALL, DISPATCH, FLOOR, LAUNCH, WEIGHTS, Floats, efficiency_of, vector_of
+from oracle.devices.hosts import HOSTS, dispatch_of, named_host
 from oracle.roofline import Efficiency
 
-__all__ = ["GENERAL", "Prior", "general_prior", "prior_from"]
+__all__ = ["GENERAL", "Prior", "general_prior", "prior_from", "usual_dispatch"]
 
 _COUNT = len(CLASSES)
 
@@ -92,37 +93,30 @@ def prior_from(devices: Sequence[Efficiency], source: str, kind: str = "", runti
     return Prior(efficiency_of(np.mean(known, axis=0)), source=source)
 
 
-def general_prior(kind: str = "", runtime: str = "eager") -> Prior:
+def general_prior(kind: str = "", runtime: str = "eager", dispatch_s: float | None = None) -> Prior:
     """What is believed of a device of whose kind nothing was calibrated yet.
 
     Args:
         kind: one of `oracle.devices.KINDS`; processors start a kernel on all their cores by a barrier, which takes
             longer than a launch on a GPU, and no host launches it.
-        runtime: one of `oracle.spec.RUNTIMES`; see `dispatch_of`.
+        runtime: one of `oracle.spec.RUNTIMES`.
+        dispatch_s: seconds that the host takes to launch one kernel; None for the usual host of the kind, see
+            `oracle.devices.hosts`.
     """
     if not kind:
         return GENERAL
-    efficiency = replace(GENERAL.efficiency, dispatch_s=dispatch_of(kind, runtime))
+    efficiency = replace(
+        GENERAL.efficiency, dispatch_s=usual_dispatch(kind, runtime) if dispatch_s is None else dispatch_s
+    )
     if kind.endswith("-cpu"):
         efficiency = replace(efficiency, launches=dict.fromkeys(CLASSES, 2e-5))
     return replace(GENERAL, efficiency=efficiency)
 
 
-def dispatch_of(kind: str, runtime: str) -> float:
-    """Seconds that a usual host takes to launch one kernel; 0 where none does, and where an engine launches graphs.
-
-    Eager: latencies of networks of some 200 small operators at batch 1 are this time and nothing else. Per operator
-    they give 39 us on an RTX 2080 Ti and 49 to 58 us on a GTX 1080 Ti (NAS-Bench-201 and FBNet; HayeonLee/HELP, MIT,
-    hosts of 2020, torch 1), 55 to 60 us for ResNet-50 on older servers of a V100 and a T4. Hosts of today are taken to
-    be half as fast again as that of the RTX 2080 Ti. A compiled module launches its kernels from generated code,
-    without torch's dispatcher. How far hosts differ is in every interval, see `oracle.query.models.HOSTS_DIFFER`.
-    """
-    eager_s = _DISPATCH_S.get(kind, 0.0)
-    return {"eager": eager_s, "compiled": eager_s * _COMPILED}.get(runtime, 0.0)
-
-
-_DISPATCH_S = {"consumer-gpu": 2.6e-5, "workstation-gpu": 2.6e-5, "datacenter-gpu": 2.6e-5, "embedded-gpu": 6e-5}
-_COMPILED = 0.3  # of what eager dispatch takes
+def usual_dispatch(kind: str, runtime: str) -> float:
+    """Seconds that the usual host of a kind of device takes to launch one kernel; 0 where none does."""
+    host = HOSTS.get(kind)
+    return 0.0 if host is None else dispatch_of(named_host(host.name), runtime)
 
 
 def _general() -> Efficiency:

@@ -28,7 +28,10 @@ __all__ = [
 ]
 
 _SELECTION = {"dtype": DTYPES, "mode": MODES, "runtime": RUNTIMES, "engine": ENGINES, "layout": LAYOUTS}
-_WORKLOAD = ("batch_size", "dtype", "mode", "runtime", "layout", "optimizer", "causal", "weights", "engine", "threads")
+_WORKLOAD = (
+    *("batch_size", "dtype", "mode", "runtime", "layout", "optimizer", "causal", "weights", "engine", "threads"),
+    *("host", "cuda_graphs"),
+)
 
 
 def add_networks(parser: argparse.ArgumentParser) -> None:
@@ -68,6 +71,13 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
         metavar="SHAPE",
         help="of a network that is no config: 1x3x224x224, 1x128:int64, mask=1x128:bool; once per input, in order "
         "(default: what the network is published for or was exported with). --batch replaces every first dimension",
+    )
+    parser.add_argument(
+        "--selected",
+        type=int,
+        metavar="N",
+        help="of a network that selects by values (masks, nonzero, non-maximum suppression; a detector's proposals): "
+        "rows that each selection keeps, or all where there are fewer (default: such a network is refused)",
     )
 
 
@@ -111,6 +121,14 @@ class _Batches(_Batch):
         known = () if before is None else before if isinstance(before, tuple) else (before,)
         found = tuple(dict.fromkeys((*known, *sizes)))
         return found if len(found) > 1 else found[0]
+
+
+class _Dtypes(argparse.Action):
+    """`--dtypes stem=float16,s3=int8` is `--set COST.DTYPES stem=float16,s3=int8`."""
+
+    def __call__(self, _parser: Any, namespace: argparse.Namespace, values: Any, _option: Any = None) -> None:
+        """Add it to the overrides."""
+        namespace.overrides = [*namespace.overrides, ["COST.DTYPES", values]]
 
 
 def _batches_in(action: argparse.Action, text: str) -> tuple[int, ...]:
@@ -159,10 +177,25 @@ def add_workload(
     )
     group.add_argument("--engine", choices=ENGINES, help="which engine runs it; one that is named is the runtime")
     group.add_argument("--threads", type=natural, metavar="N", help="of a processor (default: what its peak needs)")
+    group.add_argument(
+        "--host", metavar="DEVICE", help="the processor that launches a GPU's kernels (default: each GPU's usual one)"
+    )
+    group.add_argument(
+        "--cuda-graphs",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="replay recorded kernels, without a host: torch.compile's mode reduce-overhead (default: no; engines do)",
+    )
     group.add_argument("--layout", choices=LAYOUTS, help="memory order of images")
     group.add_argument("--optimizer", choices=OPTIMIZERS, help="of a training step")
     group.add_argument("--causal", choices=("full", "half"), help="count causal attention in full or the half kept")
     if overrides:
+        group.add_argument(
+            "--dtypes",
+            action=_Dtypes,
+            metavar="STAGE=TYPE,...",
+            help="of stages that compute in another type, under an engine, such as stem=float16,s3=int8",
+        )
         _add_overrides(parser.add_argument_group("config"))
     if counting:
         _add_counting(parser.add_argument_group("counting"))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
-from oracle.cli._messages import complain
+from oracle.cli._messages import complain, say
 from oracle.cli._parser import TRACEBACK
 from oracle.errors import OracleError
 
@@ -27,9 +29,9 @@ def guarded(
         argv: what stands after the program's name; that of the process if None.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    _announce(program)
     try:
-        code = _run(parser(arguments), arguments)
+        with _announced(program):
+            code = _run(parser(arguments), arguments)
         if sys.stdout is not None:
             sys.stdout.flush()
     except KeyboardInterrupt:
@@ -50,18 +52,40 @@ def guarded(
     return code
 
 
-def _announce(program: str) -> None:
-    """On a terminal, say what takes long: that a cell is traced."""
-    if sys.stderr is None or not sys.stderr.isatty():
-        return
+@contextmanager
+def _announced(program: str) -> Iterator[None]:
+    """Say what takes long: that cells are traced, and how many. At once on a terminal, elsewhere where it goes on."""
     import logging
 
     logger = logging.getLogger("oracle")
-    if not logger.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter(f"{program}: %(message)s"))
-        logger.addHandler(handler)
-        logger.setLevel(logging.INFO)
+    if sys.stderr is None or logger.handlers:
+        yield
+        return
+    every_s, before = (5, -math.inf) if sys.stderr.isatty() else (10, time.monotonic())
+
+    class Words(logging.Handler):
+        """Prints warnings, and of what is traced a line now and then."""
+
+        traced, spoke = 0, before
+
+        def emit(self, record: logging.LogRecord) -> None:
+            said, now = record.getMessage(), time.monotonic()
+            if record.levelno < logging.WARNING:
+                self.traced += 1
+                if now - self.spoke < every_s:
+                    return
+                self.spoke = now
+                said += f" ({self.traced} so far)" if self.traced > 1 else ""
+            say(said, program)
+
+    words, level = Words(), logger.level
+    logger.addHandler(words)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(words)
+        logger.setLevel(level)
 
 
 def _run(parser: argparse.ArgumentParser, arguments: list[str]) -> int:

@@ -186,7 +186,7 @@ def candidate_of(source: str, args: argparse.Namespace, devices: list[Device]) -
     from oracle.query.sourced import source_of
 
     words = workload_of(args)
-    opened = source_of(source, getattr(args, "inputs", ()), words["batch_size"])
+    opened = source_of(source, getattr(args, "inputs", ()), words["batch_size"], getattr(args, "selected", None))
     if opened is not None:
         if args.overrides:
             raise OracleError(f"{source}: --set {args.overrides[0][0]} is about configs, and this is none")

@@ -40,7 +40,7 @@ examples:
   oracle measure ResNet-50 --device-file host.yaml --calibration my.yaml --threads 1 --clock cpu
   oracle measure regnetx --on cuda --dtype float16 --batch 1,8,64 -o m.csv       # a sweep over batch sizes
   oracle measure R-56 --engine onnxruntime --dtype int8 --threads 2 -o m.csv     # also openvino, litert, ncnn
-  oracle measure ResNet-50 --on cuda --runtime compiled --graph --kernels 10     # replayed, and its slowest kernels
+  oracle measure ResNet-50 --on cuda --runtime compiled --cuda-graphs --kernels 10  # replayed, and its slowest kernels
 
 Ctrl-C keeps what is measured, and so does an error after the first repeat: networks with three
 finished repeats or more are written, each with how many it had; the exit code is 130, or 2.
@@ -84,7 +84,6 @@ def add(commands: Any) -> None:
         metavar="DIR",
         help="with --engine: keep exported models here, so that they are found the next time (default: nowhere)",
     )
-    command.add_argument("--graph", action="store_true", help="on CUDA: replay each call from a CUDA graph")
     add_model(command)
     add_workload(command, overrides=False, counting=False, batches=True)
     add_output(command)
@@ -245,7 +244,7 @@ def _measure(
             {job: replace(item, network=job[0]) for job, item in zip(jobs, items, strict=True) if item is not None}
         )
 
-    where = {name: getattr(args, name) for name in ("threads", "clock", "cache", "graph", "repeats", "models")}
+    where = {name: getattr(args, name) for name in ("threads", "clock", "cache", "repeats", "models")}
     keep(stopwatch(sources, name=name, device=args.on, batch_size=sizes, on_stop=keep, **where, **words))
 
 

@@ -38,10 +38,11 @@ def add(commands: Any) -> None:
         "--concurrency", type=natural, nargs="+", default=[1, 4, 16, 64], metavar="N", help="in flight (1 4 16 64)"
     )
     mix.add_argument(
-        "--burst",
+        "--in-step",
         type=float,
+        default=1.0,
         metavar="SHARE",
-        help="of requests that come all at once (0.1; sglang: 1)",
+        help="of requests that are of equal lengths (1); 0 where lengths are drawn",
     )
     engine = command.add_argument_group("engine")
     engine.add_argument("--engine", default="vllm", metavar="NAME", help="vllm (default), tensorrt-llm or sglang")
@@ -64,9 +65,7 @@ def _run(args: argparse.Namespace) -> int:
     from oracle.serving import serve_latency
 
     cfg = load_cfg(args.network)
-    words = {name: getattr(args, name) for name in ("engine", "tp", "pp", "ep", "dp", "weights", "kv")}
-    if args.burst is not None:
-        words["burst"] = args.burst
+    words = {name: getattr(args, name) for name in ("engine", "tp", "pp", "ep", "dp", "weights", "kv", "in_step")}
     found = [
         serve_latency(
             cfg,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -223,6 +224,7 @@ def traced_alone(
     inputs: CellInputs, static: tuple[tuple[str, Scalar], ...], values: Mapping[str, int], workload: Workload
 ) -> Template:
     """A template of one cell only, by a trace of its own: for what symbols cannot express."""
+    logging.getLogger(__name__).info("tracing a cell that has no closed form: %s", inputs.kind)
     dims = [values[f"d{axis}"] for axis in range(len(inputs.dims))]
     key = key_of(inputs, static, tuple(values.items()), workload)
     template: Template = tracing().concrete_template(key, _params(inputs, static, values), dims, workload)

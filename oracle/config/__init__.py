@@ -161,12 +161,13 @@ def _merged(layers: tuple[Layer, ...], family: str) -> Sections:
 _kept = lru_cache(maxsize=256)(_merged)  # for layers whose files would show a change
 
 
-COST_KEYS = ("BATCH_SIZE", "DTYPE", "MODE", "RUNTIME", "LAYOUT", "WEIGHTS", "ENGINE", "THREADS")
+COST_KEYS = ("BATCH_SIZE", "DTYPE", "MODE", "RUNTIME", "LAYOUT", "WEIGHTS", "ENGINE", "THREADS", "HOST", "CUDA_GRAPHS")
 """Keys of the COST section that are fields of a workload, whose names are the same in lower case."""
 
 
 CALL_WORDS = ("phase", "prompt", "past", "kv_dtype", "kv_block", "logits", "parallel")
-"""What says on what of a sequence, and on how many GPUs, a decoder works: keys of COST in lower case, for its spec."""
+"""What of a sequence a decoder works on, and on how many GPUs: keys of the COST section in lower case, which decide its
+spec."""
 
 
 def with_call(cfg: CfgNode, words: Mapping[str, Any], mode: str | None = None) -> CfgNode:

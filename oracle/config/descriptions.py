@@ -115,8 +115,8 @@ KEYS: dict[str, str] = {
     "no layer has a window.",
     "DECODER.CONTEXT": "Most tokens of a sequence; 0 where no limit is known.",
     "DECODER.Q_RANK": "Width of the latent that queries are made from; 0 for none. With KV_RANK only.",
-    "DECODER.KV_RANK": "Width of the latent that keys and values of all heads are made from, and that the cache holds "
-    "(multi-head latent attention, arXiv:2405.04434); 0 for plain heads.",
+    "DECODER.KV_RANK": "Width of the latent that the keys and values of all heads are made from, and that the cache "
+    "holds (multi-head latent attention, arXiv:2405.04434); 0 for plain heads.",
     "DECODER.NOPE_DIM": "With KV_RANK: elements of a head's key that positions leave alone.",
     "DECODER.ROPE_DIM": "With KV_RANK: elements of the key that positions turn, which all heads share.",
     "DECODER.V_DIM": "With KV_RANK: elements of a head's value.",
@@ -149,10 +149,16 @@ KEYS: dict[str, str] = {
     "COST.NAME": "Label of the network in results; the stem of the file's name where empty.",
     "COST.BATCH_SIZE": "Images per call.",
     "COST.DTYPE": "Type that the network computes in; float16 and bfloat16 mean autocast.",
+    "COST.DTYPES": "Types of stages that do not compute in DTYPE, under an engine: {stem: float16, s3: int8}. Keys: "
+    "stem, head, block, a stage (s3), or a cell (s3_b1, block4); conversions run where types meet.",
     "COST.MODE": "One forward pass, or a training step: forward, backward and optimiser.",
     "COST.RUNTIME": "Who runs the network: eager PyTorch, a compiler, or an inference engine.",
     "COST.ENGINE": "Which inference engine; any but generic implies RUNTIME: engine.",
     "COST.THREADS": "Threads of a processor; 0 for as many as its stated peak needs.",
+    "COST.HOST": "Processor that launches a GPU's kernels, the name or path of its device file; empty for the one that "
+    "each device is taken to have. Times alone depend on it.",
+    "COST.CUDA_GRAPHS": "Whether a GPU replays recorded kernels, without its host: torch.compile's mode "
+    "reduce-overhead does, its default mode does not, engines do anyway. Times alone depend on it.",
     "COST.LAYOUT": "Memory order of images: channels first or last.",
     "COST.WEIGHTS": "Type that weights are stored in; empty for the usual one. float16 or bfloat16, as DTYPE: a "
     "network in half precision, without autocast; int8, float8 or int4: an engine keeps the weights of products "

@@ -26,6 +26,7 @@ does. A figure is one line, `KEY: [value, "source"]`, with the unit in the key:
       NVLINK_GPUS: [8, "data sheet"]
       PCIE_GBPS: [64, "data sheet"]
       NETWORK_GBPS: [50, "data sheet"]          # a GPU's share of its node's network cards
+    HOST: [jetson-orin-nano-cpu, "same module"] # the processor that launches its kernels (`oracle.devices.hosts`)
     CALIBRATE_ONLY: false                       # true: no trustworthy peaks, measure before predicting
     NOTES: Conflicts between sources, and what else to know.
 
@@ -36,7 +37,8 @@ A processor states its cores, by clusters of a micro-architecture that `oracle.d
       - {KIND: cortex-a55, COUNT: 4, CLOCK_MHZ: 1800}
 
 Peaks in VECTOR, COMPUTE_UNITS and CLOCK_MHZ then follow from its performance cores, and COST.THREADS says how many
-run, the fastest first (`oracle.devices.threads`).
+run, the fastest first (`oracle.devices.threads`). BOOST_MHZ beside CLOCK_MHZ is the clock of one core alone, at which a
+host launches the kernels of others.
 
 TITLE, KIND, BANDWIDTH_GBPS and one peak are required, of a CALIBRATE_ONLY device only the first two. Dtypes
 are FP64, FP32, TF32, FP16, BF16, FP8, FP4 (_TFLOPS) and INT8 (_TOPS). Sparse figures are never peaks: halve them.
@@ -50,7 +52,7 @@ LLM-Viewer, llm-analysis (Apache-2.0), onnx-tool, the JAX scaling book (MIT), an
 from __future__ import annotations
 
 from oracle.devices.files import list_devices, load_device
-from oracle.devices.model import KINDS, UNITS, Cluster, Device, Figure, Links, Peaks
+from oracle.devices.model import KINDS, UNITS, Cluster, Device, Figure, Host, Links, Peaks
 from oracle.devices.parsing import in_file_units
 
 __all__ = [
@@ -59,6 +61,7 @@ __all__ = [
     "Cluster",
     "Device",
     "Figure",
+    "Host",
     "Links",
     "Peaks",
     "in_file_units",

@@ -9,6 +9,7 @@ being two operations:
 - stream_gbps: what one core alone reads and writes at most, from memory or a large cache that holds what a layer just
   wrote: line fills in flight times line size over latency, far below what the memory gives to all cores. Unsourced
   estimates, chosen so that no network of ncnn's benchmark is faster than they allow; `oracle.devices.threads`.
+- width: instructions renamed a cycle at most, by which `oracle.devices.hosts` tells how fast a host launches kernels.
 - kin: whose calibration serves a core that nobody measured, nearest first.
 
 `unsourced` marks figures that were not checked against the vendor's manual, as everywhere in device files.
@@ -34,6 +35,7 @@ class Core:
         stream_gbps: what one core reads from memory, 1e9 byte/s.
         kin: names of the nearest relatives.
         source: of the operations per cycle.
+        width: instructions renamed a cycle; published by vendors and WikiChip, unsourced here.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Core:
     stream_gbps: float
     kin: tuple[str, ...]
     source: str
+    width: int
 
 
 _GUIDE = "Arm {0} Software Optimization Guide: {1}"
@@ -52,10 +55,26 @@ _INTEL = "Intel 64 and IA-32 Optimization Reference Manual: {0}"
 _AMD = "AMD Software Optimization Guide, family {0}"
 
 
+_WIDTHS = {
+    1: "cortex-a5 c906",
+    2: "cortex-a7 cortex-a9 cortex-a17 cortex-a35 cortex-a53 cortex-a55 cortex-a73 denver2 ftc310 silvermont "
+    "u74 x60 la264 gs264",
+    3: "cortex-a15 cortex-a510 cortex-a520 cortex-a57 cortex-a72 cortex-a75 carmel yonah c910 la364",
+    4: "cortex-a76 cortex-a77 cortex-a78 cortex-a78ae neoverse-n1 kryo icestorm tsv110 ftc66x nehalem "
+    "haswell skylake skylake-server cascade-lake tremont la464 gs464e gs464v",
+    5: "cortex-a710 cortex-a715 cortex-a720 cortex-x1 cortex-x2 neoverse-n2 neoverse-v1 zen1 zen2 ice-lake "
+    "ice-lake-server gracemont",
+    6: "cortex-x3 neoverse-v2 cyclone zen3 zen4 golden-cove golden-cove-server la664",
+    8: "cortex-x4 firestorm avalanche oryon zen5",
+    9: "everest",
+}
+_WIDTH_OF = {name: width for width, names in _WIDTHS.items() for name in names.split()}
+
+
 def _core(
     name: str, fp32: float, fp16: float, int8: float, l2_kib: int, stream_gbps: float, kin: str, source: str
 ) -> tuple[str, Core]:
-    return name, Core(name, fp32, fp16, int8, l2_kib, stream_gbps, tuple(kin.split()), source)
+    return name, Core(name, fp32, fp16, int8, l2_kib, stream_gbps, tuple(kin.split()), source, _WIDTH_OF[name])
 
 
 CORES = Frozen(

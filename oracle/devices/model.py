@@ -9,7 +9,7 @@ from oracle._shown import Shown
 from oracle.errors import DeviceError
 from oracle.spec import DTYPES
 
-__all__ = ["KINDS", "UNITS", "Cluster", "Device", "Figure", "Links", "Peaks"]
+__all__ = ["KINDS", "UNITS", "Cluster", "Device", "Figure", "Host", "Links", "Peaks"]
 
 # a laptop counts as a desktop, a phone or a single-board computer as mobile
 KINDS = (
@@ -68,12 +68,22 @@ class Cluster:
     Attributes:
         kind: their micro-architecture, a name of `oracle.devices.cores.CORES`.
         count: how many.
-        clock: Hz.
+        clock: Hz, of all of them at work.
+        boost: Hz, of one alone; None where it is the same, or not stated.
     """
 
     kind: str
     count: int
     clock: Figure
+    boost: Figure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """The processor that launches a device's kernels: the name or the path of its device file, and who says so."""
+
+    name: str
+    source: str = "unsourced"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +126,7 @@ class Device(Shown):
         cores: of a processor, those that its figures count, the fastest first; see `oracle.devices.threads`.
         idle_cores: cores that its figures leave out: little ones, until threads ask for them.
         links: to other devices of its kind.
+        host: the processor that launches its kernels, where its file names one; see `oracle.devices.hosts`.
         aliases: other names of a shipped device.
         calibrate_only: no trustworthy peaks are public; such a device has to be measured.
         notes: conflicts between sources, and what else to know.
@@ -148,6 +159,7 @@ class Device(Shown):
     cores: tuple[Cluster, ...] = ()
     idle_cores: tuple[Cluster, ...] = ()
     links: Links = Links()
+    host: Host | None = None
 
     @property
     def dtypes(self) -> tuple[str, ...]:

@@ -14,11 +14,11 @@ from typing import Any
 
 from oracle._resources import closest
 from oracle.devices.cores import CORES
-from oracle.devices.model import KINDS, Cluster, Device, Figure, Links, Peaks
+from oracle.devices.model import KINDS, Cluster, Device, Figure, Host, Links, Peaks
 from oracle.devices.threads import with_cores
 from oracle.errors import DeviceError
 
-__all__ = ["CLUSTER", "FIGURES", "LINKS", "PEAKS", "SECTIONS", "in_file_units", "parse_device"]
+__all__ = ["CLUSTER", "CLUSTER_MORE", "FIGURES", "LINKS", "PEAKS", "SECTIONS", "in_file_units", "parse_device"]
 
 # key within a section: (dtype word, SI units in one of the key's)
 PEAKS = {
@@ -54,7 +54,8 @@ LINKS = {
 SECTIONS = {"VECTOR": "vector", "MATRIX": "matrix", "MATRIX_FP16_ACCUMULATE": "matrix_fp16_accumulate"}
 _FLAGS = ("true", "false")
 CLUSTER = ("KIND", "COUNT", "CLOCK_MHZ")
-_KEYS = ("TITLE", "KIND", "ALIASES", "CORES", *SECTIONS, *FIGURES, "LINK", "CALIBRATE_ONLY", "NOTES")
+CLUSTER_MORE = ("BOOST_MHZ",)
+_KEYS = ("TITLE", "KIND", "ALIASES", "CORES", *SECTIONS, *FIGURES, "LINK", "HOST", "CALIBRATE_ONLY", "NOTES")
 
 
 def parse_device(content: Mapping[str, Any], name: str, file: str) -> Device:
@@ -89,6 +90,7 @@ def parse_device(content: Mapping[str, Any], name: str, file: str) -> Device:
         if key in content:
             fields[field] = _figure(content[key], scale, at / key)
     fields["links"] = _links(content.get("LINK", {}), at / "LINK")
+    fields["host"] = _host(content.get("HOST"), at / "HOST")
     device = Device(**fields)
     if "CORES" in content:
         device = with_cores(device, _clusters(content["CORES"], at / "CORES"))
@@ -167,7 +169,7 @@ def _clusters(section: object, at: _Place) -> tuple[Cluster, ...]:
 def _cluster(entry: object, at: _Place) -> Cluster:
     if not isinstance(entry, dict):
         raise at.error(entry, "a mapping of KIND, COUNT and CLOCK_MHZ")
-    _known_keys(entry, CLUSTER, at)
+    _known_keys(entry, (*CLUSTER, *CLUSTER_MORE), at)
     for key in CLUSTER:
         if key not in entry:
             raise DeviceError(f"{at.file}: {at.key}.{key} is missing")
@@ -178,7 +180,18 @@ def _cluster(entry: object, at: _Place) -> Cluster:
     count = entry["COUNT"]
     if not (isinstance(count, str) and count.isdecimal() and 0 < int(count) <= 4096):
         raise (at / "COUNT").error(count, "a whole number of cores")
-    return Cluster(kind, int(count), _figure(entry["CLOCK_MHZ"], 1e6, at / "CLOCK_MHZ"))
+    boost = _figure(entry["BOOST_MHZ"], 1e6, at / "BOOST_MHZ") if "BOOST_MHZ" in entry else None
+    return Cluster(kind, int(count), _figure(entry["CLOCK_MHZ"], 1e6, at / "CLOCK_MHZ"), boost)
+
+
+def _host(entry: object, at: _Place) -> Host | None:
+    if entry is None:
+        return None
+    parts = entry if isinstance(entry, list) and len(entry) == 2 else (entry, "unsourced")
+    words = [" ".join(part.split()) for part in parts if isinstance(part, str)]
+    if len(words) != len(parts) or not all(words):
+        raise at.error(entry, 'the name of a processor, or [name, "source"]')
+    return Host(*words)
 
 
 def _peaks(section: object, at: _Place) -> Peaks:

@@ -13,7 +13,7 @@ import torch
 from oracle.config import load_cfg, workload_of
 from oracle.errors import OracleError, WorkloadError
 from oracle.families import to_spec
-from oracle.measure.engines import Models, release_of
+from oracle.measure.engines import Models, check_dtypes, release_of
 from oracle.measure.graphs import captured
 from oracle.measure.host import affinity, ranges
 from oracle.measure.measurement import Measurement
@@ -82,17 +82,19 @@ def measure(
         >>> row.network, row.repeats, row.latency_ms > 0
         ('R-56', 3, True)
     """
-    if graph and not device.startswith("cuda"):
-        raise WorkloadError(f"graph=True needs a CUDA device, got {device!r}")
     if isinstance(repeats, bool) or not isinstance(repeats, int) or repeats < 1:
         raise WorkloadError(f"repeats={repeats!r}: expected an integer of at least 1")
     if isinstance(networks, (str, Path, NetSpec)):
         networks = [networks]
     sizes = list(batch_size) if isinstance(batch_size, Iterable) else [batch_size]
     jobs = [resolve(network, batch_size=size, **workload) for network in networks for size in sizes]
+    graph = graph or any(job.cuda_graphs for _, job in jobs)
+    if graph and not device.startswith("cuda"):
+        raise WorkloadError(f"graph=True needs a CUDA device, got {device!r}")
     place = Place.of(device, _threads_of(jobs, threads), clock, cache)
-    jobs = [(net, job.with_(threads=place.cores)) for net, job in jobs]
-    for _, job in jobs:
+    jobs = [(net, job.with_(threads=place.cores, cuda_graphs=graph)) for net, job in jobs]
+    for net, job in jobs:
+        check_dtypes(net, job)
         check_workload(job, device)
     check_memory(jobs, device)
     with place.threaded(), Models.of(models) as kept:
@@ -102,9 +104,9 @@ def measure(
             _interleave(samples, steps, jobs, place, repeats, block_s, progress)
         except BaseException:
             if on_stop is not None:
-                on_stop(_measurements(jobs, samples, min(repeats, _ENOUGH), _facts(name, place, graph)))
+                on_stop(_measurements(jobs, samples, min(repeats, _ENOUGH), _facts(name, place)))
             raise
-    return [item for item in _measurements(jobs, samples, repeats, _facts(name, place, graph)) if item is not None]
+    return [item for item in _measurements(jobs, samples, repeats, _facts(name, place)) if item is not None]
 
 
 def _threads_of(jobs: Sequence[tuple[NetSpec, Workload]], threads: int | None) -> int | None:
@@ -172,7 +174,7 @@ def _named(net: NetSpec, repeat: int) -> Iterator[None]:
         raise OracleError(f"network={net.name!r} fails in repeat {repeat + 1}: {first_line(error)}") from error
 
 
-def _facts(name: str | None, place: Place, graph: bool) -> dict[str, Any]:
+def _facts(name: str | None, place: Place) -> dict[str, Any]:
     """What is the same for all measurements."""
     return {
         "device": name or place.title,
@@ -181,7 +183,6 @@ def _facts(name: str | None, place: Place, graph: bool) -> dict[str, Any]:
         "torch": torch.__version__,
         "date": today(),
         "cache": place.cache,
-        "graph": graph,
     }
 
 

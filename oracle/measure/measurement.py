@@ -27,8 +27,8 @@ class Measurement:
 
     Attributes:
         network, device: their names.
-        workload: batch size, dtype, mode, runtime, engine, layout, weights (and optimizer in training), and threads
-            of a CPU, 0 if not known.
+        workload: batch size, dtype, mode, runtime, engine, layout, weights (and optimizer in training), threads
+            of a CPU, 0 if not known, and whether a CUDA graph was replayed (column graph).
         latency_ms: median over the repeats, milliseconds per call.
         iqr_ms: interquartile range of the repeats; None if not known.
         min_ms: the fastest repeat; None if not known.
@@ -40,7 +40,6 @@ class Measurement:
         family: of the network, to leave out whole when a fit is checked; "" if not stated.
         accuracy: of the network, in any unit that is better when larger; None if not stated.
         cache: warm, calls back to back; or cold, the last-level cache swept before every call.
-        graph: whether a CUDA graph was replayed.
         release: versions of the engine and of what made its model; "" if not known or without one.
     """
 
@@ -58,7 +57,6 @@ class Measurement:
     family: str = ""
     accuracy: float | None = None
     cache: str = "warm"
-    graph: bool = False
     release: str = ""
 
     def __post_init__(self) -> None:
@@ -105,9 +103,9 @@ def measurements_csv(measurements: Iterable[Measurement]) -> str:
 def _field(item: Measurement, name: str) -> str:
     if name == "optimizer" and not item.workload.training:
         return ""
-    value = getattr(item.workload if name in _WORKLOAD else item, name)
     if name == "graph":
-        return "yes" if value else ""
+        return "yes" if item.workload.cuda_graphs else ""
+    value = getattr(item.workload if name in _WORKLOAD else item, name)
     if value is None or (name, value) == ("cache", "warm") or (name, value) == ("engine", GENERIC):
         return ""
     if name in ("repeats", "threads") and not value:
@@ -177,6 +175,7 @@ def _measurement(row: Mapping[str, str], place: str) -> Measurement:
     workload: dict[str, Any] = {name: read.word(name) for name in words if name in _REQUIRED or row.get(name)}
     try:
         workload["threads"] = read.optional("threads", read.count) or 0
+        workload["cuda_graphs"] = read.optional("graph", read.yes) or False
         return Measurement(
             network=read.word("network"),
             device=read.word("device"),
@@ -192,7 +191,6 @@ def _measurement(row: Mapping[str, str], place: str) -> Measurement:
             family=row.get("family", ""),
             accuracy=read.optional("accuracy", read.size),
             cache=row.get("cache") or "warm",
-            graph=read.optional("graph", read.yes) or False,
             release=row.get("release", ""),
         )
     except OracleError as error:

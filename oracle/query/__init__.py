@@ -81,6 +81,7 @@ def score(
     inputs: Iterable[str] = (),
     batch_size: int | None = None,
     dtype: str | None = None,
+    dtypes: Mapping[str, str] | None = None,
     mode: str | None = None,
     runtime: str | None = None,
     layout: str | None = None,
@@ -89,6 +90,8 @@ def score(
     weights: str | None = None,
     engine: str | None = None,
     threads: int | None = None,
+    host: str | None = None,
+    cuda_graphs: bool | None = None,
     phase: str | None = None,
     prompt: int | None = None,
     past: int | None = None,
@@ -100,6 +103,7 @@ def score(
     strict: bool = False,
     model: str = "best",
     calibrations: Iterable[Calibration | str | Path] = (),
+    selected: int | None = None,
     transfer: Measured | None = None,
 ) -> Cost:
     """Compute what a network costs on devices, from its config alone.
@@ -115,6 +119,8 @@ def score(
         inputs: of a network by reference, one text per input: `["1x3x224x224", "1x128:int64"]`. Default: its own.
         batch_size: images per call. Default: the config's COST.BATCH_SIZE, and likewise for the keywords that follow.
         dtype: float32, tf32, float16, bfloat16 (both autocast), float8 or int8 (both under an engine only).
+        dtypes: of stages that compute in another type, under an engine: `{"stem": "float16", "s3": "int8"}`; see
+            `oracle.NetSpec`.
         mode: inference (one forward pass), or training (forward, backward and optimiser step).
         runtime: eager, compiled or engine: who runs the network, and so which operators become one kernel.
         layout: nchw, or nhwc (channels last).
@@ -124,6 +130,10 @@ def score(
             quantised weights under an engine. A network by reference is converted to it, and so are its inputs.
         engine: onnxruntime, openvino, litert, ncnn, tensorrt, coreml or generic; implies runtime engine.
         threads: of a processor; 0 for as many as its stated peak needs.
+        host: the processor that launches a GPU's kernels, a name or a path as in `devices`; "" for the one that each
+            is taken to have (`oracle.devices.hosts`).
+        cuda_graphs: whether a GPU replays recorded kernels without its host, as `torch.compile` does in its mode
+            reduce-overhead, and in its default mode does not. Engines always do.
         phase: of a decoder, what of each sequence a call computes: prefill of `prompt` tokens after `past`, decode of
             one token after `past`, or training; see `oracle.families.decoder`.
         prompt: tokens per sequence that a prefill or a training step computes.
@@ -138,6 +148,8 @@ def score(
             alone.
             calibrated: as best, but an error where there is only the bound.
         calibrations: calibrations of your own, or paths of their files; they replace those that ship for their devices.
+        selected: of a network by reference that selects by values (boolean masks, `nonzero`, non-maximum suppression),
+            the number of rows that each selection keeps, or all where there are fewer; such as a detector's proposals.
         transfer: device -> measurements on it (path of a CSV file, or rows). A network that they hold is predicted by
             its residual there, carried over; `DeviceTime.model` is then "transfer".
 
@@ -172,6 +184,8 @@ def score(
         "weights": weights,
         "engine": engine,
         "threads": threads,
+        "host": host,
+        "cuda_graphs": cuda_graphs,
     }
     call = {
         "phase": phase,
@@ -182,22 +196,26 @@ def score(
         "logits": logits,
         "parallel": parallel,
     }
-    source = source_of(network, inputs, batch_size)
+    source = source_of(network, inputs, batch_size, selected)
     if source is not None:
         check_no_call(call, source.reference)
+        if dtypes:
+            raise WorkloadError(f"dtypes={dtypes!r}: only configs have stages; got {source.reference!r}")
         if transfer:
             raise WorkloadError(f"transfer: expected a config, for measurements name those; got {source.reference!r}")
         return score_source(source, find_devices(devices or ()), words, convention, strict, model, calibrations)
-    net, workload, asked = resolve(network, batch_size=batch_size, **words, **call)
+    net, workload, asked = resolve(network, batch_size=batch_size, dtypes=dtypes, **words, **call)
     places = find_devices(asked if devices is None else devices)
     if not transfer:
-        models = latency_models(places, workload, model, calibrations, image_size_of(net.input_shape))
+        models = latency_models(
+            places, workload, model, calibrations, image_size_of(net.input_shape), net.stated_dtypes
+        )
         return score_net(net, workload, models, convention, strict)
     from oracle.query.transferring import carry, elsewhere, here_and_there
 
     there = elsewhere(transfer)
     own, others = here_and_there(calibrations, there, places)
-    models = latency_models(places, workload, model, own, image_size_of(net.input_shape))
+    models = latency_models(places, workload, model, own, image_size_of(net.input_shape), net.stated_dtypes)
     cost = score_net(net, workload, models, convention, strict)
     return carry(cost, net, there, places, model, [*own, *others])
 
@@ -215,10 +233,13 @@ def profile(
     weights: str | None = None,
     engine: str | None = None,
     threads: int | None = None,
+    host: str | None = None,
+    cuda_graphs: bool | None = None,
     convention: str | None = None,
     strict: bool = False,
     model: str = "best",
     calibrations: Iterable[Calibration | str | Path] = (),
+    selected: int | None = None,
     kwargs: Mapping[str, Any] | None = None,
     name: str | None = None,
 ) -> Cost:
@@ -239,10 +260,13 @@ def profile(
             quantised weights under an engine. Default: the type of the module's own parameters.
         engine: onnxruntime, openvino, litert, ncnn, tensorrt, coreml or generic; implies runtime engine.
         threads: of a processor; 0 for as many as its stated peak needs.
+        host: the processor that launches a GPU's kernels, as in `oracle.score`.
+        cuda_graphs: whether a GPU replays recorded kernels without its host, as in `oracle.score`.
         convention: count as fvcore, thop, ptflops, torch, pycls or note does.
         strict: raise if an operator has no FLOP formula.
         model: best, roofline or calibrated, as in `oracle.score`.
         calibrations: calibrations of your own, or paths of their files, as in `oracle.score`.
+        selected: as in `oracle.score`; without it, a forward that selects by values is refused.
         kwargs: keyword inputs of its forward.
         name: for results. Default: the name of its class.
 
@@ -268,12 +292,12 @@ def profile(
     with isolated():
         inputs, kwargs = to_meta((inputs, dict(kwargs or {})))  # what has no shape is refused here
     words: dict[str, Any] = {"mode": mode, "runtime": runtime, "layout": layout, "optimizer": optimizer}
-    words |= {"causal": causal, "engine": engine, "threads": threads}
+    words |= {"causal": causal, "engine": engine, "threads": threads, "host": host, "cuda_graphs": cuda_graphs}
     words |= stored_words(module, [inputs, kwargs], dtype, weights)
     workload = Workload(batch_size=_batch_of([inputs, kwargs]) or 1).with_(**words)
     side = image_size_of(next((tuple(item.shape[1:]) for item in inputs if hasattr(item, "shape")), ()))
     models = latency_models(find_devices(devices), workload, model, calibrations, side)
-    counted = count_table(trace_module(module, inputs, kwargs, workload), workload)
+    counted = count_table(trace_module(module, inputs, kwargs, workload, selected=selected), workload)
     return score_count(counted, name or type(module).__name__, workload, models, convention, strict)
 
 

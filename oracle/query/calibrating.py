@@ -22,7 +22,7 @@ from oracle.errors import WorkloadError
 from oracle.families import to_spec
 from oracle.query.devices import find_devices
 from oracle.query.models import image_size_of, trust_of
-from oracle.query.running import run_on, thread_count
+from oracle.query.running import dispatch_s, run_on, thread_count
 from oracle.spec import NetSpec, Workload
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def measured_on(
         raise WorkloadError(f"{asked}: no measurement is of it; there are {_listed(here)}")
     if len(_workloads(kept)) > 1:
         raise WorkloadError(f"measurements are of several workloads, choose one: {_listed(kept)}")
-    if len({(item.cache, item.graph) for item in kept}) > 1:
+    if len({(item.cache, item.workload.cuda_graphs) for item in kept}) > 1:
         raise WorkloadError("measurements are with and without a swept cache or CUDA graphs: expected a file of each")
     return [_resolved(item) for item in dict.fromkeys(kept)]
 
@@ -195,7 +195,9 @@ def prior_of(device: Device, workload: Workload) -> Prior:
     found = (kin_calibration(device, workload, engine) for engine in engines_like(workload))
     known = next(filter(None, found), None)
     if known is None:
-        return general_prior(device.kind, workload.runtime)
+        return general_prior(device.kind, workload.runtime, dispatch_s(device, workload))
     trust = trust_of(known, device, workload)
     efficiency = at_cores(known.efficiency, known.threading, run_on(device, workload))
+    own_s = efficiency.dispatch_s if known.device == device.name else None
+    efficiency = replace(efficiency, dispatch_s=dispatch_s(device, workload, own_s))
     return Prior(efficiency, source=trust.source, error=trust.expected_error, interval=trust.interval)

@@ -88,6 +88,7 @@ def fit(
     reserve_bytes: int = 0,
     arena: bool = False,
     inputs: Iterable[str] = (),
+    selected: int | None = None,
     **workload: Any,
 ) -> tuple[Fit, ...]:
     """Find the largest batch that each device's memory holds, in inference and in training.
@@ -102,7 +103,7 @@ def fit(
         reserve_bytes: memory that stays free.
         arena: on microcontrollers, use what TFLite-Micro's memory planner needs instead of what is alive at once.
             Traces the network, and so needs torch.
-        inputs: of a network by reference, as in `oracle.score`.
+        inputs, selected: of a network by reference, as in `oracle.score`.
         workload: dtype, runtime, layout, optimizer, causal, weights, engine: as in `oracle.score`.
 
     Returns:
@@ -124,7 +125,7 @@ def fit(
         raise WorkloadError("fit looks for the batch size, in modes=...: expected neither batch_size nor mode")
     places = find_devices(devices)
     _check_places(places, arena)
-    source = source_of(network, inputs, None)
+    source = source_of(network, inputs, None, selected)
     found = []
     for mode in MODES if modes is None else modes:
         words = {**workload, "mode": mode}

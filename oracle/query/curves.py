@@ -122,6 +122,7 @@ def batch_curve(
     *,
     max_latency_ms: float | None = None,
     inputs: Iterable[str] = (),
+    selected: int | None = None,
     **words: Any,
 ) -> BatchCurve:
     """Compute latency and throughput per device over batch sizes.
@@ -131,7 +132,7 @@ def batch_curve(
         devices: as in `oracle.score`.
         batch_sizes: in any order.
         max_latency_ms: limit per call, which `BatchCurve.best` keeps.
-        inputs: of a network by reference, as in `oracle.score`.
+        inputs, selected: of a network by reference, as in `oracle.score`.
         words: further keywords of `oracle.score`.
 
     Raises:
@@ -147,7 +148,7 @@ def batch_curve(
 
     sizes = _checked(batch_sizes)
     places = None if devices is None else find_devices(devices)
-    source = source_of(network, inputs, None)
+    source = source_of(network, inputs, None, selected)
     named = source or (load_cfg(network) if isinstance(network, (str, Path)) else network)
     return curve_of([score(named, places, batch_size=size, **words) for size in sizes], max_latency_ms)
 

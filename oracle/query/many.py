@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -32,6 +32,7 @@ from oracle.families.caches import cache_bytes_of_many, token_bytes_of_many
 from oracle.families.population import Population
 from oracle.query.devices import find_devices
 from oracle.query.models import (
+    Interval,
     LatencyModels,
     Trust,
     checked_calibrations,
@@ -43,7 +44,7 @@ from oracle.query.models import (
 from oracle.query.recounting import Counted, counted_as
 from oracle.query.resolving import check_words, resolve_all
 from oracle.roofline import steady
-from oracle.spec import NetSpec, Workload
+from oracle.spec import NetSpec, Workload, checked_dtypes
 
 if TYPE_CHECKING:
     from oracle.config import CfgNode
@@ -62,13 +63,13 @@ _FEW = 16  # below this, plain ints beat arrays
 
 
 class _Part(NamedTuple):
-    """What some candidates take on a device: seconds of its kernels and of its host, what a call adds, the interval."""
+    """What some candidates take on a device: seconds of its kernels and of its host, what a call adds, intervals."""
 
     rows: Rows
     own: Floats
     host_s: Floats
     call_s: float
-    interval: tuple[float, float]
+    intervals: tuple[Interval, Interval]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -159,8 +160,8 @@ class Scores(Shown):
             known = ", ".join(self._seconds) or "none"
             raise DeviceError(f"device={device!r}: no interval of its latency is known; there are {known}")
         found = np.empty(len(self))
-        for rows, own, host_s, call_s, interval in parts:
-            found[rows] = quantile_s(own, host_s, call_s, interval, probability, np.maximum) * 1e3
+        for rows, own, host_s, call_s, intervals in parts:
+            found[rows] = quantile_s(own, host_s, call_s, intervals, probability, np.maximum) * 1e3
         return found
 
     def specs(self) -> Iterator[NetSpec]:
@@ -231,7 +232,8 @@ def score_many(
         model: best, roofline or calibrated, as in `oracle.score`.
         calibrations: calibrations of your own, or paths of their files, as in `oracle.score`.
         convention: count as pycls does, or, in inference, as torch does; `oracle.score` has more.
-        workload: fields of `oracle.Workload`. Default: the COST section, where configs are given.
+        workload: fields of `oracle.Workload`, and `dtypes` as in `oracle.score`. Default: the COST section, where
+            configs are given; types by stage may differ between networks, and then intervals are as wide as all need.
 
     Returns:
         One numpy array of shape (n,) per field, int64 for counts and float64 for milliseconds.
@@ -249,7 +251,9 @@ def score_many(
         raise WorkloadError(f"chunk={chunk!r}: expected at least 1")
     check_words(workload)
     if isinstance(networks, Population):
-        specs, asked = list[NetSpec](), Workload(**workload)
+        dtypes = workload.pop("dtypes", None)
+        networks = networks if dtypes is None else replace(networks, dtypes=checked_dtypes(dtypes))
+        specs, asked = list[NetSpec](), Workload().with_(**workload)
     else:
         specs, asked = resolve_all(networks, **workload)
     _counted(convention, dict.fromkeys(SUMS, 0), asked)  # complains before anything is costed
@@ -264,7 +268,9 @@ def score_many(
     else:
         sides = image_size_of(population.input_shape)
     rows = _by_side(sides)
-    predicted = _Predicted(rows, {side: latency_models(places, asked, model, own, side) for side in rows})
+    every = specs if population is None else [population]
+    mixed = tuple(dict.fromkeys(word for item in every for word in item.stated_dtypes))
+    predicted = _Predicted(rows, {side: latency_models(places, asked, model, own, side, mixed) for side in rows})
     if population is None:
         parts = [costs_of([network_form(templates, net, asked) for net in specs], predicted.places)]
         return _scores(parts, specs, asked, convention, predicted, names)
@@ -374,9 +380,9 @@ def _timed(
         own, call_s = at[place][rows], place.efficiency.call_s
         host_s: Floats = np.asarray(place.efficiency.dispatch_s * kernels[rows], dtype=np.float64)
         latency[rows] = steady(np.maximum(own, host_s) + call_s) * 1e3
-        if trust is not None and trust.interval is not None:
-            parts.append(_Part(rows, own, host_s, call_s, trust.interval))
-            ends_s = interval_s(own, host_s, call_s, trust.interval, np.maximum)
+        if trust is not None and trust.intervals is not None:
+            parts.append(_Part(rows, own, host_s, call_s, trust.intervals))
+            ends_s = interval_s(own, host_s, call_s, trust.intervals, np.maximum)
             low[rows], high[rows] = (end_s * 1e3 for end_s in ends_s)
     known = predicted.largest.trust.get(device)
     return latency, (low, high) if known is not None and known.interval is not None else None, tuple(parts)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from oracle._frozen import Frozen
 from oracle._resources import shipped
@@ -15,16 +16,20 @@ from oracle.calibration.files import TWINS, engines_like, kin_calibration
 from oracle.calibration.intervals import quantile
 from oracle.calibration.threading import at_cores
 from oracle.closedform.calibrated import CalibratedDevice
+from oracle.closedform.mixed import check_mixed
 from oracle.devices import Device
 from oracle.devices.cores import CORES
+from oracle.devices.files import is_path
 from oracle.errors import WorkloadError
-from oracle.query.running import chooses_float, run_on, thread_count
+from oracle.query.running import chooses_float, dispatch_s, host_told, run_on, thread_count
 from oracle.roofline import TEXTBOOK, Efficiency, steady, textbook_of
 from oracle.spec import GENERIC, Workload
 
 __all__ = [
     "HOSTS_DIFFER",
+    "HOST_KNOWN",
     "MODELS",
+    "Interval",
     "LatencyModels",
     "Trust",
     "best_calibration",
@@ -44,6 +49,9 @@ MODELS = ("best", "roofline", "calibrated")
 where there is none."""
 
 
+Interval: TypeAlias = tuple[float, float]
+
+
 class Trust(NamedTuple):
     """How far to trust a prediction.
 
@@ -52,12 +60,21 @@ class Trust(NamedTuple):
         expected_error: mean relative error on networks that the fit had not seen; None if nobody checked.
         source: on what, and on how many measurements, the error was found; what was not measured, if anything.
         interval: what measured over predicted lies between in 80 % of cases; None if nobody checked.
+        host: the processor that launches kernels one by one, and who says so; "" where none does.
+        host_interval: what a host takes over what is predicted: `HOST_KNOWN`, or `HOSTS_DIFFER` where it is assumed.
     """
 
     model: str
     expected_error: float | None = None
     source: str = ""
-    interval: tuple[float, float] | None = None
+    interval: Interval | None = None
+    host: str = ""
+    host_interval: Interval = (1.0, 1.0)
+
+    @property
+    def intervals(self) -> tuple[Interval, Interval] | None:
+        """Of the device's part of a latency and of its host's; None if nobody checked."""
+        return None if self.interval is None else (self.interval, self.host_interval)
 
 
 class LatencyModels(NamedTuple):
@@ -76,13 +93,23 @@ class LatencyModels(NamedTuple):
     @property
     def bounds(self) -> tuple[CalibratedDevice, ...]:
         """The same devices at the textbook's roofs."""
-        return tuple([_kept(_Key(place.device, self.textbook)) for place in self.places.values()])
+
+        def bound(place: CalibratedDevice) -> CalibratedDevice:
+            own = _kept(_Key(place.device, self.textbook))
+            others = tuple((word, bound(other)) for word, other in place.others.items())
+            return _joined(own, others) if others else own
+
+        return tuple(map(bound, self.places.values()))
 
 
 _NOTHING: Mapping[str, Trust] = Frozen()
-HOSTS_DIFFER = (0.4, 1.5)
-"""What a host takes to launch kernels, over what the prior of its kind says: from the hosts that `dispatch_of` names to
-twice as fast a desktop."""
+HOSTS_DIFFER = (0.4, 1.75)
+"""What a host takes to launch kernels, over what is said of the one that a device is taken to have: of a desktop, 9 to
+40 us, from twice as fast a one as today's to one of 2015 (`oracle.devices.hosts`)."""
+
+HOST_KNOWN = (0.7, 1.25)
+"""The same of a host that is named, or on the device's own module: those of `oracle.devices.hosts`, each over what the
+other two say of it."""
 
 
 def latency_models(
@@ -91,8 +118,13 @@ def latency_models(
     model: str,
     calibrations: Iterable[Calibration | str | Path] = (),
     image_size: float | None = None,
+    dtypes: Sequence[str] = (),
 ) -> LatencyModels:
     """What predicts on some devices under a workload.
+
+    Where cells of several types are mixed, each is timed by what predicts for its type; the host's part and the call's
+    are the workload's. The error is the largest of theirs, the interval as wide as all of theirs, and neither is
+    known where one is not.
 
     Args:
         devices: where networks run.
@@ -101,15 +133,55 @@ def latency_models(
         calibrations: of the user's own.
         image_size: height of the networks' images, in pixels (the root of height times width); None where they have
             none. Far outside of what a calibration was fitted to, general knowledge counts beside it.
+        dtypes: that cells of the networks have, see `NetSpec.stated_dtypes`.
 
     Raises:
         WorkloadError: as `checked_calibrations`; under `calibrated`, as `calibration_for`; more threads than a device
             has cores.
     """
     own = checked_calibrations(model, calibrations, devices)
-    if own:
-        return _models(devices, workload, model, image_size, own)
-    return _shipped_models(_Same(devices), workload, model, image_size)
+
+    def under(workload: Workload) -> LatencyModels:
+        if own or is_path(workload.host):
+            return _models(devices, workload, model, image_size, own)
+        return _shipped_models(_Same(devices), workload, model, image_size)
+
+    base = under(workload)
+    if dtypes:
+        check_mixed(workload)
+    others = {dtype: under(workload.in_dtype(dtype)) for dtype in dtypes if dtype != workload.dtype}
+    return _mixed(base, others) if others else base
+
+
+def _mixed(base: LatencyModels, others: Mapping[str, LatencyModels]) -> LatencyModels:
+    """What predicts for networks of several types."""
+    places = {
+        name: _joined(place, tuple((dtype, models.places[name]) for dtype, models in others.items()))
+        for name, place in base.places.items()
+    }
+    every = [base, *others.values()]
+    trust = {name: _least([models.trust[name] for models in every]) for name in base.trust}
+    return LatencyModels(Frozen(places), Frozen(trust), base.textbook)
+
+
+@lru_cache(maxsize=256)
+def _joined(place: CalibratedDevice, others: tuple[tuple[str, CalibratedDevice], ...]) -> CalibratedDevice:
+    return CalibratedDevice(place.device, place.efficiency, Frozen(dict(others)))
+
+
+def _least(every: Sequence[Trust]) -> Trust:
+    """How far to trust a prediction of parts that are trusted so far."""
+    if len(set(every)) == 1:
+        return every[0]
+    words = ("roofline", "prior", "calibrated")
+    errors, ends = [trust.expected_error for trust in every], [trust.interval for trust in every]
+    known = [interval for interval in ends if interval is not None]
+    return every[0]._replace(
+        model=min((trust.model for trust in every), key=words.index),
+        expected_error=None if None in errors else max(error for error in errors if error is not None),
+        source="; ".join(dict.fromkeys(trust.source for trust in every)),
+        interval=(min(low for low, _ in known), max(high for _, high in known)) if len(known) == len(ends) else None,
+    )
 
 
 def _models(
@@ -135,6 +207,8 @@ def _models(
             continue
         octaves = fit.domain.octaves(workload.batch_size, image_size)
         efficiency = at_cores(fit.efficiency, fit.threading, used[device.name])
+        own_s = efficiency.dispatch_s if fit.device == device.name else None
+        efficiency = replace(efficiency, dispatch_s=dispatch_s(device, workload, own_s))
         key = _Key(used[device.name], efficiency)
         places[device.name] = _kept(_within_reach(key, workload.runtime, reach(octaves)))
         trust[device.name] = trust_of(fit, device, workload, image_size)
@@ -142,19 +216,22 @@ def _models(
 
 
 def interval_s(
-    kernels_s: Any, host_s: Any, call_s: float, interval: tuple[float, float], largest: Callable[[Any, Any], Any] = max
+    kernels_s: Any,
+    host_s: Any,
+    call_s: float,
+    intervals: tuple[Interval, Interval],
+    largest: Callable[[Any, Any], Any] = max,
 ) -> tuple[Any, Any]:
     """Where a latency lies: the device's part as far off as was found, the host's as far as hosts differ.
 
     Args:
         kernels_s, host_s: what the device and its host take for the kernels; numbers, or columns.
         call_s: seconds per call beside.
-        interval: of measured over predicted, see `Trust`.
+        intervals: of measured over predicted, see `Trust.intervals`.
         largest: of two; numpy's for columns.
     """
     low, high = (
-        _at_ratios(kernels_s, host_s, call_s, device, host, largest)
-        for device, host in zip(interval, HOSTS_DIFFER, strict=True)
+        _at_ratios(kernels_s, host_s, call_s, device, host, largest) for device, host in zip(*intervals, strict=True)
     )
     return low, high
 
@@ -163,20 +240,20 @@ def quantile_s(
     kernels_s: Any,
     host_s: Any,
     call_s: float,
-    interval: tuple[float, float],
+    intervals: tuple[Interval, Interval],
     probability: float,
     largest: Callable[[Any, Any], Any] = max,
 ) -> Any:
     """What a latency stays below with a probability; at 10 % and 90 % an end of `interval_s`.
 
     Args:
-        kernels_s, host_s, call_s, interval, largest: as in `interval_s`.
+        kernels_s, host_s, call_s, intervals, largest: as in `interval_s`.
         probability: see `oracle.calibration.intervals.quantile`.
 
     Raises:
         ValueError: a probability that the interval says nothing of.
     """
-    device, host = (quantile(ends, probability) for ends in (interval, HOSTS_DIFFER))
+    device, host = (quantile(ends, probability) for ends in intervals)
     return _at_ratios(kernels_s, host_s, call_s, device, host, largest)
 
 
@@ -284,6 +361,16 @@ def trust_of(calibration: Calibration, device: Device, workload: Workload, image
     What was found for another dtype, layout or kind of device promises nothing: then error and interval are None.
     Outside of what was measured the interval is wider; by more than an octave, see `Domain.octaves`, there is no error.
     """
+    found = _trust_in_device(calibration, device, workload, image_size)
+    host = host_told(device, workload)
+    if not host:
+        return found
+    known = workload.host or device.kind == "embedded-gpu"  # whose host is on its module
+    return found._replace(host=host, host_interval=HOST_KNOWN if known else HOSTS_DIFFER)
+
+
+def _trust_in_device(calibration: Calibration, device: Device, workload: Workload, image_size: float | None) -> Trust:
+    """The same, but for its host."""
     model = "calibrated" if calibration.device == device.name else "prior"
     measured, asked = ((item.dtype, item.layout, item.engine) for item in (calibration, workload))
     if chooses_float(device, workload) and calibration.dtype != "int8":
@@ -356,7 +443,8 @@ class _Key:
         )
         shares = (frozenset(mapping.items()) for mapping in mappings)
         times = efficiency.launch_s, efficiency.call_s, efficiency.floor_s, efficiency.dispatch_s
-        self.figures = (*shares, *times, efficiency.tiling, efficiency.attention_tiling)
+        cuts = efficiency.tiling, efficiency.attention_tiling, efficiency.cached_attention, efficiency.cache
+        self.figures = (*shares, *times, *cuts)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Key) and other.device is self.device and other.figures == self.figures

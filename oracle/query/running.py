@@ -6,10 +6,11 @@ from dataclasses import replace
 from functools import lru_cache
 
 from oracle.devices import Device, Figure, Peaks
+from oracle.devices.hosts import dispatch_of, host_of, named_host
 from oracle.devices.threads import at_threads
 from oracle.spec import Workload
 
-__all__ = ["arithmetic_of", "chooses_float", "run_on", "thread_count"]
+__all__ = ["arithmetic_of", "chooses_float", "dispatch_s", "host_told", "run_on", "thread_count"]
 
 _FLOATS = ("float32", "float16")
 
@@ -33,6 +34,38 @@ def run_on(device: Device, workload: Workload) -> Device:
 def thread_count(device: Device, workload: Workload) -> int:
     """How many threads run; 0 for a device that states no cores."""
     return workload.threads or sum(cluster.count for cluster in device.cores) if device.cores else 0
+
+
+def dispatch_s(device: Device, workload: Workload, own_s: float | None = None) -> float:
+    """Seconds that the host takes to launch one kernel; 0 where none does, and where kernels are launched as a graph.
+
+    Args:
+        device: whose kernels.
+        workload: names the host, or leaves it to the device.
+        own_s: what was found of the device's own host, which tells more than its clock does; None if nothing was.
+
+    Raises:
+        OracleError: as `oracle.devices.hosts.named_host`.
+    """
+    host = host_of(device)
+    named = named_host(workload.host) if workload.host else None
+    if workload.cuda_graphs and host is not None:
+        return 0.0
+    if host is None or (named is None and own_s is not None):
+        return own_s or 0.0
+    usual_s = dispatch_of(named_host(host.name), workload.runtime)
+    if named is None:
+        return usual_s
+    named_s = dispatch_of(named, workload.runtime)
+    return named_s if own_s is None or not usual_s else own_s * named_s / usual_s
+
+
+def host_told(device: Device, workload: Workload) -> str:
+    """The host that launches a device's kernels one by one, and who says so; "" where none does."""
+    host = host_of(device)
+    if host is None or workload.cuda_graphs or workload.runtime == "engine":
+        return ""
+    return workload.host or f"{host.name} ({host.source})"
 
 
 def arithmetic_of(device: Device, workload: Workload) -> str:

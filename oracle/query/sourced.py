@@ -21,18 +21,23 @@ if TYPE_CHECKING:
 __all__ = ["count_source", "score_source", "source_of", "source_workload"]
 
 
-def source_of(network: Any, inputs: Iterable[str], batch_size: int | None) -> Source | None:
+def source_of(
+    network: Any, inputs: Iterable[str], batch_size: int | None, selected: int | None = None
+) -> Source | None:
     """The network as a source, opened if it is a reference; None for a config, a spec or the name of one.
 
     Raises:
-        OracleError: it cannot be opened; or inputs were given for a config, which says its own.
+        OracleError: it cannot be opened; or inputs or `selected` were given for a config, which says its own.
     """
     if isinstance(network, Source):
-        return network.with_batch(batch_size)
+        return network.with_batch(batch_size).selecting(selected)
     given = inputs_of(inputs)
     if is_reference(network):
         workload = Workload() if batch_size is None else Workload(batch_size=batch_size)  # checks it
-        return open_source(network, given, None if batch_size is None else workload.batch_size)
+        opened = open_source(network, given, None if batch_size is None else workload.batch_size)
+        return opened.selecting(selected)
+    if selected is not None:
+        raise WorkloadError(f"selected={selected!r}: a config selects nothing by values, a network by reference may")
     if given:
         shown = ", ".join(map(str, given))
         raise WorkloadError(
@@ -94,4 +99,5 @@ def count_source(source: Source, workload: Workload) -> NetCount:
 
     asked = workload.weights if workload.weights in HALVES else ""
     dtype = asked if asked and stored_dtype(source.module) != asked else None
-    return count_table(trace_module(source.module, source.args, source.kwargs, workload, dtype=dtype), workload)
+    table = trace_module(source.module, source.args, source.kwargs, workload, dtype=dtype, selected=source.selected)
+    return count_table(table, workload)

@@ -68,6 +68,10 @@ def workload_caption(workload: Workload, tokens: int = 0) -> str:
     words = [workload.dtype, mode, workload.runner, *([] if tokens else [workload.layout])]
     if workload.threads:
         words.append(f"{workload.threads} thread" + ("s" if workload.threads > 1 else ""))
+    if workload.host:
+        words.append(f"host {workload.host}")
+    if workload.cuda_graphs:
+        words.append("CUDA graphs")
     if workload.weights:
         words.append(f"weights {workload.weights}")
     if workload.causal != "full":
@@ -109,6 +113,10 @@ def time_caption(times: Iterable[DeviceTime]) -> str:
     if len(found) == 1 and found[0].call_ms:
         call = aligned([found[0].call_ms])[0].strip()
         lines[0] = f"{lines[0][:-1]}; {call} ms per call are in no kernel: entering it, or waiting for the host."
+    lines += [
+        f"Time on {time.device} is what the host takes to launch kernels: {time.host}." for time in found if time.host
+    ]
+    lines = list(dict.fromkeys(lines))
     return "\n".join([_BOTH, *lines] if any(time.source != LOWER_BOUND for time in found) else lines)
 
 
@@ -150,12 +158,12 @@ def held(memory: PeakMemory) -> dict[str, int]:
 def trust_caption(trusts: Mapping[str, Trust]) -> str:
     """What `time_caption` says, for columns of latencies: how far to trust each device's, and what holds most cases."""
     lines = []
-    for name, (model, error, source, interval) in trusts.items():
-        line = _trusted(name, model, error, source)
-        if interval is not None:
-            low, high = (100 * (edge - 1) for edge in interval)
+    for name, trust in trusts.items():
+        line = _trusted(name, trust.model, trust.expected_error, trust.source)
+        if trust.interval is not None:
+            low, high = (100 * (edge - 1) for edge in trust.interval)
             line = f"{line[:-1]}; 80 % of cases from {low:+.0f} to {high:+.0f} %."
-        lines.append(line)
+        lines.append(f"{line[:-1]}; host {trust.host}." if trust.host else line)
     return "\n".join([_BOTH, *lines]) if lines else f"{_TEXTBOOK}; error not measured."
 
 

@@ -18,6 +18,7 @@ __all__ = ["Query", "devices_of", "networks_of", "placed", "query_of"]
 
 _BASE = "_BASE_"
 _COUNTS = ("batch_size", "threads")
+_FLAGS = ("cuda_graphs",)
 _ASIDE = ("model", "convention", "strict")
 _TRUE, _FALSE = ("true", "1", ""), ("false", "0")
 
@@ -56,7 +57,7 @@ def query_of(pairs: Iterable[tuple[str, str]]) -> Query:
             words[name] = _flag(name, value) if name == "strict" else value
             continue
         check_words({name: value})
-        workload[name] = _count(name, value) if name in _COUNTS else value
+        workload[name] = _count(name, value) if name in _COUNTS else _flag(name, value) if name in _FLAGS else value
     return Query(tuple(devices) or None, workload, words)
 
 

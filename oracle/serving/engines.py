@@ -9,8 +9,8 @@ STEP_US: 900                     # of the host per step, that the GPU waits for
 SEQUENCE_US: 15                  # of the host per sequence and step
 REQUEST_MS: 20                   # of the host per request, before its first step
 STEPS_WAITED: 2                  # from the arrival of a request to its first step, and from its token to the client
-BURST: 0.1                       # share of equal requests that come all at once, see `oracle.serving.latency`
-QUEUE: 2.5                       # prompts that wait before one, where the engine does nothing but read prompts
+BURST: 0.1                       # share of requests in step that come all at once, see `oracle.serving.latency`
+QUEUE: 1.5                       # prompts that wait before one of those in step
 
 The rest is as in `oracle.fitted`; what kernels reach in all engines is `configs/serving/gpu.yaml`.
 """

@@ -8,16 +8,15 @@ A sequence makes a token per step, so a step meets (running - 1) / output_tokens
 reads a prompt beside the decoding sequences and pays what the step takes longer; one that does not stops these for it:
 
     TPOT = decode + (running - 1) / output * (1 - burst / 2) * prompt + host + sequence * running
-    TTFT = request + waited * TPOT + (decode + prompt) * (1 + queue * reading) + burst * (running - 1) / 2 * prompt
-           + (concurrency - running) / running * output * TPOT
+    TTFT = request + waited * TPOT + (decode + prompt) * (1 + queue * in_step * (1 - 1 / running))
+           + burst * (running - 1) / 2 * prompt + (concurrency - running) / running * output * TPOT
 
-`reading` is the share of time that prompts take: the busier the engine is with prompts of others, the more of them
-stand before one. `burst` is the share of requests that come all at once, of which one waits for half the others and
-then, while they are read, decodes nothing that the others would slow down. Load tests start with all places full and
-measure about ten requests per place, so a tenth is the default of engines that mix. An engine that reads prompts before
-all else keeps requests of equal lengths together, which end at once and are followed at once: there all of them are the
-default, and a tenth describes requests of many lengths. Past what the cache holds, requests wait for a place (Little's
-law).
+`in_step` is the share of requests that are of equal lengths. Those that were read one after the other end one after the
+other, too, and so do those that follow them: however long outputs are, each finds `queue` prompts before it. An engine
+that reads prompts before all else even makes them end at once. `burst` is the share of requests that come all at once,
+of which one waits for half the others and then, while they are read, decodes nothing that the others would slow down:
+a tenth, as load tests start with all places full and measure about ten requests per place, or the engine's value for
+those in step. Past what the cache holds, requests wait for a place (Little's law).
 """
 
 from __future__ import annotations
@@ -51,6 +50,7 @@ if TYPE_CHECKING:
 __all__ = ["Mix", "Serving", "ServingPoint", "Steps", "serve_latency"]
 
 _LARGEST = 2**20
+_START = 0.1  # share of a load test's requests that come when it starts
 
 
 class Mix(NamedTuple):
@@ -69,14 +69,18 @@ class Steps(NamedTuple):
         decode: a step without prompts.
         mixed: a step with a piece of one prompt beside.
         prompt: a step of such a piece alone.
+        packed: a step of as many such pieces as it may hold, or as there are sequences.
         pieces: of a prompt.
+        together: pieces in a packed step.
     """
 
     running: int
     decode: Work
     mixed: Work
     prompt: Work
+    packed: Work
     pieces: int
+    together: int
 
 
 class Seconds(NamedTuple):
@@ -85,6 +89,7 @@ class Seconds(NamedTuple):
     decode: float
     mixed: float
     prompt: float
+    packed: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +128,7 @@ class Serving(Shown):
         input_tokens: tokens of every prompt.
         output_tokens: tokens of every answer.
         parallel, weights, kv: how GPUs share it, and what weights and the cache are stored in.
-        burst: the share of requests that come all at once.
+        in_step: the share of requests that are of equal lengths.
         weight_bytes: of one GPU.
         kv_bytes_per_token: of one GPU, per token of a sequence.
         capacity: requests that the caches of all GPUs hold at once.
@@ -141,7 +146,7 @@ class Serving(Shown):
     parallel: Parallel
     weights: str
     kv: str
-    burst: float
+    in_step: float
     weight_bytes: int
     kv_bytes_per_token: float
     capacity: int
@@ -168,7 +173,7 @@ def serve_latency(
     dp: int = 1,
     weights: str | None = None,
     kv: str | None = None,
-    burst: float | None = None,
+    in_step: float = 1.0,
 ) -> Serving:
     """Time to first token, time per output token and tokens per second of a served decoder.
 
@@ -187,14 +192,15 @@ def serve_latency(
             or COST.WEIGHTS where that is narrower.
         kv: what the cache is stored in, bfloat16 or float8; what the engine takes for such weights if absent, or
             COST.KV_DTYPE.
-        burst: the share of requests that come all at once, from 0 to 1; the engine's if absent: 0.1, and 1 of SGLang.
+        in_step: the share of requests that are of equal lengths, as they are here, from 0 to 1: 0 for a load test that
+            draws lengths at random, of which these are the means.
 
     Returns:
         Points per concurrency, with the error that the engine's values showed.
 
     Raises:
         ConfigError: no decoder, one that so many GPUs cannot share, or a word that there is not.
-        WorkloadError: tokens, concurrency or burst out of range.
+        WorkloadError: tokens, concurrency or in_step out of range.
         DeviceError: the device states no peak, memory or link that is needed; weights that its memory does not hold.
 
     Examples:
@@ -216,9 +222,8 @@ def serve_latency(
     if not asked:
         raise WorkloadError("concurrency: expected at least one number")
     served_by = engine_named(engine)
-    burst = served_by.burst if burst is None else burst
-    if not 0.0 <= burst <= 1.0:
-        raise WorkloadError(f"burst={burst!r}: expected a share, from 0 to 1")
+    if not 0.0 <= in_step <= 1.0:
+        raise WorkloadError(f"in_step={in_step!r}: expected a share, from 0 to 1")
     parallel = Parallel(tp, pp, ep, dp)
     formats = formats_of(cfg, served_by, weights, kv)
     served = Served(cfg, place, served_by, parallel, formats)
@@ -227,7 +232,7 @@ def serve_latency(
     for count in asked:
         mix = Mix(input_tokens, output_tokens, count)
         steps = served.steps(mix)
-        points.append(_point(served, mix, steps, served.seconds(steps, reach), burst))
+        points.append(_point(served, mix, steps, served.seconds(steps, reach), in_step))
     tokens = input_tokens + output_tokens
     return Serving(
         network=str(cfg.COST.NAME) or str(network),
@@ -238,7 +243,7 @@ def serve_latency(
         parallel=parallel,
         weights=formats.weights,
         kv=formats.kv,
-        burst=burst,
+        in_step=in_step,
         weight_bytes=served.weight_bytes,
         kv_bytes_per_token=served.cache_bytes(tokens) / tokens,
         capacity=served.capacity(Mix(input_tokens, output_tokens, 1)) * parallel.dp,
@@ -319,9 +324,12 @@ class Served:
         tokens = math.ceil(mix.input_tokens / pieces)
         behind = tokens * (pieces - 1) // 2
         decode, prefill = self._nets("decode", 1, past), self._nets("prefill", tokens, behind)
-        asked = Step(batch, past), Step(batch, past, 1, tokens, behind), Step(0, past, 1, tokens, behind)
-        alone, mixed, prompt = (work_of(decode, prefill, step, parallel, self.formats) for step in asked)
-        return Steps(running, alone, mixed, prompt, pieces)
+        together = min(chunk // tokens, running)
+        asked = [Step(batch, past), Step(batch, past, 1, tokens, behind)]
+        asked += [Step(0, past, prompts, tokens, behind) for prompts in (1, together)]
+        works = [work_of(decode, prefill, step, parallel, self.formats) for step in asked]
+        decoding, mixed, prompt, packed = works
+        return Steps(running, decoding, mixed, prompt, packed, pieces, together)
 
     def seconds(self, steps: Steps, reach: Reach) -> Seconds:
         """Of each step, through all parts of a pipeline."""
@@ -330,7 +338,7 @@ class Served:
             *(
                 float(reach.seconds(work.kernels, figures) @ work.kernels.counts) * self.parallel.pp
                 + self.sending_s(work, reach.reduce)
-                for work in (steps.decode, steps.mixed, steps.prompt)
+                for work in (steps.decode, steps.mixed, steps.prompt, steps.packed)
             )
         )
 
@@ -347,9 +355,9 @@ class Served:
         return found
 
 
-def _point(served: Served, mix: Mix, steps: Steps, seconds: Seconds, burst: float) -> ServingPoint:
+def _point(served: Served, mix: Mix, steps: Steps, seconds: Seconds, in_step: float) -> ServingPoint:
     engine, parallel = served.engine, served.parallel
-    tpot_s, ttft_s, waiting_s = latencies(engine, mix, steps, seconds, burst, parallel.dp)
+    tpot_s, ttft_s, waiting_s = latencies(engine, mix, steps, seconds, in_step, parallel.dp)
     running = min(steps.running * parallel.dp, mix.concurrency)
     request_s = ttft_s - waiting_s + (mix.output_tokens - 1) * tpot_s
     rate = running * mix.output_tokens / request_s
@@ -368,19 +376,20 @@ def _point(served: Served, mix: Mix, steps: Steps, seconds: Seconds, burst: floa
 
 
 def latencies(
-    engine: Engine, mix: Mix, steps: Steps, seconds: Seconds, burst: float, groups: int = 1
+    engine: Engine, mix: Mix, steps: Steps, seconds: Seconds, in_step: float, groups: int = 1
 ) -> tuple[float, float, float]:
     """TPOT and TTFT of a mix, and of the latter what requests wait for a place in the cache; see the module."""
     running = float(steps.running)
+    burst = _START + (engine.burst - _START) * in_step
     arrivals = (running - 1.0) / mix.output_tokens
     own = (seconds.mixed - seconds.decode if engine.mixes else seconds.prompt) * steps.pieces
     host_s = engine.step_s + engine.sequence_s * running
-    read_s = arrivals * (1.0 - burst / 2.0) * own
+    prompt_s, packed_s = seconds.prompt * steps.pieces, seconds.packed * steps.pieces / steps.together
+    read_s = arrivals * ((1.0 - burst) * own + burst / 2.0 * packed_s)
     tpot_s = seconds.decode + read_s + host_s
-    reading = min(arrivals * own / tpot_s, 1.0)
-    prompt_s = seconds.prompt * steps.pieces
     first_s = engine.request_s + engine.steps_waited * tpot_s
-    first_s += (seconds.decode + prompt_s) * (1.0 + engine.queue * reading) + burst * (running - 1.0) / 2.0 * prompt_s
+    first_s += (seconds.decode + prompt_s) * (1.0 + engine.queue * in_step * (1.0 - 1.0 / running))
+    first_s += burst * (running - 1.0) / 2.0 * packed_s
     waiting = max(mix.concurrency / groups - running, 0.0)
     waiting_s = waiting / running * mix.output_tokens * tpot_s
     return tpot_s, first_s + waiting_s, waiting_s

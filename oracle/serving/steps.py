@@ -301,7 +301,7 @@ def layer_form(net: NetSpec, batch: int) -> NetworkForm:
 def _kernels_of(net: NetSpec, batch: int) -> list[tuple[CellSpec, int, Any, list[int], tuple[float, ...] | None]]:
     """Of each kernel its cell, how often it runs, its words, its numbers, and its product."""
     form = layer_form(net, batch)
-    dims = dict(zip(form.products.kernels.tolist(), form.products.dims.T.tolist(), strict=True))
+    dims = dict(zip(form.products.kernels.tolist(), form.products.dims[:4].T.tolist(), strict=True))
     numbers, found, start = form.numbers.T.tolist(), [], 0
     for cell, times in zip(form.cells, form.times, strict=True):
         for meta in cell.template.kernels:

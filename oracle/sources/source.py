@@ -27,12 +27,14 @@ class Source:
         reference: as it was given.
         inputs: shapes and types, positional ones first.
         module: the network; its tensors are on meta where that was possible.
+        selected: rows that each selection by values keeps; None where nobody stated it.
     """
 
     reference: str
     inputs: tuple[InputSpec, ...]
     module: nn.Module = field(repr=False)
     _opened: Opened = field(repr=False)
+    selected: int | None = None
 
     @property
     def name(self) -> str:
@@ -68,6 +70,10 @@ class Source:
             WorkloadError: the inputs do not agree on where the batch is, or the file fixes it.
         """
         return replace(self, inputs=_checked(with_batch(self.inputs, batch_size), self._opened, self.reference))
+
+    def selecting(self, selected: int | None) -> Source:
+        """The same network with a stated number of rows that each selection by values keeps; None changes nothing."""
+        return self if selected is None else replace(self, selected=selected)
 
 
 def open_source(reference: str | Path, inputs: Sequence[InputSpec] = (), batch_size: int | None = None) -> Source:

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import PurePath
+from traceback import walk_tb
 from typing import Any, NamedTuple
 
 import torch
@@ -21,6 +23,7 @@ from oracle.trace.meta import to_meta, twin_on_meta
 from oracle.trace.optimizers import STATES_PER_PARAMETER, step
 from oracle.trace.recorder import Recorder
 from oracle.trace.regions import regions
+from oracle.trace.selections import UNSTATED, selected_in
 from oracle.trace.storing import converted, is_plain, tensors_in, tensors_within
 
 __all__ = ["Trace", "isolated", "trace", "trace_module", "undisturbed"]
@@ -41,6 +44,7 @@ def trace_module(
     workload: Workload,
     *,
     dtype: str | None = None,
+    selected: int | None = None,
 ) -> OpTable:
     """Trace any module on any inputs, leaving both untouched.
 
@@ -51,6 +55,7 @@ def trace_module(
         args, kwargs: its inputs; tensors may live anywhere, only their shapes and dtypes are used.
         workload: its `batch_size` is not used, for the inputs say it.
         dtype: to convert floating-point parameters, buffers and inputs to; None leaves them what they are.
+        selected: rows that each selection by values keeps, see `oracle.trace.selections`; None refuses them.
 
     Raises:
         TraceError: the module cannot be copied, its forward fails, or it looks at data.
@@ -66,7 +71,7 @@ def trace_module(
             inputs, named = converted(inputs, dtype), converted(named, dtype)
         if workload.layout == "nhwc":
             inputs = tuple(_channels_last(tensor) for tensor in inputs)
-        table = trace(twin, inputs, named, workload).table
+        table = trace(twin, inputs, named, workload, selected=selected).table
         return replace(table, notes=(*notes, *table.notes))
 
 
@@ -79,6 +84,7 @@ def trace(
     loss: Callable[[Any], Any] | None = None,
     grad_output: Any = None,
     cell_of: Mapping[str, int] | None = None,
+    selected: int | None = None,
 ) -> Trace:
     """Trace a module that is on meta already and may be hooked (a fresh one, or a twin).
 
@@ -88,9 +94,10 @@ def trace(
         loss: maps the output to a scalar to start the backward pass from; its operators are a cell of their own.
         grad_output: the gradient to start from instead; empty tensors like the output where there is neither.
         cell_of: index of the cell for each direct child's name; operators elsewhere belong to cell 0.
+        selected: as in `trace_module`.
     """
     calls = CallRecorder(workload.autocast_dtype)
-    recorder = Recorder(calls)
+    recorder = Recorder(calls, selected_in(selected))
     if workload.layout == "nhwc":
         _filters_last(module)
     for param in module.parameters():
@@ -286,7 +293,7 @@ _DATA_WORDS = (
     "is_nonzero",
     "aten::_unique",
     "aten::unique",
-    "aten::masked_select",
+    UNSTATED,
     "aten::equal",
     "aten::bincount",
     "aten::histogram",
@@ -305,6 +312,17 @@ _UNSUPPORTED = {
 }  # what torch says of what it has no meta for -> what it is, and what to pass instead
 
 
+def _asked_in(error: Exception) -> str:
+    """The function outside of torch and of the oracle that an error came through last: who looked at data."""
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    names = [str(frame.f_globals.get("__name__", "")) for frame in frames]
+    outside = [i for i, name in enumerate(names) if name.split(".")[0] not in ("torch", "oracle")]
+    if not outside:
+        return ""
+    code = frames[outside[-1]].f_code
+    return f" (asked in {code.co_name}, {PurePath(code.co_filename).name})"
+
+
 def _explained(error: Exception, module: nn.Module, recorder: Recorder) -> TraceError:
     text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     path = recorder.failure[1] if recorder.failure[0] is error else recorder.module
@@ -315,9 +333,12 @@ def _explained(error: Exception, module: nn.Module, recorder: Recorder) -> Trace
     without_meta = _WITHOUT_META.match(text)
     if any(word in text for word in _DATA_WORDS):
         why = f"what {without_meta[1]} returns follows from values" if without_meta else text
+        advice = "profile the parts whose shapes are fixed"
+        if UNSTATED in text:
+            advice = f"state how many rows such a selection keeps (selected=100, --selected 100), or {advice}"
         return TraceError(
-            f"{where}: its forward depends on the data, which a cost from shapes cannot follow: {why}; "
-            "profile the parts whose shapes are fixed"
+            f"{where}: its forward depends on the data, which a cost from shapes cannot follow: "
+            f"{why}{_asked_in(error)}; {advice}"
         )
     if without_meta:
         return TraceError(f"{where}: torch knows no shape rule of {without_meta[1]} on meta")

@@ -24,8 +24,10 @@ from oracle.opclasses import (
 )
 from oracle.optable import ModuleCall, OpTable, Row, Storage, Use, Value
 from oracle.trace.dims import dim_of, dims_of, shapes_of
+from oracle.trace.factorisations import FACTORISATIONS, VALUES_ALONE, values_alone
 from oracle.trace.functions import CallRecorder
 from oracle.trace.placement import META
+from oracle.trace.selections import SELECTS, Selections
 from oracle.trace.shapes import SHORTCUTS
 from oracle.trace.truths import truth_of
 
@@ -47,14 +49,14 @@ class Recorder(TorchDispatchMode):
         failure: the last error that left a module, and the path of the innermost one.
     """
 
-    def __init__(self, calls: CallRecorder) -> None:
+    def __init__(self, calls: CallRecorder, selected: int | None = None) -> None:
         super().__init__()
         self.phase = "forward"
         self.module = ""
         self.cell = 0
         self.module_calls: list[ModuleCall] = []
         self._calls = calls
-        self._calls.truth = self._truth
+        self._calls.truth, self._calls.made = self._truth, self._made
         self.notes: dict[str, None] = {}  # what was taken for granted
         self.failure: tuple[BaseException | None, str] = None, ""
         self._around: list[tuple[str, int, Any]] = []  # of each running module: module, cell and error around it
@@ -67,10 +69,12 @@ class Recorder(TorchDispatchMode):
         self._alive: list[Any] = []  # weak references to storages, which say when the program lets go of them
         self._released: dict[int, int] = {}  # storage index -> rows that had run by then
         self._blank: set[int] = set()  # values that nobody has written
+        self._numbers: dict[int, Any] = {}  # value -> the number in it, of those that the forward made of its own
         self._twins: dict[Any, tuple[Any, Any]] = {}  # of real tensors, on meta
         self._origin: dict[int, _Origin] = {}  # autograd sequence number -> who made the node
         self._seen = torch._C._autograd._get_sequence_nr()
         self._latest = ""  # class of the latest row
+        self._selections = Selections(selected, self.value_of, self._rows, self._values)
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -150,15 +154,25 @@ class Recorder(TorchDispatchMode):
             given = _tensors((args, kwargs))
             if func is _TO_COPY and kwargs.get("dtype") in (None, args[0].dtype):
                 return args[0]  # moved to where the network runs
+        number = self._computed(func, args, kwargs) if self._numbers and given else None
+        if number is not None and name == "aten._local_scalar_dense":
+            return number
         self._latest = ""
+        if name in FACTORISATIONS and self._calls.function in VALUES_ALONE:
+            name, args, kwargs = values_alone(name, args, kwargs)
         out = self._run(func, name, args, kwargs, given)
+        if number is not None and isinstance(out, torch.Tensor):
+            self._numbers[self.value_of(out)] = number
         if self.phase == "forward" and _tensors(out):  # questions about sizes come in between
-            # Autograd made these nodes since the last operator, so they are this one's; views make nodes, too.
-            number = torch._C._autograd._get_sequence_nr()
-            for node in range(self._seen, number):
-                self._origin[node] = _Origin(self.module, self.cell, self._latest)
-            self._seen = number
+            self._claim_nodes()
         return out
+
+    def _claim_nodes(self) -> None:
+        """Autograd made these nodes since the last operator, so they are this one's; views make nodes, too."""
+        number = torch._C._autograd._get_sequence_nr()
+        for node in range(self._seen, number):
+            self._origin[node] = _Origin(self.module, self.cell, self._latest)
+        self._seen = number
 
     def _moved(self, tree: Any) -> Any:
         """Real tensors, which the forward holds or makes, replaced by constants on meta."""
@@ -179,6 +193,10 @@ class Recorder(TorchDispatchMode):
         before = [self._use(tensor) for tensor in given]
         op_class = class_of(name, args, facts.pointwise)
         out = SHORTCUTS[name](*args, **kwargs) if name in SHORTCUTS else NotImplemented
+        if name in SELECTS:
+            out = self._selections.result(name, args)
+            if out is not NotImplemented:
+                self.notes[self._selections.note] = None
         if out is NotImplemented:
             out = func(*args, **kwargs)
         results = [tensor for tensor in written_results(name, args, _tensors(out)) if tensor.is_meta]
@@ -274,8 +292,34 @@ class Recorder(TorchDispatchMode):
             self._values[-1] = Value(storage, row, before)
         return use
 
+    def _made(self, tensor: Any, number: Any) -> None:
+        """The forward has made a tensor of one number."""
+        self._numbers[self.value_of(tensor)] = torch.tensor(number, dtype=tensor.dtype, device="cpu")
+
+    def _computed(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What an operator makes of the forward's own numbers; None where it is given others, or changes one."""
+        given = _tensors((args, kwargs))
+        if _facts(func).writes or any(tensor.dim() or self._value(tensor) not in self._numbers for tensor in given):
+            return None
+
+        def held(tree: Any) -> Any:
+            if isinstance(tree, torch.Tensor):
+                return self._numbers[self._value(tree)]
+            return type(tree)(map(held, tree)) if isinstance(tree, (list, tuple)) else tree
+
+        named = {key: held(item) for key, item in kwargs.items() if key != "device"}
+        out = func(*held(args), **named)
+        return out if not isinstance(out, torch.Tensor) or not out.dim() else None
+
+    def _value(self, tensor: Any) -> int:
+        """The value that a tensor holds now; -1 where it was never seen."""
+        index = self._index.get(tensor.untyped_storage()._cdata)
+        return -1 if index is None else self._current[index]
+
     def _truth(self, tensor: Any) -> bool | None:
         """Whether a tensor of one boolean is true; see `oracle.trace.truths`."""
+        if self._value(tensor) in self._numbers:
+            return bool(self._numbers[self._value(tensor)])
         answer = truth_of(self.value_of(tensor), self._rows, self._values, self._storages)
         if answer is not None:
             where = f" at {self.module}" if self.module else ""

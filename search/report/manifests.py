@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from oracle._files import MISSHAPEN
 from oracle.calibration.files import from_yaml, to_yaml
-from oracle.devices import Device, Figure, Links, Peaks
+from oracle.devices import Device, Figure, Host, Links, Peaks
 from oracle.devices.model import Cluster
 from oracle.errors import ConfigError, OracleError
 from oracle.query.models import Trust, best_calibration, trust_of, trust_without
@@ -65,8 +66,9 @@ def manifest_beside(file: Path) -> Manifest | None:
         return None
     try:
         return _read(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise OracleError(f"{path}: cannot be read as the manifest of a sweep: {error}") from None
+    except (OSError, *MISSHAPEN) as error:
+        why = f"{type(error).__name__}: {error}" if isinstance(error, MISSHAPEN) else error
+        raise OracleError(f"{path}: cannot be read as the manifest of a sweep: {why}") from None
 
 
 def _read(content: Mapping[str, Any]) -> Manifest:
@@ -122,6 +124,11 @@ def _space(identity: Mapping[str, Any]) -> Space | None:
         return None
 
 
+def _cluster(data: Mapping[str, Any]) -> Cluster:
+    clocks = {name: data[name] and Figure(**data[name]) for name in ("clock", "boost") if name in data}
+    return Cluster(**{**data, **clocks})
+
+
 def _device(data: Mapping[str, Any]) -> Device:
     """A device from what `dataclasses.asdict` made of it."""
     fields: dict[str, Any] = {}
@@ -129,7 +136,9 @@ def _device(data: Mapping[str, Any]) -> Device:
         if name in _PEAKS:
             fields[name] = Peaks(tuple((dtype, Figure(**figure)) for dtype, figure in value["pairs"]))
         elif name in ("cores", "idle_cores"):
-            fields[name] = tuple(Cluster(**{**item, "clock": Figure(**item["clock"])}) for item in value)
+            fields[name] = tuple(map(_cluster, value))
+        elif name == "host":
+            fields[name] = value and Host(**value)
         elif name == "links":
             fields[name] = Links(**{kind: figure and Figure(**figure) for kind, figure in value.items()})
         elif isinstance(value, Mapping):

@@ -310,4 +310,6 @@ def _result(plan: Plan, folder: Folder, sums: Sums) -> SweepResult:
 
 
 def _trust(plan: Plan) -> Mapping[str, Trust]:
-    return latency_models(plan.devices, plan.workload, plan.model, plan.own, plan.space.image_size).trust
+    return latency_models(
+        plan.devices, plan.workload, plan.model, plan.own, plan.space.image_size, plan.space.stated_dtypes
+    ).trust

@@ -43,7 +43,7 @@ def _operators(kernels: Kernels, figures: Figures, share: float) -> Floats:
 def roofline(data: Any) -> Floats:
     """(2, rows) TPOT and TTFT by the plain roofline: all roofs reached, links free."""
     each = _operators(data.kernels, data.figures, 1.0) * data.kernels.counts
-    total = np.bincount(data.owner, each, 3 * len(data.rows)).reshape(-1, 3)
+    total = np.bincount(data.owner, each, 4 * len(data.rows)).reshape(-1, 4)
     pieces = np.array([steps.pieces for steps in data.steps])
     return np.stack([total[:, 0], total[:, 2] * pieces])
 
@@ -51,14 +51,14 @@ def roofline(data: Any) -> Floats:
 def genz(data: Any, share: float = 0.8) -> Floats:
     """(2, rows) the same by GenZ's formulas (arXiv 2406.01698): roofs at a share, rings at the link's bandwidth."""
     each = _operators(data.kernels, data.figures, share) * data.kernels.counts
-    total = np.bincount(data.owner, each, 3 * len(data.rows)).reshape(-1, 3)
+    total = np.bincount(data.owner, each, 4 * len(data.rows)).reshape(-1, 4)
     found = []
     for row, steps, own in zip(data.rows, data.steps, total, strict=True):
         device = oracle.load_device(row.device)
         sending = []
         for work in (steps.decode, steps.prompt):
             seconds = 0.0
-            for count, operation, message, ranks in work.collectives:
+            for count, operation, message, ranks, _ in work.collectives:
                 _, bandwidth = link_between(device, ranks)
                 twice = 2.0 if operation == "all_reduce" else 1.0
                 seconds += count * twice * (ranks - 1) / ranks * message / (share * bandwidth)

@@ -73,9 +73,9 @@ class Row:
     tpot_s: float
 
     @property
-    def burst(self) -> float:
-        """The engines' own, but for rows of SGLang whose requests did not stay together, as their TTFT says."""
-        return 1.0 if self.version in ("0.5.1.post1", "0.5.8.post1") else 0.1
+    def in_step(self) -> float:
+        """0 for rows whose requests were not of equal lengths, as their TTFT says: of versions that drew lengths."""
+        return 0.0 if self.version in ("", "gpt-oss-dev", "0.5.6.post2") else 1.0
 
 
 def read_rows(path: Path) -> tuple[list[Row], dict[str, int]]:

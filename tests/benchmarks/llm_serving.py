@@ -44,6 +44,7 @@ PRIORS = {
 }
 """How much a value's logarithm, squared, weighs against one row: kernels measured alone say what is plausible."""
 
+_STEPS = 4  # of a row
 _ENGINE = ("step_s", "sequence_s", "request_s", "steps_waited", "queue")
 _TPOT = (*PRIORS, *(f"{name}:{engine}" for engine in ENGINES for name in _ENGINE[:2]))
 _TTFT = tuple(f"{name}:{engine}" for engine in ENGINES for name in _ENGINE[2:])
@@ -57,7 +58,7 @@ class Prepared:
         rows: those that fit the memory.
         steps: of each.
         kernels, figures: of all steps of all rows.
-        owner: which step each kernel belongs to, three a row.
+        owner: which step each kernel belongs to, four a row.
         sending: (steps, 2) seconds of collectives, and the part of them that is latency of all-reduces.
     """
 
@@ -70,8 +71,8 @@ class Prepared:
 
     def at(self, which: Any) -> Prepared:
         """Some of the rows, by their numbers."""
-        steps = (3 * np.asarray(which)[:, None] + np.arange(3)).ravel()
-        place = np.full(3 * len(self.rows), -1)
+        steps = (_STEPS * np.asarray(which)[:, None] + np.arange(_STEPS)).ravel()
+        place = np.full(_STEPS * len(self.rows), -1)
         place[steps] = np.arange(len(steps))
         own = place[self.owner] >= 0
         columns = {field.name: getattr(self.kernels, field.name)[..., own] for field in fields(Kernels)}
@@ -86,22 +87,22 @@ class Prepared:
 
     @lru_cache(maxsize=8)  # noqa: B019 - a script; values of engines change while reach stays
     def seconds(self, reach: Reach) -> Floats:
-        """(rows, 3) of each step."""
+        """(rows, 4) of each step."""
         each = reach.seconds(self.kernels, self.figures) * self.kernels.counts
-        own: Floats = np.bincount(self.owner, each, 3 * len(self.rows)).astype(np.float64)
+        own: Floats = np.bincount(self.owner, each, _STEPS * len(self.rows)).astype(np.float64)
         total: Floats = own + self.sending[:, 0] - (1.0 - reach.reduce) * self.sending[:, 1]
-        return total.reshape(-1, 3)
+        return total.reshape(-1, _STEPS)
 
-    def predicted(self, values: Mapping[str, float]) -> Floats:
-        """(2, rows) TPOT and TTFT in seconds."""
+    def predicted(self, values: Mapping[str, float], in_step: float | None = None) -> Floats:
+        """(2, rows) TPOT and TTFT in seconds; each row with its own share of requests in step if none is said."""
         reach = Reach(**{name: values[name] for name in Reach.__dataclass_fields__})
         engines = {
             name: replace(engine_named(name), **{key: values[f"{key}:{name}"] for key in _ENGINE}) for name in ENGINES
         }
         found = []
         for row, steps, own in zip(self.rows, self.steps, self.seconds(reach), strict=True):
-            seconds = Seconds(*own.tolist())
-            tpot, ttft, _ = latencies(engines[row.engine], row.mix, steps, seconds, row.burst, row.parallel.dp)
+            seconds, share = Seconds(*own.tolist()), row.in_step if in_step is None else in_step
+            tpot, ttft, _ = latencies(engines[row.engine], row.mix, steps, seconds, share, row.parallel.dp)
             found.append((tpot, ttft))
         return np.array(found).T
 
@@ -125,7 +126,7 @@ def prepare(rows: Sequence[Row]) -> Prepared:
             continue
         kept.append(row)
         steps.append(own)
-        for work in (own.decode, own.mixed, own.prompt):
+        for work in (own.decode, own.mixed, own.prompt, own.packed):
             works.append((served, work))
             devices.append(figures_of(device, formats))
     sizes = [len(work.kernels.counts) for _, work in works]
@@ -192,6 +193,10 @@ def table(title: str, data: Prepared, ratio: Floats) -> None:
         dense & ~np.array([has_cached_prompts(row) for row in data.rows]),
     )
     _line("mixtures of experts", data, ratio, ~dense)
+    for engine in ENGINES:
+        own = np.array([row.engine == engine for row in data.rows])
+        _line(f"dense, {engine}", data, ratio, own & dense)
+        _line(f"mixtures of experts, {engine}", data, ratio, own & ~dense)
     _line("mixtures of experts, without odd rows", data, ratio, ~dense & ~np.array([odd(row) for row in data.rows]))
 
 
@@ -262,6 +267,10 @@ def main() -> None:
         table("fitted to all rows", data, data.predicted(values) / data.measured)
         return
     table("as shipped", data, data.predicted(shipped()) / data.measured)
+    print("\n== as shipped, all rows taken to have so many requests in step")
+    for share in (0.0, 0.5, 1.0):
+        ratio = data.predicted(shipped(), share) / data.measured
+        _line(f"{share}", data, ratio, np.ones(len(data.rows), dtype=bool))
     if args.peers:
         peers(data)
     if args.splits:

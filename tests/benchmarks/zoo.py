@@ -1,4 +1,4 @@
-"""How many of other people's models get an answer: python -m tests.benchmarks.zoo [--models 300] [--only NAME ...].
+"""How many of other people's models get an answer: python -m tests.benchmarks.zoo [--models 300] [--first 0].
 
 Models of timm, torchvision (detectors, segmentation and video among them) and transformers (one per kind of config, two
 layers deep), made without weights and profiled on inputs of their own kind. A model is `answered` where the multiply-adds
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import inspect
 import signal
 import sys
 import warnings
@@ -20,11 +21,12 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from oracle.errors import OracleError
-from oracle.query import profile
+from oracle.errors import OracleError, TraceError
+from oracle.query import Cost, profile
 from oracle.sources.building import built
 
 _SECONDS = 120  # per model
+_SELECTED = 100  # rows that selections by values keep, in detectors and routers
 Case = tuple[str, Callable[[], tuple[Any, tuple[Any, ...], dict[str, Any]]]]
 
 # Fields that make any config of transformers small, where it has them.
@@ -40,11 +42,17 @@ _SMALL = {
 }
 
 
-def timm_models(count: int) -> Iterator[Case]:
+def some(names: list[str], count: int, first: int) -> list[str]:
+    """As many of the names, evenly from all of them; another first one gives others."""
+    step = max(1, len(names) // count)
+    return names[first % step :: step][:count]
+
+
+def timm_models(count: int, first: int) -> Iterator[Case]:
     """Some timm models, evenly from the list of all."""
     timm = importlib.import_module("timm")
     names = [name for name in timm.list_models() if "_test" not in name]
-    for name in names[:: max(1, len(names) // count)][:count]:
+    for name in some(names, count, first):
 
         def make(name: str = name) -> Any:
             module: Any = built(lambda: timm.create_model(name), name)[0]
@@ -53,15 +61,16 @@ def timm_models(count: int) -> Iterator[Case]:
         yield f"timm:{name}", make
 
 
-def torchvision_models(count: int) -> Iterator[Case]:
+def torchvision_models(count: int, first: int) -> Iterator[Case]:
     """Some torchvision models, of every kind that it has."""
     models = importlib.import_module("torchvision").models
     names = [name for name in models.list_models() if not name.startswith("quantized")]
-    for name in names[:: max(1, len(names) // count)][:count]:
+    for name in some(names, count, first):
 
         def make(name: str = name) -> Any:
             options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
-            backbone = {"weights_backbone": None} if "rcnn" in name or "lraspp" in name or "deeplab" in name else {}
+            taken = inspect.signature(models.get_model_builder(name)).parameters
+            backbone = {"weights_backbone": None} if "weights_backbone" in taken else {}
             module, _ = built(lambda: models.get_model(name, weights=None, **options, **backbone), name)
             crop = 299 if name == "inception_v3" else 224
             if name in models.list_models(module=models.video):
@@ -76,13 +85,13 @@ def torchvision_models(count: int) -> Iterator[Case]:
         yield f"torchvision:{name}", make
 
 
-def transformers_models(count: int) -> Iterator[Case]:
+def transformers_models(count: int, first: int) -> Iterator[Case]:
     """A base model of some kinds of config, with token ids, a mask, or pixels, as its main input is named."""
     transformers = importlib.import_module("transformers")
     mapping = transformers.models.auto.configuration_auto.CONFIG_MAPPING_NAMES
     models = transformers.models.auto.modeling_auto.MODEL_MAPPING_NAMES
     kinds = sorted(kind for kind in mapping if kind in models)
-    for kind in kinds[:: max(1, len(kinds) // count)][:count]:
+    for kind in some(kinds, count, first):
 
         def make(kind: str = kind) -> Any:
             config = getattr(transformers, mapping[kind])()
@@ -115,7 +124,7 @@ def outcome(make: Callable[[], Any]) -> tuple[str, str]:
     except Exception as error:  # noqa: BLE001 - a model that its own library cannot make is nobody's answer
         return "not made", f"{type(error).__name__}: {error}"
     try:
-        cost = profile(module, *args, kwargs=kwargs)
+        cost = _profiled(module, args, kwargs)
     except OracleError as error:
         return "refused", str(error)
     except Exception as error:  # noqa: BLE001 - what is looked for
@@ -131,6 +140,16 @@ def outcome(make: Callable[[], Any]) -> tuple[str, str]:
     return "differs", f"{cost.macs:,} MACs, FlopCounterMode {theirs:,}"
 
 
+def _profiled(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Cost:
+    """The cost; what selects by values, such as a detector, is told how many rows it keeps."""
+    try:
+        return profile(module, *args, kwargs=kwargs)
+    except TraceError as error:
+        if "selected=" not in str(error):
+            raise
+        return profile(module, *args, kwargs=kwargs, selected=_SELECTED)
+
+
 def _stop(*_: object) -> None:
     raise TimeoutError(f"no answer in {_SECONDS} s")
 
@@ -139,14 +158,17 @@ def main() -> int:
     """Print a line per model that is not simply answered, and how many are what; exit code 1 where there is a defect."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", type=int, default=300, help="how many, about")
+    parser.add_argument(
+        "--first", type=int, default=0, help="where in each library to begin: another number, other models"
+    )
     parser.add_argument("--only", nargs="*", default=[], help="those whose names hold one of these")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     signal.signal(signal.SIGALRM, _stop)
-    third = arguments.models // 3
+    which = max(1, arguments.models // 3), arguments.first
     found: Counter[str] = Counter()
-    for cases in (timm_models(third), torchvision_models(third), transformers_models(third)):
+    for cases in (timm_models(*which), torchvision_models(*which), transformers_models(*which)):
         for name, make in cases:
             if arguments.only and not any(part in name for part in arguments.only):
                 continue

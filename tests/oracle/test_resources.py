@@ -62,6 +62,16 @@ def test_closest_names_the_likely_ones_only() -> None:
     assert resources.closest("zzz", ["ResNet-50"]) == ""
 
 
+@pytest.mark.parametrize(
+    ("word", "names"),
+    [("i9", "i9-10940x, mi9"), ("rtx40", "rtx-4090"), ("4090", "rtx-4090"), ("i9-10940", "i9-10940x"), ("-", "")],
+)
+def test_closest_names_what_begins_with_the_word_first(word: str, names: str) -> None:
+    there = ["mi9", "mi-9t", "hi3519", "i9-10940x", "rtx-4090", "rtx-3090"]
+    said = resources.closest(word, there)
+    assert said.startswith(f"; did you mean {names}" if names else "")
+
+
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files count as settled as soon as they are written, so that what is kept of them shows."""
     monkeypatch.setattr(resources, "_SETTLED_NS", 0)

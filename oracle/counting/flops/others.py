@@ -121,6 +121,20 @@ def _roi_align(
     return Work(0, prod(out) * samples * (2 * TAPS["grid_sampler_2d"] - 1 + 1))
 
 
+@register_flops("aten.renorm", "aten.renorm_")
+def _renorm(x: Shape, *rest: Any, out: Shape) -> Work:
+    return Work(0, 3 * prod(x))  # square, sum, scale
+
+
+@register_flops("torchvision.nms")
+def _nms(boxes: Shape, scores: Shape, threshold: float, out: Shape) -> Work:
+    # A sort of the scores, the area of each box (2 differences, a product), and of each pair the overlap: 2 maxima and
+    # 2 minima of corners, 2 differences, 2 limits at 0, a product; the union of 2, a quotient, a comparison. Kernels on
+    # GPUs compare all pairs; one that skips what is suppressed already computes fewer.
+    count = boxes[0]
+    return Work(0, (1 + 3) * count + 13 * (count * (count - 1) // 2))
+
+
 @register_flops("aten.multinomial", "aten.histc")
 def _one_each(x: Shape, *rest: Any, out: Any, **kwargs: Any) -> Work:
     return Work(0, prod(x))  # like a sort, see `oracle.counting.flops.reductions`

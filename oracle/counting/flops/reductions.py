@@ -76,7 +76,7 @@ def _in_windows(x: Shape, out: Shape) -> Dim:
     *(
         f"aten.{name}"
         for name in "mean sum prod amax amin aminmax max min argmax argmin all any nansum cumsum cumprod cummax cummin"
-        " count_nonzero sort topk median mode kthvalue".split()
+        " count_nonzero nonzero sort topk median mode kthvalue".split()
     )
 )
 def _reduction(x: Shape, *rest: Any, out: Any, **kwargs: Any) -> Work:

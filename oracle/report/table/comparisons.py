@@ -109,7 +109,7 @@ def measurement_tables(found: Sequence[Measurement], costs: Sequence[Cost]) -> l
     threads = f"threads: {first.workload.threads} " if first.workload.threads else ""
     host = f"{threads}on CPUs {first.affinity}, {first.clock} clock, {first.release or f'torch {first.torch}'}"
     host += ", cache swept before every call" if first.cache == "cold" else ""
-    host += ", replayed from CUDA graphs" if first.graph else ""
+    host += ", replayed from CUDA graphs" if first.workload.cuda_graphs else ""
     blocks = " or ".join(map(str, sorted({item.repeats for item in found})))  # several where a run was interrupted
     word = "block" if blocks == "1" else "blocks"
     notes = [f"Median of {blocks} {word} of calls; spread: interquartile range over median; {host}."]

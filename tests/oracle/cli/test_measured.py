@@ -208,7 +208,7 @@ def test_a_sweep_over_batch_sizes_and_the_kernels_that_ran(run: Run, tmp_path: P
     assert [row["cache"] for row in data["measurements"]] == ["cold", "cold"]
     for size in (1, 2):
         assert sum(row["share"] for row in data["kernels"] if row["batch_size"] == size) == pytest.approx(1)
-    mixed = run("measure", "R-56", "--graph")
+    mixed = run("measure", "R-56", "--cuda-graphs")
     assert (mixed.code, "graph=True needs a CUDA device, got 'cpu'" in mixed.err) == (2, True)
 
 

@@ -238,7 +238,7 @@ def test_a_sweep_over_batch_sizes() -> None:
     found = measure([small("R-56"), small("R-110")], batch_size=[1, 4], repeats=1, block_s=0, threads=1)
     sizes = [(item.network, item.workload.batch_size) for item in found]
     assert sizes == [("R-56", 1), ("R-56", 4), ("R-110", 1), ("R-110", 4)]
-    assert {(item.cache, item.graph) for item in found} == {("warm", False)}
+    assert {(item.cache, item.workload.cuda_graphs) for item in found} == {("warm", False)}
 
 
 def test_a_cold_cache_is_swept_before_every_call(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,11 @@ def test_what_is_not_known_is_empty() -> None:
 
 
 def test_a_swept_cache_and_a_graph_have_columns_where_there_are_any(tmp_path: Path) -> None:
-    rows = [replace(ONE, cache="cold"), replace(ONE, graph=True, clock="events"), ONE]
+    rows = [
+        replace(ONE, cache="cold"),
+        replace(ONE, workload=ONE.workload.with_(cuda_graphs=True), clock="events"),
+        ONE,
+    ]
     write_measurements(tmp_path / "networks.csv", rows)
     assert read_measurements(tmp_path) == rows  # a folder stands for this file of it
     header, *lines = measurements_csv(rows).splitlines()

@@ -48,10 +48,16 @@ def test_requests_wait_for_room_in_the_cache() -> None:
     assert many[1].ttft_ms > 1.9 * many[0].ttft_ms
 
 
-def test_a_burst_waits_longer_and_decodes_faster() -> None:
-    steady, burst = (served(concurrency=32, burst=share).points[0] for share in (0.0, 1.0))
-    assert burst.ttft_ms > steady.ttft_ms
-    assert burst.tpot_ms < steady.tpot_ms
+def test_requests_of_equal_lengths_meet_the_prompts_of_others() -> None:
+    drawn, equal = (served(concurrency=32, in_step=share).points[0] for share in (0.0, 1.0))
+    assert equal.ttft_ms > drawn.ttft_ms + drawn.prefill_ms
+    assert equal.tpot_ms == drawn.tpot_ms  # vLLM mixes
+
+
+def test_sglang_reads_all_prompts_of_a_burst_before_it_decodes() -> None:
+    drawn, equal = (served(concurrency=32, engine="sglang", in_step=share).points[0] for share in (0.0, 1.0))
+    assert equal.ttft_ms > drawn.ttft_ms
+    assert equal.tpot_ms < drawn.tpot_ms
 
 
 def test_gpus_share_the_work() -> None:
@@ -82,7 +88,7 @@ def test_answers_say_how_far_off_they_may_be_and_go_into_json() -> None:
         ({"concurrency": 0}, WorkloadError, "concurrency=0: expected a whole number from 1 to"),
         ({"concurrency": []}, WorkloadError, "concurrency: expected at least one number"),
         ({"output_tokens": True}, WorkloadError, "output_tokens=True: expected a whole number"),
-        ({"burst": 2.0}, WorkloadError, "burst=2.0: expected a share, from 0 to 1"),
+        ({"in_step": 2.0}, WorkloadError, "in_step=2.0: expected a share, from 0 to 1"),
         ({"engine": "vlm"}, ConfigError, "engine='vlm': expected one of vllm, tensorrt-llm, sglang; did you mean vllm"),
         ({"weights": "int3"}, ConfigError, "weights='int3': expected one of"),
         ({"tp": 3}, ConfigError, "tp=3: expected a divisor of the heads, 8"),

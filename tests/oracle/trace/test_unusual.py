@@ -81,11 +81,11 @@ class Calls(nn.Module):
     ("function", "name"),
     [
         (lambda x: x.masked_select(x > 0), "aten::masked_select"),
-        (lambda x: x.nonzero(), "torch.nonzero"),
+        (lambda x: x.nonzero(), "aten::nonzero"),
         (lambda x: x if torch.equal(x, x) else x + 1, "aten::equal"),
         (lambda x: torch.bincount(x.flatten().long()), "aten::bincount"),
         (torch.unique, "aten::_unique2"),
-        (lambda x: x[x > 0], "torch.nonzero"),
+        (lambda x: x[x > 0], "an index by a mask"),
     ],
     ids=["masked_select", "nonzero", "equal", "bincount", "unique", "mask as index"],
 )
