@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from yacs.config import CfgNode
 
+from oracle._files import is_file
 from oracle.calibration import Calibration, load_calibration
 from oracle.calibration.files import from_yaml, to_yaml
 from oracle.config import COST_KEYS, workload_of
@@ -263,7 +264,7 @@ def _space(value: Any, directory: Path, devices: Sequence[str]) -> Space:
         )
     beside = directory / value
     try:
-        return load_space(beside if beside.is_file() else value)
+        return load_space(beside if is_file(beside) else value)
     except ConfigError as error:
         raise ConfigError(str(error), key="SPACE") from None
 
@@ -273,7 +274,7 @@ def _devices(sources: Any, directory: Path) -> list[Device]:
     for i, source in enumerate(sources):
         beside = directory / str(source)
         try:
-            found += find_devices([beside if beside.is_file() else source])
+            found += find_devices([beside if is_file(beside) else source])
         except (DeviceError, TypeError) as error:
             raise ConfigError(str(error), key=f"DEVICES[{i}]") from None
     return found
@@ -290,7 +291,7 @@ def _check_peaks(device: Device, dtype: str, key: str) -> None:
 def _lasting(source: str, directory: Path) -> str:
     """A device as another process finds it: a file by its whole path."""
     beside = directory / source
-    return str(beside.resolve()) if beside.is_file() else source
+    return str(beside.resolve()) if is_file(beside) else source
 
 
 def _workload(values: Mapping[str, Any], space: Space) -> Workload:
@@ -322,7 +323,7 @@ def _calibration(source: Any, key: str, directory: Path) -> Calibration:
         if "\n" in str(source):
             return from_yaml(str(source), key)
         beside = directory / str(source)
-        return load_calibration(beside if beside.is_file() else str(source))
+        return load_calibration(beside if is_file(beside) else str(source))
     except OracleError as error:
         raise ConfigError(str(error), key=key) from None
 

@@ -58,7 +58,7 @@ def genz(data: Any, share: float = 0.8) -> Floats:
         sending = []
         for work in (steps.decode, steps.prompt):
             seconds = 0.0
-            for count, operation, message, ranks in work.collectives:
+            for count, operation, message, ranks, _ in work.collectives:
                 _, bandwidth = link_between(device, ranks)
                 twice = 2.0 if operation == "all_reduce" else 1.0
                 seconds += count * twice * (ranks - 1) / ranks * message / (share * bandwidth)

@@ -64,9 +64,10 @@ PER_SPACE = 160  # architectures of each design space: more do not change a fit 
 GPU_KERNELS = "products and attention of {0} by ai-dynamo/aiconfigurator; other kernels as on rtx-3090 and rtx-4090"
 PRODUCTS = {"a100-sxm-80gb": (0.940, 0.794), "h100-sxm": (0.964, 0.936), "l40s": (0.746, 0.865)}
 ATTENTION = {"h100-sxm": (0.595, 0.470), "l40s": (0.574, 0.637)}
-PREFILL = {"a100-sxm-80gb": (0.634, 0.863), "h100-sxm": (0.788, 0.501), "l40s": (0.534, 1.0)}
+PREFILL = {"a100-sxm-80gb": (0.611, 0.965), "h100-sxm": (0.694, 0.511), "l40s": (0.528, 1.0)}
 DECODE = {"a100-sxm-80gb": (1.0, 0.8), "h100-sxm": (0.391, 1.0), "l40s": (0.756, 0.872)}
-FLASH_ATTENTION_2 = ("a100-sxm-80gb", "l40s")
+# Whether keys of heads alone are split, and whether heads of a group are packed.
+HABITS = {"a100-sxm-80gb": (False, False), "l40s": (False, True)}
 PRODUCT_LAUNCH_S, ATTENTION_LAUNCH_S = 2.389e-6, 7.456e-6
 
 
@@ -120,7 +121,7 @@ def write_datacenter(data: Path, runtime: str, out: Path) -> None:
             replace(kin.efficiency, dispatch_s=usual_dispatch("datacenter-gpu", runtime)),
             products=reach[0],
             attention=reach[1],
-            cached=(tuple(map(float, reach[2])), tuple(map(float, reach[3])), name not in FLASH_ATTENTION_2),
+            cached=(tuple(map(float, reach[2])), tuple(map(float, reach[3])), *HABITS.get(name, (True, True))),
             clock_hz=clock.value if clock else tiling.CLOCK_HZ,
         )
         source = GPU_KERNELS.format(", ".join(own))
@@ -135,7 +136,7 @@ def with_tiles(
     base: Efficiency,
     products: Sequence[float],
     attention: Sequence[float],
-    cached: tuple[Any, Any, bool],
+    cached: tuple[Any, Any, bool, bool],
     clock_hz: float = tiling.CLOCK_HZ,
 ) -> Efficiency:
     """Shares whose products and attention are cut into tiles.
@@ -143,7 +144,7 @@ def with_tiles(
     Args:
         base: of everything else.
         products, attention: shares of the peak and of the bandwidth.
-        cached: the same of attention over a cache, of many queries and of one, and `CachedAttention.splits_alone`.
+        cached: the same of attention over a cache, of many queries and of one, and what libraries do in it.
         clock_hz: of the device; that of an H100 for a kind.
     """
     reach = {"matmul": products, "attention": attention}
