@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from oracle.products import Products
-from oracle.tiling import AttentionTiling, Tiling
+from oracle.products import ATTENTION, CACHED, PLAIN, Products
+from oracle.tiling import AttentionTiling, CachedAttention, Tiling
 
 __all__ = ["Cut", "Cutting", "cut_to_tiles"]
 
 Array = NDArray[Any]
+_Way = Tiling | AttentionTiling | CachedAttention
 
 
 class Cutting(NamedTuple):
@@ -21,14 +22,25 @@ class Cutting(NamedTuple):
 
     Attributes:
         products, attention: into which tiles; None where nobody says.
+        cached: the same of attention over a cache; as other attention where nobody says.
+        shares: of the peak and of the bandwidth, that all attention is taken to reach.
         units: compute units that share the tiles.
         clock_hz: of these.
     """
 
     products: Tiling | None
     attention: AttentionTiling | None
+    cached: CachedAttention | None
+    shares: tuple[float, float]
     units: float
     clock_hz: float
+
+    def way(self, kind: int) -> tuple[_Way, tuple[float, float]] | None:
+        """How it cuts one kind of products, and the shares that these are taken to reach; None where nobody says."""
+        if kind == PLAIN:
+            return None if self.products is None else (self.products, (1.0, 1.0))
+        found = self.cached if kind == CACHED and self.cached is not None else self.attention
+        return None if found is None else (found, self.shares)
 
 
 class Cut(NamedTuple):
@@ -38,11 +50,13 @@ class Cut(NamedTuple):
         where: index of their seconds among those of all kernels.
         known: which of them were cut indeed.
         overlap: the share of the shorter of computing and memory traffic that does not hide behind the longer.
+        memory: how many times longer memory traffic takes than at the bandwidth that their class reaches.
     """
 
     where: Any
     known: NDArray[np.bool_]
-    overlap: float
+    overlap: Any
+    memory: Any
 
 
 def cut_to_tiles(
@@ -63,15 +77,15 @@ def cut_to_tiles(
     dims = np.where(known, products.dims, 1.0)
     several = peaks.ndim == 2
     found = []
-    for attends in (False, True):
-        own = products.attends == attends
+    for kind in (PLAIN, ATTENTION, CACHED):
+        own = products.kinds == kind
         if not own.any():
             continue
-        tilings = [cutting and (cutting.attention if attends else cutting.products) for cutting in cuttings]
-        for tiling in dict.fromkeys(tilings):
-            if tiling is None:
+        ways = [cutting and cutting.way(kind) for cutting in cuttings]
+        for way in dict.fromkeys(ways):
+            if way is None:
                 continue
-            alike = [number for number, other in enumerate(tilings) if other == tiling]
+            alike = [number for number, other in enumerate(ways) if other == way]
             kernels = products.kernels[own]
             where: Any = (np.array(alike)[:, None], kernels) if several else kernels
             # Devices first, then products, then perhaps networks.
@@ -81,7 +95,18 @@ def cut_to_tiles(
                 np.array([getattr(cuttings[number], name) for number in alike]).reshape(-1, 1, *rest)
                 for name in ("units", "clock_hz")
             )
-            seconds = tiling.compute_s(dims[:, None, own], peak, units, clocks)
-            matrix_s[where] = np.where(known[own], seconds if several else seconds[0], matrix_s[where])
-            found.append(Cut(where, known[own], tiling.overlap))
+            seconds, overlap, memory = _cut(*way, dims[:, None, own], (peak, units, clocks))
+            if not several:
+                seconds, overlap, memory = seconds[0], overlap[0], memory[0]
+            matrix_s[where] = np.where(known[own], seconds, matrix_s[where])
+            found.append(Cut(where, known[own], overlap, memory))
     return found
+
+
+def _cut(
+    way: _Way, shares: tuple[float, float], dims: Array, figures: tuple[Array, Array, Array]
+) -> tuple[Array, Array, Array]:
+    """Seconds at the compute roof, and the overlap and memory of `Cut`; figures are peak, units and clock."""
+    if isinstance(way, CachedAttention):
+        return way.reached(dims, *figures, shares)
+    return way.compute_s(dims[:4], *figures), np.array([way.overlap]), np.ones(1)

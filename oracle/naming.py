@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from oracle.spec import CellSpec, NetSpec
 
-__all__ = ["cell_names"]
+__all__ = ["cell_dtypes", "cell_names", "near_names"]
 
 
 def cell_names(net: NetSpec, role_of: Callable[[str], str]) -> tuple[str, ...]:
@@ -17,7 +17,7 @@ def cell_names(net: NetSpec, role_of: Callable[[str], str]) -> tuple[str, ...]:
 
     Args:
         net: the network.
-        role_of: kind of a cell -> stem, block or head.
+        role_of: kind of a cell -> stem, block, head or shard.
     """
     by_role: dict[str, list[CellSpec]] = {}
     for cell in net.cells:
@@ -45,3 +45,29 @@ def _block_names(cells: Iterable[CellSpec]) -> Iterator[str]:
             stage, place = stage + 1, 0
         place += 1
         yield f"s{stage}_b{place}"
+
+
+def near_names(name: str) -> tuple[str, ...]:
+    """What a cell is meant by in `NetSpec.dtypes`, the nearest first: its name, its stage, its role.
+
+    Example:
+        >>> near_names("s3_b1"), near_names("block4")
+        (('s3_b1', 's3', 'block'), ('block4', 'block'))
+    """
+    stage, _, block = name.partition("_b")
+    role = "block" if block else name.rstrip("0123456789")
+    return tuple(dict.fromkeys((name, stage, role)))
+
+
+def cell_dtypes(net: NetSpec, dtype: str, role_of: Callable[[str], str]) -> tuple[str, ...]:
+    """The type that each cell computes in.
+
+    Args:
+        net: the network.
+        dtype: of cells that the network says nothing of.
+        role_of: as in `cell_names`.
+    """
+    asked = dict(net.dtypes)
+    return tuple(
+        next((asked[near] for near in near_names(name) if near in asked), dtype) for name in cell_names(net, role_of)
+    )

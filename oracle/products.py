@@ -3,7 +3,8 @@
 A product of (batch, m, k) by (batch, k, n); a convolution is one, too (as an implicit GEMM: Chellapilla et al., High
 performance convolutional neural networks for document processing, 2006): `batch` its groups, m the pixels of its output
 over all images, n the output channels of a group, k the input channels of a group times the window. Attention has
-(batch times heads, length of the query, length of the keys, width of a head).
+(batch times heads, length of the query, length of the keys, width of a head). A fifth integer says how many heads of
+queries share one of keys and values.
 
 The rules are plain arithmetic, and run on ints, on arrays, and on the steps of a program.
 """
@@ -19,23 +20,27 @@ from numpy.typing import NDArray
 
 from oracle.optable import Dim, prod
 
-__all__ = ["NO_PRODUCTS", "Product", "Products", "product_of"]
+__all__ = ["ATTENTION", "CACHED", "NO_PRODUCTS", "PLAIN", "Product", "Products", "product_of"]
 
 Floats = NDArray[np.float64]
 
 _CLOSE = 1e-9  # floats hold the FLOPs of the largest kernels to fifteen digits
 
 
+PLAIN, ATTENTION, CACHED = range(3)
+"""Kinds of products: matrix product; attention; causal attention over a cache of keys and values."""
+
+
 class Product(NamedTuple):
     """One product, or one attention.
 
     Attributes:
-        attends: whether it is attention.
-        dims: batch, m, n, k; of attention batch times heads, query, keys, width.
+        kind: PLAIN, ATTENTION or CACHED.
+        dims: batch, m, n, k, 1; of attention batch times heads, query, keys, width, heads that share keys.
     """
 
-    attends: bool
-    dims: tuple[Dim, Dim, Dim, Dim]
+    kind: int
+    dims: tuple[Dim, Dim, Dim, Dim, Dim]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,12 +49,12 @@ class Products:
 
     Attributes:
         kernels: (products,) which kernels they are.
-        attends: (products,) whether each is attention.
-        dims: (4, products) or (4, products, networks), see `Product`.
+        kinds: (products,) of each.
+        dims: (5, products) or (5, products, networks), see `Product`.
     """
 
     kernels: NDArray[np.intp]
-    attends: NDArray[np.bool_]
+    kinds: NDArray[np.intp]
     dims: Floats
 
     @classmethod
@@ -58,26 +63,28 @@ class Products:
         numbered = [(number, product) for number, product in enumerate(found) if product is not None]
         return cls(
             np.array([number for number, _ in numbered], dtype=np.intp),
-            np.array([product.attends for _, product in numbered], dtype=np.bool_),
-            np.array([product.dims for _, product in numbered], dtype=np.float64).reshape(-1, 4).T,
+            np.array([product.kind for _, product in numbered], dtype=np.intp),
+            np.array([product.dims for _, product in numbered], dtype=np.float64).reshape(-1, 5).T,
         )
 
     def explain(self, flops: Floats) -> NDArray[np.bool_]:
         """Which of them are all that their kernel computes on the matrix unit.
 
         A transposed convolution's shapes, say, read as if it were a plain one, give another number of FLOPs; so does
-        attention of which half is masked and not counted.
+        attention of which half is masked and not counted, but over a cache, where masks are causal.
 
         Args:
             flops: (products,) or (products, networks) on the matrix unit.
         """
-        batch, m, n, k = self.dims
-        each = (2.0 + 2.0 * self.attends).reshape(-1, *(1,) * (batch.ndim - 1))  # attention has two products
-        found: NDArray[np.bool_] = (np.abs(each * batch * m * n * k - flops) <= _CLOSE * flops) & (flops > 0.0)
-        return found
+        batch, m, n, k, _ = self.dims
+        kinds = self.kinds.reshape(-1, *(1,) * (batch.ndim - 1))
+        each = np.where(kinds == PLAIN, 2.0, 4.0) * batch * m * k  # attention has two products
+        unseen = np.where(kinds == CACHED, (m - 1.0) / 2.0, 0.0)  # keys that come after a query, on average
+        found = np.minimum(np.abs(each * n - flops), np.abs(each * (n - unseen) - flops)) <= _CLOSE * flops
+        return np.asarray(found & (flops > 0.0))
 
 
-NO_PRODUCTS = Products(np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.bool_), np.zeros((4, 0)))
+NO_PRODUCTS = Products(np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp), np.zeros((5, 0)))
 """None at all."""
 
 _Shapes = Sequence[Sequence[Dim]]
@@ -97,29 +104,34 @@ def product_of(operator: str, reads: _Shapes, makes: _Shapes) -> Product | None:
 def _convolution(reads: _Shapes, out: Sequence[Dim]) -> Product:
     channels, weight = reads[0][1], reads[1]
     groups, outputs = channels // weight[1], weight[0] * weight[1] // channels  # per group
-    return Product(False, (groups, out[0] * prod(out[2:]), outputs, prod(weight[1:])))
+    return Product(PLAIN, (groups, out[0] * prod(out[2:]), outputs, prod(weight[1:]), 1))
 
 
 def _plain(reads: _Shapes, out: Sequence[Dim]) -> Product:
-    return Product(False, (1, out[0], out[1], reads[0][-1]))
+    return Product(PLAIN, (1, out[0], out[1], reads[0][-1], 1))
 
 
 def _batched(reads: _Shapes, out: Sequence[Dim]) -> Product:
-    return Product(False, (out[0], out[1], out[2], reads[0][-1]))
+    return Product(PLAIN, (out[0], out[1], out[2], reads[0][-1], 1))
 
 
 def _added(reads: _Shapes, out: Sequence[Dim]) -> Product:
-    return Product(False, (out[0], out[1], out[2], reads[-1][-1]))
+    return Product(PLAIN, (out[0], out[1], out[2], reads[-1][-1], 1))
 
 
 def _attention(reads: _Shapes, out: Sequence[Dim]) -> Product:
     query, key = reads[0], reads[1]
-    return Product(True, (prod(query[:-2]), query[-2], key[-2], (query[-1] + out[-1]) // 2))
+    return Product(ATTENTION, (prod(query[:-2]), query[-2], key[-2], (query[-1] + out[-1]) // 2, 1))
+
+
+def _cached(reads: _Shapes, out: Sequence[Dim]) -> Product:
+    batch, length, context, width, _ = _attention(reads, out).dims
+    return Product(CACHED, (batch, length, context, width, reads[0][-3] // reads[1][-3]))
 
 
 def _latent_attention(reads: _Shapes, out: Sequence[Dim]) -> Product:
     query, latent = reads[:2]
-    return Product(True, (prod(query[:-2]), query[-2], latent[-2], (latent[-1] + out[-1]) // 2))
+    return Product(CACHED, (prod(query[:-2]), query[-2], latent[-2], (latent[-1] + out[-1]) // 2, query[-3]))
 
 
 _RULES: dict[str, Callable[[_Shapes, Sequence[Dim]], Product]] = {
@@ -132,7 +144,7 @@ _RULES: dict[str, Callable[[_Shapes, Sequence[Dim]], Product]] = {
     "aten.bmm": _batched,
     "aten.baddbmm": _added,  # what is added to has three, and comes first
     "oracle.attention": _attention,
-    "oracle.cached_attention": _attention,
+    "oracle.cached_attention": _cached,
     "oracle.latent_attention": _latent_attention,
     "aten._scaled_dot_product_flash_attention": _attention,
     "aten._scaled_dot_product_flash_attention_for_cpu": _attention,

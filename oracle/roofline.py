@@ -6,8 +6,8 @@
 after Williams, Waterman and Patterson, "Roofline: an insightful visual performance model" (CACM 2009). With all
 efficiencies 1 and no launch time, the default, it is a lower bound: peaks are dense datasheet peaks, bytes are
 the least a kernel can move, and the two units work at the same time. Where the kernel's working set fits the
-last-level cache and the device states that cache's bandwidth, B is the cache's. Where flash has a port of its own,
-weights come through it, at its bandwidth, while all else moves at B.
+last-level cache, and the device states that cache's bandwidth or a calibration knows it, B is the cache's. Where flash
+has a port of its own, weights come through it, at its bandwidth, while all else moves at B.
 
 `time_kernels` times the kernels of one network; `total_seconds` sums over the kernels of many at once.
 """
@@ -25,7 +25,7 @@ from oracle._frozen import Frozen
 from oracle.cutting import Cut, Cutting, cut_to_tiles
 from oracle.devices import Device
 from oracle.products import Products
-from oracle.tiling import CLOCK_HZ, AttentionTiling, Tiling
+from oracle.tiling import CLOCK_HZ, AttentionTiling, Cache, CachedAttention, Tiling
 
 __all__ = [
     "BOUNDS",
@@ -72,6 +72,8 @@ class Efficiency:
         tiling: how a GPU cuts matrix products, which then take as long as their tiles, at the share of the matrix
             unit's peak that `compute` says; None where they take as long as their FLOPs.
         attention_tiling: the same of attention, in which every query is taken to see all keys.
+        cached_attention: the same of attention over a cache of keys and values, with the shares that it reaches.
+        cache: when products and attention find their operands in the last-level cache, and how fast.
         savings: class -> how many times fewer multiplications an engine needs than the FLOPs counted: Winograd's
             convolutions. The roof is that much higher; 1 where absent.
     """
@@ -86,7 +88,14 @@ class Efficiency:
     weights: Mapping[str, float] = field(default_factory=Frozen)
     tiling: Tiling | None = None
     attention_tiling: AttentionTiling | None = None
+    cached_attention: CachedAttention | None = None
+    cache: Cache | None = None
     savings: Mapping[str, float] = field(default_factory=Frozen)
+
+    @property
+    def tiled(self) -> bool:
+        """Whether the time of products depends on their sizes."""
+        return bool(self.tiling or self.attention_tiling or self.cached_attention)
 
     def reach_of(self, op_classes: Sequence[str]) -> list[float]:
         """Shares of the peaks that kernels of these classes reach, in FLOPs as they are counted."""
@@ -170,6 +179,7 @@ class Roofs:
             states no cache); seconds per launch; how many times more than other bytes those of weights count, less 1;
             byte/s of weights from a flash with a port of its own, infinite where they come with the rest.
         cache_bytes: size of that cache, (devices, 1) where there are several; None where no device states one.
+        copies: how many times their size weights take there; as `cache_bytes`.
         floor_s: seconds below which no kernel comes; as `cache_bytes`.
         weighs: whether weights count more than other bytes anywhere.
         cuttings: of each device, how it cuts products; None where nobody says.
@@ -178,6 +188,7 @@ class Roofs:
 
     rows: Array
     cache_bytes: Array | None
+    copies: Array | None
     floor_s: Array | None
     weighs: bool
     cuttings: tuple[Cutting | None, ...] = (None,)
@@ -204,20 +215,21 @@ class Roofs:
         """
         compute = efficiency.reach_of(kinds.op_classes)
         flow = np.array([efficiency.memory.get(op_class, 1.0) for op_class in kinds.op_classes])
-        cached = device.llc is not None and device.llc_bandwidth is not None
         bandwidth = flow * device.peak_bandwidth()
+        near, copies = _near(device, efficiency, kinds.op_classes, flow, bandwidth)
         rows = (
             _peaks(device, "matrix", kinds.matrix_dtypes, uses_matrix, compute),
             _peaks(device, "vector", kinds.vector_dtypes, uses_vector, compute),
             bandwidth,
-            flow * device.llc_bandwidth.value if cached and device.llc_bandwidth else bandwidth,
+            near,
             whole_quanta(efficiency.launch_of(kinds.op_classes)),
             _weights(kinds.op_classes, efficiency),
             np.full(len(flow), np.inf if device.flash_bandwidth is None else device.flash_bandwidth.value),
         )
         return cls(
             np.stack(rows),
-            np.array([device.llc.value]) if cached and device.llc else None,
+            np.array([device.llc.value]) if copies and device.llc else None,
+            np.array([copies]) if copies > 1.0 else None,
             np.array([efficiency.floor_s]) if efficiency.floor_s else None,
             bool(efficiency.weights),
             (_cutting(device, efficiency),),
@@ -236,6 +248,7 @@ class Roofs:
         return cls(
             np.stack([roofs.rows for roofs in devices], axis=1),
             column([roofs.cache_bytes for roofs in devices]),
+            column([roofs.copies for roofs in devices]),
             column([roofs.floor_s for roofs in devices]),
             any(roofs.weighs for roofs in devices),
             tuple(cutting for roofs in devices for cutting in roofs.cuttings),
@@ -385,9 +398,9 @@ def _roof_times(
     if roofs.tiled and products is not None:
         cuts = cut_to_tiles(matrix_s, roofs.rows[0], roofs.cuttings, matrix_flops, products)
     compute_s = np.maximum(matrix_s, vector_flops / vector)
-    if roofs.cache_bytes is not None:
-        # A working set that fits the last-level cache sees the cache's roof instead of the memory's.
-        bandwidth = np.where(traffic_bytes <= roofs.cache_bytes, cache, bandwidth)
+    held = _held(roofs, traffic_bytes, weight_bytes)
+    if held is not None:
+        bandwidth = np.where(held, cache, bandwidth)
     if roofs.weighs and weight_bytes is not None:
         traffic_bytes = traffic_bytes + weight_bytes * weights
     if roofs.flashes and weight_bytes is not None:
@@ -395,21 +408,60 @@ def _roof_times(
         memory_s = np.maximum((traffic_bytes - own) / bandwidth, own / flash)
     else:
         memory_s = traffic_bytes / bandwidth
-    busy_s = np.maximum(compute_s, memory_s)
-    for where, known, overlap in cuts:
-        if overlap:
-            busy_s[where] += np.where(known, overlap * np.minimum(compute_s[where], memory_s[where]), 0.0)
+    busy_s = _overlapped(compute_s, memory_s, cuts, held)
     if roofs.floor_s is not None:
         busy_s = np.maximum(busy_s, roofs.floor_s)
     return compute_s, memory_s, busy_s
 
 
+def _held(roofs: Roofs, traffic_bytes: Array, weight_bytes: Array | None) -> Array | None:
+    """Which kernels' working sets fit the last-level cache, and see its roof instead of the memory's."""
+    if roofs.cache_bytes is None:
+        return None
+    if roofs.copies is not None and weight_bytes is not None:
+        traffic_bytes = traffic_bytes + np.maximum(roofs.copies - 1.0, 0.0) * weight_bytes
+    return np.asarray(traffic_bytes <= roofs.cache_bytes)
+
+
+def _overlapped(compute_s: Array, memory_s: Array, cuts: Sequence[Cut], held: Array | None) -> Array:
+    """Seconds of kernels in all but their launch; those at the memory roof are corrected in place."""
+    for where, known, _, longer in cuts:
+        if np.any(longer != 1.0):
+            memory_s[where] *= np.where(known if held is None else known & ~held[where], longer, 1.0)
+    busy_s = np.maximum(compute_s, memory_s)
+    for where, known, overlap, _ in cuts:
+        if np.any(overlap):
+            busy_s[where] += np.where(known, overlap * np.minimum(compute_s[where], memory_s[where]), 0.0)
+    return busy_s
+
+
 def _cutting(device: Device, efficiency: Efficiency) -> Cutting | None:
     """How a device cuts products; one that states no compute units does not."""
-    if device.compute_units is None or not (efficiency.tiling or efficiency.attention_tiling):
+    if device.compute_units is None or not efficiency.tiled:
         return None
     clock_hz = device.clock.value if device.clock else CLOCK_HZ
-    return Cutting(efficiency.tiling, efficiency.attention_tiling, device.compute_units.value, clock_hz)
+    ways = efficiency.tiling, efficiency.attention_tiling, efficiency.cached_attention
+    shares = efficiency.compute.get("attention", 1.0), efficiency.memory.get("attention", 1.0)
+    return Cutting(*ways, shares, device.compute_units.value, clock_hz)
+
+
+_NEAR = ("matmul", "attention")  # classes whose kernels were measured with operands in a cache
+
+
+def _near(
+    device: Device, efficiency: Efficiency, op_classes: Sequence[str], flow: Array, bandwidth: Array
+) -> tuple[Array, float]:
+    """Byte/s from the last-level cache, and how many times their size weights take there; 0 for no cache."""
+    if device.llc is None:
+        return bandwidth, 0.0
+    if device.llc_bandwidth is not None:
+        return flow * device.llc_bandwidth.value, 1.0
+    if efficiency.cache is None or device.compute_units is None:
+        return bandwidth, 0.0
+    clock_hz = device.clock.value if device.clock else CLOCK_HZ
+    cache = float(efficiency.cache.bandwidth(device.compute_units.value, clock_hz))
+    own = np.array([name in _NEAR for name in op_classes])
+    return np.where(own, np.maximum(bandwidth, cache), bandwidth), efficiency.cache.copies
 
 
 def _weights(op_classes: Sequence[str], efficiency: Efficiency) -> Array:

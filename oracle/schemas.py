@@ -82,9 +82,15 @@ def _network_choices() -> Mapping[str, Collection[str]]:
 
 def _network_key(key: str, default: Any, choices: Mapping[str, Collection[str]]) -> Schema:
     from oracle.config.descriptions import KEYS
-    from oracle.config.schema import LIST_ITEMS
+    from oracle.config.schema import LIST_ITEMS, MAPPINGS
 
-    if isinstance(default, list):
+    if key in MAPPINGS:
+        names, _, words = MAPPINGS[key]
+        content: Schema = {"type": "object", "propertyNames": {"pattern": f"^({names.pattern})$"}}
+        content |= {"additionalProperties": one_of(words)}
+    elif isinstance(default, dict):
+        content = closed({name: {**_scalar(int), "default": value} for name, value in default.items()})
+    elif isinstance(default, list):
         content = array(_scalar(LIST_ITEMS[key]))
     elif key in choices:
         content = one_of(choices[key])
@@ -185,12 +191,21 @@ def calibration_schema() -> Schema:
     """
     from oracle.calibration.classes import CLASSES
     from oracle.calibration.domain import Domain
-    from oracle.calibration.files import ATTENTION_TILINGS, REQUIRED, THREADING, TILINGS
+    from oracle.calibration.files import (
+        ATTENTION_TILINGS,
+        CACHES,
+        HABITS,
+        PHASES,
+        REQUIRED,
+        THREADING,
+        TILINGS,
+    )
     from oracle.spec import DTYPES, ENGINES, LAYOUTS, MODES, RUNTIMES
 
     number = {"type": "number", "minimum": 0}
     share = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
     interval = {**array({"type": "number", "exclusiveMinimum": 0}), "minItems": 2, "maxItems": 2}
+    pair = {**array(share), "minItems": 2, "maxItems": 2}
     size = {**array({"type": "integer", "minimum": 1}), "minItems": 2, "maxItems": 2}
     carried = {"ERROR": number, "INTERVAL": interval, "NETWORKS": number}
     shares, numbers = closed(dict.fromkeys(CLASSES, share)), closed(dict.fromkeys(CLASSES, number))
@@ -213,6 +228,10 @@ def calibration_schema() -> Schema:
         "CARRIED": {"type": "object", "additionalProperties": closed(carried, required=carried)},
         "TILING": one_of(TILINGS),
         "ATTENTION_TILING": one_of(ATTENTION_TILINGS),
+        "CACHED_ATTENTION": closed(
+            {**dict.fromkeys(PHASES, pair), **{habit: {"type": "boolean"} for habit in HABITS}}, required=PHASES
+        ),
+        "CACHE": one_of(CACHES),
         "DOMAIN": closed({name.upper(): size for name in Domain._fields}),
         "LAUNCH_US": {"anyOf": [number, numbers]},
         "CALL_US": number,
@@ -246,6 +265,8 @@ _CALIBRATION = {
     "CARRIED": "Errors where a calibration measured on another device was carried over to this one, by that device.",
     "TILING": "How matrix products are cut into tiles; absent where their sizes do not matter.",
     "ATTENTION_TILING": "The same of attention.",
+    "CACHED_ATTENTION": "Shares of peak and bandwidth that attention over a cache reaches, of many queries and of one.",
+    "CACHE": "When products and attention find their operands in the last-level cache; never if absent.",
     "DOMAIN": "Ranges of what was measured; absent where nothing limits them.",
     "LAUNCH_US": "Microseconds per kernel, by class of kernel or one number for all.",
     "CALL_US": "Microseconds per call.",

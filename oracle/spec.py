@@ -7,7 +7,8 @@ sees final integers only. Two candidates that are equal as specs are the same ne
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from numbers import Integral
@@ -16,6 +17,7 @@ from typing import Any
 from oracle.errors import WorkloadError
 
 __all__ = [
+    "CELL_NAMES",
     "DTYPES",
     "ENGINES",
     "GENERIC",
@@ -34,6 +36,7 @@ __all__ = [
     "NetSpec",
     "Scalar",
     "Workload",
+    "checked_dtypes",
     "implied",
     "workload_with",
 ]
@@ -54,6 +57,9 @@ OPTIMIZERS = ("sgd", "adamw")
 HALVES = ("float16", "bfloat16")
 QUANTISED_WEIGHTS = ("int8", "int4", "float8")
 WEIGHTS = ("", "float32", *HALVES, *QUANTISED_WEIGHTS)
+CELL_NAMES = re.compile(r"(stem|block|head)[0-9]*|s[0-9]+(_b[0-9]+)?")
+"""What cells, stages and all cells of a role may be called."""
+
 WEIGHT_GROUP = 128
 """Inputs of a linear layer that share a scale, where weights alone are in four bits."""
 
@@ -94,11 +100,45 @@ class NetSpec:
         cells: stem, blocks and head, in the order of execution.
         input_shape: (channels, height, width) of one image, or (tokens,) of one sequence.
         name: for people; two specs that differ in name only are equal.
+        dtypes: of cells or stages that compute in another type than the workload's: (name, dtype) pairs, by name; a
+            mapping is taken as well. A name is that of a cell as tables have it (`s3_b1`), of a stage (`s3`), or stem,
+            block or head for all of these; the nearest counts. An engine that runs it quantises and casts between
+            cells, see `oracle.closedform.mixed`.
+
+    Raises:
+        WorkloadError: a name that no cell has, or an unknown dtype.
     """
 
     cells: tuple[CellSpec, ...]
     input_shape: tuple[int, ...]
     name: str = field(default="", compare=False)
+    dtypes: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.dtypes:
+            object.__setattr__(self, "dtypes", checked_dtypes(self.dtypes))
+
+    @property
+    def stated_dtypes(self) -> tuple[str, ...]:
+        """The types that some of its cells may have beside the workload's."""
+        return tuple(dict.fromkeys(dtype for _, dtype in self.dtypes))
+
+
+def checked_dtypes(dtypes: Mapping[str, str] | Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """What `NetSpec.dtypes` holds, sorted.
+
+    Raises:
+        WorkloadError: as `NetSpec`.
+    """
+    pairs = sorted(dict(dtypes).items())
+    for name, dtype in pairs:
+        if not CELL_NAMES.fullmatch(name):
+            raise WorkloadError(
+                f"dtypes.{name}={dtype!r}: expected a stage or cell, such as stem, s3, s3_b1, block or head"
+            )
+        if dtype not in DTYPES:
+            raise WorkloadError(f"dtypes.{name}={dtype!r}: expected one of {', '.join(DTYPES)}")
+    return tuple(pairs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +285,17 @@ class Workload:
     def to_dict(self) -> dict[str, Any]:
         """Its fields: plain data for JSON, and the words that `oracle.score` takes."""
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+    def in_dtype(self, dtype: str) -> Workload:
+        """The workload of a network, or of a cell, that computes in another type.
+
+        Weights in half precision follow to another half, and quantised ones stay where nothing else is quantised.
+        """
+        if dtype == self.dtype:
+            return self
+        halves = self.weights in HALVES
+        weights = dtype if halves and dtype in HALVES else "" if halves or dtype in ("float8", "int8") else self.weights
+        return workload_with({**self.to_dict(), "dtype": dtype, "weights": weights})
 
     def with_(self, **changes: Any) -> Workload:
         """A copy with some fields changed; None means unchanged.

@@ -21,7 +21,7 @@ ai-dynamo/aiconfigurator publishes (Apache-2.0).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,11 +33,13 @@ __all__ = [
     "DECODE",
     "ENCODER",
     "FLOAT8_PRODUCTS",
+    "FLOAT8_PRODUCTS_ADA",
     "PREFILL",
     "PRODUCTS",
     "QUANTISING",
     "AttentionTiling",
     "Cache",
+    "CachedAttention",
     "Quantising",
     "Tiling",
 ]
@@ -60,11 +62,14 @@ class Tiling:
         split_k: the least inner dimension worth a unit.
         step_k: the inner dimension counts in whole steps of so many.
         width: side of the square tile whose operands arrive just as fast as they are multiplied; a smaller one (by the
-            harmonic mean of its sides) waits for them.
+            harmonic mean of its sides) waits for those of them that the product has.
         wave_s: seconds that a wave takes besides, at `CLOCK_HZ`.
         split_s: seconds to add up split products, at `CLOCK_HZ`.
         gather: bytes of split products (float32) that a unit adds up per cycle.
         overlap: the share of the shorter of computing and memory traffic that does not hide behind the longer.
+        store_s: seconds of a unit per element of a result, after all else, at `CLOCK_HZ`.
+        rows: the most rows of a product that each tile is for, where a library chooses by these; otherwise the best
+            tile is taken.
     """
 
     tiles: tuple[tuple[int, int], ...]
@@ -76,6 +81,8 @@ class Tiling:
     split_s: float
     gather: float = float("inf")
     overlap: float = 0.0
+    store_s: float = 0.0
+    rows: tuple[float, ...] = ()
 
     def compute_s(self, dims: Any, peak_flops: Any, units: Any, clock_hz: Any = CLOCK_HZ) -> Array:
         """Seconds of products at the compute roof; launches and memory not included.
@@ -94,17 +101,20 @@ class Tiling:
         slower = CLOCK_HZ / np.asarray(clock_hz, dtype=np.float64)
         deep_s = 2.0 * units / peak_flops * (np.ceil(k / self.step_k) * self.step_k)  # of a unit, per element of a tile
         most = np.minimum(np.maximum(np.floor(k / self.split_k), 1.0), self.split_limit)
-        split_s, wave_s = self.split_s * slower, self.wave_s * slower
+        split_s, wave_s, store_s = self.split_s * slower, self.wave_s * slower, self.store_s * slower
         gather_s = 4.0 * batch * m * n / (self.gather * units * clock_hz)
 
         def of(rows: Any, columns: Any) -> Array:
             fill = batch * np.ceil(m / rows) * np.ceil(n / columns) / units
             split = np.maximum(np.minimum(np.floor(1.0 / fill), most), 1.0)  # more than 1 only within one wave
-            fed = np.minimum(rows, m) + np.minimum(columns, n)
-            area = np.maximum(rows * columns, self.width * fed / 2.0)
-            seconds = np.ceil(fill) * (area * deep_s / split + wave_s)
+            high, wide = np.minimum(rows, m), np.minimum(columns, n)
+            area = np.maximum(rows * columns, self.width * (high + wide) / 2.0)
+            seconds = np.ceil(fill) * (area * deep_s / split + high * wide * store_s + wave_s)
             return np.asarray(seconds + (split > 1.0) * (split * gather_s + split_s))
 
+        if self.rows:
+            chosen = np.array(self.tiles, dtype=np.float64)[np.searchsorted(self.rows, m)]
+            return np.asarray(of(chosen[..., 0], chosen[..., 1]))
         if m.size <= _FEW:  # all tiles in one array: what numpy does per call costs more than what it does per number
             shape = (2, -1, *(1,) * np.broadcast(m, deep_s, slower).ndim)
             return np.asarray(of(*np.array(self.tiles, dtype=np.float64).T.reshape(shape)).min(axis=0))
@@ -151,6 +161,7 @@ class AttentionTiling:
         window: Any = np.inf,
         group: Any = 1.0,
         splits: Any = True,
+        packs: Any = False,
     ) -> Array:
         """Seconds of attention at the compute roof; launches and memory not included.
 
@@ -162,6 +173,7 @@ class AttentionTiling:
             causal: whether a query sees no later key; the last query sees the last key.
             window: the latest keys that a query sees at most.
             group: heads of queries that share one of keys and values; a single query's work together where `splits`.
+            packs: whether those of several queries do, too: FlashAttention-3 packs groups, 2 does not.
             splits: whether the library may split keys and let groups work together: FlashAttention-2 over sequences of
                 unequal length does not for windows nor for groups of one, FlashAttention-3 always does.
 
@@ -171,7 +183,7 @@ class AttentionTiling:
         heads, query, key, width = np.asarray(dims, dtype=np.float64)
         units = np.asarray(units, dtype=np.float64)
         slower = CLOCK_HZ / np.asarray(clock_hz, dtype=np.float64)
-        together = np.where(np.logical_and(splits, query == 1.0), group, 1.0)
+        together = np.where(np.where(query == 1.0, splits, packs), group, 1.0)
         blocks = heads / together * np.ceil(query * together / self.queries)
         seen = np.minimum(key, window)
         halves = np.logical_and(causal, query > 1.0)
@@ -189,6 +201,60 @@ class AttentionTiling:
     def _steps(self, keys: Array, split: Array) -> Array:
         """Keys that a unit works through."""
         return np.asarray(np.ceil(keys / (split * self.keys)) * self.keys)
+
+
+@dataclass(frozen=True, slots=True)
+class CachedAttention:
+    """Causal attention over a cache of keys and values: of many queries, or of one (a decoding step).
+
+    Attributes:
+        prefill, decode: how each is cut.
+        prefill_shares, decode_shares: of the peak and of the bandwidth, that each reaches.
+        splits_alone: whether keys that one head alone reads are split among units; FlashAttention-3 does, 2 does not.
+        packs: whether heads of a group share tiles of queries; FlashAttention-3 does, 2 does not.
+    """
+
+    prefill: AttentionTiling
+    decode: AttentionTiling
+    prefill_shares: tuple[float, float]
+    decode_shares: tuple[float, float]
+    splits_alone: bool = True
+    packs: bool = True
+
+    def reached(
+        self, dims: Any, peak_flops: Any, units: Any, clock_hz: Any, shares: tuple[float, float]
+    ) -> tuple[Array, Array, Array]:
+        """Seconds at the compute roof; the share of the shorter roof that does not hide; how much longer memory takes.
+
+        Args:
+            dims: (5, ...): as in `oracle.products.Product`.
+            peak_flops: FLOP/s, of which `shares[0]` was taken.
+            units, clock_hz: of the device.
+            shares: of peak and bandwidth, in place of which these are.
+        """
+        group, single = dims[4], dims[1] == 1.0
+        found = [
+            tiling.compute_s(
+                dims[:4],
+                peak_flops * (own[0] / shares[0]),
+                units,
+                clock_hz,
+                causal=True,
+                group=group,
+                splits=splits,
+                packs=self.packs,
+            )
+            for tiling, own, splits in (
+                (self.prefill, self.prefill_shares, False),
+                (self.decode, self.decode_shares, self.splits_alone or group > 1.0),
+            )
+        ]
+        prefill, decode = (
+            (tiling.overlap, shares[1] / own[1])
+            for tiling, own in ((self.prefill, self.prefill_shares), (self.decode, self.decode_shares))
+        )
+        overlap, memory = (np.where(single, one, many) for one, many in zip(decode, prefill, strict=True))
+        return np.where(single, found[1], found[0]), overlap, memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,23 +298,29 @@ class Cache:
 
 _TILES = ((256, 128), (128, 256), (128, 128), (128, 64), (64, 128), (64, 64), (32, 32))
 
-PRODUCTS = Tiling(_TILES, 16.0, 400.4, 16, 86.45, 0.5408e-6, 1.662e-6, 8.176, 0.3307)
-"""Of torch's linear layers in bfloat16; launches take 2.255 us at `CLOCK_HZ`."""
+PRODUCTS = Tiling(_TILES, 16.0, 398.2, 16, 87.23, 0.428e-6, 1.931e-6, 11.13, 0.3241)
+"""Of torch's linear layers in bfloat16; launches take 2.389 us at `CLOCK_HZ`."""
 
-FLOAT8_PRODUCTS = Tiling(_TILES, 16.0, 6797.0, 16, 97.38, 0.5341e-6, 7.936e-6, 29.33, 0.3556)
-"""Of CUTLASS in float8; launches take 1.983 us at `CLOCK_HZ`. The L40S is matched badly (24 %)."""
+_CUTLASS = ((16, 64), (32, 64), (64, 64), (64, 128), (128, 128))
+_ROWS = (16.0, 32.0, 64.0, 256.0, float("inf"))
 
-QUANTISING = Quantising(0.877e-6, 0.2484e-9, 5.0)
-"""Before them; launches take 2.851 us at `CLOCK_HZ`."""
+FLOAT8_PRODUCTS = Tiling(_CUTLASS, 1.0, 1.0, 16, 76.58, 0.4314e-6, 0.0, overlap=0.3063, rows=_ROWS)
+"""Of CUTLASS in float8 on an H100; launches take 2.69 us at `CLOCK_HZ`."""
 
-CACHE = Cache(5.478, 5.675)
+FLOAT8_PRODUCTS_ADA = replace(FLOAT8_PRODUCTS, store_s=0.7661e-9)
+"""The same on an L40S, whose results do not leave while the next tile is computed."""
+
+QUANTISING = Quantising(0.8399e-6, 0.1284e-9, 5.0)
+"""Before them; launches take 1.985 us at `CLOCK_HZ`."""
+
+CACHE = Cache(5.478, 5.427)
 """Of the products in bfloat16, which were timed on several sets of weights in turn."""
 
 ENCODER = AttentionTiling(64, 64, 16, 5.833e-12, 1.0, 1.0, 1.872e-6, 0.0)
 """Bidirectional flash attention; launches take 7.456 us at `CLOCK_HZ`."""
 
-PREFILL = AttentionTiling(64, 64, 16, 20.53e-12, 1.0, 1.0, 1.001e-6, 0.0, 0.5162)
-"""Causal flash attention; launches take 9.317 us at `CLOCK_HZ`, that of the write to the cache included."""
+PREFILL = AttentionTiling(64, 64, 16, 9.187e-12, 1.0, 1.0, 1.367e-6, 0.0, 0.4317)
+"""Causal flash attention; launches take 9.18 us at `CLOCK_HZ`, with that of the write to the cache."""
 
-DECODE = AttentionTiling(64, 64, 16, 0.3129e-12, 32.0, 66.74, 2.656e-6, 2.644e-6, 0.3028)
-"""One query against cached keys and values; launches take 7.633 us at `CLOCK_HZ`."""
+DECODE = AttentionTiling(64, 64, 16, 0.2024e-12, 32.0, 67.57, 2.672e-6, 2.726e-6, 0.3067)
+"""One query against cached keys and values; launches as in `ENCODER`."""

@@ -19,6 +19,8 @@ CALL_US: 220                     # per call
 DISPATCH_US: 26                  # per kernel, on the host, while the device works on others; 0 if absent
 TILING: products                 # how products are cut, one of `TILINGS`; absent where sizes do not matter
 ATTENTION_TILING: encoder        # the same of attention
+CACHED_ATTENTION: {PREFILL: [0.6, 0.8], DECODE: [0.8, 0.9]}  # shares of peak and bandwidth, of attention over a cache
+CACHE: products                  # when operands come from the last-level cache, one of `CACHES`; never if absent
 DOMAIN: {BATCH_SIZE: [64, 1024], IMAGE_SIZE: [128, 384]}  # of what was measured; anything if absent
 COMPUTE: {conv: 0.83}            # shares of the peaks, by class of kernel
 MEMORY: {conv: 0.49}             # shares of the bandwidth
@@ -50,9 +52,11 @@ from oracle.devices.cores import CORES
 from oracle.errors import DeviceError
 from oracle.roofline import Efficiency
 from oracle.spec import DTYPES, ENGINES, GENERIC, LAYOUTS, MODES, RUNTIMES, Workload
+from oracle.tiling import CachedAttention
 
 __all__ = [
     "ATTENTION_TILINGS",
+    "CACHES",
     "OPTIONAL",
     "REQUIRED",
     "THREADING",
@@ -88,6 +92,8 @@ OPTIONAL = (
     "DOMAIN",
     "TILING",
     "ATTENTION_TILING",
+    "CACHED_ATTENTION",
+    "CACHE",
     "WEIGHTS",
     "SAVINGS",
     "THREADING",
@@ -95,11 +101,26 @@ OPTIONAL = (
 _MICRO = 1e-6
 THREADING = {"CLOCK_MHZ": "clock", "SERIAL": "serial", "UNEVEN": "uneven", "BARRIER": "barrier"}
 
-TILINGS = Frozen({"products": tiling.PRODUCTS, "float8_products": tiling.FLOAT8_PRODUCTS})
+TILINGS = Frozen(
+    {
+        "products": tiling.PRODUCTS,
+        "float8_products": tiling.FLOAT8_PRODUCTS,
+        "float8_products_ada": tiling.FLOAT8_PRODUCTS_ADA,
+    }
+)
 """How libraries cut matrix products, by the name that files say."""
 
 ATTENTION_TILINGS = Frozen({"encoder": tiling.ENCODER, "prefill": tiling.PREFILL, "decode": tiling.DECODE})
 """How they cut attention."""
+
+CACHES = Frozen({"products": tiling.CACHE})
+"""When products and attention find their operands in the last-level cache."""
+
+PHASES = ("PREFILL", "DECODE")
+"""Of attention over a cache of keys and values."""
+
+HABITS = ("SPLITS_ALONE", "PACKS")
+"""What libraries do in it, see `oracle.tiling.CachedAttention`; they do if absent."""
 
 _MAX_BYTES = MEBIBYTE
 _LARGEST = sys.float_info.max  # an integer can be larger
@@ -286,6 +307,8 @@ def to_yaml(calibration: Calibration) -> str:
         "ATTENTION_TILING": next(
             (name for name, known in ATTENTION_TILINGS.items() if known == efficiency.attention_tiling), None
         ),
+        "CACHED_ATTENTION": _cached_yaml(efficiency.cached_attention),
+        "CACHE": next((name for name, known in CACHES.items() if known == efficiency.cache), None),
         "DOMAIN": {name.upper(): list(ends) for name, ends in calibration.domain.ranges.items()},
         "CARRIED": {
             name: {"ERROR": _rounded(item.error), "INTERVAL": _interval_yaml(item.interval), "NETWORKS": item.networks}
@@ -334,6 +357,8 @@ def _parsed(content: Any, file: str) -> Calibration:
             savings=_numbers(content.get("SAVINGS", {}), file, "SAVINGS"),
             tiling=_named(content, "TILING", TILINGS, file),
             attention_tiling=_named(content, "ATTENTION_TILING", ATTENTION_TILINGS, file),
+            cached_attention=_cached(content.get("CACHED_ATTENTION"), file),
+            cache=_named(content, "CACHE", CACHES, file),
         ),
         measurements=int(_number(content.get("MEASUREMENTS", 0), file, "MEASUREMENTS")),
         error=None if content.get("ERROR") is None else _number(content["ERROR"], file, "ERROR"),
@@ -354,6 +379,37 @@ def _parsed(content: Any, file: str) -> Calibration:
 def _named(content: Mapping[str, Any], key: str, known: Mapping[str, _Out], file: str) -> _Out | None:
     name = content.get(key)
     return None if name is None else known[_one_of(name, tuple(known), file, key)]
+
+
+def _cached(section: Any, file: str) -> CachedAttention | None:
+    if section is None:
+        return None
+    if not (isinstance(section, dict) and set(PHASES) <= set(section) <= {*PHASES, *HABITS}):
+        raise _error(
+            file, "CACHED_ATTENTION", section, f"a mapping of {', '.join(PHASES)}, perhaps {', '.join(HABITS)}"
+        )
+    habits = {habit.lower(): section.get(habit, True) for habit in HABITS}
+    for habit, value in habits.items():
+        if not isinstance(value, bool):
+            raise _error(file, f"CACHED_ATTENTION.{habit.upper()}", value, "true or false")
+    shares = dict[str, tuple[float, float]]()
+    for phase in PHASES:
+        found, key = section[phase], f"CACHED_ATTENTION.{phase}"
+        pair = _interval([1.0, 1.0] if not isinstance(found, list) else sorted(found), file, key)
+        if pair is None or not isinstance(found, list) or pair[1] > 1.0:
+            raise _error(file, key, found, "two shares, of the peak and of the bandwidth, above 0 and at most 1")
+        shares[phase] = float(found[0]), float(found[1])
+    return CachedAttention(tiling.PREFILL, tiling.DECODE, shares["PREFILL"], shares["DECODE"], **habits)
+
+
+def _cached_yaml(cached: CachedAttention | None) -> dict[str, Any]:
+    if cached is None:
+        return {}
+    shares = cached.prefill_shares, cached.decode_shares
+    found: dict[str, Any] = {
+        phase: [_rounded(share) for share in own] for phase, own in zip(PHASES, shares, strict=True)
+    }
+    return found | {habit: False for habit in HABITS if not getattr(cached, habit.lower())}
 
 
 def _domain(section: Any, file: str) -> Domain:

@@ -32,7 +32,7 @@ from oracle.cells.layers import parameter
 from oracle.cells.registry import register_cell
 from oracle.errors import ConfigError
 
-__all__ = ["LatentAttention", "RoutedExperts"]
+__all__ = ["LatentAttention", "RoutedExperts", "Shard"]
 
 
 @register_cell("decoder_latent_attention")
@@ -234,3 +234,19 @@ class RoutedExperts(nn.Module):
         n, length, width = x.shape
         y = self.mixed(self.norm(x).view(n * length, width)).view(n, length, width)
         return x + (y if self.post is None else self.post(y))
+
+
+@register_cell("decoder_shard", role="shard")
+class Shard(nn.Module):
+    """Nothing: says that the cells after it are one GPU's of several, see `oracle.families.sharding`.
+
+    Args:
+        tp, pp, ep: how many share layers, and how many are in a row; how many share experts out.
+    """
+
+    def __init__(self, tp: int, pp: int, ep: int) -> None:
+        super().__init__()
+        self.tp, self.pp, self.ep = tp, pp, ep
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x

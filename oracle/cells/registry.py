@@ -29,7 +29,7 @@ __all__ = [
     "register_cell",
 ]
 
-ROLES = ("stem", "block", "head")
+ROLES = ("stem", "block", "head", "shard")
 
 _Factory = TypeVar("_Factory", bound=Callable[..., nn.Module])
 

@@ -123,6 +123,14 @@ class _Batches(_Batch):
         return found if len(found) > 1 else found[0]
 
 
+class _Dtypes(argparse.Action):
+    """`--dtypes stem=float16,s3=int8` is `--set COST.DTYPES stem=float16,s3=int8`."""
+
+    def __call__(self, _parser: Any, namespace: argparse.Namespace, values: Any, _option: Any = None) -> None:
+        """Add it to the overrides."""
+        namespace.overrides = [*namespace.overrides, ["COST.DTYPES", values]]
+
+
 def _batches_in(action: argparse.Action, text: str) -> tuple[int, ...]:
     """The batch sizes in `8` or `1,8,64`; what is wrong with one, the workload says."""
     try:
@@ -182,6 +190,12 @@ def add_workload(
     group.add_argument("--optimizer", choices=OPTIMIZERS, help="of a training step")
     group.add_argument("--causal", choices=("full", "half"), help="count causal attention in full or the half kept")
     if overrides:
+        group.add_argument(
+            "--dtypes",
+            action=_Dtypes,
+            metavar="STAGE=TYPE,...",
+            help="of stages that compute in another type, under an engine, such as stem=float16,s3=int8",
+        )
         _add_overrides(parser.add_argument_group("config"))
     if counting:
         _add_counting(parser.add_argument_group("counting"))

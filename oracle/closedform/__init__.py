@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 
 from oracle.closedform.calibrated import CalibratedDevice
-from oracle.closedform.network import Described, Launch, NetworkForm, costs_of, main_dtype, network_form
-from oracle.closedform.population import cost_population
+from oracle.closedform.network import Described, Launch, NetworkForm, costs_of, main_dtype
+from oracle.closedform.sharing import cost_population, network_form
 from oracle.closedform.store import TemplateStore
 from oracle.closedform.totals import PopulationCosts
 

@@ -100,8 +100,8 @@ def evaluate(template: Template, columns: Columns, devices: Sequence[CalibratedD
     _check_size(template, asked)
     outputs: list[Any] = [None] * len(template.outputs)
     latency: list[Any] = [0.0] * len(devices)
-    weighted = any(device.efficiency.weights for device in devices)
-    tiled = any(device.efficiency.tiling or device.efficiency.attention_tiling for device in devices)
+    weighted = any(device.efficiency.weights or device.efficiency.cache for device in devices)
+    tiled = any(device.efficiency.tiled for device in devices)
     parts = products_in(template).parts if tiled else template.parts
     for part in parts(asked.pattern, weighted):
         found = asked.distinct(part, len(devices))
@@ -182,22 +182,22 @@ def _check_size(template: Template, asked: _Asked) -> None:
 def _stacked(numbers: Sequence[Any], kernels: int, products: int) -> tuple[Sequence[Ints], Ints]:
     """Matrix FLOPs, vector FLOPs, bytes, perhaps those of weights, each (kernels,) or (kernels, rows).
 
-    Then the integers of the products, (4, products) or (4, products, rows).
+    Then the integers of the products, (5, products) or (5, products, rows).
     """
     rows = next((number.shape for number in numbers if isinstance(number, np.ndarray)), ())
     found = np.empty((len(numbers), *rows), dtype=np.int64)
     for row, number in enumerate(numbers):
         found[row] = number
-    stop = len(numbers) - 4 * products
-    return tuple(found[:stop].reshape(-1, kernels, *rows)), found[stop:].reshape(products, 4, *rows).swapaxes(0, 1)
+    stop = len(numbers) - 5 * products
+    return tuple(found[:stop].reshape(-1, kernels, *rows)), found[stop:].reshape(products, 5, *rows).swapaxes(0, 1)
 
 
 def _products(template: Template, part: Part, dims: Ints) -> Products:
     found = products_in(template)
-    attends = dict(zip(found.kernels, found.attends, strict=True))
+    kinds = dict(zip(found.kernels, found.kinds, strict=True))
     return Products(
         np.array(part.products),
-        np.array([attends[part.kernels[place]] for place in part.products]),
+        np.array([kinds[part.kernels[place]] for place in part.products]),
         dims.astype(np.float64),
     )
 

@@ -21,13 +21,14 @@ from oracle.closedform.cells import templates_for, traced_alone
 from oracle.closedform.evaluate import LIMIT
 from oracle.closedform.inputs import CellInputs, Visit, check_image, is_static, split_params
 from oracle.closedform.library import role_of
+from oracle.closedform.mixed import CONVERSION, check_mixed, conversion, dtype_of, stored_dtype
 from oracle.closedform.products import products_in
 from oracle.closedform.store import TemplateStore
 from oracle.closedform.template import ALONE, SUMS, Format, KernelMeta, Template
 from oracle.closedform.totals import PopulationCosts
 from oracle.errors import OracleError
 from oracle.memory import CellMemory, PeakMemory, chain_peak, held_input_bytes
-from oracle.naming import cell_names
+from oracle.naming import cell_dtypes, cell_names
 from oracle.products import Products
 from oracle.roofline import KernelKinds, Roofs, Timing, time_at
 from oracle.spec import LOSS, CellSpec, NetSpec, Workload
@@ -144,17 +145,17 @@ class NetworkForm:
     def products(self) -> Products:
         """The products of the kernels, in the order of `numbers`."""
         kernels: list[int] = []
-        attends: list[bool] = []
+        kinds: list[int] = []
         dims: list[int] = []
         start = 0
         for template, values, _, _ in self.cells:
             found = products_in(template)
             kernels += [start + number for number in found.kernels]
-            attends += found.attends
+            kinds += found.kinds
             dims += found.alone(*values)
             start += len(template.kernels)
         flat = np.fromiter(dims, np.float64, len(dims))
-        return Products(np.array(kernels, dtype=np.intp), np.array(attends, dtype=np.bool_), flat.reshape(-1, 4).T)
+        return Products(np.array(kernels, dtype=np.intp), np.array(kinds, dtype=np.intp), flat.reshape(-1, 5).T)
 
     def timed(self, places: tuple[CalibratedDevice, ...]) -> Timing:
         """Seconds of each of the kernels, a row per device.
@@ -162,7 +163,7 @@ class NetworkForm:
         Raises:
             DeviceError: as `roofs`.
         """
-        roofs = self.roofs(places)
+        roofs = self.roofs(tuple([place.holding(self.flash_bytes) for place in places]))
         return time_at(roofs, self._floats, self.products if roofs.tiled else None)
 
     def roofs(self, places: tuple[CalibratedDevice, ...]) -> Roofs:
@@ -171,7 +172,7 @@ class NetworkForm:
         Raises:
             DeviceError: a device states no peak for a dtype that a kernel computes in.
         """
-        return _joined_roofs(places, self._templates)
+        return _joined_roofs(places, self._templates, mixed=bool(self.net.dtypes))
 
     @property
     def main_dtype(self) -> str:
@@ -223,7 +224,13 @@ class NetworkForm:
         found = {name for template in self._templates if template.unknown for name in template.unknown}
         return tuple(sorted(found))
 
-    notes: tuple[str, ...] = ()
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Lines for people: which stages compute in another type."""
+        if not self.net.dtypes:
+            return ()
+        told = ", ".join(f"{name} in {dtype}" for name, dtype in self.net.dtypes)
+        return (f"{self.net.name or 'it'} has {told}, else {self.workload.dtype}",)
 
     @property
     def coverage(self) -> tuple[int, int, int]:
@@ -249,12 +256,13 @@ class NetworkForm:
         first = start = 0
         for template, times in zip(self._templates, self.times, strict=True):
             modules, by_phase = [kernel.module for kernel in template.kernels], template.by_phase
+            between = template.key.kind == CONVERSION  # a conversion goes by the name of the cell that follows
             for index in range(first, first + times):
                 name = names[index]
                 paths = [name if module == "loss" else f"{name}.{module}" if module else name for module in modules]
                 for phase, own in zip(phases, by_phase, strict=True):
                     phase.append([(start + at, index, paths[at]) for at in own])
-            first += times
+            first += 0 if between else times
             start += len(template.kernels)
         phases[1].reverse()
         return [launch for phase in phases for kernels in phase for launch in kernels]
@@ -280,6 +288,14 @@ def network_form(store: TemplateStore, net: NetSpec, workload: Workload) -> Netw
     """
     if not net.cells:
         raise OracleError(f"network {net.name!r}: expected at least one cell")
+    if net.dtypes:
+        return _mixed_form(store, net, workload)
+    cells, times = _chain(store, net, workload)
+    return NetworkForm(net, workload, cells, times)
+
+
+def _chain(store: TemplateStore, net: NetSpec, workload: Workload) -> tuple[list[Cell], list[int]]:
+    """The cells of a network that computes in one type, and how often each runs in a row."""
     desk = _desk(store, workload)
     dims: tuple[int, ...] = (workload.batch_size, *map(int, net.input_shape))
     form = Format.image(workload.input_dtype(len(dims)), len(dims), workload.layout)
@@ -301,8 +317,39 @@ def network_form(store: TemplateStore, net: NetSpec, workload: Workload) -> Netw
         repeats = made == dims and output == form and before is not None
         before, dims, form = spec, made, output
     if workload.training:
-        cells, times = _backwards(desk, cells, times)
-    return NetworkForm(net, workload, cells, times)
+        return _backwards(desk, cells, times)
+    return cells, times
+
+
+def _mixed_form(store: TemplateStore, net: NetSpec, workload: Workload) -> NetworkForm:
+    """A network of cells of several types; see `oracle.closedform.mixed`."""
+    check_mixed(workload, net.input_shape)
+    dtypes = cell_dtypes(net, workload.dtype, role_of)
+    uniform = {dtype: workload.in_dtype(dtype) for dtype in dict.fromkeys(dtypes)}
+    chains = {dtype: _chain(store, net, own) for dtype, own in uniform.items()}
+    every = {
+        dtype: [cell for cell, count in zip(*chain, strict=True) for _ in range(count)]
+        for dtype, chain in chains.items()
+    }
+    found: list[Cell] = []
+    for place, dtype in enumerate(dtypes):
+        cell = every[dtype][place]
+        before = dtypes[place - 1] if place else dtype
+        if before != dtype:
+            left = stored_dtype(every[before][place - 1].template.output_format, uniform[before])
+            right = stored_dtype(cell.visit.form, uniform[dtype])
+            if left != right:
+                template = conversion(left, right, cell.visit.form, uniform[dtype])
+                dims = cell.visit.dims
+                found.append(Cell(template, dims, _answers(template)(*dims) or (), cell.asked))
+        found.append(cell)
+    grouped = [
+        list(equal)
+        for _, equal in groupby(
+            found, key=lambda cell: (cell.template.key.workload, cell.template.key.kind, cell.asked)
+        )
+    ]
+    return NetworkForm(net, workload, [equal[0] for equal in grouped], [len(equal) for equal in grouped])
 
 
 def costs_of(forms: Sequence[NetworkForm], places: tuple[CalibratedDevice, ...]) -> PopulationCosts:
@@ -335,9 +382,14 @@ def _backwards(desk: _Desk, cells: Sequence[Cell], times: Sequence[int]) -> tupl
 
 
 @lru_cache(maxsize=_CHAINS)
-def _joined_roofs(places: tuple[CalibratedDevice, ...], templates: tuple[Template, ...]) -> Roofs:
+def _joined_roofs(places: tuple[CalibratedDevice, ...], templates: tuple[Template, ...], *, mixed: bool) -> Roofs:
     """The roofs of a network's kernels: one differs from the next in its integers more often than in its templates."""
-    return Roofs.joined(list(map(_roofs_of(places), templates)))
+    if not mixed:
+        return Roofs.joined(list(map(_roofs_of(places), templates)))
+    under = {
+        dtype: _roofs_of(tuple([place.under(dtype) for place in places])) for dtype in set(map(dtype_of, templates))
+    }
+    return Roofs.joined([under[dtype_of(template)](template) for template in templates])
 
 
 @lru_cache(maxsize=_SETS)

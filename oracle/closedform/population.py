@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import permutations, product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,18 +13,24 @@ from numpy.typing import NDArray
 from oracle.closedform.boundary import Boundary, alike
 from oracle.closedform.calibrated import CalibratedDevice
 from oracle.closedform.cells import Piece, cost_cells
+from oracle.closedform.columns import Columns
+from oracle.closedform.evaluate import evaluate
 from oracle.closedform.inputs import CellInputs, check_image
+from oracle.closedform.mixed import check_mixed, conversion, place_codes, stored_dtype
 from oracle.closedform.store import TemplateStore
 from oracle.closedform.template import Format
 from oracle.closedform.totals import PopulationCosts, Segment, Totals
 from oracle.errors import OracleError
 from oracle.families.population import CellArray, Population, Rows, taken
 from oracle.memory import held_input_bytes
+from oracle.optable import prod
 from oracle.spec import LOSS, Workload
 
 __all__ = ["cost_population"]
 
 Ints = NDArray[np.int64]
+
+_FLAT = Format("float32", (0,))  # of a tensor of which only the number of elements matters
 
 
 class _Situation(NamedTuple):
@@ -35,6 +42,7 @@ class _Situation(NamedTuple):
     form: Format
     first: bool
     piece: Piece
+    place: int = 0
 
 
 def cost_population(
@@ -59,6 +67,22 @@ def cost_population(
 def _costs(
     store: TemplateStore, population: Population, workload: Workload, devices: Sequence[CalibratedDevice]
 ) -> PopulationCosts:
+    """Costs at places that hold the weights of each candidate, or let them stream."""
+    streaming = {place: place.streaming for place in devices if place.streaming is not place}
+    found = _costs_at(store, population, workload, [*devices, *streaming.values()])
+    latency_s = found.latency_s[: len(devices)]
+    for place, other_s in zip(streaming, found.latency_s[len(devices) :], strict=True):
+        holds = place.device.llc is None or found.flash_bytes <= place.device.llc.value
+        for row in [row for row, other in enumerate(devices) if other is place]:
+            latency_s[row] = np.where(holds, latency_s[row], other_s)
+    return replace(found, latency_s=latency_s)
+
+
+def _costs_at(
+    store: TemplateStore, population: Population, workload: Workload, devices: Sequence[CalibratedDevice]
+) -> PopulationCosts:
+    if population.dtypes:
+        return _mixed_costs(store, population, workload, devices)
     totals = Totals(
         population.size, len(devices), workload.training, held_input_bytes(population.input_shape, workload)
     )
@@ -70,6 +94,59 @@ def _costs(
         for segment in reversed(list(_backwards(store, list(walked), population.size, workload, devices))):
             totals.add(segment)
     return totals.result()
+
+
+def _mixed_costs(
+    store: TemplateStore, population: Population, workload: Workload, devices: Sequence[CalibratedDevice]
+) -> PopulationCosts:
+    """Costs of networks whose cells compute in several types; see `oracle.closedform.mixed`.
+
+    The chains are walked once in each type; of each walk the cells of that type count.
+    """
+    check_mixed(workload, population.input_shape)
+    population, words, codes = place_codes(population, workload.dtype)
+    workloads = [workload.in_dtype(word) for word in words]
+    places = [[place.under(word) for place in devices] for word in words]
+    totals = Totals(population.size, len(devices), training=False)
+    kinds: list[str] = []  # types that tensors between cells are stored in
+    stored = np.zeros((len(words), len(codes), population.size), dtype=np.int8)
+    elements = np.zeros((len(codes), population.size), dtype=np.int64)
+    for code, own in enumerate(workloads):
+        for situation in _walk(store, population, own, places[code]):
+            segment, at = _whole(situation), situation.place
+            kind = stored_dtype(situation.form, own)
+            kinds += [] if kind in kinds else [kind]
+            stored[code, at, segment.rows] = kinds.index(kind)
+            kept = np.flatnonzero((codes[at][segment.rows] == code) & (segment.counts > 0))
+            if len(kept):
+                elements[at, segment.rows[kept]] = taken(prod(situation.dims), kept, len(segment.rows))
+                totals.add(Segment(segment.rows[kept], segment.counts[kept], segment.costs.taken(kept)))
+    for at, before, after, rows in _seams(codes, len(words)):
+        ends = stored[before, at, rows], stored[after, at, rows]
+        for left, right in product(range(len(kinds)), repeat=2):
+            chosen = rows[(ends[0] == left) & (ends[1] == right)]
+            if left != right and len(chosen):
+                template = conversion(kinds[left], kinds[right], _FLAT, workloads[after])
+                columns = Columns(("d0",), (elements[at, chosen],), len(chosen))
+                costs = evaluate(template, columns, places[after])
+                totals.add(Segment(chosen, np.ones_like(chosen), costs))
+    return totals.result()
+
+
+def _seams(codes: Sequence[Ints], count: int) -> Iterator[tuple[int, int, int, Ints]]:
+    """Where cells follow such of another type: the place, both types, and the candidates.
+
+    Args:
+        codes: as from `place_codes`.
+        count: of types.
+    """
+    last = np.full_like(codes[0], -1)
+    for at, own in enumerate(codes):
+        for before, after in permutations(range(count), 2):
+            rows = np.flatnonzero((last == before) & (own == after))
+            if len(rows):
+                yield at, before, after, rows
+        last = np.where(own >= 0, own, last)
 
 
 def _walk(
@@ -91,7 +168,7 @@ def _walk(
                     check_image(workload, piece.costs.output)
                     same = alike(entered, piece.costs.output) if piece.output == form else False
                     counted, rest = _repetitions(group, positions, False if first else same)
-                    yield _Situation(counted, positions, entered, form, first, piece)
+                    yield _Situation(counted, positions, entered, form, first, piece, place)
                     if rest is not None:
                         asked.append((rest, False))
                     if not np.all(same):

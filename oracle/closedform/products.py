@@ -25,19 +25,19 @@ class TemplateProducts:
         template: whose.
         program: its program with more steps behind.
         kernels: numbers of the kernels that have one.
-        attends: whether each is attention.
-        dims: the four steps of each, see `oracle.products.Product`.
+        kinds: of each.
+        dims: the five steps of each, see `oracle.products.Product`.
     """
 
     template: Template
     program: Program
     kernels: tuple[int, ...]
-    attends: tuple[bool, ...]
+    kinds: tuple[int, ...]
     dims: tuple[tuple[int, ...], ...]
 
     @cached_property
     def alone(self) -> Callable[..., Any]:
-        """A function of the symbols' values, all ints: the four integers of the first, then those of the next."""
+        """A function of the symbols' values, all ints: the five integers of the first, then those of the next."""
         return self.program.scalar((), [step for own in self.dims for step in own])
 
     @cached_property
@@ -50,17 +50,17 @@ class TemplateProducts:
 def products_in(template: Template) -> TemplateProducts:
     """The products of a template's kernels, of those that compute on the matrix unit."""
     steps = list(template.program.steps)
-    kernels, attends, dims = [], [], []
+    kernels, kinds, dims = [], [], []
     for number, (meta, ends) in enumerate(zip(template.kernels, template.shapes, strict=True)):
         if steps[template.numbers.matrix_flops[number]] == ("const", 0, 0):
             continue
         product = product_of(meta.name, *([[_Term(steps, dim) for dim in shape] for shape in end] for end in ends))
         if product is not None:
             kernels.append(number)
-            attends.append(product.attends)
+            kinds.append(product.kind)
             dims.append(tuple(_number(steps, dim) for dim in product.dims))
     program = Program(template.program.symbols, tuple(steps))
-    return TemplateProducts(template, program, tuple(kernels), tuple(attends), tuple(dims))
+    return TemplateProducts(template, program, tuple(kernels), tuple(kinds), tuple(dims))
 
 
 class _Term:

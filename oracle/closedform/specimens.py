@@ -211,6 +211,8 @@ def _ofas() -> list[_Sections]:
 _LAYER_NORMED: dict[str, Any] = {"NORM": "layer", "GATED": False, "HEAD_BIAS": False, "ROTARY": 0.0}
 _BIASED: dict[str, Any] = {"QKV_BIAS": True, "OUT_BIAS": True, "MLP_BIAS": True}
 _GEMMA: dict[str, Any] = {"ACTIVATION": "gelu_tanh", "SCALED": True, "TIED": True, "POST_NORM": True}
+_LATENT: dict[str, Any] = {"KV_RANK": 28, "NOPE_DIM": 16, "ROPE_DIM": 8, "V_DIM": 12, "EXPERTS": 8, "SHARED_FF": 80}
+_GROUPED: dict[str, Any] = {"EXPERT_GROUPS": 4, "GROUPS_PER_TOKEN": 2}
 _DECODERS: dict[str, dict[str, Any]] = {
     "llama": {},
     "tied": {"TIED": True},
@@ -227,7 +229,22 @@ _DECODERS: dict[str, dict[str, Any]] = {
     "qwen2_moe": {"QKV_BIAS": True, "EXPERTS": 8, "SHARED_FF": 80, "SHARED_GATE": True},
     "qwen3_moe": {"QK_NORM": True, "EXPERTS": 8},
     "gpt_oss": {**_BIASED, "SINKS": True, "EXPERTS": 8},
+    "deepseek_v2_lite": {**_LATENT, "ROUTER": "softmax_all"},
+    "deepseek_v2": {**_LATENT, "Q_RANK": 24, "ROUTER": "softmax_all", **_GROUPED},
+    "kimi_k2": {**_LATENT, "Q_RANK": 24, "ROUTER": "sigmoid"},
+    "deepseek_v3": {**_LATENT, "Q_RANK": 24, "ROUTER": "sigmoid", **_GROUPED},
+    "minimax_m2": {"ROUTER": "sigmoid", "EXPERTS": 8},
 }
+_SHARED_OUT = (
+    "mixtral",
+    "qwen2_moe",
+    "gpt_oss",
+    "deepseek_v2_lite",
+    "deepseek_v2",
+    "kimi_k2",
+    "deepseek_v3",
+    "minimax_m2",
+)
 _CALLS: dict[str, dict[str, Any]] = {
     "prefill": {"PHASE": "prefill", "PROMPT": 24},
     "decode": {"PHASE": "decode", "PAST": 40},
@@ -238,7 +255,7 @@ _CALLS: dict[str, dict[str, Any]] = {
 
 
 _WINDOWED = ("llama", "gemma2", "gemma3", "gpt_oss")
-_ONE_KV_HEAD = ("llama", "qwen3", "gemma2", "gemma3")
+_SEVERAL_KV_HEADS = ("tied", "gpt2", "opt", "neox", "phi", "biased")  # of all others a GPU of several may have one
 
 
 def _decoders() -> Iterator[tuple[str, list[NetSpec]]]:
@@ -246,11 +263,18 @@ def _decoders() -> Iterator[tuple[str, list[NetSpec]]]:
     halves: dict[str, Any] = {"LAYER_HEADS": [6, 0, 6], "LAYER_FF": [112, 112, 0]}
     for name, keys in _DECODERS.items():
         sizes: dict[str, Any] = {"VOCAB": 96, "LAYERS": 3, "WIDTH": 48, "HEADS": 6, "HEAD_DIM": 20, "FF": 112}
+        shared = [{"TP": 2, "PP": 1, "EP": 2}] if name in _SHARED_OUT else []
+        shared += [{"TP": tp, "PP": pp} for tp, pp in ((2, 1), (2, 2), (1, 2))] if name == "mixtral" else []
+        shared += [{"TP": 2, "PP": 2, "EP": 2}] if name == "mixtral" else []
         sizes |= {} if "PARALLEL" in keys else halves
         if name == "tied":  # whose layers are those of others
             sizes |= {"LAYERS": 1, "LAYER_HEADS": [0], "LAYER_FF": [112]}
-        groups = [(3, 0)] + [(1, 0)] * (name in _ONE_KV_HEAD) + [(3, 16)] * (name in _WINDOWED)
-        groups += [(1, 16)] * (name == "gemma3")
+        groups = (
+            [(3, 0)]
+            + [(1, 0)] * (name not in _SEVERAL_KV_HEADS and "KV_RANK" not in keys)
+            + [(3, 16)] * (name in _WINDOWED)
+        )
+        groups += [(1, 16)] * (name in ("gemma3", "gpt_oss"))
         for trains in (False,) if {"SINKS", "SOFTCAP"} & set(keys) else (False, True):
             nets = []
             for call, kv_dtype, (kv_heads, window) in product(_CALLS, ("", "float8"), groups):
@@ -260,8 +284,15 @@ def _decoders() -> Iterator[tuple[str, list[NetSpec]]]:
                     continue
                 section = {**sizes, **keys, "KV_HEADS": kv_heads, "WINDOWS": [window] if window else []}
                 cost = {**_CALLS[call], "KV_DTYPE": kv_dtype, "KV_BLOCK": 7}
-                nets.append(to_spec(cfg_from_dict({"MODEL": {"TYPE": "decoder"}, "DECODER": section, "COST": cost})))
+                nets.append(_decoder(section, cost))
+                if kv_heads == 3 and not window and not kv_dtype:
+                    lone = {"LAYERS": 2, "LAYER_HEADS": [0] * 2, "LAYER_FF": [112] * 2}  # heads are those above
+                    nets += [_decoder({**section, **lone}, {**cost, "PARALLEL": parallel}) for parallel in shared]
             yield f"{_DECODER} {'training' if trains else 'inference'} {name}", nets
+
+
+def _decoder(section: dict[str, Any], cost: dict[str, Any]) -> NetSpec:
+    return to_spec(cfg_from_dict({"MODEL": {"TYPE": "decoder"}, "DECODER": section, "COST": cost}))
 
 
 def _nasbench201s() -> list[_Sections]:

@@ -165,8 +165,9 @@ COST_KEYS = ("BATCH_SIZE", "DTYPE", "MODE", "RUNTIME", "LAYOUT", "WEIGHTS", "ENG
 """Keys of the COST section that are fields of a workload, whose names are the same in lower case."""
 
 
-CALL_WORDS = ("phase", "prompt", "past", "kv_dtype", "kv_block", "logits")
-"""What says on what of a sequence a decoder works: keys of the COST section in lower case, which decide its spec."""
+CALL_WORDS = ("phase", "prompt", "past", "kv_dtype", "kv_block", "logits", "parallel")
+"""What of a sequence a decoder works on, and on how many GPUs: keys of the COST section in lower case, which decide its
+spec."""
 
 
 def with_call(cfg: CfgNode, words: Mapping[str, Any], mode: str | None = None) -> CfgNode:

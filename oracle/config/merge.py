@@ -12,7 +12,7 @@ from functools import reduce
 from typing import Any
 
 from oracle._resources import closest
-from oracle.config.schema import CHOICES, DEFAULTS, IGNORED, LIST_ITEMS, OPEN_SECTIONS, TRAINING_ONLY
+from oracle.config.schema import CHOICES, DEFAULTS, IGNORED, LIST_ITEMS, MAPPINGS, OPEN_SECTIONS, TRAINING_ONLY
 from oracle.errors import ConfigError
 
 __all__ = ["check_keys", "merge", "override"]
@@ -49,7 +49,7 @@ def merge(sections: Sections, values: Any, file: str = "") -> None:
             for name, value in _items(content, section, file):
                 if name not in keys:
                     raise _unknown(f"{section}.{name}", sections, file)
-                keys[name] = _convert(f"{section}.{name}", value, type(keys[name]), file)
+                keys[name] = _convert(f"{section}.{name}", value, keys[name], file)
         else:
             raise _unknown(section, sections, file)
 
@@ -65,7 +65,7 @@ def override(sections: Sections, key: str, value: Any) -> None:
         merge(sections, reduce(lambda inner, part: {part: inner}, reversed(key.split(".")), value))
     else:
         section, name = key.split(".")
-        sections[section][name] = _convert(key, value, kind, "")
+        sections[section][name] = _convert(key, value, sections[section][name], "")
 
 
 def _merge_open(keys: Sections, section: str, content: Any, file: str) -> None:
@@ -76,7 +76,7 @@ def _merge_open(keys: Sections, section: str, content: Any, file: str) -> None:
         if key in IGNORED:
             continue
         if name in ours:
-            keys[name] = _convert(key, value, type(keys[name]), file)
+            keys[name] = _convert(key, value, keys[name], file)
             continue
         near = _near(name, ours, 1, 0.8)
         if near:
@@ -163,14 +163,50 @@ def _near(name: str, options: Iterable[str], count: int = 3, cutoff: float = 0.5
     return get_close_matches(name.upper(), list(options), n=count, cutoff=cutoff)
 
 
-def _convert(key: str, value: Any, kind: type, file: str) -> Any:
-    """The value in the type of the default it replaces."""
+def _convert(key: str, value: Any, old: Any, file: str) -> Any:
+    """The value in the type of the default, for the value that it replaces; of a mapping, for some of its entries."""
+    kind = _KINDS[key]
+    if kind is dict:
+        return {**old, **(_words(key, value, file) if key in MAPPINGS else _integers(key, value, old, file))}
     converted = _typed(key, value, kind, file)
     if key in CHOICES and converted not in CHOICES[key]:
         options = [option for option in CHOICES[key] if option]
         near = closest(str(converted), options, 1)
         raise ConfigError(f"value {_shown(value)}: expected one of {', '.join(options)}{near}", key=key, file=file)
     return converted
+
+
+def _pairs(value: Any) -> Any:
+    """A mapping, which a command line gives as text: `{TP: 4, PP: 2}` or `stem=float16,s3=int8`."""
+    if not isinstance(value, str):
+        return value
+    pairs = [item.replace("=", ":").partition(":")[::2] for item in _parsed_list(value.strip().strip("{}"))]
+    return {name.strip(): word.strip(" '\"") for name, word in pairs}
+
+
+def _integers(key: str, value: Any, known: Mapping[str, Any], file: str) -> dict[str, int]:
+    """Integers by names that are known."""
+    found = {}
+    for name, item in _items(_pairs(value), key, file):
+        if name not in known:
+            hint = closest(name, known, 1) or f"; {key} has {', '.join(known)}"
+            raise ConfigError(f"unknown key{hint}", key=f"{key}.{name}", file=file)
+        found[name] = _typed(f"{key}.{name}", item, int, file)
+    return found
+
+
+def _words(key: str, value: Any, file: str) -> dict[str, str]:
+    """Words by names, of which a pattern says what they look like."""
+    names, expected, words = MAPPINGS[key]
+    found = {}
+    for name, word in _items(_pairs(value), key, file):
+        if not names.fullmatch(name):
+            raise ConfigError(f"value {_shown(word)}: the key is not {expected}", key=f"{key}.{name}", file=file)
+        if word not in words:
+            shown = ", ".join(words)
+            raise ConfigError(f"value {_shown(word)}: expected one of {shown}", key=f"{key}.{name}", file=file)
+        found[name] = str(word)
+    return found
 
 
 def _typed(key: str, value: Any, kind: type, file: str) -> Any:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
-from oracle.spec import DTYPES, ENGINES, GENERIC, LAYOUTS, MODES, RUNTIMES, WEIGHTS
+from oracle.spec import CELL_NAMES, DTYPES, ENGINES, GENERIC, LAYOUTS, MODES, RUNTIMES, WEIGHTS
 
 if TYPE_CHECKING:
     from yacs.config import CfgNode
@@ -15,6 +16,7 @@ __all__ = [
     "FAMILY_DEFAULTS",
     "IGNORED",
     "LIST_ITEMS",
+    "MAPPINGS",
     "OPEN_SECTIONS",
     "TRAINING_ONLY",
     "default_cfg",
@@ -60,6 +62,11 @@ LIST_ITEMS: dict[str, type] = {
     "DECODER.LAYER_KV_HEADS": int,
     "DECODER.LAYER_FF": int,
     "COST.DEVICES": str,
+}
+
+# Keys that hold words by names that a file chooses: what a name is, with examples for messages, and the words.
+MAPPINGS: dict[str, tuple[re.Pattern[str], str, tuple[str, ...]]] = {
+    "COST.DTYPES": (CELL_NAMES, "a stage or cell, such as stem, s3, s3_b1, block or head", DTYPES),
 }
 
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -240,6 +247,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "NAME": "",
         "BATCH_SIZE": 1,
         "DTYPE": "float32",
+        "DTYPES": {},
         "MODE": "inference",
         "RUNTIME": "eager",
         "ENGINE": GENERIC,
@@ -254,6 +262,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "KV_DTYPE": "",
         "KV_BLOCK": 16,
         "LOGITS": "last",
+        "PARALLEL": {"TP": 1, "PP": 1, "EP": 1},
         "DEVICES": [],
     },
 }

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from oracle.counting.conversions import runs_integers, without_conversions
+from oracle.counting.conversions import operands_of, runs_integers, without_conversions
 from oracle.counting.flops import Work, work_of
 from oracle.counting.fusion import Kernel, has_bias, kernels_of, lowered_for
 from oracle.counting.memory import Lifetimes, lifetimes_of
-from oracle.counting.quantised import operands_of, quantised
+from oracle.counting.quantised import quantised
 from oracle.counting.traffic import moved_elements, stored_bytes
 from oracle.optable import MATRIX_CLASSES, OpTable, Row, Shape, Use, prod
 from oracle.spec import Workload

@@ -11,6 +11,8 @@ needs their results. A conversion computes nothing that counts, as a cast.
   makes integers that the caller wants as floats.
 * What has no maker stays a kernel: the quantisation of the network's input. So does one whose scale is found on the way
   (dynamic quantisation), for it needs the whole tensor first.
+* Where a network is quantised in part, its borders are kernels, as in ONNX Runtime's optimised graph: what integers are
+  dequantised into for a convolution or product with float weights, and what is quantised of what such a one has made.
 
 Engines do this to all, the others to what one operator of a file stands for.
 """
@@ -23,9 +25,10 @@ from dataclasses import replace
 from oracle.opclasses import DEQUANTISE, QUANTISE
 from oracle.optable import OpTable, Row, Use
 
-__all__ = ["is_inside", "runs_integers", "without_conversions"]
+__all__ = ["is_inside", "operands_of", "runs_integers", "without_conversions"]
 
 _CONTRACTIONS = frozenset({"conv", "depthwise", "grouped", "linear", "matmul"})
+_BIASED = frozenset({"aten.addmm", "aten.addmv", "aten.baddbmm", "aten.addbmm"})
 _NARROW = frozenset({"int8", "uint8", "int4", "uint4", "float8_e4m3fn", "float8_e5m2"})
 
 
@@ -44,6 +47,10 @@ def without_conversions(table: OpTable, runtime: str) -> OpTable:
     ]
     if not gone or any(row.phase != "forward" for row in table.rows):
         return table
+    borders = _borders(table)
+    gone = [index for index in gone if index not in borders]
+    if not gone:
+        return table
     return _Folding(table).table(gone)
 
 
@@ -52,12 +59,39 @@ def is_inside(row: Row) -> bool:
     return row.name.endswith("_inside")
 
 
+def operands_of(row: Row) -> tuple[Use, ...]:
+    """What a contraction multiplies, without its bias."""
+    return row.reads[1:3] if row.name in _BIASED else row.reads[:2]
+
+
 def runs_integers(table: OpTable) -> bool:
     """Whether any convolution or product multiplies integers."""
     return any(
         row.op_class in _CONTRACTIONS and sum(use.dtype in ("int8", "uint8") for use in row.reads) > 1
         for row in table.rows
     )
+
+
+def _borders(table: OpTable) -> set[int]:
+    """The conversions between what computes in integers and what computes in floats."""
+    found: set[int] = set()
+    floats: set[int] = set()  # rows that compute in floats, because they, or what they read, have float weights
+    for index, row in enumerate(table.rows):
+        if row.name in DEQUANTISE or is_inside(row):
+            continue
+        makers = {table.values[use.value].producer for use in row.reads}
+        if row.name in QUANTISE:
+            if makers & floats:
+                found.add(index)
+            continue
+        if row.op_class in _CONTRACTIONS and any(
+            table.storage_of(use).is_weight and "float" in use.dtype for use in operands_of(row)
+        ):
+            found |= {maker for maker in makers if maker >= 0 and table.rows[maker].name in DEQUANTISE}
+            floats.add(index)
+        elif makers & floats:
+            floats.add(index)
+    return found
 
 
 class _Folding:

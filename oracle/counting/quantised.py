@@ -25,12 +25,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from oracle.counting.conversions import operands_of
 from oracle.counting.fusion.constants import constant_rows
 from oracle.counting.fusion.engine import is_vector
 from oracle.optable import OpTable, Row, Storage, Use, Value
 from oracle.spec import WEIGHT_GROUP, Workload
 
-__all__ = ["WEIGHT_DTYPES", "operands_of", "quantised"]
+__all__ = ["WEIGHT_DTYPES", "quantised"]
 
 Dim = Any
 
@@ -38,7 +39,6 @@ WEIGHT_DTYPES = {"int8": "int8", "int4": "uint4", "float8": "float8_e4m3fn"}
 """How weights alone are stored, by the word of the workload."""
 
 _CONTRACTIONS = frozenset({"conv", "depthwise", "grouped", "linear", "matmul"})
-_BIASED = frozenset({"aten.addmm", "aten.addmv", "aten.baddbmm", "aten.addbmm"})
 _SCALE = "scale"  # the kind of storage that scales are
 
 
@@ -63,11 +63,6 @@ def quantised(table: OpTable, workload: Workload) -> OpTable:
     weights = {index: several for index, several in found.items() if several}
     stored = _stored(table, workload, weights)
     return _with_scales(_retyped(table, stored), weights, "float32" if workload.is_quantised else "")
-
-
-def operands_of(row: Row) -> tuple[Use, ...]:
-    """What a contraction multiplies, without its bias."""
-    return row.reads[1:3] if row.name in _BIASED else row.reads[:2]
 
 
 def _weights_of(table: OpTable, row: Row, ready: Collection[int], workload: Workload) -> tuple[_Weight, ...]:

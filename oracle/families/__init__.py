@@ -6,6 +6,7 @@ network impossible, so that building and tracing meet sound specs only.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from oracle.config.merge import check_keys
@@ -50,7 +51,8 @@ def to_spec(cfg: Any) -> NetSpec:
     check_keys(cfg)
     family = FAMILIES[choice("MODEL.TYPE", cfg.MODEL.TYPE, FAMILIES)]
     try:
-        return family(cfg)
+        net = family(cfg)
+        return replace(net, dtypes=tuple(cfg.COST.DTYPES.items())) if cfg.COST.get("DTYPES") else net
     except TypeError:  # a value of another type, put there by hand: what checks files says it in words
         from oracle.config import cfg_from_dict
 

@@ -10,6 +10,9 @@ What a call works on is the COST section's, and decides sizes of cells as the DE
 Keys and values are kept in pages of KV_BLOCK tokens, so that a sequence has memory for the next multiple of that. A
 layer with a window keeps the latest tokens of the window only. With KV_RANK attention is over latents: a prompt and
 training in the expanded form, a decode step in the absorbed one (`oracle.cells.latent`).
+
+COST.PARALLEL makes it what one of several GPUs has (`oracle.families.sharding`): of a pipeline the one with most
+layers, and both ends.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from oracle.families._checks import MAX_BLOCKS, MAX_WIDTH, choice, integer, require
+from oracle.families.sharding import SHARD, Parallel, cuts_heads, longest_part, shard_cell
 from oracle.spec import CellSpec, NetSpec, Scalar
 
 __all__ = ["Call", "Layer", "Sizes", "Words", "call_of", "to_spec", "windows_of"]
@@ -93,9 +97,10 @@ def to_spec(cfg: Any) -> NetSpec:
     width = integer("DECODER.WIDTH", section["WIDTH"])
     vocab = integer("DECODER.VOCAB", section["VOCAB"], high=MAX_VOCAB)
     words = Words.of(cfg, call)
-    sizes = _sizes(section, width)
-    cells = [words.embedding(width, vocab)]
-    for layer in _layers(section, sizes):
+    sizes = _sizes(section, width, words.shared)
+    cells = words.first(width, vocab)
+    layers = _layers(section, sizes, words.shared)
+    for layer in layers[len(layers) - longest_part(len(layers), words.shared) :]:
         cells += words.layer(layer, sizes)
     return NetSpec((*cells, words.head(width, vocab)), (call.tokens,), cfg["COST"]["NAME"])
 
@@ -150,6 +155,7 @@ class Words:
         parallel: as DECODER.PARALLEL.
         kv_rank: of the latents that attention is over; 0 for plain heads.
         groups, chosen_groups: of experts.
+        shared: by how many GPUs.
         section: the others, by their keys.
         ends: the last arguments of every cell.
     """
@@ -161,6 +167,7 @@ class Words:
     kv_rank: int
     groups: int
     chosen_groups: int
+    shared: Parallel
     section: Any
     ends: dict[str, Scalar]
 
@@ -189,11 +196,24 @@ class Words:
         require(of <= groups, "DECODER.GROUPS_PER_TOKEN", of, f"at most EXPERT_GROUPS, {groups}")
         choice("DECODER.ROUTER", section["ROUTER"], ROUTERS)
         ends = {"norm": norm, "ln_eps": cfg["LN"]["EPS"]}
-        return cls(call, part, positions, parallel, kv_rank, groups, of, section, ends)
+        shared = _shared(cfg["COST"]["PARALLEL"])
+        return cls(call, part, positions, parallel, kv_rank, groups, of, shared, section, ends)
+
+    def first(self, width: Any, vocab: Any) -> list[CellSpec]:
+        """The embedding, and where GPUs share the network a cell that says so."""
+        shared = self.shared
+        cells = [self.embedding(width, vocab)]
+        if shared.gpus > 1:
+            cells.append(CellSpec.make(SHARD, tp=shared.tp, pp=shared.pp, ep=shared.ep))
+        return cells
+
+    def _own(self, cell: CellSpec) -> CellSpec:
+        """What one GPU has of a cell."""
+        return shard_cell(cell, self.shared) if self.shared.tp > 1 else cell
 
     def embedding(self, width: Any, vocab: Any) -> CellSpec:
         """The first cell."""
-        return CellSpec.make(
+        cell = CellSpec.make(
             "decoder_embedding",
             vocab=vocab,
             width=width,
@@ -202,10 +222,11 @@ class Words:
             positions=self.positions,
             past=self.call.past if self.positions else 0,
         )
+        return self._own(cell)
 
     def head(self, width: Any, vocab: Any) -> CellSpec:
         """The last cell."""
-        return CellSpec.make(
+        cell = CellSpec.make(
             "decoder_head",
             width=width,
             vocab=vocab,
@@ -214,12 +235,17 @@ class Words:
             softcap=self.section["SOFTCAP"],
             **self.ends,
         )
+        return self._own(cell)
 
     def layer(self, layer: Layer, sizes: Sizes) -> list[CellSpec]:
         """The cells of a layer, none where it has neither half; of columns, halves are there in all rows or in none.
 
         One cell, but where attention or experts are of a kind of their own.
         """
+        return [self._own(cell) for cell in self._whole(layer, sizes)]
+
+    def _whole(self, layer: Layer, sizes: Sizes) -> list[CellSpec]:
+        """The cells of a layer, as they are where one GPU has them."""
         attends, transforms = bool(np.any(layer.heads)), layer.mixed or bool(np.any(layer.ff))
         if not attends and not transforms:
             return []
@@ -252,8 +278,8 @@ class Words:
 
     @property
     def routes(self) -> bool:
-        """Whether routers are of another kind than Mixtral's."""
-        return self.groups > 1 or self.section["ROUTER"] != "softmax"
+        """Whether routers are of another kind than Mixtral's, or experts shared out."""
+        return self.groups > 1 or self.section["ROUTER"] != "softmax" or self.shared.ep > 1
 
     def _attention(self, layer: Layer, sizes: Sizes) -> dict[str, Any]:
         """Arguments of attention."""
@@ -301,7 +327,7 @@ class Words:
             "groups": self.groups,
             "chosen_groups": self.chosen_groups,
             "scoring": self.section["ROUTER"],
-            "shares": 1,
+            "shares": self.shared.ep,
         }
         return {
             "ff": sizes.expert_ff,
@@ -312,6 +338,13 @@ class Words:
             "shared_gate": self.section["SHARED_GATE"],
             **self._mlp(),
         }
+
+
+def _shared(parallel: Any) -> Parallel:
+    """By how many GPUs a network is shared."""
+    tp, pp, ep = (integer(f"COST.PARALLEL.{name}", parallel[name], high=2**16) for name in ("TP", "PP", "EP"))
+    require(tp % ep == 0, "COST.PARALLEL.EP", ep, f"a divisor of TP, {tp}")
+    return Parallel(tp, pp, ep)
 
 
 def _kv_rank(section: Any) -> int:
@@ -331,7 +364,7 @@ def _positions(section: Any, call: Call) -> int:
     return positions
 
 
-def _sizes(section: Any, width: int) -> Sizes:
+def _sizes(section: Any, width: int, shared: Parallel) -> Sizes:
     """What layers share, checked; `oracle.families.many.decoder` checks columns in the same order."""
     heads = integer("DECODER.HEADS", section["HEADS"])
     kv_heads = integer("DECODER.KV_HEADS", section["KV_HEADS"], low=0) or heads
@@ -352,19 +385,21 @@ def _sizes(section: Any, width: int) -> Sizes:
     require(not experts or chosen <= experts, "DECODER.EXPERTS_PER_TOKEN", chosen, f"at most EXPERTS, {experts}")
     groups = section["EXPERT_GROUPS"]
     require(experts % groups == 0, "DECODER.EXPERT_GROUPS", groups, f"a divisor of EXPERTS, {experts}")
+    require(experts % shared.ep == 0, "COST.PARALLEL.EP", shared.ep, f"a divisor of EXPERTS, {experts}")
     expert_ff = integer("DECODER.EXPERT_FF", section["EXPERT_FF"], low=0) or ff
-    shared = integer("DECODER.SHARED_FF", section["SHARED_FF"], low=0)
+    shared_ff = integer("DECODER.SHARED_FF", section["SHARED_FF"], low=0)
     gate = section["SHARED_GATE"]
-    require(not gate or shared > 0 or not experts, "DECODER.SHARED_GATE", gate, "False where SHARED_FF is 0")
+    require(not gate or shared_ff > 0 or not experts, "DECODER.SHARED_GATE", gate, "False where SHARED_FF is 0")
     mixed = not experts or (section["GATED"] and not section["PARALLEL"])
     require(mixed, "DECODER.EXPERTS", experts, "0 where GATED is False or PARALLEL is set")
     latents = q_rank, nope_dim, rope_dim, v_dim
-    return Sizes(width, heads, kv_heads, head_dim, ff, *latents, experts, chosen, expert_ff, shared)
+    return Sizes(width, heads, kv_heads, head_dim, ff, *latents, experts, chosen, expert_ff, shared_ff)
 
 
-def _layers(section: Any, sizes: Sizes) -> list[Layer]:
+def _layers(section: Any, sizes: Sizes, shared: Parallel) -> list[Layer]:
     """The layers, checked."""
     count = integer("DECODER.LAYERS", section["LAYERS"], high=MAX_BLOCKS)
+    require(shared.pp <= count, "COST.PARALLEL.PP", shared.pp, f"at most one GPU per layer, {count}")
     dense = integer("DECODER.DENSE_LAYERS", section["DENSE_LAYERS"], low=0, high=MAX_BLOCKS)
     windows = windows_of(section)
     heads = _per_layer(section, "LAYER_HEADS", count, sizes.heads)
@@ -377,6 +412,9 @@ def _layers(section: Any, sizes: Sizes) -> list[Layer]:
             require(group > 0 and own % group == 0, key, group, f"a divisor of the layer's heads, {own}")
             expected = f"heads of {MAX_WIDTH} elements at most"
             require(own * sizes.head_dim <= MAX_WIDTH, "DECODER.HEAD_DIM", sizes.head_dim, expected)
+            fit = cuts_heads(own, own if section["KV_RANK"] else group, shared)
+            expected = f"a divisor of the heads, {own}, and one that divides those of keys and values, {group}, or that"
+            require(fit, "COST.PARALLEL.TP", shared.tp, f"{expected} they divide")
         whole = bool(own) and ff > 0
         require(whole or not section["PARALLEL"], "DECODER.PARALLEL", section["PARALLEL"], "layers of both halves")
         mixed = sizes.experts > 0 and at >= dense and ff > 0

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,8 @@ def fingerprints(population: Population) -> Fingerprints:
     for lane in _LANES:
         dims = tuple((f"dim {axis}", size) for axis, size in enumerate(population.input_shape))
         found[lane] = _cell_words("input", dims, population.size, lane)
+        for name, own in population.dtypes:
+            found[lane] += _dtype_words(name, own, lane)
     done: Ints = np.zeros(population.size, dtype=np.int64)  # cells so far, of each candidate
     longest = sum(int(group.counts.max(initial=0)) for place in population.places for group in place)
     sums = [_running_sums(longest + 1, lane) for lane in _LANES]
@@ -58,6 +61,7 @@ def fingerprint(net: NetSpec) -> tuple[int, int]:
     found = []
     for lane in _LANES:
         places, word, cell, own = _place_words(len(net.cells), lane), _one_word("input", dims, lane), None, 0
+        word += sum(_mixed_word(_word(f"{name} in {dtype}", lane)) for name, dtype in net.dtypes)
         for place, following in zip(places, net.cells, strict=True):
             if following != cell:  # most blocks repeat the one before
                 cell = following
@@ -65,6 +69,14 @@ def fingerprint(net: NetSpec) -> tuple[int, int]:
             word += own * place
         found.append(word & _MASK)
     return found[0], found[1]
+
+
+def _dtype_words(name: str, own: Any, lane: int) -> Any:
+    """The mixed words of the types of a stage, one for all or one each; 0 where nothing is said."""
+    words = {word: _mixed_word(_word(f"{name} in {word}", lane)) if word else 0 for word in np.unique(own).tolist()}
+    if not isinstance(own, np.ndarray):
+        return np.uint64(words[own])
+    return np.array([words[word] for word in own.tolist()], dtype=np.uint64)
 
 
 @lru_cache(maxsize=256)

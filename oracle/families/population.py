@@ -57,12 +57,14 @@ class Population:
         input_shape: of one input; a dimension may be an array with one entry per candidate.
         places: the cells at each place, kinds apart, from the stem to the head.
         names: one per candidate, or none.
+        dtypes: as in `NetSpec`; a type may be an array of texts with one entry per candidate, "" where it says nothing.
     """
 
     size: int
     input_shape: tuple[int | Ints, ...]
     places: tuple[tuple[CellArray, ...], ...]
     names: tuple[str, ...] = ()
+    dtypes: tuple[tuple[str, Any], ...] = ()
 
     @classmethod
     def of(cls, specs: Iterable[NetSpec]) -> Population:
@@ -87,10 +89,15 @@ class Population:
                     shared = tuple((k, None) if _varies(cell.kind, k, v) else (k, v) for k, v in cell.params)
                     groups.setdefault((cell.kind, shared), []).append((row, cell, count))
             places.append(tuple(_cell_array(members) for members in groups.values()))
-        return cls(len(nets), shape, tuple(places), tuple(net.name for net in nets))
+        return cls(len(nets), shape, tuple(places), tuple(net.name for net in nets), _dtypes_of(nets))
 
     def __len__(self) -> int:
         return self.size
+
+    @property
+    def stated_dtypes(self) -> tuple[str, ...]:
+        """The types that some cells may have beside the workload's."""
+        return tuple(dict.fromkeys(str(word) for _, own in self.dtypes for word in np.unique(own) if word))
 
     def spec(self, row: int) -> NetSpec:
         """One candidate as a spec.
@@ -106,7 +113,9 @@ class Population:
                 if position < len(group.rows) and group.rows[position] == row:
                     cells.extend([group.spec(position)] * int(group.counts[position]))
         shape = tuple(int(dim[row]) if isinstance(dim, np.ndarray) else dim for dim in self.input_shape)
-        return NetSpec(tuple(cells), shape, self.names[row] if self.names else "")
+        dtypes = {name: str(own[row] if isinstance(own, np.ndarray) else own) for name, own in self.dtypes}
+        told = tuple([pair for pair in dtypes.items() if pair[1]])
+        return NetSpec(tuple(cells), shape, self.names[row] if self.names else "", told)
 
     def specs(self) -> Iterator[NetSpec]:
         """All candidates as specs, one after the other."""
@@ -120,7 +129,8 @@ class Population:
             tuple(part for group in place if len((part := _slice(group, start, stop)).rows)) for place in self.places
         )
         shape = tuple(dim[start:stop] if isinstance(dim, np.ndarray) else dim for dim in self.input_shape)
-        return Population(min(stop, self.size) - start, shape, places, self.names[start:stop])
+        dtypes = tuple((name, own[start:stop] if isinstance(own, np.ndarray) else own) for name, own in self.dtypes)
+        return Population(min(stop, self.size) - start, shape, places, self.names[start:stop], dtypes)
 
     def take(self, rows: Ints) -> Population:
         """The candidates at some positions (ascending, each once), as a smaller population."""
@@ -138,7 +148,7 @@ class Population:
         places = tuple(tuple(map(taken, place)) for place in self.places)
         shape = tuple(everyone.of(dim) for dim in self.input_shape)
         names = tuple(self.names[int(row)] for row in rows) if self.names else ()
-        return Population(len(rows), shape, places, names)
+        return Population(len(rows), shape, places, names, tuple((name, everyone.of(own)) for name, own in self.dtypes))
 
 
 class Rows:
@@ -180,6 +190,14 @@ def _varies(kind: str, name: str, value: Scalar) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _dtypes_of(nets: Sequence[NetSpec]) -> tuple[tuple[str, Any], ...]:
+    """What `Population.dtypes` is of some specs."""
+    if not any(net.dtypes for net in nets):
+        return ()
+    told = [dict(net.dtypes) for net in nets]
+    return tuple((name, _shared([own.get(name, "") for own in told])) for name in sorted(set().union(*told)))
+
+
 def _runs(cells: Sequence[CellSpec]) -> list[tuple[CellSpec, int]]:
     """Cells with how often each is repeated."""
     runs: list[tuple[CellSpec, int]] = []
@@ -208,5 +226,6 @@ def _cell_array(members: list[tuple[int, CellSpec, int]]) -> CellArray:
     )
 
 
-def _shared(column: Sequence[int]) -> int | Ints:
-    return column[0] if len(set(column)) == 1 else np.array(column, dtype=np.int64)
+def _shared(column: Sequence[Any]) -> Any:
+    """The one value of a column, or an array of them."""
+    return column[0] if len(set(column)) == 1 else np.array(column)

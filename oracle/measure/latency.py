@@ -13,7 +13,7 @@ import torch
 from oracle.config import load_cfg, workload_of
 from oracle.errors import OracleError, WorkloadError
 from oracle.families import to_spec
-from oracle.measure.engines import Models, release_of
+from oracle.measure.engines import Models, check_dtypes, release_of
 from oracle.measure.graphs import captured
 from oracle.measure.host import affinity, ranges
 from oracle.measure.measurement import Measurement
@@ -93,7 +93,8 @@ def measure(
         raise WorkloadError(f"graph=True needs a CUDA device, got {device!r}")
     place = Place.of(device, _threads_of(jobs, threads), clock, cache)
     jobs = [(net, job.with_(threads=place.cores, cuda_graphs=graph)) for net, job in jobs]
-    for _, job in jobs:
+    for net, job in jobs:
+        check_dtypes(net, job)
         check_workload(job, device)
     check_memory(jobs, device)
     with place.threaded(), Models.of(models) as kept:

@@ -79,6 +79,8 @@ def measure_operators(
             profiler.
     """
     net, job = resolve(network, **workload)
+    if net.dtypes:
+        raise WorkloadError(f"dtypes={dict(net.dtypes)}: operators are measured of networks of one type")
     if job.runtime == "compiled":
         raise WorkloadError("runtime='compiled': operators can be measured separately in eager and in engines only")
     _check_repeats(repeats)

@@ -81,6 +81,7 @@ def score(
     inputs: Iterable[str] = (),
     batch_size: int | None = None,
     dtype: str | None = None,
+    dtypes: Mapping[str, str] | None = None,
     mode: str | None = None,
     runtime: str | None = None,
     layout: str | None = None,
@@ -97,6 +98,7 @@ def score(
     kv_dtype: str | None = None,
     kv_block: int | None = None,
     logits: str | None = None,
+    parallel: Mapping[str, int] | None = None,
     convention: str | None = None,
     strict: bool = False,
     model: str = "best",
@@ -117,6 +119,8 @@ def score(
         inputs: of a network by reference, one text per input: `["1x3x224x224", "1x128:int64"]`. Default: its own.
         batch_size: images per call. Default: the config's COST.BATCH_SIZE, and likewise for the keywords that follow.
         dtype: float32, tf32, float16, bfloat16 (both autocast), float8 or int8 (both under an engine only).
+        dtypes: of stages that compute in another type, under an engine: `{"stem": "float16", "s3": "int8"}`; see
+            `oracle.NetSpec`.
         mode: inference (one forward pass), or training (forward, backward and optimiser step).
         runtime: eager, compiled or engine: who runs the network, and so which operators become one kernel.
         layout: nchw, or nhwc (channels last).
@@ -190,23 +194,28 @@ def score(
         "kv_dtype": kv_dtype,
         "kv_block": kv_block,
         "logits": logits,
+        "parallel": parallel,
     }
     source = source_of(network, inputs, batch_size, selected)
     if source is not None:
         check_no_call(call, source.reference)
+        if dtypes:
+            raise WorkloadError(f"dtypes={dtypes!r}: only configs have stages; got {source.reference!r}")
         if transfer:
             raise WorkloadError(f"transfer: expected a config, for measurements name those; got {source.reference!r}")
         return score_source(source, find_devices(devices or ()), words, convention, strict, model, calibrations)
-    net, workload, asked = resolve(network, batch_size=batch_size, **words, **call)
+    net, workload, asked = resolve(network, batch_size=batch_size, dtypes=dtypes, **words, **call)
     places = find_devices(asked if devices is None else devices)
     if not transfer:
-        models = latency_models(places, workload, model, calibrations, image_size_of(net.input_shape))
+        models = latency_models(
+            places, workload, model, calibrations, image_size_of(net.input_shape), net.stated_dtypes
+        )
         return score_net(net, workload, models, convention, strict)
     from oracle.query.transferring import carry, elsewhere, here_and_there
 
     there = elsewhere(transfer)
     own, others = here_and_there(calibrations, there, places)
-    models = latency_models(places, workload, model, own, image_size_of(net.input_shape))
+    models = latency_models(places, workload, model, own, image_size_of(net.input_shape), net.stated_dtypes)
     cost = score_net(net, workload, models, convention, strict)
     return carry(cost, net, there, places, model, [*own, *others])
 

@@ -235,7 +235,7 @@ def compare(
     chosen = measured_on(place, measurements, **words)
     cases = []
     for done, (item, net, family) in enumerate(chosen, start=1):
-        models = latency_models([place], item.workload, model, own, image_size_of(net.input_shape))
+        models = latency_models([place], item.workload, model, own, image_size_of(net.input_shape), net.stated_dtypes)
         cost = score_net(net, item.workload, models)
         time = cost.times[place.name]
         cases.append(Case(item.network, family, item.workload, item.latency_ms, time, cost.macs or 0, item.accuracy))

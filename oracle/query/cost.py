@@ -204,6 +204,7 @@ class Cost(Shown):
         kv_cache_bytes: of a decoder, memory of the caches of keys and values of all sequences, whole pages; part of the
             peak memory.
         kv_bytes_per_token: what a token of one sequence takes there in all layers.
+        dtypes: stage or cell -> the type it computes in, where that is not the workload's.
     """
 
     name: str
@@ -225,6 +226,7 @@ class Cost(Shown):
     tokens: int = 0
     kv_cache_bytes: int = 0
     kv_bytes_per_token: int = 0
+    dtypes: Mapping[str, str] = field(default_factory=Frozen)
 
     def __repr__(self) -> str:
         return cost_line(self)
@@ -321,6 +323,7 @@ class Cost(Shown):
             "name": self.name,
             "origin": self.origin and self.origin.to_dict(),
             "workload": self.workload.to_dict(),
+            "dtypes": dict(self.dtypes),
             "convention": self.convention,
             "macs": self.macs,
             "flops": self.flops,

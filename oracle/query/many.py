@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -28,7 +28,7 @@ from oracle.closedform import (
 from oracle.closedform.template import SUMS
 from oracle.devices import Device
 from oracle.errors import DeviceError, WorkloadError
-from oracle.families.caches import cache_bytes_of_many
+from oracle.families.caches import cache_bytes_of_many, token_bytes_of_many
 from oracle.families.population import Population
 from oracle.query.devices import find_devices
 from oracle.query.models import (
@@ -44,7 +44,7 @@ from oracle.query.models import (
 from oracle.query.recounting import Counted, counted_as
 from oracle.query.resolving import check_words, resolve_all
 from oracle.roofline import steady
-from oracle.spec import NetSpec, Workload
+from oracle.spec import NetSpec, Workload, checked_dtypes
 
 if TYPE_CHECKING:
     from oracle.config import CfgNode
@@ -130,6 +130,11 @@ class Scores(Shown):
     def kv_cache_bytes(self) -> Ints:
         """Memory of the caches of keys and values, as in `Cost`."""
         return cache_bytes_of_many(self.networks, self.workload)
+
+    @property
+    def kv_bytes_per_token(self) -> Ints:
+        """What a token of one sequence takes there in all layers."""
+        return token_bytes_of_many(self.networks, self.workload)
 
     @property
     def intensity(self) -> Floats:
@@ -227,7 +232,8 @@ def score_many(
         model: best, roofline or calibrated, as in `oracle.score`.
         calibrations: calibrations of your own, or paths of their files, as in `oracle.score`.
         convention: count as pycls does, or, in inference, as torch does; `oracle.score` has more.
-        workload: fields of `oracle.Workload`. Default: the COST section, where configs are given.
+        workload: fields of `oracle.Workload`, and `dtypes` as in `oracle.score`. Default: the COST section, where
+            configs are given; types by stage may differ between networks, and then intervals are as wide as all need.
 
     Returns:
         One numpy array of shape (n,) per field, int64 for counts and float64 for milliseconds.
@@ -245,7 +251,9 @@ def score_many(
         raise WorkloadError(f"chunk={chunk!r}: expected at least 1")
     check_words(workload)
     if isinstance(networks, Population):
-        specs, asked = list[NetSpec](), Workload(**workload)
+        dtypes = workload.pop("dtypes", None)
+        networks = networks if dtypes is None else replace(networks, dtypes=checked_dtypes(dtypes))
+        specs, asked = list[NetSpec](), Workload().with_(**workload)
     else:
         specs, asked = resolve_all(networks, **workload)
     _counted(convention, dict.fromkeys(SUMS, 0), asked)  # complains before anything is costed
@@ -260,7 +268,9 @@ def score_many(
     else:
         sides = image_size_of(population.input_shape)
     rows = _by_side(sides)
-    predicted = _Predicted(rows, {side: latency_models(places, asked, model, own, side) for side in rows})
+    every = specs if population is None else [population]
+    mixed = tuple(dict.fromkeys(word for item in every for word in item.stated_dtypes))
+    predicted = _Predicted(rows, {side: latency_models(places, asked, model, own, side, mixed) for side in rows})
     if population is None:
         parts = [costs_of([network_form(templates, net, asked) for net in specs], predicted.places)]
         return _scores(parts, specs, asked, convention, predicted, names)

@@ -16,6 +16,7 @@ from oracle.calibration.files import TWINS, engines_like, kin_calibration
 from oracle.calibration.intervals import quantile
 from oracle.calibration.threading import at_cores
 from oracle.closedform.calibrated import CalibratedDevice
+from oracle.closedform.mixed import check_mixed
 from oracle.devices import Device
 from oracle.devices.cores import CORES
 from oracle.devices.files import is_path
@@ -92,7 +93,13 @@ class LatencyModels(NamedTuple):
     @property
     def bounds(self) -> tuple[CalibratedDevice, ...]:
         """The same devices at the textbook's roofs."""
-        return tuple([_kept(_Key(place.device, self.textbook)) for place in self.places.values()])
+
+        def bound(place: CalibratedDevice) -> CalibratedDevice:
+            own = _kept(_Key(place.device, self.textbook))
+            others = tuple((word, bound(other)) for word, other in place.others.items())
+            return _joined(own, others) if others else own
+
+        return tuple(map(bound, self.places.values()))
 
 
 _NOTHING: Mapping[str, Trust] = Frozen()
@@ -111,8 +118,13 @@ def latency_models(
     model: str,
     calibrations: Iterable[Calibration | str | Path] = (),
     image_size: float | None = None,
+    dtypes: Sequence[str] = (),
 ) -> LatencyModels:
     """What predicts on some devices under a workload.
+
+    Where cells of several types are mixed, each is timed by what predicts for its type; the host's part and the call's
+    are the workload's. The error is the largest of theirs, the interval as wide as all of theirs, and neither is
+    known where one is not.
 
     Args:
         devices: where networks run.
@@ -121,15 +133,55 @@ def latency_models(
         calibrations: of the user's own.
         image_size: height of the networks' images, in pixels (the root of height times width); None where they have
             none. Far outside of what a calibration was fitted to, general knowledge counts beside it.
+        dtypes: that cells of the networks have, see `NetSpec.stated_dtypes`.
 
     Raises:
         WorkloadError: as `checked_calibrations`; under `calibrated`, as `calibration_for`; more threads than a device
             has cores.
     """
     own = checked_calibrations(model, calibrations, devices)
-    if own or is_path(workload.host):
-        return _models(devices, workload, model, image_size, own)
-    return _shipped_models(_Same(devices), workload, model, image_size)
+
+    def under(workload: Workload) -> LatencyModels:
+        if own or is_path(workload.host):
+            return _models(devices, workload, model, image_size, own)
+        return _shipped_models(_Same(devices), workload, model, image_size)
+
+    base = under(workload)
+    if dtypes:
+        check_mixed(workload)
+    others = {dtype: under(workload.in_dtype(dtype)) for dtype in dtypes if dtype != workload.dtype}
+    return _mixed(base, others) if others else base
+
+
+def _mixed(base: LatencyModels, others: Mapping[str, LatencyModels]) -> LatencyModels:
+    """What predicts for networks of several types."""
+    places = {
+        name: _joined(place, tuple((dtype, models.places[name]) for dtype, models in others.items()))
+        for name, place in base.places.items()
+    }
+    every = [base, *others.values()]
+    trust = {name: _least([models.trust[name] for models in every]) for name in base.trust}
+    return LatencyModels(Frozen(places), Frozen(trust), base.textbook)
+
+
+@lru_cache(maxsize=256)
+def _joined(place: CalibratedDevice, others: tuple[tuple[str, CalibratedDevice], ...]) -> CalibratedDevice:
+    return CalibratedDevice(place.device, place.efficiency, Frozen(dict(others)))
+
+
+def _least(every: Sequence[Trust]) -> Trust:
+    """How far to trust a prediction of parts that are trusted so far."""
+    if len(set(every)) == 1:
+        return every[0]
+    words = ("roofline", "prior", "calibrated")
+    errors, ends = [trust.expected_error for trust in every], [trust.interval for trust in every]
+    known = [interval for interval in ends if interval is not None]
+    return every[0]._replace(
+        model=min((trust.model for trust in every), key=words.index),
+        expected_error=None if None in errors else max(error for error in errors if error is not None),
+        source="; ".join(dict.fromkeys(trust.source for trust in every)),
+        interval=(min(low for low, _ in known), max(high for _, high in known)) if len(known) == len(ends) else None,
+    )
 
 
 def _models(
@@ -391,7 +443,8 @@ class _Key:
         )
         shares = (frozenset(mapping.items()) for mapping in mappings)
         times = efficiency.launch_s, efficiency.call_s, efficiency.floor_s, efficiency.dispatch_s
-        self.figures = (*shares, *times, efficiency.tiling, efficiency.attention_tiling)
+        cuts = efficiency.tiling, efficiency.attention_tiling, efficiency.cached_attention, efficiency.cache
+        self.figures = (*shares, *times, *cuts)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Key) and other.device is self.device and other.figures == self.figures

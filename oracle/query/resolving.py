@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -12,6 +13,7 @@ from oracle._resources import closest
 from oracle.config import CALL_WORDS, load_cfg, with_call, workload_of
 from oracle.errors import OracleError, WorkloadError
 from oracle.families import to_spec
+from oracle.naming import cell_names, near_names
 from oracle.sources import Source, is_reference
 from oracle.spec import NetSpec, Workload
 
@@ -27,7 +29,7 @@ def check_words(words: Mapping[str, Any]) -> None:
     Raises:
         WorkloadError: the first of them.
     """
-    known = (*Workload.__dataclass_fields__, *CALL_WORDS)
+    known = (*Workload.__dataclass_fields__, *CALL_WORDS, "dtypes")
     for name, value in words.items():
         if name not in known:
             hint = closest(name, known, 1) or f"; expected one of {', '.join(known)}"
@@ -39,13 +41,14 @@ def resolve(network: CfgNode | NetSpec | str | Path, **changes: Any) -> tuple[Ne
 
     Args:
         network: as in `score`.
-        changes: fields of `Workload`, and of a decoder's config `CALL_WORDS`, that overrule the config's; None leaves
-            one alone.
+        changes: fields of `Workload`, `dtypes` as in `NetSpec`, and of a decoder's config `CALL_WORDS`, that overrule
+            the config's; None leaves one alone.
     """
+    dtypes = changes.pop("dtypes", None)
     call = {name: value for name in CALL_WORDS if (value := changes.pop(name, None)) is not None}
     if isinstance(network, NetSpec):
         check_no_call(call, network.name or "NetSpec")
-        return network, _workload(changes), ()
+        return _with_dtypes(network, dtypes), _workload(changes), ()
     if isinstance(network, (str, Path)):
         net, cfg = parsed(network, call, changes.get("mode"))
     elif hasattr(network, "COST"):
@@ -56,7 +59,26 @@ def resolve(network: CfgNode | NetSpec | str | Path, **changes: Any) -> tuple[Ne
             f"network={type(network).__name__}: expected a config, a NetSpec, a name or a path; "
             "any nn.Module goes to oracle.profile"
         )
-    return net, workload_of(cfg, **changes), tuple(cfg.COST.DEVICES)
+    return _with_dtypes(net, dtypes), workload_of(cfg, **changes), tuple(cfg.COST.DEVICES)
+
+
+def _with_dtypes(net: NetSpec, dtypes: Mapping[str, str] | None) -> NetSpec:
+    """The network with types by stage in place of its own, if any are given; all are of cells that it has.
+
+    Raises:
+        WorkloadError: a name that no cell of it goes by.
+    """
+    if dtypes is not None:
+        net = replace(net, dtypes=tuple(dict(dtypes).items()))
+    if net.dtypes:
+        from oracle.closedform.library import role_of
+
+        known = dict.fromkeys(near for name in cell_names(net, role_of) for near in reversed(near_names(name)))
+        for name, dtype in net.dtypes:
+            if name not in known:
+                stages = [near for near in known if "_b" not in near]
+                raise WorkloadError(f"dtypes.{name}={dtype!r}: {net.name or 'the network'} has {', '.join(stages)}")
+    return net
 
 
 def _workload(changes: Mapping[str, Any]) -> Workload:
@@ -87,7 +109,7 @@ def resolve_all(networks: Iterable[Any], **changes: Any) -> tuple[list[NetSpec],
     specs, stated = [], dict[Workload, str]()
     for item in items:
         if isinstance(item, NetSpec):
-            specs.append(item)
+            specs.append(_with_dtypes(item, changes.get("dtypes")))
             continue
         if isinstance(item, Source) or is_reference(item):
             raise WorkloadError(
@@ -97,7 +119,7 @@ def resolve_all(networks: Iterable[Any], **changes: Any) -> tuple[list[NetSpec],
         stated.setdefault(workload, net.name)
         specs.append(net)
     check_one_workload(stated)
-    given = {name: value for name, value in changes.items() if value is not None}
+    given = {name: value for name, value in changes.items() if value is not None and name != "dtypes"}
     return specs, next(iter(stated), None) or Workload(**given)
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from oracle._frozen import Frozen
 from oracle._lines import LOWER_BOUND
 from oracle.closedform import network_form, shared_store
+from oracle.closedform.mixed import CONVERSION, dtype_of
 from oracle.closedform.store import tracing
 from oracle.errors import UnknownOperatorError
 from oracle.families.caches import cache_bytes, token_bytes
@@ -102,6 +103,8 @@ def score_net(
     form = network_form(shared_store(), net, workload)
     recounted = None if convention in (None, "oracle") else _recounted(form, str(convention))
     cost = cost_of(form, net.name, workload, models, convention, strict, recounted)
+    if net.dtypes:
+        return replace(cost, dtypes=Frozen(dict(net.dtypes)))
     if len(net.input_shape) != 1:
         return cost
     return replace(
@@ -244,7 +247,10 @@ def _recounted(form: NetworkForm, convention: str) -> tuple[int | None, ...]:
 
     total: list[int | None] = [0, 0, 0, 0]
     for cell, times in zip(form.cells, form.times, strict=True):
-        part = recount(traced_cell(cell.visit, form.workload).table, convention)
+        if cell.template.key.kind == CONVERSION:
+            continue  # no tool counts any of it
+        own = form.workload.in_dtype(dtype_of(cell.template))
+        part = recount(traced_cell(cell.visit, own).table, convention)
         for place, value in enumerate((part.macs, part.flops, part.params, part.activations)):
             so_far = total[place]
             total[place] = None if value is None or so_far is None else so_far + times * value

@@ -72,7 +72,7 @@ class TracedForm:
             tuple(meta.vector_dtype for meta in metas),
         )
         matrix, vector = (self.numbers[:2] != 0).tolist()
-        roofs = Roofs.stacked([roofs_at(place, kinds, matrix, vector) for place in places])
+        roofs = Roofs.stacked([roofs_at(place.holding(self.flash_bytes), kinds, matrix, vector) for place in places])
         return time_at(roofs, self.numbers, self.products if roofs.tiled else None)
 
     def described(self) -> list[Described]:

@@ -133,7 +133,7 @@ def _is_of(source: str, net: NetSpec) -> bool:
         found = to_spec(load_cfg(source))
     except ConfigError:  # a file of somebody else's
         return False
-    return (found.cells, found.input_shape) == (net.cells, net.input_shape)
+    return found == net
 
 
 def _carried(
@@ -163,7 +163,8 @@ def _carried(
 
 
 def _latency_s(net: NetSpec, device: Device, workload: Workload, model: str, own: Sequence[Calibration]) -> float:
-    cost = score_net(net, workload, latency_models([device], workload, model, own, image_size_of(net.input_shape)))
+    side = image_size_of(net.input_shape)
+    cost = score_net(net, workload, latency_models([device], workload, model, own, side, net.stated_dtypes))
     return cost.latency_ms[device.name] * 1e-3
 
 

@@ -12,7 +12,7 @@ STEPS_WAITED: 2                  # from the arrival of a request to its first st
 BURST: 0.1                       # share of requests in step that come all at once, see `oracle.serving.latency`
 QUEUE: 1.5                       # prompts that wait before one of those in step
 
-The rest is as in `oracle.serving.files`; what kernels reach in all engines is `configs/serving/gpu.yaml`.
+The rest is as in `oracle.fitted`; what kernels reach in all engines is `configs/serving/gpu.yaml`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 
 from oracle._resources import closest
 from oracle.errors import ConfigError
-from oracle.serving.files import Origin, numbers_in, read_serving, shared_keys
+from oracle.fitted import Origin, numbers_in, read_serving, shared_keys
 from oracle.serving.steps import Reach
 
 __all__ = ["ENGINES", "Engine", "engine_named", "reach_in_engines"]

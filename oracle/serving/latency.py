@@ -31,15 +31,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from oracle._shown import Shown
+from oracle.collectives import link_between
 from oracle.config import load_cfg
 from oracle.devices import Device
 from oracle.errors import ConfigError, DeviceError, WorkloadError
 from oracle.families import to_spec
+from oracle.families.sharding import EXPERTS, Parallel
 from oracle.query.devices import find_devices
-from oracle.serving.collectives import link_between
 from oracle.serving.engines import Engine, engine_named, reach_in_engines
 from oracle.serving.memory import cache_bytes_per_sequence, weight_bytes, working_bytes
-from oracle.serving.parallel import EXPERTS, Parallel
 from oracle.serving.steps import Formats, Reach, Step, Work, figures_of, work_of
 from oracle.spec import NetSpec
 from oracle.tiling import CLOCK_HZ
@@ -345,7 +345,7 @@ class Served:
     def sending_s(self, work: Work, reduce: float) -> float:
         """Seconds of the collectives of a step, and of the way from part to part of a pipeline."""
         found = 0.0
-        for count, operation, message, ranks in work.collectives:
+        for count, operation, message, ranks, _ in work.collectives:
             link, bandwidth = link_between(self.device, self.parallel.gpus if ranks > 1 else ranks)
             clock = self.device.clock.value if self.device.clock else CLOCK_HZ
             seconds = float(link.seconds(operation, message, ranks, bandwidth, clock))

@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 from oracle.errors import ConfigError
 from oracle.families.caches import token_elements
-from oracle.serving.parallel import ATTENTION, EXPERTS, Parallel, sharded, stage
+from oracle.families.sharding import ATTENTION, EXPERTS, Parallel, sharded, stage
 from oracle.serving.steps import STORAGE_BITS, Formats, layer_form, plain_products
 from oracle.spec import NetSpec
 

@@ -34,7 +34,7 @@ from oracle.closedform import network_form, shared_store
 from oracle.closedform.network import NetworkForm
 from oracle.devices import Device
 from oracle.errors import ConfigError
-from oracle.serving.parallel import ATTENTION, EXPERTS, FEED_FORWARD, LATENT, Parallel, sharded, stage
+from oracle.families.sharding import EXPERTS, LATENT, Collective, Parallel, collectives, sharded, stage
 from oracle.spec import CellSpec, NetSpec, Workload
 from oracle.tiling import CLOCK_HZ, DECODE, PREFILL, PRODUCTS
 
@@ -111,15 +111,6 @@ class Formats:
         """The type that matrix units multiply stored weights in: their own if the device has it, or bfloat16."""
         native = self.weights in ("float8", "float4") and self.weights in device.matrix
         return self.weights if native else "bfloat16"
-
-
-class Collective(NamedTuple):
-    """One collective of a step: how often, what, over how many bytes, among how many GPUs."""
-
-    times: int
-    operation: str
-    message_bytes: float
-    ranks: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -291,7 +282,9 @@ def work_of(decode: NetSpec, prefill: NetSpec | None, step: Step, parallel: Para
     arrays = [np.array(column) for column in columns]
     counts, kinds, narrow, vector, traffic, dims, *rest = arrays
     kernels = Kernels(counts.astype(np.float64), kinds, narrow, vector, traffic, dims.T, *rest)
-    return Work(kernels, _collectives(shard, step, samples, parallel))
+    ends = int(shard.cells[0]["width"]), int(shard.cells[-1]["vocab"])
+    sent = collectives([(cell.kind, 1) for cell in shard.cells], parallel, step.width, samples, *ends)
+    return Work(kernels, sent)
 
 
 _Entry = tuple[int, int, bool, float, float, tuple[float, ...], float, float, float, float]
@@ -308,7 +301,7 @@ def layer_form(net: NetSpec, batch: int) -> NetworkForm:
 def _kernels_of(net: NetSpec, batch: int) -> list[tuple[CellSpec, int, Any, list[int], tuple[float, ...] | None]]:
     """Of each kernel its cell, how often it runs, its words, its numbers, and its product."""
     form = layer_form(net, batch)
-    dims = dict(zip(form.products.kernels.tolist(), form.products.dims.T.tolist(), strict=True))
+    dims = dict(zip(form.products.kernels.tolist(), form.products.dims[:4].T.tolist(), strict=True))
     numbers, found, start = form.numbers.T.tolist(), [], 0
     for cell, times in zip(form.cells, form.times, strict=True):
         for meta in cell.template.kernels:
@@ -411,21 +404,3 @@ def _expansion(net: NetSpec, step: Step, formats: Formats) -> list[_Entry]:
             own = dims[0], dims[1] * before, dims[2], dims[3]
             found.append((times, PRODUCT, stored, 0.0, moved, own, 1.0, np.inf, 0.0, 0.0))
     return found
-
-
-def _collectives(net: NetSpec, step: Step, samples: int, parallel: Parallel) -> tuple[Collective, ...]:
-    """What one GPU of a shard sends, in bfloat16."""
-    tp, dp = parallel.tp, parallel.dp
-    width = int(net.cells[0]["width"])
-    message = 2.0 * step.width * width
-    found = []
-    if tp > 1:
-        halves = [cell.kind in ATTENTION for cell in net.cells] + [cell.kind in FEED_FORWARD for cell in net.cells]
-        halves += [cell.kind in EXPERTS and dp == 1 for cell in net.cells]
-        reduced = sum(halves) - sum(cell.kind == "decoder_parallel_layer" for cell in net.cells)
-        found.append(Collective(1 + reduced, "all_reduce", message, tp))
-        found.append(Collective(1, "all_gather", 2.0 * samples * int(net.cells[-1]["vocab"]) * tp, tp))
-    mixed = sum(cell.kind in EXPERTS for cell in net.cells)
-    if dp > 1 and mixed:
-        found += [Collective(mixed, name, message * dp, dp) for name in ("all_gather", "reduce_scatter")]
-    return tuple(found)

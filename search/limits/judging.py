@@ -119,7 +119,8 @@ class OracleLimits:
     def trust(self) -> Mapping[str, Trust]:
         """Device -> how far to trust its latencies; nothing where they are bounds."""
         side = self.space.image_size if self.space else None
-        return latency_models(self.devices, self.workload, self.model, self.calibrations, side).trust
+        mixed = self.space.stated_dtypes if self.space else ()
+        return latency_models(self.devices, self.workload, self.model, self.calibrations, side, mixed).trust
 
     def __str__(self) -> str:
         where = f" in space {self.space.name}" if self.space else ""

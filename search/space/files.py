@@ -10,12 +10,13 @@ from typing import Any, TypeVar
 import yaml
 from yacs.config import CfgNode
 
+from oracle._files import is_file
 from oracle.config import cfg_from_dict, load_cfg, to_yaml
 from oracle.config.files import layers, locate
 from oracle.errors import ConfigError
 from oracle.families import FAMILIES
 from oracle.families._checks import choice
-from oracle.families.many import depends
+from oracle.families.many import DTYPES, depends
 
 from .checks import count, fields
 from .expressions import limits_of_texts, texts_of
@@ -193,7 +194,7 @@ def _base(value: Any, directory: Path) -> CfgNode:
         if isinstance(value, Mapping):
             return cfg_from_dict(value)
         beside = directory / value
-        return load_cfg(beside if beside.is_file() else value)
+        return load_cfg(beside if is_file(beside) else value)
     except ConfigError as error:
         raise ConfigError(str(error), key=key) from None
 
@@ -206,12 +207,15 @@ def _family(base: CfgNode) -> str:
 
 
 def _check_keys(family: str, samplers: Mapping[str, Sampler]) -> None:
-    """Refuse keys of other families and of the workload; a space has one family."""
+    """Refuse keys of other families and of the workload, but for types of stages; a space has one family."""
     for key in samplers:
         section = key.split(".", 1)[0]
+        if key.startswith(DTYPES):
+            continue
         foreign = section in (own.section for own in FAMILIES.values()) and not depends(family, key)
         if foreign or section == "COST" or key == "MODEL.TYPE":
             raise ConfigError(
-                f"does not change a {family} network; expected a key of {FAMILIES[family].section}, MODEL or TRAIN",
+                f"does not change a {family} network; expected a key of {FAMILIES[family].section}, MODEL or TRAIN, "
+                f"or {DTYPES}s3, say",
                 key=f"SETUP.SAMPLERS.{key}",
             )

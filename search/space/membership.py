@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from oracle.families.many import depends
+from oracle.families.many import DTYPES, depends
 
 from .samplers import Choice, Number, Sampler, multiples, powers
 from .space import Space
@@ -53,6 +53,11 @@ def strays(space: Space, cfg: Mapping[str, Any]) -> Iterator[Stray]:
         off = float(excess(sampler, _column([value]))[0])
         if off > 0:
             yield Stray(key, value, described(sampler), off)
+    fixed = {**space.base["COST"].get("DTYPES", {})}
+    for name in sorted({*fixed, *cfg["COST"].get("DTYPES", {})}):
+        key = f"{DTYPES}{name}"
+        if key not in samplers and _at(cfg, key) != fixed.get(name, ""):
+            yield Stray(key, _at(cfg, key), f"{fixed.get(name, '')!r}, as in the base of the space", 1.0)
     for section, values in space.base.items():
         for name, value in values.items() if isinstance(values, Mapping) else ():
             key = f"{section}.{name}"
@@ -144,8 +149,9 @@ def _plain(value: Any) -> Any:
 
 
 def _at(cfg: Mapping[str, Any], key: str) -> Any:
-    section, name = key.split(".")
-    return cfg[section][name]
+    section, name, *inner = key.split(".")
+    value = cfg[section][name]
+    return value.get(inner[0], "") if inner else value
 
 
 def _column(values: list[Any]) -> Column:

@@ -9,7 +9,7 @@ from typing import Any
 
 from oracle.config import default_cfg
 from oracle.config.merge import merge
-from oracle.config.schema import LIST_ITEMS, OPEN_SECTIONS, TRAINING_ONLY
+from oracle.config.schema import LIST_ITEMS, MAPPINGS, OPEN_SECTIONS, TRAINING_ONLY
 from oracle.errors import ConfigError
 
 from .checks import count, fields, is_number, one_of, span
@@ -88,6 +88,9 @@ def _check_key(key: str, at: str) -> None:
     """Complain about a key that no config has, before its values are to blame."""
     cfg, parts = default_cfg(), key.split(".")
     section = cfg.get(parts[0])
+    mapping, _, name = key.rpartition(".")
+    if mapping in MAPPINGS and MAPPINGS[mapping][0].fullmatch(name):
+        return
     if len(parts) == 2 and isinstance(section, Mapping) and parts[1] in section:
         return
     try:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from optuna import Study
 
+from oracle._files import MISSHAPEN, is_file
 from oracle._resources import find_config
 from oracle.calibration import Calibration
 from oracle.config import cfg_from_dict, cost_values, to_yaml
@@ -76,12 +77,17 @@ class Results:
     def trials(self) -> list[Record]:
         """All trials, by number."""
         quality = self.plan.quality_place
-        return [record_of(trial, quality) for trial in self.study.get_trials(deepcopy=False)]
+        try:
+            return [record_of(trial, quality) for trial in self.study.get_trials(deepcopy=False)]
+        except MISSHAPEN as error:
+            why = f"{type(error).__name__}: {error}"
+            raise OracleError(f"study {self.plan.name!r}: its storage holds a trial that is none: {why}") from None
 
     @property
     def evaluated(self) -> list[Record]:
         """Feasible trials with a whole evaluation, each network once."""
-        return [trial for trial in self.trials if trial.outcome == EVALUATED and trial.feasible]
+        done = [trial for trial in self.trials if trial.outcome == EVALUATED and trial.feasible]
+        return [trial for trial in done if len(trial.values) == len(self.plan.objectives)]
 
     @property
     def coverage(self) -> Coverage | None:
@@ -191,11 +197,14 @@ class Results:
         optimizer = {"OPTIM.OPTIMIZER": workload.optimizer} if workload.training else {}
         usual = ("", 0, GENERIC)  # weights, threads and engine that nobody asked for
         cost = [f"{name}: {value}" for name, value in cost_values(workload).items() if value not in usual]
+        cfg = self._cfg(record, optimizer)
+        if cfg.COST.DTYPES:
+            cost.append(f"DTYPES: {{{', '.join(f'{name}: {word}' for name, word in cfg.COST.DTYPES.items())}}}")
         model = "" if self.plan.model == "best" else f"# Its latencies are by `--model {self.plan.model}`.\n"
         return (
             f"# Trial {record.number} of study {self.plan.name}. COST is the workload that its costs are for, "
             f"and unknown to pycls.\n{model}"
-            f"{to_yaml(self._cfg(record, optimizer))}"
+            f"{to_yaml(cfg)}"
             f"COST: {{{', '.join(cost)}}}\n"
         )
 
@@ -226,7 +235,9 @@ class Results:
     def trust_on(self, device: str | Path | Device) -> Mapping[str, Trust]:
         """How far to trust latencies on a device, by its name; nothing where they are bounds."""
         plan, places = self.plan, find_devices([device])
-        return latency_models(places, plan.workload, plan.model, self._own(places[0]), plan.space.image_size).trust
+        return latency_models(
+            places, plan.workload, plan.model, self._own(places[0]), plan.space.image_size, plan.space.stated_dtypes
+        ).trust
 
     def _own(self, place: Device) -> list[Calibration]:
         return [item for item in self.plan.calibrations if item.device == place.name]
@@ -293,7 +304,7 @@ def find_study(source: str, storage: str = "") -> tuple[str, str]:
     if path.suffix in (".yaml", ".yml") or (find_config("studies", source) and not storage and not path.exists()):
         plan = load_study(source)
         return plan.name, storage or plan.storage or default_storage(plan.name)
-    if not storage and path.is_file():
+    if not storage and is_file(path):
         names = [study.study_name for study in open_storage(source, create=False).get_all_studies()]
         if len(names) != 1:
             raise OracleError(f"{source}: expected one study in it, found {', '.join(sorted(names)) or 'none'}")

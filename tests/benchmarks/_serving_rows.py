@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import oracle
+from oracle.families.sharding import Parallel
 from oracle.serving.latency import Mix
-from oracle.serving.parallel import Parallel
 
 __all__ = ["NETWORKS", "Row", "config_of", "read_rows"]
 

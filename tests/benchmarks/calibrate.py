@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -63,11 +64,15 @@ PER_SPACE = 160  # architectures of each design space: more do not change a fit 
 
 
 # What tests.benchmarks.products prints, all GPUs at once: device -> shares of peak and bandwidth of products in bfloat16,
-# and of attention. Launches are in seconds at the clock of an H100, and last as many cycles at any other.
+# of attention, and of that over a cache, whose launches are taken to be as long. Launches are in seconds at the clock of an H100, and last as many cycles at any other.
 GPU_KERNELS = "products and attention of {0} by ai-dynamo/aiconfigurator; other kernels as on rtx-3090 and rtx-4090"
-PRODUCTS = {"a100-sxm-80gb": (0.937, 0.815), "h100-sxm": (0.966, 0.944), "l40s": (0.750, 0.868)}
+PRODUCTS = {"a100-sxm-80gb": (0.940, 0.794), "h100-sxm": (0.964, 0.936), "l40s": (0.746, 0.865)}
 ATTENTION = {"h100-sxm": (0.595, 0.470), "l40s": (0.574, 0.637)}
-PRODUCT_LAUNCH_S, ATTENTION_LAUNCH_S = 2.255e-6, 7.456e-6
+PREFILL = {"a100-sxm-80gb": (0.611, 0.965), "h100-sxm": (0.694, 0.511), "l40s": (0.528, 1.0)}
+DECODE = {"a100-sxm-80gb": (1.0, 0.8), "h100-sxm": (0.391, 1.0), "l40s": (0.756, 0.872)}
+# Whether keys of heads alone are split, and whether heads of a group are packed.
+HABITS = {"a100-sxm-80gb": (False, False), "l40s": (False, True)}
+PRODUCT_LAUNCH_S, ATTENTION_LAUNCH_S = 2.389e-6, 7.456e-6
 
 
 def main() -> None:
@@ -120,12 +125,13 @@ def write_datacenter(data: Path, runtime: str, out: Path) -> None:
         clock = load_device(name).clock if name in PRODUCTS else None
         reach = [
             np.mean([table[at] for at in at_hand], axis=0)
-            for table, at_hand in ((PRODUCTS, own), (ATTENTION, attention))
+            for table, at_hand in ((PRODUCTS, own), (ATTENTION, attention), (PREFILL, own), (DECODE, own))
         ]
         efficiency = with_tiles(
             replace(kin.efficiency, dispatch_s=usual_dispatch("datacenter-gpu", runtime)),
             products=reach[0],
             attention=reach[1],
+            cached=(tuple(map(float, reach[2])), tuple(map(float, reach[3])), *HABITS.get(name, (True, True))),
             clock_hz=clock.value if clock else tiling.CLOCK_HZ,
         )
         source = GPU_KERNELS.format(", ".join(own))
@@ -137,13 +143,18 @@ def write_datacenter(data: Path, runtime: str, out: Path) -> None:
 
 
 def with_tiles(
-    base: Efficiency, products: Sequence[float], attention: Sequence[float], clock_hz: float = tiling.CLOCK_HZ
+    base: Efficiency,
+    products: Sequence[float],
+    attention: Sequence[float],
+    cached: tuple[Any, Any, bool, bool],
+    clock_hz: float = tiling.CLOCK_HZ,
 ) -> Efficiency:
     """Shares whose products and attention are cut into tiles.
 
     Args:
         base: of everything else.
         products, attention: shares of the peak and of the bandwidth.
+        cached: the same of attention over a cache, of many queries and of one, and what libraries do in it.
         clock_hz: of the device; that of an H100 for a kind.
     """
     reach = {"matmul": products, "attention": attention}
@@ -158,6 +169,8 @@ def with_tiles(
         launches=Frozen({**base.launches, **launches}),
         tiling=tiling.PRODUCTS,
         attention_tiling=tiling.ENCODER,
+        cached_attention=tiling.CachedAttention(tiling.PREFILL, tiling.DECODE, *cached),
+        cache=tiling.CACHE,
         floor_s=0.0,  # tiles and launches say what small products take
     )
 

@@ -9,7 +9,7 @@ is known (its reach is the mean of the others'); all GPUs at once, sharing all b
 errors in percent.
 
 What is fitted is said by name: the tiling's own parameters; `share` and `memory`, the reach of a GPU (parts of its peak
-and of its bandwidth); `copies` and `cycle_bytes` of the cache; `launch`, in seconds at 1.83 GHz like every latency.
+and of its bandwidth), and `store`, ns per element, which a GPU left out is taken to have none of; `copies` and `cycle_bytes` of the cache; `launch`, in seconds at 1.83 GHz like every latency.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from __future__ import annotations
 import argparse
 import csv
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,11 @@ import numpy as np
 from scipy.optimize import minimize
 
 import oracle
+from oracle.calibration.files import calibration_of, prior_calibration
+from oracle.closedform.calibrated import CalibratedDevice
+from oracle.products import ATTENTION, CACHED, PLAIN, Products
+from oracle.roofline import KernelKinds, time_kernels
+from oracle.spec import Workload
 from oracle.tiling import CLOCK_HZ, AttentionTiling, Cache, Quantising, Tiling
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -32,9 +38,13 @@ Values = dict[str, float]
 
 TILES = ((256, 128), (128, 256), (128, 128), (128, 64), (64, 128), (64, 64), (32, 32))
 SMALL_TILES = ((128, 128), (128, 64), (64, 128), (64, 64), (128, 32), (32, 128), (32, 32))
+CUTLASS = ((16, 64), (32, 64), (64, 64), (64, 128), (128, 128))
+ROWS = (16.0, 32.0, 64.0, 256.0, np.inf)
 SPLIT_LIMIT = 16.0
-REACH = ("share", "memory")
+REACH = ("share", "memory", "store")
 NEVER = 1e12
+SCORED = ("bfloat16", "encoder", "prefill", "decode")
+_SCORED = 3000  # rows at most
 
 
 @dataclass(frozen=True)
@@ -127,6 +137,7 @@ def tiling_of(values: Mapping[str, Any], tiles: tuple[tuple[int, int], ...] = TI
         values["split"] * 1e-6,
         values["gather"],
         values["overlap"],
+        values.get("store", 0.0) * 1e-9,
     )
 
 
@@ -159,6 +170,8 @@ def products(rows: Rows, values: Mapping[str, Any], element: float = 2.0) -> Flo
     """Matrix products; results take two bytes an element."""
     m, n, k = rows["m"], rows["n"], rows["k"]
     tiling = tiling_of(values, TILES if not values.get("one_tile") else ((128, 128),))
+    if element == 1.0 and not values.get("best"):
+        tiling = replace(tiling, tiles=CUTLASS, rows=ROWS, split_limit=1.0)
     dims = np.stack([np.ones_like(m), m, n, k])
     compute_s = tiling.compute_s(dims, values["share"] * rows.peak, rows.units, rows.clock)
     weights = element * n * k
@@ -194,6 +207,7 @@ def attention(rows: Rows, values: Mapping[str, Any], causal: bool = True) -> Flo
         window=window,
         group=group,
         splits=splits,
+        packs=rows.device != "a100-sxm-80gb",
     )
     seen = np.where(query == 1.0, np.minimum(key, window), key)
     cached = 2.0 * rows["kv_bytes"] * batch * seen * shared * width
@@ -273,6 +287,7 @@ _ATTENTION = {"softmax": 5.0, "wave": 1.6, "overlap": 0.3, "launch": 8.0, "copie
 _SINGLE = {"width": 30.0, "wave": 2.0, "split": 5.0, "gather": 10.0, "split_k": 300.0, "overlap": 0.5, "launch": 36.0}
 _ALONE = {"share": 0.9, "memory": 0.7, "gflops_per_joule": 50.0, "copies": 1.0, "cycle_bytes": 5.0}
 
+_STORES = ("store:h100-sxm", "store:l40s")
 PARTS: dict[str, Part] = {
     "bfloat16": Part(
         lambda data: _gpu(data, "gemm"),
@@ -293,9 +308,13 @@ PARTS: dict[str, Part] = {
     "float8": Part(
         lambda data: _gpu(data, "gemm", "float8"),
         quantised,
-        {**_PRODUCTS, **_CACHE, "row": 0.9, "element": 0.2, "launch_too": 2.4, "split_k": 700.0, "width": 128.0},
-        {"share": 0.63, "memory": 0.8},
-        {"quantising": {"row": 0.0, "element": 0.0}},
+        {**_PRODUCTS, **_CACHE, "row": 0.9, "element": 0.2, "launch_too": 2.4, "width": 75.0},
+        {"share": 0.8, "memory": 0.8, "store": 0.1},
+        {
+            "quantising": {"row": 0.0, "element": 0.0},
+            "a tile by rows": {"best": 1.0},
+            "storing": {"store": 0.0, **dict.fromkeys(_STORES, 0.0)},
+        },
     ),
     "encoder": Part(
         lambda data: _gpu(data, "attention_encoder"),
@@ -350,11 +369,11 @@ def fit(part: Part, rows: Rows, start: Values, fixed: Values, tries: int = 2) ->
 
     def values_at(point: Floats) -> dict[str, Any]:
         found = dict(zip(names, np.exp(point).tolist(), strict=True))
-        return {name: min(value, 1.0) if name.startswith(REACH) else value for name, value in found.items()} | fixed
+        return {name: min(value, 1.0) if name.startswith(REACH[:2]) else value for name, value in found.items()} | fixed
 
     def loss(point: Floats) -> float:
         values = values_at(point)
-        for reach in REACH if own else ():
+        for reach in part.reach if own else ():
             values[reach] = np.select([rows.device == d for d in own], [values[f"{reach}:{d}"] for d in own], 1.0)
         errors = np.abs(part.model(rows, values) / rows.seconds - 1.0)
         return float((errors * weight).sum() / weight.sum())
@@ -380,7 +399,8 @@ def of_device(values: Values, device: str, known: bool = True) -> Values:
     for reach in REACH:
         each = {name.split(":")[1]: value for name, value in values.items() if name.startswith(f"{reach}:")}
         if each:
-            found[reach] = each[device] if known else float(np.mean([each[name] for name in each if name != device]))
+            others = [value for name, value in each.items() if name != device]
+            found[reach] = each[device] if known else float(np.mean(others)) * (reach in REACH[:2])
     return found
 
 
@@ -395,6 +415,12 @@ def table(name: str, part: Part, rows: Rows, seed: int) -> None:
     everything = at_once(part, rows.at(half), {})
     held = [error(part, _of(rows.at(~half), d), of_device(everything, d)) for d in devices]
     print(f"{'all at once, other half':34s} {_line(held)}")
+    if name in SCORED:
+        usual = np.flatnonzero((rows["kv_bytes"] == 2.0) & (rows.columns.get("window_size", 0.0 * rows.seconds) == 0.0))
+        some = rows.at(np.random.default_rng(seed).permutation(usual)[:_SCORED])
+        off = np.abs(as_scored(name, some) / some.seconds - 1.0)
+        errors = [100.0 * off[some.device == device].mean() for device in devices]
+        print(f"{'as scored, of all':34s} {_line(errors)}", flush=True)
     alone = []
     for device in devices:
         mine = fit(part, _of(rows.at(half), device), of_device(everything, device), {})
@@ -405,6 +431,50 @@ def table(name: str, part: Part, rows: Rows, seed: int) -> None:
         print(f"{'left out, without ' + term:34s} {_line(left_out(part, rows, half, devices, fixed))}", flush=True)
     final = at_once(part, rows, {})
     print("  values of all: " + ", ".join(f"{key} {value:.4g}" for key, value in final.items()), flush=True)
+
+
+def as_scored(name: str, rows: Rows, network_bytes: int = 0) -> Floats:
+    """Seconds of kernels as `oracle.score` times them: by the shipped calibration of each device, calls left out.
+
+    `network_bytes` are those of all weights of the network that they are in, as far as they are not theirs.
+    """
+    kind = {"bfloat16": PLAIN, "encoder": ATTENTION}.get(name, CACHED)
+    one = np.ones_like(rows.seconds)
+    if kind == PLAIN:
+        m, n, k = rows["m"], rows["n"], rows["k"]
+        dims = np.stack([one, m, n, k, one])
+        flops, weights = 2.0 * m * n * k, 2.0 * n * k
+        traffic = weights + 2.0 * m * (n + k)
+    else:
+        batch, query, heads, width = (rows[name] for name in ("batch_size", "query_length", "num_heads", "head_dim"))
+        shared = rows.columns.get("num_key_value_heads", heads)
+        key = rows["past_length"] + 1.0 if "past_length" in rows.columns else query
+        dims = np.stack([batch * heads, query, key, width, heads / shared])
+        flops, weights = 4.0 * batch * heads * query * key * width, 0.0 * one
+        traffic = 2.0 * batch * width * (rows["kv_bytes"] * key * shared + 2.0 * query * heads)
+    op_class = "matmul" if kind == PLAIN else "attention"
+    found = np.zeros_like(rows.seconds)
+    for device in np.unique(rows.device):
+        for which in np.flatnonzero(rows.device == device):
+            place = _place(str(device)).holding(int(weights[which]) + network_bytes)
+            kinds = KernelKinds((op_class,), ("bfloat16",), ("float32",))
+            product = Products(np.zeros(1, dtype=np.intp), np.array([kind]), dims[:, [which]])
+            numbers = (np.array([column[which]]) for column in (flops, 0.0 * one, traffic))
+            timing = time_kernels(
+                kinds, *numbers, place.device, place.efficiency, np.array([weights[which]]), products=product
+            )
+            found[which] = timing.total_s[0]
+    return found
+
+
+@lru_cache(maxsize=8)
+def _place(name: str) -> CalibratedDevice:
+    device = oracle.load_device(name)
+    workload = Workload(dtype="bfloat16", weights="bfloat16", runtime="compiled")
+    shipped = calibration_of(device, workload) or prior_calibration(device.kind, workload)
+    if shipped is None:
+        raise SystemExit(f"{name}: no calibration")
+    return CalibratedDevice(device, shipped.efficiency)
 
 
 def left_out(part: Part, rows: Rows, half: Any, devices: Sequence[str], fixed: Values) -> list[float]:

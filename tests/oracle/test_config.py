@@ -22,6 +22,7 @@ from oracle.config import cfg_from_dict, default_cfg, list_networks, load_cfg, s
 from oracle.config.files import layers
 from oracle.config.strict_yaml import parse_yaml
 from oracle.errors import ConfigError, WorkloadError
+from oracle.families import to_spec
 from oracle.spec import Workload
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -162,7 +163,7 @@ def test_training_sections_load_in_any_shape(tmp_path: Path, content: str) -> No
 def test_every_shipped_network_loads_frozen_and_named() -> None:
     names = list_networks()
 
-    assert len(names) == 12 + 12 + 3 + 3 + 6 + 4 + 2 + 3 + 3 + 3 + 18
+    assert len(names) == 12 + 12 + 3 + 3 + 6 + 4 + 2 + 3 + 3 + 3 + 21
     for name in names:
         cfg = load_cfg(name)
         assert cfg.is_frozen()
@@ -785,3 +786,33 @@ def test_an_engine_in_a_config_brings_its_runtime_along() -> None:
     assert workload_of(cfg, engine="openvino").engine == "openvino"
     with pytest.raises(WorkloadError, match="engine='ncnn': expected runtime='engine'"):
         workload_of(cfg_from_dict({"MODEL": {"TYPE": "regnet"}, "COST": {"ENGINE": "ncnn", "RUNTIME": "compiled"}}))
+
+
+@pytest.mark.parametrize("text", ["stem=float16,s3=int8", "{stem: float16, s3: int8}", "s3: int8, stem: 'float16'"])
+def test_types_by_stage_come_as_a_mapping_or_a_text(text: str, tmp_path: Path) -> None:
+    expected = {"stem": "float16", "s3": "int8"}
+    assert expected == load_cfg("R-56", ["COST.DTYPES", text]).COST.DTYPES
+    (tmp_path / "base.yaml").write_text("_BASE_: R-56\nCOST: {DTYPES: {stem: float16, s3: float32}}\n")
+    (tmp_path / "own.yaml").write_text("_BASE_: base.yaml\nCOST: {DTYPES: {s3: int8}}\n")  # entries join
+    cfg = load_cfg(tmp_path / "own.yaml")
+    assert expected == cfg.COST.DTYPES
+    assert to_spec(cfg).dtypes == (("s3", "int8"), ("stem", "float16"))
+    (tmp_path / "again.yaml").write_text(to_yaml(cfg, cost=True))
+    assert expected == load_cfg(tmp_path / "again.yaml").COST.DTYPES
+    assert expected == load_cfg("R-56", ["COST.DTYPES", text, "COST.DTYPES.s3", "int8"]).COST.DTYPES
+    assert load_cfg("R-56").COST.DTYPES == {}
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"s3": "half"}, "COST.DTYPES.s3: value 'half': expected one of float32, tf32"),
+        ({"layer3": "int8"}, "COST.DTYPES.layer3: value 'int8': the key is not a stage or cell, such as stem, s3"),
+        ({3: "int8"}, "the key 3 is not a word"),
+        (["int8"], "expected a mapping of keys to values"),
+        ("int8", "COST.DTYPES.int8: value '': the key is not a stage or cell"),
+    ],
+)
+def test_what_is_no_type_of_a_stage_is_refused(value: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        cfg_from_dict({"MODEL": {"TYPE": "resnet"}, "COST": {"DTYPES": value}})

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from oracle.products import Product, Products, product_of
+from oracle.products import ATTENTION, CACHED, PLAIN, Product, Products, product_of
 
 # A ResNeXt's 3 x 3 convolution in 32 groups: 28 x 28 pixels of 2 images, 4 channels in and out of each group.
 GROUPED = ("aten.convolution", [(2, 128, 56, 56), (128, 4, 3, 3)], [(2, 128, 28, 28)])
@@ -16,27 +16,39 @@ GROUPED = ("aten.convolution", [(2, 128, 56, 56), (128, 4, 3, 3)], [(2, 128, 28,
 @pytest.mark.parametrize(
     ("operator", "reads", "made", "expected"),
     [
-        (*GROUPED, Product(False, (32, 2 * 28 * 28, 4, 4 * 9))),
+        (*GROUPED, Product(PLAIN, (32, 2 * 28 * 28, 4, 4 * 9, 1))),
         # The stem of a ResNet, fused with what follows it.
         (
             "aten.convolution +2",
             [(8, 3, 224, 224), (64, 3, 7, 7)],
             [(8, 64, 112, 112)],
-            Product(False, (1, 8 * 112 * 112, 64, 147)),
+            Product(PLAIN, (1, 8 * 112 * 112, 64, 147, 1)),
         ),
-        ("aten.convolution", [(4, 6, 50), (10, 6, 5)], [(4, 10, 46)], Product(False, (1, 4 * 46, 10, 30))),
-        ("aten.mm", [(5, 7), (7, 11)], [(5, 11)], Product(False, (1, 5, 11, 7))),
-        ("aten.addmm", [(5, 7), (7, 11)], [(5, 11)], Product(False, (1, 5, 11, 7))),
-        ("aten.bmm", [(3, 5, 7), (3, 7, 11)], [(3, 5, 11)], Product(False, (3, 5, 11, 7))),
-        ("aten.baddbmm", [(3, 5, 11), (3, 5, 7)], [(3, 5, 11)], Product(False, (3, 5, 11, 7))),
+        ("aten.convolution", [(4, 6, 50), (10, 6, 5)], [(4, 10, 46)], Product(PLAIN, (1, 4 * 46, 10, 30, 1))),
+        ("aten.mm", [(5, 7), (7, 11)], [(5, 11)], Product(PLAIN, (1, 5, 11, 7, 1))),
+        ("aten.addmm", [(5, 7), (7, 11)], [(5, 11)], Product(PLAIN, (1, 5, 11, 7, 1))),
+        ("aten.bmm", [(3, 5, 7), (3, 7, 11)], [(3, 5, 11)], Product(PLAIN, (3, 5, 11, 7, 1))),
+        ("aten.baddbmm", [(3, 5, 11), (3, 5, 7)], [(3, 5, 11)], Product(PLAIN, (3, 5, 11, 7, 1))),
         # 12 heads of width 64, 197 tokens; a query of one token against 512 keys.
         (
             "oracle.attention",
             [(2, 12, 197, 64), (2, 12, 197, 64)],
             [(2, 12, 197, 64)],
-            Product(True, (24, 197, 197, 64)),
+            Product(ATTENTION, (24, 197, 197, 64, 1)),
         ),
-        ("oracle.attention", [(2, 12, 1, 64), (2, 12, 512, 64)], [(2, 12, 1, 64)], Product(True, (24, 1, 512, 64))),
+        (
+            "oracle.attention",
+            [(2, 12, 1, 64), (2, 12, 512, 64)],
+            [(2, 12, 1, 64)],
+            Product(ATTENTION, (24, 1, 512, 64, 1)),
+        ),
+        # 32 heads of queries share 8 of keys and values.
+        (
+            "oracle.cached_attention",
+            [(2, 32, 16, 128), (2, 8, 528, 128)],
+            [(2, 32, 16, 128)],
+            Product(CACHED, (64, 16, 528, 128, 4)),
+        ),
     ],
 )
 def test_the_integers_of_a_product(operator: str, reads: Any, made: Any, expected: Product) -> None:
@@ -63,7 +75,17 @@ def test_only_what_explains_all_flops_counts() -> None:
     transposed = product_of("aten.convolution", [(1, 16, 4, 4), (16, 8, 2, 2)], [(1, 8, 8, 8)])
     found = Products.of([product_of(*GROUPED), None, product_of("aten.mm", [(5, 7), (7, 11)], [(5, 11)]), transposed])
     assert found.kernels.tolist() == [0, 2, 3]
-    assert found.attends.tolist() == [False, False, False]
+    assert found.kinds.tolist() == [PLAIN, PLAIN, PLAIN]
     convolution = 2.0 * 32 * 2 * 28 * 28 * 4 * 36
     assert found.explain(np.array([convolution, 770.0, 2.0 * 16 * 16 * 8 * 4])).tolist() == [True, True, False]
     assert found.explain(np.array([convolution, 771.0, 0.0])).tolist() == [True, False, False]
+
+
+def test_attention_over_a_cache_may_count_what_its_mask_leaves() -> None:
+    queries = [(2, 32, 16, 128), (2, 8, 528, 128)], [(2, 32, 16, 128)]
+    over_cache = product_of("oracle.cached_attention", *queries)
+    plain = product_of("oracle.attention", *queries)
+    found = Products.of([over_cache, over_cache, plain])
+    visible = sum(512 + query + 1 for query in range(16))
+    flops = [4.0 * 64 * 128 * scores for scores in (16 * 528, visible, visible)]
+    assert found.explain(np.array(flops)).tolist() == [True, True, False]

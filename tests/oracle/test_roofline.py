@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from oracle.config import list_networks
 from oracle.devices import Device, Figure, Peaks, list_devices, load_device
 from oracle.errors import DeviceError
-from oracle.products import Product, Products
+from oracle.products import CACHED, PLAIN, Product, Products
 from oracle.query import score
 from oracle.roofline import BOUNDS, Efficiency, KernelKinds, Roofs, time_at, time_kernels, total_seconds
-from oracle.tiling import Tiling
+from oracle.tiling import CACHE, DECODE, PREFILL, Cache, CachedAttention, Tiling
 
 _DEVICE = Device(
     name="board",
@@ -80,14 +80,14 @@ def test_a_missing_peak_is_an_error_only_where_it_is_needed() -> None:
 
 _TILING = Tiling(((128, 128), (64, 64)), 4.0, 64.0, 16, 64.0, 1e-7, 1e-6)
 _CUTTING = replace(_DEVICE, compute_units=Figure(16), clock=Figure(1e9))
-_PRODUCTS = Products.of([Product(False, (1, 1000, 500, 200)), None, None])
+_PRODUCTS = Products.of([Product(PLAIN, (1, 1000, 500, 200, 1)), None, None])
 _WORK = [2 * 1000 * 500 * 200, 0, 0], [0, 10**9, 0], [10**7, 4 * 10**8, 0]
 
 
 def test_products_take_as_long_as_their_tiles() -> None:
     efficiency = Efficiency({"conv": 0.5}, tiling=_TILING)
     timing = time_kernels(_KINDS, *arrays(*_WORK), _CUTTING, efficiency, products=_PRODUCTS)
-    expected = _TILING.compute_s(_PRODUCTS.dims, 0.5 * 8e12, 16.0, 1e9)
+    expected = _TILING.compute_s(_PRODUCTS.dims[:4], 0.5 * 8e12, 16.0, 1e9)
     assert timing.compute_s.tolist() == [*expected, 1e-3, 0.0]
     assert expected[0] > 2 * 1000 * 500 * 200 / (0.5 * 8e12)
 
@@ -95,7 +95,7 @@ def test_products_take_as_long_as_their_tiles() -> None:
 @pytest.mark.parametrize(
     ("device", "tiling", "products"),
     [(_DEVICE, _TILING, _PRODUCTS), (_CUTTING, None, _PRODUCTS), (_CUTTING, _TILING, None),
-     (_CUTTING, _TILING, Products.of([Product(False, (1, 1000, 500, 201))])),
+     (_CUTTING, _TILING, Products.of([Product(PLAIN, (1, 1000, 500, 201, 1))])),
      (_CUTTING, _TILING, Products.of([None]))],
     ids=["no units", "no tiling", "no products", "products that do not explain the FLOPs", "none at all"],
 )  # fmt: skip
@@ -118,6 +118,35 @@ def test_devices_side_by_side_cut_products_as_each_does_alone() -> None:
         wide = replace(_PRODUCTS, dims=np.repeat(_PRODUCTS.dims[:, :, None], 3, axis=2))
         columns = np.repeat(numbers[:, :, None], 3, axis=2)
         assert total_seconds(roofs, *columns, products=wide).tolist() == [row.sum()] * 3
+
+
+_CACHED = CachedAttention(PREFILL, DECODE, (0.5, 0.8), (0.25, 0.9), splits_alone=False)
+_ATTENTION = KernelKinds(("attention",) * 2, ("float16",) * 2, ("float32",) * 2)
+
+
+def test_attention_over_a_cache_is_cut_by_how_many_queries_there_are() -> None:
+    efficiency = Efficiency({"attention": 0.4}, {"attention": 0.6}, cached_attention=_CACHED)
+    dims = (8, 512, 512, 64, 4), (8, 1, 4096, 64, 4)
+    flops = np.array([4.0 * heads * query * keys * width for heads, query, keys, width, _ in dims])
+    products = Products.of([Product(CACHED, own) for own in dims])
+    traffic = np.array([2e6, 1e7])
+    timing = time_kernels(_ATTENTION, flops, np.zeros(2), traffic, _CUTTING, efficiency, products=products)
+    prefill = PREFILL.compute_s(dims[0][:4], 0.5 * 8e12, 16.0, 1e9, causal=True)
+    decode = DECODE.compute_s(dims[1][:4], 0.25 * 8e12, 16.0, 1e9, causal=True, group=4.0)
+    assert timing.compute_s == pytest.approx(np.array([prefill, decode]))
+    bandwidth = _CUTTING.peak_bandwidth()
+    assert timing.memory_s == pytest.approx([2e6 / (0.8 * bandwidth), 1e7 / (0.9 * bandwidth)])
+    assert timing.total_s[0] > max(timing.compute_s[0], timing.memory_s[0])
+
+
+def test_products_come_from_a_cache_that_holds_their_weights_some_times() -> None:
+    device = replace(_CUTTING, llc=Figure(1e7), llc_bandwidth=None)
+    efficiency = Efficiency({}, {"matmul": 0.5}, cache=Cache(4.0, 1000.0))
+    kinds = KernelKinds(("matmul",) * 3, ("float16",) * 3, ("float32",) * 3)
+    numbers = [np.zeros(3), np.zeros(3), np.array([3e6, 6e6, 2e7])]
+    timing = time_kernels(kinds, *numbers, device, efficiency, np.array([2e6, 3e6, 0.0]))
+    slow = 0.5 * device.peak_bandwidth()
+    assert timing.memory_s == pytest.approx([3e6 / 16e12, 6e6 / slow, 2e7 / slow])
 
 
 @given(st.lists(st.tuples(*[st.integers(0, 10**12)] * 3), min_size=3, max_size=3), st.integers(1, 5))
@@ -147,6 +176,8 @@ def test_no_prediction_beats_the_roof(name: str, device: str, dtype: str, runtim
     # The fastest unit at any dtype, doing everything; all bytes at the bandwidth.
     fastest = max(figure.value for peaks in (place.matrix, place.vector) for figure in peaks.values())
     bandwidth = max(place.peak_bandwidth(), place.llc_bandwidth.value if place.llc_bandwidth else 0)
+    if place.compute_units and place.clock and place.kind == "datacenter-gpu":  # products may run from the cache
+        bandwidth = max(bandwidth, float(CACHE.bandwidth(place.compute_units.value, place.clock.value)))
     latency_s = cost.latency_ms[place.name] / 1e3
     assert latency_s >= cost.executed_flops / (2 * fastest) * (1 - 1e-9)
     assert latency_s >= cost.traffic_bytes / bandwidth * (1 - 1e-9)

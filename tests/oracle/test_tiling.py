@@ -168,7 +168,7 @@ def test_quantising_takes_a_time_per_row_and_per_element() -> None:
 
 @pytest.mark.parametrize(
     ("name", "share", "memory", "most"),
-    [("a100-sxm-80gb", 0.9372, 0.815, 0.11), ("h100-sxm", 0.9655, 0.9442, 0.10), ("l40s", 0.7498, 0.8678, 0.13)],
+    [("a100-sxm-80gb", 0.940, 0.794, 0.11), ("h100-sxm", 0.964, 0.936, 0.10), ("l40s", 0.746, 0.865, 0.13)],
 )
 def test_measured_products(name: str, share: float, memory: float, most: float, shared_data: Path) -> None:
     """Mean absolute relative error of bfloat16 products, at the reach that the GPU was fitted to."""
@@ -185,5 +185,5 @@ def test_measured_products(name: str, share: float, memory: float, most: float, 
     near = CACHE.holds(2 * n * k, 2 * m * (k + n), device.llc.value)
     memory_s = 2 * (n * k + m * k + m * n) / np.where(near, np.maximum(slow, CACHE.bandwidth(units, clock)), slow)
     busy_s = np.maximum(compute_s, memory_s) + PRODUCTS.overlap * np.minimum(compute_s, memory_s)
-    predicted = busy_s + 2.255e-6 * CLOCK_HZ / clock
+    predicted = busy_s + 2.389e-6 * CLOCK_HZ / clock
     assert np.abs(predicted / (milliseconds / 1e3) - 1).mean() < most

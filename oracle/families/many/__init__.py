@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import zip_longest
 from typing import Any
 
@@ -23,10 +24,13 @@ from oracle.families.many.rows import Rows
 from oracle.families.population import CellArray, Population
 from oracle.spec import NetSpec
 
-__all__ = ["depends", "population_of"]
+__all__ = ["DTYPES", "depends", "population_of"]
 
 Ints = NDArray[np.int64]
 Columns = Mapping[str, NDArray[Any]]
+
+DTYPES = "COST.DTYPES."
+"""What keys begin with that say the type of a stage; networks of every family depend on them."""
 
 _MODEL = "DEPTH NUM_CLASSES ACTIVATION_FUN ACTIVATION_INPLACE SCALING_TYPE SCALING_FACTOR".split()
 _COMMON = frozenset({f"MODEL.{name}" for name in _MODEL})
@@ -42,7 +46,8 @@ def population_of(
     Args:
         cfg: a loaded config; keys without a column have its value. MODEL.SCALING_TYPE makes it slow.
         columns: dotted key -> (n,) values of the key's type, or (n, length) for a list; an object array for
-            lists that differ in length. Keys that no network of the family depends on are ignored.
+            lists that differ in length; `COST.DTYPES.s3` -> the types of a stage. Keys that no network of the
+            family depends on are ignored.
         num_stages: fewest and most stages of a RegNet, which then skips no width level either; to break this
             counts as REGNET.NUM_STAGES.
 
@@ -59,6 +64,26 @@ def population_of(
     family = choice("MODEL.TYPE", cfg.MODEL.TYPE, FAMILIES)
     if not size:
         return Population(0, (), ()), np.arange(0), {}
+    dtypes = {**cfg.COST.get("DTYPES", {})}
+    dtypes |= {key.removeprefix(DTYPES): column for key, column in columns.items() if key.startswith(DTYPES)}
+    if dtypes:
+        plain = {key: column for key, column in columns.items() if not key.startswith(DTYPES)}
+        everyone = plain or {"": np.zeros(size)}
+        population, kept, rejected = _population(cfg, family, everyone, size, num_stages)
+        return replace(population, dtypes=_taken(dtypes, kept)), kept, rejected
+    return _population(cfg, family, columns, size, num_stages)
+
+
+def _taken(dtypes: Mapping[str, Any], rows: Ints) -> tuple[tuple[str, Any], ...]:
+    """What `Population.dtypes` is of some candidates."""
+    own = {name: value[rows] if isinstance(value, np.ndarray) else str(value) for name, value in dtypes.items()}
+    return tuple(sorted(own.items()))
+
+
+def _population(
+    cfg: Any, family: str, columns: Columns, size: int, num_stages: tuple[int, int] | None
+) -> tuple[Population, Ints, dict[str, int]]:
+    """What `population_of` finds, without types by stage."""
     read = {key: column for key, column in columns.items() if depends(family, key)}
     fixed = [key for key, column in read.items() if not _mixes(family, key, column)]
     parts: list[tuple[Population, Ints]] = []
@@ -73,7 +98,7 @@ def population_of(
 
 def depends(family: str, key: str) -> bool:
     """Whether the networks of a family depend on a dotted key."""
-    return key in _COMMON or key.startswith(f"{FAMILIES[family].section}.")
+    return key in _COMMON or key.startswith((f"{FAMILIES[family].section}.", DTYPES))
 
 
 def _mixes(family: str, key: str, column: NDArray[Any]) -> bool:
@@ -110,7 +135,8 @@ def _draft(rows: Rows, columns: Columns) -> Population:
 def _alone(rows: Rows, columns: Columns, row: Any) -> NetSpec | None:
     """One network by its family's scalar way, None if there is none."""
     try:
-        return to_spec(overlaid(rows.cfg, {key: column[row] for key, column in columns.items()}))
+        view = overlaid(rows.cfg, {key: column[row] for key, column in columns.items()})
+        return to_spec(overlaid(view, {"COST.DTYPES": {}}))  # which all of a population have as columns
     except ConfigError as error:
         rows.reject(error.key, np.array([row]))
         return None

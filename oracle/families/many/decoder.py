@@ -13,6 +13,8 @@ from oracle.families.decoder import MAX_EXPERTS, MAX_VOCAB, Layer, Sizes, Words,
 from oracle.families.many.chain import ChainBuilder
 from oracle.families.many.rows import Rows
 from oracle.families.population import Population, taken
+from oracle.families.sharding import Parallel, cuts_heads, longest_part
+from oracle.spec import CellSpec
 
 __all__ = ["COLUMNS", "population"]
 
@@ -36,19 +38,31 @@ def population(rows: Rows) -> Population:
     width = rows.integer("DECODER.WIDTH")
     vocab = rows.integer("DECODER.VOCAB", high=MAX_VOCAB)
     words = Words.of(rows.cfg, call)
-    sizes = _sizes(rows, width)
-    layers = _layers(rows, sizes)
+    sizes = _sizes(rows, width, words.shared)
+    layers = _layers(rows, sizes, words.shared)
     chain = ChainBuilder(rows.size)
-    first, last = words.embedding(width, vocab), words.head(width, vocab)
-    chain.add(first.kind, rows.everyone, **first.kwargs)
+    last = words.head(width, vocab)
+    for cell in words.first(width, vocab):
+        chain.add(cell.kind, rows.everyone, **cell.kwargs)
     for at, counts, layer in layers:
         own = Sizes(*(taken(getattr(sizes, name), at, rows.size) for name in Sizes.__dataclass_fields__))
         for part, chosen in _alike(layer, len(at)):
             inside = Sizes(*(taken(getattr(own, name), part, len(at)) for name in Sizes.__dataclass_fields__))
-            for cell in words.layer(chosen, inside):
-                chain.add(cell.kind, at[part], taken(counts, part, len(at)), **cell.kwargs)
+            _add(chain, words.layer(chosen, inside), at[part], taken(counts, part, len(at)))
     chain.add(last.kind, rows.everyone, **last.kwargs)
     return chain.population((call.tokens,))
+
+
+def _add(chain: ChainBuilder, cells: list[CellSpec], at: Ints, counts: Any) -> None:
+    """A layer as often as some rows repeat it; one of two cells layer by layer, for they take turns."""
+    if len(cells) == 1:
+        chain.add(cells[0].kind, at, counts, **cells[0].kwargs)
+        return
+    many = np.broadcast_to(counts, len(at))
+    for number in range(int(many.max()) if cells else 0):
+        here = np.flatnonzero(many > number)
+        for cell in cells:
+            chain.add(cell.kind, at[here], **{name: taken(value, here, len(at)) for name, value in cell.params})
 
 
 def _alike(layer: Layer, count: int) -> list[tuple[Ints, Layer]]:
@@ -70,7 +84,7 @@ def _alike(layer: Layer, count: int) -> list[tuple[Ints, Layer]]:
     return found
 
 
-def _sizes(rows: Rows, width: Any) -> Sizes:
+def _sizes(rows: Rows, width: Any, shared: Parallel) -> Sizes:
     heads = rows.integer("DECODER.HEADS")
     kv_heads = _or(rows.integer("DECODER.KV_HEADS", low=0), heads)
     given = rows.integer("DECODER.HEAD_DIM", low=0)
@@ -89,15 +103,16 @@ def _sizes(rows: Rows, width: Any) -> Sizes:
     chosen = rows.sound("DECODER.EXPERTS_PER_TOKEN", chosen, (experts == 0) | (chosen <= experts), 1)
     groups = rows.cfg["DECODER"]["EXPERT_GROUPS"]
     experts = rows.sound("DECODER.EXPERT_GROUPS", experts, experts % groups == 0, 0)
+    experts = rows.sound("COST.PARALLEL.EP", experts, experts % shared.ep == 0, 0)
     expert_ff = _or(rows.integer("DECODER.EXPERT_FF", low=0), ff)
-    shared = rows.integer("DECODER.SHARED_FF", low=0)
+    shared_ff = rows.integer("DECODER.SHARED_FF", low=0)
     section = rows.cfg["DECODER"]
     if section["SHARED_GATE"]:
-        rows.sound("DECODER.SHARED_GATE", True, (shared > 0) | (experts == 0), True)
+        rows.sound("DECODER.SHARED_GATE", True, (shared_ff > 0) | (experts == 0), True)
     if not section["GATED"] or section["PARALLEL"]:
         experts = rows.sound("DECODER.EXPERTS", experts, experts == 0, 0)
     latents = q_rank, nope_dim, rope_dim, v_dim
-    return Sizes(width, heads, kv_heads, head_dim, ff, *latents, experts, chosen, expert_ff, shared)
+    return Sizes(width, heads, kv_heads, head_dim, ff, *latents, experts, chosen, expert_ff, shared_ff)
 
 
 def _or(value: Any, other: Any) -> Any:
@@ -107,15 +122,17 @@ def _or(value: Any, other: Any) -> Any:
     return value or other
 
 
-def _layers(rows: Rows, sizes: Sizes) -> list[tuple[Ints, Any, Layer]]:
+def _layers(rows: Rows, sizes: Sizes, shared: Parallel) -> list[tuple[Ints, Any, Layer]]:
     """Rows with a layer, how often each repeats it, and the layer; from the first to the last."""
     count = rows.integer("DECODER.LAYERS", high=MAX_BLOCKS)
+    count = rows.sound("COST.PARALLEL.PP", count, _plain(np.asarray(count) >= shared.pp), shared.pp)
+    kept = longest_part(count, shared)  # of the layers, the last ones
     dense = rows.integer("DECODER.DENSE_LAYERS", low=0, high=MAX_BLOCKS)
     windows = windows_of(rows.cfg["DECODER"])
     own = {name: _list(rows, name, count) for name in _LISTS}
     if all(values is None for values in own.values()) and len(set(windows)) == 1:
-        layer = _checked(rows, sizes, Layer(sizes.heads, sizes.kv_heads, sizes.ff, windows[0], False), rows.everyone)
-        return _runs(rows, sizes, count, dense, layer)
+        layer = Layer(sizes.heads, sizes.kv_heads, sizes.ff, windows[0], False)
+        return _runs(rows, sizes, count, dense, kept, _checked(rows, sizes, layer, rows.everyone, shared))
     found: list[tuple[Ints, Any, Layer]] = []
     for at in range(int(np.max(count))):
         here = np.flatnonzero(np.broadcast_to(count, rows.size) > at)
@@ -124,20 +141,22 @@ def _layers(rows: Rows, sizes: Sizes) -> list[tuple[Ints, Any, Layer]]:
             for usual, column in zip((sizes.heads, sizes.kv_heads, sizes.ff), own.values(), strict=True)
         ]
         own_layer = Layer(heads, kv_heads, ff, windows[at % len(windows)], mixed=False)
-        layer = _checked(rows, sizes, own_layer, here)
+        layer = _checked(rows, sizes, own_layer, here, shared)
+        behind = np.broadcast_to(at >= np.asarray(count - kept), rows.size)[here]
         mixed = np.broadcast_to((np.asarray(sizes.experts) > 0) & (at >= np.asarray(dense)), rows.size)[here]
-        for part, mixes in ((np.flatnonzero(mixed), True), (np.flatnonzero(~mixed), False)):
+        for part, mixes in ((np.flatnonzero(mixed & behind), True), (np.flatnonzero(~mixed & behind), False)):
             if len(part):
                 inside = {name: taken(getattr(layer, name), part, len(here)) for name in ("heads", "kv_heads", "ff")}
                 found.append((here[part], 1, replace(layer, **inside, mixed=mixes)))
     return found
 
 
-def _runs(rows: Rows, sizes: Sizes, count: Any, dense: Any, layer: Layer) -> list[tuple[Ints, Any, Layer]]:
+def _runs(rows: Rows, sizes: Sizes, count: Any, dense: Any, kept: Any, layer: Layer) -> list[tuple[Ints, Any, Layer]]:
     """Layers that are all alike, but that the first may have no experts."""
     has = np.broadcast_to(sizes.experts, rows.size) > 0
     first = np.where(has, np.minimum(dense, count), count)
-    rest = np.broadcast_to(count, rows.size) - first
+    rest = np.minimum(np.broadcast_to(count, rows.size) - first, kept)
+    first = kept - rest
     found: list[tuple[Ints, Any, Layer]] = []
     for counts, mixed in ((first, False), (rest, True)):
         at = np.flatnonzero(counts > 0)
@@ -158,7 +177,7 @@ def _list(rows: Rows, name: str, count: Any) -> list[Any] | None:
     return [rows.integer(key, value, low=0) for value in entries]
 
 
-def _checked(rows: Rows, sizes: Sizes, layer: Layer, at: Ints) -> Layer:
+def _checked(rows: Rows, sizes: Sizes, layer: Layer, at: Ints, shared: Parallel) -> Layer:
     """A layer of some rows whose heads fit their groups."""
     section = rows.cfg["DECODER"]
     heads, groups = layer.heads, layer.kv_heads
@@ -167,10 +186,13 @@ def _checked(rows: Rows, sizes: Sizes, layer: Layer, at: Ints) -> Layer:
     groups = rows.sound(key, groups, _plain(fits), 1, at)
     dims = taken(sizes.head_dim, at, rows.size)
     rows.sound("DECODER.HEAD_DIM", dims, _plain(np.asarray(heads) * dims <= MAX_WIDTH), 1, at)
+    if shared.tp > 1:
+        cut = _plain((np.asarray(heads) == 0) | cuts_heads(heads, heads if section["KV_RANK"] else groups, shared))
+        heads, groups = (rows.sound("COST.PARALLEL.TP", value, cut, shared.tp, at) for value in (heads, groups))
     if section["PARALLEL"]:
         whole = (np.asarray(heads) > 0) & (np.asarray(layer.ff) > 0)
         rows.sound("DECODER.PARALLEL", True, _plain(whole), True, at)
-    return replace(layer, kv_heads=groups)
+    return replace(layer, heads=heads, kv_heads=groups)
 
 
 def _plain(holds: Any) -> Any:

@@ -62,8 +62,9 @@ def overlaid(cfg: Any, values: Mapping[str, Any]) -> Any:
     """A view of a config with some dotted keys replaced; the config stays as it is."""
     view = _Node(cfg)
     for key, value in _plain(values).items():
-        section, name = key.split(".")
-        view[section] = _Node({**view[section], name: value})
+        section, name, *inner = key.split(".")
+        own = {**view[section][name], inner[0]: value} if inner else value  # an entry of a mapping, or a value
+        view[section] = _Node({**view[section], name: own})
     return view
 
 

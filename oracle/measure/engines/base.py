@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from oracle.imports.engines import Layer
     from oracle.measure.engines.models import Models
 
-__all__ = ["Engine", "Session", "check_engine", "engine_of", "release_of"]
+__all__ = ["Engine", "Session", "check_dtypes", "check_engine", "engine_of", "release_of"]
 
 
 class Session(Protocol):
@@ -136,6 +136,20 @@ def check_engine(workload: Workload, device: str) -> None:
         raise MissingDependencyError(
             f"engine={name!r} needs {' and '.join(missing)}: pip install {' '.join(missing)}, "
             "or 'nas-cost-oracle[engines]'"
+        )
+
+
+def check_dtypes(net: NetSpec, workload: Workload) -> None:
+    """Refuse types by stage that no engine runs here.
+
+    Raises:
+        WorkloadError: another engine than ONNX Runtime, or other types than its float32 and int8.
+    """
+    entry = _ENTRIES["onnxruntime"]
+    if net.dtypes and (workload.engine != "onnxruntime" or not set(net.stated_dtypes) <= set(entry.dtypes)):
+        raise WorkloadError(
+            f"dtypes={dict(net.dtypes)}: types by stage are measured with engine='onnxruntime' and "
+            f"{' or '.join(entry.dtypes)}, got engine={workload.engine!r}"
         )
 
 

@@ -9,7 +9,9 @@ from typing import Any
 
 import torch
 
+from oracle.closedform.library import role_of
 from oracle.measure.engines.models import Models, images_of, module_of, quietly
+from oracle.naming import cell_dtypes, cell_names
 from oracle.spec import NetSpec
 
 __all__ = ["INPUT", "exported", "modules_of", "quantised"]
@@ -52,15 +54,28 @@ def modules_of(path: Path) -> dict[str, str]:
     return found
 
 
-def quantised(net: NetSpec, batch_size: int, models: Models) -> Path:
-    """The network in int8, as ONNX Runtime's static quantiser makes it.
+def quantised(net: NetSpec, batch_size: int, models: Models, dtype: str = "int8") -> Path:
+    """The network in int8, as ONNX Runtime's static quantiser makes it; cells of another type it leaves out.
 
     Q/DQ pairs around every operator it knows; weights symmetric in int8, one scale per output channel; activations in
     uint8 with a zero point, one scale per tensor, which is the pairing that x86's VNNI multiplies.
     """
-    return models.made(
-        net, batch_size, "int8.onnx", partial(_quantise, net, batch_size, exported(net, batch_size, models))
-    )
+    source, suffix = exported(net, batch_size, models), f"mixed-{dtype}.onnx" if net.dtypes else "int8.onnx"
+    return models.made(net, batch_size, suffix, partial(_quantise, net, batch_size, source, dtype))
+
+
+def _others(net: NetSpec, dtype: str, path: Path) -> list[str]:
+    """The nodes of a file that belong to cells in another type than int8."""
+    quantises = {
+        name
+        for name, own in zip(cell_names(net, role_of), cell_dtypes(net, dtype, role_of), strict=True)
+        if own == "int8"
+    }
+    import onnx
+
+    modules = modules_of(path)
+    nodes = [node.name for node in onnx.load(path, load_external_data=False).graph.node]
+    return [name for name in nodes if modules.get(name, "").split(".")[0] not in quantises]
 
 
 class _Images:
@@ -73,7 +88,7 @@ class _Images:
         return {INPUT: self._left.pop()} if self._left else None
 
 
-def _quantise(net: NetSpec, batch_size: int, source: Path, path: Path) -> None:
+def _quantise(net: NetSpec, batch_size: int, source: Path, dtype: str, path: Path) -> None:
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
@@ -88,5 +103,6 @@ def _quantise(net: NetSpec, batch_size: int, source: Path, path: Path) -> None:
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
+            nodes_to_exclude=_others(net, dtype, prepared) if net.dtypes else None,
         )
         prepared.unlink()

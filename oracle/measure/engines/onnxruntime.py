@@ -25,8 +25,10 @@ class OnnxRuntime:
         self, net: NetSpec, workload: Workload, threads: int, models: Models, *, profiled: bool = False
     ) -> _Session:
         """See `Engine`: all graph optimisations, one operator at a time, `threads` for each."""
-        make = quantised if workload.is_quantised else exported
-        path = make(net, workload.batch_size, models)
+        if net.dtypes or workload.is_quantised:
+            path = quantised(net, workload.batch_size, models, workload.dtype)
+        else:
+            path = exported(net, workload.batch_size, models)
         return _Session(path, images_of(net, workload.batch_size).numpy(), threads, profiled=profiled)
 
 

@@ -225,3 +225,20 @@ def test_a_file_without_a_suffix_is_a_table_and_a_format_asked_for_may_have_any(
 def test_a_dash_as_file_is_standard_output(run: Run, tmp_path: Path) -> None:
     assert run("score", "R-56", "-o", "-", "--format", "csv").out.startswith("network,")
     assert not list(tmp_path.iterdir())
+
+
+def test_types_by_stage_are_a_flag_and_a_key(run: Run) -> None:
+    words = ("score", "ResNet-50", "-d", "t4", "--engine", "tensorrt", "--dtype", "float16")
+    flag = run(*words, "--dtypes", "s3=int8,stem=float32")
+    assert "Note: ResNet-50 has s3 in int8, stem in float32, else float16." in " ".join(flag.out.split())
+    key = run(*words, "--set", "COST.DTYPES", "{stem: float32, s3: int8}", "--format", "json")
+    (cost,) = json.loads(key.out)["networks"]
+    ours = oracle.score(
+        "ResNet-50", ["t4"], engine="tensorrt", dtype="float16", dtypes={"s3": "int8", "stem": "float32"}
+    )
+    assert cost == json.loads(json.dumps(ours.to_dict()))
+    wrong = run(*words, "--dtypes", "s7=int8")
+    assert (wrong.code, wrong.err.strip()) == (
+        2,
+        "oracle: error: dtypes.s7='int8': ResNet-50 has stem, block, s1, s2, s3, s4, head",
+    )

@@ -16,6 +16,7 @@ from oracle.closedform.program import Program
 from oracle.counting.networks import count_net
 from oracle.devices import load_device
 from oracle.optable import MATRIX_CLASSES
+from oracle.products import PLAIN
 from oracle.query.models import latency_models
 from oracle.query.traced import score_count
 from oracle.roofline import Efficiency
@@ -25,7 +26,10 @@ from oracle.tiling import AttentionTiling, Tiling
 TILING = Tiling(((128, 128), (64, 64), (64, 16)), 8.0, 64.0, 16, 64.0, 1e-7, 1e-6, 64.0, 0.2)
 ATTENTION = AttentionTiling(64, 64, 16, 5e-12, 4.0, 64.0, 1.6e-6, 1e-6, 0.3)
 BACKWARD = {"aten.convolution_backward", "oracle.attention_backward"}
-GROUPED = {"oracle.experts"}  # products of as many rows as tokens chose each expert, which no shape states
+GROUPED = {
+    "oracle.experts",
+    "oracle.experts_backward",
+}  # products of as many rows as tokens chose each expert, which no shape states
 NAMES = ("RegNetX-400MF", "EfficientNet-B0", "ViT-S-16", "NB201-ResNet")
 _EVERY = 41  # of the keys that ship, of which there are thousands
 
@@ -44,10 +48,10 @@ def test_every_product_of_a_shipped_template_is_its_multiply_adds(kind: str) -> 
             assert [*found.kernels] == on_matrix_units
             for size in (64, 128):  # as widths, groups and pixels alike, so that groups divide widths
                 values = found.program.values([size] * len(template.program.symbols))
-                for number, attends, own in zip(found.kernels, found.attends, found.dims, strict=True):
-                    batch, m, n, k = (values[step] for step in own)
+                for number, product, own in zip(found.kernels, found.kinds, found.dims, strict=True):
+                    batch, m, n, k, _ = (values[step] for step in own)
                     macs = values[template.numbers.macs[number]]
-                    assert batch * m * n * k * (2 if attends else 1) == macs, (key, template.kernels[number])
+                    assert batch * m * n * k * (1 if product == PLAIN else 2) == macs, (key, template.kernels[number])
 
 
 def test_a_template_without_products_has_none() -> None:
@@ -124,3 +128,34 @@ def test_a_device_that_states_no_units_has_no_tiles(nets: list[NetSpec]) -> None
     ]
     for cut, plain in zip(latencies[::2], latencies[1::2], strict=True):
         assert cut.latency_ms == plain.latency_ms
+
+
+def decoder(width: int, **cost: Any) -> NetSpec:
+    words = {"LAYERS": 2, "WIDTH": width, "HEADS": 8, "KV_HEADS": 2, "FF": 2 * width, "VOCAB": 1024}
+    return oracle.to_spec(oracle.cfg_from_dict({"MODEL": {"TYPE": "decoder"}, "DECODER": words, "COST": cost}))
+
+
+@pytest.mark.parametrize("cost", [{"PHASE": "prefill", "PROMPT": 256, "PAST": 64}, {"PHASE": "decode", "PAST": 2047}])
+def test_decoders_in_and_beyond_the_last_level_cache_take_the_same_on_every_road(cost: dict[str, Any]) -> None:
+    nets = [decoder(width, **cost) for width in (512, 1024, 4096)]  # of which the L40S's cache holds two
+    devices, words = ["l40s", "h100-sxm", "l4"], {"dtype": "bfloat16", "weights": "bfloat16", "batch_size": 4}
+    many = oracle.score_many(nets * 5, devices, **words)
+    for index, net in enumerate(nets):
+        cost_alone = oracle.score(net, devices, **words)
+        models = latency_models([load_device(name) for name in devices], cost_alone.workload, "best")
+        traced = score_count(count_net(net, cost_alone.workload), net.name, cost_alone.workload, models)
+        for name, latency_ms in cost_alone.latency_ms.items():
+            assert many.latency_ms[name][index] == many.latency_ms[name][index + len(nets)] == latency_ms
+            assert times_of(traced, name) == times_of(cost_alone, name)
+
+
+def test_products_come_from_the_cache_only_if_it_holds_all_weights() -> None:
+    words: dict[str, Any] = {"dtype": "bfloat16", "weights": "bfloat16"}
+    small, large = (oracle.score(decoder(width, PHASE="decode"), ["l40s"], **words) for width in (1024, 4096))
+    memory = load_device("l40s").peak_bandwidth()
+    fastest = [
+        max(kernel.achieved_bytes_per_s for kernel in cost.kernels("l40s") if kernel.op_class == "linear")
+        for cost in (small, large)
+    ]
+    assert fastest[1] < memory
+    assert fastest[0] > memory

@@ -70,3 +70,31 @@ def test_onnxruntime_adds_and_activates_integers_in_kernels_of_their_own() -> No
     assert "aten.sigmoid" not in (integers.conv or ())
     assert integers.block == 0
     assert rules_of("ncnn", quantised=True) is rules_of("ncnn")
+
+
+class Border(nn.Module):
+    """A convolution in floats between two in integers: int8 -> floats -> int8, conversions standing apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(8, 3, 1, 1))
+        self.last = nn.Parameter(torch.zeros(4, 8, 1, 1, dtype=torch.int8), requires_grad=False)
+        self.register_buffer("scale", torch.ones(4))
+
+    def forward(self, x: Any) -> Any:
+        x = torch.relu(nn.functional.conv2d(dequantised(x, [], torch.float32, inside=False), self.weight))
+        y = dequantised(quantised(x, torch.int8, inside=False), [], torch.float32, inside=False)
+        last = dequantised(self.last, [self.scale], torch.float32, inside=False)
+        return quantised(nn.functional.conv2d(y, last), torch.int8, inside=False)
+
+
+def test_conversions_at_the_border_of_floats_are_kernels() -> None:
+    workload = Workload(runtime="engine")
+    found = count(trace_module(Border(), [X], {}, workload), workload).kernels
+    assert [(kernel.name, kernel.read_bytes + kernel.write_bytes) for kernel in found] == [
+        ("oracle.dequantize", (1 + 4) * 48),
+        ("aten.convolution +1", 4 * (48 + 24 + 128)),  # operands in floats
+        ("oracle.quantize", (4 + 1) * 128),
+        ("aten.convolution", 128 + 32 + 4 * 4 + 64),  # and in integers, of which it makes such again
+    ]
+    assert [kernel.matrix_dtype for kernel in found if kernel.macs] == ["float32", "int8"]

@@ -6,6 +6,7 @@ import pytest
 
 import oracle
 from oracle.errors import ConfigError
+from oracle.families.sharding import Parallel
 from oracle.serving.memory import (
     activation_bytes,
     cache_bytes_per_sequence,
@@ -14,9 +15,8 @@ from oracle.serving.memory import (
     working_bytes,
     zero_bytes,
 )
-from oracle.serving.parallel import Parallel
 from oracle.serving.steps import Formats
-from tests.oracle.serving.test_parallel import MIXED, decoder
+from tests.oracle.families.test_sharding import MIXED, decoder
 
 
 @pytest.mark.parametrize(("stage", "gigabytes"), [(0, 120), (1, 31.4), (2, 16.6), (3, 1.88)])

@@ -20,6 +20,10 @@ _SIZES: dict[str, list[int]] = {
     "EXPERT_FF": [0, 24],
     "SHARED_FF": [0, 32],
     "DENSE_LAYERS": [0, 1, 2, 9],
+    "Q_RANK": [0, 24],
+    "NOPE_DIM": [0, 16],
+    "ROPE_DIM": [8],
+    "V_DIM": [0, 12],
 }
 _SHARED: dict[str, st.SearchStrategy[Any]] = {
     "WINDOWS": st.sampled_from([[], [16], [16, 0], [0, 0]]),
@@ -29,6 +33,10 @@ _SHARED: dict[str, st.SearchStrategy[Any]] = {
     "TIED": st.booleans(),
     "SHARED_GATE": st.booleans(),
     "SINKS": st.sampled_from([False, False, True]),
+    "KV_RANK": st.sampled_from([0, 28]),
+    "ROUTER": st.sampled_from(["softmax", "softmax_all", "sigmoid"]),
+    "EXPERT_GROUPS": st.sampled_from([1, 2, 3]),
+    "GROUPS_PER_TOKEN": st.sampled_from([1, 2]),
 }
 _CALLS: list[dict[str, Any]] = [
     {"PHASE": "prefill", "PROMPT": 24},
@@ -36,7 +44,9 @@ _CALLS: list[dict[str, Any]] = [
     {"PHASE": "prefill", "PROMPT": 8, "PAST": 20, "LOGITS": "all"},
     {"PHASE": "training", "PROMPT": 24},
 ]
+_GPUS = [{}, {}, {"TP": 2}, {"TP": 3}, {"TP": 4, "EP": 4}, {"TP": 2, "PP": 2, "EP": 2}, {"PP": 4}]
 _BASE = {"VOCAB": 96, "LAYERS": _LAYERS, "WIDTH": 48, "HEADS": 6, "KV_HEADS": 3, "FF": 112}
+_BASE |= {"NOPE_DIM": 16, "ROPE_DIM": 8, "V_DIM": 12}
 
 
 @given(st.data())
@@ -54,7 +64,8 @@ def test_columns_are_the_networks_that_configs_are(agree: Callable[..., Any], da
     if not columns:
         columns = {"DECODER.FF": st.sampled_from(_SIZES["FF"])}
     shared = {key: data.draw(value) for key, value in _SHARED.items() if data.draw(st.booleans())}
-    base = {"MODEL": {"TYPE": "decoder"}, "DECODER": {**_BASE, **shared}, "COST": data.draw(st.sampled_from(_CALLS))}
+    cost = {**data.draw(st.sampled_from(_CALLS)), "PARALLEL": data.draw(st.sampled_from(_GPUS))}
+    base = {"MODEL": {"TYPE": "decoder"}, "DECODER": {**_BASE, **shared}, "COST": cost}
     agree(base, data.draw(st.lists(st.fixed_dictionaries(columns), min_size=1, max_size=8)))
 
 

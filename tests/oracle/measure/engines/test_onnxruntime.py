@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import oracle
+from oracle.errors import WorkloadError
+from oracle.measure.engines.onnx import modules_of
 from tests.oracle.measure.engines.agreement import NETWORKS, agree, network, scores_of_torch, session
 
 pytest.importorskip("onnxruntime", reason="pip install onnxruntime onnxscript")
@@ -51,3 +55,25 @@ def test_a_profile_has_every_node(models: Path) -> None:
     assert kinds.count("Conv") >= 1 + 2 * 3  # stem, and three in each of two blocks; squeeze-and-excitation has more
     assert kinds[-1] == "Gemm"
     assert all(node.seconds >= 0 for node in nodes)
+
+
+def test_stages_of_another_type_are_left_out_of_quantisation(models: Path) -> None:
+    import onnx
+
+    net = replace(network("regnet"), dtypes=(("s1", "int8"),))
+    agree(session(net, models, "onnxruntime")(), scores_of_torch(net), 0.5)
+    (path,) = models.glob("RegNetY-400MF-*-b1.mixed-float32.onnx")
+    graph = onnx.load(path).graph
+    made = {node.output[0]: node for node in graph.node}
+    modules = modules_of(path)
+    quantised = {
+        modules[node.name].split(".")[0] for node in graph.node if node.op_type == "Conv" and node.input[1] in made
+    }
+    assert quantised == {"s1_b1"}
+
+
+def test_types_that_are_not_run_here_are_refused() -> None:
+    for engine, dtype in (("ncnn", "int8"), ("onnxruntime", "float16")):
+        net = replace(network("regnet"), dtypes=(("s1", dtype),))
+        with pytest.raises(WorkloadError, match=r"types by stage are measured with engine='onnxruntime' and float32"):
+            oracle.measure(net, engine=engine, repeats=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,9 @@ def stored_bytes(path: Path) -> int:
     kept = {onnx.TensorProto.INT8: 1, onnx.TensorProto.INT32: 4, onnx.TensorProto.FLOAT: 4}
     tensors = [tensor for tensor in onnx.load(path).graph.initializer if tensor.dims]
     return sum(
-        prod(tensor.dims) * kept[tensor.data_type] for tensor in tensors if not tensor.name.endswith("zero_point")
+        prod(tensor.dims) * kept.get(tensor.data_type, 0)
+        for tensor in tensors
+        if not tensor.name.endswith("zero_point")
     )
 
 
@@ -85,3 +88,29 @@ def test_both_forms_are_the_config_in_int8(files: dict[str, Path]) -> None:
     assert stored_bytes(files["QOperator"]) == ours.memory.weights_bytes
     assert form.flops == operators.flops
     assert form.params == operators.params == WEIGHTS + CHANNELS
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_file_quantised_in_part_is_the_config_with_types_by_stage(tmp_path: Path) -> None:
+    """Kernel by kernel: the same bytes, and conversions where ONNX Runtime's quantiser puts them."""
+    from oracle.measure.engines import Models
+    from oracle.measure.engines.onnx import quantised
+
+    dtypes = {"stem": "float32", "s2": "float32"}
+    net = replace(oracle.to_spec(oracle.load_cfg(NETWORK)), dtypes=tuple(dtypes.items()))
+    path = quantised(net, 1, Models(tmp_path), "int8")
+    file = oracle.score(str(path), runtime="engine", strict=True)
+    ours = oracle.score(net, runtime="engine", dtype="int8")
+
+    assert file.macs == ours.macs
+    # Between conversions biases have scales, those of their products, which no kernel reads: of all channels but the
+    # stem's 16 and the 32 of each of 19 convolutions.
+    assert file.flash_bytes == ours.flash_bytes == stored_bytes(path) - 4 * (CHANNELS - 16 - 19 * 32)
+    assert file.peak_memory_bytes == ours.peak_memory_bytes
+    assert file.traffic_bytes == ours.traffic_bytes + 3 * CLASSES  # the last layer of the file writes floats
+    pairs = list(zip(file.kernels(), ours.kernels(), strict=True))
+    assert all(a.traffic_bytes == b.traffic_bytes and a.dtype == b.dtype for a, b in pairs[:-1])
+    conversions = [a.name for a, b in pairs if b.module.endswith("conversion")]
+    assert conversions == ["oracle.quantize", "oracle.dequantize", "oracle.quantize"]  # after stem, s1, s2
+    kinds = [node.op_type for node in onnx.load(path).graph.node]
+    assert kinds.count("Conv") == len([kernel for kernel in ours.kernels() if kernel.op_class == "conv"])

@@ -7,7 +7,7 @@ MEASUREMENTS: 1008               # rows
 ERROR: {NCCL: 0.12}              # mean relative error of what, on rows that the fit had not seen
 PROTOCOL: leave-device-out
 
-and numbers under keys that name their units, see `oracle.serving.collectives` and `oracle.serving.engines`.
+and numbers under keys that name their units, see `oracle.collectives` and `oracle.serving.engines`.
 """
 
 from __future__ import annotations

@@ -7,7 +7,8 @@ shakes hands first (Simple), and NCCL takes whichever is faster:
 
     t = latency + hop * hops + min(bytes / (small_share * bandwidth), handshake + bytes / (large_share * bandwidth))
 
-hops are 2 (n - 1) of an all-reduce's ring, n - 1 of the others'. Latencies are cycles of the GPU, stated at 1.83 GHz.
+hops are 2 (n - 1) of an all-reduce's ring, n - 1 of the others'; one GPU sends all of its bytes to one other in a hop.
+Latencies are cycles of the GPU, stated at 1.83 GHz.
 GPUs without NVLink send through the host, where they share what it moves: their bandwidth falls as (2 / n)^contention.
 
 Values are data, `configs/serving/nvlink.yaml` and `pcie.yaml`. Nobody measured collectives over a network of nodes for
@@ -25,14 +26,14 @@ from numpy.typing import NDArray
 
 from oracle.devices import Device
 from oracle.errors import DeviceError, WorkloadError
-from oracle.serving.files import Origin, numbers_in, read_serving, shared_keys
+from oracle.fitted import Origin, numbers_in, read_serving, shared_keys
 from oracle.tiling import CLOCK_HZ
 
-__all__ = ["OPERATIONS", "Link", "collective_s", "link_between", "link_values"]
+__all__ = ["OPERATIONS", "PERFECT", "Link", "collective_s", "link_between", "link_values", "split_s"]
 
 Array = NDArray[Any]
 
-OPERATIONS = ("all_reduce", "all_gather", "reduce_scatter", "all_to_all")
+OPERATIONS = ("all_reduce", "all_gather", "reduce_scatter", "all_to_all", "send")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +63,8 @@ class Link:
         Args:
             operation: one of `OPERATIONS`.
             message_bytes: of what each rank has before an all-reduce, a reduce-scatter and an all-to-all, and of what
-                it has after an all-gather.
-            ranks: GPUs; one has nothing to do.
+                it has after an all-gather; of what one sends.
+            ranks: GPUs, two of a send; one has nothing to do.
             bandwidth: byte/s of a GPU in one direction.
             clock_hz: of the GPUs.
         """
@@ -71,7 +72,7 @@ class Link:
             raise WorkloadError(f"collective={operation!r}: expected one of {', '.join(OPERATIONS)}")
         ranks = np.asarray(ranks, dtype=np.float64)
         peers, twice = ranks - 1.0, 2.0 if operation == "all_reduce" else 1.0
-        sent = np.asarray(message_bytes, dtype=np.float64) * twice * peers / ranks
+        sent = np.asarray(message_bytes, dtype=np.float64) * (1.0 if operation == "send" else twice * peers / ranks)
         hop_s = self.direct_hop_s if operation == "all_to_all" else self.hop_s * twice
         reached = bandwidth * (2.0 / np.maximum(ranks, 2.0)) ** self.contention
         slower = CLOCK_HZ / np.asarray(clock_hz, dtype=np.float64)
@@ -123,6 +124,31 @@ def link_between(device: Device, ranks: int) -> tuple[Link, float]:
             f"device={device.name!r} states no link to others of its kind; add LINK to a device file of your own"
         )
     return link_values("pcie")[0], links.pcie.value
+
+
+PERFECT = Link(0.0, 0.0, 0.0, 0.0, 1.0, 1.0)
+"""All of a link's bandwidth reached, and no latency: a lower bound."""
+
+
+def split_s(
+    operation: str, message_bytes: Any, ranks: int, device: Device, gpus: int, *, bound: bool = False
+) -> tuple[Array, Array]:
+    """Seconds of a collective as a kernel: of its latency, which is as a launch, and of moving its bytes.
+
+    Args:
+        operation, message_bytes, ranks: as in `Link.seconds`.
+        device: the kind of GPU.
+        gpus: all that share a network: where NVLink does not join so many, every collective goes by the network.
+        bound: for a lower bound, as in the textbook's roofline.
+
+    Raises:
+        DeviceError: the device states no link.
+    """
+    link, bandwidth = link_between(device, gpus)
+    link = PERFECT if bound else link
+    clock_hz = device.clock.value if device.clock else CLOCK_HZ
+    latency_s = link.seconds(operation, 0.0, ranks, bandwidth, clock_hz)
+    return latency_s, link.seconds(operation, message_bytes, ranks, bandwidth, clock_hz) - latency_s
 
 
 def collective_s(operation: str, message_bytes: Any, ranks: int, device: Device) -> Array:
