@@ -229,7 +229,7 @@ def calibration_schema() -> Schema:
         "TILING": one_of(TILINGS),
         "ATTENTION_TILING": one_of(ATTENTION_TILINGS),
         "CACHED_ATTENTION": closed(
-            {**{phase: pair for phase in PHASES}, **{habit: {"type": "boolean"} for habit in HABITS}}, required=PHASES
+            {**dict.fromkeys(PHASES, pair), **{habit: {"type": "boolean"} for habit in HABITS}}, required=PHASES
         ),
         "CACHE": one_of(CACHES),
         "DOMAIN": closed({name.upper(): size for name in Domain._fields}),

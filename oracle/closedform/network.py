@@ -172,11 +172,7 @@ class NetworkForm:
         Raises:
             DeviceError: a device states no peak for a dtype that a kernel computes in.
         """
-        if not self.net.dtypes:
-            return _joined_roofs(places, self._templates)
-        return Roofs.joined(
-            [_roofs_of(tuple([place.under(dtype_of(own)) for place in places]))(own) for own in self._templates]
-        )
+        return _joined_roofs(places, self._templates, mixed=bool(self.net.dtypes))
 
     @property
     def main_dtype(self) -> str:
@@ -386,9 +382,14 @@ def _backwards(desk: _Desk, cells: Sequence[Cell], times: Sequence[int]) -> tupl
 
 
 @lru_cache(maxsize=_CHAINS)
-def _joined_roofs(places: tuple[CalibratedDevice, ...], templates: tuple[Template, ...]) -> Roofs:
+def _joined_roofs(places: tuple[CalibratedDevice, ...], templates: tuple[Template, ...], *, mixed: bool) -> Roofs:
     """The roofs of a network's kernels: one differs from the next in its integers more often than in its templates."""
-    return Roofs.joined(list(map(_roofs_of(places), templates)))
+    if not mixed:
+        return Roofs.joined(list(map(_roofs_of(places), templates)))
+    under = {
+        dtype: _roofs_of(tuple([place.under(dtype) for place in places])) for dtype in set(map(dtype_of, templates))
+    }
+    return Roofs.joined([under[dtype_of(template)](template) for template in templates])
 
 
 @lru_cache(maxsize=_SETS)

@@ -96,11 +96,8 @@ class LatencyModels(NamedTuple):
 
         def bound(place: CalibratedDevice) -> CalibratedDevice:
             own = _kept(_Key(place.device, self.textbook))
-            return (
-                _joined(own, tuple((word, bound(other)) for word, other in place.others.items()))
-                if place.others
-                else own
-            )
+            others = tuple((word, bound(other)) for word, other in place.others.items())
+            return _joined(own, others) if others else own
 
         return tuple(map(bound, self.places.values()))
 
@@ -177,14 +174,13 @@ def _least(every: Sequence[Trust]) -> Trust:
     if len(set(every)) == 1:
         return every[0]
     words = ("roofline", "prior", "calibrated")
-    errors, intervals = [trust.expected_error for trust in every], [trust.interval for trust in every]
-    return Trust(
-        min((trust.model for trust in every), key=words.index),
-        None if None in errors else max(error for error in errors if error is not None),
-        "; ".join(dict.fromkeys(trust.source for trust in every)),
-        None
-        if None in intervals
-        else (min(low for low, _ in filter(None, intervals)), max(high for _, high in filter(None, intervals))),
+    errors, ends = [trust.expected_error for trust in every], [trust.interval for trust in every]
+    known = [interval for interval in ends if interval is not None]
+    return every[0]._replace(
+        model=min((trust.model for trust in every), key=words.index),
+        expected_error=None if None in errors else max(error for error in errors if error is not None),
+        source="; ".join(dict.fromkeys(trust.source for trust in every)),
+        interval=(min(low for low, _ in known), max(high for _, high in known)) if len(known) == len(ends) else None,
     )
 
 

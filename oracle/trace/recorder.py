@@ -24,6 +24,7 @@ from oracle.opclasses import (
 )
 from oracle.optable import ModuleCall, OpTable, Row, Storage, Use, Value
 from oracle.trace.dims import dim_of, dims_of, shapes_of
+from oracle.trace.factorisations import FACTORISATIONS, VALUES_ALONE, values_alone
 from oracle.trace.functions import CallRecorder
 from oracle.trace.placement import META
 from oracle.trace.selections import SELECTS, Selections
@@ -157,16 +158,21 @@ class Recorder(TorchDispatchMode):
         if number is not None and name == "aten._local_scalar_dense":
             return number
         self._latest = ""
+        if name in FACTORISATIONS and self._calls.function in VALUES_ALONE:
+            name, args, kwargs = values_alone(name, args, kwargs)
         out = self._run(func, name, args, kwargs, given)
         if number is not None and isinstance(out, torch.Tensor):
             self._numbers[self.value_of(out)] = number
         if self.phase == "forward" and _tensors(out):  # questions about sizes come in between
-            # Autograd made these nodes since the last operator, so they are this one's; views make nodes, too.
-            number = torch._C._autograd._get_sequence_nr()
-            for node in range(self._seen, number):
-                self._origin[node] = _Origin(self.module, self.cell, self._latest)
-            self._seen = number
+            self._claim_nodes()
         return out
+
+    def _claim_nodes(self) -> None:
+        """Autograd made these nodes since the last operator, so they are this one's; views make nodes, too."""
+        number = torch._C._autograd._get_sequence_nr()
+        for node in range(self._seen, number):
+            self._origin[node] = _Origin(self.module, self.cell, self._latest)
+        self._seen = number
 
     def _moved(self, tree: Any) -> Any:
         """Real tensors, which the forward holds or makes, replaced by constants on meta."""

@@ -45,7 +45,7 @@ def study_page(results: Results, command: str = "") -> PageFacts:
     found = study_facts(results)
     reasons = Counter(record.reason for record in results.trials if record.outcome == FAILED)
     notes = [
-        workload_caption(plan.workload),
+        workload_caption(plan.workload, plan.space.tokens),
         f"Trials: {', '.join(f'{count:,} {word}' for word, count in found.outcomes.items())}.",
         *([str(results.coverage)] if results.coverage else []),
         *(f"Failed {count:,} times: {reason}" for reason, count in reasons.most_common(_REASONS)),
@@ -56,7 +56,7 @@ def study_page(results: Results, command: str = "") -> PageFacts:
     ]
     return PageFacts(
         title=f"Study {plan.name}",
-        subtitle=workload_caption(plan.workload),
+        subtitle=workload_caption(plan.workload, plan.space.tokens),
         run=run_facts(notes, command),
         devices=tuple(device_facts(device) for device in plan.devices),
         population=study_population(results) if results.evaluated else None,
@@ -78,6 +78,7 @@ def study_population(results: Results) -> Population:
             [{"trial": records[i].number, "origin": records[i].origin, **_tied(tied, records[i])} for i in positions],
         ),
         len(records),
+        trust=results.plan.trust,
         most=len(records),  # a study's lines and fronts are about all of its trials
     )
 

@@ -32,6 +32,8 @@ _UNITS = {
     "peak_memory_bytes": "B",
     "sram_bytes": "B",
     "flash_bytes": "B",
+    "kv_cache_bytes": "B",
+    "kv_bytes_per_token": "B",
     "intensity_flop_per_byte": "FLOP/byte",
     "intensity": "FLOP/byte",  # as studies call it
 }
@@ -46,6 +48,8 @@ _TITLES = {
     "peak_memory_bytes": "Peak memory",
     "sram_bytes": "SRAM",
     "flash_bytes": "Flash",
+    "kv_cache_bytes": "KV cache",
+    "kv_bytes_per_token": "KV per token",
     "intensity_flop_per_byte": "Intensity",
     "intensity": "Intensity",
     "pycls_flops": "pycls FLOPs",
@@ -151,7 +155,7 @@ def sweep_tables(result: SweepResult, wanted: int | None = None) -> list[Grid | 
     lines += bound_notes(result.limits, result.trust)
     if result.devices:
         lines.append(trust_caption(result.trust))
-    return [Text(workload_caption(result.workload), style="bold"), grid, Text("\n".join(lines))]
+    return [Text(workload_caption(result.workload, result.tokens), style="bold"), grid, Text("\n".join(lines))]
 
 
 def fastest_tables(candidates: Candidates, devices: Sequence[str], top: int) -> list[Grid | Text]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from optuna import Study
 
+from oracle._files import MISSHAPEN, is_file
 from oracle._resources import find_config
 from oracle.calibration import Calibration
 from oracle.config import cfg_from_dict, cost_values, to_yaml
@@ -76,12 +77,17 @@ class Results:
     def trials(self) -> list[Record]:
         """All trials, by number."""
         quality = self.plan.quality_place
-        return [record_of(trial, quality) for trial in self.study.get_trials(deepcopy=False)]
+        try:
+            return [record_of(trial, quality) for trial in self.study.get_trials(deepcopy=False)]
+        except MISSHAPEN as error:
+            why = f"{type(error).__name__}: {error}"
+            raise OracleError(f"study {self.plan.name!r}: its storage holds a trial that is none: {why}") from None
 
     @property
     def evaluated(self) -> list[Record]:
         """Feasible trials with a whole evaluation, each network once."""
-        return [trial for trial in self.trials if trial.outcome == EVALUATED and trial.feasible]
+        done = [trial for trial in self.trials if trial.outcome == EVALUATED and trial.feasible]
+        return [trial for trial in done if len(trial.values) == len(self.plan.objectives)]
 
     @property
     def coverage(self) -> Coverage | None:
@@ -298,7 +304,7 @@ def find_study(source: str, storage: str = "") -> tuple[str, str]:
     if path.suffix in (".yaml", ".yml") or (find_config("studies", source) and not storage and not path.exists()):
         plan = load_study(source)
         return plan.name, storage or plan.storage or default_storage(plan.name)
-    if not storage and path.is_file():
+    if not storage and is_file(path):
         names = [study.study_name for study in open_storage(source, create=False).get_all_studies()]
         if len(names) != 1:
             raise OracleError(f"{source}: expected one study in it, found {', '.join(sorted(names)) or 'none'}")
