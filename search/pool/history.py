@@ -63,8 +63,8 @@ class Past:
     def add(self, trial: FrozenTrial, look: Look | None) -> None:
         """Take another trial into account; None where it is about no member.
 
-        A pruned trial takes its member and teaches nothing: what it reported is no final value, and neither its last
-        report nor that report and what the others gained from there on found good members sooner (docs/studies.md).
+        A pruned trial takes its member and teaches nothing: what it reported is no final value. On one table its last
+        report found good members sooner, on another later (docs/studies.md).
         """
         if look is None:
             return
