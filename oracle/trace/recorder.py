@@ -156,14 +156,17 @@ class Recorder(TorchDispatchMode):
             given = _tensors((args, kwargs))
             if func is _TO_COPY and kwargs.get("dtype") in (None, args[0].dtype):
                 return args[0]  # moved to where the network runs
-        number = self._computed(func, args, kwargs) if self._numbers and given else None
+        number = self._number(func, name, args, kwargs, given)
         if name == "aten._local_scalar_dense":
-            number = self._counted(args[0]) if number is None else number
             return func(*args, **kwargs) if number is None else number
+        changed = number is not None and _facts(func).writes
+        whole = self._numbers[self._value(args[0])] if changed else None
         out = self._run(func, name, args, kwargs, given)
-        if name in COUNTS and self._selections.most is not None:
-            number = self._counted(out)
-        if number is not None and isinstance(out, torch.Tensor) and out.is_contiguous():
+        if whole is not None:
+            self._numbers[self._value(args[0])] = whole  # of which a part was changed
+        elif name in COUNTS and self._selections.most is not None:
+            number = self._counted(out) if number is None else number
+        if number is not None and whole is None and isinstance(out, torch.Tensor) and out.is_contiguous():
             self._numbers.setdefault(self.value_of(out), torch.as_tensor(number).contiguous())
         return out
 
@@ -218,6 +221,8 @@ class Recorder(TorchDispatchMode):
             for tensor in results:
                 self.give(tensor, "activation")
                 self._blank.add(self.value_of(tensor))
+                if tensor.dtype == torch.int64 and _is_small(tensor):  # sizes, which are to be put into it
+                    self._numbers[self.value_of(tensor)] = torch.zeros(tensor.numel(), dtype=tensor.dtype)
             return out
         mutated = _tensors(facts.pick_mutated(args, kwargs)) if facts.writes else []
         fresh = [tensor for tensor in results if tensor.untyped_storage()._cdata not in self._index]
@@ -303,17 +308,28 @@ class Recorder(TorchDispatchMode):
 
     def _made(self, tensor: Any, number: Any) -> None:
         """The forward has made a tensor of numbers."""
-        if tensor.is_meta and tensor.numel() <= _NUMBERS:
+        if tensor.is_meta and _is_small(tensor):
             with (
                 suppress(TypeError, ValueError, RuntimeError),
                 _disable_current_modes(),
             ):  # other tensors are no numbers
                 self._numbers[self.value_of(tensor)] = torch.tensor(number, dtype=tensor.dtype, device="cpu")
 
+    def _number(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], given: list[Any]) -> Any:
+        """What an operator makes of the forward's own numbers, or of a mask that is counted; None where it cannot."""
+        if name == "aten.scalar_tensor" and type(args[0]) in (bool, int, float):
+            return torch.tensor(args[0], dtype=kwargs.get("dtype"))
+        number = self._computed(func, args, kwargs) if self._numbers and given else None
+        if number is None and name == "aten._local_scalar_dense":
+            number = self._counted(args[0])
+        return number
+
     def _computed(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """What an operator makes of the forward's own numbers; None where it is given others, or changes one."""
+        """What an operator makes of the forward's own numbers; None where it is given others."""
         given = _tensors((args, kwargs))
-        if _facts(func).writes or any(self._value(tensor) not in self._numbers for tensor in given):
+        if any(self._value(tensor) not in self._numbers for tensor in given):
+            return None
+        if _facts(func).writes and _facts(func).mutated_positions != (0,):
             return None
 
         def held(tree: Any) -> Any:
@@ -437,6 +453,11 @@ def _facts(func: Any) -> _Facts:
 def _is_lengths(tensor: Any) -> bool:
     """Whether a tensor may be lengths of sequences: a real vector of integers."""
     return not tensor.is_meta and tensor.dim() == 1 and tensor.dtype == torch.int64
+
+
+def _is_small(tensor: Any) -> bool:
+    """Whether a tensor may hold numbers of the forward's own that are computed with; no question about symbols."""
+    return type(tensor.numel()) is int and tensor.numel() <= _NUMBERS
 
 
 def _distinct(uses: list[Use]) -> tuple[Use, ...]:
