@@ -72,6 +72,7 @@ PREFILL = {"a100-sxm-80gb": (0.611, 0.965), "h100-sxm": (0.694, 0.511), "l40s": 
 DECODE = {"a100-sxm-80gb": (1.0, 0.8), "h100-sxm": (0.391, 1.0), "l40s": (0.756, 0.872)}
 # Whether keys of heads alone are split, and whether heads of a group are packed.
 HABITS = {"a100-sxm-80gb": (False, False), "l40s": (False, True)}
+SAME_CHIP = {"a100-sxm-40gb": "a100-sxm-80gb", "h200": "h100-sxm"}  # with other memory, and as much power
 PRODUCT_LAUNCH_S, ATTENTION_LAUNCH_S = 2.389e-6, 7.456e-6
 
 
@@ -119,10 +120,11 @@ def write_datacenter(data: Path, runtime: str, out: Path) -> None:
     """Data-centre GPUs in half precision: products and attention as measured there, all else as consumer cards have it."""
     workload = Workload(dtype="float16", runtime=runtime)
     kin = load_calibration(out / f"{file_name('consumer-gpu', workload)}.yaml")
-    for name in (*PRODUCTS, "datacenter-gpu"):
-        own = [name] if name in PRODUCTS else list(PRODUCTS)
+    for name in (*PRODUCTS, *SAME_CHIP, "datacenter-gpu"):
+        chip = SAME_CHIP.get(name, name)
+        own = [chip] if chip in PRODUCTS else list(PRODUCTS)
         attention = [at for at in own if at in ATTENTION] or list(ATTENTION)
-        clock = load_device(name).clock if name in PRODUCTS else None
+        clock = load_device(name).clock if chip in PRODUCTS else None
         reach = [
             np.mean([table[at] for at in at_hand], axis=0)
             for table, at_hand in ((PRODUCTS, own), (ATTENTION, attention), (PREFILL, own), (DECODE, own))
@@ -131,10 +133,10 @@ def write_datacenter(data: Path, runtime: str, out: Path) -> None:
             replace(kin.efficiency, dispatch_s=usual_dispatch("datacenter-gpu", runtime)),
             products=reach[0],
             attention=reach[1],
-            cached=(tuple(map(float, reach[2])), tuple(map(float, reach[3])), *HABITS.get(name, (True, True))),
+            cached=(tuple(map(float, reach[2])), tuple(map(float, reach[3])), *HABITS.get(chip, (True, True))),
             clock_hz=clock.value if clock else tiling.CLOCK_HZ,
         )
-        source = GPU_KERNELS.format(", ".join(own))
+        source = GPU_KERNELS.format(", ".join(own) + (", the same chip," if name in SAME_CHIP else ""))
         found = Calibration(name, runtime, "inference", "float16", "nchw", efficiency, domain=kin.domain)
         found = replace(found, origin=Origin(source, "Apache-2.0", _today()), protocol="kernels alone")
         if name in PRODUCTS:
