@@ -12,7 +12,7 @@ import oracle
 from oracle.families.sharding import Parallel
 from oracle.serving.latency import Mix
 
-__all__ = ["NETWORKS", "Row", "config_of", "read_rows"]
+__all__ = ["NETWORKS", "UNFITTED", "Row", "config_of", "has_experts", "read_rows"]
 
 _QWEN_MOE = {"QK_NORM": True, "EXPERTS_PER_TOKEN": 8, "HEAD_DIM": 128}
 
@@ -43,7 +43,13 @@ NETWORKS: Mapping[str, dict[str, Any]] = {
 }  # fmt: skip
 """Of each model that the family has, its config.json in the family's words."""
 
-_SAME = {"nvidia/Llama-3.1-8B-Instruct-FP8": "meta-llama/Llama-3.1-8B-Instruct"}
+UNFITTED: Mapping[str, str] = {"deepseek-ai/DeepSeek-V3": "DeepSeek-V3", "moonshotai/Kimi-K2.5": "Kimi-K2"}
+"""Models whose rows no fit sees, and the shipped networks that they are."""
+
+_SAME = {
+    "nvidia/Llama-3.1-8B-Instruct-FP8": "meta-llama/Llama-3.1-8B-Instruct",
+    "deepseek-ai/DeepSeek-R1": "deepseek-ai/DeepSeek-V3",
+}
 _ENGINES = {"trtllm": "tensorrt-llm"}
 _WEIGHTS = {"": "bfloat16", "fp8": "float8", "fp4": "float4", "int4": "int4"}
 
@@ -54,7 +60,7 @@ class Row:
 
     Attributes:
         model: as in the file.
-        network: key of `NETWORKS`.
+        network: key of `NETWORKS`, or of `UNFITTED`.
         device, engine, weights: words of the oracle.
         version: of the engine.
         parallel, mix: what was asked.
@@ -75,7 +81,7 @@ class Row:
     @property
     def in_step(self) -> float:
         """0 for rows whose requests were not of equal lengths, as their TTFT says: of versions that drew lengths."""
-        return 0.0 if self.version in ("", "gpt-oss-dev", "0.5.6.post2") else 1.0
+        return 0.0 if self.version in ("", "gpt-oss-dev", "0.5.6.post2", "0.5.9") else 1.0
 
 
 def read_rows(path: Path) -> tuple[list[Row], dict[str, int]]:
@@ -85,7 +91,7 @@ def read_rows(path: Path) -> tuple[list[Row], dict[str, int]]:
     with path.open() as file:
         for line in csv.DictReader(file):
             network = _SAME.get(line["model"], line["model"])
-            if network not in NETWORKS:
+            if network not in NETWORKS and network not in UNFITTED:
                 others[line["model"]] = others.get(line["model"], 0) + 1
                 continue
             parallel = _parallel_of(line)
@@ -125,4 +131,11 @@ def _parallel_of(line: dict[str, str]) -> Parallel:
 
 def config_of(network: str) -> Any:
     """The config of a network."""
+    if network in UNFITTED:
+        return oracle.load_cfg(UNFITTED[network])
     return oracle.cfg_from_dict({"MODEL": {"TYPE": "decoder"}, "DECODER": NETWORKS[network], "COST": {"NAME": network}})
+
+
+def has_experts(network: str) -> bool:
+    """Whether a network is a mixture of experts."""
+    return network in UNFITTED or "EXPERTS" in NETWORKS[network]

@@ -27,7 +27,7 @@ from oracle.serving.engines import ENGINES, engine_named, reach_in_engines
 from oracle.serving.latency import Seconds, Served, Steps, formats_of, latencies
 from oracle.serving.steps import Figures, Kernels, Reach, figures_of
 from tests.benchmarks._serving_peers import PEERS
-from tests.benchmarks._serving_rows import NETWORKS, Row, config_of, read_rows
+from tests.benchmarks._serving_rows import UNFITTED, Row, config_of, has_experts, read_rows
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Values = dict[str, float]
@@ -184,7 +184,9 @@ def table(title: str, data: Prepared, ratio: Floats) -> None:
     keys = [(row.model, row.device, row.engine) for row in data.rows]
     for key in sorted(set(keys)):
         _line(" ".join(key), data, ratio, np.array([own == key for own in keys]))
-    dense = np.array(["EXPERTS" not in NETWORKS[row.network] for row in data.rows])
+    kept = np.array([row.network in UNFITTED for row in data.rows])
+    _line("models that no fit sees", data, ratio, kept)
+    dense = np.array([not has_experts(row.network) for row in data.rows])
     _line("dense", data, ratio, dense)
     _line(
         "dense, without rows of cached prompts",
@@ -192,17 +194,17 @@ def table(title: str, data: Prepared, ratio: Floats) -> None:
         ratio,
         dense & ~np.array([has_cached_prompts(row) for row in data.rows]),
     )
-    _line("mixtures of experts", data, ratio, ~dense)
+    _line("mixtures of experts", data, ratio, ~dense & ~kept)
     for engine in ENGINES:
         own = np.array([row.engine == engine for row in data.rows])
         _line(f"dense, {engine}", data, ratio, own & dense)
-        _line(f"mixtures of experts, {engine}", data, ratio, own & ~dense)
+        _line(f"mixtures of experts, {engine}", data, ratio, own & ~dense & ~kept)
     _line("mixtures of experts, without odd rows", data, ratio, ~dense & ~np.array([odd(row) for row in data.rows]))
 
 
 def has_cached_prompts(row: Row) -> bool:
     """Whether prompts cost next to nothing beside what their FLOPs take at the peak: the engine had them in a cache."""
-    return row.mix.input_tokens % 1000 == 0 and row.engine != "sglang" and "EXPERTS" not in NETWORKS[row.network]
+    return row.mix.input_tokens % 1000 == 0 and row.engine != "sglang" and not has_experts(row.network)
 
 
 def odd(row: Row) -> bool:
@@ -212,7 +214,7 @@ def odd(row: Row) -> bool:
     tuned. With 512 requests in flight engines ran far fewer, which their TTFT says, by a limit of their own.
     """
     untuned = row.engine == "vllm" and "235B" in row.network
-    return has_cached_prompts(row) or untuned or row.mix.concurrency >= 512
+    return has_cached_prompts(row) or untuned or row.mix.concurrency >= 512 or row.network in UNFITTED
 
 
 def _line(name: str, data: Prepared, ratio: Floats, which: Any) -> None:
