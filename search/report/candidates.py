@@ -53,10 +53,10 @@ def population(
         noun: what they are called.
         latency_ms: device -> column.
         values: name -> value.
-        details: asked about those that are shown.
+        details: called with the positions of those that are shown.
         size: how many candidates there are.
         most: how many are shown.
-        trust: device -> how far to trust its latencies; members of a front that it does not tell apart are tied.
+        trust: device -> how far to trust its latencies; members of a front that it does not distinguish are tied.
 
     Raises:
         ConfigError: a latency that is not positive and finite.
@@ -131,7 +131,7 @@ def _front(latency: Floats, value: Value) -> Ints:
 
 
 def _tied(latency: Floats, value: Value, front: Ints, ratio: Sequence[float]) -> list[list[int]]:
-    """Places on a front that the error does not tell each of its members apart from."""
+    """Places on a front that the error does not distinguish from each of its members."""
     return tied_with([latency[front], value.column[front]], [False, value.maximise], [*ratio, 1.0])
 
 

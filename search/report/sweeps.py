@@ -132,7 +132,7 @@ def _account(manifest: Manifest) -> str:
     parts = [f"{tally.drawn:,} drawn", f"{tally.feasible:,} feasible"]
     if manifest.kept < tally.feasible:
         parts.append(f"{manifest.kept:,} of them kept, as many as were wanted")
-    said = f"Space {manifest.space}: {', '.join(parts)}"
+    account = f"Space {manifest.space}: {', '.join(parts)}"
     if reasons:
-        said += f"; rejected: {', '.join(f'{name} {count:,}' for name, count in reasons)}"
-    return f"{said}. {OVERLAP}" if tally.overlaps else f"{said}."
+        account += f"; rejected: {', '.join(f'{name} {count:,}' for name, count in reasons)}"
+    return f"{account}. {OVERLAP}" if tally.overlaps else f"{account}."

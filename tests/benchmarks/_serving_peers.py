@@ -82,7 +82,7 @@ def llm_analysis(rows: Sequence[Row]) -> Floats | None:
         return None
     found = np.full((2, len(rows)), math.nan)
     for at, row in enumerate(rows):
-        network, device = NETWORKS.get(row.network, {"EXPERTS": 0}), oracle.load_device(row.device)
+        network, device = NETWORKS[row.network], oracle.load_device(row.device)
         if "EXPERTS" in network or "HEAD_DIM" in network:  # its experts are as wide as FF, its heads WIDTH / HEADS
             continue
         bits = 8 if row.weights == "float8" else 16
