@@ -8,9 +8,19 @@ from pathlib import Path
 
 from oracle.errors import OracleError
 
-__all__ = ["MEBIBYTE", "inflated", "read_bytes", "read_text"]
+__all__ = ["MEBIBYTE", "MISSHAPEN", "inflated", "is_file", "read_bytes", "read_text"]
 
 MEBIBYTE = 2**20
+MISSHAPEN = (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError)
+"""What goes wrong in code that takes plain data apart which has another shape than it expects."""
+
+
+def is_file(path: str | Path) -> bool:
+    """Whether a regular file is there; a name that no file can have, or a place where nobody may look, has none."""
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def read_bytes(path: str | Path, limit: int, error: type[OracleError] = OracleError) -> bytes:

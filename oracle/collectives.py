@@ -7,7 +7,8 @@ shakes hands first (Simple), and NCCL takes whichever is faster:
 
     t = latency + hop * hops + min(bytes / (small_share * bandwidth), handshake + bytes / (large_share * bandwidth))
 
-hops are 2 (n - 1) of an all-reduce's ring, n - 1 of the others'; one GPU sends all of its bytes to one other in a hop. Latencies are cycles of the GPU, stated at 1.83 GHz.
+hops are 2 (n - 1) of an all-reduce's ring, n - 1 of the others'; one GPU sends all of its bytes to one other in a hop.
+Latencies are cycles of the GPU, stated at 1.83 GHz.
 GPUs without NVLink send through the host, where they share what it moves: their bandwidth falls as (2 / n)^contention.
 
 Values are data, `configs/serving/nvlink.yaml` and `pcie.yaml`. Nobody measured collectives over a network of nodes for

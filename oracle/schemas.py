@@ -194,9 +194,9 @@ def calibration_schema() -> Schema:
     from oracle.calibration.files import (
         ATTENTION_TILINGS,
         CACHES,
+        HABITS,
         PHASES,
         REQUIRED,
-        SPLITS_ALONE,
         THREADING,
         TILINGS,
     )
@@ -228,7 +228,9 @@ def calibration_schema() -> Schema:
         "CARRIED": {"type": "object", "additionalProperties": closed(carried, required=carried)},
         "TILING": one_of(TILINGS),
         "ATTENTION_TILING": one_of(ATTENTION_TILINGS),
-        "CACHED_ATTENTION": closed({**dict.fromkeys(PHASES, pair), SPLITS_ALONE: {"type": "boolean"}}, required=PHASES),
+        "CACHED_ATTENTION": closed(
+            {**dict.fromkeys(PHASES, pair), **{habit: {"type": "boolean"} for habit in HABITS}}, required=PHASES
+        ),
         "CACHE": one_of(CACHES),
         "DOMAIN": closed({name.upper(): size for name in Domain._fields}),
         "LAUNCH_US": {"anyOf": [number, numbers]},

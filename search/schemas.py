@@ -41,7 +41,8 @@ def study_schema() -> Schema:
     quality = [_with_type(kind, {name: _like(value) for name, value in keys.items()}) for kind, keys in TYPES.items()]
     sampler = {
         "TYPE": one_of(SAMPLERS),
-        **{name: {**_COUNT, "default": value} for name, value in defaults.SAMPLER.items() if name != "TYPE"},
+        **{name: {**_COUNT, "default": n} for name, n in defaults.SAMPLER.items() if isinstance(n, int)},
+        "WARM": texts(),
     }
     pruner = [_with_type(kind, {name: _like(value) for name, value in keys.items()}) for kind, keys in PRUNERS.items()]
     special: Schema = {

@@ -6,7 +6,7 @@ import copy
 import random
 from typing import Any
 
-__all__ = ["mutated_json", "mutated_text"]
+__all__ = ["mutated_bytes", "mutated_json", "mutated_text"]
 
 _ODD: tuple[Any, ...] = (
     None, True, 0, -1, 1.5, -0.0, 1e308, float("inf"), float("nan"), 10**30, 10**400, -(10**19), 2**63, "", "x", "1e999",
@@ -21,7 +21,10 @@ def mutated_json(tree: Any, seed: int, times: int = 2) -> Any:
         places = list(_places(tree))
         holder, key = rng.choice(places)
         action = rng.random()
-        if action < 0.6:
+        value = holder[key]
+        if action < 0.4 and isinstance(value, (int, float)) and not isinstance(value, bool):
+            holder[key] = _near(value, rng)
+        elif action < 0.6:
             holder[key] = copy.deepcopy(rng.choice(_ODD))
         elif action < 0.75:
             del holder[key]
@@ -68,6 +71,29 @@ def mutated_text(text: str, seed: int, times: int = 3) -> str:
         if not text:
             break
     return text
+
+
+def mutated_bytes(raw: bytes, seed: int, times: int = 3) -> bytes:
+    """The bytes with some replaced, left out, doubled or cut off."""
+    rng, bad = random.Random(seed), bytearray(raw)
+    for _ in range(times):
+        place, length = rng.randrange(len(bad) + 1), rng.choice([1, 1, 4, 40])
+        action = rng.random()
+        if action < 0.5:
+            bad[place : place + length] = rng.randbytes(length)
+        elif action < 0.7:
+            del bad[place : place + length]
+        elif action < 0.9:
+            bad[place:place] = bad[place : place + length]
+        else:
+            del bad[place:]
+    return bytes(bad)
+
+
+def _near(number: float, rng: random.Random) -> float:
+    """A number that may have stood there as well, or one that is too large or too small."""
+    factor = rng.choice([-1, 0.5, 2, 3, 10, 1000, 10**6, 10**9])
+    return number + 1 if rng.random() < 0.2 else type(number)(number * factor)
 
 
 def _keys(holder: Any) -> Any:

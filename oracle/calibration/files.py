@@ -119,8 +119,8 @@ CACHES = Frozen({"products": tiling.CACHE})
 PHASES = ("PREFILL", "DECODE")
 """Of attention over a cache of keys and values."""
 
-SPLITS_ALONE = "SPLITS_ALONE"
-"""Whether decoding splits the keys of heads that share them with none; it does if absent."""
+HABITS = ("SPLITS_ALONE", "PACKS")
+"""What libraries do in it, see `oracle.tiling.CachedAttention`; they do if absent."""
 
 _MAX_BYTES = MEBIBYTE
 _LARGEST = sys.float_info.max  # an integer can be larger
@@ -384,11 +384,14 @@ def _named(content: Mapping[str, Any], key: str, known: Mapping[str, _Out], file
 def _cached(section: Any, file: str) -> CachedAttention | None:
     if section is None:
         return None
-    if not (isinstance(section, dict) and set(PHASES) <= set(section) <= {*PHASES, SPLITS_ALONE}):
-        raise _error(file, "CACHED_ATTENTION", section, f"a mapping of {', '.join(PHASES)} and perhaps {SPLITS_ALONE}")
-    alone = section.get(SPLITS_ALONE, True)
-    if not isinstance(alone, bool):
-        raise _error(file, f"CACHED_ATTENTION.{SPLITS_ALONE}", alone, "true or false")
+    if not (isinstance(section, dict) and set(PHASES) <= set(section) <= {*PHASES, *HABITS}):
+        raise _error(
+            file, "CACHED_ATTENTION", section, f"a mapping of {', '.join(PHASES)}, perhaps {', '.join(HABITS)}"
+        )
+    habits = {habit.lower(): section.get(habit, True) for habit in HABITS}
+    for habit, value in habits.items():
+        if not isinstance(value, bool):
+            raise _error(file, f"CACHED_ATTENTION.{habit.upper()}", value, "true or false")
     shares = dict[str, tuple[float, float]]()
     for phase in PHASES:
         found, key = section[phase], f"CACHED_ATTENTION.{phase}"
@@ -396,7 +399,7 @@ def _cached(section: Any, file: str) -> CachedAttention | None:
         if pair is None or not isinstance(found, list) or pair[1] > 1.0:
             raise _error(file, key, found, "two shares, of the peak and of the bandwidth, above 0 and at most 1")
         shares[phase] = float(found[0]), float(found[1])
-    return CachedAttention(tiling.PREFILL, tiling.DECODE, shares["PREFILL"], shares["DECODE"], alone)
+    return CachedAttention(tiling.PREFILL, tiling.DECODE, shares["PREFILL"], shares["DECODE"], **habits)
 
 
 def _cached_yaml(cached: CachedAttention | None) -> dict[str, Any]:
@@ -406,7 +409,7 @@ def _cached_yaml(cached: CachedAttention | None) -> dict[str, Any]:
     found: dict[str, Any] = {
         phase: [_rounded(share) for share in own] for phase, own in zip(PHASES, shares, strict=True)
     }
-    return found if cached.splits_alone else {**found, SPLITS_ALONE: False}
+    return found | {habit: False for habit in HABITS if not getattr(cached, habit.lower())}
 
 
 def _domain(section: Any, file: str) -> Domain:

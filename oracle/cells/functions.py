@@ -32,7 +32,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 _ROTARY_BASE = 10_000.0
 SCORINGS = ("softmax", "softmax_all", "sigmoid")
-"""How a router scores: softmax of the chosen alone (Mixtral), of all (DeepSeek-V2), sigmoid with a bias (DeepSeek-V3)."""
+"""How a router scores: softmax of the chosen alone (Mixtral), of all (DeepSeek-V2), sigmoid and bias (DeepSeek-V3)."""
 
 
 def _overridable(function: _Function) -> _Function:
@@ -187,7 +187,7 @@ def routed(
     scores = F.softmax(scores, dim=-1) if scoring == "softmax_all" else scores
     compared = scores if bias is None else scores + bias
     if groups > 1:
-        parts = compared.unflatten(-1, (groups, -1))
+        parts = compared.view(*compared.shape[:-1], groups, -1)
         high = parts.topk(min(1 if bias is None else 2, parts.shape[-1]), dim=-1).values.sum(-1)
         out = torch.ones_like(high, dtype=torch.bool).scatter(-1, high.topk(chosen_groups, dim=-1).indices, False)
         compared = parts.masked_fill(out.unsqueeze(-1), float("-inf")).flatten(-2)

@@ -16,6 +16,7 @@ from oracle.errors import OracleError
 from oracle.spec import Workload
 
 if TYPE_CHECKING:
+    from oracle.config import CfgNode
     from oracle.devices import Device
     from oracle.query import BatchCurve, Cost
     from oracle.sources import Source
@@ -37,11 +38,12 @@ _Out = TypeVar("_Out")
 
 
 class Candidate(NamedTuple):
-    """A network to score: a spec, or one that is no config."""
+    """A network to score: a spec, or one that is no config; and the config that it is of, with the flags in it."""
 
     net: NetSpec | Source
     workload: Workload
     devices: list[Device]
+    cfg: CfgNode | None = None
 
 
 class Scored(NamedTuple):
@@ -191,7 +193,7 @@ def candidate_of(source: str, args: argparse.Namespace, devices: list[Device]) -
         return Candidate(opened, Workload().with_(**{**words, "batch_size": opened.batch_size}), devices)
     cfg = load_cfg(source, [part for pair in args.overrides for part in pair])
     net, workload, stated = resolve(cfg, **words)
-    return Candidate(net, workload, devices or devices_of(stated))
+    return Candidate(net, workload, devices or devices_of(stated), cfg)
 
 
 def _cost(candidate: Candidate, args: argparse.Namespace, model: Mapping[str, Any]) -> Cost:

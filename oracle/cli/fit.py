@@ -20,8 +20,11 @@ examples:
   oracle fit ViT-B-16 -d rtx-4090 --mode training --dtype float16 --optimizer adamw --reserve 1.5
   oracle fit torchvision:resnet50 -d jetson-orin-nano --mode inference
   oracle fit R-56 -d stm32f746 --dtype int8 --runtime engine --mode inference
+  oracle fit Llama-3.1-8B Qwen3-8B -d rtx-4090 -d l40s --context --batch 8 --reserve 2
 
 On a microcontroller weights lie in flash and tensors in SRAM: a network fits if it fits both.
+
+With --context, of decoders: the longest sequences that fit while --batch of them are decoded.
 
 A device whose file states no memory size has no row; the others are shown, it is named, and the exit
 code is 2.
@@ -46,6 +49,11 @@ def add(commands: Any) -> None:
         "--reserve", type=_gib, default=0, metavar="GIB", help="memory to leave free, in GiB (default: 0)"
     )
     command.add_argument(
+        "--context",
+        action="store_true",
+        help="of decoders, the most tokens of a sequence instead, of --batch sequences (default: 1)",
+    )
+    command.add_argument(
         "--arena",
         action="store_true",
         help="on microcontrollers, what TFLite-Micro's memory planner needs, not what is alive at once (needs torch)",
@@ -62,6 +70,8 @@ def _run(args: argparse.Namespace) -> int:
     from oracle.report.table import fit_tables
     from oracle.sources import is_reference
 
+    if args.context:
+        return _run_context(args)
     if args.batch_size is not None:
         raise OracleError(f"--batch {args.batch_size}: the batch is what fit looks for")
     words = {name: word for name, word in workload_of(args).items() if name not in ("batch_size", "mode")}
@@ -101,6 +111,38 @@ def _run(args: argparse.Namespace) -> int:
             "device file of your own"
         )
     return 2 if sizeless else code
+
+
+def _run_context(args: argparse.Namespace) -> int:
+    from oracle.config import load_cfg
+    from oracle.query.contexts import ContextFit, fit_context
+    from oracle.report.rows import context_rows
+    from oracle.report.table import context_tables
+    from oracle.sources import is_reference
+
+    words = {name: word for name, word in workload_of(args).items() if name != "mode"}
+    if args.arena or args.mode == "training":
+        raise OracleError("--context is about decoding: expected neither --arena nor --mode training")
+    devices = devices_of(args.device)
+
+    def fitted(source: str) -> tuple[ContextFit, ...]:
+        if is_reference(source):
+            raise OracleError(f"{source}: expected a decoder's config, for --context")
+        cfg = load_cfg(source, [part for pair in args.overrides for part in pair])
+        places = devices or devices_of(cfg.COST.DEVICES)
+        if not places:
+            raise OracleError("fit needs a device; say --device NAME (`oracle devices` lists them)")
+        return fit_context(cfg, places, reserve_bytes=args.reserve, **words)
+
+    by_source, code = each_source(args, fitted, "fitting")
+    found = [item for some in by_source.values() for item in some]
+    deliver(
+        args,
+        table=lambda: context_tables(found),
+        data=lambda: {"contexts": [item.to_dict() for item in found]},
+        rows=lambda: context_rows(found),
+    )
+    return code
 
 
 def _gib(text: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from oracle._files import is_file
 from oracle.cli._flags import add_place
 from oracle.cli._output import YAML, check_file
 
@@ -50,6 +51,6 @@ def _run(args: argparse.Namespace) -> int:
         write(device_yaml(found))
     else:
         write_text(file, device_yaml(found))
-        if Path(file).is_file():
+        if is_file(file):
             show(device_tables(load_device(Path(file))))
     return 0

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from oracle.cli._flags import add_output, add_scoring, natural
+from oracle.cli._messages import complain
 from oracle.cli._output import deliver
 from oracle.cli._scoring import score_all
 from oracle.errors import OracleError
@@ -43,6 +45,7 @@ def add(commands: Any) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     costs, code = score_all(args)
+    costs, code = _comparable(costs, code, args.keep_going)
     from oracle.query.ranking import ranking_of
     from oracle.query.resolving import check_one_workload
     from oracle.report.rows import ranking_rows
@@ -57,6 +60,20 @@ def _run(args: argparse.Namespace) -> int:
         rows=lambda: [row for row in ranking_rows(ranking) if not args.top or row["rank"] <= args.top],
     )
     return code
+
+
+def _comparable(costs: list[Cost], code: int, keep_going: bool) -> tuple[list[Cost], int]:
+    """Under `--keep-going` the networks of the workload that most are of, the others named; all of them otherwise."""
+    counted = Counter(cost.workload for cost in costs)
+    if len(counted) < 2 or not keep_going:
+        return costs, code
+    (most, _), *_ = counted.most_common(1)
+    for cost in costs:
+        if cost.workload != most:
+            own, other = cost.workload.to_dict(), most.to_dict()
+            name = next(name for name in own if own[name] != other[name])
+            complain(f"{cost.name}: {name}={own[name]!r}, where most have {other[name]!r}: not ranked among them")
+    return [cost for cost in costs if cost.workload == most], 2
 
 
 def _common_devices(costs: list[Cost]) -> list[str]:

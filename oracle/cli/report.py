@@ -17,7 +17,7 @@ from oracle.spec import MODES
 if TYPE_CHECKING:
     from oracle.devices import Device
     from oracle.query import Cost, Fit
-    from oracle.report.facts import Runtimes, TrainingFacts
+    from oracle.report.facts import DecodingFacts, Runtimes, TrainingFacts
 
 __all__ = ["add"]
 
@@ -54,25 +54,53 @@ def _run(args: argparse.Namespace) -> int:
 
     found, code = scored(args)
     model = model_words(args)
+    devices = {device.name: device for item in found for device in item.candidate.devices}
     details = [
-        Detail(item.cost) if args.brief else Detail(item.cost, *_more(args, model, item))
+        Detail(item.cost) if args.brief else Detail(item.cost, *_more(args, model, item, devices))
         for item in tracked(found, "comparing")
     ]
-    devices = {device.name: device for item in found for device in item.candidate.devices}
     deliver_page(args.output, cost_page(details, devices, shlex.join(["oracle", *args.argv])))
     return code
 
 
-def _more(args: argparse.Namespace, model: Mapping[str, Any], item: Scored) -> tuple[Runtimes | None, TrainingFacts]:
-    """The network under every runtime, and what training it takes."""
+def _more(
+    args: argparse.Namespace, model: Mapping[str, Any], item: Scored, devices: Mapping[str, Device]
+) -> tuple[Runtimes | None, TrainingFacts | None, DecodingFacts | None]:
+    """The network under every runtime, what training it takes, and of a decoder both of its phases."""
     from oracle.report.facts import runtime_facts, training_facts
 
     found = {runtime: _under(args, model, item, runtime=runtime) for runtime in item.cost.workload.runtimes}
     costs = [cost for cost, _ in found.values() if cost is not None]
     runtimes = runtime_facts(costs, {runtime: reasons for runtime, (_, reasons) in found.items() if reasons})
+    shown = runtimes if runtimes.times else None
+    if item.cost.tokens:
+        return shown, None, _decoding(args, model, item, devices)
     step, reasons = _under(args, model, item, mode="training")
     fits, missing = _fits(item.candidate)
-    return runtimes if runtimes.times else None, training_facts(step, fits, [*reasons, *missing])
+    return shown, training_facts(step, fits, [*reasons, *missing]), None
+
+
+def _decoding(
+    args: argparse.Namespace, model: Mapping[str, Any], item: Scored, devices: Mapping[str, Device]
+) -> DecodingFacts | None:
+    """A prompt, a decode step, and that of more sequences at once; None where the network's config is not at hand."""
+    from oracle.config import with_call
+    from oracle.families import to_spec
+    from oracle.query.curves import BATCH_SIZES
+    from oracle.report.facts import decoding_facts
+
+    cfg = item.candidate.cfg
+    if cfg is None or item.cost.workload.training:
+        return None
+
+    def cost(batch_size: int, **call: Any) -> Cost:
+        net = to_spec(with_call(cfg, call))
+        return rescored(args, model, item.candidate._replace(net=net), batch_size=batch_size)
+
+    size = item.cost.workload.batch_size
+    prompt, step = cost(size, phase="prefill", past=0), cost(size, phase="decode")
+    batches = [cost(batch, phase="decode") for batch in sorted({*BATCH_SIZES[:9], size})]
+    return decoding_facts(prompt, step, batches, devices)
 
 
 def _under(

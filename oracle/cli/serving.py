@@ -46,9 +46,9 @@ def add(commands: Any) -> None:
     )
     engine = command.add_argument_group("engine")
     engine.add_argument("--engine", default="vllm", metavar="NAME", help="vllm (default), tensorrt-llm or sglang")
-    engine.add_argument("--tp", type=natural, default=1, metavar="N", help="GPUs that cut every layer")
-    engine.add_argument("--pp", type=natural, default=1, metavar="N", help="GPUs in a row, each with some layers")
-    engine.add_argument("--ep", type=natural, default=1, metavar="N", help="GPUs that share out experts")
+    engine.add_argument("--tp", type=natural, metavar="N", help="GPUs that cut every layer (COST.PARALLEL)")
+    engine.add_argument("--pp", type=natural, metavar="N", help="GPUs in a row, each with some layers")
+    engine.add_argument("--ep", type=natural, metavar="N", help="GPUs that share out experts")
     engine.add_argument(
         "--dp", type=natural, default=1, metavar="N", help="groups of GPUs, each with its own sequences"
     )

@@ -42,10 +42,10 @@ class CalibratedDevice:
     @cached_property
     def streaming(self) -> CalibratedDevice:
         """The place for networks that its last-level cache does not hold."""
-        others = {dtype: place.streaming for dtype, place in self.others.items()}
+        others = Frozen({dtype: place.streaming for dtype, place in self.others.items()})
         if self.efficiency.cache is None and all(place is self.others[dtype] for dtype, place in others.items()):
             return self
-        return CalibratedDevice(self.device, replace(self.efficiency, cache=None), Frozen(others))
+        return CalibratedDevice(self.device, replace(self.efficiency, cache=None), others)
 
 
 def roofs_at(place: CalibratedDevice, kinds: KernelKinds, uses_matrix: list[bool], uses_vector: list[bool]) -> Roofs:

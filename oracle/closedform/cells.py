@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +24,8 @@ from oracle.spec import Scalar, Workload
 __all__ = ["Piece", "cost_cells", "templates_for", "traced_alone"]
 
 Ints = NDArray[np.int64]
+
+_FEW = 256  # rows whose costs are remembered
 
 
 class Piece(NamedTuple):
@@ -107,7 +110,19 @@ def _pieces(
 
 def _piece(template: Template, rows: Ints, columns: Columns, devices: Sequence[CalibratedDevice]) -> Piece:
     ends = template.output_format, template.input_gradient, template.unknown
-    return Piece(rows, evaluate(template, columns, devices), *ends)
+    if len(columns) > _FEW or any(isinstance(own, np.ndarray) and own.dtype != np.int64 for own in columns.values):
+        return Piece(rows, evaluate(template, columns, devices), *ends)
+    content = tuple([own.tobytes() if isinstance(own, np.ndarray) else own for own in columns.values])
+    return Piece(rows, _costs_of_few(template, tuple(devices), columns.names, content, len(columns)), *ends)
+
+
+@lru_cache(maxsize=128)
+def _costs_of_few(
+    template: Template, devices: tuple[CalibratedDevice, ...], names: tuple[str, ...], content: Any, count: int
+) -> CellCosts:
+    """Costs of a few cells, given their columns as bytes: layers of a list are of the same few again and again."""
+    values = [np.frombuffer(own, np.int64) if isinstance(own, bytes) else own for own in content]
+    return evaluate(template, Columns(names, values, count), devices)
 
 
 def _merged(pieces: Sequence[Piece]) -> Iterator[Piece]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,18 +133,15 @@ class SharedForm(NetworkForm):
         left = [int(sent.times) for sent in self._sent]
         kernels, cells = self._own.described(), self.net.cells
         launches = self._own.launches()
-        for launch, after in pairwise([*launches, None]):
-            assert launch is not None
+        followers: list[Launch | None] = [*launches[1:], None]
+        for launch, after in zip(launches, followers, strict=True):
             found.append(launch)
             phase = kernels[launch[0]].meta.phase
             if after is not None and after[1] == launch[1] and kernels[after[0]].meta.phase == phase:
                 continue
             kind = cells[launch[1]].kind if launch[1] < len(cells) else ""
-            own = (
-                1
-                if kind == ("decoder_embedding" if phase == "forward" else "decoder_head")
-                else halves(kind, self._parallel)
-            )
+            end = "decoder_embedding" if phase == "forward" else "decoder_head"
+            own = 1 if kind == end else halves(kind, self._parallel)
             for place, sent in enumerate(self._sent):
                 if sent.operation == "all_reduce" and sent.phase == phase and own <= left[place]:
                     found += [(first + place, launch[1], launch[2].partition(".")[0])] * own

@@ -255,7 +255,7 @@ _CALLS: dict[str, dict[str, Any]] = {
 
 
 _WINDOWED = ("llama", "gemma2", "gemma3", "gpt_oss")
-_ONE_KV_HEAD = ("llama", "qwen3", "gemma2", "gemma3")
+_SEVERAL_KV_HEADS = ("tied", "gpt2", "opt", "neox", "phi", "biased")  # of all others a GPU of several may have one
 
 
 def _decoders() -> Iterator[tuple[str, list[NetSpec]]]:
@@ -264,11 +264,17 @@ def _decoders() -> Iterator[tuple[str, list[NetSpec]]]:
     for name, keys in _DECODERS.items():
         sizes: dict[str, Any] = {"VOCAB": 96, "LAYERS": 3, "WIDTH": 48, "HEADS": 6, "HEAD_DIM": 20, "FF": 112}
         shared = [{"TP": 2, "PP": 1, "EP": 2}] if name in _SHARED_OUT else []
+        shared += [{"TP": tp, "PP": pp} for tp, pp in ((2, 1), (2, 2), (1, 2))] if name == "mixtral" else []
+        shared += [{"TP": 2, "PP": 2, "EP": 2}] if name == "mixtral" else []
         sizes |= {} if "PARALLEL" in keys else halves
         if name == "tied":  # whose layers are those of others
             sizes |= {"LAYERS": 1, "LAYER_HEADS": [0], "LAYER_FF": [112]}
-        groups = [(3, 0)] + [(1, 0)] * (name in _ONE_KV_HEAD) + [(3, 16)] * (name in _WINDOWED)
-        groups += [(1, 16)] * (name == "gemma3")
+        groups = (
+            [(3, 0)]
+            + [(1, 0)] * (name not in _SEVERAL_KV_HEADS and "KV_RANK" not in keys)
+            + [(3, 16)] * (name in _WINDOWED)
+        )
+        groups += [(1, 16)] * (name in ("gemma3", "gpt_oss"))
         for trains in (False,) if {"SINKS", "SOFTCAP"} & set(keys) else (False, True):
             nets = []
             for call, kv_dtype, (kv_heads, window) in product(_CALLS, ("", "float8"), groups):
@@ -280,7 +286,7 @@ def _decoders() -> Iterator[tuple[str, list[NetSpec]]]:
                 cost = {**_CALLS[call], "KV_DTYPE": kv_dtype, "KV_BLOCK": 7}
                 nets.append(_decoder(section, cost))
                 if kv_heads == 3 and not window and not kv_dtype:
-                    lone = {"LAYERS": 1, "LAYER_HEADS": [0], "LAYER_FF": [112]}  # experts alone: heads are those above
+                    lone = {"LAYERS": 2, "LAYER_HEADS": [0] * 2, "LAYER_FF": [112] * 2}  # heads are those above
                     nets += [_decoder({**section, **lone}, {**cost, "PARALLEL": parallel}) for parallel in shared]
             yield f"{_DECODER} {'training' if trains else 'inference'} {name}", nets
 

@@ -166,7 +166,8 @@ COST_KEYS = ("BATCH_SIZE", "DTYPE", "MODE", "RUNTIME", "LAYOUT", "WEIGHTS", "ENG
 
 
 CALL_WORDS = ("phase", "prompt", "past", "kv_dtype", "kv_block", "logits", "parallel")
-"""What says on what of a sequence, and by how many GPUs, a decoder works: keys of the COST section in lower case, which decide its spec."""
+"""What of a sequence a decoder works on, and on how many GPUs: keys of the COST section in lower case, which decide its
+spec."""
 
 
 def with_call(cfg: CfgNode, words: Mapping[str, Any], mode: str | None = None) -> CfgNode:

@@ -115,8 +115,8 @@ KEYS: dict[str, str] = {
     "no layer has a window.",
     "DECODER.CONTEXT": "Most tokens of a sequence; 0 where no limit is known.",
     "DECODER.Q_RANK": "Width of the latent that queries are made from; 0 for none. With KV_RANK only.",
-    "DECODER.KV_RANK": "Width of the latent that the keys and values of all heads are made from, and that the cache holds "
-    "(multi-head latent attention, arXiv:2405.04434); 0 for plain heads.",
+    "DECODER.KV_RANK": "Width of the latent that the keys and values of all heads are made from, and that the cache "
+    "holds (multi-head latent attention, arXiv:2405.04434); 0 for plain heads.",
     "DECODER.NOPE_DIM": "With KV_RANK: elements of a head's key that positions leave alone.",
     "DECODER.ROPE_DIM": "With KV_RANK: elements of the key that positions turn, which all heads share.",
     "DECODER.V_DIM": "With KV_RANK: elements of a head's value.",
@@ -125,8 +125,8 @@ KEYS: dict[str, str] = {
     "DECODER.EXPERT_FF": "Width within an expert; 0 for FF.",
     "DECODER.SHARED_FF": "Width of an expert that all tokens go to; 0 for none.",
     "DECODER.SHARED_GATE": "Whether what the shared expert makes is multiplied by a learned number per token.",
-    "DECODER.ROUTER": "How experts are scored: softmax of the chosen ones, of all (DeepSeek-V2), or a sigmoid with a bias "
-    "that joins the comparison (DeepSeek-V3).",
+    "DECODER.ROUTER": "How experts are scored: softmax of the chosen ones, of all (DeepSeek-V2), or a sigmoid with a "
+    "bias that joins the comparison (DeepSeek-V3).",
     "DECODER.EXPERT_GROUPS": "Groups of experts, of which a token chooses some first; 1 for no groups.",
     "DECODER.GROUPS_PER_TOKEN": "Groups that the experts of a token are of.",
     "DECODER.DENSE_LAYERS": "First layers that have FF and no experts.",
@@ -170,8 +170,8 @@ KEYS: dict[str, str] = {
     "COST.KV_DTYPE": "Type of a decoder's cache of keys and values; empty for the type that is computed in.",
     "COST.KV_BLOCK": "Tokens of a page of that cache.",
     "COST.LOGITS": "Whether the last token of a sequence has scores, or all of them.",
-    "COST.PARALLEL": "Of a decoder, GPUs that share it: TP cut every layer, PP are in a row with some layers each, EP of the "
-    "TP share its experts out. Every number is of one GPU, and what it sends are kernels.",
+    "COST.PARALLEL": "Of a decoder, GPUs that share it: TP cut every layer, PP are in a row with some layers each, EP "
+    "of the TP share its experts out. Every number is of one GPU, and what it sends are kernels.",
     "COST.DEVICES": "Names of shipped devices, or paths of device files.",
 }
 """Dotted key -> what it means, with its unit."""

@@ -166,10 +166,8 @@ def _near(name: str, options: Iterable[str], count: int = 3, cutoff: float = 0.5
 def _convert(key: str, value: Any, old: Any, file: str) -> Any:
     """The value in the type of the default, for the value that it replaces; of a mapping, for some of its entries."""
     kind = _KINDS[key]
-    if key in MAPPINGS:
-        return {**old, **_mapping(key, value, file)}
     if kind is dict:
-        return {**old, **_entries(key, value, old, file)}
+        return {**old, **(_words(key, value, file) if key in MAPPINGS else _integers(key, value, old, file))}
     converted = _typed(key, value, kind, file)
     if key in CHOICES and converted not in CHOICES[key]:
         options = [option for option in CHOICES[key] if option]
@@ -178,16 +176,37 @@ def _convert(key: str, value: Any, old: Any, file: str) -> Any:
     return converted
 
 
-def _entries(key: str, value: Any, known: Mapping[str, Any], file: str) -> dict[str, int]:
-    """Some entries of a mapping of integers; as text, `{TP: 4}` or `TP: 4, PP: 2`."""
-    if isinstance(value, str):
-        pairs = [item.partition(":") for item in _parsed_list(value.strip().removeprefix("{").removesuffix("}"))]
-        value = {name.strip(): text.strip() for name, _, text in pairs}
-    for name, _ in _items(value, key, file):
+def _pairs(value: Any) -> Any:
+    """A mapping, which a command line gives as text: `{TP: 4, PP: 2}` or `stem=float16,s3=int8`."""
+    if not isinstance(value, str):
+        return value
+    pairs = [item.replace("=", ":").partition(":")[::2] for item in _parsed_list(value.strip().strip("{}"))]
+    return {name.strip(): word.strip(" '\"") for name, word in pairs}
+
+
+def _integers(key: str, value: Any, known: Mapping[str, Any], file: str) -> dict[str, int]:
+    """Integers by names that are known."""
+    found = {}
+    for name, item in _items(_pairs(value), key, file):
         if name not in known:
             hint = closest(name, known, 1) or f"; {key} has {', '.join(known)}"
             raise ConfigError(f"unknown key{hint}", key=f"{key}.{name}", file=file)
-    return {name: _typed(f"{key}.{name}", item, int, file) for name, item in _items(value, key, file)}
+        found[name] = _typed(f"{key}.{name}", item, int, file)
+    return found
+
+
+def _words(key: str, value: Any, file: str) -> dict[str, str]:
+    """Words by names, of which a pattern says what they look like."""
+    names, expected, words = MAPPINGS[key]
+    found = {}
+    for name, word in _items(_pairs(value), key, file):
+        if not names.fullmatch(name):
+            raise ConfigError(f"value {_shown(word)}: the key is not {expected}", key=f"{key}.{name}", file=file)
+        if word not in words:
+            shown = ", ".join(words)
+            raise ConfigError(f"value {_shown(word)}: expected one of {shown}", key=f"{key}.{name}", file=file)
+        found[name] = str(word)
+    return found
 
 
 def _typed(key: str, value: Any, kind: type, file: str) -> Any:
@@ -205,23 +224,6 @@ def _typed(key: str, value: Any, kind: type, file: str) -> Any:
     if kind in (int, float) and not 0 <= converted <= _LARGEST:  # NaN compares false
         raise ConfigError(f"value {_shown(value)}: expected a finite number from 0 to 2**53", key=key, file=file)
     return converted
-
-
-def _mapping(key: str, value: Any, file: str) -> dict[str, str]:
-    """Words by names: a mapping, or the text of one, as command lines give it: `stem=float16,s3=int8`."""
-    names, expected, words = MAPPINGS[key]
-    if isinstance(value, str):
-        pairs = [item.replace(":", "=").partition("=")[::2] for item in _parsed_list(value.strip().strip("{}"))]
-        value = {name.strip(): word.strip(" '\"") for name, word in pairs}
-    found = {}
-    for name, word in _items(value, key, file):
-        if not names.fullmatch(name):
-            raise ConfigError(f"value {_shown(word)}: the key is not {expected}", key=f"{key}.{name}", file=file)
-        if word not in words:
-            shown = ", ".join(words)
-            raise ConfigError(f"value {_shown(word)}: expected one of {shown}", key=f"{key}.{name}", file=file)
-        found[name] = str(word)
-    return found
 
 
 def _mismatch(key: str, value: Any, expected: str, file: str) -> ConfigError:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from oracle.families.population import CellArray, Population
 from oracle.spec import HALVES, NetSpec, Workload
 
-__all__ = ["cache_bytes", "cache_bytes_of_many", "token_bytes", "token_elements"]
+__all__ = ["cache_bytes", "cache_bytes_of_many", "token_bytes", "token_bytes_of_many", "token_elements"]
 
 Ints = NDArray[np.int64]
 
@@ -40,10 +40,21 @@ def cache_bytes_of_many(networks: Population | Iterable[NetSpec], workload: Work
     """`cache_bytes` of each of many candidates, as a column."""
     if not isinstance(networks, Population):
         return np.array([cache_bytes(net, workload) for net in networks], dtype=np.int64)
-    total: Ints = np.zeros(networks.size, dtype=np.int64)
-    for group in (group for place in networks.places for group in place if _caches(group)):
-        total[group.rows] += group.counts * _elements(dict(group.params), workload, "capacity")
-    return workload.batch_size * total
+    return workload.batch_size * _of_many(networks, workload, "capacity")
+
+
+def token_bytes_of_many(networks: Population | Iterable[NetSpec], workload: Workload) -> Ints:
+    """`token_bytes` of each of many candidates, as a column."""
+    if not isinstance(networks, Population):
+        return np.array([token_bytes(net, workload) for net in networks], dtype=np.int64)
+    return _of_many(networks, workload, None)
+
+
+def _of_many(population: Population, workload: Workload, tokens: str | None) -> Ints:
+    total: Ints = np.zeros(population.size, dtype=np.int64)
+    for group in (group for place in population.places for group in place if _caches(group)):
+        total[group.rows] += group.counts * _elements(dict(group.params), workload, tokens)
+    return total
 
 
 def _caches(group: CellArray) -> bool:

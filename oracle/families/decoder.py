@@ -11,8 +11,8 @@ Keys and values are kept in pages of KV_BLOCK tokens, so that a sequence has mem
 layer with a window keeps the latest tokens of the window only. With KV_RANK attention is over latents: a prompt and
 training in the expanded form, a decode step in the absorbed one (`oracle.cells.latent`).
 
-COST.PARALLEL makes it what one of several GPUs has (`oracle.families.sharding`): of a pipeline the one with most layers,
-and both ends.
+COST.PARALLEL makes it what one of several GPUs has (`oracle.families.sharding`): of a pipeline the one with most
+layers, and both ends.
 """
 
 from __future__ import annotations

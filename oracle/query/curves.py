@@ -67,6 +67,7 @@ class BatchCurve(Shown):
         points: device -> a point per batch size, ascending.
         max_latency_ms: the limit that `best` keeps; None without one.
         origin: as in `Cost`.
+        tokens: of a decoder, tokens of each sequence in a call; 0 for a network of images.
     """
 
     network: str
@@ -74,6 +75,7 @@ class BatchCurve(Shown):
     points: Mapping[str, tuple[BatchPoint, ...]]
     max_latency_ms: float | None = None
     origin: Origin | None = None
+    tokens: int = 0
 
     def __repr__(self) -> str:
         return curve_line(self)
@@ -105,6 +107,7 @@ class BatchCurve(Shown):
             "network": self.network,
             "origin": self.origin and self.origin.to_dict(),
             "workload": {name: word for name, word in self.workload.to_dict().items() if name != "batch_size"},
+            "tokens": self.tokens,
             "batch_sizes": list(self.batch_sizes),
             "max_latency_ms": self.max_latency_ms,
             "best_batch_size": {device: point and point.batch_size for device, point in best.items()},
@@ -158,7 +161,7 @@ def curve_of(costs: Sequence[Cost], max_latency_ms: float | None = None) -> Batc
     if not first.times:
         raise WorkloadError(f"network={first.name!r}: a curve over batch sizes needs a device")
     points = {device: tuple(_point(cost, device) for cost in costs) for device in first.times}
-    return BatchCurve(first.name, first.workload, Frozen(points), max_latency_ms, first.origin)
+    return BatchCurve(first.name, first.workload, Frozen(points), max_latency_ms, first.origin, first.tokens)
 
 
 def _point(cost: Cost, device: str) -> BatchPoint:

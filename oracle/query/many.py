@@ -28,7 +28,7 @@ from oracle.closedform import (
 from oracle.closedform.template import SUMS
 from oracle.devices import Device
 from oracle.errors import DeviceError, WorkloadError
-from oracle.families.caches import cache_bytes_of_many
+from oracle.families.caches import cache_bytes_of_many, token_bytes_of_many
 from oracle.families.population import Population
 from oracle.query.devices import find_devices
 from oracle.query.models import (
@@ -130,6 +130,11 @@ class Scores(Shown):
     def kv_cache_bytes(self) -> Ints:
         """Memory of the caches of keys and values, as in `Cost`."""
         return cache_bytes_of_many(self.networks, self.workload)
+
+    @property
+    def kv_bytes_per_token(self) -> Ints:
+        """What a token of one sequence takes there in all layers."""
+        return token_bytes_of_many(self.networks, self.workload)
 
     @property
     def intensity(self) -> Floats:

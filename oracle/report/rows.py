@@ -18,10 +18,12 @@ from oracle.report.breakdown import Group
 if TYPE_CHECKING:
     from oracle.measure import Measurement
     from oracle.query import BatchCurve, Comparison, Cost, Effect, Fit, KernelCost, Ranking, Sensitivity
+    from oracle.query.contexts import ContextFit
     from oracle.serving import Serving
 
 __all__ = [
     "comparison_rows",
+    "context_rows",
     "cost_rows",
     "curve_rows",
     "device_data",
@@ -100,6 +102,24 @@ def fit_rows(fits: Sequence[Fit]) -> list[dict[str, Any]]:
             "flash_memory_bytes": item.flash_memory_bytes,
             "fits_flash": item.fits_flash,
             "arena": item.arena,
+        }
+        for item in fits
+    ]
+
+
+def context_rows(fits: Sequence[ContextFit]) -> list[dict[str, Any]]:
+    """One row per decoder and device."""
+    return [
+        {
+            "network": item.network,
+            "device": item.device,
+            **item.workload.to_dict(),
+            "context": item.context,
+            "limit": item.limit,
+            "kv_cache_bytes": item.kv_cache_bytes,
+            "peak_memory_bytes": item.peak_memory_bytes or None,
+            "memory_bytes": item.memory_bytes,
+            "reserve_bytes": item.reserve_bytes,
         }
         for item in fits
     ]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from oracle.collectives import OPERATIONS, collective_s
+from oracle.families.sharding import Parallel, sharded
 from oracle.serving.latency import Serving, ServingPoint, serve_latency
 from oracle.serving.memory import TrainingMemory, training_memory
-from oracle.families.sharding import Parallel, sharded
 
 __all__ = [
     "OPERATIONS",

@@ -31,15 +31,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from oracle._shown import Shown
+from oracle.collectives import link_between
 from oracle.config import load_cfg
 from oracle.devices import Device
 from oracle.errors import ConfigError, DeviceError, WorkloadError
 from oracle.families import to_spec
+from oracle.families.sharding import EXPERTS, Parallel
 from oracle.query.devices import find_devices
-from oracle.collectives import link_between
 from oracle.serving.engines import Engine, engine_named, reach_in_engines
 from oracle.serving.memory import cache_bytes_per_sequence, weight_bytes, working_bytes
-from oracle.families.sharding import EXPERTS, Parallel
 from oracle.serving.steps import Formats, Reach, Step, Work, figures_of, work_of
 from oracle.spec import NetSpec
 from oracle.tiling import CLOCK_HZ
@@ -167,9 +167,9 @@ def serve_latency(
     output_tokens: int,
     concurrency: int | Iterable[int] = 1,
     engine: str = "vllm",
-    tp: int = 1,
-    pp: int = 1,
-    ep: int = 1,
+    tp: int | None = None,
+    pp: int | None = None,
+    ep: int | None = None,
     dp: int = 1,
     weights: str | None = None,
     kv: str | None = None,
@@ -186,7 +186,7 @@ def serve_latency(
         engine: vllm, tensorrt-llm or sglang.
         tp: GPUs that cut every layer (tensor parallel).
         pp: stages of layers (pipeline parallel).
-        ep: GPUs that share out the experts (expert parallel).
+        ep: GPUs that share out the experts (expert parallel). Of these three COST.PARALLEL's if absent.
         dp: groups of GPUs that each attend to requests of their own (data parallel attention).
         weights: what the weights of layers are stored in: bfloat16, float8, int8, int4 or float4; bfloat16 if absent,
             or COST.WEIGHTS where that is narrower.
@@ -224,6 +224,9 @@ def serve_latency(
     served_by = engine_named(engine)
     if not 0.0 <= in_step <= 1.0:
         raise WorkloadError(f"in_step={in_step!r}: expected a share, from 0 to 1")
+    stated = cfg.COST.PARALLEL
+    given = ((tp, "TP"), (pp, "PP"), (ep, "EP"))
+    tp, pp, ep = (int(stated[name]) if value is None else value for value, name in given)
     parallel = Parallel(tp, pp, ep, dp)
     formats = formats_of(cfg, served_by, weights, kv)
     served = Served(cfg, place, served_by, parallel, formats)
@@ -303,6 +306,8 @@ class Served:
         values = {"PHASE": phase, "PROMPT": tokens, "PAST": past, "KV_DTYPE": kv, "MODE": "inference", "LOGITS": "last"}
         for key, value in values.items():
             cfg.COST[key] = value
+        for name in cfg.COST.PARALLEL:
+            cfg.COST.PARALLEL[name] = 1  # shards are made here
         return to_spec(cfg)
 
     def cache_bytes(self, tokens: int) -> int:
@@ -345,7 +350,7 @@ class Served:
     def sending_s(self, work: Work, reduce: float) -> float:
         """Seconds of the collectives of a step, and of the way from part to part of a pipeline."""
         found = 0.0
-        for count, operation, message, ranks in work.collectives:
+        for count, operation, message, ranks, _ in work.collectives:
             link, bandwidth = link_between(self.device, self.parallel.gpus if ranks > 1 else ranks)
             clock = self.device.clock.value if self.device.clock else CLOCK_HZ
             seconds = float(link.seconds(operation, message, ranks, bandwidth, clock))

@@ -18,6 +18,7 @@ import torch
 from torch import nn
 from torch.utils import _pytree as pytree
 
+from oracle._files import is_file
 from oracle.errors import OracleError, TraceError
 from oracle.sources.archive import Meta, Node, Program, Ref, Word, read_program
 from oracle.sources.building import said
@@ -46,7 +47,7 @@ def open_exported(reference: Reference) -> Opened:
         OracleError: no such file, not one of torch.export, or one that names what is no operator on tensors.
     """
     path = Path(reference.name)
-    if not path.is_file():
+    if not is_file(path):
         raise OracleError(f"network={reference.text!r}: no such file")
     try:
         program = read_program(path)

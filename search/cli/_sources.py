@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from oracle._files import is_file
 from oracle.errors import OracleError
 
 from ._studies import STORAGE_HELP
@@ -81,7 +82,7 @@ def results_asked(args: argparse.Namespace) -> Results:
     from ..study import find_study, open_results
 
     _, place = find_study(args.source, args.storage)
-    if not args.storage and "://" not in place and not Path(place).is_file():
+    if not args.storage and "://" not in place and not is_file(place):
         raise OracleError(f"{args.source}: no directory of a sweep, no file of candidates, and no study in {place}")
     return open_results(args.source, args.storage)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from oracle._resources import shipped
@@ -16,6 +17,7 @@ _EXAMPLES = """\
 examples:
   oracle-search run digits
   oracle-search run my/study.yaml --trials 200 --storage sqlite:///study.db
+  oracle-search run mine.yaml --from mine-before    # a study of the same space: what it evaluated is learnt from
   oracle-search run digits --workers 4         # processes of this machine; Ctrl-C ends all
   oracle-search run digits --storage postgresql://user@host/db   # and elsewhere: oracle-search worker digits ...
 
@@ -59,6 +61,15 @@ def add(commands: Any) -> None:
     command.add_argument("--timeout", type=float, metavar="SECONDS", help="instead of TIMEOUT")
     command.add_argument("--seed", type=int, metavar="N", help="instead of SEED")
     command.add_argument("--name", metavar="NAME", help="instead of NAME")
+    command.add_argument(
+        "--from",
+        dest="earlier",
+        action="append",
+        default=[],
+        metavar="STUDY",
+        help="start from what another study of the space has evaluated: its name (in the same storage, if one is "
+        "given), its file or its journal; may be repeated",
+    )
     add_output(command)
     add_accept(command)
     add_workers(command)
@@ -66,7 +77,7 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from ..study import load_study, run_study, study_of
+    from ..study import load_study, open_results, run_study, study_of
     from ..study.storage import default_storage
     from ._helpers import helped
     from ._studies import helpers_of, summarise
@@ -80,9 +91,10 @@ def _run(args: argparse.Namespace) -> int:
         plan = study_of({**plan.values, **given})
     words = {"accept_changed_quality": args.accept_changed_quality}
     storage, count = storage or default_storage(plan.name), helpers_of(args, plan)
+    earlier = [open_results(source, "" if Path(source).is_file() else args.storage) for source in args.earlier]
     with (
         watching(resume_command(plan.name, storage)) as watcher,
         helped(count, plan.name, storage, watcher, **words) as watcher,
     ):
-        results = run_study(plan, storage, watcher=watcher, **words)
+        results = run_study(plan, storage, watcher=watcher, earlier=earlier, **words)
     return summarise(args, results)

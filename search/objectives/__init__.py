@@ -18,6 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from oracle._files import is_file
 from oracle.errors import ConfigError
 
 from ..space.checks import count, fields, is_number, one_of
@@ -80,7 +81,7 @@ def check_quality(values: Mapping[str, Any], directory: Path) -> dict[str, Any]:
         one_of(section["PROXY"], "QUALITY.PROXY", tuple(PROXIES))
     if kind == "table":
         beside = directory / section["FILE"]
-        if not section["FILE"] or not beside.is_file():
+        if not section["FILE"] or not is_file(beside):
             raise ConfigError(f"value {section['FILE']!r}: no such file", key="QUALITY.FILE")
         section["FILE"] = str(beside.resolve())
     return section

@@ -50,9 +50,9 @@ def _read(section: Mapping[str, Any]) -> list[tuple[str, float]]:
             reader = csv.DictReader(file)
             for key, column in zip(("NAME", "VALUE"), names, strict=True):
                 if column not in (reader.fieldnames or ()):
-                    have = ", ".join(reader.fieldnames or ()) or "none"
+                    have = ", ".join(" ".join(name.split()) for name in reader.fieldnames or ()) or "none"
                     raise ConfigError(f"value {column!r}: {path} has the columns {have}", key=f"QUALITY.{key}")
-            return [(row[names[0]], _value(row[names[1]], reader.line_num, path)) for row in reader]
+            return [(row[names[0]] or "", _value(row[names[1]], reader.line_num, path)) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"{path} cannot be read: {error}", key="QUALITY.FILE") from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,28 +11,20 @@ from numpy.typing import NDArray
 from oracle._fronts import non_dominated
 
 from .acquisition import expected_area, expected_excess
-from .surrogate import Blocks, Shape, fit, shape_of
+from .surrogate import Blocks, Factor
 
 __all__ = [
-    "MOST_FITTED",
-    "MOST_SHAPED",
     "Candidates",
     "Evaluations",
     "choose",
     "opening",
-    "shapes_of",
     "shortlist",
     "subset",
+    "tamed",
 ]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-MOST_FITTED = 256
-"""Evaluations that a surrogate knows; the covariance of more would take longer than the choice may."""
-
-MOST_SHAPED = 128
-"""Evaluations from which the shape of a surrogate is found, some forty covariances at a time."""
 
 _WHOLE = 6_000
 """Members up to which a pool is predicted whole."""
@@ -140,7 +133,7 @@ def subset(values: Floats, most: int) -> Ints:
 
 
 def tamed(values: Floats) -> Floats:
-    """Values with the worst of them raised: what fails altogether tells little about differences near the best."""
+    """Values with the worst of them raised: what fails altogether says little about differences near the best."""
     middle = np.median(values)
     raised: Floats = np.maximum(values, middle - 2 * max(values.max() - middle, 1e-12))
     return raised
@@ -198,19 +191,11 @@ def _best_of_each(promise: NDArray[np.float32], bins: tuple[Ints, ...], count: i
     return [rows if len(rows) <= share else rows[np.argpartition(-promise[rows], share)[:share]] for rows in bins]
 
 
-def shapes_of(evaluations: Evaluations, sure: NDArray[np.bool_]) -> list[Shape | None]:
-    """The shape of each objective's surrogate; None for those that are sure, being known."""
-    return [
-        None if known else shape_of(evaluations.blocks, tamed(evaluations.values[:, column]))
-        for column, known in enumerate(sure)
-    ]
-
-
 def choose(
     candidates: Candidates,
     evaluations: Evaluations,
     running: Candidates,
-    shapes: list[Shape | None],
+    factors: Sequence[Factor | None],
     rng: np.random.Generator,
 ) -> int:
     """The position of the candidate that promises most.
@@ -220,25 +205,24 @@ def choose(
         evaluations: at least one, unless all objectives are known.
         running: under way: they count as if they had brought what is expected (kriging believer; Ginsbourger, Le Riche
             and Carraro, 2010).
-        shapes: of the surrogate of each objective.
+        factors: of the surrogate of each objective, None for those that are known.
         rng: of the weights of three and more objectives.
     """
-    count, objectives = len(candidates), len(shapes)
+    count, objectives = len(candidates), len(factors)
     mean, deviation = np.zeros((count, objectives)), np.zeros((count, objectives))
     values = np.empty((len(evaluations) + len(running), objectives))
     worst = np.empty(objectives)
-    blocks = [np.concatenate(pair) for pair in zip(evaluations.blocks, running.blocks, strict=True)]
-    for column, shape in enumerate(shapes):
-        if shape is None:
+    for column, factor in enumerate(factors):
+        if factor is None:
             mean[:, column] = candidates.known[:, column]
             values[:, column] = np.concatenate([evaluations.values[:, column], running.known[:, column]])
             worst[column] = min(candidates.known[:, column].min(), values[:, column].min(initial=np.inf))
             continue
         own = tamed(evaluations.values[:, column])
-        fitted = fit(evaluations.blocks, own, shape)
+        fitted = factor.fit(own)
         if len(running):
-            own = np.concatenate([own, fitted.predict(running.blocks)[0]])
-            fitted = fit(blocks, own, shape)
+            own = np.concatenate([own, fitted.mean(running.blocks)])
+            fitted = factor.extended(running.blocks).fit(own)
         values[:, column] = own
         worst[column] = own.min()
         mean[:, column], deviation[:, column] = fitted.predict(candidates.blocks)

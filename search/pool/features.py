@@ -1,9 +1,9 @@
 """What is known about members before any is evaluated, as numbers that a surrogate can compare.
 
-Three blocks: the parameters of the space, from 0 to 1 (words as one column each); what the oracle says (logarithms of
-counts, traffic, memory and latencies, the depth and the widths); and, for cells that are graphs, how many paths of
-which operations lead through them. Words that spell a graph are left out where its paths say the same whatever the
-spelling.
+Four blocks: the parameters of the space, from 0 to 1 (words as one column each); what the oracle says (logarithms of
+counts, traffic, memory and latencies, the depth and the widths); for cells that are graphs, how many paths of which
+operations lead through them; and what earlier evaluations make one expect (`search.pool.warm`), which is nothing here.
+Words that spell a graph are left out where its paths say the same whatever the spelling.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ _WIDTHS = ("w_out", "width", "w_in")
 class Scaling:
     """From features as they are to features whose squared distances are comparable, block by block.
 
-    Costs are standardised column by column. Parameters and paths share one scale in their block: a path that one cell
-    in a thousand has would otherwise count as much as the difference between a convolution and none.
+    Costs and expectations are standardised column by column. Parameters and paths share one scale in their block: a
+    path that one cell in a thousand has would otherwise count as much as the difference between a convolution and none.
 
     Attributes:
         means, factors: of the columns of each block; the factor of a column that is the same everywhere is 0.
@@ -50,7 +50,7 @@ class Scaling:
     def of(cls, blocks: Blocks) -> Scaling:
         """The scaling by a pool's own features: the variances of a block's columns add up to 1."""
         factors = []
-        for block, alone in zip(blocks, (False, True, False), strict=True):
+        for block, alone in zip(blocks, (False, True, False, True), strict=True):
             deviations = block.std(axis=0, dtype=np.float64)
             varies = deviations > _STILL
             scale = (
@@ -83,7 +83,7 @@ def raw_blocks(
         np.log(np.maximum(column, 1e-12)) for name, column in scores.items() if name.partition("@")[0] in _LOGARITHMIC
     ]
     costs += _shape(population)
-    return _stacked(parameters, size), _stacked(costs, size), _stacked(paths, size)
+    return _stacked(parameters, size), _stacked(costs, size), _stacked(paths, size), _stacked((), size)
 
 
 def _stacked(columns: Sequence[NDArray[Any]], size: int) -> Floats:

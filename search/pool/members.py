@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,6 +26,9 @@ from .identity import connected, identities
 __all__ = ["DISCONNECTED", "Members", "Source", "distinct", "united"]
 
 Ints = NDArray[np.int64]
+
+Prior = Callable[[Sequence[NDArray[np.float32]]], NDArray[np.float32]]
+"""(n,) what members with some features are expected to be worth."""
 
 DISCONNECTED = "a path from the cell's input to its output"
 
@@ -57,6 +60,13 @@ class Members:
         """Dotted key -> value of one member."""
         return {key: _plain(column[row]) for key, column in self.columns.items()}
 
+    def expecting(self, priors: Sequence[Prior]) -> Members:
+        """The same members, the last block being what priors say of them."""
+        if not priors:
+            return self
+        own = (*self.blocks[:-1], np.zeros((len(self), 0), dtype=np.float32))
+        return replace(self, blocks=(*own[:-1], np.stack([prior(own) for prior in priors], axis=1)))
+
     def take(self, rows: NDArray[np.int64]) -> Members:
         """The members at some positions."""
         return replace(
@@ -75,16 +85,18 @@ class Source:
     Attributes:
         space: whose members they are.
         limits: what they must obey, those of the space among it, and what scores are for.
-        trained: whether training keys of the space tell members of one network apart.
+        trained: whether training keys of the space distinguish members of one network.
+        priors: what each member is expected to be worth, by its other features (`search.pool.warm`).
     """
 
     space: Space = field(repr=False)
     limits: OracleLimits
     trained: bool = True
+    priors: tuple[Prior, ...] = ()
 
     @property
     def keys(self) -> Keys:
-        """What tells candidates apart that differ in more than the spelling of a graph."""
+        """What distinguishes candidates that differ in more than the spelling of a graph."""
         return Keys(self.space, Grid(Parameters.of(self.space)), trained=self.trained)
 
     def drawn(self, size: int, seed: int) -> Members:
@@ -130,7 +142,7 @@ class Source:
         scores = {name: column[rows] for name, column in _named(scored).items()}
         keys = identities(self.keys, columns, population)
         blocks = raw_blocks(self.space, columns, scores, population)
-        return Members(keys, columns, scores, blocks, tally=tally + judged), rows
+        return Members(keys, columns, scores, blocks, tally=tally + judged).expecting(self.priors), rows
 
 
 def _named(scored: Any) -> dict[str, NDArray[np.float64]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -28,25 +28,18 @@ from oracle.spec import NetSpec
 
 from ..limits import OracleLimits, oracle_limits
 from ..space import Space, load_space, space_of
+from ..space.checks import one_of
 from ..space.expressions import SCORES, score_of
 from ..study.params import Parameters
 from ..study.pool import nothing_feasible
-from .choosing import (
-    MOST_FITTED,
-    MOST_SHAPED,
-    Candidates,
-    Evaluations,
-    choose,
-    opening,
-    shapes_of,
-    shortlist,
-    subset,
-)
-from .features import Scaling
-from .history import Ledger, Look, Note, Past, is_shared, noted, stacked
+from .blas import one_thread
+from .choosing import Candidates, choose, opening, shortlist
+from .described import Aims, Described
+from .history import Ledger, Look, Note, Past, is_shared, noted
+from .learning import Learning
 from .members import Members, Source, united
 from .moves import neighbours
-from .surrogate import Blocks, Shape
+from .warm import Earlier, Prior, earlier_of, proxied
 
 __all__ = ["ExhaustedError", "Member", "PoolSampler"]
 
@@ -54,7 +47,6 @@ Floats = NDArray[np.float64]
 
 _INCUMBENTS = 2  # whose neighbours are candidates, where the pool is not the whole space
 _NEIGHBOURS = 48  # of each
-_LATEST = 64  # evaluations that are fitted in any case, at most
 _KEPT = 64  # members whose neighbours are remembered
 _TRIES = 100  # choices that others may have taken meanwhile
 
@@ -105,8 +97,11 @@ class PoolSampler(BaseSampler):
         seed: of the pool, and of weights.
         pool_size: members to draw; 10^4 to 10^6.
         startup: evaluations before the first model; they spread over the pool.
-        training_keys: whether sampled keys that cost nothing, such as a learning rate, tell members apart; else one
+        training_keys: whether sampled keys that cost nothing, such as a learning rate, distinguish members; else one
             network is one member, whatever they are.
+        warm: what was evaluated before and goes with what is evaluated now, to start from: another study of this space
+            (of optuna, with one objective that is evaluated), the name of a zero-cost proxy (`synflow`, `naswot`,
+            `grad_norm`), which is computed for 128 members before the first trial, or an `Earlier`.
         pool: that of another sampler with the same space, limits and devices, which saves drawing it again.
         model, calibrations: what predicts latency, as in `oracle.score`.
         workload: fields of `oracle.Workload`, those of the space's config by default.
@@ -134,6 +129,7 @@ class PoolSampler(BaseSampler):
         pool_size: int = 20_000,
         startup: int = 10,
         training_keys: bool = True,
+        warm: Iterable[str | Study | Earlier] = (),
         pool: Members | None = None,
         model: str = "best",
         calibrations: Iterable[Calibration | str | Path] = (),
@@ -163,6 +159,8 @@ class PoolSampler(BaseSampler):
         self._seed, self._size, self._startup = seed, pool_size, startup
         self._given = pool
         self._forget()
+        place = None if self._known is None or "" not in self._known else self._known.index("")
+        self._warm = tuple(self._earlier(source, place) for source in warm)
 
     def _forget(self) -> None:
         """All that follows from the arguments and from trials is found anew when it is needed."""
@@ -170,13 +168,12 @@ class PoolSampler(BaseSampler):
         self._ledger = Ledger(self._source, self._parameters)
         self._independent = RandomSampler(seed=self._seed)
         self._lock = threading.RLock()
-        self._pool: _Pool | None = None
+        self._pool: Described | None = None
         self._beside: dict[str, Members] = {}  # key -> its neighbours
-        self._earlier: tuple[bytes, NDArray[np.int64]] | None = None  # evaluations, and which of them are fitted
-        self._shapes: tuple[Any, list[Shape | None]] | None = None  # what they were found from, and the shapes
+        self._learning = Learning(self._startup)
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = ("space", "_known", "_source", "_labels", "_seed", "_size", "_startup")
+        kept = ("space", "_known", "_source", "_labels", "_seed", "_size", "_startup", "_warm")
         drawn = self._given if self._pool is None else self._pool.members
         return {name: getattr(self, name) for name in kept} | {"_given": drawn}
 
@@ -233,7 +230,8 @@ class PoolSampler(BaseSampler):
         """
         if trial.system_attrs.get("fixed_params", {}).keys() >= search_space.keys():
             return {}
-        with self._lock:
+        with self._lock, one_thread():
+            self._drawn(study=study)  # before trials are read: a prior is a feature of their members, too
             for _ in range(_TRIES):
                 past = self._ledger.past(study, trial.number)
                 note = self._choice(study, trial.number, past)
@@ -262,7 +260,7 @@ class PoolSampler(BaseSampler):
                 f"value {list(known)}: expected one per direction of the study, which has {len(study.directions)}",
                 key="objectives",
             )
-        aims = _Aims(known, np.array([1.0 if d == StudyDirection.MAXIMIZE else -1.0 for d in study.directions]))
+        aims = Aims(known, np.array([1.0 if d == StudyDirection.MAXIMIZE else -1.0 for d in study.directions]))
         pool = self._drawn()
         free = pool.free(past.taken)
         while not free.any():
@@ -279,7 +277,7 @@ class PoolSampler(BaseSampler):
         return Note(members.keys[row], self._parameters.suggestions(members.config(row)))
 
     def _chosen(
-        self, pool: _Pool, free: NDArray[np.bool_], past: Past, aims: _Aims, number: int
+        self, pool: Described, free: NDArray[np.bool_], past: Past, aims: Aims, number: int
     ) -> tuple[Members, int]:
         flat = np.fromiter(chain.from_iterable(past.values), dtype=np.float64)
         values = aims.signs * flat.reshape(-1, len(aims.signs))
@@ -287,10 +285,10 @@ class PoolSampler(BaseSampler):
         if not aims.sure.all() and len(values) < self._startup:
             rows = np.flatnonzero(free)
             rows = np.sort(rng.choice(rows, -(-len(rows) // 2), replace=False))  # another opening for another seed
-            promise = np.log(np.maximum(pool.members.scores["macs"][rows], 1.0))
+            promise = self._promise(pool.members.take(rows))
             candidates = pool.candidates(aims).take(rows)
             return pool.members, int(rows[opening(candidates, pool.scaled([*past.done, *past.running]), promise)])
-        done = pool.evaluations(past.done, values, self._fitted(values))
+        done = self._learning.evaluations(pool, past.done, values)
         rows = shortlist(pool.candidates(aims), done, rng)
         rows = rows[free[rows]] if free[rows].any() else np.flatnonzero(free)
         candidates = pool.candidates(aims).take(rows)
@@ -298,32 +296,18 @@ class PoolSampler(BaseSampler):
         if beside is not None:
             candidates = candidates.joined(Candidates.of(pool.scaling(beside.blocks), aims.known_of(beside)))
         running = Candidates.of(pool.scaled(past.running), aims.known_at(past.running))
-        chosen = choose(candidates, done, running, self._shapes_for(pool, past, values, aims), rng)
+        factors = self._learning.factors(pool, past.done, values, aims)
+        chosen = choose(candidates, done, running, factors, rng)
         return (pool.members, int(rows[chosen])) if chosen < len(rows) else (beside or pool.members, chosen - len(rows))
 
-    def _fitted(self, values: Floats) -> NDArray[np.int64]:
-        """Positions of the evaluations that the surrogate knows: a subset of the earlier ones, and the latest."""
-        count = len(values)
-        if count <= MOST_FITTED:
-            return np.arange(count)
-        earlier = count - count % _LATEST
-        at = values[:earlier].tobytes()
-        if self._earlier is None or self._earlier[0] != at:
-            self._earlier = at, subset(values[:earlier], MOST_FITTED - _LATEST)
-        return np.concatenate([self._earlier[1], np.arange(earlier, count)])
+    def _promise(self, members: Members) -> Floats:
+        """(n,) what should grow with quality, before anything is evaluated: what was evaluated before, or MACs."""
+        if not self._warm:
+            return np.log(np.maximum(members.scores["macs"], 1.0))
+        expected = members.blocks[-1].astype(np.float64)
+        return np.asarray((expected / np.maximum(expected.std(axis=0), 1e-12)).mean(axis=1))
 
-    def _shapes_for(self, pool: _Pool, past: Past, values: Floats, aims: _Aims) -> list[Shape | None]:
-        """Shapes by the first evaluations, looked for anew whenever there are an eighth more."""
-        count = self._startup
-        while (more := count + max(1, count // 8)) <= len(values):
-            count = more
-        first = values[:count]
-        at = (aims.known, first.tobytes())
-        if self._shapes is None or self._shapes[0] != at:
-            self._shapes = at, shapes_of(pool.evaluations(past.done, first, subset(first, MOST_SHAPED)), aims.sure)
-        return self._shapes[1]
-
-    def _beside_best(self, pool: _Pool, past: Past, values: Floats) -> Members | None:
+    def _beside_best(self, pool: Described, past: Past, values: Floats) -> Members | None:
         """Members beside the best evaluated that the pool does not hold and nobody has taken; None where none are."""
         if pool.members.whole or not len(values):
             return None
@@ -351,97 +335,47 @@ class PoolSampler(BaseSampler):
         members, _ = self._source.of_configs([self._parameters.config(own) for own in near])
         return members
 
-    def _drawn(self, size: int = 0) -> _Pool:
-        """The pool, at least so large if there are as many members."""
+    def _drawn(self, size: int = 0, study: Study | None = None) -> Described:
+        """The pool, at least so large if there are as many members; a study keeps the proxies that are computed."""
         if self._pool is None or size > len(self._pool.members):
             given = self._given if self._pool is None else None
             members = self._source.drawn(max(size, self._size), self._seed) if given is None else given
             if not len(members):
                 raise nothing_feasible(members.tally, self._labels)
-            self._pool = _Pool.of(members)
+            if len(self._source.priors) < len(self._warm):
+                priors = tuple(
+                    Prior.of(self._computed(earlier, members, study), self._source) for earlier in self._warm
+                )
+                self._source = replace(self._source, priors=priors)
+                self._ledger = Ledger(self._source, self._parameters)
+                members = members.expecting(priors)
+            self._pool = Described.of(members)
             self._ledger.add(members)
         return self._pool
 
+    # Where it starts from.
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Aims:
-    """The objectives of a study.
+    def _earlier(self, source: str | Study | Earlier, place: int | None) -> str | Earlier:
+        """Evaluations of another time; the name of a proxy, which needs members."""
+        if isinstance(source, Study):
+            several = len(source.directions) == len(self._known or ())
+            return earlier_of(source, self._parameters, place if several else None)
+        if isinstance(source, Earlier):
+            return source
+        from ..objectives.proxies import PROXIES
 
-    Attributes:
-        known: the names of scores, "" for what must be evaluated.
-        signs: 1 to maximise, -1 to minimise.
-    """
+        return one_of(source, "warm", tuple(PROXIES))
 
-    known: tuple[str, ...]
-    signs: Floats
-
-    @property
-    def sure(self) -> NDArray[np.bool_]:
-        return np.array([bool(name) for name in self.known])
-
-    def known_of(self, members: Members) -> Floats:
-        """(n, k) objectives, larger being better; nan for what must be evaluated."""
-        missing = np.full(len(members), np.nan)
-        columns = [members.scores[name] if name else missing for name in self.known]
-        return np.stack(columns, axis=1) * self.signs
-
-    def known_at(self, looks: Sequence[Look]) -> Floats:
-        """The same of some members."""
-        rows = [[look.members.scores[name][look.row] if name else np.nan for name in self.known] for look in looks]
-        return np.array(rows, dtype=np.float64).reshape(-1, len(self.known)) * self.signs
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Pool:
-    """Members, ready to be compared.
-
-    Attributes:
-        members: all of them.
-        rows: key -> position.
-        scaling: of their features.
-        blocks: their features, scaled.
-    """
-
-    members: Members
-    rows: Mapping[str, int]
-    scaling: Scaling
-    blocks: Blocks
-    _free: NDArray[np.bool_]
-    _taken: set[str] = field(default_factory=set)
-    _candidates: dict[Any, Candidates] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, members: Members) -> _Pool:
-        scaling = Scaling.of(members.blocks)
-        rows = {key: row for row, key in enumerate(members.keys)}
-        return cls(members, rows, scaling, scaling(members.blocks), np.ones(len(members), dtype=bool))
-
-    def free(self, taken: set[str]) -> NDArray[np.bool_]:
-        """(n,) whether a member is not taken."""
-        for keys, flag in ((taken - self._taken, False), (self._taken - taken, True)):  # a few, of thousands
-            self._free[[row for key in keys if (row := self.rows.get(key)) is not None]] = flag
-        self._taken.clear()
-        self._taken.update(taken)
-        return self._free
-
-    def candidates(self, aims: _Aims) -> Candidates:
-        """All members, with what is known of their objectives."""
-        at = (aims.known, aims.signs.tobytes())
-        if at not in self._candidates:
-            self._candidates.clear()
-            self._candidates[at] = Candidates.of(self.blocks, aims.known_of(self.members), binned=True)
-        return self._candidates[at]
-
-    def scaled(self, looks: Sequence[Look]) -> Blocks:
-        """The features of some members."""
-        raw = self.members.blocks
-        return self.scaling(
-            [part.reshape(len(looks), own.shape[1]) for part, own in zip(stacked(looks, len(raw)), raw, strict=True)]
-        )
-
-    def evaluations(self, looks: Sequence[Look], values: Floats, rows: NDArray[np.int64]) -> Evaluations:
-        """Some of what was evaluated."""
-        return Evaluations(self.scaled([looks[row] for row in rows.tolist()]), values[rows])
+    def _computed(self, earlier: str | Earlier, members: Members, study: Study | None) -> Earlier:
+        """The same, proxies too: by this process, unless the study has them already."""
+        if isinstance(earlier, Earlier):
+            return earlier
+        name = f"pool:{earlier}"
+        kept = study.user_attrs.get(name) if study is not None else None
+        found = proxied(earlier, self._source, members, self._seed) if kept is None else Earlier(**kept)
+        if study is not None and kept is None:
+            study.set_user_attr(name, found.to_dict())
+        return found
 
 
 def _best(values: Floats) -> list[int]:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Blocks", "Fitted", "Shape", "fit", "shape_of"]
+__all__ = ["Blocks", "Factor", "Fitted", "Shape", "shape_of"]
 
 Floats = NDArray[np.float64]
 Blocks = Sequence[NDArray[np.float32]]
@@ -44,14 +44,52 @@ class Shape(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Factor:
+    """The covariance of some members, inverted; values come later.
+
+    Attributes:
+        shape: of the kernel.
+        blocks: the features of the members.
+        whiten: the inverse of the Cholesky factor of their covariance.
+    """
+
+    shape: Shape
+    blocks: Blocks
+    whiten: Floats
+
+    @classmethod
+    def of(cls, blocks: Blocks, shape: Shape) -> Factor:
+        """Of members with these features."""
+        return cls(shape, blocks, _whiten(_kernel(blocks, blocks, shape).astype(np.float64), shape.noise))
+
+    def extended(self, blocks: Blocks) -> Factor:
+        """With a few more members: quadratic in those there are, not cubic."""
+        if not len(blocks[0]):
+            return self
+        old, new = len(self.blocks[0]), len(blocks[0])
+        across = self.whiten @ _kernel(self.blocks, blocks, self.shape).astype(np.float64)
+        corner = _whiten(_kernel(blocks, blocks, self.shape) - across.T @ across, self.shape.noise)
+        whiten = np.zeros((old + new, old + new))
+        whiten[:old, :old], whiten[old:, old:] = self.whiten, corner
+        whiten[old:, :old] = -(corner @ across.T) @ self.whiten
+        joined = [np.concatenate(pair) for pair in zip(self.blocks, blocks, strict=True)]
+        return Factor(self.shape, joined, whiten)
+
+    def fit(self, values: Floats) -> Fitted:
+        """The process that knows the members' `values` (n,)."""
+        centre, scale = _moments(self.whiten.sum(axis=1), self.whiten @ values)
+        weights = self.whiten.T @ (self.whiten @ (values - centre))
+        whiten = self.whiten.astype(np.float32)
+        return Fitted(self.shape, self.blocks, centre, scale, whiten, weights.astype(np.float32))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Fitted:
     """A process that knows some evaluations.
 
     Attributes:
-        shape: of its kernel.
-        blocks: the features of what was evaluated.
+        shape, blocks, whiten: as in `Factor`.
         centre, scale: of its values.
-        whiten: the inverse of the Cholesky factor of their covariance.
         weights: `covariance^-1 (values - centre)`.
     """
 
@@ -61,6 +99,10 @@ class Fitted:
     scale: float
     whiten: NDArray[np.float32]
     weights: NDArray[np.float32]
+
+    def mean(self, blocks: Blocks) -> Floats:
+        """(m,) means."""
+        return (self.centre + self.weights @ _kernel(self.blocks, blocks, self.shape)).astype(np.float64)
 
     def predict(self, blocks: Blocks) -> tuple[Floats, Floats]:
         """(m,) means and standard deviations of the quality itself, without the noise of an evaluation."""
@@ -72,14 +114,10 @@ class Fitted:
         return mean.astype(np.float64), deviation.astype(np.float64)
 
 
-def fit(blocks: Blocks, values: Floats, shape: Shape) -> Fitted:
-    """The process that knows `values` (n,) of members with these features."""
-    covariance = _kernel(blocks, blocks, shape).astype(np.float64)
-    covariance.flat[:: len(values) + 1] += shape.noise
-    whiten = np.linalg.inv(np.linalg.cholesky(covariance))
-    centre, scale = _moments(whiten, values)
-    weights = whiten.T @ (whiten @ (values - centre))
-    return Fitted(shape, blocks, centre, scale, whiten.astype(np.float32), weights.astype(np.float32))
+def _whiten(covariance: Floats, noise: float) -> Floats:
+    covariance.flat[:: len(covariance) + 1] += noise
+    whiten: Floats = np.linalg.inv(np.linalg.cholesky(covariance))
+    return whiten
 
 
 def shape_of(blocks: Blocks, values: Floats) -> Shape:
@@ -122,25 +160,30 @@ def _loss(squares: Sequence[NDArray[np.float32]], products: NDArray[np.float32],
         factor = np.linalg.cholesky(covariance)
     except np.linalg.LinAlgError:
         return np.inf
-    whiten = np.linalg.inv(factor)
-    _, scale = _moments(whiten, values)
+    _, scale = _moments(*np.linalg.solve(factor, np.stack([np.ones(len(values)), values], axis=1)).T)
     return float(len(values) * np.log(scale) + np.log(np.diagonal(factor)).sum())
 
 
-def _moments(whiten: Floats, values: Floats) -> tuple[float, float]:
-    """The centre by generalised least squares, and the standard deviation of the kernel."""
-    ones, seen = whiten.sum(axis=1), whiten @ values
+def _moments(ones: Floats, seen: Floats) -> tuple[float, float]:
+    """The centre by generalised least squares and the kernel's standard deviation, of whitened ones and values."""
     centre = float(ones @ seen / (ones @ ones))
     rest = seen - centre * ones
-    return centre, float(np.sqrt(max(rest @ rest / len(values), 1e-18)))
+    return centre, float(np.sqrt(max(float(rest @ rest) / len(rest), 1e-18)))
 
 
 def _kernel(first: Blocks, second: Blocks, shape: Shape) -> NDArray[np.float32]:
-    kernel = _matern(_distance([_squares(a, b) for a, b in zip(first, second, strict=True)], shape))
+    squares = _squares(_lengthened(first, shape), _lengthened(second, shape))
+    kernel = _matern(np.sqrt(squares))
     if shape.trend:
-        for a, b in zip(first, second, strict=True):
-            kernel += np.float32(shape.trend) * (a @ b.T)
+        kernel += np.float32(shape.trend) * (np.concatenate(first, axis=1) @ np.concatenate(second, axis=1).T)
     return kernel
+
+
+def _lengthened(blocks: Blocks, shape: Shape) -> NDArray[np.float32]:
+    """Features as one block, whose distance is that of `_distance`."""
+    return np.concatenate(
+        [block * np.float32(5**0.5 / length) for block, length in zip(blocks, shape.lengths, strict=True)], axis=1
+    )
 
 
 def _variance(blocks: Blocks, shape: Shape) -> NDArray[np.float32]:
@@ -154,7 +197,10 @@ def _variance(blocks: Blocks, shape: Shape) -> NDArray[np.float32]:
 def _squares(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
     """(n, m) squared distances."""
     own, other = np.einsum("nd,nd->n", first, first), np.einsum("nd,nd->n", second, second)
-    squares: NDArray[np.float32] = own[:, None] + other[None] - 2 * first @ second.T
+    squares: NDArray[np.float32] = first @ second.T
+    squares *= -2
+    squares += own[:, None]
+    squares += other
     np.maximum(squares, np.float32(0), out=squares)
     return squares
 
@@ -169,6 +215,9 @@ def _distance(squares: Sequence[NDArray[np.float32]], shape: Shape) -> NDArray[n
 
 def _matern(distance: NDArray[np.float32]) -> NDArray[np.float32]:
     """Matern's kernel with nu = 5/2 of `sqrt(5) distance`."""
-    kernel = np.exp(-distance)
-    kernel *= 1 + distance + distance * distance / 3
+    kernel: NDArray[np.float32] = distance * np.float32(1 / 3)
+    kernel += 1
+    kernel *= distance
+    kernel += 1
+    kernel *= np.exp(-distance)
     return kernel

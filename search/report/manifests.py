@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from oracle._files import MISSHAPEN
 from oracle.calibration.files import from_yaml, to_yaml
 from oracle.devices import Device, Figure, Host, Links, Peaks
 from oracle.devices.model import Cluster
@@ -65,8 +66,9 @@ def manifest_beside(file: Path) -> Manifest | None:
         return None
     try:
         return _read(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise OracleError(f"{path}: cannot be read as the manifest of a sweep: {error}") from None
+    except (OSError, *MISSHAPEN) as error:
+        why = f"{type(error).__name__}: {error}" if isinstance(error, MISSHAPEN) else error
+        raise OracleError(f"{path}: cannot be read as the manifest of a sweep: {why}") from None
 
 
 def _read(content: Mapping[str, Any]) -> Manifest:

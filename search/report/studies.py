@@ -45,7 +45,7 @@ def study_page(results: Results, command: str = "") -> PageFacts:
     found = study_facts(results)
     reasons = Counter(record.reason for record in results.trials if record.outcome == FAILED)
     notes = [
-        workload_caption(plan.workload),
+        workload_caption(plan.workload, plan.space.tokens),
         f"Trials: {', '.join(f'{count:,} {word}' for word, count in found.outcomes.items())}.",
         *([str(results.coverage)] if results.coverage else []),
         *(f"Failed {count:,} times: {reason}" for reason, count in reasons.most_common(_REASONS)),
@@ -56,7 +56,7 @@ def study_page(results: Results, command: str = "") -> PageFacts:
     ]
     return PageFacts(
         title=f"Study {plan.name}",
-        subtitle=workload_caption(plan.workload),
+        subtitle=workload_caption(plan.workload, plan.space.tokens),
         run=run_facts(notes, command),
         devices=tuple(device_facts(device) for device in plan.devices),
         population=study_population(results) if results.evaluated else None,
@@ -78,6 +78,7 @@ def study_population(results: Results) -> Population:
             [{"trial": records[i].number, "origin": records[i].origin, **_tied(tied, records[i])} for i in positions],
         ),
         len(records),
+        trust=results.plan.trust,
         most=len(records),  # a study's lines and fronts are about all of its trials
     )
 
@@ -132,8 +133,8 @@ def _values(results: Results, records: Sequence[Record]) -> dict[str, Value]:
 def _constraints(results: Results) -> tuple[ConstraintFacts, ...]:
     """What each limit turned away, the one that turned away most first."""
     stages, labels = results.plan.space.num_stages, results.plan.labels
-    asked = "{} to {} stages".format(*stages) if stages else "that the space asks for"
-    limits = {STRUCTURE: f"{labels[STRUCTURE]} {asked}"}
+    rule = "{} to {} stages".format(*stages) if stages else "of the space"
+    limits = {STRUCTURE: f"{labels[STRUCTURE]} {rule}"}
     limits |= {bound.name: f"{bound.label} {bound}" for bound in results.plan.bounds}
     judged = [trial.constraints for trial in results.trials if trial.constraints]
     broken = [{name for name, value in one.items() if value > 0} for one in judged]

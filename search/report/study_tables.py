@@ -82,7 +82,7 @@ def record_tables(results: Results, records: Sequence[Record], title: str, *, fr
 
 def _captions(results: Results, front: bool) -> list[str]:
     """What numbers of a study hold for."""
-    lines = [workload_caption(results.plan.workload), trust_caption(results.plan.trust)]
+    lines = [workload_caption(results.plan.workload, results.plan.space.tokens), trust_caption(results.plan.trust)]
     return [*lines, *filter(None, [tied_caption(results)])] if front else lines
 
 
@@ -129,7 +129,8 @@ def rerank_tables(results: Results, ranked: Sequence[Ranked], device: Device) ->
         Column("Network", _networks(results, records)),
     )
     title = f"{results.plan.name} on {device.name}, the fastest first; nothing was evaluated again"
-    caption = f"{workload_caption(results.plan.workload)}\n{trust_caption(results.trust_on(device))}"
+    workload = workload_caption(results.plan.workload, results.plan.space.tokens)
+    caption = f"{workload}\n{trust_caption(results.trust_on(device))}"
     return [Sheet(columns, title), Text(caption, style="dim")]
 
 
@@ -152,7 +153,7 @@ def _objectives(results: Results, records: Sequence[Record], besides: str = "") 
 
 
 def _networks(results: Results, records: Sequence[Record]) -> list[str]:
-    """What tells the networks of a study apart: the values of the keys that its space varies."""
+    """What distinguishes the networks of a study: the values of the keys that its space varies."""
     from ..study.params import Parameters  # brings optuna's distributions
 
     keys = Parameters.of(results.plan.space).varying

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from math import isfinite
+from sys import float_info
 from typing import Any
 
 from oracle._resources import closest
@@ -43,7 +43,7 @@ def one_of(value: Any, key: str, words: Collection[str]) -> str:
 
 def is_number(value: Any) -> bool:
     """Whether a value is a finite number."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= float_info.max
 
 
 def count(value: Any, key: str, low: int) -> int:

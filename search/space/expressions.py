@@ -32,6 +32,8 @@ SCORES = (
     "peak_memory_bytes",
     "sram_bytes",
     "flash_bytes",
+    "kv_cache_bytes",
+    "kv_bytes_per_token",
     "intensity",
     "latency_ms",
 )

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import yaml
 from yacs.config import CfgNode
 
+from oracle._files import is_file
 from oracle.config import cfg_from_dict, load_cfg, to_yaml
 from oracle.config.files import layers, locate
 from oracle.errors import ConfigError
@@ -155,8 +156,8 @@ def limited(space: Space, texts: Sequence[str], devices: Collection[str] = ()) -
         return space
     limits = limits_of_texts(texts, space.limits, devices, "limits")
     before = space.setup["CONSTRAINTS"]
-    said = [*texts_of(before.get("LIMITS", []), "LIMITS"), *texts_of(texts, "limits")]
-    return replace(space, limits=limits, setup={**space.setup, "CONSTRAINTS": {**before, "LIMITS": said}})
+    stated = [*texts_of(before.get("LIMITS", []), "LIMITS"), *texts_of(texts, "limits")]
+    return replace(space, limits=limits, setup={**space.setup, "CONSTRAINTS": {**before, "LIMITS": stated}})
 
 
 def _chunk_size(value: Any) -> int:
@@ -193,7 +194,7 @@ def _base(value: Any, directory: Path) -> CfgNode:
         if isinstance(value, Mapping):
             return cfg_from_dict(value)
         beside = directory / value
-        return load_cfg(beside if beside.is_file() else value)
+        return load_cfg(beside if is_file(beside) else value)
     except ConfigError as error:
         raise ConfigError(str(error), key=key) from None
 

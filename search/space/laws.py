@@ -39,7 +39,7 @@ def _of_logarithm(law: Callable[..., Floats]) -> Callable[..., Floats]:
     """The law of numbers whose logarithm has a law."""
 
     def drawn(rng: np.random.Generator, count: int, low: float, high: float) -> Floats:
-        values = law(rng, count, np.log(low), np.log(high))
+        values = law(rng, count, np.log(float(low)), np.log(float(high)))
         np.exp(values, out=values)
         return np.clip(values, low, high, out=values)
 

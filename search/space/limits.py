@@ -32,6 +32,8 @@ COLUMNS = {
     "PEAK_MEMORY": "peak_memory_bytes",
     "SRAM": "sram_bytes",
     "FLASH": "flash_bytes",
+    "KV_CACHE": "kv_cache_bytes",
+    "KV_PER_TOKEN": "kv_bytes_per_token",
     "INTENSITY": "intensity",
     "LATENCY_MS": "latency_ms",
 }

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from yacs.config import CfgNode
 
 from oracle.config import cfg_from_dict
+from oracle.families.decoder import call_of
 from oracle.families.fingerprint import Fingerprints, fingerprints, first_of_each
 from oracle.families.many import DTYPES, population_of
 from oracle.families.population import Population
@@ -36,7 +37,7 @@ class Chunk:
         rows: their positions in the stream, ascending.
         columns: dotted key -> their values.
         population: as cells.
-        prints: (2, n) fingerprints, by which chunks can be told to share a network.
+        prints: (2, n) fingerprints, which show that chunks share a network.
         tally: how many were drawn, and what became of the others.
     """
 
@@ -100,6 +101,11 @@ class Space:
     def devices(self) -> tuple[str, ...]:
         """Devices that limits are on."""
         return tuple(dict.fromkeys(limit.device for limit in self.limits if limit.device))
+
+    @property
+    def tokens(self) -> int:
+        """Of decoders, tokens of each sequence in a call; 0 for networks of images."""
+        return call_of(self.base).tokens if self.base.MODEL.TYPE == "decoder" else 0
 
     @property
     def stated_dtypes(self) -> tuple[str, ...]:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from itertools import product
 from operator import or_
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from yacs.config import CfgNode
 
+from oracle._files import is_file
 from oracle.calibration import Calibration, load_calibration
 from oracle.calibration.files import from_yaml, to_yaml
 from oracle.config import COST_KEYS, workload_of
@@ -31,6 +32,9 @@ from ..space.limits import Limit
 from ..space.stages import NUM_STAGES
 from .pruners import check_pruner, resolved
 from .words import QUALITY, STRUCTURE, Objective, objectives_of
+
+if TYPE_CHECKING:
+    from ..pool.warm import Earlier
 
 __all__ = ["EXACT", "SAMPLERS", "StudyPlan", "default_study", "load_study", "study_of"]
 
@@ -55,6 +59,7 @@ def default_study() -> CfgNode:
                 "TYPE": "",  # exact where no objective is quality, else pool
                 "STARTUP": 10,  # trials before a sampler begins to model: feasible members, drawn at random
                 "POPULATION": 20,  # of nsga2 and nsga3
+                "WARM": [],  # of pool: zero-cost proxies to start from, of synflow, naswot, grad_norm
                 "DRAWS": 1_000_000,  # of exact: candidates drawn from a space that has more members
             },
             "PRUNER": {"TYPE": "median"},  # which evaluations stop early; see search.study.pruners
@@ -84,6 +89,7 @@ class StudyPlan:
         storage: a file or a URL, "" for the default file.
         trials, timeout_s, seed, probe: as in the file.
         values: what the study is, as plain data; `study_of` makes an equal one of it.
+        earlier: other studies to start from, see `search.pool.warm`; a study keeps them beside its plan.
     """
 
     name: str
@@ -103,10 +109,11 @@ class StudyPlan:
     seed: int
     probe: int
     values: Mapping[str, Any] = field(repr=False)
+    earlier: tuple[Earlier, ...] = field(default=(), repr=False)
 
     @property
     def labels(self) -> Mapping[str, str]:
-        """Constraint -> what people are told of it by, which is what a sweep of the space tells them."""
+        """Constraint -> its name in messages, which is that of a sweep of the space."""
         stages = {STRUCTURE: NUM_STAGES} if self.space.num_stages else {}
         return {STRUCTURE: STRUCTURE, **stages, **{bound.name: bound.label for bound in self.bounds}}
 
@@ -257,7 +264,7 @@ def _space(value: Any, directory: Path, devices: Sequence[str]) -> Space:
         )
     beside = directory / value
     try:
-        return load_space(beside if beside.is_file() else value)
+        return load_space(beside if is_file(beside) else value)
     except ConfigError as error:
         raise ConfigError(str(error), key="SPACE") from None
 
@@ -267,7 +274,7 @@ def _devices(sources: Any, directory: Path) -> list[Device]:
     for i, source in enumerate(sources):
         beside = directory / str(source)
         try:
-            found += find_devices([beside if beside.is_file() else source])
+            found += find_devices([beside if is_file(beside) else source])
         except (DeviceError, TypeError) as error:
             raise ConfigError(str(error), key=f"DEVICES[{i}]") from None
     return found
@@ -284,7 +291,7 @@ def _check_peaks(device: Device, dtype: str, key: str) -> None:
 def _lasting(source: str, directory: Path) -> str:
     """A device as another process finds it: a file by its whole path."""
     beside = directory / source
-    return str(beside.resolve()) if beside.is_file() else source
+    return str(beside.resolve()) if is_file(beside) else source
 
 
 def _workload(values: Mapping[str, Any], space: Space) -> Workload:
@@ -316,7 +323,7 @@ def _calibration(source: Any, key: str, directory: Path) -> Calibration:
         if "\n" in str(source):
             return from_yaml(str(source), key)
         beside = directory / str(source)
-        return load_calibration(beside if beside.is_file() else str(source))
+        return load_calibration(beside if is_file(beside) else str(source))
     except OracleError as error:
         raise ConfigError(str(error), key=key) from None
 
@@ -336,7 +343,20 @@ def _sampler(values: Mapping[str, Any], space: Space, *, evaluated: bool) -> dic
             key="SAMPLER.TYPE",
         )
     least = {"STARTUP": 1, "POPULATION": 2, "DRAWS": 1}
-    return {"TYPE": kind} | {name: count(values[name], f"SAMPLER.{name}", low) for name, low in least.items()}
+    counts = {name: count(values[name], f"SAMPLER.{name}", low) for name, low in least.items()}
+    return {"TYPE": kind, **counts, "WARM": _proxies(values["WARM"], kind)}
+
+
+def _proxies(names: Any, kind: str) -> list[str]:
+    """The zero-cost proxies that a pool sampler starts from."""
+    names = [names] if isinstance(names, str) else names
+    if not isinstance(names, (list, tuple)) or (names and kind != "pool"):
+        raise ConfigError(f"value {names!r}: expected a list of proxies, of SAMPLER pool only", key="SAMPLER.WARM")
+    if names:
+        from ..objectives.proxies import PROXIES
+
+        names = [one_of(name, f"SAMPLER.WARM[{i}]", tuple(PROXIES)) for i, name in enumerate(names)]
+    return list(names)
 
 
 def _name(value: Any) -> str:

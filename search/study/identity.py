@@ -1,4 +1,4 @@
-"""What tells one quality function from another: a study holds qualities of one scale."""
+"""What distinguishes one quality function from another: a study holds qualities of one scale."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 from optuna import Study
 
+from oracle._files import is_file
 from oracle.errors import ConfigError
 
 from ..objectives import Quality
@@ -77,7 +78,7 @@ def _digest_of(function: Any) -> str:
     kind = inspect.unwrap(function) if inspect.isroutine(function) else type(function)
     try:
         file = inspect.getsourcefile(kind)
-        if file and Path(file).is_file():
+        if file and is_file(file):
             return _digest(Path(file).read_bytes())
         return _digest(inspect.getsource(kind).encode())
     except (OSError, TypeError):

@@ -33,7 +33,7 @@ __all__ = [
 EVALUATED, PRUNED, FAILED = "evaluated", "pruned", "failed"
 REJECTED, REUSED, BUSY, LOST = "rejected", "reused", "busy", "lost"
 SETTLED = (EVALUATED, PRUNED, FAILED)  # an evaluation was spent; an equal network gets none again
-COUNTED = (EVALUATED, PRUNED)  # by TRIALS: a failure tells nothing
+COUNTED = (EVALUATED, PRUNED)  # by TRIALS: a failure says nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +104,8 @@ def outcome_of(trial: FrozenTrial) -> str:
 def quality_of_trial(trial: FrozenTrial, place: int | None) -> float | None:
     """The quality of a trial, that of the objective in some place; None where there is none."""
     if "quality" in trial.user_attrs:  # studies of old
-        return float(trial.user_attrs["quality"])
-    if place is None or trial.state != TrialState.COMPLETE or not trial.values:
+        return _numbers({"": trial.user_attrs["quality"]}).get("")
+    if place is None or trial.state != TrialState.COMPLETE or place >= len(trial.values or ()):
         return None
     return trial.values[place] if math.isfinite(trial.values[place]) else None
 
@@ -113,8 +113,14 @@ def quality_of_trial(trial: FrozenTrial, place: int | None) -> float | None:
 def _seconds(trial: FrozenTrial) -> dict[str, float]:
     """What an evaluation took; nothing where none was spent."""
     if "seconds" in trial.user_attrs or outcome_of(trial) not in SETTLED:
-        return dict(trial.user_attrs.get("seconds", {}))
+        return _numbers(trial.user_attrs.get("seconds"))
     return {"quality": trial.duration.total_seconds()} if trial.duration else {}
+
+
+def _numbers(values: Any) -> dict[str, float]:
+    """The numbers in a mapping that anybody may have put there."""
+    found = values.items() if isinstance(values, Mapping) else ()
+    return {name: value for name, value in found if type(value) in (int, float) and abs(value) < math.inf}
 
 
 def record_of(trial: FrozenTrial, quality: int | None = None) -> Record:
@@ -125,18 +131,19 @@ def record_of(trial: FrozenTrial, quality: int | None = None) -> Record:
         quality: which objective is the quality, if any.
     """
     attrs = trial.user_attrs
+    config, reused = attrs.get("config"), attrs.get("reused_from")
     return Record(
         number=trial.number,
         state=trial.state,
         outcome=outcome_of(trial),
-        key=attrs.get("fingerprint", ""),
-        config=attrs.get("config", {}),
-        scores=attrs.get("scores", {}),
+        key=str(attrs.get("fingerprint", "")),
+        config=config if isinstance(config, Mapping) else {},
+        scores=_numbers(attrs.get("scores")),
         constraints=trial.constraints,
-        values=tuple(trial.values or ()),
+        values=tuple(map(float, trial.values or ())),
         quality=quality_of_trial(trial, quality),
-        origin=attrs.get("origin", "sampler"),
-        reused_from=attrs.get("reused_from"),
-        reason=attrs.get("reason", ""),
+        origin=str(attrs.get("origin", "sampler")),
+        reused_from=reused if isinstance(reused, int) else None,
+        reason=str(attrs.get("reason", "")),
         seconds=_seconds(trial),
     )

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from optuna import Study
 
+from oracle._files import MISSHAPEN, is_file
 from oracle._resources import find_config
 from oracle.calibration import Calibration
 from oracle.config import cfg_from_dict, cost_values, to_yaml
@@ -76,12 +77,17 @@ class Results:
     def trials(self) -> list[Record]:
         """All trials, by number."""
         quality = self.plan.quality_place
-        return [record_of(trial, quality) for trial in self.study.get_trials(deepcopy=False)]
+        try:
+            return [record_of(trial, quality) for trial in self.study.get_trials(deepcopy=False)]
+        except MISSHAPEN as error:
+            why = f"{type(error).__name__}: {error}"
+            raise OracleError(f"study {self.plan.name!r}: its storage holds a trial that is none: {why}") from None
 
     @property
     def evaluated(self) -> list[Record]:
         """Feasible trials with a whole evaluation, each network once."""
-        return [trial for trial in self.trials if trial.outcome == EVALUATED and trial.feasible]
+        done = [trial for trial in self.trials if trial.outcome == EVALUATED and trial.feasible]
+        return [trial for trial in done if len(trial.values) == len(self.plan.objectives)]
 
     @property
     def coverage(self) -> Coverage | None:
@@ -92,7 +98,7 @@ class Results:
         """The same; complains where there are none.
 
         Raises:
-            OracleError: no feasible trial has been evaluated yet; the last failure is told.
+            OracleError: no feasible trial has been evaluated yet; the message has the last failure.
         """
         if self.evaluated:
             return self.evaluated
@@ -143,7 +149,7 @@ class Results:
         return sorted(chosen, key=lambda record: record.values[0], reverse=first.maximise)
 
     def tied(self, front: Sequence[Record]) -> dict[int, list[int]] | None:
-        """For the trials of a front, the numbers of those that the error of latencies does not tell each apart from.
+        """For the trials of a front, the numbers of those that the error of latencies does not distinguish from it.
 
         Args:
             front: of this study.
@@ -189,7 +195,7 @@ class Results:
             return to_yaml(self._cfg(record))
         workload = self.plan.workload
         optimizer = {"OPTIM.OPTIMIZER": workload.optimizer} if workload.training else {}
-        usual = ("", 0, GENERIC)  # weights, threads and engine that nobody asked for
+        usual = ("", 0, GENERIC)  # weights, threads and engine that nobody set
         cost = [f"{name}: {value}" for name, value in cost_values(workload).items() if value not in usual]
         cfg = self._cfg(record, optimizer)
         if cfg.COST.DTYPES:
@@ -298,7 +304,7 @@ def find_study(source: str, storage: str = "") -> tuple[str, str]:
     if path.suffix in (".yaml", ".yml") or (find_config("studies", source) and not storage and not path.exists()):
         plan = load_study(source)
         return plan.name, storage or plan.storage or default_storage(plan.name)
-    if not storage and path.is_file():
+    if not storage and is_file(path):
         names = [study.study_name for study in open_storage(source, create=False).get_all_studies()]
         if len(names) != 1:
             raise OracleError(f"{source}: expected one study in it, found {', '.join(sorted(names)) or 'none'}")

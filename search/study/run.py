@@ -20,7 +20,7 @@ from .progress import Watcher
 from .results import Results
 from .samplers import check_sampler
 from .storage import StorageLostError, default_storage, open_storage, reaching
-from .store import create, has_qualities, load, plan_of, quiet
+from .store import create, has_qualities, load, plan_of, quiet, start_from
 from .workers import is_alive, others
 
 __all__ = ["join_study", "run_study"]
@@ -32,6 +32,7 @@ def run_study(
     *,
     watcher: Watcher | None = None,
     quality: Quality | None = None,
+    earlier: Sequence[Results | Study] = (),
     accept_changed_quality: bool = False,
 ) -> Results:
     """Run a study, or continue one that is in the storage already.
@@ -41,6 +42,8 @@ def run_study(
         storage: path, URL or storage of optuna. Default: that of the plan, or NAME.journal.
         watcher: called with the progress after every trial, and while the space is probed.
         quality: a function in place of the plan's QUALITY section.
+        earlier: other studies of this space to learn from before the first trial, ours (as `open_results` returns them)
+            or of optuna with one objective and the same parameters; SAMPLER pool only. The study keeps their values.
         accept_changed_quality: continue although the quality function is not the one that the study was evaluated with.
 
     Returns:
@@ -72,7 +75,9 @@ def run_study(
         check_identity(
             study, identity_of(plan.quality, quality), evaluated=has_qualities(study), accept=accept_changed_quality
         )
-        return _worked(replace(plan, seed=seed, values=values), study, evaluate, watcher, (), note)
+        others = [item.study if isinstance(item, Results) else item for item in earlier]
+        plan = replace(plan, seed=seed, values=values, earlier=start_from(study, plan, others))
+        return _worked(plan, study, evaluate, watcher, (), note)
 
 
 def join_study(

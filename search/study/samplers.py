@@ -71,7 +71,9 @@ def _pool(plan: StudyPlan, seed: int) -> BaseSampler:
     limits = OracleLimits(plan.bounds, plan.space, plan.devices, plan.workload, plan.model, plan.calibrations)
     names = [objective.name for objective in plan.objectives]
     startup, trained = plan.sampler["STARTUP"], plan.quality["TYPE"] == "call"  # which sees more than a network
-    return PoolSampler(plan.space, limits, objectives=names, seed=seed, startup=startup, training_keys=trained)
+    warm = (*plan.earlier, *plan.sampler["WARM"])
+    words = {"objectives": names, "seed": seed, "startup": startup, "training_keys": trained, "warm": warm}
+    return PoolSampler(plan.space, limits, **words)
 
 
 LEARNERS: Mapping[str, Learner] = {

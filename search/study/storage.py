@@ -17,6 +17,7 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, GrpcStorageProxy, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalStorage
 
+from oracle._files import is_file
 from oracle.errors import MissingDependencyError, OracleError
 
 from .labels import storage_label
@@ -40,7 +41,7 @@ class StorageLostError(OracleError):
 
 @contextlib.contextmanager
 def reaching() -> Generator[None, None, None]:
-    """Tell what a driver says when its server has gone from whatever else may be wrong.
+    """Distinguish what a driver says when its server has gone from whatever else may be wrong.
 
     Raises:
         StorageLostError: the reason in one line.
@@ -143,7 +144,7 @@ def _serialise(engine: Any) -> None:
 
 
 def _check_there(path: Path) -> None:
-    if not path.is_file():
+    if not is_file(path):
         raise OracleError(f"storage {path}: no such file; expected that of a study that `oracle-search run` has begun")
 
 
@@ -162,8 +163,8 @@ def _journal(path: Path, *, create: bool) -> BaseStorage:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return JournalStorage(Journal(str(path)))
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or f"no journal of optuna ({_line(error)})"
+    except Exception as error:  # noqa: BLE001 - optuna replays what stands there, and nothing says what that may raise
+        reason = getattr(error, "strerror", None) or f"no journal of optuna ({type(error).__name__}: {_line(error)})"
         raise OracleError(f"storage {path} cannot be opened: {reason}") from None
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import optuna
@@ -17,16 +18,18 @@ from optuna.trial import TrialState
 
 from oracle.errors import ConfigError, OracleError
 
+from ..pool.warm import Earlier, earlier_of
 from .files import StudyPlan, default_study, study_of
 from .params import Parameters
 from .records import COUNTED, outcome_of
 from .workers import is_alive, others
 
-__all__ = ["create", "has_qualities", "load", "plan_of", "quiet"]
+__all__ = ["create", "earlier_in", "has_qualities", "load", "plan_of", "quiet", "start_from"]
 
 # What makes two studies comparable; everything else may change between two runs of one.
 _LASTING = ("SPACE", "DEVICES", "COST", "MODEL", "CALIBRATIONS", "OBJECTIVES", "CONSTRAINTS", "QUALITY", "PRUNER")
 _BOUNDS = {"MODEL": "roofline"}  # what plans that name no model were made with
+_EARLIER = "earlier"  # the attribute of a study with evaluations of others
 _GONE = ("PATIENCE",)  # keys of SAMPLER that studies of old hold, and that nothing reads
 
 
@@ -70,7 +73,7 @@ def _legend(plan: StudyPlan) -> dict[str, str]:
     for parameter in Parameters.of(plan.space):
         first = getattr(parameter.distribution, "low", None)
         if first is not None and parameter.decode(first) != first:
-            key = parameter.name.partition("/")[0].removeprefix("log2 ")
+            key = parameter.name.removeprefix("log2 ").removesuffix("#")
             found[parameter.name] = f"{first} is {key} = {parameter.decode(first):g}; `config` has the values"
     return found
 
@@ -127,11 +130,52 @@ def plan_of(study: Study, trials: int | None = None) -> StudyPlan:
         raise OracleError(f"study {study.study_name!r} was not made by oracle-search: it holds no plan")
     sampler = {key: value for key, value in values.get("SAMPLER", {}).items() if key not in _GONE}
     try:
-        return study_of(
+        plan = study_of(
             {**_BOUNDS, **values, "SAMPLER": sampler, **({"TRIALS": trials} if trials else {})}, study.study_name
         )
+        return replace(plan, earlier=earlier_in(study))
     except ConfigError as error:
         raise OracleError(f"study {study.study_name!r}: {error}") from None
+
+
+def earlier_in(study: Study) -> tuple[Earlier, ...]:
+    """The evaluations of other studies that a study starts from."""
+    return tuple(Earlier(**values) for values in study.user_attrs.get(_EARLIER, ()))
+
+
+def start_from(study: Study, plan: StudyPlan, earlier: Sequence[Study]) -> tuple[Earlier, ...]:
+    """Keep the evaluations of other studies with a study, where every worker finds them; what it keeps already, stays.
+
+    Args:
+        study: to start.
+        plan: of it.
+        earlier: other studies of its space, with a quality.
+
+    Raises:
+        ConfigError: the sampler does not learn from them, or the study has begun from others.
+    """
+    if not earlier:
+        return earlier_in(study)
+    if plan.sampler["TYPE"] != "pool":
+        raise ConfigError(
+            f"value {plan.sampler['TYPE']!r}: expected pool, which alone starts from other studies", key="SAMPLER.TYPE"
+        )
+    found = tuple(_earlier_of(other, Parameters.of(plan.space)) for other in earlier)
+    before = [item.name for item in earlier_in(study)]
+    if _EARLIER in study.user_attrs and before != [item.name for item in found]:
+        raise ConfigError(f"study {plan.name!r} has begun from {', '.join(before)}; expected the same", key="--from")
+    if _EARLIER not in study.user_attrs:
+        study.set_user_attr(_EARLIER, [item.to_dict() for item in found])
+    return earlier_in(study)
+
+
+def _earlier_of(study: Study, parameters: Parameters) -> Earlier:
+    place = plan_of(study).quality_place if "plan" in study.user_attrs else None
+    if place is None and "plan" in study.user_attrs:
+        raise ConfigError(
+            f"study {study.study_name!r} has no quality; the oracle knows all that it found", key="--from"
+        )
+    return earlier_of(study, parameters, place)
 
 
 @contextmanager

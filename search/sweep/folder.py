@@ -6,7 +6,7 @@
     candidates.csv       all of them, once the stream is finished; the parts are gone then
 
 (also `.parquet`.) Every file is written under a temporary name and then renamed. The `.npz` comes last: a chunk
-counts as finished when it is there and tells the sizes that the others have. Chunks are finished in order.
+counts as finished when it is there and states the sizes that the others have. Chunks are finished in order.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from oracle._files import MISSHAPEN
 from oracle.errors import OracleError
 from oracle.families.fingerprint import Fingerprints
 
@@ -74,7 +75,7 @@ class Sums:
     @classmethod
     def read(cls, content: Mapping[str, Any]) -> Sums:
         """From such data."""
-        return cls(tuple(content["counts"]), _tally(content["tally"]))
+        return cls(tuple(map(int, content["counts"])), _tally(content["tally"]))
 
 
 class Folder:
@@ -98,13 +99,13 @@ class Folder:
         file = self.path / MANIFEST
         try:
             found = json.loads(file.read_text(encoding="utf-8"))
-            found["identity"], found["complete"]
+            dict(found["identity"]), found["complete"], Sums.read(found)
         except FileNotFoundError:
             self._refuse_strangers()
             return None
         except NotADirectoryError:
             raise OracleError(f"out={str(self.path)!r} is a file; expected a directory") from None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, *MISSHAPEN) as error:
             raise OracleError(f"{file}: not the manifest of a sweep: {error}; choose another directory") from None
         return dict(found)
 
@@ -180,7 +181,7 @@ class Folder:
                 note, prints = json.loads(str(stored["note"])), stored["prints"]
             sizes = {suffix: self._part(index, suffix).stat().st_size for suffix in self.formats}
             return Finished(prints, _tally(note["tally"])) if note["sizes"] == sizes else None
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+        except (OSError, EOFError, zipfile.BadZipFile, *MISSHAPEN):
             return None
 
     def discard(self, after: int) -> None:

@@ -70,6 +70,8 @@ class Candidates:
             found = _rows(self.file, set(wanted))
         except (OSError, ValueError) as error:
             raise OracleError(f"{self.file}: cannot be read: {error}") from None
+        if missing := set(wanted) - set(found):
+            raise OracleError(f"{self.file}: no row {min(missing)}")
         return [found[position] for position in wanted]
 
 

@@ -51,6 +51,7 @@ class SweepResult:
         trust: device name -> how far to trust its latencies; nothing where they are bounds.
         grid: members of a space that was gone through in order; None where they were drawn.
         limits: that candidates obey.
+        tokens: of decoders, tokens of each sequence in a call; 0 for networks of images.
     """
 
     directory: Path
@@ -62,6 +63,7 @@ class SweepResult:
     trust: Mapping[str, Trust]
     grid: int | None
     limits: tuple[Limit, ...] = ()
+    tokens: int = 0
 
     def _repr_html_(self) -> str:
         from oracle.report.notebook import tables_html
@@ -302,7 +304,9 @@ def _result(plan: Plan, folder: Folder, sums: Sums) -> SweepResult:
     names = tuple(device.name for device in plan.devices)
     grid = plan.space.size if plan.space.enumerated else None
     limits, trust = plan.space.limits, _trust(plan)
-    return SweepResult(folder.path, files, sums.found, sums.tally, names, plan.workload, trust, grid, limits)
+    return SweepResult(
+        folder.path, files, sums.found, sums.tally, names, plan.workload, trust, grid, limits, plan.space.tokens
+    )
 
 
 def _trust(plan: Plan) -> Mapping[str, Trust]:

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 import oracle
-from oracle.errors import OracleError
 from oracle.collectives import link_between
+from oracle.errors import OracleError
 from oracle.serving.steps import OTHER, Figures, Kernels
 from tests.benchmarks._serving_rows import NETWORKS, Row
 
@@ -58,7 +58,7 @@ def genz(data: Any, share: float = 0.8) -> Floats:
         sending = []
         for work in (steps.decode, steps.prompt):
             seconds = 0.0
-            for count, operation, message, ranks in work.collectives:
+            for count, operation, message, ranks, _ in work.collectives:
                 _, bandwidth = link_between(device, ranks)
                 twice = 2.0 if operation == "all_reduce" else 1.0
                 seconds += count * twice * (ranks - 1) / ranks * message / (share * bandwidth)

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import oracle
-from oracle.serving.latency import Mix
 from oracle.families.sharding import Parallel
+from oracle.serving.latency import Mix
 
-__all__ = ["NETWORKS", "Row", "config_of", "read_rows"]
+__all__ = ["LATENT", "NETWORKS", "Row", "config_of", "read_rows"]
 
 _QWEN_MOE = {"QK_NORM": True, "EXPERTS_PER_TOKEN": 8, "HEAD_DIM": 128}
 
@@ -43,7 +43,21 @@ NETWORKS: Mapping[str, dict[str, Any]] = {
 }  # fmt: skip
 """Of each model that the family has, its config.json in the family's words."""
 
+_DEEPSEEK = {
+    "WIDTH": 7168, "LAYERS": 61, "FF": 18432, "Q_RANK": 1536, "KV_RANK": 512, "NOPE_DIM": 128, "ROPE_DIM": 64,
+    "V_DIM": 128, "EXPERTS_PER_TOKEN": 8, "EXPERT_FF": 2048, "SHARED_FF": 2048, "ROUTER": "sigmoid",
+}  # fmt: skip
+LATENT: Mapping[str, dict[str, Any]] = {
+    "deepseek-ai/DeepSeek-V3": {
+        **_DEEPSEEK, "VOCAB": 129280, "HEADS": 128, "EXPERTS": 256, "DENSE_LAYERS": 3, "EXPERT_GROUPS": 8,
+        "GROUPS_PER_TOKEN": 4,
+    },
+    "moonshotai/Kimi-K2.5": {**_DEEPSEEK, "VOCAB": 163840, "HEADS": 64, "EXPERTS": 384, "DENSE_LAYERS": 1},
+}  # fmt: skip
+"""Those with attention over latents, which nothing was fitted to."""
+
 _SAME = {"nvidia/Llama-3.1-8B-Instruct-FP8": "meta-llama/Llama-3.1-8B-Instruct"}
+_SAME |= {"deepseek-ai/DeepSeek-R1": "deepseek-ai/DeepSeek-V3"}
 _ENGINES = {"trtllm": "tensorrt-llm"}
 _WEIGHTS = {"": "bfloat16", "fp8": "float8", "fp4": "float4", "int4": "int4"}
 
@@ -78,14 +92,14 @@ class Row:
         return 0.0 if self.version in ("", "gpt-oss-dev", "0.5.6.post2") else 1.0
 
 
-def read_rows(path: Path) -> tuple[list[Row], dict[str, int]]:
-    """The rows of models that the family has, each once; and how many there are of others, by model."""
+def read_rows(path: Path, networks: Mapping[str, dict[str, Any]] = NETWORKS) -> tuple[list[Row], dict[str, int]]:
+    """The rows of some networks, each once; and how many there are of others, by model."""
     found: dict[Row, None] = {}
     others: dict[str, int] = {}
     with path.open() as file:
         for line in csv.DictReader(file):
             network = _SAME.get(line["model"], line["model"])
-            if network not in NETWORKS:
+            if network not in networks:
                 others[line["model"]] = others.get(line["model"], 0) + 1
                 continue
             parallel = _parallel_of(line)
@@ -125,4 +139,6 @@ def _parallel_of(line: dict[str, str]) -> Parallel:
 
 def config_of(network: str) -> Any:
     """The config of a network."""
-    return oracle.cfg_from_dict({"MODEL": {"TYPE": "decoder"}, "DECODER": NETWORKS[network], "COST": {"NAME": network}})
+    return oracle.cfg_from_dict(
+        {"MODEL": {"TYPE": "decoder"}, "DECODER": {**NETWORKS, **LATENT}[network], "COST": {"NAME": network}}
+    )

@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -64,10 +65,12 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=20.0, help="for each probe")
     parser.add_argument("--models", help="keep exported models here")
     parser.add_argument("--networks", default="", help="these alone, comma-separated")
-    parser.add_argument("-o", "--output", type=Path, default=Path("engine_accuracy.csv"))
+    parser.add_argument("-o", "--output", type=Path, help="the table of measurements (default: a temporary one)")
     parser.add_argument("--read", type=Path, help="a table of measurements, in place of measuring")
-    parser.add_argument("--devices", type=Path, default=Path(), help="folder of the probed devices' files")
+    parser.add_argument("--devices", type=Path, help="folder of the probed devices' files (default: beside the table)")
     args = parser.parse_args()
+    args.output = args.output or Path(tempfile.mkdtemp(prefix="engine_accuracy-")) / "measurements.csv"
+    args.devices = args.devices or (args.read or args.output).parent
     rows = read_measurements(args.read) if args.read else _measured(args)
     _report(rows, args.devices)
     return 0

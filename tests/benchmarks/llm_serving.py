@@ -1,6 +1,6 @@
 """Print how far the latency of served decoders is from measured rows, beside what published analytic tools say.
 
-    python -m tests.benchmarks.llm_serving DATA [--fit] [--splits] [--peers]
+    python -m tests.benchmarks.llm_serving DATA [--fit] [--splits] [--peers] [--latent]
 
 DATA is llm_serving.csv (ai-dynamo/aiconfigurator, Apache-2.0): TTFT and TPOT of vLLM, TensorRT-LLM and SGLang on H100
 SXM and H200. Prints the errors of the shipped values by model; then those of values fitted to all other models, and to
@@ -27,10 +27,11 @@ from oracle.serving.engines import ENGINES, engine_named, reach_in_engines
 from oracle.serving.latency import Seconds, Served, Steps, formats_of, latencies
 from oracle.serving.steps import Figures, Kernels, Reach, figures_of
 from tests.benchmarks._serving_peers import PEERS
-from tests.benchmarks._serving_rows import NETWORKS, Row, config_of, read_rows
+from tests.benchmarks._serving_rows import LATENT, NETWORKS, Row, config_of, read_rows
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Values = dict[str, float]
+_SECTIONS = {**NETWORKS, **LATENT}
 
 PRIORS = {
     "product": 30.0,
@@ -184,7 +185,7 @@ def table(title: str, data: Prepared, ratio: Floats) -> None:
     keys = [(row.model, row.device, row.engine) for row in data.rows]
     for key in sorted(set(keys)):
         _line(" ".join(key), data, ratio, np.array([own == key for own in keys]))
-    dense = np.array(["EXPERTS" not in NETWORKS[row.network] for row in data.rows])
+    dense = np.array(["EXPERTS" not in _SECTIONS[row.network] for row in data.rows])
     _line("dense", data, ratio, dense)
     _line(
         "dense, without rows of cached prompts",
@@ -202,7 +203,7 @@ def table(title: str, data: Prepared, ratio: Floats) -> None:
 
 def has_cached_prompts(row: Row) -> bool:
     """Whether prompts cost next to nothing beside what their FLOPs take at the peak: the engine had them in a cache."""
-    return row.mix.input_tokens % 1000 == 0 and row.engine != "sglang" and "EXPERTS" not in NETWORKS[row.network]
+    return row.mix.input_tokens % 1000 == 0 and row.engine != "sglang" and "EXPERTS" not in _SECTIONS[row.network]
 
 
 def odd(row: Row) -> bool:
@@ -256,15 +257,19 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="llm_serving.csv")
     parser.add_argument("--fit", action="store_true", help="print values fitted to all rows, and no more")
     parser.add_argument("--peers", action="store_true", help="what published analytic tools say of the same rows")
+    parser.add_argument("--latent", action="store_true", help="networks with attention over latents, and no more")
     parser.add_argument("--splits", action="store_true", help="errors on models and devices not fitted to")
     args = parser.parse_args()
-    rows, others = read_rows(args.data)
+    rows, others = read_rows(args.data, LATENT if args.latent else NETWORKS)
     print("rows of models that the family does not have:", others)
     data = prepare(rows)
     if args.fit:
         values = fitted(data, np.ones(len(data.rows), dtype=bool), most=len(data.rows))
         print({name: float(f"{value:.4g}") for name, value in values.items()})
         table("fitted to all rows", data, data.predicted(values) / data.measured)
+        return
+    if args.latent:
+        table("as shipped, fitted to none of these", data, data.predicted(shipped()) / data.measured)
         return
     table("as shipped", data, data.predicted(shipped()) / data.measured)
     print("\n== as shipped, all rows taken to have so many requests in step")

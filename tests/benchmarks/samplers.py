@@ -1,73 +1,153 @@
-"""Evaluations that samplers need on a table of true qualities, side by side.
+"""Evaluations that samplers need on tables of true qualities, side by side.
 
-OMP_NUM_THREADS=1 python -m tests.benchmarks.samplers [SEEDS [EVALUATIONS [SAMPLER ...]]]
+OMP_NUM_THREADS=1 python -m tests.benchmarks.samplers [TABLE [SEEDS [EVALUATIONS [SAMPLER ...]]]]
 
-The table is that of nb201_digits.py: read there what it is and what it is not. Latency is the oracle's for a Raspberry
-Pi 4 and the real cells; at most the median over the distinct cells is allowed. Two tasks:
+Tables are `nasbench201` and `regnets`, made by nb201_digits.py and regnet_digits.py: read there what they are and what
+they are not. At most the median latency of the distinct networks on a Raspberry Pi 4 is allowed. Two tasks:
 
     one    maximise accuracy: evaluations until within .5 points of the best feasible, and the regret after 30, 100, 300
     two    maximise accuracy, minimise latency: the share of the largest hypervolume (from the lowest feasible
            accuracy and the limit) after 30, 100 and 300 evaluations, and evaluations until 95 %
 
-An evaluation is a look at the table for a cell that was not looked at before, and rivals get every advantage: a
-suggestion that breaks the limit costs them nothing (they are told the violation, and the lowest accuracy so far), nor does
-one that equals an earlier cell under isomorphism, whose accuracy they are told. They choose among all 15,625 cells.
+An evaluation is a look at the table for a network that was not looked at before, and rivals get every advantage: a
+suggestion that breaks the limit costs them nothing (they are told the violation, and the lowest accuracy so far), nor
+does one that equals an earlier network, whose accuracy they are told. They choose among all members of the space.
 After 6 suggestions per evaluation a run ends, and what it has by then counts.
 """
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 import optuna
 from numpy.typing import NDArray
 
-from oracle.families.nasbench201 import OPERATIONS, STRING, canonical
-from search import PoolSampler, hypervolume
-from tests.benchmarks.nb201_digits import TABLE
+from oracle.families.nasbench201 import OPERATIONS
+from search import PoolSampler, hypervolume, load_space, space_of
+from search.pool import Members
+from search.pool.warm import Earlier
+from search.space import Space
+from tests.benchmarks import nb201_digits, regnet_digits
 
 DEVICE = "raspberry-pi-4"
 LATENCY = f"latency_ms@{DEVICE}"
 BUDGETS = (30, 100, 300)
-_EDGES = 6
 _PATIENCE = 6  # suggestions per evaluation
 _NEAR = 0.5  # points of accuracy
 _SHARE = 0.95  # of the hypervolume
 
-Cell = tuple[str, ...]
-Work = Callable[[bool, int, int], "Run"]
+Cell = tuple[Any, ...]
+"""A member by its choices."""
+Work = Callable[["Table", bool, int, int], "Run"]
 
 
-@lru_cache(maxsize=1)
-def accuracies() -> dict[str, float]:
-    """Canonical form -> accuracy in percent."""
-    table = np.load(TABLE)
-    names = [canonical(STRING.format(*(OPERATIONS[op] for op in cell))) for cell in table["cells"]]
-    return dict(zip(names, table["accuracy"].mean(axis=1, dtype=np.float64).tolist(), strict=True))
+@dataclass(frozen=True, eq=False)
+class Table:
+    """True qualities of a space's members.
+
+    Attributes:
+        space: whose members they are.
+        choices: the values of each of the choices that a member is made of.
+        ordered: whether these are numbers.
+        config: choices -> config.
+        quality: choices of a member -> accuracy in percent; of equal members, one has it at least.
+        words: of a pool sampler, beside its space and limits.
+    """
+
+    space: Space
+    choices: tuple[Sequence[Any], ...]
+    ordered: bool
+    config: Callable[[Cell], dict[str, Any]]
+    quality: dict[Cell, float]
+    words: dict[str, Any]
+
+    def sampler(self, limits: str | Sequence[str] | None = None, **words: Any) -> PoolSampler:
+        """A pool sampler within the limit, or other ones."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # the limit is on a bound, as the page says
+            own = f"{LATENCY} <= {self.limit!r}" if limits is None else limits
+            return PoolSampler(self.space, own, devices=[DEVICE], **self.words, **words)
+
+    @cached_property
+    def limit(self) -> float:
+        return float(np.median(self.everyone.scores[LATENCY]))
+
+    @cached_property
+    def everyone(self) -> Members:
+        """Distinct members without a limit."""
+        return self.sampler(()).pool
+
+    @cached_property
+    def pool(self) -> Members:
+        """Distinct feasible members."""
+        return self.sampler().pool
+
+    @cached_property
+    def members(self) -> dict[Cell, tuple[str, float]]:
+        """What each member is to an evaluation, and its latency; those that are no networks are left out."""
+        cells = list(itertools.product(*self.choices))
+        found, rows = self.sampler(())._source.of_configs([self.config(cell) for cell in cells])
+        latencies = found.scores[LATENCY].tolist()
+        return {
+            cells[row]: pair for row, pair in zip(rows.tolist(), zip(found.keys, latencies, strict=True), strict=True)
+        }
+
+    @cached_property
+    def accuracy(self) -> dict[str, float]:
+        """Of each distinct feasible member, by what it is to an evaluation."""
+        known = {self.members[cell][0]: value for cell, value in self.quality.items()}
+        return {key: known[key] for key in self.pool.keys}
+
+    @cached_property
+    def feasible(self) -> list[Cell]:
+        """Distinct feasible members, spelled in the way that takes least time."""
+        best: dict[str, Cell] = {}
+        for cell, (key, latency) in self.members.items():
+            if latency <= self.limit and (key not in best or latency < self.members[best[key]][1]):
+                best[key] = cell
+        return list(best.values())
+
+    @cached_property
+    def largest(self) -> float:
+        cells = self.feasible
+        keys, latencies = zip(*(self.members[cell] for cell in cells), strict=True)
+        return self.volume([self.accuracy[key] for key in keys], latencies)
+
+    def volume(self, accuracies: Sequence[float], latencies: Sequence[float]) -> float:
+        """From the lowest feasible accuracy and the limit."""
+        return hypervolume([accuracies, latencies], [min(self.accuracy.values()), self.limit], [True, False])
 
 
-@lru_cache(maxsize=1)
-def space() -> tuple[PoolSampler, float, dict[Cell, float]]:
-    """A sampler whose pool holds all distinct cells, the median latency among them, and every cell's latency."""
-    from oracle import score_many
-    from search import load_space
+def _nasbench201() -> Table:
+    table = np.load(nb201_digits.TABLE)
+    cells = [tuple(OPERATIONS[op] for op in cell) for cell in table["cells"]]
+    quality = dict(zip(cells, table["accuracy"].mean(axis=1, dtype=np.float64).tolist(), strict=True))
+    space = load_space("nasbench201")
+    return Table(space, (OPERATIONS,) * 6, False, lambda cell: {"NB201.OPS": list(cell)}, quality, {})
 
-    sampler = PoolSampler("nasbench201", objectives=["accuracy", LATENCY])
-    chunk = load_space("nasbench201")
-    columns = chunk.sample(0, chunk.length)
-    from oracle.families.many import population_of
 
-    population, _, _ = population_of(chunk.base, columns)
-    latency = score_many(population, [DEVICE]).latency_ms[DEVICE]
-    cells = [tuple(ops) for ops in columns["NB201.OPS"].tolist()]
-    limit = float(np.median(sampler.pool.scores[LATENCY]))
-    return sampler, limit, dict(zip(cells, latency.tolist(), strict=True))
+def _regnets() -> Table:
+    samplers = regnet_digits.SETUP["SAMPLERS"]
+    choices = tuple(tuple(sampler["VALUES"]) for sampler in samplers.values())
+    space = space_of({"SETUP": regnet_digits.SETUP}, "regnets")
+    words = {"model": "roofline"}
+    return Table(
+        space, choices, True, lambda cell: dict(zip(samplers, cell, strict=True)), regnet_digits.accuracies(), words
+    )
+
+
+TABLES: dict[str, Callable[[], Table]] = {
+    "nasbench201": lru_cache(maxsize=1)(_nasbench201),
+    "regnets": lru_cache(maxsize=1)(_regnets),
+}
 
 
 @dataclass
@@ -75,13 +155,15 @@ class Run:
     """What a sampler has looked at.
 
     Attributes:
+        table: of true qualities.
         two: whether latency is an objective.
         most: evaluations to make.
-        seen: canonical form -> accuracy, in the order of evaluations.
-        latencies: of the evaluated cells.
+        seen: member -> accuracy, in the order of evaluations.
+        latencies: of the evaluated members.
         suggested: how often anything was.
     """
 
+    table: Table
     two: bool
     most: int
     seen: dict[str, float] = field(default_factory=dict)
@@ -89,16 +171,15 @@ class Run:
     suggested: int = 0
 
     def look(self, cell: Cell) -> float | None:
-        """The accuracy of a feasible cell, None for another."""
-        _, limit, latency = space()
-        name = canonical(STRING.format(*cell))
+        """The accuracy of a feasible member, None for another."""
         self.suggested += 1
-        if not name or latency[cell] > limit:
+        key, latency = self.table.members.get(cell, ("", np.inf))
+        if latency > self.table.limit:
             return None
-        if name not in self.seen:
-            self.seen[name] = accuracies()[name]
-            self.latencies.append(latency[cell])
-        return self.seen[name]
+        if key not in self.seen:
+            self.seen[key] = self.table.accuracy[key]
+            self.latencies.append(latency)
+        return self.seen[key]
 
     @property
     def over(self) -> bool:
@@ -106,115 +187,89 @@ class Run:
 
     def regrets(self) -> NDArray[np.float64]:
         """The best so far below the best feasible, after each evaluation."""
-        return best() - np.maximum.accumulate(list(self.seen.values()))
+        return max(self.table.accuracy.values()) - np.maximum.accumulate(list(self.seen.values()))
 
     def shares(self) -> NDArray[np.float64]:
         """The share of the largest hypervolume, after each evaluation."""
-        values, latencies = np.array([*self.seen.values()]), np.array(self.latencies)
-        return np.array([_volume(values[:n], latencies[:n]) / largest() for n in range(1, len(values) + 1)])
+        values, table = list(self.seen.values()), self.table
+        volumes = [table.volume(values[:n], self.latencies[:n]) for n in range(1, len(values) + 1)]
+        return np.array(volumes) / table.largest
 
 
-@lru_cache(maxsize=1)
-def feasible() -> tuple[NDArray[np.float64], NDArray[np.float64], list[Cell]]:
-    """Accuracy, latency and ops of every distinct feasible cell, spelled in the way that takes least time."""
-    sampler, limit, _ = space()
-    pool = sampler.pool
-    cells = [tuple(ops) for ops in pool.columns["NB201.OPS"].tolist()]
-    accuracy = np.array([accuracies()[canonical(STRING.format(*cell))] for cell in cells])
-    keep = pool.scores[LATENCY] <= limit
-    return accuracy[keep], pool.scores[LATENCY][keep], [cell for cell, kept in zip(cells, keep, strict=True) if kept]
-
-
-@lru_cache(maxsize=1)
-def best() -> float:
-    return float(feasible()[0].max())
-
-
-@lru_cache(maxsize=1)
-def lowest() -> float:
-    return float(feasible()[0].min())
-
-
-@lru_cache(maxsize=1)
-def largest() -> float:
-    return _volume(*feasible()[:2])
-
-
-def _volume(accuracy: NDArray[np.float64], latency: NDArray[np.float64]) -> float:
-    return hypervolume([accuracy, latency], [lowest(), space()[1]], [True, False])
-
-
-def pool(two: bool, seed: int, most: int) -> Run:
+def pool(table: Table, two: bool, seed: int, most: int, warm: Sequence[Earlier] = ()) -> Run:
     """Ours, in a plain study."""
-    _, limit, _ = space()
     objectives = ["accuracy", LATENCY] if two else ["accuracy"]
-    sampler = PoolSampler("nasbench201", f"{LATENCY} <= {limit!r}", objectives=objectives, seed=seed, pool=_limited())
-    run = Run(two, most)
+    sampler = table.sampler(objectives=objectives, seed=seed, pool=table.pool, warm=warm)
+    run = Run(table, two, most)
 
     def objective(trial: optuna.Trial) -> Any:
         member = sampler.suggest(trial)
-        accuracy = run.look(tuple(member.config["NB201.OPS"]))
+        values = itertools.chain(*(value if isinstance(value, list) else [value] for value in member.config.values()))
+        accuracy = run.look(tuple(values))
         assert accuracy is not None
         return (accuracy, member.scores[LATENCY]) if two else accuracy
 
     study = optuna.create_study(directions=["maximize", "minimize"][: 1 + two], sampler=sampler)
-    study.optimize(objective, n_trials=most)
+    study.optimize(objective, n_trials=min(most, len(table.pool)))
     return run
-
-
-@lru_cache(maxsize=1)
-def _limited() -> Any:
-    _, limit, _ = space()
-    return PoolSampler("nasbench201", f"{LATENCY} <= {limit!r}").pool
 
 
 def of_optuna(make: Callable[[int], optuna.samplers.BaseSampler]) -> Work:
     """One of optuna's samplers, told violations as its constraints."""
 
-    def work(two: bool, seed: int, most: int) -> Run:
+    def work(table: Table, two: bool, seed: int, most: int) -> Run:
         study = optuna.create_study(directions=["maximize", "minimize"][: 1 + two], sampler=make(seed))
-        run, (_, limit, latency) = Run(two, most), space()
+        run = Run(table, two, min(most, len(table.pool)))
+        highest = max(latency for _, latency in table.members.values())
         while not run.over:
             trial = study.ask()
-            cell = tuple(trial.suggest_categorical(f"op{edge}", OPERATIONS) for edge in range(_EDGES))
+            cell = tuple(_suggested(trial, f"x{place}", values, table) for place, values in enumerate(table.choices))
             found = run.look(cell)
-            trial.set_constraint("latency", latency[cell] / limit - 1)
-            trial.set_constraint("path", -1.0 if canonical(STRING.format(*cell)) else 1.0)
+            _, latency = table.members.get(cell, ("", highest))
+            trial.set_constraint("latency", latency / table.limit - 1)
+            trial.set_constraint("network", -1.0 if cell in table.members else 1.0)
             accuracy = min(run.seen.values(), default=0.0) if found is None else found
-            study.tell(trial, [accuracy, latency[cell]] if two else accuracy)
+            study.tell(trial, [accuracy, latency] if two else accuracy)
         return run
 
     return work
 
 
-def random(two: bool, seed: int, most: int) -> Run:
-    """Distinct feasible cells, one as likely as another."""
-    run, (_, _, cells) = Run(two, most), feasible()
-    for row in np.random.default_rng(seed).permutation(len(cells))[:most]:
-        run.look(cells[row])
+def _suggested(trial: optuna.Trial, name: str, values: Sequence[Any], table: Table) -> Any:
+    if table.ordered:
+        return values[trial.suggest_int(name, 0, len(values) - 1)]
+    return trial.suggest_categorical(name, values)
+
+
+def random(table: Table, two: bool, seed: int, most: int) -> Run:
+    """Distinct feasible members, one as likely as another."""
+    run = Run(table, two, most)
+    for row in np.random.default_rng(seed).permutation(len(table.feasible))[:most]:
+        run.look(table.feasible[row])
     return run
 
 
-def evolution(two: bool, seed: int, most: int) -> Run:
+def evolution(table: Table, two: bool, seed: int, most: int) -> Run:
     """Regularised evolution (Real et al., AAAI 2019) as NAS-Bench-201 runs it: a population of 10, tournaments of 3.
 
     Of two objectives, a tournament is won by a weighted sum whose weight is drawn for it.
     """
-    rng, run, latency = np.random.default_rng(seed), Run(two, most), space()[2]
-    alive: list[tuple[Cell, float]] = []
+    rng, run = np.random.default_rng(seed), Run(table, two, min(most, len(table.pool)))
+    alive: list[tuple[Cell, float, float]] = []
     while not run.over:
         if len(alive) < 10:
-            cell = tuple(OPERATIONS[op] for op in rng.integers(len(OPERATIONS), size=_EDGES))
+            cell = tuple(values[rng.integers(len(values))] for values in table.choices)
         else:
             weight = rng.random() if two else 0.0
             rivals = [alive[row] for row in rng.choice(len(alive), 3, replace=False)]
-            spans = [np.ptp([value for _, value in alive]) + 1e-9, np.ptp([latency[own] for own, _ in alive]) + 1e-9]
-            parent = max(rivals, key=lambda r: (1 - weight) * r[1] / spans[0] - weight * latency[r[0]] / spans[1])[0]
-            edge, op = rng.integers(_EDGES), rng.integers(len(OPERATIONS))
-            cell = (*parent[:edge], OPERATIONS[op], *parent[edge + 1 :])
+            spans = [np.ptp([own[place] for own in alive]) + 1e-9 for place in (1, 2)]
+            parent = max(rivals, key=lambda own: (1 - weight) * own[1] / spans[0] - weight * own[2] / spans[1])[0]
+            place = rng.integers(len(parent))
+            value = table.choices[place][rng.integers(len(table.choices[place]))]
+            cell = (*parent[:place], value, *parent[place + 1 :])
         found = run.look(cell)
         if found is not None:
-            alive = [*alive, (cell, found)][-10:]
+            alive = [*alive, (cell, found, table.members[cell][1])][-10:]
     return run
 
 
@@ -236,37 +291,42 @@ def _at(values: NDArray[np.float64], count: int) -> float:
     return float(values[min(count, len(values)) - 1])
 
 
-def rows(name: str, seeds: int, most: int) -> Iterator[str]:
+def lines(name: str, work: Callable[[bool, int], Run], seeds: int, most: int) -> Iterator[str]:
     """A line per task: medians over seeds."""
     for two in (False, True):
-        began = time.perf_counter()
-        runs = [SAMPLERS[name](two, seed, most) for seed in range(seeds)]
+        before = time.process_time()
+        runs = [work(two, seed) for seed in range(seeds)]
         curves = [run.shares() if two else run.regrets() for run in runs]
         until = np.median([_until(c >= _SHARE if two else c <= _NEAR) for c in curves])
         found = [np.median([_at(curve, count) for curve in curves]) for count in BUDGETS if count <= most]
         digits = ".4f" if two else ".2f"
         asked = np.mean([run.suggested / len(run.seen) for run in runs])
         yield (
-            f"{'two' if two else 'one'}  {name:10} {until:6.0f}  {'  '.join(format(v, digits) for v in found)}"
-            f"   {asked:5.1f} suggestions an evaluation, {(time.perf_counter() - began) / seeds:.0f} s a run"
+            f"{'two' if two else 'one'}  {name:12} {until:6.0f}  {'  '.join(format(v, digits) for v in found)}"
+            f"   {asked:5.1f} suggestions an evaluation, {(time.process_time() - before) / seeds:.0f} s a run"
         )
 
 
-def main(seeds: str = "10", most: str = "300", *names: str) -> None:
+def heading(table: Table, seeds: int) -> str:
+    """What the lines are about."""
+    return (
+        f"{len(table.pool):,} distinct feasible members, {LATENCY} <= {table.limit:.4g}; best "
+        f"{max(table.accuracy.values()):.2f} %; medians of {seeds} seeds\n"
+        f"task sampler      until  after {', '.join(map(str, BUDGETS))} evaluations"
+    )
+
+
+def main(name: str = "nasbench201", seeds: str = "10", most: str = "300", *names: str) -> None:
     """Print a line per task and sampler."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    accuracy, _, _ = feasible()
-    print(
-        f"{len(accuracy):,} distinct feasible cells, {LATENCY} <= {space()[1]:.4g}; best {best():.2f} %; medians of {seeds} "
-        f"seeds\ntask sampler    until  after {', '.join(map(str, BUDGETS))} evaluations"
-    )
-    for name in names or SAMPLERS:
-        for line in rows(name, int(seeds), int(most)):
+    table = TABLES[name]()
+    print(heading(table, int(seeds)), flush=True)
+    for own in names or SAMPLERS:
+        work = SAMPLERS[own]
+        for line in lines(own, lambda two, seed, work=work: work(table, two, seed, int(most)), int(seeds), int(most)):
             print(line, flush=True)
 
 
 if __name__ == "__main__":
-    import warnings
-
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     main(*sys.argv[1:])

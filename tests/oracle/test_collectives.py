@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import oracle
+from oracle.collectives import OPERATIONS, Link, collective_s, link_between, link_values
 from oracle.devices import Figure, Links
 from oracle.errors import DeviceError, WorkloadError
-from oracle.collectives import OPERATIONS, Link, collective_s, link_between, link_values
 
 FREE = Link(0.0, 0.0, 0.0, 0.0, 1.0, 1.0)
 

@@ -163,7 +163,7 @@ def test_training_sections_load_in_any_shape(tmp_path: Path, content: str) -> No
 def test_every_shipped_network_loads_frozen_and_named() -> None:
     names = list_networks()
 
-    assert len(names) == 12 + 12 + 3 + 3 + 6 + 4 + 2 + 3 + 3 + 3 + 18
+    assert len(names) == 12 + 12 + 3 + 3 + 6 + 4 + 2 + 3 + 3 + 3 + 21
     for name in names:
         cfg = load_cfg(name)
         assert cfg.is_frozen()

@@ -123,6 +123,23 @@ def _eigh(a: Shape, uplo: str = "L", compute_v: bool = True, *rest: Any, out: An
     return Work(0, prod(a[:-2]) * (9 * a[-1] ** 3 if compute_v else 4 * a[-1] ** 3 // 3))
 
 
+@register_flops("aten.linalg_pinv")
+def _pseudo_inverse(a: Shape, *rest: Any, out: Any, **kwargs: Any) -> Work:
+    m, n = max(a[-2:]), min(a[-2:])  # a decomposition, a quotient of each column of V, and the product with U
+    macs, vectors = prod(a[:-2]) * m * n * n, _svd(a, out=out).flops
+    return Work(macs, vectors + prod(a[:-2]) * n * n + 2 * macs)
+
+
+@register_flops("aten.linalg_eig")
+def _eig(a: Shape, *rest: Any, out: Any, **kwargs: Any) -> Work:
+    return Work(0, prod(a[:-2]) * 25 * a[-1] ** 3)  # the QR algorithm after a reduction to Hessenberg form
+
+
+@register_flops("aten._linalg_eigvals")
+def _eigvals(a: Shape, *rest: Any, out: Any, **kwargs: Any) -> Work:
+    return Work(0, prod(a[:-2]) * 10 * a[-1] ** 3)
+
+
 def _eliminated(n: Dim) -> Dim:
     """Operations of an LU factorisation: a quotient per entry below a pivot, a product and a sum per entry beyond."""
     return n * (n - 1) * (4 * n + 1) // 6

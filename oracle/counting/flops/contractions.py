@@ -230,7 +230,7 @@ _SCORING_FLOPS = {"softmax": 0, "softmax_all": 5, "sigmoid": 4}
 def _routed(
     logits: Shape, bias: Shape | None, chosen: Dim, groups: Dim, chosen_groups: Dim, scoring: str, out: Any
 ) -> Work:
-    # Per score what scoring takes, a bias, and a comparison as in a top-k; per choice a softmax, or a sum and a division.
+    # Per score what scoring takes, a bias, and a comparison as in a top-k; per choice a softmax, or sum and division.
     own = prod(logits) * (_SCORING_FLOPS[scoring] + 1 + (bias is not None))
     return Work(0, own + logits[0] * chosen * {"softmax": 5, "softmax_all": 0, "sigmoid": 2}[scoring])
 

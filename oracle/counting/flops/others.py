@@ -121,6 +121,11 @@ def _roi_align(
     return Work(0, prod(out) * samples * (2 * TAPS["grid_sampler_2d"] - 1 + 1))
 
 
+@register_flops("aten.renorm", "aten.renorm_")
+def _renorm(x: Shape, *rest: Any, out: Shape) -> Work:
+    return Work(0, 3 * prod(x))  # square, sum, scale
+
+
 @register_flops("torchvision.nms")
 def _nms(boxes: Shape, scores: Shape, threshold: float, out: Shape) -> Work:
     # A sort of the scores, the area of each box (2 differences, a product), and of each pair the overlap: 2 maxima and

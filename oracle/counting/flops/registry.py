@@ -23,6 +23,8 @@ class Work(NamedTuple):
 
 
 Formula = Callable[..., Work]
+_REAL_INSIDE = frozenset({"aten.linalg_eig", "aten._linalg_eigvals"})
+"""Make complex numbers by real operations of what is real."""
 _FORMULAS: dict[str, Formula] = {}
 
 
@@ -73,7 +75,8 @@ def work_of(row: Row, causal: str = "full") -> Work | None:
             the scores under the mask's diagonal only, as kernels that skip masked blocks compute.
     """
     work = _plain_work(row, causal)
-    if work is None or not any(use.dtype.startswith("complex") for use in (*row.reads, *row.writes)):
+    uses = row.reads if row.name in _REAL_INSIDE else (*row.reads, *row.writes)
+    if work is None or not any(use.dtype.startswith("complex") for use in uses):
         return work
     if row.op_class in ("copy", "embedding") and row.name not in _FORMULAS:
         return work

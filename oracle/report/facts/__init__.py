@@ -6,6 +6,7 @@ or trial, and nothing here knows how anything looks.
 
 from __future__ import annotations
 
+from oracle.report.facts.decoding import DecodingFacts, decoding_facts
 from oracle.report.facts.devices import DeviceFacts, Stated, device_facts
 from oracle.report.facts.knobs import Knob, knob_of
 from oracle.report.facts.networks import NetworkFacts, OnDevice, Runtimes, network_facts, runtime_facts
@@ -17,6 +18,7 @@ from oracle.report.facts.training import MemoryParts, TrainingFacts, training_fa
 __all__ = [
     "WORTH",
     "ConstraintFacts",
+    "DecodingFacts",
     "DeviceFacts",
     "Knob",
     "MemoryParts",
@@ -31,6 +33,7 @@ __all__ = [
     "Stated",
     "StudyFacts",
     "TrainingFacts",
+    "decoding_facts",
     "device_facts",
     "knob_of",
     "network_facts",

@@ -15,10 +15,12 @@ from oracle.report.stages import stages_of
 
 if TYPE_CHECKING:
     from oracle.query import Cost
+    from oracle.report.facts.decoding import DecodingFacts
 
 __all__ = ["NetworkFacts", "OnDevice", "Runtimes", "network_facts", "runtime_facts"]
 
 _COUNTS = ("macs", "flops", "params", "activations", "traffic_bytes", "peak_memory_bytes", "intensity")
+_CACHE = ("kv_bytes_per_token", "kv_cache_bytes")
 _KERNEL = ("name", "op_class", "module", "phase", "dtype", "shape", "macs", "flops", "traffic_bytes", "weight_bytes")
 _TIMED = ("time_ms", "compute_ms", "memory_ms", "bound", "share")
 
@@ -70,6 +72,7 @@ class NetworkFacts:
         devices: device -> its times.
         runtimes: None where nobody compared them.
         training: None where nobody asked.
+        decoding: of a decoder; None where nobody asked.
     """
 
     name: str
@@ -84,6 +87,7 @@ class NetworkFacts:
     devices: Mapping[str, OnDevice]
     runtimes: Runtimes | None = None
     training: TrainingFacts | None = None
+    decoding: DecodingFacts | None = None
 
 
 def network_facts(
@@ -91,13 +95,14 @@ def network_facts(
     devices: Mapping[str, Device],
     runtimes: Runtimes | None = None,
     training: TrainingFacts | None = None,
+    decoding: DecodingFacts | None = None,
 ) -> NetworkFacts:
     """What a page shows of a network.
 
     Args:
         cost: its cost, on these devices.
         devices: by name.
-        runtimes, training: see `NetworkFacts`.
+        runtimes, training, decoding: see `NetworkFacts`.
     """
     kernels = cost.kernels()
     stages = stages_of(kernel.module for kernel in kernels)
@@ -109,12 +114,13 @@ def network_facts(
         convention=cost.convention,
         unknown=cost.unknown,
         coverage=cost.coverage,
-        counts={name: getattr(cost, name) for name in _COUNTS},
+        counts={name: getattr(cost, name) for name in (*_COUNTS, *(_CACHE if cost.kv_bytes_per_token else ()))},
         memory=held(cost.memory),
         kernels={**columns, "stage": [stages[kernel.module] for kernel in kernels]},
         devices={name: _on(cost, devices[name]) for name in cost.times},
         runtimes=runtimes,
         training=training,
+        decoding=decoding,
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from oracle.devices import Device
 from oracle.report.captions import count_caption, origin_caption, time_caption, titled, workload_caption
 from oracle.report.facts import (
+    DecodingFacts,
     Runtimes,
     TrainingFacts,
     device_facts,
@@ -34,6 +35,7 @@ class Detail:
     cost: Cost
     runtimes: Runtimes | None = None
     training: TrainingFacts | None = None
+    decoding: DecodingFacts | None = None
 
 
 def cost_page(details: Sequence[Detail], devices: Mapping[str, Device], command: str = "") -> PageFacts:
@@ -55,7 +57,10 @@ def cost_page(details: Sequence[Detail], devices: Mapping[str, Device], command:
         subtitle=workloads,
         run=run_facts(notes, command),
         devices=tuple(device_facts(device) for device in devices.values()),
-        networks=tuple(network_facts(item.cost, devices, item.runtimes, item.training) for item in details[:DETAILED]),
+        networks=tuple(
+            network_facts(item.cost, devices, item.runtimes, item.training, item.decoding)
+            for item in details[:DETAILED]
+        ),
         undetailed=max(0, len(details) - DETAILED),
         population=population_of(costs) if comparable else None,
     )

@@ -24,6 +24,7 @@ SCRIPTS = (
     "roofline.js",
     "bars.js",
     "training.js",
+    "decoding.js",
     "network.js",
     "selection.js",
     "front.js",

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from oracle.report.table.costs import cost_tables
     from oracle.report.table.curves import curve_tables
     from oracle.report.table.devices import device_tables, devices_tables
-    from oracle.report.table.fits import fit_tables
+    from oracle.report.table.fits import context_tables, fit_tables
     from oracle.report.table.kernels import kernel_tables
     from oracle.report.table.knobs import knob_tables
     from oracle.report.table.networks import networks_tables
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "calibration_tables",
     "comparison_tables",
+    "context_tables",
     "cost_tables",
     "curve_tables",
     "device_tables",
@@ -46,7 +47,7 @@ lazy(
         "oracle.report.table.costs": ("cost_tables",),
         "oracle.report.table.curves": ("curve_tables",),
         "oracle.report.table.devices": ("device_tables", "devices_tables"),
-        "oracle.report.table.fits": ("fit_tables",),
+        "oracle.report.table.fits": ("context_tables", "fit_tables"),
         "oracle.report.table.kernels": ("kernel_tables",),
         "oracle.report.table.knobs": ("knob_tables",),
         "oracle.report.table.networks": ("networks_tables",),

@@ -38,13 +38,15 @@ def _curve(curve: BatchCurve) -> Sheet:
     best = {device: curve.best(device) for device in curve.points}
     points = [point for _, point in rows]
     marks = ["best" if point == best[device] else _why_not(curve, point) for device, point in rows]
-    _, _, words = workload_caption(curve.workload).partition(": ")
+    _, _, words = workload_caption(curve.workload, curve.tokens).partition(": ")
+    unit, rate = ("sequences", "tokens/s") if curve.tokens else ("images", "images/s")
+    speeds = [point.throughput_per_s * (curve.tokens or 1) for point in points]
     return Sheet(
         (
             Column("Device", [device for device, _ in rows]),
-            Column("Batch", [str(point.batch_size) for point in points], "images", number=True),
+            Column("Batch", [str(point.batch_size) for point in points], unit, number=True),
             *time_columns([point.time for point in points], [point.roofline_ms for point in points]),
-            Column("Throughput", aligned([point.throughput_per_s for point in points]), "images/s", number=True),
+            Column("Throughput", aligned(speeds), rate, number=True),
             bound_column([point.time for point in points]),
             Column("Peak", aligned([point.peak_memory_bytes for point in points], 1e6), "MB", number=True),
             Column("Choice", marks, styles=[_STYLES[mark] for mark in marks]),
@@ -65,6 +67,7 @@ def _rule(curve: BatchCurve) -> str:
     limit = "" if curve.max_latency_ms is None else f" in at most {stated(curve.max_latency_ms)} ms per call"
     none = [device for device in curve.points if curve.best(device) is None]
     unknown = [device for device, points in curve.points.items() if points[0].time.fits is None]
-    said = f"best: most images per second{limit}, of the batches that fit the memory."
+    what = "tokens" if curve.tokens else "images"
+    said = f"best: most {what} per second{limit}, of the batches that fit the memory."
     said += f" None of these batches is allowed on {', '.join(none)}." if none else ""
     return said + (f" Nobody states the memory of {', '.join(unknown)}." if unknown else "")

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from oracle.query import Fit
+    from oracle.query.contexts import ContextFit
 
-__all__ = ["fit_tables"]
+__all__ = ["context_tables", "fit_tables"]
 
 _GIB, _KIB = 2**30, 2**10
 
@@ -33,6 +34,27 @@ def fit_tables(fits: Sequence[Fit]) -> list[RenderableType]:
         *grids,
         Text("\n".join(filter(None, _notes(fits, two))), style="dim"),
     ]
+
+
+def context_tables(fits: Sequence[ContextFit]) -> list[RenderableType]:
+    """One row per decoder and device; then what peaks leave out."""
+    words = {
+        ", ".join([w.dtype, w.runner, *([f"weights {w.weights}"] if w.weights else []), f"{w.batch_size} at once"])
+        for w in (item.workload for item in fits)
+    }
+    grid = Grid(
+        (
+            Column("Network", [item.network for item in fits]),
+            Column("Device", [item.device for item in fits]),
+            Column("Memory", aligned([item.memory_bytes for item in fits], _GIB), "GiB", number=True),
+            Column("Longest", [f"{item.context:,}" for item in fits], "tokens", number=True),
+            Column("Network takes", [f"{item.limit:,}" if item.limit else "any" for item in fits], number=True),
+            Column("KV cache", aligned([item.kv_cache_bytes for item in fits], _GIB), "GiB", number=True),
+            Column("Peak", aligned([item.peak_memory_bytes or None for item in fits], _GIB), "GiB", number=True),
+        )
+    )
+    text = Text("\n".join(_uncounted(max(item.reserve_bytes for item in fits))), style="dim")
+    return [Text(f"Longest sequences while decoding: {'; '.join(sorted(words))}.", style="bold"), grid, text]
 
 
 def _one_memory(fits: Sequence[Fit]) -> Grid:
@@ -84,12 +106,7 @@ def _who(fits: Sequence[Fit]) -> tuple[Column, ...]:
 
 def _notes(fits: Sequence[Fit], two: Sequence[Fit]) -> list[str]:
     reserve = max((item.reserve_bytes for item in fits), default=0)
-    lines = [
-        origin_caption(fits),
-        "Peak memory: weights, live tensors, and in training gradients and optimiser state. Not counted: workspace of "
-        "kernels, what the allocator rounds up, the framework's context"
-        + (f"; {reserve / _GIB:g} GiB are kept free for them." if reserve else "; --reserve GIB leaves room for them."),
-    ]
+    lines = [origin_caption(fits), *_uncounted(reserve)]
     if two and two[0].arena:
         lines.append(
             "Arena: what TFLite-Micro's greedy planner lays tensors out in; beside it in SRAM, and not counted, are "
@@ -101,6 +118,14 @@ def _notes(fits: Sequence[Fit], two: Sequence[Fit]) -> list[str]:
             "tensor arena needs. Weights lie in flash, beside the code; training changes them, and keeps all in SRAM."
         )
     return lines
+
+
+def _uncounted(reserve: int) -> list[str]:
+    return [
+        "Peak memory: weights, live tensors, caches of decoders, and in training gradients and optimiser state. Not "
+        "counted: workspace of kernels, what the allocator rounds up, the framework's context"
+        + (f"; {reserve / _GIB:g} GiB are kept free for them." if reserve else "; --reserve GIB leaves room for them."),
+    ]
 
 
 def _mode(item: Fit) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from oracle._files import is_file
 from oracle.errors import MissingDependencyError, OracleError
 from oracle.sources.building import said
 from oracle.sources.inputs import InputSpec
@@ -49,7 +50,7 @@ def open_onnx(reference: Reference) -> Opened:
             f"ONNX files need onnx: pip install 'nas-cost-oracle[onnx]' or pip install onnx ({error})"
         ) from error
     path = Path(reference.name)
-    if not path.is_file():
+    if not is_file(path):
         raise OracleError(f"network={reference.text!r}: no such file")
     try:
         return _opened(path, onnx, inliner, shape_inference)

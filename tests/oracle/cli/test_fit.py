@@ -69,3 +69,27 @@ def test_the_arena_of_a_planner(run: Run) -> None:
     refused = run("fit", "NB201-ResNet", "-d", "t4", "--arena", "--dtype", "int8", "--runtime", "engine")
     assert (refused.code, refused.out) == (2, "")
     assert "expected a device with SRAM_KIB and FLASH_KIB, got 't4'" in refused.err
+
+
+def test_the_longest_sequences_of_a_decoder(run: Run) -> None:
+    words = ("-d", "rtx-4090", "--context", "-b", "8", "--reserve", "2")
+    done = run("fit", "Llama-3.1-8B", *words, "--format", "csv")
+    (row,) = csv.DictReader(io.StringIO(done.out))
+    assert (done.code, done.err) == (0, "")
+    assert (row["context"], row["limit"], row["batch_size"]) == ("7200", "131072", "8")
+    assert int(row["peak_memory_bytes"]) <= 22 * 2**30
+    assert "7,200" in run("fit", "Llama-3.1-8B", *words).out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("R-56", "--context"), "only decoders have phases"),
+        (("Llama-3.2-1B", "--context", "--mode", "training"), "--context is about decoding"),
+        (("Llama-3.2-1B", "--context", "--arena"), "--context is about decoding"),
+    ],
+)
+def test_a_context_is_of_a_decoder_that_decodes(run: Run, words: tuple[str, ...], said: str) -> None:
+    done = run("fit", *words, "-d", "h100-sxm")
+    assert done.code != 0
+    assert said in done.err

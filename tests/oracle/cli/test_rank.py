@@ -129,3 +129,20 @@ def test_two_device_files_of_one_name_are_an_error(run: Run, tmp_path: Path) -> 
     done = run("rank", "R-56", "-d", "a/board.yaml", "-d", "b/board.yaml")
     assert done.code == 2
     assert "device='b/board.yaml': another device given is called 'board'" in done.err
+
+
+def test_a_device_that_cannot_run_a_decoder_ranks_the_others(run: Run) -> None:
+    done = run("rank", "Llama-3.2-1B", "R-56", "R-110", "-d", "t4", "--keep-going", "--format", "csv")
+    assert done.code == 2
+    assert "Llama-3.2-1B: device='t4' has no matrix peak for dtype='bfloat16'" in done.err
+    assert [row["network"] for row in csv.DictReader(io.StringIO(done.out))] == ["R-56", "R-110"]
+
+
+def test_networks_of_another_workload_are_named_and_not_ranked(run: Run) -> None:
+    done = run("rank", "Llama-3.2-1B", "R-56", "R-110", "-d", "h100-sxm", "--keep-going", "--format", "csv")
+    assert done.code == 2
+    assert "Llama-3.2-1B: dtype='bfloat16', where most have 'float32': not ranked among them" in done.err
+    assert len(list(csv.DictReader(io.StringIO(done.out)))) == 2
+    done = run("rank", "Llama-3.2-1B", "R-56", "-d", "h100-sxm")
+    assert done.code != 0
+    assert "expected one workload for all" in done.err

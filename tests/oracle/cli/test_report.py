@@ -126,3 +126,21 @@ def test_a_mistake_is_named_and_nothing_is_written(run: Run, words: list[str], s
     assert (done.code, done.out) == (2, "")
     assert said in done.err
     assert list(Path().iterdir()) == []
+
+
+def test_a_decoder_has_both_phases_and_a_curve(run: Run) -> None:
+    words = ("--set", "COST.PROMPT", "64", "--set", "COST.KV_BLOCK", "1")
+    done = run("report", "Llama-3.2-1B", "-d", "h100-sxm", "-b", "4", *words, "-o", "page.html")
+    assert (done.code, done.err) == (0, "")
+    (network,) = facts(Path("page.html"))["networks"]
+    decoding = network["decoding"]
+    assert list(decoding["phases"]) == ["Prefill: 64 tokens", "Decode: one token"]
+    cfg = oracle.load_cfg("Llama-3.2-1B", ["COST.PROMPT", 64, "COST.KV_BLOCK", 1])
+    for phase, found in zip(("prefill", "decode"), decoding["phases"].values(), strict=True):
+        cost = oracle.score(cfg, ["h100-sxm"], phase=phase, batch_size=4)
+        assert found["devices"]["h100-sxm"]["time"]["latency_ms"] == cost.latency_ms["h100-sxm"]
+    curve, per_token = decoding["curve"]["h100-sxm"], 16 * 2 * 8 * 64 * 2
+    assert network["counts"]["kv_bytes_per_token"] == decoding["kv_bytes_per_token"] == per_token
+    assert curve["kv_cache_bytes"] == [batch * 65 * per_token for batch in curve["batch_size"]]
+    for batch, ms, rate in zip(*(curve[name] for name in ("batch_size", "latency_ms", "tokens_per_s")), strict=True):
+        assert rate == pytest.approx(batch / ms * 1e3)

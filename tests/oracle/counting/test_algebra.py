@@ -72,6 +72,8 @@ def test_singular_values_and_qr_by_their_leading_terms() -> None:
     assert flops(lambda x: torch.linalg.svd(x, full_matrices=False)[0], (32, 8)) == 6 * 32 * 64 + 20 * 512
     assert flops(torch.linalg.qr, (32, 8)) == 2 * 64 * (3 * 32 - 8) // 3
     assert flops(torch.linalg.eigh, (8, 8)) == 9 * 512
+    assert flops(torch.linalg.eig, (8, 8)) == 25 * 512
+    assert flops(torch.linalg.pinv, (32, 8)) == 6 * 32 * 64 + 20 * 512 + 64 + 2 * 32 * 64
 
 
 def test_a_convolution_over_time_is_a_convolution() -> None:
@@ -93,3 +95,32 @@ def test_float64_runs_where_a_device_has_a_rate_for_it() -> None:
     found = profile(layer, x, devices=["a100-sxm-80gb", "v100-sxm2"])
     assert found.roofline_ms["a100-sxm-80gb"] == pytest.approx(2 * 4096**3 / 19.5e12 * 1e3)
     assert found.roofline_ms["v100-sxm2"] == pytest.approx(2 * 4096**3 / 7.8e12 * 1e3)  # it has no matrix unit for it
+
+
+def test_rows_that_are_too_long_are_squared_summed_and_scaled() -> None:
+    assert flops(lambda x: torch.renorm(x, 2, 0, 1.0), (4, 8)) == 3 * 32
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (torch.linalg.svdvals, 2 * 512 + 2 * 512),
+        (torch.linalg.eigvalsh, 4 * 512 // 3),
+        (torch.linalg.eigvals, 10 * 512),
+        (torch.linalg.cond, 2 * 512 + 2 * 512 + 1),  # and a quotient
+        (lambda x: torch.linalg.matrix_norm(x, "nuc"), 2 * 512 + 2 * 512 + 8),  # and a sum
+    ],
+    ids=["svdvals", "eigvalsh", "eigvals", "cond", "nuclear"],
+)
+def test_values_alone_cost_no_vectors(function: Callable[..., Any], expected: int) -> None:
+    assert flops(function, (8, 8)) == expected
+
+
+def test_values_whose_gradient_is_wanted_need_vectors() -> None:
+    module = nn.Sequential(nn.Linear(8, 8, bias=False), Calls(torch.linalg.svdvals))
+    forward = [
+        kernel
+        for kernel in profile(module, torch.empty(8, 8), mode="training", devices=["t4"]).kernels("t4")
+        if kernel.phase == "forward"
+    ]
+    assert sum(kernel.flops for kernel in forward) == 2 * 512 + 6 * 512 + 20 * 512

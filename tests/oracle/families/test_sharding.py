@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
 
 import oracle
-from oracle.errors import ConfigError
-from oracle.families.sharding import Parallel, sharded, stage
-from oracle.spec import NetSpec
+from oracle.errors import ConfigError, DeviceError
+from oracle.families.caches import token_bytes
+from oracle.families.sharding import LATENT, SHARD, Parallel, sharded, stage
+from oracle.spec import CellSpec, NetSpec, Workload
 
 TINY: dict[str, Any] = {
     "VOCAB": 512, "LAYERS": 4, "WIDTH": 64, "HEADS": 8, "KV_HEADS": 2, "FF": 256, "EXPERTS": 0
@@ -80,6 +82,102 @@ def test_what_gpus_cannot_share_is_an_error(words: dict[str, int], message: str)
 def _shared(words: dict[str, int]) -> None:
     parallel = Parallel(**words)
     stage(sharded(decoder(), parallel), parallel)
+
+
+def test_attention_over_latents_cuts_heads_and_keeps_the_cache() -> None:
+    latent = {"KV_RANK": 16, "NOPE_DIM": 8, "ROPE_DIM": 4, "V_DIM": 8, "Q_RANK": 24}
+    whole = decoder(**latent)
+    own = sharded(whole, Parallel(tp=4)).cells[1]
+    assert (own.kind, own["heads"], own["kv_rank"]) == (LATENT, 2, 16)
+    assert token_bytes(sharded(whole, Parallel(tp=4)), Workload(dtype="bfloat16")) == 4 * (16 + 4) * 2
+    parts = stage(decoder(**latent), Parallel(pp=2)).cells
+    assert [cell.kind for cell in parts[1:-1]] == [LATENT, "decoder_mlp"] * 2
+
+
+# -- COST.PARALLEL ---------------------------------------------------------------------------------------------
+
+
+def config(parallel: dict[str, int], phase: str = "decode", **section: Any) -> Any:
+    cost = {"PHASE": phase, "PAST": 31 if phase == "decode" else 0, "PROMPT": 32, "PARALLEL": parallel}
+    return oracle.cfg_from_dict({"MODEL": {"TYPE": "decoder"}, "DECODER": {**TINY, **section}, "COST": cost})
+
+
+def scored(cfg: Any, **words: Any) -> oracle.Cost:
+    usual = {"batch_size": 4, "dtype": "bfloat16", "weights": "bfloat16", "runtime": "compiled"}
+    return oracle.score(cfg, ["h100-sxm", "l40s"], **{**usual, **words})
+
+
+@pytest.mark.parametrize("phase", ["decode", "prefill"])
+def test_a_config_of_several_gpus_is_the_shard_of_a_network(phase: str) -> None:
+    parallel = Parallel(tp=2, pp=2)
+    cells = oracle.to_spec(config({"TP": 2, "PP": 2}, phase, **MIXED)).cells
+    assert cells[1] == CellSpec.make(SHARD, tp=2, pp=2, ep=1)
+    assert (cells[0], *cells[2:]) == stage(sharded(decoder(phase, **MIXED), parallel), parallel).cells
+
+
+def test_experts_that_are_shared_out_are_a_part_of_the_rows_and_of_the_weights() -> None:
+    whole, shared = (scored(config(words, **MIXED)) for words in ({"TP": 2}, {"TP": 2, "EP": 2}))
+    assert shared.macs == whole.macs  # half of the experts, or half of each
+    assert shared.params == whole.params
+
+
+def test_what_gpus_send_are_kernels_where_it_happens() -> None:
+    """An all-reduce after the embedding and after each half, and the scores gathered: 1 + 2 x 4 and 1."""
+    cost = scored(config({"TP": 2}))
+    names = [kernel.name for kernel in cost.kernels("h100-sxm")]
+    assert names.count("collective.all_reduce") == 9
+    assert names[1] == "collective.all_reduce"
+    assert names[-1] == "collective.all_gather"
+    own = [kernel for kernel in cost.kernels("h100-sxm") if kernel.op_class == "collective"]
+    expected = 9 * oracle.collective_s("all_reduce", 2 * 4 * 64, 2, oracle.load_device("h100-sxm"))
+    expected += oracle.collective_s("all_gather", 2 * 4 * 512, 2, oracle.load_device("h100-sxm"))
+    assert sum(kernel.time_ms for kernel in own) == pytest.approx(1e3 * float(expected))
+    assert all(cost.roofline_ms[name] < cost.latency_ms[name] for name in cost.latency_ms)
+
+
+def test_training_sends_gradients_as_well() -> None:
+    """Two all-reduces of a half, forward and backward; three of the cross entropy, and a part sends both ways."""
+    cost = scored(config({"TP": 2, "PP": 2}, "training"))
+    counted = Counter(
+        (kernel.name, kernel.phase) for kernel in cost.kernels("h100-sxm") if kernel.op_class == "collective"
+    )
+    assert counted == {
+        ("collective.all_reduce", "forward"): 1 + 2 * 2 + 3,
+        ("collective.all_reduce", "backward"): 1 + 2 * 2,
+        ("collective.send", "forward"): 1,
+        ("collective.send", "backward"): 1,
+    }
+
+
+@pytest.mark.parametrize("phase", ["decode", "prefill", "training"])
+def test_many_candidates_send_what_each_does_alone(phase: str) -> None:
+    ways: list[dict[str, int]] = [{}, {"TP": 2}, {"TP": 2, "EP": 2}, {"TP": 4, "PP": 2}, {"PP": 4}]
+    sizes = [{"FF": 192}, {"WIDTH": 128}, {"LAYERS": 6}, {"EXPERT_FF": 64}]
+    cfgs = [config(way, phase, **{**MIXED, **size}) for way in ways for size in sizes]
+    words = {"batch_size": 4, "dtype": "bfloat16", "weights": "bfloat16", "runtime": "compiled"}
+    many = oracle.score_many(cfgs, ["h100-sxm", "l40s"], **words)
+    assert len(cfgs) > 16  # by arrays
+    for row, cfg in enumerate(cfgs):
+        alone = oracle.score(cfg, ["h100-sxm", "l40s"], **words)
+        for name in ("h100-sxm", "l40s"):
+            assert many.latency_ms[name][row] == alone.latency_ms[name]
+            assert many.roofline_ms[name][row] == alone.roofline_ms[name]
+        assert (many.macs[row], many.peak_memory_bytes[row]) == (alone.macs, alone.peak_memory_bytes)
+
+
+def test_a_device_that_states_no_link_says_so() -> None:
+    with pytest.raises(DeviceError, match="states no link to others of its kind"):
+        oracle.score(config({"TP": 2}), ["epyc-7742"], batch_size=1, dtype="float32", weights="")
+
+
+@pytest.mark.parametrize(
+    ("parallel", "key"),
+    [({"TP": 3}, "TP"), ({"TP": 2, "EP": 4}, "EP"), ({"PP": 5}, "PP"), ({"TP": 0}, "TP"), ({"XP": 2}, "XP")],
+)
+def test_a_config_that_gpus_cannot_share_names_its_key(parallel: dict[str, int], key: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        oracle.to_spec(config(parallel))
+    assert caught.value.key == f"COST.PARALLEL.{key}"
 
 
 def test_experts_that_gpus_cannot_share_are_an_error() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from oracle._resources import shipped
-from oracle.errors import ConfigError
 from oracle.collectives import link_values
-from oracle.serving.engines import ENGINES, engine_named, reach_in_engines
+from oracle.errors import ConfigError
 from oracle.fitted import numbers_in, read_serving, shared_keys
+from oracle.serving.engines import ENGINES, engine_named, reach_in_engines
 
 
 def test_every_shipped_file_is_read_and_says_where_it_is_from() -> None:

@@ -112,3 +112,24 @@ def test_blackwell_is_answered_from_its_sheet() -> None:
         for name in ("h200", "b200")
     )
     assert b200 < h200
+
+
+def test_gpus_are_those_of_the_config_where_nobody_says() -> None:
+    cfg = oracle.load_cfg("Llama-3.2-1B", ["COST.PARALLEL.TP", 2])
+    words: dict[str, Any] = {"input_tokens": 64, "output_tokens": 16, "concurrency": 2}
+    stated, said = serve_latency(cfg, "h100-sxm", **words), serve_latency("Llama-3.2-1B", "h100-sxm", tp=2, **words)
+    assert stated.parallel == said.parallel
+    assert stated.points == said.points
+    assert serve_latency(cfg, "h100-sxm", tp=1, **words).parallel.gpus == 1
+
+
+@pytest.mark.parametrize("name", ["DeepSeek-V2-Lite"])
+def test_attention_over_latents_is_served(name: str) -> None:
+    """A cache of 27 layers x (512 + 64) elements a token, on every GPU the same; longer prompts take longer."""
+    words: dict[str, Any] = {"output_tokens": 64, "concurrency": 4}
+    alone, shared = (serve_latency(name, "h100-sxm", input_tokens=512, tp=tp, **words) for tp in (1, 4))
+    assert alone.kv_bytes_per_token == pytest.approx(27 * 576 * 2, rel=0.05)  # in whole pages
+    assert shared.kv_bytes_per_token == alone.kv_bytes_per_token
+    assert shared.points[0].tpot_ms < alone.points[0].tpot_ms
+    long = serve_latency(name, "h100-sxm", input_tokens=16384, **words)
+    assert long.points[0].prefill_ms > 10 * alone.points[0].prefill_ms  # short ones wait for experts to be read

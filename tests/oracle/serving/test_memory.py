@@ -6,6 +6,7 @@ import pytest
 
 import oracle
 from oracle.errors import ConfigError
+from oracle.families.sharding import Parallel
 from oracle.serving.memory import (
     activation_bytes,
     cache_bytes_per_sequence,
@@ -14,7 +15,6 @@ from oracle.serving.memory import (
     working_bytes,
     zero_bytes,
 )
-from oracle.families.sharding import Parallel
 from oracle.serving.steps import Formats
 from tests.oracle.families.test_sharding import MIXED, decoder
 

@@ -7,8 +7,8 @@ import pytest
 
 import oracle
 from oracle.errors import ConfigError
+from oracle.families.sharding import Collective, Parallel
 from oracle.serving.engines import reach_in_engines
-from oracle.families.sharding import Parallel
 from oracle.serving.steps import DECODING, EXPERT, OTHER, PREFILLING, Formats, Step, Work, figures_of, work_of
 from tests.oracle.families.test_sharding import MIXED, decoder
 
@@ -58,8 +58,10 @@ def test_narrow_weights_move_less_and_no_router_is_narrow() -> None:
 def test_what_gpus_send() -> None:
     assert work(Step(4, 31)).collectives == ()
     reduced, gathered = work(Step(4, 31), Parallel(tp=2)).collectives
-    assert reduced == (1 + 2 * 4, "all_reduce", 2.0 * 4 * 64, 2)
-    assert gathered == (1, "all_gather", 2.0 * 4 * 512, 2)
+    assert reduced == Collective(1 + 2 * 4, "all_reduce", 2.0 * 4 * 64, 2)
+    assert gathered == Collective(1, "all_gather", 2.0 * 4 * 512, 2)
+    (sent,) = work(Step(4, 31), Parallel(pp=2)).collectives
+    assert sent == Collective(1, "send", 2.0 * 4 * 64, 2)
     names = [own.operation for own in work(Step(4, 31), Parallel(dp=4, ep=4), **MIXED).collectives]
     assert names == ["all_gather", "reduce_scatter"]
 

@@ -365,3 +365,31 @@ def test_a_finished_study_says_so(study: Callable[..., Path], capsys: Capture) -
     assert "tiny: finished: 6 evaluated, 2 asked for" in said
     assert "SEED 9 is ignored" in said
     assert "of 2 evaluated" not in said
+
+
+def test_a_study_that_starts_from_another_keeps_what_it_learnt_from(
+    study: Callable[..., Path], capsys: Capture
+) -> None:
+    Path("good.py").write_text("def good(spec, builder, evaluation):\n    return evaluation.scores['macs'] ** 0.5\n")
+    quality = {"TYPE": "call", "FUNCTION": "good:good"}
+    changes = {"OBJECTIVES": ["maximise quality"], "QUALITY": quality, "SAMPLER": {"TYPE": "pool", "STARTUP": 2}}
+    path = study(**changes, CONSTRAINTS=[], NAME="before", TRIALS=8)
+    assert main(["run", str(path)]) == 0
+    path = study(**changes, NAME="after", TRIALS=3)
+    assert main(["run", str(path), "--from", "before"]) == 0
+
+    after, before = open_results("after"), open_results("before")
+    (kept,) = after.study.user_attrs["earlier"]
+    assert kept["name"] == "before"
+    assert kept["values"] == [record.quality for record in before.evaluated]
+    Path("before.journal").unlink()  # nobody needs it any more
+    assert main(["resume", "after", "--trials", "4"]) == 0
+    assert len(open_results("after").evaluated) == 4
+
+    capsys.readouterr()
+    study(**changes | {"SAMPLER": "random"}, NAME="other")
+    assert main(["run", str(path), "--from", "after"]) == 2
+    assert "SAMPLER.TYPE: value 'random': expected pool" in capsys.readouterr().err
+    study(**changes, NAME="after", TRIALS=5)
+    assert main(["run", str(path), "--from", "after"]) == 2
+    assert "study 'after' has begun from before; expected the same" in capsys.readouterr().err

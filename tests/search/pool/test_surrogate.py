@@ -5,7 +5,7 @@ import pytest
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, Matern
 
-from search.pool.surrogate import Shape, _loss, _squares, fit, shape_of
+from search.pool.surrogate import Factor, Shape, _loss, _squares, shape_of
 
 
 def data(count: int = 40) -> tuple[list[np.ndarray], np.ndarray]:
@@ -22,7 +22,7 @@ def test_it_is_the_process_of_scikit_learn() -> None:
     blocks, values = data()
     shape = Shape((0.7, 2.0), 0.1, 0.3)
     known, asked = [block[:30] for block in blocks], [block[30:] for block in blocks]
-    fitted = fit(known, values[:30], shape)
+    fitted = Factor.of(known, shape).fit(values[:30])
     mean, deviation = fitted.predict(asked)
 
     def joined(some: list[np.ndarray]) -> np.ndarray:
@@ -83,9 +83,20 @@ def test_the_shape_leaves_out_what_says_nothing() -> None:
 
 def test_equal_values_and_a_single_one_are_no_accident() -> None:
     blocks = [np.zeros((3, 1), dtype=np.float32)]
-    mean, deviation = fit(blocks, np.full(3, 7.0), shape_of(blocks, np.full(3, 7.0))).predict(blocks)
+    mean, deviation = Factor.of(blocks, shape_of(blocks, np.full(3, 7.0))).fit(np.full(3, 7.0)).predict(blocks)
 
     assert mean == pytest.approx(7.0)
     assert np.isfinite(deviation).all()
-    mean, _ = fit([block[:1] for block in blocks], np.array([2.0]), Shape((1.0,))).predict(blocks)
+    mean, _ = Factor.of([block[:1] for block in blocks], Shape((1.0,))).fit(np.array([2.0])).predict(blocks)
     assert mean == pytest.approx(2.0)
+
+
+def test_a_covariance_that_is_extended_is_that_of_all() -> None:
+    blocks, values = data()
+    shape = Shape((0.7, np.inf), 0.1, 0.3)
+    first, rest = [block[:25] for block in blocks], [block[25:] for block in blocks]
+    whole, grown = Factor.of(blocks, shape).fit(values), Factor.of(first, shape).extended(rest).fit(values)
+
+    for ours, truth in zip(grown.predict(blocks), whole.predict(blocks), strict=True):
+        assert ours == pytest.approx(truth, abs=1e-4)
+    assert grown.mean(blocks) == pytest.approx(whole.predict(blocks)[0], abs=1e-4)

@@ -26,6 +26,9 @@ const tiles = ({ counts, memory, ...network }) =>
     ),
     tile("MACs", measure(counts.macs, "").trim(), known(counts.flops) ? `${measure(counts.flops, "FLOP")} in all` : ""),
     tile("Parameters", measure(counts.params, "").trim()),
+    counts.kv_bytes_per_token
+      ? tile("KV cache per token", bytes(counts.kv_bytes_per_token), `${bytes(counts.kv_cache_bytes)} in all`)
+      : null,
     tile("Traffic", bytes(counts.traffic_bytes), intensity(counts.intensity)),
     tile(
       "Peak memory",
@@ -95,7 +98,7 @@ const networkBody = (network) => {
   const timed = timesOf(network).length > 0;
   return [
     tiles(network),
-    timed ? rooflines(network) : null,
+    timed ? (network.decoding ? decodingFigures(network.decoding) : rooflines(network)) : null,
     timed
       ? splitBars(
           "Where the time goes, by stage",

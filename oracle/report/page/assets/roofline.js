@@ -180,12 +180,13 @@ const drawRoofline = (box, network, device, hidden) => {
     : "";
 };
 
-const rooflines = (network) => {
+// rows: of panels beside one another, each [title, network, device].
+const rooflineFigure = (title, caption, networks, rows) => {
   const hidden = new Set();
   const present = facts.palette.marks.filter((mark) =>
-    network.kernels.op_class.some((name) => mark.classes.includes(name)),
+    networks.some((network) => network.kernels.op_class.some((name) => mark.classes.includes(name))),
   );
-  const panels = el("div", { class: "panels" });
+  const panels = el("div");
   const legend = el(
     "div",
     { class: "legend", role: "group", "aria-label": "Kinds of operators; press to hide or show" },
@@ -209,20 +210,28 @@ const rooflines = (network) => {
       return button;
     }),
   );
-  for (const device of facts.devices) {
-    const on = network.devices[device.name];
-    if (!on || !on.ceilings.length || !device.slopes.length) continue;
-    const box = el("div", { class: "plot" });
-    const panel = el("div", { class: "panel" }, el("h4", {}, device.title), box);
-    panels.append(panel);
-    const note = drawRoofline(box, network, device, hidden);
-    if (note) panel.append(el("p", { class: "note" }, note));
+  for (const row of rows) {
+    const beside = el("div", { class: "panels" });
+    for (const [name, network, device] of row) {
+      const on = network.devices[device.name];
+      if (!on || !on.ceilings.length || !device.slopes.length) continue;
+      const box = el("div", { class: "plot" });
+      const panel = el("div", { class: "panel" }, el("h4", {}, name), box);
+      beside.append(panel);
+      const note = drawRoofline(box, network, device, hidden);
+      if (note) panel.append(el("p", { class: "note" }, note));
+    }
+    panels.append(beside);
   }
   return figure(
-    "Roofline",
-    "Every mark is a kernel, its area its share of the time; a pale mark behind is the sum of equal ones that lie on one spot. No kernel gets above the roofs: " +
+    title,
+    (caption ? `${caption} ` : "") +
+      "Every mark is a kernel, its area its share of the time; a pale mark behind is the sum of equal ones that lie on one spot. No kernel gets above the roofs: " +
       "below the slope memory is too slow to feed it, below the flat line arithmetic is the limit, and they meet at the ridge point.",
     legend,
     panels,
   );
 };
+
+const rooflines = (network) =>
+  rooflineFigure("Roofline", "", [network], [facts.devices.map((device) => [device.title, network, device])]);

@@ -1,0 +1,273 @@
+"""Every reader of files that others may write: real ones made wrong are a result, or one line.
+
+Readers of traces, reports of engines, measurements, `.pt2` and `.onnx` have such a test beside their others.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import oracle
+from oracle._resources import shipped
+from oracle.calibration import load_calibration
+from oracle.config.strict_yaml import parse_yaml
+from oracle.errors import OracleError
+from oracle.imports import read_ncu, read_trace
+from oracle.serve.answers import scored
+from oracle.serve.requests import Query
+from search.cli import main as search_main
+from search.objectives import check_quality, quality_of
+from search.report.manifests import manifest_beside
+from search.space import load_space
+from search.study import load_study
+from search.study.results import open_results
+from search.sweep import read_candidates, sweep
+from tests.mutations import mutated_bytes, mutated_json, mutated_text
+
+FIXTURES = Path(__file__).parent / "oracle" / "imports" / "fixtures"
+Mutation = Callable[[bytes, int], bytes]
+
+
+def as_text(raw: bytes, seed: int) -> bytes:
+    try:
+        return mutated_text(raw.decode("utf-8-sig"), seed).encode()
+    except UnicodeDecodeError:  # in UTF-16, as PowerShell writes
+        return mutated_bytes(raw, seed)
+
+
+def as_bytes(raw: bytes, seed: int) -> bytes:
+    return mutated_bytes(raw, seed)
+
+
+def as_json(raw: bytes, seed: int) -> bytes:
+    return json.dumps(mutated_json(json.loads(raw), seed, times=1 + seed % 2)).encode()
+
+
+def as_lines(raw: bytes, seed: int) -> bytes:
+    """One of many lines of JSON made wrong, or the JSON in a text that one holds."""
+    lines = raw.decode().splitlines()
+    place = random.Random(seed).randrange(len(lines))
+    content = json.loads(lines[place])
+    inner = [held for held in _holders(content) if seed % 2 and held[0][held[1]].startswith(("{", "["))]
+    for holder, key in inner[:1]:
+        holder[key] = json.dumps(mutated_json(json.loads(holder[key]), seed, times=1))
+    lines[place] = json.dumps(content if inner else mutated_json(content, seed, times=1))
+    return "\n".join([*lines, ""]).encode()
+
+
+def _holders(tree: Any) -> list[tuple[Any, Any]]:
+    """Where the texts of a tree are."""
+    pairs = list(tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ())
+    below = [found for _, value in pairs for found in _holders(value)]
+    return [(tree, key) for key, value in pairs if isinstance(value, str)] + below
+
+
+def as_yaml(raw: bytes, seed: int) -> bytes:
+    """Values replaced where the file stays YAML, lines and characters where it may not."""
+    if seed % 3 == 0:
+        return as_text(raw, seed)
+    return yaml.safe_dump(mutated_json(parse_yaml(raw.decode(), "real"), seed, times=1 + seed % 2)).encode()
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How one kind of file is read.
+
+    Attributes:
+        files: real ones, a function as some are made first.
+        mutated: how they are made wrong.
+        read: what is done with them; a result of any kind is right.
+    """
+
+    files: Callable[[Path], list[Path]]
+    mutated: Mutation
+    read: Callable[[Path], Any]
+
+
+def shipped_files(kind: str, *names: str) -> Callable[[Path], list[Path]]:
+    return lambda _: [path for name, path in shipped(kind).items() if not names or name in names]
+
+
+def fixtures(pattern: str) -> Callable[[Path], list[Path]]:
+    return lambda _: sorted(FIXTURES.glob(pattern))
+
+
+def device_of(path: Path) -> Any:
+    return oracle.score("ResNet-50", [path])
+
+
+def calibrated(path: Path) -> Any:
+    found = load_calibration(path)
+    words = {name: getattr(found, name) for name in ("runtime", "mode", "dtype", "layout", "engine")}
+    return oracle.score("ResNet-50", [found.device], calibrations=[found], **words)
+
+
+def of_space(path: Path) -> Any:
+    space = load_space(path)
+    return space.networks(space.sample(0, 3), 0).population.size
+
+
+def huggingface(folder: Path) -> list[Path]:
+    """Configs as Llama, Mixtral and Qwen3 publish them, but small."""
+    sizes = {"vocab_size": 96, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2}
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 1024}
+    experts = {"num_local_experts": 4, "num_experts_per_tok": 2}
+    known = [
+        {"model_type": "llama", "rope_theta": 1e4, "tie_word_embeddings": True, "torch_dtype": "bfloat16"},
+        {"model_type": "mixtral", "sliding_window": 64, **experts},
+        {"model_type": "qwen3", "head_dim": 16, "use_sliding_window": False, "attention_bias": False},
+    ]
+    files = [folder / f"config-{number}.json" for number in range(len(known))]
+    for file, own in zip(files, known, strict=True):
+        file.write_text(json.dumps({**sizes, **heads, **own}), encoding="utf-8")
+    return files
+
+
+def body(folder: Path) -> list[Path]:
+    config = {"_BASE_": "ResNet-50", "COST": {"DEVICES": ["t4"], "BATCH_SIZE": 8}}
+    (folder / "body.json").write_text(json.dumps([config, {"_BASE_": "RegNetX-400MF"}]), encoding="utf-8")
+    return [folder / "body.json"]
+
+
+def a_sweep(folder: Path) -> Path:
+    sweep("regnetx", ["t4"], n=5, out=folder / "sweep", formats=("csv",))
+    return folder / "sweep"
+
+
+def swept(folder: Path) -> list[Path]:
+    return [a_sweep(folder) / "candidates.csv"]
+
+
+def manifest(folder: Path) -> list[Path]:
+    return [a_sweep(folder) / "manifest.json"]
+
+
+def candidates(path: Path) -> Any:
+    found = read_candidates(path)
+    return found.columns([name for name in ("macs", "latency_ms@t4") if name in found.names]), found.rows([0, 1])
+
+
+def swept_on(path: Path) -> Any:
+    """The report of the sweep whose manifest this is, and the sweep gone on with."""
+    folder = path.parent / "sweep of another"
+    folder.mkdir(exist_ok=True)
+    (folder / "manifest.json").write_bytes(path.read_bytes())
+    (folder / "candidates.csv").write_bytes((path.parent / "candidates.csv").read_bytes())
+    manifest_beside(folder / "candidates.csv")
+    return sweep("regnetx", ["t4"], n=5, out=folder, resume=True)
+
+
+def journal(folder: Path) -> list[Path]:
+    study = {
+        "SPACE": "regnetx",
+        "OBJECTIVES": ["maximise macs", "minimise latency_ms@t4"],
+        "CONSTRAINTS": ["params <= 30e6"],
+        "SAMPLER": {"TYPE": "random"},
+        "TRIALS": 4,
+    }
+    (folder / "small.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
+    storage = str(folder / "small.journal")
+    assert search_main(["run", str(folder / "small.yaml"), "--storage", storage]) == 0
+    return [folder / "small.journal"]
+
+
+def of_journal(path: Path) -> Any:
+    results = open_results(str(path))
+    return results.rows(), results.front(), results.rerank("v100")
+
+
+def table(folder: Path) -> list[Path]:
+    (folder / "table.csv").write_text("network,accuracy\nRegNetX-200MF,69.8\nResNet-50,76.1\n", encoding="utf-8")
+    return [folder / "table.csv"]
+
+
+def of_table(path: Path) -> Any:
+    section = check_quality({"TYPE": "table", "FILE": path.name}, path.parent)
+    return quality_of(section, load_space("regnetx"))
+
+
+def exported(folder: Path) -> list[Path]:
+    module = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU()).eval()
+    torch.export.save(torch.export.export(module, (torch.zeros(1, 3, 8, 8),)), folder / "net.pt2")
+    return [folder / "net.pt2"]
+
+
+def onnx_file(folder: Path) -> list[Path]:
+    helper = pytest.importorskip("onnx").helper
+    x, y = (helper.make_tensor_value_info(name, 1, (2, 3, 6)) for name in "xy")
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [x], [y])
+    (folder / "net.onnx").write_bytes(helper.make_model(graph).SerializeToString())
+    return [folder / "net.onnx"]
+
+
+CALIBRATIONS = ["rtx-4090.eager.inference.float16.nchw", "t4.eager.inference.float32.nchw",
+                "raspberry-pi-4.engine.inference.float32.nchw"]  # fmt: skip
+READERS: dict[str, Reader] = {
+    "network": Reader(shipped_files("networks", "ResNet-50", "RegNetX-400MF", "ViT-B-16"), as_yaml, oracle.score),
+    "body of a request": Reader(body, as_json, lambda path: scored(json.loads(path.read_bytes()), Query())),
+    "config.json": Reader(huggingface, as_json, lambda path: oracle.score(f"hf:{path}")),
+    "device": Reader(shipped_files("devices", "t4", "rtx-4090", "raspberry-pi-4", "stm32h743"), as_yaml, device_of),
+    "calibration": Reader(shipped_files("calibrations", *CALIBRATIONS), as_yaml, calibrated),
+    "space": Reader(shipped_files("spaces"), as_yaml, of_space),
+    "study": Reader(shipped_files("studies"), as_yaml, load_study),
+    "Nsight Compute": Reader(fixtures("*.csv"), as_text, read_ncu),
+    "trace": Reader(fixtures("trace.json"), as_bytes, read_trace),
+    "candidates": Reader(swept, as_text, candidates),
+    "manifest": Reader(manifest, as_json, swept_on),
+    "journal": Reader(journal, as_lines, of_journal),
+    "table of qualities": Reader(table, as_text, of_table),
+    "pt2": Reader(exported, as_bytes, oracle.score),
+    "onnx": Reader(onnx_file, as_bytes, oracle.score),
+}
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[Path]]:
+    """The real files of a reader, made once."""
+
+    @cache
+    def made(name: str) -> list[Path]:
+        return READERS[name].files(tmp_path_factory.mktemp("real"))
+
+    return made
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", READERS)
+def test_a_real_file_has_a_result(name: str, real: Callable[[str], list[Path]]) -> None:
+    found = []
+    for file in real(name):
+        with suppress(OracleError):  # fixtures of Nsight Compute say what went wrong there
+            READERS[name].read(file)
+            found.append(file)
+    assert found == real(name) or (found and name == "Nsight Compute")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", READERS)
+@settings(max_examples=60)
+@given(seed=st.integers(0, 2**32), data=st.data())
+def test_a_file_made_wrong_is_a_result_or_one_line(
+    name: str, real: Callable[[str], list[Path]], tmp_path_factory: pytest.TempPathFactory, seed: int, data: Any
+) -> None:
+    reader, file = READERS[name], data.draw(st.sampled_from(real(name)))
+    own = file.parent if name == "manifest" else tmp_path_factory.getbasetemp()
+    bad = own / f"bad{file.suffix}"
+    bad.write_bytes(reader.mutated(file.read_bytes(), seed))
+    try:
+        reader.read(bad)
+    except OracleError as error:
+        assert "\n" not in str(error)  # noqa: PT017 - no error is right, too
