@@ -57,7 +57,7 @@ def dispatch_s(device: Device, workload: Workload, own_s: float | None = None) -
     if named is None:
         return usual_s
     named_s = dispatch_of(named, workload.runtime)
-    return named_s if own_s is None or not usual_s else own_s * named_s / usual_s
+    return own_s * named_s / usual_s if own_s and usual_s else named_s
 
 
 def host_told(device: Device, workload: Workload) -> str:

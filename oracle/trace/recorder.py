@@ -27,7 +27,7 @@ from oracle.trace.dims import dim_of, dims_of, shapes_of
 from oracle.trace.factorisations import FACTORISATIONS, VALUES_ALONE, values_alone
 from oracle.trace.functions import CallRecorder
 from oracle.trace.placement import META
-from oracle.trace.selections import SELECTS, Selections
+from oracle.trace.selections import COUNTS, SELECTS, Selections
 from oracle.trace.shapes import SHORTCUTS
 from oracle.trace.truths import truth_of
 
@@ -155,14 +155,21 @@ class Recorder(TorchDispatchMode):
             if func is _TO_COPY and kwargs.get("dtype") in (None, args[0].dtype):
                 return args[0]  # moved to where the network runs
         number = self._computed(func, args, kwargs) if self._numbers and given else None
-        if number is not None and name == "aten._local_scalar_dense":
-            return number
+        if name == "aten._local_scalar_dense":
+            number = self._counted(args[0]) if number is None else number
+            return func(*args, **kwargs) if number is None else number
+        out = self._run(func, name, args, kwargs, given)
+        if name in COUNTS and self._selections.most is not None:
+            number = self._counted(out)
+        if number is not None and isinstance(out, torch.Tensor):
+            self._numbers[self.value_of(out)] = torch.as_tensor(number)
+        return out
+
+    def _run(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], given: list[Any]) -> Any:
         self._latest = ""
         if name in FACTORISATIONS and self._calls.function in VALUES_ALONE:
             name, args, kwargs = values_alone(name, args, kwargs)
-        out = self._run(func, name, args, kwargs, given)
-        if number is not None and isinstance(out, torch.Tensor):
-            self._numbers[self.value_of(out)] = number
+        out = self._recorded(func, name, args, kwargs, given)
         if self.phase == "forward" and _tensors(out):  # questions about sizes come in between
             self._claim_nodes()
         return out
@@ -188,7 +195,7 @@ class Recorder(TorchDispatchMode):
             return type(tree)(self._moved(item) for item in tree)
         return {key: self._moved(item) for key, item in tree.items()} if isinstance(tree, dict) else tree
 
-    def _run(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], given: list[Any]) -> Any:
+    def _recorded(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], given: list[Any]) -> Any:
         facts = _facts(func)
         before = [self._use(tensor) for tensor in given]
         op_class = class_of(name, args, facts.pointwise)
@@ -310,6 +317,14 @@ class Recorder(TorchDispatchMode):
         named = {key: held(item) for key, item in kwargs.items() if key != "device"}
         out = func(*held(args), **named)
         return out if not isinstance(out, torch.Tensor) or not out.dim() else None
+
+    def _counted(self, tensor: Any) -> int | None:
+        """What a count of a mask is where the number of rows that selections keep was stated."""
+        is_one = isinstance(tensor, torch.Tensor) and tensor.is_meta and not tensor.dim()
+        number = self._selections.counted(tensor) if is_one else None
+        if number is not None:
+            self.notes[self._selections.note] = None
+        return number
 
     def _value(self, tensor: Any) -> int:
         """The value that a tensor holds now; -1 where it was never seen."""

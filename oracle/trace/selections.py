@@ -13,15 +13,20 @@ from typing import Any
 import torch
 
 from oracle.errors import WorkloadError
-from oracle.optable import Row, Value
+from oracle.optable import Row, Value, prod
 
-__all__ = ["SELECTS", "UNSTATED", "Selections", "selected_in"]
+__all__ = ["COUNTS", "SELECTS", "UNSTATED", "Selections", "selected_in"]
 
 _NONZERO, _NMS, _MASKED, _INDEX = "aten.nonzero", "torchvision.nms", "aten.masked_select", "aten.index"
 SELECTS = frozenset({_NONZERO, _NMS, _MASKED, _INDEX})
 """Operators that select by values, an index by a mask among them."""
 UNSTATED = "returns follows from values"
 """What the error of a selection says where nobody stated how many rows it keeps."""
+_SUMS = frozenset({"aten.sum", "aten.count_nonzero"})
+_LARGEST = frozenset({"aten.max", "aten.amax"})
+COUNTS = _SUMS | _LARGEST
+"""Operators that may say how many a mask keeps."""
+_CASTS = frozenset({"aten._to_copy", "aten.clone"})
 _MASKS = frozenset({torch.bool, torch.uint8})
 
 
@@ -88,6 +93,29 @@ class Selections:
             indices += self._places(index).unbind(1) if masks else [index]
         return torch.ops.aten.index(args[0], indices)
 
+    def counted(self, tensor: Any) -> int | None:
+        """How many a mask keeps, where a tensor of one number is that count or the largest of such; None for others.
+
+        Raises:
+            RuntimeError: nobody stated how many rows a selection keeps.
+        """
+        value, size = self._value_of(tensor), None
+        while (row := self._row_of(value)) is not None and row.reads:
+            if row.name in _SUMS:
+                size = prod(row.args[0]) // max(prod(row.out), 1)
+            elif row.name not in _LARGEST and row.name not in _CASTS:
+                break
+            value = row.reads[0].value
+            if size is not None and row.reads[0].dtype == "bool":
+                if self.most is None:
+                    raise RuntimeError(f"what a count of a mask {UNSTATED}")
+                return self._most_of(size)
+        return None
+
+    def _row_of(self, value: int) -> Row | None:
+        producer = self._values[value].producer
+        return self._rows[producer] if producer >= 0 else None
+
     def _most_of(self, size: int) -> int:
         return size if self.most is None else min(self.most, size)
 
@@ -96,8 +124,7 @@ class Selections:
 
     def _rows_of(self, mask: Any, size: int) -> int:
         value = self._value_of(mask)
-        producer = self._values[value].producer
-        row = self._rows[producer] if producer >= 0 else None
+        row = self._row_of(value)
         if row is None or row.name != "aten.eq" or not isinstance(row.args[1], (int, float)):
             return self._kept.setdefault(value, self._most_of(size))
         source = row.reads[0].value

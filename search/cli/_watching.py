@@ -28,7 +28,7 @@ def watching(resume: str) -> Generator[Callable[[Progress], None], None, None]:
     """A watcher that shows a table on a terminal; elsewhere it writes lines to standard error.
 
     Args:
-        resume: the command that goes on with the study, told to who interrupts it.
+        resume: the command that goes on with the study, printed for who interrupts it.
     """
     with resumable(resume), _view() as watch:
         yield watch
@@ -90,7 +90,7 @@ def teller(
 ) -> Callable[[Progress], None]:
     """A watcher for logs: a line for every tenth of the evaluations, and one if half a minute had none.
 
-    A probe that takes more than some seconds is told of more often: nothing else is seen meanwhile.
+    A probe that takes more than some seconds is reported more often: nothing else is seen meanwhile.
 
     Args:
         say: takes lines.

@@ -79,9 +79,12 @@ def _run(args: argparse.Namespace) -> int:
     results.found()
     if args.objective or args.device:
         return _of_study(args, results)
-    front = results.front()[: args.top]
+    from ..report.tables import front_title
+
+    members = results.front()
+    front = members[: args.top]
     notes = _write_trials(args, results, front) if args.configs else []
-    records_out(args, results, front, "; ".join([f"{len(results.front())} on the front", *notes]), front=True)
+    records_out(args, results, front, "; ".join([front_title(len(front), len(members)), *notes]), front=True)
     return 0
 
 

@@ -443,10 +443,10 @@ def oracle_limits(
     found = limits_of_texts(list(limits), chosen.limits if chosen else (), names, key="limits")
     spoken = dict.fromkeys(limit.device for limit in found if limit.device and limit.device not in names)
     places = (*own, *find_devices(spoken))
-    asked = workload_of(chosen.base, **workload) if chosen else Workload().with_(**workload)
-    made = OracleLimits(found, chosen, places, asked, model, checked_calibrations(model, calibrations, places))
+    wanted = workload_of(chosen.base, **workload) if chosen else Workload().with_(**workload)
+    made = OracleLimits(found, chosen, places, wanted, model, checked_calibrations(model, calibrations, places))
     for place in places:
-        place.ridge("matrix", asked.dtype)  # complains of a device that could time no network
+        place.ridge("matrix", wanted.dtype)  # complains of a device that could time no network
     check_confidence(found, made.trust)
     for note in bound_notes(found, made.trust):
         warnings.warn(note.removeprefix("Warning: "), UserWarning, stacklevel=2)

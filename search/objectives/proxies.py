@@ -44,7 +44,7 @@ def naswot(module: nn.Module, images: Tensor, labels: Tensor) -> float:  # noqa:
     """Log |det K|, K[i, j] being how many rectifiers treat images i and j alike.
 
     Mellor et al., Neural architecture search without training, arXiv 2006.04647. A unit is on where its output is
-    above 0, for ReLU and for its smooth relatives SiLU and GELU. Images that no unit tells apart make it -inf,
+    above 0, for ReLU and for its smooth relatives SiLU and GELU. Images that no unit distinguishes make it -inf,
     which no study takes for a quality.
 
     Raises:

@@ -51,14 +51,14 @@ class Fronts:
         size: how many candidates it holds.
         left_out: front -> how many of them have no number for one of its objectives, and can be on none.
         devices: that are looked at.
-        objectives: as asked.
+        objectives: of the call, `latency_ms` standing for each device.
         fronts: device ("" where no objective is about each device) -> positions, best in the first objective first.
         common: positions on every front.
         rows: position -> every column, of all candidates that are listed anywhere.
         ranks: device -> rank of every candidate by latency.
         agreements: of each pair of devices.
         trust: device -> how far to trust its latencies; empty where nobody says.
-        ties: front -> position -> positions of the members that the error of latencies does not tell it apart from,
+        ties: front -> position -> positions of the members that the error of latencies does not distinguish from it,
             see `search.pareto.ties`; no entry where an error that matters is not known.
     """
 
@@ -160,8 +160,8 @@ def fronts_of(
         objectives: such as `min latency_ms@t4` and `max macs`. `latency_ms` without a device stands for the latency on
             each device in turn: one front per device. Default: minimal latency and maximal MACs.
         devices: to look at. Default: all.
-        trust: device -> how far to trust its latencies, as in a `SweepResult`; members that it does not tell apart
-            are tied.
+        trust: device -> how far to trust its latencies, as in a `SweepResult`; members that it does not
+            distinguish are tied.
 
     Raises:
         OracleError: an unknown column or device, or no candidates.
@@ -171,49 +171,49 @@ def fronts_of(
     each = any(objective.column == LATENCY for objective in wanted)
     if each and not places:
         raise OracleError(f"{candidates.file}: no column {LATENCY}@DEVICE for objective {LATENCY!r}")
-    asked = {label: [objective.on(label) for objective in wanted] for label in (places if each else ("",))}
-    names = [objective.column for own in asked.values() for objective in own]
+    by_front = {label: [objective.on(label) for objective in wanted] for label in (places if each else ("",))}
+    names = [objective.column for own in by_front.values() for objective in own]
     columns = candidates.columns([*names, *(f"{LATENCY}@{device}" for device in places)])
     size = len(next(iter(columns.values())))
     if not size:
         raise OracleError(f"{candidates.file}: holds no candidates")
     flags = {
         label: non_dominated([columns[objective.column] for objective in own], [one.maximise for one in own])
-        for label, own in asked.items()
+        for label, own in by_front.items()
     }
     fronts = {
-        label: _sorted(np.flatnonzero(flag), columns[asked[label][0].column], wanted[0].maximise)
+        label: _sorted(np.flatnonzero(flag), columns[by_front[label][0].column], wanted[0].maximise)
         for label, flag in flags.items()
     }
     times = {device: columns[f"{LATENCY}@{device}"] for device in places}
     agreements = agreement(times) if len(places) > 1 else ()
-    told = sorted({int(row) for front in fronts.values() for row in front} | _flipped(agreements))
+    listed = sorted({int(row) for front in fronts.values() for row in front} | _flipped(agreements))
     return Fronts(
         source=str(candidates.file),
         size=size,
-        left_out={label: _without([columns[objective.column] for objective in own]) for label, own in asked.items()},
+        left_out={label: _without([columns[objective.column] for objective in own]) for label, own in by_front.items()},
         devices=places,
         objectives=wanted,
         fronts=fronts,
         common=on_every_front(flags),
-        rows=dict(zip(told, candidates.rows(told), strict=True)),
+        rows=dict(zip(listed, candidates.rows(listed), strict=True)),
         ranks=device_ranks(times),
         agreements=agreements,
         trust=trust or {},
-        ties=_ties(fronts, asked, columns, trust or {}),
+        ties=_ties(fronts, by_front, columns, trust or {}),
     )
 
 
 def _ties(
     fronts: Mapping[str, NDArray[np.int64]],
-    asked: Mapping[str, Sequence[Objective]],
+    by_front: Mapping[str, Sequence[Objective]],
     columns: Mapping[str, NDArray[np.float64]],
     trust: Mapping[str, Trust],
 ) -> dict[str, dict[int, list[int]]]:
     """As in `Fronts`."""
     found = {}
     for label, positions in fronts.items():
-        own = asked[label]
+        own = by_front[label]
         ratios = tie_ratios([one.column for one in own], trust)
         if ratios is None:
             continue

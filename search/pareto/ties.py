@@ -1,4 +1,4 @@
-"""Members of a front that the error of predictions does not tell apart.
+"""Members of a front that the error of predictions does not distinguish.
 
 A member is tied with another one that is no worse than it but for latencies that differ by less than their error: if
 the truth lies within the error, the other one takes its place on the front. Two latencies on one device tie where their

@@ -133,7 +133,7 @@ def subset(values: Floats, most: int) -> Ints:
 
 
 def tamed(values: Floats) -> Floats:
-    """Values with the worst of them raised: what fails altogether tells little about differences near the best."""
+    """Values with the worst of them raised: what fails altogether says little about differences near the best."""
     middle = np.median(values)
     raised: Floats = np.maximum(values, middle - 2 * max(values.max() - middle, 1e-12))
     return raised

@@ -18,7 +18,7 @@ from .members import Members, Source
 __all__ = ["Ledger", "Look", "Note", "Past", "is_shared", "noted", "stacked"]
 
 _NOTE = "pool:member"
-"""The system attribute in which a sampler notes what it chose, before the objective asks for it."""
+"""The system attribute in which a sampler notes what it chose, before the objective suggests it."""
 
 
 _REMEMBERED = 256  # choices, of as many workers of this process
@@ -213,7 +213,7 @@ class Ledger:
         params = trial.system_attrs.get("fixed_params", {}) | trial.params
         if self._names <= params.keys():
             return {name: params[name] for name in self._names}
-        return note.suggestions if note is not None else None
+        return note.suggestions if note is not None and self._names <= note.suggestions.keys() else None
 
 
 def stacked(looks: Sequence[Look], count: int) -> list[NDArray[np.float32]]:

@@ -1,8 +1,9 @@
 """Which members are one and the same to somebody who evaluates them: equal in all that quality depends on.
 
-A network's own fingerprint tells apart whatever costs differently. Cells that are graphs can be spelled in several ways
-that learn the same (`oracle.families.canonical`), and training keys (a learning rate, say) change what is learnt and
-no cost. So a member is its network with every graph in its canonical form, and its training keys (`search.study.keys`).
+A fingerprint of a network distinguishes whatever costs differently. Cells that are graphs can be spelled in several
+ways that learn the same (`oracle.families.canonical`), and training keys (a learning rate, say) change what is learnt
+and no cost. So a member is its network with every graph in its canonical form, and its training keys
+(`search.study.keys`).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ __all__ = ["connected", "graphs_of", "identities", "texts_at"]
 
 
 def identities(keys: Keys, columns: Mapping[str, NDArray[Any]], population: Population) -> list[str]:
-    """A key per member, equal for members that an evaluation cannot tell apart.
+    """A key per member, equal for members that an evaluation cannot distinguish.
 
     Args:
         keys: of the space.

@@ -85,7 +85,7 @@ class Source:
     Attributes:
         space: whose members they are.
         limits: what they must obey, those of the space among it, and what scores are for.
-        trained: whether training keys of the space tell members of one network apart.
+        trained: whether training keys of the space distinguish members of one network.
         priors: what each member is expected to be worth, by its other features (`search.pool.warm`).
     """
 
@@ -96,7 +96,7 @@ class Source:
 
     @property
     def keys(self) -> Keys:
-        """What tells candidates apart that differ in more than the spelling of a graph."""
+        """What distinguishes candidates that differ in more than the spelling of a graph."""
         return Keys(self.space, Grid(Parameters.of(self.space)), trained=self.trained)
 
     def drawn(self, size: int, seed: int) -> Members:

@@ -7,7 +7,7 @@ from typing import Any
 
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from ..study.params import Parameters
+from ..study.params import Parameter, Parameters
 
 __all__ = ["neighbours"]
 
@@ -22,28 +22,30 @@ def neighbours(parameters: Parameters, suggestions: Mapping[str, Any]) -> Iterat
         suggestions: the `params` to start from.
     """
     for parameter in parameters:
-        for value in _moves(parameter.distribution, suggestions[parameter.name]):
-            yield {**suggestions, parameter.name: value}
+        own = suggestions[parameter.name]
+        for value in dict.fromkeys(map(parameter.rounded, _moves(parameter, own))):
+            if value != own:
+                yield {**suggestions, parameter.name: value}
 
 
-def _moves(distribution: Any, value: Any) -> Iterator[Any]:
+def _moves(parameter: Parameter, value: Any) -> Iterator[Any]:
+    distribution = parameter.distribution
     if isinstance(distribution, CategoricalDistribution):
         yield from (choice for choice in distribution.choices if choice != value or type(choice) is not type(value))
-    elif isinstance(distribution, IntDistribution):
-        yield from sorted(set(_whole(distribution, value)) - {value})
-    elif isinstance(distribution, FloatDistribution):
-        yield from sorted(set(_real(distribution, value)) - {value})
+    elif isinstance(distribution, (IntDistribution, FloatDistribution)):
+        step = parameter.step or (distribution.step if isinstance(distribution, IntDistribution) else 0)
+        yield from sorted(set((_stepped if step else _real)(distribution, value, step)) - {value})
 
 
-def _whole(distribution: IntDistribution, value: int) -> Iterator[int]:
-    low, high, step = distribution.low, distribution.high, distribution.step
+def _stepped(distribution: IntDistribution | FloatDistribution, value: float, step: float) -> Iterator[float]:
+    low, high = distribution.low, distribution.high
     far = max(1, round(_SHARES[1] * (high - low) / step)) * step
     for sign in (-1, 1):
         for length in (step, far):
             yield min(max(value + sign * length, low), high)
 
 
-def _real(distribution: FloatDistribution, value: float) -> Iterator[float]:
+def _real(distribution: IntDistribution | FloatDistribution, value: float, _: float) -> Iterator[float]:
     low, high = distribution.low, distribution.high
     for sign in (-1, 1):
         for share in _SHARES:

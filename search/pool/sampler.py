@@ -97,7 +97,7 @@ class PoolSampler(BaseSampler):
         seed: of the pool, and of weights.
         pool_size: members to draw; 10^4 to 10^6.
         startup: evaluations before the first model; they spread over the pool.
-        training_keys: whether sampled keys that cost nothing, such as a learning rate, tell members apart; else one
+        training_keys: whether sampled keys that cost nothing, such as a learning rate, distinguish members; else one
             network is one member, whatever they are.
         warm: what was evaluated before and goes with what is evaluated now, to start from: another study of this space
             (of optuna, with one objective that is evaluated), the name of a zero-cost proxy (`synflow`, `naswot`,

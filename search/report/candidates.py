@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from oracle.query.models import Trust
 from oracle.report.facts import PairFacts, Population, PopulationValue, knob_of
 
 from ..pareto import Agreement, agreement, device_ranks, non_dominated
+from ..pareto.objectives import LATENCY
+from ..pareto.ties import tie_ratios, tied_with
 
 __all__ = ["MOST", "Details", "Row", "Value", "population", "spread"]
 
@@ -42,6 +45,7 @@ def population(
     details: Details,
     size: int,
     most: int = MOST,
+    trust: Mapping[str, Trust] | None = None,
 ) -> Population:
     """A population; ranks, fronts and flips are those of all candidates, whoever is shown.
 
@@ -49,9 +53,10 @@ def population(
         noun: what they are called.
         latency_ms: device -> column.
         values: name -> value.
-        details: asked about those that are shown.
+        details: called with the positions of those that are shown.
         size: how many candidates there are.
         most: how many are shown.
+        trust: device -> how far to trust its latencies; members of a front that it does not distinguish are tied.
 
     Raises:
         ConfigError: a latency that is not positive and finite.
@@ -63,6 +68,7 @@ def population(
     }
     kept = _kept(size, most, [*(rows for found in fronts.values() for rows in found.values()), _flipped(pairs)])
     at = {int(position): place for place, position in enumerate(kept)}
+    ratios = {device: tie_ratios([f"{LATENCY}@{device}"], trust or {}) for device in latency_ms}
     names, knobs, extra = details(kept.tolist())
 
     def shown(rows: Iterable[int]) -> list[int]:
@@ -78,6 +84,11 @@ def population(
                 _plain(value.column[kept]),
                 value.maximise,
                 {device: shown(rows) for device, rows in fronts[name].items()},
+                {
+                    device: [shown(front[others]) for others in _tied(latency_ms[device], value, front, ratio)]
+                    for device, front in fronts[name].items()
+                    if (ratio := ratios[device]) is not None
+                },
             )
             for name, value in values.items()
         },
@@ -117,6 +128,11 @@ def _front(latency: Floats, value: Value) -> Ints:
     """Positions of the front of a latency and a value, the fastest first."""
     rows = np.flatnonzero(non_dominated([latency, value.column], [False, value.maximise]))
     return np.asarray(rows[np.argsort(latency[rows], kind="stable")])
+
+
+def _tied(latency: Floats, value: Value, front: Ints, ratio: Sequence[float]) -> list[list[int]]:
+    """Places on a front that the error does not distinguish from each of its members."""
+    return tied_with([latency[front], value.column[front]], [False, value.maximise], [*ratio, 1.0])
 
 
 def _flipped(pairs: Iterable[Agreement]) -> Ints:

@@ -78,6 +78,7 @@ def study_population(results: Results) -> Population:
             [{"trial": records[i].number, "origin": records[i].origin, **_tied(tied, records[i])} for i in positions],
         ),
         len(records),
+        trust=results.plan.trust,
         most=len(records),  # a study's lines and fronts are about all of its trials
     )
 
@@ -132,8 +133,8 @@ def _values(results: Results, records: Sequence[Record]) -> dict[str, Value]:
 def _constraints(results: Results) -> tuple[ConstraintFacts, ...]:
     """What each limit turned away, the one that turned away most first."""
     stages, labels = results.plan.space.num_stages, results.plan.labels
-    asked = "{} to {} stages".format(*stages) if stages else "that the space asks for"
-    limits = {STRUCTURE: f"{labels[STRUCTURE]} {asked}"}
+    rule = "{} to {} stages".format(*stages) if stages else "of the space"
+    limits = {STRUCTURE: f"{labels[STRUCTURE]} {rule}"}
     limits |= {bound.name: f"{bound.label} {bound}" for bound in results.plan.bounds}
     judged = [trial.constraints for trial in results.trials if trial.constraints]
     broken = [{name for name, value in one.items() if value > 0} for one in judged]

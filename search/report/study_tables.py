@@ -153,7 +153,7 @@ def _objectives(results: Results, records: Sequence[Record], besides: str = "") 
 
 
 def _networks(results: Results, records: Sequence[Record]) -> list[str]:
-    """What tells the networks of a study apart: the values of the keys that its space varies."""
+    """What distinguishes the networks of a study: the values of the keys that its space varies."""
     from ..study.params import Parameters  # brings optuna's distributions
 
     keys = Parameters.of(results.plan.space).varying

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from oracle.errors import OracleError
+from oracle.query.models import Trust
 from oracle.report.captions import titled, trust_caption, workload_caption
 from oracle.report.facts import WORTH, Population, RunFacts, device_facts, run_facts
 from oracle.report.page import PageFacts
 
 from ..pareto.objectives import LATENCY, Objective
+from ..pareto.ties import tie_caption
 from ..space.certainty import bound_notes
 from ..space.limits import OVERLAP
 from ..sweep import Candidates
@@ -34,26 +36,30 @@ def sweep_page(candidates: Candidates, objectives: Sequence[Objective] = (), com
     Raises:
         OracleError: as `sweep_population`; or a manifest beside the file that cannot be read.
     """
-    found = sweep_population(candidates, objectives)
     manifest = manifest_beside(candidates.file)
+    found = sweep_population(candidates, objectives, manifest.trust if manifest else {})
     names = {device.name: device.title for device in manifest.devices} if manifest else {}
     where = [names.get(device, device) for device in candidates.devices]
     what = f"{found.total:,} candidates of {manifest.space if manifest else candidates.file.name}"
+    run = _run(manifest, command, found) if manifest else run_facts([f"Candidates of {candidates.file.name}."], command)
     return PageFacts(
         title=titled(what, where),
         subtitle=workload_caption(manifest.workload) if manifest else "",
-        run=_run(manifest, command) if manifest else run_facts([f"Candidates of {candidates.file.name}."], command),
+        run=run,
         devices=tuple(device_facts(device) for device in manifest.devices) if manifest else (),
         population=found,
     )
 
 
-def sweep_population(candidates: Candidates, objectives: Sequence[Objective] = ()) -> Population:
+def sweep_population(
+    candidates: Candidates, objectives: Sequence[Objective] = (), trust: Mapping[str, Trust] | None = None
+) -> Population:
     """The candidates of a file.
 
     Args:
         candidates: the file.
         objectives: as in `sweep_page`.
+        trust: device -> how far to trust its latencies.
 
     Raises:
         OracleError: no candidates, no such column, or a latency that is not positive.
@@ -83,6 +89,7 @@ def sweep_population(candidates: Candidates, objectives: Sequence[Objective] = (
         {name: Value(columns[name], maximise) for name, maximise in weighed.items()},
         details,
         size,
+        trust=trust,
     )
 
 
@@ -97,15 +104,25 @@ def _name(row: Mapping[str, Any], position: int) -> str:
     return given or f"row {row.get('row', position)}"
 
 
-def _run(manifest: Manifest, command: str) -> RunFacts:
+def _run(manifest: Manifest, command: str, found: Population) -> RunFacts:
     notes = [
         workload_caption(manifest.workload),
         _account(manifest),
         "Counts: the oracle's own, 1 MAC = 2 FLOPs, by closed forms that are equal to a trace.",
         *bound_notes(manifest.limits, manifest.trust),
+        *_ties(manifest, found),
         trust_caption(manifest.trust),
     ]
     return RunFacts(manifest.versions, tuple(line for note in notes for line in note.splitlines()), command)
+
+
+def _ties(manifest: Manifest, found: Population) -> Iterator[str]:
+    """How many members are tied on each front of latency and the value that a page begins with, and by which rule."""
+    for name, value in list(found.values.items())[:1]:
+        for device, front in value.fronts.items():
+            tied = sum(map(bool, value.tied.get(device, ())))
+            rule = tie_caption([f"{LATENCY}@{device}"], manifest.trust, tied, len(front))
+            yield f"Front of {name} and latency on {device}. {rule}"
 
 
 def _account(manifest: Manifest) -> str:
@@ -115,7 +132,7 @@ def _account(manifest: Manifest) -> str:
     parts = [f"{tally.drawn:,} drawn", f"{tally.feasible:,} feasible"]
     if manifest.kept < tally.feasible:
         parts.append(f"{manifest.kept:,} of them kept, as many as were wanted")
-    said = f"Space {manifest.space}: {', '.join(parts)}"
+    account = f"Space {manifest.space}: {', '.join(parts)}"
     if reasons:
-        said += f"; rejected: {', '.join(f'{name} {count:,}' for name, count in reasons)}"
-    return f"{said}. {OVERLAP}" if tally.overlaps else f"{said}."
+        account += f"; rejected: {', '.join(f'{name} {count:,}' for name, count in reasons)}"
+    return f"{account}. {OVERLAP}" if tally.overlaps else f"{account}."

@@ -23,7 +23,15 @@ if TYPE_CHECKING:
     from ..sweep import Candidates, SweepResult
     from .about import About
 
-__all__ = ["fastest_tables", "number_column", "pareto_tables", "space_tables", "spaces_tables", "sweep_tables"]
+__all__ = [
+    "fastest_tables",
+    "front_title",
+    "number_column",
+    "pareto_tables",
+    "space_tables",
+    "spaces_tables",
+    "sweep_tables",
+]
 
 _UNITS = {
     "latency_ms": "ms",
@@ -188,9 +196,9 @@ def pareto_tables(found: Fronts, about: About, top: int | None = None, notes: Se
             columns += (Column("Tied", [f"{len(ties[position]):,}" for position in listed], number=True),)
         if len(found.fronts) > 1:
             columns += (Column("Every front", ["yes" if position in common else "" for position in listed]),)
-        shown = f"{len(listed)} of {len(positions):,}" if len(listed) < len(positions) else f"{len(positions):,}"
         without = f"; {found.left_out[front]:,} without a number are left out" if found.left_out[front] else ""
-        tables.append(Sheet(columns, f"{front + ': ' if front else ''}{shown} on the front{without}"))
+        title = f"{front_title(len(listed), len(positions))}{without}"
+        tables.append(Sheet(columns, f"{front}: {title}" if front else title))
     if len(found.fronts) > 1:
         tables.append(Text(f"{len(common):,} candidates are on every front."))
     if found.agreements:
@@ -199,6 +207,11 @@ def pareto_tables(found: Fronts, about: About, top: int | None = None, notes: Se
     shown_on = [device for device in found.devices if _shows(found, device)]
     lines = list(filter(None, [*captions, about.footing(shown_on), *notes]))
     return [*tables, Text("\n".join(lines), style="dim")] if lines else tables
+
+
+def front_title(listed: int, members: int) -> str:
+    """How many members a front has, and how many of them, its best, are listed."""
+    return f"the first {listed:,} of {members:,} on the front" if listed < members else f"{members:,} on the front"
 
 
 def _tie_caption(found: Fronts, front: str) -> str:

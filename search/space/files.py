@@ -156,8 +156,8 @@ def limited(space: Space, texts: Sequence[str], devices: Collection[str] = ()) -
         return space
     limits = limits_of_texts(texts, space.limits, devices, "limits")
     before = space.setup["CONSTRAINTS"]
-    said = [*texts_of(before.get("LIMITS", []), "LIMITS"), *texts_of(texts, "limits")]
-    return replace(space, limits=limits, setup={**space.setup, "CONSTRAINTS": {**before, "LIMITS": said}})
+    stated = [*texts_of(before.get("LIMITS", []), "LIMITS"), *texts_of(texts, "limits")]
+    return replace(space, limits=limits, setup={**space.setup, "CONSTRAINTS": {**before, "LIMITS": stated}})
 
 
 def _chunk_size(value: Any) -> int:

@@ -15,7 +15,7 @@ from .space import Space
 __all__ = ["reasons"]
 
 _DRAWN = 5_000  # candidates among which examples are looked for
-_ASKED = 500  # of which the family is asked, one by one
+_ASKED = 500  # that the family converts one by one
 
 
 def reasons(space: Space, keys: Collection[str]) -> dict[str, str]:

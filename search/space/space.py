@@ -37,7 +37,7 @@ class Chunk:
         rows: their positions in the stream, ascending.
         columns: dotted key -> their values.
         population: as cells.
-        prints: (2, n) fingerprints, by which chunks can be told to share a network.
+        prints: (2, n) fingerprints, which show that chunks share a network.
         tally: how many were drawn, and what became of the others.
     """
 

@@ -23,7 +23,7 @@ _MANY = 20_000  # more levels than any network has blocks
 def likely_rows(
     columns: Mapping[str, NDArray[Any]], base: CfgNode, num_stages: tuple[int, int], count: int
 ) -> tuple[NDArray[np.int64], Tally]:
-    """Ascending rows that may have the wanted number of stages, told by their last blocks, and who does not.
+    """Ascending rows that may have the wanted number of stages, judged by their last blocks, and who does not.
 
     Rows with which there is no RegNet are left to those who check that; so are skipped levels.
     """

@@ -5,7 +5,7 @@
     results.best(); results.front()
 
 Every suggestion becomes a network and is scored before anything is spent on it; what breaks a constraint is
-told to the sampler and never evaluated, and equal networks are evaluated once.
+reported to the sampler and never evaluated, and equal networks are evaluated once.
 """
 
 from __future__ import annotations

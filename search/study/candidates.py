@@ -60,7 +60,7 @@ class Gate:
         bounds: to obey.
         devices, workload: what scores are for.
         model, calibrations: what predicts latency, as in `oracle.score`.
-        trained: whether candidates have a quality, so that keys of their training tell them apart.
+        trained: whether candidates have a quality, so that keys of their training distinguish them.
         grid, keys: of the space.
     """
 

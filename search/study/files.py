@@ -113,7 +113,7 @@ class StudyPlan:
 
     @property
     def labels(self) -> Mapping[str, str]:
-        """Constraint -> what people are told of it by, which is what a sweep of the space tells them."""
+        """Constraint -> its name in messages, which is that of a sweep of the space."""
         stages = {STRUCTURE: NUM_STAGES} if self.space.num_stages else {}
         return {STRUCTURE: STRUCTURE, **stages, **{bound.name: bound.label for bound in self.bounds}}
 

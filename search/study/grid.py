@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import CategoricalDistribution, IntDistribution
 
 from ..space.samplers import as_column
 from .params import Fixed, Parameter, Parameters
@@ -46,12 +46,16 @@ class Axis:
     @property
     def size(self) -> int | None:
         """How many values there are; None for a continuous range."""
-        match self.parameter.distribution:
-            case CategoricalDistribution(choices=choices):
-                return len(choices)
-            case IntDistribution(low=low, high=high, step=step):
-                return (high - low) // step + 1
-        return None
+        found = self.parameter.distribution
+        if isinstance(found, CategoricalDistribution):
+            return len(found.choices)
+        return round((found.high - found.low) / self._step) + 1 if self._step else None  # type: ignore[attr-defined]
+
+    @property
+    def _step(self) -> float:
+        """Between two values; 0 for words and for continuous ranges."""
+        found = self.parameter.distribution
+        return self.parameter.step or (float(found.step) if isinstance(found, IntDistribution) else 0.0)
 
     @cached_property
     def _values(self) -> list[Any] | None:
@@ -67,21 +71,20 @@ class Axis:
 
     def suggestion(self, place: float) -> Any:
         """What optuna calls a place."""
-        match self.parameter.distribution:
-            case CategoricalDistribution(choices=choices):
-                return choices[int(place)]
-            case IntDistribution(low=low, step=step):
-                return low + int(place) * step
-        return float(place)
+        found: Any = self.parameter.distribution
+        if self.is_word:
+            return found.choices[int(place)]
+        if not self._step:
+            return float(place)
+        value = found.low + int(place) * self._step
+        return self.parameter.rounded(value) if self.parameter.step else int(value)
 
     def place(self, suggestion: Any) -> float:
         """The place of what optuna calls it."""
-        match self.parameter.distribution:
-            case CategoricalDistribution(choices=choices):
-                return float(choices.index(suggestion))
-            case IntDistribution(low=low, step=step):
-                return float((suggestion - low) // step)
-        return float(suggestion)
+        found: Any = self.parameter.distribution
+        if self.is_word:
+            return float(found.choices.index(suggestion))
+        return float(round((suggestion - found.low) / self._step)) if self._step else float(suggestion)
 
     def places(self, column: NDArray[Any]) -> Floats:
         """(n,) where the values of a config's column are."""
@@ -109,7 +112,7 @@ class Axis:
     def _scaled(self, places: Floats) -> Floats:
         """Numbers as the sampler sees them, on a logarithmic scale where it does."""
         found: Any = self.parameter.distribution
-        values = found.low + places * found.step if isinstance(found, IntDistribution) else places
+        values = found.low + places * self._step if self._step else places
         return np.log(values) if found.log else values
 
     def units(self, places: Floats) -> Floats:
@@ -123,8 +126,8 @@ class Axis:
     @property
     def _ends(self) -> tuple[float, float]:
         """The first place and the last."""
-        found = self.parameter.distribution
-        return (found.low, found.high) if isinstance(found, FloatDistribution) else (0.0, float((self.size or 1) - 1))
+        found: Any = self.parameter.distribution
+        return (found.low, found.high) if self.size is None else (0.0, float(self.size - 1))
 
     def moved(self, places: Floats, steps: int) -> Floats:
         """Places so many steps on, and the same where there are none: of words, the others in turn.
@@ -146,9 +149,9 @@ class Axis:
         low, high = self._scaled(np.array(self._ends))
         values = low + units * (high - low)
         values = np.exp(values) if distribution.log else values
-        if not isinstance(distribution, IntDistribution):
+        if not self._step:
             return np.asarray(values, dtype=np.float64)
-        places: Floats = np.rint((values - distribution.low) / distribution.step)
+        places: Floats = np.rint((values - distribution.low) / self._step)
         return places
 
     def steps(self, reach: int) -> list[int]:

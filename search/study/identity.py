@@ -1,4 +1,4 @@
-"""What tells one quality function from another: a study holds qualities of one scale."""
+"""What distinguishes one quality function from another: a study holds qualities of one scale."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def reap(study: Study, index: Index, watch: Watch, names: Collection[str]) -> No
 
     Args:
         study, index: the study; the index is refreshed.
-        watch: who tells who is dead.
+        watch: knows which workers are dead.
         names: of all parameters; a trial that has fewer died before it knew what to evaluate.
     """
     index.refresh()
@@ -50,7 +50,7 @@ def _is_orphan(trial: FrozenTrial, watch: Watch) -> bool:
 def _give_up(study: Study, trial: FrozenTrial, names: Collection[str]) -> None:
     losses = int(trial.user_attrs.get("losses", 0)) + 1
     final = losses >= MAX_LOSSES and "evaluating" in trial.user_attrs
-    handle = Trial(study, trial._trial_id)  # noqa: SLF001 - the way to a trial that somebody else asked for
+    handle = Trial(study, trial._trial_id)  # noqa: SLF001 - the way to a trial of another worker
     try:
         handle.set_user_attr("outcome", FAILED if final else LOST)
         handle.set_user_attr("reason", f"its worker died ({losses} of {MAX_LOSSES})")

@@ -1,9 +1,9 @@
 """A space's samplers as parameters of optuna: `suggest_*` with the values that the space has.
 
-A parameter carries the config key as its name. Where a range has a step and a logarithmic law, which optuna
-cannot combine, the parameter counts steps, and its name says so: `REGNET.W0/8` from 1 to 32 on a logarithmic
-scale. Powers of two are suggested by their exponents, `log2 REGNET.BOT_MUL`; an entry of a list is
-`FBNET.OPS[3]`. What has one value only is no parameter. Normal laws become their ranges: a sampler that learns
+A parameter carries the config key as its name, and its values are those of the config. A range may have a step and a
+logarithmic law, which optuna cannot combine: its sampler suggests any number of the range, and the config has the
+nearest multiple of the step. Powers of two are suggested by their exponents, `log2 REGNET.BOT_MUL`; an entry of a list
+is `FBNET.OPS[3]`. What has one value only is no parameter. Normal laws become their ranges: a sampler that learns
 needs to know what is possible, and finds out for itself what is likely.
 """
 
@@ -41,12 +41,18 @@ class Parameter:
         distribution: where it comes from.
         decode: suggestion -> value of the config.
         encode: value of the config -> suggestion.
+        step: between the values that a logarithmic range has; 0 where the distribution says it.
     """
 
     name: str
     distribution: BaseDistribution
     decode: Callable[[Any], Any]
     encode: Callable[[Any], Any]
+    step: float = 0.0
+
+    def rounded(self, suggestion: Any) -> Any:
+        """The suggestion that stands for the same value of the config, as `encode` says it."""
+        return self.encode(self.decode(suggestion))
 
     def place(self, suggestion: Any) -> float:
         """Where a suggestion is, from 0 to 1; words in the order of the file."""
@@ -159,21 +165,25 @@ def _number(key: str, number: Number) -> Parameter | Fixed:
 
 
 def _counted(key: str, number: Number, *, log: bool) -> Parameter | Fixed:
-    """Multiples of a step, suggested as they are or by their count."""
+    """Multiples of a step."""
     step = number.step
     first, last = multiples(number)
     if first == last:
         return Fixed(_in_steps(first, number))
-    if number.integer and not log:
-        whole = IntDistribution(int(_in_steps(first, number)), int(_in_steps(last, number)), step=int(step))
-        return Parameter(key, whole, int, int)
-    name = key if number.integer and step == 1 else f"{key}/{step:g}"
-    return Parameter(
-        name,
-        IntDistribution(first, last, log=log and first > 0),
-        lambda count: _in_steps(count, number),
-        lambda value: round(Fraction(str(value)) / Fraction(str(step))),
-    )
+    low, high = _in_steps(first, number), _in_steps(last, number)
+    if not log or first <= 0:
+        if number.integer:
+            return Parameter(key, IntDistribution(int(low), int(high), step=int(step)), int, int)
+        return Parameter(key, FloatDistribution(low, high), _nearest(number), float, step)
+    if number.integer:
+        return Parameter(key, IntDistribution(int(low), int(high), log=True), _nearest(number), int, step)
+    return Parameter(key, FloatDistribution(low, high, log=True), _nearest(number), float, step)
+
+
+def _nearest(number: Number) -> Callable[[Any], int | float]:
+    """From any number of a range to the nearest value that it has."""
+    step, (first, last) = Fraction(str(number.step)), multiples(number)
+    return lambda value: _in_steps(min(max(round(Fraction(str(value)) / step), first), last), number)
 
 
 def _in_steps(count: int, number: Number) -> int | float:

@@ -82,7 +82,7 @@ class Rows:
 class Pool:
     """Feasible members of a space, each once: a stream of them, and those that were met as points.
 
-    What is in it depends on the space, the seed and what is asked of it, and on no clock.
+    What is in it depends on the space, the seed and the calls made, and on no clock.
 
     Args:
         gate: what members must pass.
@@ -266,7 +266,7 @@ def nothing_feasible(tally: Tally, labels: Mapping[str, str]) -> ConfigError:
 
 
 def _tightest(tally: Tally) -> str:
-    """The constraint that rejects the largest share of those it was asked about; limits see networks only."""
+    """The constraint that rejects the largest share of those it judged; limits see networks only."""
     counts = {name: count for name, count in tally.rejected.items() if name != REPEATED}
     scored = tally.drawn - sum(count for name, count in tally.rejected.items() if name not in tally.nearest)
     shares = {name: count / max(1, scored if name in tally.nearest else tally.drawn) for name, count in counts.items()}

@@ -25,7 +25,7 @@ class Progress:
         seconds: oracle, sampler, quality, storage -> seconds of this worker.
         probed: candidates that the closed form has looked at, and how many there are to look at; nothing while it
             looks at none.
-        message: something to tell, once.
+        message: to print, once.
     """
 
     study: str
@@ -41,7 +41,7 @@ class Progress:
 
     @property
     def evaluations(self) -> str:
-        """`40 of 60`; where a study has more than was asked for, `40 (12 asked for)`."""
+        """`40 of 60`; where a study has more than were requested, `40 (12 asked for)`."""
         return f"{self.spent:,} " + ("of {:,}" if self.spent <= self.wanted else "({:,} asked for)").format(self.wanted)
 
 

@@ -130,7 +130,7 @@ class Recorder:
     ) -> bool:
         """End a trial: pruned, complete with values, failed without; False where somebody else has ended it.
 
-        An outcome that its state tells is not written beside it.
+        An outcome that its state implies is not written beside it.
         """
         state = TrialState.FAIL if values is None else TrialState.COMPLETE
         state = TrialState.PRUNED if outcome == PRUNED else state

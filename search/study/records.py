@@ -33,7 +33,7 @@ __all__ = [
 EVALUATED, PRUNED, FAILED = "evaluated", "pruned", "failed"
 REJECTED, REUSED, BUSY, LOST = "rejected", "reused", "busy", "lost"
 SETTLED = (EVALUATED, PRUNED, FAILED)  # an evaluation was spent; an equal network gets none again
-COUNTED = (EVALUATED, PRUNED)  # by TRIALS: a failure tells nothing
+COUNTED = (EVALUATED, PRUNED)  # by TRIALS: a failure says nothing
 
 
 @dataclass(frozen=True, slots=True)

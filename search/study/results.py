@@ -98,7 +98,7 @@ class Results:
         """The same; complains where there are none.
 
         Raises:
-            OracleError: no feasible trial has been evaluated yet; the last failure is told.
+            OracleError: no feasible trial has been evaluated yet; the message has the last failure.
         """
         if self.evaluated:
             return self.evaluated
@@ -149,7 +149,7 @@ class Results:
         return sorted(chosen, key=lambda record: record.values[0], reverse=first.maximise)
 
     def tied(self, front: Sequence[Record]) -> dict[int, list[int]] | None:
-        """For the trials of a front, the numbers of those that the error of latencies does not tell each apart from.
+        """For the trials of a front, the numbers of those that the error of latencies does not distinguish from it.
 
         Args:
             front: of this study.
@@ -195,7 +195,7 @@ class Results:
             return to_yaml(self._cfg(record))
         workload = self.plan.workload
         optimizer = {"OPTIM.OPTIMIZER": workload.optimizer} if workload.training else {}
-        usual = ("", 0, GENERIC)  # weights, threads and engine that nobody asked for
+        usual = ("", 0, GENERIC)  # weights, threads and engine that nobody set
         cost = [f"{name}: {value}" for name, value in cost_values(workload).items() if value not in usual]
         cfg = self._cfg(record, optimizer)
         if cfg.COST.DTYPES:

@@ -41,7 +41,7 @@ class StorageLostError(OracleError):
 
 @contextlib.contextmanager
 def reaching() -> Generator[None, None, None]:
-    """Tell what a driver says when its server has gone from whatever else may be wrong.
+    """Distinguish what a driver says when its server has gone from whatever else may be wrong.
 
     Raises:
         StorageLostError: the reason in one line.

@@ -73,7 +73,7 @@ def _legend(plan: StudyPlan) -> dict[str, str]:
     for parameter in Parameters.of(plan.space):
         first = getattr(parameter.distribution, "low", None)
         if first is not None and parameter.decode(first) != first:
-            key = parameter.name.partition("/")[0].removeprefix("log2 ")
+            key = parameter.name.removeprefix("log2 ").removesuffix("#")
             found[parameter.name] = f"{first} is {key} = {parameter.decode(first):g}; `config` has the values"
     return found
 

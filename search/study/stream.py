@@ -20,7 +20,7 @@ def chunks(space: Space, seed: int, keys: Keys, *, in_order: bool, size: int = 0
     Args:
         space: of the candidates.
         seed: of the draws.
-        keys: that tell candidates apart.
+        keys: that distinguish candidates.
         in_order: as the file of the space lists them.
         size: candidates of a chunk at most, beside what the space says; 0 for no such limit.
     """

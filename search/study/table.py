@@ -51,5 +51,5 @@ class Trials:
         return {name: np.array([row[name] for row in self._rows], dtype=np.float64) for name in names}
 
     def rows(self, positions: Iterable[int]) -> list[dict[str, Any]]:
-        """Some trials, in the order asked for."""
+        """Some trials, in the given order."""
         return [self._rows[position] for position in positions]

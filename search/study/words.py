@@ -20,7 +20,7 @@ from ..space.expressions import QUALITY, SCORES, score_of, texts_of
 
 __all__ = ["QUALITY", "SCORES", "STRUCTURE", "Objective", "objectives_of"]
 
-STRUCTURE = "structure"  # the constraint to be a network, and such a one as the space asks for
+STRUCTURE = "structure"  # the constraint to be a network, and such a one as the space requires
 
 _DIRECTIONS = {"max": True, "maximise": True, "maximize": True, "min": False, "minimise": False, "minimize": False}
 

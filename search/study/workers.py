@@ -1,6 +1,6 @@
 """Who evaluates what, and is he still alive?
 
-A worker on this machine is asked for at the kernel: it is dead as soon as no process has its number and start
+A worker on this machine is looked up in the kernel: it is dead as soon as no process has its number and start
 time. One on another machine shows a sign of life every so often; it counts as dead once its sign has not
 changed for several intervals of our own clock, so that clocks need not agree.
 """
@@ -52,7 +52,7 @@ def _start(pid: int) -> str:
 
 
 def is_alive(worker: WorkerId) -> bool | None:
-    """Whether a worker's process runs; None where that cannot be told from here."""
+    """Whether a worker's process runs; None where that is not known here."""
     try:
         _, namespace, pid, start = worker.rsplit(":", 3)
         number = int(pid)

@@ -29,7 +29,7 @@ def written(path: Path) -> Iterator[BinaryIO]:
             with temporary.open("wb") as stream:
                 yield stream
                 stream.flush()
-                os.fsync(stream.fileno())  # renaming alone would not tell that the disk is full
+                os.fsync(stream.fileno())  # renaming alone would not fail on a full disk
             temporary.replace(path)
         except BaseException:
             with suppress(OSError):

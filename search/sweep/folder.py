@@ -6,7 +6,7 @@
     candidates.csv       all of them, once the stream is finished; the parts are gone then
 
 (also `.parquet`.) Every file is written under a temporary name and then renamed. The `.npz` comes last: a chunk
-counts as finished when it is there and tells the sizes that the others have. Chunks are finished in order.
+counts as finished when it is there and states the sizes that the others have. Chunks are finished in order.
 """
 
 from __future__ import annotations

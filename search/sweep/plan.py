@@ -85,13 +85,13 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), "numpy": _version("numpy"), "pyarrow": _version("pyarrow")}
 
 
-def refuse_other(place: str, recorded: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+def refuse_other(place: str, recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
     """Complain if a directory holds another sweep.
 
     Raises:
         OracleError: naming what differs, key by key.
     """
-    found = list(_differences(recorded, asked, ()))
+    found = list(_differences(recorded, wanted, ()))
     if found:
         more = f", and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         raise OracleError(

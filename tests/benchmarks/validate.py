@@ -20,6 +20,7 @@ from oracle.calibration import GENERAL, Prior, conformal, general_prior, prior_f
 from oracle.calibration.fitting import fit_vector, settled_vector
 from oracle.calibration.model import Stack, efficiency_of
 from oracle.calibration.validation import cross_predict, folds_of
+from oracle.query.running import dispatch_s
 from tests.benchmarks._networks import (
     KERNELS,
     Group,
@@ -284,7 +285,7 @@ def _is_kin(other: Group, group: Group) -> bool:
 
 
 def _general(group: Group) -> Prior:
-    return general_prior(group.device.kind, group.workload.runtime)
+    return general_prior(group.device.kind, group.workload.runtime, dispatch_s(group.device, group.workload))
 
 
 def _fitted(group: Group, known: Any, prior: Prior) -> Callable[[Any], Floats]:

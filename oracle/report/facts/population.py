@@ -32,11 +32,14 @@ class PopulationValue:
         column: one entry per candidate.
         maximise: whether more is better.
         fronts: device -> positions of the candidates on the front of this and the latency there.
+        tied: device -> for each of those, the positions of the other members that the error of latencies does not tell
+            it apart from; no entry where that error is not known.
     """
 
     column: Sequence[float | None]
     maximise: bool
     fronts: Mapping[str, Sequence[int]]
+    tied: Mapping[str, Sequence[Sequence[int]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

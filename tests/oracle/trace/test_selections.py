@@ -105,6 +105,32 @@ def test_configs_select_nothing() -> None:
         oracle.score("ResNet-50", selected=5)
 
 
+class Globals(nn.Module):
+    """Attention of few places to all, as many as a mask marks: they are counted first, as Longformer does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.query, self.layer = nn.Linear(8, 8), nn.Linear(8, 8)
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        marked = mask > 0
+        most = marked.long().sum(dim=1).max()
+        kept = x.new_zeros(len(x), most, 8)
+        kept[(torch.arange(most) < marked.sum(1, keepdim=True)).nonzero(as_tuple=True)] = x[marked]
+        scores: torch.Tensor = self.query(kept) @ self.layer(x).transpose(1, 2)
+        return scores[..., x.shape[1] - most :]
+
+
+def test_a_count_of_a_mask_is_what_was_stated() -> None:
+    x, mask = torch.rand(1, 12, 8), torch.tensor([[1] * 5 + [0] * 7])
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        Globals()(x, mask)
+    expected = 5 * 8 * 8 + 12 * 8 * 8 + 5 * 12 * 8
+    assert oracle.profile(Globals(), x, mask, selected=5).macs == counter.get_total_flops() // 2 == expected
+    with pytest.raises(TraceError, match=r"what a count of a mask returns follows from values.*selected="):
+        oracle.profile(Globals(), x, mask)
+
+
 class OwnNumbers(nn.Module):
     """Looks at a number that it computes from shapes with tensors, as torchvision's pooling of regions does."""
 

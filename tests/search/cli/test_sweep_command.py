@@ -92,6 +92,8 @@ def test_csv_lists_every_front_with_ranks(run: Run, swept: list[dict[str, str]])
 
 
 def test_a_table_fits_100_columns_and_names_everything(run: Run, swept: list[dict[str, str]]) -> None:
+    members = len(read(run("pareto", "out", "--device", "t4", "--format", "csv").out))
+    assert f"t4: the first 1 of {members} on the front" in run("pareto", "out", "--top", "1").out
     out = run("pareto", "out", "--top", "3").out
     assert all(len(line) <= 100 for line in out.splitlines())
     for word in ("t4: ", "pixel-4: ", "on the front", "on every front", "Kendall tau-b", "Flips", "Largest flip: row "):

@@ -11,6 +11,7 @@ from oracle.calibration import Calibration
 from oracle.devices import load_device
 from oracle.errors import OracleError
 from oracle.roofline import Efficiency
+from search.pareto import fronts_of
 from search.pareto.objectives import objectives_of
 from search.report import sweep_page
 from search.report.about import about_candidates
@@ -70,6 +71,28 @@ def test_a_sweep_tells_what_it_was(swept: Path) -> None:
     assert page.population.values["macs"].column == [row["macs"] for row in rows]
     assert extra["roofline_ms@t4"] == [row["roofline_ms@t4"] for row in rows]
     assert all(row["roofline_ms@t4"] < row["latency_ms@t4"] for row in rows)
+
+
+def test_members_of_fronts_say_what_they_are_tied_with(swept: Path) -> None:
+    population = sweep_page(read_candidates(swept)).population
+    assert population is not None
+    manifest = manifest_beside(swept / "candidates.csv")
+    assert manifest is not None
+    fronts = fronts_of(read_candidates(swept), ["min latency_ms", "max macs"], trust=manifest.trust)
+    listed = {found["device"]: found["candidates"] for found in fronts.to_dict()["fronts"]}
+    for device in ("t4", "pixel-4"):
+        value = population.values["macs"]
+        names = [[population.names[row] for row in others] for others in value.tied[device]]
+        assert [population.names[row] for row in value.fronts[device]] == [
+            f"row {row['row']}" for row in listed[device]
+        ]
+        assert names == [[f"row {other}" for other in row["tied_with"]] for row in listed[device]]
+        assert any(names)
+        notes = [
+            note for note in sweep_page(read_candidates(swept)).run.notes if "macs and latency on " + device in note
+        ]
+        assert f"{sum(map(bool, names))} of {len(names)} have such" in notes[0]
+    assert sweep_population(read_candidates(swept)).values["macs"].tied == {}
 
 
 def test_devices_are_those_that_were_swept(swept: Path) -> None:

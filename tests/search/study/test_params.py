@@ -4,7 +4,7 @@ from typing import Any
 
 import optuna
 import pytest
-from optuna.distributions import CategoricalDistribution, IntDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from search.space import Space, load_space, space_of
 from search.study.params import Parameters
@@ -34,8 +34,8 @@ def test_laws_steps_and_names() -> None:
     )
     assert found.distributions == {
         "REGNET.DEPTH": IntDistribution(4, 12, step=2),  # multiples of 2
-        "REGNET.W0/8": IntDistribution(1, 32, log=True),
-        "REGNET.WA/0.1": IntDistribution(5, 30, log=True),
+        "REGNET.W0": IntDistribution(8, 256, log=True),
+        "REGNET.WA": FloatDistribution(0.5, 3.0, log=True),
         "log2 REGNET.BOT_MUL": IntDistribution(-3, 2),
         "REGNET.GROUP_W#": IntDistribution(0, 5),  # 1, 2, 4, 8, 16, 24
         "REGNET.SE_ON": CategoricalDistribution([True, False]),
@@ -43,8 +43,8 @@ def test_laws_steps_and_names() -> None:
     }
     suggestions = {
         "REGNET.DEPTH": 6,
-        "REGNET.W0/8": 3,
-        "REGNET.WA/0.1": 7,
+        "REGNET.W0": 24,
+        "REGNET.WA": 0.7,
         "log2 REGNET.BOT_MUL": -2,
         "REGNET.GROUP_W#": 2,
         "REGNET.SE_ON": False,
@@ -62,6 +62,9 @@ def test_laws_steps_and_names() -> None:
         "REGNET.STEM_W": 32,
     }
     assert found.suggestions(config) == suggestions
+    near = found.config({**suggestions, "REGNET.W0": 27, "REGNET.WA": 0.7449})
+    assert (near["REGNET.W0"], near["REGNET.WA"]) == (24, 0.7)
+    assert found.config({**suggestions, "REGNET.WA": 2.97})["REGNET.WA"] == 3.0
 
 
 def test_lists_entry_by_entry_and_as_words() -> None:
@@ -92,4 +95,7 @@ def test_every_suggestion_is_a_config_that_maps_back() -> None:
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     for _ in range(50):
         trial = study.ask(found.distributions)
-        assert found.suggestions(found.config(trial.params)) == trial.params
+        config = found.config(trial.params)
+        assert found.config(found.suggestions(config)) == config
+        rounded = {parameter.name: parameter.rounded(trial.params[parameter.name]) for parameter in found}
+        assert found.suggestions(config) == rounded

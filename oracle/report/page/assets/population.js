@@ -1,6 +1,24 @@
 // Many candidates: latency against what it buys on every device, ranks, knobs, and all of them in a table.
 
-const candidateTip = (population, row) => {
+// Of the front of a value and the latency on a device: which members the error does not tell one of them apart from.
+const tiesOf = (population, value, device, row) => {
+  const place = value.tied[device] ? (value.fronts[device] || []).indexOf(row) : -1;
+  return place < 0 ? [] : value.tied[device][place].map((other) => population.names[other]);
+};
+
+const tieTip = (population, value, device, row) => {
+  const names = tiesOf(population, value, device, row);
+  const some = names.slice(0, 3).join(", ");
+  return names.length ? [["Tied on the front", names.length > 3 ? `${some} and ${integer(names.length - 3)} more` : some]] : [];
+};
+
+const tieStatus = (population, value) =>
+  Object.entries(value.fronts)
+    .filter(([device]) => value.tied[device])
+    .map(([device, rows]) => `${integer(value.tied[device].filter((others) => others.length).length)} of ${integer(rows.length)} on ${device}`)
+    .join(", ");
+
+const candidateTip = (population, row, more = []) => {
   const pairs = [];
   for (const [device, column] of Object.entries(population.latency_ms)) {
     pairs.push([device, `${time(column[row])}, rank ${integer(population.ranks[device][row])}`]);
@@ -8,7 +26,7 @@ const candidateTip = (population, row) => {
   for (const [name, { column }] of Object.entries(population.values))
     pairs.push([titleOf(name), valued(name, column[row])]);
   for (const [name, { column }] of Object.entries(population.knobs)) pairs.push([name, valued(name, column[row])]);
-  return [population.names[row], pairs];
+  return [population.names[row], [...pairs, ...more]];
 };
 
 const valueAxis = (name, { column, maximise }) => {
@@ -45,7 +63,13 @@ const scatterPanels = (population, valueNow, chosen) => {
     };
     return [
       deviceTitle(device),
-      scatterPlot(given, population.names, (row) => candidateTip(population, row), chosen, "figure"),
+      scatterPlot(
+        given,
+        population.names,
+        (row) => candidateTip(population, row, tieTip(population, valueNow()[1], device, row)),
+        chosen,
+        "figure",
+      ),
     ];
   });
   return {
@@ -103,12 +127,19 @@ const populationSection = (population, chosen) => {
   const flips = timed > 1 ? flipFigure(population, () => population.values[name], chosen) : null;
   const knobs = knobFigure(population, bestRows, chosen);
   if (scatter) {
+    const ties = el("p", { class: "note" });
+    const showTies = () => {
+      const status = tieStatus(population, population.values[name]);
+      ties.textContent = status && `Members of the front that the stated error of latencies does not tell apart from another: ${status}. Point at one to see from which.`;
+    };
+    showTies();
     const pick = choice(
       "Latency against",
       names.map((other) => [other, titleOf(other)]),
       name,
       (other) => {
         name = other;
+        showTies();
         [scatter, flips, knobs].forEach((drawn) => drawn && drawn.redraw());
       },
     );
@@ -138,6 +169,7 @@ const populationSection = (population, chosen) => {
           selectionStatus(chosen, population.names.length, population.noun),
         ),
         scatter.node,
+        ties,
       ),
     );
   }
