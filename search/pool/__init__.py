@@ -12,5 +12,6 @@ from __future__ import annotations
 
 from .members import Members, Source
 from .sampler import ExhaustedError, Member, PoolSampler
+from .warm import Earlier
 
-__all__ = ["ExhaustedError", "Member", "Members", "PoolSampler", "Source"]
+__all__ = ["Earlier", "ExhaustedError", "Member", "Members", "PoolSampler", "Source"]

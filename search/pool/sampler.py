@@ -46,6 +46,7 @@ __all__ = ["ExhaustedError", "Member", "PoolSampler"]
 Floats = NDArray[np.float64]
 
 _INCUMBENTS = 2  # whose neighbours are candidates, where the pool is not the whole space
+_WARM = 3  # evaluations of the opening, at most, where something was evaluated before
 _NEIGHBOURS = 48  # of each
 _KEPT = 64  # members whose neighbours are remembered
 _TRIES = 100  # choices that others may have taken meanwhile
@@ -96,7 +97,7 @@ class PoolSampler(BaseSampler):
             known for every member, or any other word for what must be evaluated. None: all must be.
         seed: of the pool, and of weights.
         pool_size: members to draw; 10^4 to 10^6.
-        startup: evaluations before the first model; they spread over the pool.
+        startup: evaluations before the first model; they spread over the pool. Three of them, with a warm start.
         training_keys: whether sampled keys that cost nothing, such as a learning rate, distinguish members; else one
             network is one member, whatever they are.
         warm: what was evaluated before and goes with what is evaluated now, to start from: another study of this space
@@ -156,11 +157,12 @@ class PoolSampler(BaseSampler):
             raise ConfigError(f"value {str(obeyed)!r}: {why}", key="limits")
         self._source = Source(self.space, obeyed, training_keys)
         self._labels = {limit.name: limit.label for limit in obeyed.limits}
-        self._seed, self._size, self._startup = seed, pool_size, startup
-        self._given = pool
-        self._forget()
+        self._parameters = Parameters.of(self.space)
         place = None if self._known is None or "" not in self._known else self._known.index("")
         self._warm = tuple(self._earlier(source, place) for source in warm)
+        self._seed, self._size, self._startup = seed, pool_size, min(startup, _WARM) if self._warm else startup
+        self._given = pool
+        self._forget()
 
     def _forget(self) -> None:
         """All that follows from the arguments and from trials is found anew when it is needed."""

@@ -51,6 +51,12 @@ GROUPS: dict[str, tuple[Figures, ...]] = {
     ),
     "search": (
         Figures(("study_speed",), "docs/tutorials/study.md"),
+        Figures(("suggestion_speed",), "docs/howto/pool-sampler.md: milliseconds per suggestion"),
+        Figures(("samplers", "nasbench201"), "docs/howto/pool-sampler.md: samplers on cells of NAS-Bench-201"),
+        Figures(("samplers", "regnets"), "docs/howto/pool-sampler.md: samplers on RegNets"),
+        Figures(("warm_start",), "docs/howto/pool-sampler.md: warm starts"),
+        Figures(("pruners",), "docs/studies.md: what pruners save"),
+        Figures(("pool_pruning",), "docs/studies.md: the pool sampler and stopped trainings"),
         Figures(("study_digits",), "docs/tutorials/study.md: hypervolumes"),
         Figures(("confidence", "DATA"), "docs/howto/limits.md: confidence and ties"),
         Figures(("serve_speed",), "docs/howto/serve.md: requests per second"),

@@ -139,8 +139,8 @@ def write_datacenter(data: Path, runtime: str, out: Path) -> None:
         source = GPU_KERNELS.format(", ".join(own) + (", the same chip," if name in SAME_CHIP else ""))
         found = Calibration(name, runtime, "inference", "float16", "nchw", efficiency, domain=kin.domain)
         found = replace(found, origin=Origin(source, "Apache-2.0", _today()), protocol="kernels alone")
-        if name in PRODUCTS:
-            found = replace(found, measurements=_measured_kernels(data, name))
+        if chip in PRODUCTS:
+            found = replace(found, measurements=_measured_kernels(data, chip))
         write(found, name, workload, out)
 
 
