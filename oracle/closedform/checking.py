@@ -21,6 +21,8 @@ _BATCH = 2  # the smallest that is no constant to torch
 _INERT = 0.1  # numbers that nothing counted depends on
 _RELATED = (("w_in", "d1"), ("hidden_dim", "d2"), ("seq_len", "d1"), ("w_in", "w_out"), ("w_b", "groups"))
 """Integers that are often equal; d0, d1, ... are the input's dimensions."""
+_MULTIPLES = (("experts", "shares"),)
+"""Integers of which the first is a multiple of the second."""
 
 
 def differences(kind: str, draw: random.Random, most: int | None = None) -> Iterator[str]:
@@ -61,6 +63,9 @@ def sizes(template: Template, draw: random.Random) -> dict[str, int] | None:
         for first, second in _RELATED:
             if first in values and second in values and draw.random() < (0.95 if second[0] == "d" else 0.4):
                 values[second] = values[first]
+        for first, second in _MULTIPLES:
+            if first in values and second in values:
+                values[first] *= values[second]
         if holds(*(values[name] for name in program.symbols)) is not None:
             return values | pinned
     return None

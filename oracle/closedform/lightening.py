@@ -19,7 +19,7 @@ from oracle.spec import WEIGHT_GROUP
 __all__ = ["lightened", "plain_key"]
 
 _EXPERTS = "oracle.experts"
-_LAYERS = frozenset({"conv", "depthwise", "grouped", "linear"})
+_LAYERS = frozenset({"conv", "depthwise", "grouped", "linear", "matmul"})
 
 
 def plain_key(key: TemplateKey) -> TemplateKey:
@@ -45,11 +45,11 @@ def lightened(template: Template, key: TemplateKey, weights: str) -> Template:
     for number, kernel in enumerate(template.kernels):
         if writer.is_nothing(loads[number]):
             continue
-        if kernel.op_class in _LAYERS:
-            moved = kept = writer.saved(kernel, template.shapes[number], weights)
-        elif kernel.name.partition(" ")[0] == _EXPERTS:
+        if kernel.name.partition(" ")[0] == _EXPERTS:
             biased = bool(dict(key.static)["mlp_bias"])
             moved, kept = writer.saved_by_experts(kernel, template.shapes[number], weights, loads[number], biased)
+        elif kernel.op_class in _LAYERS:
+            moved = kept = writer.saved(kernel, template.shapes[number], weights)
         else:
             continue
         for column in (reads, loads, traffic):
@@ -97,6 +97,8 @@ class _Writer:
         elements, scales = self._product(weight), made[1]
         if kernel.op_class == "linear":
             scales = self._scales(made[-1], weight[0], weights)
+        elif kernel.op_class == "matmul":
+            scales = made[-1]
         return self._less(kernel, elements, scales, weights)
 
     def saved_by_experts(

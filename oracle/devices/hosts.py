@@ -4,9 +4,9 @@ In eager PyTorch one core runs Python, the dispatcher and the driver for every o
 take that time and nothing else. What a core takes is the same number of instructions everywhere, so that it goes with
 1 / (clock x instructions renamed a cycle). Three hosts say how many: per operator of networks whose latency grows with
 their operators alone, the Cortex-A57 of a Jetson Nano takes 197 us (its three DenseNets at batch 1; torch2trt), the
-hosts of an RTX 2080 Ti and a GTX 1080 Ti 39 and 54 us (NAS-Bench-201 and FBNet at batch 1; HayeonLee/HELP), taken to be
+hosts of an RTX 2080 Ti and a GTX 1080 Ti 39 and 55 us (NAS-Bench-201 and FBNet at batch 1; HayeonLee/HELP), taken to be
 Xeons of the generation that HELP timed too, the Gold 6226, at their boost clock. Each predicted from the other two is
-off by 24 % on average; by the clock alone 35 %, by nothing 101 % (`python -m tests.benchmarks.validate`, hosts).
+off by 26 % on average; by the clock alone 36 %, by nothing 101 % (`python -m tests.benchmarks.validate`, hosts).
 """
 
 from __future__ import annotations

@@ -124,6 +124,8 @@ def sharded(net: NetSpec, parallel: Parallel) -> NetSpec:
     """
     if parallel.tp == 1 and parallel.expert_tp == 1 and parallel.ep == 1:
         return net
+    if any(cell.kind == SHARD for cell in net.cells):
+        raise ConfigError(f"network {net.name!r} is one GPU's of several already; expected one without COST.PARALLEL")
     return replace(net, cells=tuple([_checked(cell, parallel) for cell in net.cells]))
 
 

@@ -130,10 +130,11 @@ def resolve(network: Any, **changes: Any) -> tuple[NetSpec, Workload]:
 
 
 def _prepared(net: NetSpec, workload: Workload, place: Place, graph: bool, models: Models) -> Step:
-    if workload.runtime == "engine":
-        return engine_step_of(net, workload, place.threads, models)
     with matmul_precision(workload):
-        step: Step = step_of(net, workload, place.device, capturable=graph)
+        if workload.runtime == "engine":
+            step: Step = engine_step_of(net, workload, place.threads, models)
+        else:
+            step = step_of(net, workload, place.device, capturable=graph)
         if graph:
             step = captured(step)
         step()

@@ -172,7 +172,7 @@ def score(
         >>> all(cost.latency_ms[name] > cost.roofline_ms[name] for name in ("rtx-4090", "t4"))
         True
         >>> cost.times["rtx-4090"].bound
-        'launch'
+        'memory'
     """
     words = {
         "dtype": dtype,

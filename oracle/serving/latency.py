@@ -7,16 +7,17 @@ cache holds) sequences that have `input_tokens + output_tokens / 2` tokens behin
 A sequence makes a token per step, so a step meets (running - 1) / output_tokens prompts of others. An engine that mixes
 reads a prompt beside the decoding sequences and pays what the step takes longer; one that does not stops these for it:
 
-    TPOT = decode + (running - 1) / output * (1 - burst / 2) * prompt + host + sequence * running
+    TPOT = decode + (running - 1) / output * ((1 - burst) * prompt + burst / 2 * packed) + host + sequence * running
     TTFT = request + waited * TPOT + (decode + prompt) * (1 + queue * in_step * (1 - 1 / running))
-           + burst * (running - 1) / 2 * prompt + (concurrency - running) / running * output * TPOT
+           + burst * (running - 1) / 2 * packed + (concurrency - running) / running * output * TPOT
 
 `in_step` is the share of requests that are of equal lengths. Those that were read one after the other end one after the
 other, too, and so do those that follow them: however long outputs are, each finds `queue` prompts before it. An engine
 that reads prompts before all else even makes them end at once. `burst` is the share of requests that come all at once,
-of which one waits for half the others and then, while they are read, decodes nothing that the others would slow down:
-a tenth, as load tests start with all places full and measure about ten requests per place, or the engine's value for
-those in step. Past what the cache holds, requests wait for a place (Little's law).
+of which one waits for half the others and then, while they are read, decodes nothing that the others would slow down: a
+tenth, as load tests start with all places full and measure about ten requests per place, or the engine's value for
+those in step. They are read as many to a step as it holds, at `packed` a prompt. Past what the cache holds, requests
+wait for a place (Little's law).
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ class CallRecorder(TorchFunctionMode):
         function: its name, such as `linear` or `adaptive_avg_pool2d`.
         functions: the calls of the forward pass that some counter has a rule for.
         truth: says whether a tensor of one boolean is true, None where nobody can.
-        made: is told of a tensor that a call has made of one number, and the number.
+        made: is told of a tensor that a call has made of numbers, and of these.
     """
 
     def __init__(self, autocast_dtype: str | None = None) -> None:
@@ -69,7 +69,7 @@ class CallRecorder(TorchFunctionMode):
                 return answer
         self.call, self.function = self.call + 1, name
         call, out = self.call, self._run(func, args, kwargs)
-        if func is torch.tensor and args and isinstance(args[0], (int, float)):
+        if func is torch.tensor and args:
             self.made(out, args[0])
         kind = "method" if isinstance(func, types.MethodDescriptorType) else "function"
         if self.function in RECORDED[kind]:

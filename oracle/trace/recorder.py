@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 import weakref
+from contextlib import suppress
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 from oracle.opclasses import (
     ALLOCATIONS,
@@ -38,6 +39,7 @@ _TO_COPY = torch.ops.aten._to_copy.default
 _PACK = "aten._pack_padded_sequence"
 _ON_LENGTHS = frozenset({"aten.lift_fresh", "aten.sort", "aten.select"})
 _COMPUTES_LENGTHS = frozenset({"_pad_packed_sequence"})
+_NUMBERS = 1024  # of the forward's own in a tensor, at most, that are computed with
 _CASTS = DEQUANTISE | {"aten._to_copy"}
 
 
@@ -69,7 +71,7 @@ class Recorder(TorchDispatchMode):
         self._alive: list[Any] = []  # weak references to storages, which say when the program lets go of them
         self._released: dict[int, int] = {}  # storage index -> rows that had run by then
         self._blank: set[int] = set()  # values that nobody has written
-        self._numbers: dict[int, Any] = {}  # value -> the number in it, of those that the forward made of its own
+        self._numbers: dict[int, Any] = {}  # value -> what is in it, of those that the forward made of own numbers
         self._twins: dict[Any, tuple[Any, Any]] = {}  # of real tensors, on meta
         self._origin: dict[int, _Origin] = {}  # autograd sequence number -> who made the node
         self._seen = torch._C._autograd._get_sequence_nr()
@@ -154,15 +156,18 @@ class Recorder(TorchDispatchMode):
             given = _tensors((args, kwargs))
             if func is _TO_COPY and kwargs.get("dtype") in (None, args[0].dtype):
                 return args[0]  # moved to where the network runs
-        number = self._computed(func, args, kwargs) if self._numbers and given else None
+        number = self._number(func, name, args, kwargs, given)
         if name == "aten._local_scalar_dense":
-            number = self._counted(args[0]) if number is None else number
             return func(*args, **kwargs) if number is None else number
+        changed = number is not None and _facts(func).writes
+        whole = self._numbers[self._value(args[0])] if changed else None
         out = self._run(func, name, args, kwargs, given)
-        if name in COUNTS and self._selections.most is not None:
-            number = self._counted(out)
-        if number is not None and isinstance(out, torch.Tensor):
-            self._numbers[self.value_of(out)] = torch.as_tensor(number)
+        if whole is not None:
+            self._numbers[self._value(args[0])] = whole  # of which a part was changed
+        elif name in COUNTS and self._selections.most is not None:
+            number = self._counted(out) if number is None else number
+        if number is not None and whole is None and isinstance(out, torch.Tensor) and out.is_contiguous():
+            self._numbers.setdefault(self.value_of(out), torch.as_tensor(number).contiguous())
         return out
 
     def _run(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], given: list[Any]) -> Any:
@@ -216,6 +221,8 @@ class Recorder(TorchDispatchMode):
             for tensor in results:
                 self.give(tensor, "activation")
                 self._blank.add(self.value_of(tensor))
+                if tensor.dtype == torch.int64 and _is_small(tensor):  # sizes, which are to be put into it
+                    self._numbers[self.value_of(tensor)] = torch.zeros(tensor.numel(), dtype=tensor.dtype)
             return out
         mutated = _tensors(facts.pick_mutated(args, kwargs)) if facts.writes else []
         fresh = [tensor for tensor in results if tensor.untyped_storage()._cdata not in self._index]
@@ -300,23 +307,43 @@ class Recorder(TorchDispatchMode):
         return use
 
     def _made(self, tensor: Any, number: Any) -> None:
-        """The forward has made a tensor of one number."""
-        self._numbers[self.value_of(tensor)] = torch.tensor(number, dtype=tensor.dtype, device="cpu")
+        """The forward has made a tensor of numbers."""
+        if tensor.is_meta and _is_small(tensor):
+            with (
+                suppress(TypeError, ValueError, RuntimeError),
+                _disable_current_modes(),
+            ):  # other tensors are no numbers
+                self._numbers[self.value_of(tensor)] = torch.tensor(number, dtype=tensor.dtype, device="cpu")
+
+    def _number(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], given: list[Any]) -> Any:
+        """What an operator makes of the forward's own numbers, or of a mask that is counted; None where it cannot."""
+        if name == "aten.scalar_tensor" and type(args[0]) in (bool, int, float):
+            return torch.tensor(args[0], dtype=kwargs.get("dtype"))
+        number = self._computed(func, args, kwargs) if self._numbers and given else None
+        if number is None and name == "aten._local_scalar_dense":
+            number = self._counted(args[0])
+        return number
 
     def _computed(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """What an operator makes of the forward's own numbers; None where it is given others, or changes one."""
+        """What an operator makes of the forward's own numbers; None where it is given others."""
         given = _tensors((args, kwargs))
-        if _facts(func).writes or any(tensor.dim() or self._value(tensor) not in self._numbers for tensor in given):
+        if any(self._value(tensor) not in self._numbers for tensor in given):
+            return None
+        if _facts(func).writes and _facts(func).mutated_positions != (0,):
             return None
 
         def held(tree: Any) -> Any:
             if isinstance(tree, torch.Tensor):
-                return self._numbers[self._value(tree)]
+                return self._held(tree)
             return type(tree)(map(held, tree)) if isinstance(tree, (list, tuple)) else tree
 
         named = {key: held(item) for key, item in kwargs.items() if key != "device"}
         out = func(*held(args), **named)
-        return out if not isinstance(out, torch.Tensor) or not out.dim() else None
+        return out if not isinstance(out, torch.Tensor) or out.numel() <= _NUMBERS else None
+
+    def _held(self, tensor: Any) -> Any:
+        """What is in a tensor of the forward's own numbers, or in a view of one."""
+        return self._numbers[self._value(tensor)].as_strided(tensor.shape, tensor.stride(), tensor.storage_offset())
 
     def _counted(self, tensor: Any) -> int | None:
         """What a count of a mask is where the number of rows that selections keep was stated."""
@@ -334,7 +361,7 @@ class Recorder(TorchDispatchMode):
     def _truth(self, tensor: Any) -> bool | None:
         """Whether a tensor of one boolean is true; see `oracle.trace.truths`."""
         if self._value(tensor) in self._numbers:
-            return bool(self._numbers[self._value(tensor)])
+            return bool(self._held(tensor))
         answer = truth_of(self.value_of(tensor), self._rows, self._values, self._storages)
         if answer is not None:
             where = f" at {self.module}" if self.module else ""
@@ -426,6 +453,11 @@ def _facts(func: Any) -> _Facts:
 def _is_lengths(tensor: Any) -> bool:
     """Whether a tensor may be lengths of sequences: a real vector of integers."""
     return not tensor.is_meta and tensor.dim() == 1 and tensor.dtype == torch.int64
+
+
+def _is_small(tensor: Any) -> bool:
+    """Whether a tensor may hold numbers of the forward's own that are computed with; no question about symbols."""
+    return type(tensor.numel()) is int and tensor.numel() <= _NUMBERS
 
 
 def _distinct(uses: list[Use]) -> tuple[Use, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,8 @@ from optuna import Study
 from oracle._files import MISSHAPEN, is_file
 from oracle._resources import find_config
 from oracle.calibration import Calibration
-from oracle.config import cfg_from_dict, cost_values, to_yaml
+from oracle.config import CALL_WORDS, cfg_from_dict, cost_values, to_yaml
+from oracle.config.schema import DEFAULTS
 from oracle.devices import Device
 from oracle.errors import OracleError
 from oracle.families import to_spec
@@ -200,6 +202,7 @@ class Results:
         cfg = self._cfg(record, optimizer)
         if cfg.COST.DTYPES:
             cost.append(f"DTYPES: {{{', '.join(f'{name}: {word}' for name, word in cfg.COST.DTYPES.items())}}}")
+        cost += _call_of(cfg)
         model = "" if self.plan.model == "best" else f"# Its latencies are by `--model {self.plan.model}`.\n"
         return (
             f"# Trial {record.number} of study {self.plan.name}. COST is the workload that its costs are for, "
@@ -325,3 +328,12 @@ def open_results(source: str, storage: str = "") -> Results:
     name, place = find_study(source, storage)
     study = load(name, open_storage(place, create=False), storage_label(place))
     return Results(study, plan_of(study))
+
+
+def _call_of(cfg: Any) -> list[str]:
+    """What a decoder's config says of the call and of GPUs, as YAML."""
+    if cfg.MODEL.TYPE != "decoder":
+        return []
+    values = {name: cfg.COST[name] for name in map(str.upper, CALL_WORDS) if cfg.COST[name] != DEFAULTS["COST"][name]}
+    plain = {name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()}
+    return [f"{name}: {json.dumps(value)}" for name, value in plain.items()]

@@ -61,7 +61,10 @@ class Kernels(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Measurements of one device under one workload (but for the batch size)."""
+    """Measurements of one device under one workload (but for the batch size).
+
+    `spaces` are those of the networks, where a device measured several; `families` are left out whole, spaces are not.
+    """
 
     device: Device
     workload: Workload
@@ -73,6 +76,7 @@ class Group(NamedTuple):
     networks: list[RoofTimes]
     seconds: np.ndarray[Any, np.dtype[np.float64]]
     images: Sequence[int] = ()
+    spaces: Sequence[str] = ()
 
     @property
     def domain(self) -> Domain:
@@ -88,6 +92,7 @@ class Group(NamedTuple):
             networks=[self.networks[index] for index in chosen],
             seconds=self.seconds[list(chosen)],
             images=[self.images[index] for index in chosen] if self.images else (),
+            spaces=[self.spaces[index] for index in chosen] if self.spaces else (),
         )
 
 

@@ -89,7 +89,7 @@ class Row:
     @property
     def in_step(self) -> float:
         """0 for rows whose requests were not of equal lengths, as their TTFT says: of versions that drew lengths."""
-        return 0.0 if self.version in ("", "gpt-oss-dev", "0.5.6.post2") else 1.0
+        return 0.0 if self.version in ("", "gpt-oss-dev", "0.5.6.post2", "0.5.9") else 1.0
 
 
 def read_rows(path: Path, networks: Mapping[str, dict[str, Any]] = NETWORKS) -> tuple[list[Row], dict[str, int]]:

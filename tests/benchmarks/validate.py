@@ -20,6 +20,8 @@ from oracle.calibration import GENERAL, Prior, conformal, general_prior, prior_f
 from oracle.calibration.fitting import fit_vector, settled_vector
 from oracle.calibration.model import Stack, efficiency_of
 from oracle.calibration.validation import cross_predict, folds_of
+from oracle.devices import Device
+from oracle.devices.hosts import dispatch_of, named_host
 from oracle.query.running import dispatch_s
 from tests.benchmarks._networks import (
     KERNELS,
@@ -61,6 +63,7 @@ def main() -> None:
     intervals(inference)
     noise(inference)
     jetson(asked.data)
+    hosts(asked.data)
     spaces(asked.data)
     kernels(asked.data)
 
@@ -156,6 +159,47 @@ def _left_out(group: Group, names: Sequence[str]) -> Floats:
         kept = [index for index, own in enumerate(names) if own != name]
         predicted[out] = _fitted(group, kept, _general(group))(out)
     return predicted
+
+
+# What each host launches, and its place in the data: the Jetson's DenseNets, and two spaces at batch 1.
+_HOSTED = {
+    "jetson-nano-cpu": "jetson-nano",
+    "gold-6226 (RTX 2080 Ti)": "2080ti_1",
+    "gold-6226 (GTX 1080 Ti)": "1080ti_1",
+}
+
+
+def hosts(data: Path) -> None:
+    """What hosts take to launch an operator, each from the other two: by clock and width, by clock, and by neither."""
+    print("\n== hosts: seconds per operator of networks that wait for nothing else, each from the other two")
+    (eager, *_) = jetson_groups(data)
+    dense = eager.part([place for place, name in enumerate(eager.names) if name.startswith("densenet1")][:2])
+    found: dict[str, list[Floats]] = {"jetson-nano": [_per_kernel(dense)]}
+    for space in ("nasbench201", "fbnet"):
+        for column, group in space_groups(data, space, 40):
+            found.setdefault(column, []).append(_per_kernel(group))
+    own = {name: float(np.mean([np.median(part) for part in found[place]])) for name, place in _HOSTED.items()}
+    for title, work in {
+        "clock and width": lambda name: 1 / dispatch_of(named_host(name.split()[0]), "eager"),
+        "clock": lambda name: _clock_of(named_host(name.split()[0])),
+        "neither": lambda _: 1.0,
+    }.items():
+        slots = {name: seconds * work(name) for name, seconds in own.items()}
+        errors = {
+            name: np.exp(np.mean([np.log(value) for other, value in slots.items() if other != name])) / slots[name] - 1
+            for name in own
+        }
+        shown = ", ".join(f"{name} {own[name] * 1e6:.0f} us {error:+.0%}" for name, error in errors.items())
+        print(f"{title:16s} {shown}; mean {np.mean(np.abs(list(errors.values()))):.0%}", flush=True)
+
+
+def _clock_of(host: Device) -> float:
+    fastest = host.cores[0]
+    return (fastest.boost or fastest.clock).value
+
+
+def _per_kernel(group: Group) -> Floats:
+    return group.seconds / np.array([network.count.sum() for network in group.networks])
 
 
 def spaces(data: Path, limit: int = 160, trim: float = 0.1) -> None:

@@ -109,3 +109,36 @@ def test_the_decoder_of_a_network_that_sees_is_read() -> None:
     inner = {**_LLAMA, "model_type": "gemma3_text", "sliding_window": 16}
     found = sections_of({"model_type": "gemma3", "text_config": inner})["DECODER"]
     assert (found["QK_NORM"], found["SCALED"], found["WINDOWS"]) == (True, True, [16])
+
+
+_DEEPSEEK: dict[str, Any] = {
+    **_LLAMA, "model_type": "deepseek_v3", "q_lora_rank": 24, "kv_lora_rank": 16, "qk_nope_head_dim": 8,
+    "qk_rope_head_dim": 4, "v_head_dim": 8, "n_routed_experts": 8, "num_experts_per_tok": 2, "n_shared_experts": 2,
+    "moe_intermediate_size": 12, "first_k_dense_replace": 1, "n_group": 4, "topk_group": 2,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["deepseek_v3", "kimi_k2"])
+def test_attention_over_latents_and_groups_of_experts_are_read(kind: str) -> None:
+    keys = sections_of({**_DEEPSEEK, "model_type": kind})["DECODER"]
+    assert (keys["Q_RANK"], keys["KV_RANK"], keys["NOPE_DIM"], keys["ROPE_DIM"], keys["V_DIM"]) == (24, 16, 8, 4, 8)
+    assert (keys["ROUTER"], keys["EXPERT_GROUPS"], keys["GROUPS_PER_TOKEN"]) == ("sigmoid", 4, 2)
+    assert (keys["SHARED_FF"], keys["DENSE_LAYERS"]) == (24, 1)
+
+
+@pytest.mark.parametrize(("method", "groups"), [("greedy", None), ("group_limited_greedy", 4)])
+def test_the_second_version_says_how_it_chooses(method: str, groups: int | None) -> None:
+    values = {**_DEEPSEEK, "model_type": "deepseek_v2", "topk_method": method, "q_lora_rank": None}
+    keys = sections_of(values)["DECODER"]
+    assert (keys["ROUTER"], keys.get("EXPERT_GROUPS"), keys["Q_RANK"]) == ("softmax_all", groups, 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [({"moe_layer_freq": 2}, "moe_layer_freq"), ({"scoring_func": "softmax"}, "scoring_func"),
+     ({"kv_lora_rank": None}, "kv_lora_rank"), ({"topk_method": "best"}, "topk_method")],
+)  # fmt: skip
+def test_what_no_latent_decoder_is_names_its_key(changes: dict[str, Any], key: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        sections_of({**_DEEPSEEK, **changes})
+    assert caught.value.key == key

@@ -56,6 +56,7 @@ class _Entry(NamedTuple):
         dtypes, layouts: what it runs here. float16 and bfloat16 are storage and arithmetic where the processor has it.
         batched: whether it runs more than one image per call.
         quantiser: further packages that int8 needs.
+        device: where it runs: cpu or cuda.
     """
 
     module: str
@@ -65,6 +66,7 @@ class _Entry(NamedTuple):
     layouts: tuple[str, ...] = ("nchw",)
     batched: bool = True
     quantiser: Mapping[str, str] = {}
+    device: str = "cpu"
 
 
 _ONNX = {"onnx": "onnx", "onnxscript": "onnxscript"}
@@ -86,9 +88,17 @@ _ENTRIES = {
         quantiser={"ai-edge-quantizer": "ai_edge_quantizer"},
     ),
     "ncnn": _Entry("ncnn", "Ncnn", {"ncnn": "ncnn", "pnnx": "pnnx"}, ("float32", "float16"), batched=False),
+    "tensorrt": _Entry(
+        "tensorrt",
+        "TensorRt",
+        {**_ONNX, "tensorrt": "tensorrt"},
+        ("float32", "tf32", "float16", "bfloat16", "int8"),
+        quantiser={"onnxruntime": "onnxruntime"},
+        device="cuda",
+    ),
 }
 _ELSEWHERE = {
-    "tensorrt": "run trtexec --exportTimes or --exportProfile where its GPU is, and read that with `oracle import`",
+    "tensorrt": "; or run trtexec --exportTimes or --exportProfile there, and read that with `oracle import`",
     "coreml": "time it in Xcode's performance report on the device, and write a CSV for `oracle calibrate`",
 }
 
@@ -120,8 +130,9 @@ def check_engine(workload: Workload, device: str) -> None:
     if name not in _ENTRIES:
         raise WorkloadError(f"engine={name!r} cannot be measured here: {_ELSEWHERE[name]}")
     entry = _ENTRIES[name]
-    if device != "cpu":
-        raise WorkloadError(f"engine={name!r} is measured on the cpu, got device={device!r}")
+    if device.partition(":")[0] != entry.device:
+        where = f"engine={name!r} is measured on {'the cpu' if entry.device == 'cpu' else entry.device}, got {device=}"
+        raise WorkloadError(where + _ELSEWHERE.get(name, ""))
     for key, words in (("mode", ("inference",)), ("dtype", entry.dtypes), ("layout", entry.layouts)):
         value = getattr(workload, key)
         if value not in words:
@@ -134,8 +145,8 @@ def check_engine(workload: Workload, device: str) -> None:
     missing = [package for package, module in needed.items() if find_spec(module) is None]
     if missing:
         raise MissingDependencyError(
-            f"engine={name!r} needs {' and '.join(missing)}: pip install {' '.join(missing)}, "
-            "or 'nas-cost-oracle[engines]'"
+            f"engine={name!r} needs {' and '.join(missing)}: pip install {' '.join(missing)}"
+            + (", or 'nas-cost-oracle[engines]'" if entry.device == "cpu" else "")
         )
 
 

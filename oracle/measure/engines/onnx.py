@@ -54,14 +54,16 @@ def modules_of(path: Path) -> dict[str, str]:
     return found
 
 
-def quantised(net: NetSpec, batch_size: int, models: Models, dtype: str = "int8") -> Path:
+def quantised(net: NetSpec, batch_size: int, models: Models, dtype: str = "int8", *, symmetric: bool = False) -> Path:
     """The network in int8, as ONNX Runtime's static quantiser makes it; cells of another type it leaves out.
 
     Q/DQ pairs around every operator it knows; weights symmetric in int8, one scale per output channel; activations in
-    uint8 with a zero point, one scale per tensor, which is the pairing that x86's VNNI multiplies.
+    uint8 with a zero point, one scale per tensor, which is the pairing that x86's VNNI multiplies; or `symmetric`, in
+    int8 without one and biases in float, which is all that TensorRT knows.
     """
     source, suffix = exported(net, batch_size, models), f"mixed-{dtype}.onnx" if net.dtypes else "int8.onnx"
-    return models.made(net, batch_size, suffix, partial(_quantise, net, batch_size, source, dtype))
+    suffix = f"symmetric-{suffix}" if symmetric else suffix
+    return models.made(net, batch_size, suffix, partial(_quantise, net, batch_size, source, dtype, symmetric))
 
 
 def _others(net: NetSpec, dtype: str, path: Path) -> list[str]:
@@ -88,7 +90,7 @@ class _Images:
         return {INPUT: self._left.pop()} if self._left else None
 
 
-def _quantise(net: NetSpec, batch_size: int, source: Path, dtype: str, path: Path) -> None:
+def _quantise(net: NetSpec, batch_size: int, source: Path, dtype: str, symmetric: bool, path: Path) -> None:
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
@@ -101,8 +103,9 @@ def _quantise(net: NetSpec, batch_size: int, source: Path, dtype: str, path: Pat
             _Images([images_of(net, batch_size, seed).numpy() for seed in range(_CALIBRATED)]),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
-            activation_type=QuantType.QUInt8,
+            activation_type=QuantType.QInt8 if symmetric else QuantType.QUInt8,
             weight_type=QuantType.QInt8,
+            extra_options={"ActivationSymmetric": True, "QuantizeBias": False} if symmetric else {},
             nodes_to_exclude=_others(net, dtype, prepared) if net.dtypes else None,
         )
         prepared.unlink()

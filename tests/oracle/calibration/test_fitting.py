@@ -162,3 +162,13 @@ def test_a_factor_is_on_all_times(networks: Networks) -> None:
     found = networks(5)
     before = Stack(found).seconds(GENERAL.mean)
     np.testing.assert_allclose(Stack(found).seconds(scaled(GENERAL.mean, 1.5)), 1.5 * before, rtol=1e-4)
+
+
+def test_what_scatter_explains_does_not_move_a_prior(networks: Networks) -> None:
+    """Ten measurements that lie about the prior's predictions at random teach nothing; a common factor does."""
+    few = networks(10)
+    guess = Stack(few).seconds(GENERAL.mean)
+    scatter = np.exp(np.random.default_rng(5).normal(0, 0.15, len(few)))
+    assert np.array_equal(settled_vector(few, guess * scatter, GENERAL), GENERAL.mean)
+    slow = Stack(few).seconds(settled_vector(few, guess * 2 * np.exp(0.2 * np.log(scatter)), GENERAL))
+    assert np.median(slow / guess) == pytest.approx(2, rel=0.1)

@@ -123,7 +123,10 @@ def test_validate_as_data(run: Run, table: Path) -> None:
         (("score", "R-56", "-d", "t4", "--model", "magic"), "magic"),
         (("measure", "R-56", "--model", "calibrated"), "a prediction needs --device-file"),
         (("measure", "torchvision:resnet50"), "network='torchvision:resnet50': measuring takes configs"),
-        (("measure", "R-56", "--engine", "tensorrt"), "engine='tensorrt' cannot be measured here: run trtexec"),
+        (
+            ("measure", "R-56", "--engine", "tensorrt"),
+            "engine='tensorrt' is measured on cuda, got device='cpu'; or run trtexec",
+        ),
         (("measure", "R-56", "--engine", "ncnn", "--dtype", "int8"), "dtype='int8': expected float32 or float16"),
         (("measure", "R-56", "--on", "abacus"), "device='abacus' is not on this host"),
         (("probe", "--on", "abacus"), "device='abacus' is not on this host"),

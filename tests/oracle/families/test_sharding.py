@@ -183,3 +183,8 @@ def test_a_config_that_gpus_cannot_share_names_its_key(parallel: dict[str, int],
 def test_experts_that_gpus_cannot_share_are_an_error() -> None:
     with pytest.raises(ConfigError, match="ep=16: expected a divisor of the experts, 8"):
         sharded(decoder(**{**MIXED, "HEADS": 16}), Parallel(tp=1, dp=16, ep=16))
+
+
+def test_a_shard_is_not_cut_again() -> None:
+    with pytest.raises(ConfigError, match="is one GPU's of several already"):
+        sharded(oracle.to_spec(config({"TP": 2})), Parallel(tp=2))

@@ -131,6 +131,15 @@ def test_a_count_of_a_mask_is_what_was_stated() -> None:
         oracle.profile(Globals(), x, mask)
 
 
+def sizes(x: torch.Tensor) -> torch.Tensor:
+    """Sizes of levels as detectors write them down."""
+    found = torch.empty((2, 2), dtype=torch.long)
+    for level, (height, width) in enumerate([(2, 2), (1, 4)]):
+        found[level, 0] = height
+        found[level, 1] = width
+    return found
+
+
 class OwnNumbers(nn.Module):
     """Looks at a number that it computes from shapes with tensors, as torchvision's pooling of regions does."""
 
@@ -151,8 +160,12 @@ class OwnNumbers(nn.Module):
         lambda x: (torch.tensor(1) + torch.tensor(2)).item(),
         lambda x: torch.tensor(3.5, dtype=torch.float64).floor(),
         lambda x: 3 if torch.tensor(len(x)) > 5 else 0,
+        lambda x: torch.tensor([(2, 4), (1, 3)])[:, 1].max() - torch.tensor([1, 0])[0],
+        lambda x: 3 if (torch.tensor([(2, 2), (1, 4)]).prod(1).sum() == len(x)) else 0,
+        lambda x: 3 if (sizes(x)[:, 0] * sizes(x)[:, 1]).sum() == len(x) else 0,
+        lambda x: torch.tensor([[1.0, 2.0], [5.0, 3.0]]).t()[1, 1],
     ],
-    ids=["logarithm", "sum", "floor", "test"],
+    ids=["logarithm", "sum", "floor", "test", "column", "product", "written", "transposed"],
 )
 def test_a_forward_may_look_at_numbers_of_its_own(compute: Any) -> None:
     assert oracle.profile(OwnNumbers(compute), torch.empty(8, 8)).macs == 3 * 8 * 8 * 8

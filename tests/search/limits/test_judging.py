@@ -189,3 +189,17 @@ def test_words_that_cannot_be() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert oracle_limits("roofline_ms@apple-m1-gpu <= 3", runtime="compiled").limits
+
+
+def test_caches_of_decoders_can_be_limited() -> None:
+    """Llama 3.2 1B: 16 layers of 2 x 8 heads of 64 in two bytes; by arrays the same."""
+    per_token = 16 * 2 * 8 * 64 * 2
+    words = {"dtype": "bfloat16", "weights": "bfloat16", "batch_size": 4}
+    kept, broken = (oracle_limits(f"kv_bytes_per_token <= {most}", **words) for most in (per_token, per_token - 1))
+    cfg = oracle.load_cfg("Llama-3.2-1B", ["COST.PHASE", "decode", "COST.PAST", 63])
+    assert kept.feasible(cfg)
+    assert not broken.feasible(cfg)
+    (violation,) = oracle_limits("kv_cache_bytes <= 1", **words).explain(cfg)
+    assert violation.value == 4 * 64 * per_token
+    assert kept.mask([cfg] * 20).all()
+    assert not broken.mask([cfg] * 20).any()

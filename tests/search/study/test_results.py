@@ -96,6 +96,30 @@ def test_winner_as_yaml_costs_what_the_study_says(tmp_path: Path, make_plan: Mak
     assert yaml.safe_load(results.config(record, plain=True)) == written  # pycls does not know COST
 
 
+def test_a_decoder_of_several_gpus_is_written_with_its_call(tmp_path: Path, make_plan: Make) -> None:
+    space = {
+        "SETUP": {
+            "SAMPLERS": {"DECODER.LAYERS": {"TYPE": "grid_sampler", "RANGE": [2, 4], "STEP": 2}},
+            "BASE_CFG": {
+                "MODEL": {"TYPE": "decoder"},
+                "DECODER": {"VOCAB": 320, "WIDTH": 64, "HEADS": 4, "FF": 128},
+                "COST": {"PHASE": "decode", "PAST": 31, "PARALLEL": {"TP": 2}},
+            },
+        }
+    }
+    cost = {"BATCH_SIZE": 4, "DTYPE": "bfloat16", "WEIGHTS": "bfloat16", "RUNTIME": "compiled"}
+    plan = make_plan(
+        SPACE=space, COST=cost, OBJECTIVES=["minimise latency_ms@h100-sxm"], CONSTRAINTS=[], QUALITY="none", TRIALS=2
+    )
+    results = run_study(plan, str(tmp_path / "s.journal"))
+    winner, path = results.best(), tmp_path / "best.yaml"
+    path.write_text(results.config(winner))
+    assert oracle.load_cfg(path).COST.PARALLEL.TP == 2
+    found = oracle.score(oracle.load_cfg(path), ["h100-sxm"])
+    assert found.latency_ms["h100-sxm"] == pytest.approx(winner.scores["latency_ms@h100-sxm"], rel=1e-12)
+    assert found.kv_cache_bytes == winner.scores["kv_cache_bytes"]
+
+
 def test_rerank_is_scoring_anew(results: Results) -> None:
     ranked = results.rerank("jetson-nano")
     assert len(ranked) == len(results.evaluated)

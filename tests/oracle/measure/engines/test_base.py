@@ -13,7 +13,7 @@ from oracle.spec import Workload
     ("changes", "device", "complaint"),
     [
         ({"runtime": "engine"}, "cpu", "runtime='engine': no engine is named; expected engine=onnxruntime, openvino"),
-        ({"engine": "tensorrt"}, "cpu", "engine='tensorrt' cannot be measured here: run trtexec"),
+        ({"engine": "tensorrt"}, "cpu", "engine='tensorrt' is measured on cuda, got device='cpu'; or run trtexec"),
         ({"engine": "coreml"}, "cpu", "engine='coreml' cannot be measured here"),
         ({"engine": "ncnn"}, "cuda:0", "engine='ncnn' is measured on the cpu, got device='cuda:0'"),
         ({"engine": "ncnn", "batch_size": 2}, "cpu", "batch_size=2: expected 1, for engine='ncnn' takes one image"),
