@@ -143,7 +143,7 @@ def _walked(root: str) -> _Index:
 def closest(word: str, options: Iterable[str], count: int = 3) -> str:
     """`"; did you mean a, b?"` with the options most like a word, "" when none is near.
 
-    Those that begin with the word come first, then those of which a part does, then what is spelled alike.
+    Those that begin with the word come first, then those of which a part does; the last one is spelled alike.
     """
     from difflib import get_close_matches
 
@@ -153,8 +153,12 @@ def closest(word: str, options: Iterable[str], count: int = 3) -> str:
         key=len,
     )
     named.sort(key=lambda name: name[:2] != lower[:2])
-    alike = get_close_matches(lower, list(by_lower), n=count, cutoff=0.7 if named else 0.5)
-    near = list(dict.fromkeys([*named, *alike]))[:count]
+    others = [name for name in by_lower if name not in named]
+    short = len(lower) < _SHORT
+    alike = get_close_matches(lower, others, n=len(others) or 1, cutoff=0.5 if short or not named else 0.7)
+    if short:
+        alike.sort(key=lambda name: abs(len(name) - len(lower)))
+    near = [*named[: count - bool(alike)], *alike][:count]
     return f"; did you mean {', '.join(by_lower[match] for match in near)}?" if near else ""
 
 
@@ -164,4 +168,5 @@ def _begins(name: str, word: str) -> bool:
     return any("".join(parts[first:]).startswith(asked) for first in range(len(parts)))
 
 
+_SHORT = 4  # letters: of fewer, one that differs is much of a word
 _MARKS = str.maketrans("-_./", "    ")

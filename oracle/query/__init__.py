@@ -141,6 +141,8 @@ def score(
         kv_dtype: the type of that cache.
         kv_block: tokens per block of a paged cache; 0 for one that is not paged.
         logits: of which positions a prefill computes logits: last or all.
+        parallel: GPUs that share a decoder, such as `{"TP": 4}`: all numbers are of one of them, and what they send one
+            another are kernels; see `oracle.families.sharding`.
         convention: count as fvcore, thop, ptflops, torch, pycls or note does. Default: the oracle's own rules.
         strict: raise if an operator has no FLOP formula, instead of naming it in `Cost.unknown`.
         model: what predicts latency. best: the best model there is for each device: your own calibration, the one that

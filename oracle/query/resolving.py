@@ -66,9 +66,11 @@ def _with_dtypes(net: NetSpec, dtypes: Mapping[str, str] | None) -> NetSpec:
     """The network with types by stage in place of its own, if any are given; all are of cells that it has.
 
     Raises:
-        WorkloadError: a name that no cell of it goes by.
+        WorkloadError: no mapping; a name that no cell of it goes by.
     """
     if dtypes is not None:
+        if not isinstance(dtypes, Mapping):
+            raise WorkloadError(f"dtypes={dtypes!r}: expected types by stage, such as {{'stem': 'float16'}}")
         net = replace(net, dtypes=tuple(dict(dtypes).items()))
     if net.dtypes:
         from oracle.closedform.library import role_of
