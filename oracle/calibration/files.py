@@ -248,10 +248,10 @@ def prior_calibration(kind: str, workload: Workload, engine: str = GENERIC) -> C
     wide and in which kernels, is a matter of the dtype first. What hosts take to launch kernels is the kind's own.
     """
     kinds: list[str] = []
-    asked: str | None = kind
-    while asked is not None and asked not in kinds:
-        kinds.append(asked)
-        asked = _NEXT_OF_KIN.get(asked)
+    requested: str | None = kind
+    while requested is not None and requested not in kinds:
+        kinds.append(requested)
+        requested = _NEXT_OF_KIN.get(requested)
     others = tuple(word for word in DTYPES if word != workload.dtype)
     for dtypes in ((workload.dtype, *TWINS.get(workload.dtype, ())), others):
         for name in kinds:
