@@ -12,8 +12,8 @@ import numpy as np
 
 from oracle.calibration import Calibration, Origin, Prior, RoofTimes, fit, general_prior
 from oracle.calibration.domain import ANYWHERE, Domain
-from oracle.calibration.files import engines_like, kin_calibration
 from oracle.calibration.model import Stack, roof_times
+from oracle.calibration.shipped import engines_like, kin_calibration
 from oracle.calibration.threading import at_cores
 from oracle.closedform import network_form, shared_store
 from oracle.config import load_cfg

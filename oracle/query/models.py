@@ -12,8 +12,8 @@ from oracle._frozen import Frozen
 from oracle._resources import shipped
 from oracle.calibration import Calibration, calibration_of, general_prior, load_calibration
 from oracle.calibration.domain import blended, reach, widened
-from oracle.calibration.files import TWINS, engines_like, kin_calibration
 from oracle.calibration.intervals import quantile
+from oracle.calibration.shipped import TWINS, engines_like, kin_calibration
 from oracle.calibration.threading import at_cores
 from oracle.closedform.calibrated import CalibratedDevice
 from oracle.closedform.mixed import check_mixed
