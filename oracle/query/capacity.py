@@ -131,18 +131,19 @@ def fit(
         words = {**workload, "mode": mode}
         try:
             if source is not None:
-                asked, name, origin = source_workload(source, words), source.name, source.origin
-                needs, planned = _source_needs(source, asked), _source_arena(source, asked)
+                requested, name, origin = source_workload(source, words), source.name, source.origin
+                needs, planned = _source_needs(source, requested), _source_arena(source, requested)
             else:
-                net, asked, _ = resolve(network, **words)
-                name, origin, needs, planned = net.name, None, _net_needs(net, asked), _net_arena(net, asked)
+                net, requested, _ = resolve(network, **words)
+                name, origin, needs, planned = net.name, None, _net_needs(net, requested), _net_arena(net, requested)
         except WorkloadError:
             if modes is None and mode != MODES[0]:
-                continue  # what nobody asked for, and the workload cannot do
+                continue  # what nobody requested, and the workload cannot do
             raise
         needs, planned = lru_cache(maxsize=None)(needs), lru_cache(maxsize=None)(planned)
         found += [
-            _fitted(device, name, asked, needs, planned if arena else None, reserve_bytes, origin) for device in places
+            _fitted(device, name, requested, needs, planned if arena else None, reserve_bytes, origin)
+            for device in places
         ]
     return tuple(sorted(found, key=lambda item: [device.name for device in places].index(item.device)))
 
@@ -150,7 +151,7 @@ def fit(
 def _fitted(
     device: Device,
     name: str,
-    asked: Workload,
+    requested: Workload,
     needs: _Needs,
     arena: Callable[[int], int] | None,
     reserve_bytes: int,
@@ -159,7 +160,7 @@ def _fitted(
     """What a device holds of a network.
 
     Args:
-        device, name, asked, reserve_bytes, origin: as in `Fit`.
+        device, name, requested, reserve_bytes, origin: as in `Fit`.
         needs: the peak at a batch size, and what of that never changes.
         arena: what takes the place of the rest of the peak where the device has flash; None if nothing does.
     """
@@ -181,7 +182,7 @@ def _fitted(
     return Fit(
         name,
         device.name,
-        asked.with_(batch_size=most or 1),
+        requested.with_(batch_size=most or 1),
         most,
         peak(most) if most else 0,
         following,

@@ -85,7 +85,7 @@ class Loop:
                 self._say()
             else:
                 self._say(
-                    f"{plan.name}: finished: {index.spent:,} evaluated, {plan.trials:,} asked for; "
+                    f"{plan.name}: finished: {index.spent:,} evaluated, {plan.trials:,} requested; "
                     "nothing was left to do, and more TRIALS would go on"
                 )
             while time.monotonic() < end:
