@@ -22,9 +22,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from optuna.trial import TrialState
-
 from search.study import Progress, open_results, run_study, study_of
+from search.study.records import EVALUATED, outcome_of
 
 _BASE: dict[str, Any] = {
     "NAME": "speed",
@@ -140,7 +139,7 @@ def workers(sampler: str = "tpe", scheme: str = "") -> None:
         first: dict[str, float] = {}
         for trial in trials:
             first.setdefault(trial.user_attrs["evaluating"], starts[trial.number])
-        whole = [trial for trial in trials if trial.state == TrialState.COMPLETE]  # what the study keeps
+        whole = [trial for trial in trials if outcome_of(trial) == EVALUATED]  # what the study keeps
         ends = [trial.datetime_complete.timestamp() for trial in whole if trial.datetime_complete]
         begun, joined, last = min(starts.values()), max(first.values()), max(starts.values())
         steady = sum(joined < end <= last for end in ends)  # while every worker has something to do

@@ -362,7 +362,7 @@ def test_a_finished_study_says_so(study: Callable[..., Path], capsys: Capture) -
     capsys.readouterr()
     assert main(["run", path, "--trials", "2", "--seed", "9"]) == 0
     said = capsys.readouterr().err
-    assert "tiny: finished: 6 evaluated, 2 asked for" in said
+    assert "tiny: finished: 6 evaluated, 2 requested" in said
     assert "SEED 9 is ignored" in said
     assert "of 2 evaluated" not in said
 

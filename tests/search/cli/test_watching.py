@@ -41,7 +41,7 @@ def test_the_line_of_a_study() -> None:
         "4 on the front; seconds: oracle 1.3, sampler 3.0"
     )
     assert "none feasible yet" in progress_line(_at(0))
-    assert progress_line(_at(40)).startswith("digits: 40 (20 asked for) evaluated; ")
+    assert progress_line(_at(40)).startswith("digits: 40 (20 requested) evaluated; ")
 
 
 def test_a_long_probe_is_told_of() -> None:

@@ -410,7 +410,7 @@ def test_what_is_finished_says_so_and_keeps_its_seed(tmp_path: Path, make_plan: 
     results = run_study(make_plan(TRIALS=3, SEED=4), storage, watcher=lambda p: told.append(p.message))
     ignored, finished = filter(None, told)
     assert "SEED 4 is ignored: the study has trials, and goes on with its own, 0" in ignored
-    assert "finished: 5 evaluated, 3 asked for" in finished
+    assert "finished: 5 evaluated, 3 requested" in finished
     assert len(results.trials) == 5
     assert (results.plan.seed, results.plan.values["SEED"]) == (0, 0)
     assert open_results("small", storage).plan.seed == 0
