@@ -26,6 +26,7 @@ from oracle.closedform import (
     shared_store,
 )
 from oracle.closedform.template import SUMS
+from oracle.config import CALL_WORDS
 from oracle.devices import Device
 from oracle.errors import DeviceError, WorkloadError
 from oracle.families.caches import cache_bytes_of_many, token_bytes_of_many
@@ -42,9 +43,9 @@ from oracle.query.models import (
     quantile_s,
 )
 from oracle.query.recounting import Counted, counted_as
-from oracle.query.resolving import check_words, resolve_all
+from oracle.query.resolving import check_no_call, check_words, resolve_all, stages_of
 from oracle.roofline import steady
-from oracle.spec import NetSpec, Workload, checked_dtypes
+from oracle.spec import NetSpec, Workload
 
 if TYPE_CHECKING:
     from oracle.config import CfgNode
@@ -251,8 +252,9 @@ def score_many(
         raise WorkloadError(f"chunk={chunk!r}: expected at least 1")
     check_words(workload)
     if isinstance(networks, Population):
+        check_no_call({name: workload.pop(name, None) for name in CALL_WORDS}, "a population")
         dtypes = workload.pop("dtypes", None)
-        networks = networks if dtypes is None else replace(networks, dtypes=checked_dtypes(dtypes))
+        networks = networks if dtypes is None else replace(networks, dtypes=stages_of(dtypes))
         specs, asked = list[NetSpec](), Workload().with_(**workload)
     else:
         specs, asked = resolve_all(networks, **workload)
