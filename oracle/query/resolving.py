@@ -145,7 +145,7 @@ def resolve_all(networks: Iterable[Any], **changes: Any) -> tuple[list[NetSpec],
         specs.append(net)
     check_one_workload(stated)
     given = {name: value for name, value in changes.items() if value is not None and name in _FIELDS}
-    return specs, next(iter(stated), None) or Workload(**given)
+    return specs, next(iter(stated), None) or Workload().with_(**given)
 
 
 def check_no_call(call: Mapping[str, Any], network: str) -> None:
