@@ -152,14 +152,14 @@ def _carried(
     seconds = transfer(*(np.array([s]) for s in (row.latency_ms * 1e-3, predicted, time.latency_ms * 1e-3, bound)))
     trust = _trust(device, there, row, cost.workload, model, own)
     latency, least = float(seconds[0]) * 1e3, bound * 1e3
+    low, high = trust.interval or (1.0, 1.0)
     return replace(
         time,
         latency_ms=latency,
         model=trust.model,
         expected_error=trust.expected_error,
         source=trust.source,
-        interval_ms=trust.interval
-        and (max(latency * trust.interval[0], least), max(latency * trust.interval[1], least)),
+        interval_ms=None if trust.interval is None else (max(latency * low, least), max(latency * high, least)),
     )
 
 
