@@ -1,4 +1,4 @@
-"""Packages whose public names are loaded on first use, so that nobody waits for what nobody asked for."""
+"""Packages whose public names are loaded on first use, so that nobody waits for what is not used."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["LOWER_BOUND", "cost_line", "curve_line"]
 
 LOWER_BOUND = "lower bound: every peak reached, launches free"
-"""What a time that was asked to be the bound rests on."""
+"""What a time rests on that is the bound by request."""
 
 _NAMED = 5  # devices, before the others are only counted
 
@@ -42,8 +42,8 @@ def curve_line(curve: BatchCurve) -> str:
     best = []
     for device in list(curve.points)[:_NAMED]:
         point = curve.best(device)
-        said = "none" if point is None else f"{point.batch_size} ({aligned([point.latency_ms])[0]} ms)"
-        best.append(f"best on {device} {said}")
+        shown = "none" if point is None else f"{point.batch_size} ({aligned([point.latency_ms])[0]} ms)"
+        best.append(f"best on {device} {shown}")
     if len(curve.points) > _NAMED:
         best.append(f"and {len(curve.points) - _NAMED} devices more")
     words = f"{workload.dtype}, {workload.mode}, {workload.runner}"

@@ -164,8 +164,8 @@ def closest(word: str, options: Iterable[str], count: int = 3) -> str:
 
 def _begins(name: str, word: str) -> bool:
     """Whether a name, or a part of it, begins with a word, whatever stands between the parts."""
-    parts, asked = name.translate(_MARKS).split(), "".join(word.translate(_MARKS).split())
-    return any("".join(parts[first:]).startswith(asked) for first in range(len(parts)))
+    parts, requested = name.translate(_MARKS).split(), "".join(word.translate(_MARKS).split())
+    return any("".join(parts[first:]).startswith(requested) for first in range(len(parts)))
 
 
 _SHORT = 4  # letters: of fewer, one that differs is much of a word

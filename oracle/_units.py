@@ -41,7 +41,7 @@ def known(values: Iterable[Number]) -> list[float]:
 def aligned(values: Sequence[Number], scale: float = 1.0, digits: int = 4, most: int = 4) -> tuple[str, ...]:
     """A column of computed numbers, their decimal points below one another.
 
-    Each shows as many significant digits as asked for, all digits before its point, and no more decimals than
+    Each shows as many significant digits as requested, all digits before its point, and no more decimals than
     `most`. What is not zero never looks like zero: it becomes `<0.01` where two decimals are the most.
 
     Args:
@@ -79,7 +79,7 @@ def _text(value: Number, scale: float, digits: int, most: int) -> str:
     scaled = value / scale
     if not scaled:
         return "0"
-    rounded = float(f"{scaled:.{digits - 1}e}")  # 99.99 has three digits before its point where three are asked for
+    rounded = float(f"{scaled:.{digits - 1}e}")  # 99.99 has three digits before its point where three are requested
     decimals = min(most, max(0, digits - 1 - math.floor(math.log10(abs(rounded)))))
     text = f"{scaled:.{decimals}f}"
     return text if float(text) else f"<{10**-decimals:.{decimals}f}"

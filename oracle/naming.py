@@ -67,7 +67,8 @@ def cell_dtypes(net: NetSpec, dtype: str, role_of: Callable[[str], str]) -> tupl
         dtype: of cells that the network says nothing of.
         role_of: as in `cell_names`.
     """
-    asked = dict(net.dtypes)
+    requested = dict(net.dtypes)
     return tuple(
-        next((asked[near] for near in near_names(name) if near in asked), dtype) for name in cell_names(net, role_of)
+        next((requested[near] for near in near_names(name) if near in requested), dtype)
+        for name in cell_names(net, role_of)
     )

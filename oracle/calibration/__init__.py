@@ -17,9 +17,10 @@ from oracle._lazy import lazy
 if TYPE_CHECKING:
     from oracle.calibration.calibration import Calibration, Carried, Origin, fit, predict
     from oracle.calibration.classes import CLASSES, kernel_class
-    from oracle.calibration.files import calibration_of, load_calibration, prior_calibration, save_calibration
+    from oracle.calibration.files import load_calibration, save_calibration
     from oracle.calibration.model import RoofTimes, roof_times
     from oracle.calibration.prior import GENERAL, Prior, general_prior, prior_from
+    from oracle.calibration.shipped import calibration_of, prior_calibration
     from oracle.calibration.transfer import transfer
     from oracle.calibration.validation import conformal
 
@@ -51,7 +52,8 @@ lazy(
     {
         "oracle.calibration.calibration": ("Calibration", "Carried", "Origin", "fit", "predict"),
         "oracle.calibration.classes": ("CLASSES", "kernel_class"),
-        "oracle.calibration.files": ("calibration_of", "load_calibration", "prior_calibration", "save_calibration"),
+        "oracle.calibration.files": ("load_calibration", "save_calibration"),
+        "oracle.calibration.shipped": ("calibration_of", "prior_calibration"),
         "oracle.calibration.model": ("RoofTimes", "roof_times"),
         "oracle.calibration.prior": ("GENERAL", "Prior", "general_prior", "prior_from"),
         "oracle.calibration.transfer": ("transfer",),

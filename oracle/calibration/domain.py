@@ -66,7 +66,7 @@ class Domain(NamedTuple):
         """Whether so many threads were measured; 0, of a device that has none, always were."""
         return not threads or self.threads is None or self.threads[0] <= threads <= self.threads[1]
 
-    def told(self, batch_size: int, image_size: float | None, threads: int = 0) -> str:
+    def describe(self, batch_size: int, image_size: float | None, threads: int = 0) -> str:
         """In words, what of a call was not measured: `fitted to 32x32 images, this is 224x224`; "" within."""
         parts = []
         if self.image_size and image_size and not self.image_size[0] <= image_size <= self.image_size[1]:
@@ -78,8 +78,8 @@ class Domain(NamedTuple):
             parts.append(f"batches of {first if first == last else f'{first} to {last}'}, this is {batch_size}")
         if self.pixels and not parts and self.octaves(batch_size, image_size):
             least, most = (pixels / 1e6 for pixels in self.pixels)
-            asked = batch_size * (image_size or 0.0) ** 2 / 1e6
-            parts.append(f"{least:.3g} to {most:.3g} million pixels a call, this is {asked:.3g}")
+            requested = batch_size * (image_size or 0.0) ** 2 / 1e6
+            parts.append(f"{least:.3g} to {most:.3g} million pixels a call, this is {requested:.3g}")
         if self.threads and not self.has_threads(threads):
             first, last = self.threads
             parts.append(f"{first if first == last else f'{first} to {last}'} threads, this is {threads}")

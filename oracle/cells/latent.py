@@ -131,10 +131,10 @@ class LatentAttention(nn.Module):
         n, length = q.shape[:2]
         both = self.kv.weight.view(self.heads, self.nope_dim + self.v_dim, self.kv_rank)
         plain = q.narrow(3, self.rope_dim, self.nope_dim).reshape(n * length, self.heads, self.nope_dim)
-        asked = torch.bmm(plain.transpose(0, 1), both.narrow(1, 0, self.nope_dim))
-        asked = asked.view(self.heads, n, length, self.kv_rank).transpose(0, 1)
+        absorbed = torch.bmm(plain.transpose(0, 1), both.narrow(1, 0, self.nope_dim))
+        absorbed = absorbed.view(self.heads, n, length, self.kv_rank).transpose(0, 1)
         turned = q.narrow(3, 0, self.rope_dim).transpose(1, 2)
-        y = latent_attention(asked, seen, turned, self.nope_dim + self.rope_dim)
+        y = latent_attention(absorbed, seen, turned, self.nope_dim + self.rope_dim)
         y = y.transpose(1, 2).reshape(n * length, self.heads, self.kv_rank).transpose(0, 1)
         values = torch.bmm(y, both.narrow(1, self.nope_dim, self.v_dim).transpose(1, 2))
         return values.view(self.heads, n, length, self.v_dim).transpose(0, 1)

@@ -69,14 +69,14 @@ def _announced(program: str) -> Iterator[None]:
         traced, spoke = 0, before
 
         def emit(self, record: logging.LogRecord) -> None:
-            said, now = record.getMessage(), time.monotonic()
+            message, now = record.getMessage(), time.monotonic()
             if record.levelno < logging.WARNING:
                 self.traced += 1
                 if now - self.spoke < every_s:
                     return
                 self.spoke = now
-                said += f" ({self.traced} so far)" if self.traced > 1 else ""
-            say(said, program)
+                message += f" ({self.traced} so far)" if self.traced > 1 else ""
+            say(message, program)
 
     words, level = Words(), logger.level
     logger.addHandler(words)

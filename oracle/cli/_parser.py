@@ -75,7 +75,7 @@ class Parser(argparse.ArgumentParser):
 
 
 class Version(argparse.Action):
-    """`--version`, which looks the version up only when asked."""
+    """`--version`, which looks the version up only when requested."""
 
     def __call__(
         self,

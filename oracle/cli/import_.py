@@ -128,8 +128,8 @@ def _layers(args: argparse.Namespace, report: Report, device: Device | None) -> 
     from oracle.report.texts import Text
 
     words = {name: value for name, value in workload_of(args).items() if value is not None}
-    said = dict(report.timings[0].words) if report.timings else {}
-    net, workload, _ = resolve(args.network, **{"engine": report.engine or None, **said, **words})
+    stated = dict(report.timings[0].words) if report.timings else {}
+    net, workload, _ = resolve(args.network, **{"engine": report.engine or None, **stated, **words})
     efficiency = None
     if device is not None:
         models = latency_models([device], workload, **model_of(args), image_size=image_size_of(net.input_shape))
@@ -149,11 +149,11 @@ def _timings(args: argparse.Namespace, report: Report) -> int:
     from oracle.report.texts import Text
 
     def row(timing: Timing) -> dict[str, Any]:
-        said = dict(timing.words)
-        words = {name: said.get(name) for name in ("batch_size", "dtype", "threads")}
+        stated = dict(timing.words)
+        words = {name: stated.get(name) for name in ("batch_size", "dtype", "threads")}
         return {
             "network": timing.network or args.network or None,
-            "engine": said.get("engine") or report.engine or None,
+            "engine": stated.get("engine") or report.engine or None,
             **words,
             "latency_ms": timing.latency_ms,
             "min_ms": timing.min_ms,

@@ -159,14 +159,17 @@ def _deliver(
 
 
 def _ended(
-    stop: KeyboardInterrupt | OracleError | None, found: Mapping[Job, Measurement], asked: int, args: argparse.Namespace
+    stop: KeyboardInterrupt | OracleError | None,
+    found: Mapping[Job, Measurement],
+    requested: int,
+    args: argparse.Namespace,
 ) -> int:
     """The exit code; where measuring ended early, after a line that says what is kept: an hour may be in it."""
     if stop is None:
         return 0
     repeats = sorted({item.repeats for item in found.values()})
     what = "networks" if batch_sizes_of(args) is None else "networks at a batch size"
-    kept = f"kept {len(found)} of {asked} {what}, {' or '.join(map(str, repeats))} of {args.repeats} repeats each"
+    kept = f"kept {len(found)} of {requested} {what}, {' or '.join(map(str, repeats))} of {args.repeats} repeats each"
     if isinstance(stop, KeyboardInterrupt):
         warn(f"interrupted: {kept if found else 'no network had enough finished repeats, nothing is kept'}")
         return 130

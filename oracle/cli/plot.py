@@ -65,18 +65,18 @@ def _one(args: argparse.Namespace, item: Scored) -> Any:
     from oracle.report.plot import memory_figure, split_figure
     from oracle.report.splits import by_kind, by_phase, by_stage, whole
 
-    said = item.cost.name, workload_caption(item.cost.workload, item.cost.tokens)
+    titles = item.cost.name, workload_caption(item.cost.workload, item.cost.tokens)
     if args.figure == "memory":
-        return memory_figure(training_facts(item.cost, ()).memory, *said, args.width)
+        return memory_figure(training_facts(item.cost, ()).memory, *titles, args.width)
     if args.figure == "runtimes":
         costs = _runtimes(args, item)
         splits = {device.title: [whole(cost, device.name) for cost in costs] for device in item.candidate.devices}
-        return split_figure(splits, *said, args.width)
+        return split_figure(splits, *titles, args.width)
     split: Callable[[Cost, str], Sequence[Split]] = {"stages": by_stage, "kinds": by_kind, "phases": by_phase}[
         args.figure
     ]
     found = {device.title: split(item.cost, device.name) for device in item.candidate.devices}
-    return split_figure(found, *said, args.width)
+    return split_figure(found, *titles, args.width)
 
 
 def _runtimes(args: argparse.Namespace, item: Scored) -> list[Cost]:

@@ -20,7 +20,7 @@ class Renaming(NamedTuple):
     """What types are called in a workload whose templates are those of another one.
 
     Attributes:
-        everywhere: type in the stored template -> type in the one asked for.
+        everywhere: type in the stored template -> type in the one requested.
         on_matrix_units: likewise, of what matrix units compute in only.
     """
 
@@ -64,16 +64,16 @@ def canonical_key(key: TemplateKey) -> tuple[TemplateKey, Renaming]:
         workload.pop("causal", None)
     if canonical_engine(workload.get("engine", GENERIC)) == GENERIC:
         workload.pop("engine", None)
-    asked = workload["dtype"]
-    stored = workload["dtype"] = _SAME_BUT_FOR_NAMES.get(asked, asked)
+    requested = workload["dtype"]
+    stored = workload["dtype"] = _SAME_BUT_FOR_NAMES.get(requested, requested)
     if "weights" in workload:
         workload["weights"] = stored
     renaming = Renaming()
-    if stored != asked:
-        renaming = Renaming(None, (stored, asked)) if asked == "tf32" else Renaming((stored, asked), None)
+    if stored != requested:
+        renaming = Renaming(None, (stored, requested)) if requested == "tf32" else Renaming((stored, requested), None)
 
     def form(old: Format | None) -> Any:
-        return old._replace(dtype=stored) if old is not None and old.dtype == asked else old
+        return old._replace(dtype=stored) if old is not None and old.dtype == requested else old
 
     words = dict(key.static)
     if workload["mode"] == "inference":  # nothing is dropped

@@ -21,7 +21,7 @@ _CONST, _SYMBOL, _MUL = (OPERATIONS.index(name) for name in ("const", "symbol", 
 
 
 class Words:
-    """A table of words that grows as they are asked for.
+    """A table of words that grows as they are requested.
 
     Attributes:
         table: the words, by number.
@@ -117,7 +117,7 @@ class StepTable:
         if not len(self._operations) == len(self._left) == len(self._right):
             raise ValueError("steps: expected three columns of one length")
 
-    def program(self, symbols: Sequence[str], asked: Iterable[int]) -> tuple[Program, dict[int, int]]:
+    def program(self, symbols: Sequence[str], requested: Iterable[int]) -> tuple[Program, dict[int, int]]:
         """The program of some steps and of what they need, and its step for each of the table's.
 
         Raises:
@@ -125,7 +125,7 @@ class StepTable:
         """
         operations, left, right = self._operations, self._left, self._right
         needed: set[int] = set()
-        stack = list(asked)
+        stack = list(requested)
         while stack:
             step = stack.pop()
             if type(step) is not int or not 0 <= step < len(operations):
@@ -183,10 +183,10 @@ def unpack(
     symbols, guards, kernels, columns, shapes, sums, sizes, flags, output, unknown, coverage = packed
     output_format, input_gradient = ends
     relations = list(_by(3, guards))
-    asked = [step for column in columns for step in column] + [*sums, *sizes, *output]
-    asked += [step for _, a, b in relations for step in (a, b)]
-    asked += [step for pair in shapes for end in pair for shape in end for step in shape]
-    program, step = table.program([words[number] for number in symbols], asked)
+    requested = [step for column in columns for step in column] + [*sums, *sizes, *output]
+    requested += [step for _, a, b in relations for step in (a, b)]
+    requested += [step for pair in shapes for end in pair for shape in end for step in shape]
+    program, step = table.program([words[number] for number in symbols], requested)
     metas = tuple(KernelMeta(*(words[number] for number in kernel)) for kernel in _by(_META, kernels))
     *numbers, traffic = [tuple([step[own] for own in column]) for column in columns]
     if not all(len(column) == len(metas) for column in (*numbers, traffic, shapes)):

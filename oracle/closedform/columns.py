@@ -93,10 +93,10 @@ class Columns:
         None where more than half of all rows differ, or where values spread too far for a table: sorting instead
         would cost more than evaluating a closed form for every row.
         """
-        asked = frozenset(self.twins if which is None else (self.twins[number] for number in which)) - {CONSTANT}
-        if asked not in self._distinct:
-            self._distinct[asked] = self._found(sorted(asked))
-        return self._distinct[asked]
+        requested = frozenset(self.twins if which is None else (self.twins[number] for number in which)) - {CONSTANT}
+        if requested not in self._distinct:
+            self._distinct[requested] = self._found(sorted(requested))
+        return self._distinct[requested]
 
     def _found(self, which: Sequence[int]) -> Distinct | None:
         count, span = len(self), 1

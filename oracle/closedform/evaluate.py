@@ -96,16 +96,16 @@ def evaluate(template: Template, columns: Columns, devices: Sequence[CalibratedD
     Raises:
         OracleError: a cell whose numbers exceed 62 bits.
     """
-    asked = _Asked(template, columns)
-    _check_size(template, asked)
+    requested = _Request(template, columns)
+    _check_size(template, requested)
     outputs: list[Any] = [None] * len(template.outputs)
     latency: list[Any] = [0.0] * len(devices)
     weighted = any(device.efficiency.weights or device.efficiency.cache for device in devices)
     tiled = any(device.efficiency.tiled for device in devices)
     parts = products_in(template).parts if tiled else template.parts
-    for part in parts(asked.pattern, weighted):
-        found = asked.distinct(part, len(devices))
-        answers = part.run(*asked.arguments(found))
+    for part in parts(requested.pattern, weighted):
+        found = requested.distinct(part, len(devices))
+        answers = part.run(*requested.arguments(found))
         for output, share in zip(part.outputs, answers, strict=False):  # what follows are the kernels
             value, before = _spread(share, found), outputs[output]
             outputs[output] = value if before is None else _JOIN[template.joins[output]](before, value)
@@ -115,7 +115,7 @@ def evaluate(template: Template, columns: Columns, devices: Sequence[CalibratedD
             for index, device in enumerate(devices):
                 seconds = total_seconds(template.part_roofs(device, part.kernels), *numbers, products=products)
                 latency[index] = latency[index] + _spread(seconds, found)
-    of = {step: asked.symbol(symbol) for step, symbol in template.handed_on.items()}
+    of = {step: requested.symbol(symbol) for step, symbol in template.handed_on.items()}
     of |= zip(template.outputs, outputs, strict=True)
     sizes = {name: of[getattr(template.memory, name)] for name in template.sizes}
     return CellCosts(
@@ -129,17 +129,17 @@ def evaluate(template: Template, columns: Columns, devices: Sequence[CalibratedD
 
 def covered(template: Template, columns: Columns) -> NDArray[np.bool_] | bool:
     """In which rows a template's guards hold; a plain bool holds for all."""
-    asked = _Asked(template, columns)
+    requested = _Request(template, columns)
     inside: Any = True
-    for check in template.checks(asked.pattern):
-        found = asked.distinct(check, 0)
-        holds = check.run(*asked.arguments(found))
+    for check in template.checks(requested.pattern):
+        found = requested.distinct(check, 0)
+        holds = check.run(*requested.arguments(found))
         if not (holds.all() if isinstance(holds, np.ndarray) else holds):
             inside = inside & _spread(holds, found)
     return inside if isinstance(inside, np.ndarray) else bool(inside)
 
 
-class _Asked:
+class _Request:
     """Columns in the order of a program's symbols, and who among them is alike."""
 
     def __init__(self, template: Template, columns: Columns) -> None:
@@ -171,10 +171,10 @@ class _Asked:
         return [value.take(found.first) if isinstance(value, np.ndarray) else value for value in values]
 
 
-def _check_size(template: Template, asked: _Asked) -> None:
+def _check_size(template: Template, requested: _Request) -> None:
     # Rounded to powers of two, so that the bound of one chunk serves the next.
-    highs = tuple(1 << high.bit_length() for _, high in asked.spans)
-    lows = tuple(1 << (low.bit_length() - 1) for low, _ in asked.spans)
+    highs = tuple(1 << high.bit_length() for _, high in requested.spans)
+    lows = tuple(1 << (low.bit_length() - 1) for low, _ in requested.spans)
     if template.largest(highs, lows) >= LIMIT:
         raise OracleError(f"cell={template.key.kind}: its FLOPs or bytes exceed 62 bits; the cells are too large")
 

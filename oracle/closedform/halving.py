@@ -144,7 +144,7 @@ def exceptions_of(template: Template, half: Template) -> Exceptions | None:
 def _alike(one: Template, other: Template) -> bool:
     """Whether two templates of the same symbols say the same, in whatever order sums are added up."""
 
-    def said(template: Template) -> tuple[Any, ...]:
+    def content(template: Template) -> tuple[Any, ...]:
         memory = template.memory
         values = _values(template.program)
         relations = [(name, values[a], values[b]) for name, a, b in template.guards]
@@ -156,7 +156,7 @@ def _alike(one: Template, other: Template) -> bool:
         numbers = [[values[step] for step in column] for column in columns]
         return relations, template.kernels, numbers, sizes, flags, shapes, ends
 
-    return said(one) == said(other)
+    return content(one) == content(other)
 
 
 def _values(program: Program) -> list[tuple[int, ...]]:

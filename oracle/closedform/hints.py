@@ -21,7 +21,7 @@ class Hints:
         values: of the names.
 
     Attributes:
-        guards: what was asked, as relations that hold.
+        guards: what was requested, as relations that hold.
     """
 
     def __init__(self, symbols: Sequence[tuple[str, Any]], values: Mapping[str, Any]) -> None:

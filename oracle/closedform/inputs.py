@@ -45,7 +45,7 @@ class CellInputs:
 
 
 class Visit(NamedTuple):
-    """A cell where it stands in a network: what is asked of the templates."""
+    """A cell where it stands in a network: what the templates answer for."""
 
     spec: CellSpec
     dims: tuple[int, ...]

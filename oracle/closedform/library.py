@@ -1,7 +1,7 @@
-"""The templates that ship with the package: one file per kind of cell, read group by group when asked for.
+"""The templates that ship with the package: one file per kind of cell, read group by group when requested.
 
 A file is a line of JSON (what made it, and where each part is), with its checksum in front, then the parts: JSON,
-compressed. A group holds what is likely asked for together: one workload, one activation. Steps of programs are a part
+compressed. A group holds what is likely requested together: one workload, one activation. Steps of programs are a part
 that all groups share. What several workloads share is stored once:
 
 * tf32 differs from float32, bfloat16 from float16 and float8 from int8 by the names of types only;
@@ -65,7 +65,7 @@ class _Entry(NamedTuple):
 
 
 class _Group(NamedTuple):
-    """Entries by key, and the contents that they share, as JSON until they are asked for."""
+    """Entries by key, and the contents that they share, as JSON until they are requested."""
 
     entries: Mapping[TemplateKey, _Entry]
     contents: list[str]
@@ -82,7 +82,7 @@ class _Group(NamedTuple):
 
 
 class _HalfGroup(NamedTuple):
-    """Entries whose templates are those of another group, halved; exceptions as JSON until they are asked for.
+    """Entries whose templates are those of another group, halved; exceptions as JSON until they are requested.
 
     Attributes:
         base: the other group.

@@ -4,7 +4,7 @@ The networks of `oracle.closedform.specimens` are costed under their workloads; 
 written, one file per kind of cell (see `oracle.closedform.library`). Each is checked on the way against a trace of the
 cell with plain integers and a batch of 1.
 
-Weights in half precision are asked for nowhere: their templates come from the symbolic traces in float32, given the
+Weights in half precision are requested nowhere: their templates come from the symbolic traces in float32, given the
 types that a trace in half precision has with plain integers, against which they are checked likewise.
 """
 
@@ -37,7 +37,7 @@ from oracle.spec import LOSS, CellSpec, Workload
 __all__ = ["made", "made_of", "write"]
 
 
-class _Asked(NamedTuple):
+class _Request(NamedTuple):
     """A cell that a template was made for."""
 
     key: TemplateKey
@@ -46,27 +46,27 @@ class _Asked(NamedTuple):
     workload: Workload
     traced: Recording
 
-    def with_batch(self, size: int) -> _Asked:
+    def with_batch(self, size: int) -> _Request:
         """The same cell on a batch of another size."""
         return self._replace(dims=(size, *self.dims[1:]))
 
 
 class _Maker(TemplateStore):
-    """A store that counts one trace for all runtimes, and remembers what was asked.
+    """A store that counts one trace for all runtimes, and remembers what was requested.
 
     Attributes:
-        asked: for each template, in the order they were made, the cell that it was made for.
+        requested: for each template, in the order they were made, the cell that it was made for.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.asked: dict[TemplateKey, list[_Asked]] = {}
+        self.requested: dict[TemplateKey, list[_Request]] = {}
         self._recordings: dict[Any, list[Recording]] = {}
 
     def start_over(self) -> None:
         """Drop the templates: the next workload has others."""
         self._templates.clear()
-        self.asked.clear()
+        self.requested.clear()
 
     def forget(self) -> None:
         """Drop the traces, which no workload to come shares."""
@@ -88,7 +88,7 @@ class _Maker(TemplateStore):
             traces.append(fitting)
         template = counted_template(key, fitting, workload, values)
         self._templates.setdefault(key, []).append(template)
-        self.asked.setdefault(key, []).append(_Asked(key, tuple(params), tuple(dims), workload, fitting))
+        self.requested.setdefault(key, []).append(_Request(key, tuple(params), tuple(dims), workload, fitting))
         return template
 
 
@@ -105,7 +105,7 @@ def made(name: str) -> dict[TemplateKey, tuple[list[Template], bool]]:
         maker.start_over()
         for net in nets:
             network_form(maker, net, workload)
-        for key, several in list(maker.asked.items()):
+        for key, several in list(maker.requested.items()):
             canonical, _ = canonical_key(key)
             if canonical not in found:  # the other optimiser's inference, say
                 found |= _entries(maker, key, several)
@@ -114,7 +114,7 @@ def made(name: str) -> dict[TemplateKey, tuple[list[Template], bool]]:
 
 
 def _entries(
-    maker: _Maker, key: TemplateKey, several: Sequence[_Asked]
+    maker: _Maker, key: TemplateKey, several: Sequence[_Request]
 ) -> dict[TemplateKey, tuple[list[Template], bool]]:
     """What is stored for some cells of a key: their templates, those of a batch of 1 if they are others, and halves."""
     several, templates = _holding(key, several, maker.known(key))
@@ -124,30 +124,30 @@ def _entries(
     found = {canonical_key(key)[0]: (templates, covers)}
     cells = {canonical_key(key)[0]: several}
     if not covers:
-        for asked, template in zip(several, templates, strict=True):
-            _check(template, asked)
+        for requested, template in zip(several, templates, strict=True):
+            _check(template, requested)
     if not covers and several[0].dims[0] == BATCH:
         pinned = key._replace(pinned=(*key.pinned, BATCH_OF_ONE))
-        single = [own for asked in several if (own := _pinned(maker, pinned, asked))]
+        single = [own for requested in several if (own := _pinned(maker, pinned, requested))]
         if single:
             found[canonical_key(pinned)[0]] = single, False
-            cells[canonical_key(pinned)[0]] = maker.asked[pinned]
+            cells[canonical_key(pinned)[0]] = maker.requested[pinned]
     if several[0].workload.dtype == "float32":
         found |= {half_key(name): _halves(own, found[name][1]) for name, own in cells.items()}
     return found
 
 
 def _holding(
-    key: TemplateKey, several: Sequence[_Asked], templates: Sequence[Template]
-) -> tuple[list[_Asked], list[Template]]:
+    key: TemplateKey, several: Sequence[_Request], templates: Sequence[Template]
+) -> tuple[list[_Request], list[Template]]:
     """Cells and their templates without those that say something else than a trace: sizes of 1 hide what is equal."""
     pairs = list(zip(several, templates, strict=True))
     if key.pinned:
-        pairs = [(asked, own) for asked, own in pairs if answer(own, _values(asked)) == _traced(asked)]
-    return [asked for asked, _ in pairs], [own for _, own in pairs]
+        pairs = [(requested, own) for requested, own in pairs if answer(own, _values(requested)) == _traced(requested)]
+    return [requested for requested, _ in pairs], [own for _, own in pairs]
 
 
-def _halves(several: Sequence[_Asked], covers: bool) -> tuple[list[Template], bool]:
+def _halves(several: Sequence[_Request], covers: bool) -> tuple[list[Template], bool]:
     """The templates with weights in half precision of cells that were traced in float32.
 
     Args:
@@ -158,17 +158,17 @@ def _halves(several: Sequence[_Asked], covers: bool) -> tuple[list[Template], bo
         OracleError: a template does not say what the trace does.
     """
     found = []
-    for asked in several:
-        workload = asked.workload.with_(dtype="float16", weights="float16")
-        half = asked._replace(key=half_key(asked.key), workload=workload)
-        template = counted_template(half.key, _retyped(asked.traced, half), workload, _values(half))
+    for requested in several:
+        workload = requested.workload.with_(dtype="float16", weights="float16")
+        half = requested._replace(key=half_key(requested.key), workload=workload)
+        template = counted_template(half.key, _retyped(requested.traced, half), workload, _values(half))
         for cell in (half, half.with_batch(1)) if covers else (half,):
             _check(template, cell)
         found.append(template)
     return found, covers
 
 
-def _retyped(found: Recording, half: _Asked) -> Recording:
+def _retyped(found: Recording, half: _Request) -> Recording:
     """A recording of a cell with the types that a trace of it with plain integers has in half precision.
 
     Raises:
@@ -208,23 +208,23 @@ def _retyped(found: Recording, half: _Asked) -> Recording:
     )
 
 
-def _pinned(maker: _Maker, key: TemplateKey, asked: _Asked) -> Template | None:
+def _pinned(maker: _Maker, key: TemplateKey, requested: _Request) -> Template | None:
     try:
-        return maker.make(key, asked.params, (1, *asked.dims[1:]), asked.workload)
+        return maker.make(key, requested.params, (1, *requested.dims[1:]), requested.workload)
     except OracleError:  # a batch norm that trains on one value
         return None
 
 
-def _check(template: Template, asked: _Asked) -> None:
-    if answer(template, _values(asked)) != _traced(asked):
-        raise OracleError(f"{asked.key} at {asked.dims}: the template does not say what the trace does")
+def _check(template: Template, requested: _Request) -> None:
+    if answer(template, _values(requested)) != _traced(requested):
+        raise OracleError(f"{requested.key} at {requested.dims}: the template does not say what the trace does")
 
 
-def _covers_one(templates: Sequence[Template], several: Sequence[_Asked]) -> bool:
-    if any(asked.dims[0] != BATCH for asked in several):
+def _covers_one(templates: Sequence[Template], several: Sequence[_Request]) -> bool:
+    if any(requested.dims[0] != BATCH for requested in several):
         return False  # pinned already
-    for template, asked in zip(templates, several, strict=True):
-        one = asked.with_batch(1)
+    for template, requested in zip(templates, several, strict=True):
+        one = requested.with_batch(1)
         try:
             if answer(template, _values(one)) != _traced(one):
                 return False
@@ -233,12 +233,12 @@ def _covers_one(templates: Sequence[Template], several: Sequence[_Asked]) -> boo
     return True
 
 
-def _values(asked: _Asked) -> dict[str, int]:
-    return values_of(asked.params, asked.dims)
+def _values(requested: _Request) -> dict[str, int]:
+    return values_of(requested.params, requested.dims)
 
 
-def _traced(asked: _Asked) -> tuple[Any, ...] | None:
-    return answer(concrete_template(asked.key, asked.params, asked.dims, asked.workload), {})
+def _traced(requested: _Request) -> tuple[Any, ...] | None:
+    return answer(concrete_template(requested.key, requested.params, requested.dims, requested.workload), {})
 
 
 def write(

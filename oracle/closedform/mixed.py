@@ -33,9 +33,9 @@ __all__ = [
     "check_mixed",
     "conversion",
     "dtype_of",
+    "dtypes_note",
     "place_codes",
     "stored_dtype",
-    "told_dtypes",
     "unrolled",
 ]
 
@@ -66,10 +66,10 @@ def check_mixed(workload: Workload, input_shape: Sequence[Any] = ()) -> None:
         raise WorkloadError("dtypes: types by stage are for networks of images; a decoder has dtype, weights, kv_dtype")
 
 
-def told_dtypes(net: NetSpec, workload: Workload) -> str:
+def dtypes_note(net: NetSpec, workload: Workload) -> str:
     """In words, which stages of a network compute in another type."""
-    told = ", ".join(f"{name} in {dtype}" for name, dtype in net.dtypes)
-    return f"{net.name or 'it'} has {told}, else {workload.dtype}"
+    stated = ", ".join(f"{name} in {dtype}" for name, dtype in net.dtypes)
+    return f"{net.name or 'it'} has {stated}, else {workload.dtype}"
 
 
 def dtype_of(template: Template) -> str:
@@ -143,17 +143,19 @@ def place_codes(population: Population, dtype: str) -> tuple[Population, tuple[s
         codes: per place (size,) which of them each candidate's cell there has, -1 where it has none.
     """
     words = list(dict.fromkeys([dtype, *(word for _, own in population.dtypes for word in np.unique(own) if word)]))
-    asked = sorted((_Asked.of(name, own, words) for name, own in population.dtypes), key=lambda item: item.nearness)
-    if _may_part(population, asked):
+    requested = sorted(
+        (_Request.of(name, own, words) for name, own in population.dtypes), key=lambda item: item.nearness
+    )
+    if _may_part(population, requested):
         population = unrolled(population)
     codes = []
     for found in _placed(population):
         own = np.full(population.size, -1, dtype=np.int64)
         for cells in found:
             chosen = np.zeros(len(cells.rows), dtype=np.int64)
-            for item in asked:
-                told = item.codes[cells.rows] if isinstance(item.codes, np.ndarray) else item.codes
-                chosen = np.where(item.means(cells) & (told >= 0), told, chosen)
+            for item in requested:
+                given = item.codes[cells.rows] if isinstance(item.codes, np.ndarray) else item.codes
+                chosen = np.where(item.means(cells) & (given >= 0), given, chosen)
             own[cells.rows] = chosen
         codes.append(own)
     used = [code for code in range(len(words)) if any((own == code).any() for own in codes)]
@@ -162,7 +164,7 @@ def place_codes(population: Population, dtype: str) -> tuple[Population, tuple[s
     return population, tuple(words[code] for code in used), [renumbered[own] for own in codes]
 
 
-class _Asked(NamedTuple):
+class _Request(NamedTuple):
     """A name of `NetSpec.dtypes`, taken apart, and what candidates say of it: codes of types, -1 for nothing."""
 
     role: str
@@ -171,7 +173,7 @@ class _Asked(NamedTuple):
     codes: Any
 
     @classmethod
-    def of(cls, name: str, own: Any, words: Sequence[str]) -> _Asked:
+    def of(cls, name: str, own: Any, words: Sequence[str]) -> _Request:
         """The parts of a name, 0 for those that it has not."""
         stage, _, inner = name.partition("_b")
         role = stage.rstrip("0123456789")
@@ -246,9 +248,9 @@ def _begins(group: CellArray) -> Any:
     return (given["stride"] != 1) | (given.get("w_in") != given.get("w_out"))
 
 
-def _may_part(population: Population, asked: Sequence[_Asked]) -> bool:
+def _may_part(population: Population, requested: Sequence[_Request]) -> bool:
     """Whether cells of one run may be called apart."""
-    if any(item.inner or (item.number and item.role != "s") for item in asked):
+    if any(item.inner or (item.number and item.role != "s") for item in requested):
         return True
     return any(
         bool(np.any((group.counts > 1) & _begins(group)))

@@ -1,7 +1,7 @@
 """One network: its cells looked up among the templates, evaluated with plain ints, and added up.
 
 The same templates as for a population, without arrays over candidates: a function of ints per cell, then one array
-over all kernels of the network. What is asked only by who looks at kernels (names, shapes, places) is made then.
+over all kernels of the network. What is requested only by who looks at kernels (names, shapes, places) is made then.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from oracle.closedform.cells import templates_for, traced_alone
 from oracle.closedform.evaluate import LIMIT
 from oracle.closedform.inputs import CellInputs, Visit, check_image, is_static, split_params
 from oracle.closedform.library import role_of
-from oracle.closedform.mixed import CONVERSION, check_mixed, conversion, dtype_of, stored_dtype, told_dtypes
+from oracle.closedform.mixed import CONVERSION, check_mixed, conversion, dtype_of, dtypes_note, stored_dtype
 from oracle.closedform.products import products_in
 from oracle.closedform.store import TemplateStore
 from oracle.closedform.template import ALONE, SUMS, Format, KernelMeta, Template
@@ -37,7 +37,7 @@ __all__ = ["Cell", "Described", "Launch", "NetworkForm", "costs_of", "main_dtype
 
 Ints = NDArray[np.int64]
 _T = TypeVar("_T")
-_Asked: TypeAlias = tuple[CellSpec, tuple[int, ...], Format, Format | None, bool]
+_Request: TypeAlias = tuple[CellSpec, tuple[int, ...], Format, Format | None, bool]
 _Answers: TypeAlias = Callable[..., tuple[int, ...] | None]
 
 _KEYS = 4096  # structures whose templates are remembered at hand
@@ -58,18 +58,18 @@ class Cell(NamedTuple):
         answer: what `ALONE` names (the other sums are those of the numbers), the bytes of what `Template.sizes` names,
             the dimensions of what leaves the cell, and of each kernel the matrix FLOPs, the vector FLOPs, the bytes
             moved, and the part of them that is weights.
-        asked: what stands where in the network, the fields of a `Visit`.
+        requested: what stands where in the network, the fields of a `Visit`.
     """
 
     template: Template
     values: tuple[int, ...]
     answer: tuple[int, ...]
-    asked: _Asked
+    requested: _Request
 
     @property
     def visit(self) -> Visit:
-        """What was asked of the templates."""
-        return Visit(*self.asked)
+        """What the templates answered for."""
+        return Visit(*self.requested)
 
     @property
     def memory(self) -> CellMemory:
@@ -79,7 +79,7 @@ class Cell(NamedTuple):
         )
 
 
-_Desk: TypeAlias = Callable[[_Asked], Cell]
+_Desk: TypeAlias = Callable[[_Request], Cell]
 
 
 class Described(NamedTuple):
@@ -105,7 +105,7 @@ class NetworkForm:
     """What a network costs under a workload, from closed forms.
 
     Attributes:
-        net, workload: what was asked.
+        net, workload: what was costed.
         cells: in order of the forward pass, those once that stand in a row and cost the same.
         times: how often each of them runs.
     """
@@ -229,7 +229,7 @@ class NetworkForm:
         """Lines for people: which stages compute in another type."""
         if not self.net.dtypes:
             return ()
-        return (told_dtypes(self.net, self.workload),)
+        return (dtypes_note(self.net, self.workload),)
 
     @property
     def coverage(self) -> tuple[int, int, int]:
@@ -340,12 +340,12 @@ def _mixed_form(store: TemplateStore, net: NetSpec, workload: Workload) -> Netwo
             if left != right:
                 template = conversion(left, right, cell.visit.form, uniform[dtype])
                 dims = cell.visit.dims
-                found.append(Cell(template, dims, _answers(template)(*dims) or (), cell.asked))
+                found.append(Cell(template, dims, _answers(template)(*dims) or (), cell.requested))
         found.append(cell)
     grouped = [
         list(equal)
         for _, equal in groupby(
-            found, key=lambda cell: (cell.template.key.workload, cell.template.key.kind, cell.asked)
+            found, key=lambda cell: (cell.template.key.workload, cell.template.key.kind, cell.requested)
         )
     ]
     return NetworkForm(net, workload, [equal[0] for equal in grouped], [len(equal) for equal in grouped])
@@ -372,11 +372,11 @@ def _backwards(desk: _Desk, cells: Sequence[Cell], times: Sequence[int]) -> tupl
     gradient: Format | None = None
     for cell, count in zip(reversed(cells), reversed(times), strict=True):
         for _ in range(count):
-            spec, dims, form, _, first = cell.asked
+            spec, dims, form, _, first = cell.requested
             own = cell if gradient in (None, cell.template.output_format) else desk((spec, dims, form, gradient, first))
             found.append(own)
             gradient = own.template.input_gradient
-    grouped = [list(equal) for _, equal in groupby(reversed(found), key=attrgetter("asked"))]
+    grouped = [list(equal) for _, equal in groupby(reversed(found), key=attrgetter("requested"))]
     return [equal[0] for equal in grouped], [len(equal) for equal in grouped]
 
 
@@ -426,8 +426,8 @@ def _desk(store: TemplateStore, workload: Workload) -> _Desk:
     plans: dict[Any, _Plan] = {}
     known: dict[Any, list[tuple[Template, _Answers, Callable[[Sequence[int]], tuple[int, ...]]]]] = {}
 
-    def cell(asked: _Asked) -> Cell:
-        spec, dims, form, gradient, first = asked
+    def cell(requested: _Request) -> Cell:
+        spec, dims, form, gradient, first = requested
         names, values = zip(*spec.params, strict=True) if spec.params else ((), ())
         types = tuple(map(type, values))
         plan = plans.get((spec.kind, names, types))
@@ -440,7 +440,7 @@ def _desk(store: TemplateStore, workload: Workload) -> _Desk:
             given = arguments(integers)
             answer = answers(*given)
             if answer is not None:
-                return Cell(template, given, answer, asked)
+                return Cell(template, given, answer, requested)
         static, free = split_params(spec.kind, spec.params)
         free.update(zip(_DIMS, dims, strict=False))
         inputs = CellInputs(spec.kind, spec.params, dims, form, gradient, first)
@@ -454,9 +454,9 @@ def _desk(store: TemplateStore, workload: Workload) -> _Desk:
                 if len(known) >= _KEYS:
                     known.clear()
                 known.setdefault(structure, []).append((template, answers, arguments))
-                return Cell(template, given, answer, asked)
+                return Cell(template, given, answer, requested)
         template = traced_alone(inputs, static, free, workload)
-        return Cell(template, (), _alone(template)() or (), asked)
+        return Cell(template, (), _alone(template)() or (), requested)
 
     return cell
 

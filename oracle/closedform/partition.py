@@ -29,10 +29,10 @@ class Part(NamedTuple):
         outputs: positions of the outputs that it has terms of.
         kernels: positions of its kernels.
         run: a function of the program's symbols: its share of each output, then of each kernel the matrix FLOPs, of
-            each the vector FLOPs, of each the bytes, and of each those of its weights if they are asked for; then the
+            each the vector FLOPs, of each the bytes, and of each those of its weights if they are requested; then the
             four integers of the first product, those of the next, ...
         steps: how many it takes, a measure of its work.
-        products: which of its kernels, counted within the part, have a product that was asked for.
+        products: which of its kernels, counted within the part, have a product that was requested.
     """
 
     columns: frozenset[int]
@@ -107,9 +107,9 @@ def _part(
     shares = [joined(output, own) for output, own in terms.items()]
     numbers = [step for column in zip(*(kernels[number] for number in members), strict=True) for step in column]
     whole = Program(program.symbols, tuple(steps))
-    asked = [*shares, *numbers, *(step for number in members for step in products.get(number, ()))]
+    requested = [*shares, *numbers, *(step for number in members for step in products.get(number, ()))]
     places = tuple(place for place, number in enumerate(members) if number in products)
-    return Part(columns, tuple(terms), tuple(members), whole.function(asked), whole.work(asked), places)
+    return Part(columns, tuple(terms), tuple(members), whole.function(requested), whole.work(requested), places)
 
 
 def _columns_of_steps(program: Program, pattern: Pattern) -> list[frozenset[int]]:

@@ -157,9 +157,9 @@ def _walk(
     image = Format.image(workload.input_dtype(rank), rank, workload.layout)
     handed = Boundary(population.size, (workload.batch_size, *population.input_shape), image)
     for place, groups in enumerate(_places(population, workload)):
-        asked = [(group, place == 0) for group in groups]
-        while asked:
-            group, first = asked.pop(0)
+        requested = [(group, place == 0) for group in groups]
+        while requested:
+            group, first = requested.pop(0)
             for chosen, entering, form in list(handed.at(group.rows)):
                 inputs = _inputs(group, chosen, entering, form, first)
                 for piece in cost_cells(store, inputs, len(chosen), workload, devices):
@@ -170,7 +170,7 @@ def _walk(
                     counted, rest = _repetitions(group, positions, False if first else same)
                     yield _Situation(counted, positions, entered, form, first, piece, place)
                     if rest is not None:
-                        asked.append((rest, False))
+                        requested.append((rest, False))
                     if not np.all(same):
                         _leave(handed, group, positions, piece)
 
@@ -194,7 +194,7 @@ def _leave(handed: Boundary, group: CellArray, positions: Ints, piece: Piece) ->
 
 
 def _repetitions(group: CellArray, positions: Ints, same: Any) -> tuple[CellArray, CellArray | None]:
-    """A group whose counts are of cells that cost the same, and the cells that are still to be asked.
+    """A group whose counts are of cells that cost the same, and the cells that are still to be requested.
 
     A cell repeats the one before only where it is handed what that one was handed: where `same` holds.
     """

@@ -57,7 +57,7 @@ class Program:
                 raise OracleError(f"step {number} of a closed form is broken: {operation!r}, {a!r}, {b!r}")
 
     def function(self, outputs: Sequence[int]) -> Callable[..., tuple[Any, ...]]:
-        """A function of the symbols that returns the steps asked for; ints in, ints out, arrays in, arrays out.
+        """A function of the symbols that returns the steps requested; ints in, ints out, arrays in, arrays out.
 
         An output that depends on no symbol comes out as an int.
         """

@@ -163,7 +163,7 @@ def _effnets() -> list[_Sections]:
 
 def _vits() -> list[_Sections]:
     conv = {"STEM_TYPE": "conv", "C_STEM_STRIDES": [2, 1, 2, 1], "C_STEM_DIMS": [12, 24, 24, 64]}
-    asked: list[tuple[int, bool, dict[str, Any]]] = [
+    requested: list[tuple[int, bool, dict[str, Any]]] = [
         *((3 * patch, True, {"PATCH_SIZE": patch, "NUM_HEADS": heads}) for patch, heads in product(_PATCHES, (4, 1))),
         (16, True, {"PATCH_SIZE": 16, "NUM_HEADS": 4}),  # one patch
         *(
@@ -178,7 +178,7 @@ def _vits() -> list[_Sections]:
             "VIT": {**sizes, "CLASSIFIER_TYPE": classifier, **section},
             "TRAIN": {"IM_SIZE": image},
         }
-        for image, inplace, section in asked
+        for image, inplace, section in requested
         for classifier in ("token", "pooled")
     ]
 

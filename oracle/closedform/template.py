@@ -192,7 +192,7 @@ class Template:
     def parts(self) -> Callable[[Pattern, bool], tuple[Part, ...]]:
         """Outputs and kernels, those that depend on the same columns together.
 
-        A function of the symbols' columns, and of whether the bytes of weights are asked for, which roofs alone do not.
+        A function of the symbols' columns, and of whether the bytes of weights are requested, which roofs alone do not.
         """
         return parts_in(self, self.program)
 

@@ -88,18 +88,18 @@ def _plain_group(
 
 
 def _plain_halves(
-    like: str, keys: Sequence[TemplateKey], asked: AbstractSet[TemplateKey], entries: _Entries, steps: Steps
+    like: str, keys: Sequence[TemplateKey], requested: AbstractSet[TemplateKey], entries: _Entries, steps: Steps
 ) -> dict[str, Any] | None:
     """Entries as plain data for `_HalfGroup`; None where they are more than the halves of another group.
 
     Args:
         like: the name of that group.
         keys: of that group.
-        asked: keys of the entries.
+        requested: keys of the entries.
         entries: of both.
         steps: shared by all.
     """
-    if {half_key(key) for key in keys} != asked:
+    if {half_key(key) for key in keys} != requested:
         return None
     words, contents, numbers = Words(), dict[str, int](), list[list[int]]()
     for key in keys:

@@ -142,7 +142,7 @@ class _Scan:
 
     @property
     def complete(self) -> bool:
-        """Whether `data` is what the loader would return; it has to be asked where not."""
+        """Whether `data` is what the loader would return; it has to be requested where not."""
         return self.plain and len(self.stack[0].made) < 2
 
     @property

@@ -456,4 +456,4 @@ LITTLE = frozenset(
         "gracemont",
     }
 )
-"""Cores built for efficiency: beside others, they run what is not asked of the fast ones."""
+"""Cores built for efficiency: beside others, they run what the fast ones need not."""

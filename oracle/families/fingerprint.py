@@ -72,7 +72,7 @@ def fingerprint(net: NetSpec) -> tuple[int, int]:
 
 
 def _dtype_words(name: str, own: Any, lane: int) -> Any:
-    """The mixed words of the types of a stage, one for all or one each; 0 where nothing is said."""
+    """The mixed words of the types of a stage, one for all or one each; 0 where nothing is stated."""
     words = {word: _mixed_word(_word(f"{name} in {word}", lane)) if word else 0 for word in np.unique(own).tolist()}
     if not isinstance(own, np.ndarray):
         return np.uint64(words[own])
@@ -197,15 +197,15 @@ class Seen:
         return np.sort(new)
 
 
-def _among(asked: Fingerprints, known: Fingerprints) -> NDArray[np.bool_]:
+def _among(requested: Fingerprints, known: Fingerprints) -> NDArray[np.bool_]:
     """Which are among some known ones; both are sorted by their first words."""
-    found = np.zeros(asked.shape[1], dtype=bool)
-    position = np.searchsorted(known[0], asked[0])
-    left = np.arange(asked.shape[1])
+    found = np.zeros(requested.shape[1], dtype=bool)
+    position = np.searchsorted(known[0], requested[0])
+    left = np.arange(requested.shape[1])
     while len(left):  # once more only for a first word that two different candidates share
         left = left[position[left] < known.shape[1]]
-        left = left[known[0][position[left]] == asked[0][left]]
-        found[left] = known[1][position[left]] == asked[1][left]
+        left = left[known[0][position[left]] == requested[0][left]]
+        found[left] = known[1][position[left]] == requested[1][left]
         left = left[~found[left]]
         position[left] += 1
     return found

@@ -114,8 +114,8 @@ class Population:
                     cells.extend([group.spec(position)] * int(group.counts[position]))
         shape = tuple(int(dim[row]) if isinstance(dim, np.ndarray) else dim for dim in self.input_shape)
         dtypes = {name: str(own[row] if isinstance(own, np.ndarray) else own) for name, own in self.dtypes}
-        told = tuple([pair for pair in dtypes.items() if pair[1]])
-        return NetSpec(tuple(cells), shape, self.names[row] if self.names else "", told)
+        stated = tuple([pair for pair in dtypes.items() if pair[1]])
+        return NetSpec(tuple(cells), shape, self.names[row] if self.names else "", stated)
 
     def specs(self) -> Iterator[NetSpec]:
         """All candidates as specs, one after the other."""
@@ -194,8 +194,8 @@ def _dtypes_of(nets: Sequence[NetSpec]) -> tuple[tuple[str, Any], ...]:
     """What `Population.dtypes` is of some specs."""
     if not any(net.dtypes for net in nets):
         return ()
-    told = [dict(net.dtypes) for net in nets]
-    return tuple((name, _shared([own.get(name, "") for own in told])) for name in sorted(set().union(*told)))
+    stated = [dict(net.dtypes) for net in nets]
+    return tuple((name, _shared([own.get(name, "") for own in stated])) for name in sorted(set().union(*stated)))
 
 
 def _runs(cells: Sequence[CellSpec]) -> list[tuple[CellSpec, int]]:

@@ -86,7 +86,7 @@ class Parallel:
         return self.tp * self.pp * self.dp
 
     @property
-    def told(self) -> str:
+    def note(self) -> str:
         """In words, whose numbers those of one of them are."""
         ways = ", ".join(
             [f"{name.upper()} {value}" for name in ("tp", "pp", "ep") if (value := getattr(self, name)) > 1]

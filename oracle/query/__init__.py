@@ -206,8 +206,8 @@ def score(
         if transfer:
             raise WorkloadError(f"transfer: expected a config, for measurements name those; got {source.reference!r}")
         return score_source(source, find_devices(devices or ()), words, convention, strict, model, calibrations)
-    net, workload, asked = resolve(network, batch_size=batch_size, dtypes=dtypes, **words, **call)
-    places = find_devices(asked if devices is None else devices)
+    net, workload, requested = resolve(network, batch_size=batch_size, dtypes=dtypes, **words, **call)
+    places = find_devices(requested if devices is None else devices)
     if not transfer:
         models = latency_models(
             places, workload, model, calibrations, image_size_of(net.input_shape), net.stated_dtypes
@@ -389,8 +389,8 @@ def knobs(
     from oracle.query.sensitivity import sensitivity_of
 
     cfg = parsed(network)[1] if isinstance(network, (str, Path)) else network
-    _, asked, places = resolve(cfg, **workload)
-    return sensitivity_of(cfg, places if devices is None else devices, asked, model, calibrations)
+    _, requested, places = resolve(cfg, **workload)
+    return sensitivity_of(cfg, places if devices is None else devices, requested, model, calibrations)
 
 
 def _qualities(costs: Sequence[Cost], quality: Mapping[str, float] | Sequence[float]) -> list[float]:

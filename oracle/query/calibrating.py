@@ -12,8 +12,8 @@ import numpy as np
 
 from oracle.calibration import Calibration, Origin, Prior, RoofTimes, fit, general_prior
 from oracle.calibration.domain import ANYWHERE, Domain
-from oracle.calibration.files import engines_like, kin_calibration
 from oracle.calibration.model import Stack, roof_times
+from oracle.calibration.shipped import engines_like, kin_calibration
 from oracle.calibration.threading import at_cores
 from oracle.closedform import network_form, shared_store
 from oracle.config import load_cfg
@@ -160,8 +160,8 @@ def measured_on(
         raise WorkloadError(f"device={device.name!r}: no measurement is of it (or of {device.title!r}), only {there}")
     kept = [item for item in here if all(getattr(item.workload, k) == v for k, v in words.items() if v is not None)]
     if not kept:
-        asked = ", ".join(f"{name}={value!r}" for name, value in words.items() if value is not None)
-        raise WorkloadError(f"{asked}: no measurement is of it; there are {_listed(here)}")
+        requested = ", ".join(f"{name}={value!r}" for name, value in words.items() if value is not None)
+        raise WorkloadError(f"{requested}: no measurement is of it; there are {_listed(here)}")
     if len(_workloads(kept)) > 1:
         raise WorkloadError(f"measurements are of several workloads, choose one: {_listed(kept)}")
     if len({(item.cache, item.workload.cuda_graphs) for item in kept}) > 1:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from oracle._frozen import Frozen
 from oracle._shown import Shown
 from oracle.closedform import network_form, shared_store
-from oracle.closedform.mixed import check_mixed, told_dtypes
+from oracle.closedform.mixed import check_mixed, dtypes_note
 from oracle.devices import Device
 from oracle.errors import DeviceError, TraceError, WorkloadError
 from oracle.families.sharding import shard_of
@@ -142,36 +142,35 @@ def fit(
         words = {**workload, "mode": mode}
         try:
             if source is not None:
-                asked, name, origin = source_workload(source, words), source.name, source.origin
-                needs, planned = _source_needs(source, asked), _source_arena(source, asked)
+                requested, name, origin = source_workload(source, words), source.name, source.origin
+                needs, planned = _source_needs(source, requested), _source_arena(source, requested)
             else:
-                net, asked, _ = resolve(network, **words)
+                net, requested, _ = resolve(network, **words)
                 if net.dtypes:
-                    check_mixed(asked, net.input_shape)
-                if net.dtypes:
-                    check_mixed(asked, net.input_shape)
-                name, origin, needs, planned = net.name, None, _net_needs(net, asked), _net_arena(net, asked)
+                    check_mixed(requested, net.input_shape)
+                name, origin, needs, planned = net.name, None, _net_needs(net, requested), _net_arena(net, requested)
         except WorkloadError:
             if modes is None and mode != MODES[0]:
-                continue  # what nobody asked for, and the workload cannot do
+                continue  # what nobody requested, and the workload cannot do
             raise
         needs, planned = lru_cache(maxsize=None)(needs), lru_cache(maxsize=None)(planned)
         fits = [
-            _fitted(device, name, asked, needs, planned if arena else None, reserve_bytes, origin) for device in places
+            _fitted(device, name, requested, needs, planned if arena else None, reserve_bytes, origin)
+            for device in places
         ]
-        found += fits if source is not None else [replace(item, **_told(net, asked)) for item in fits]
+        found += fits if source is not None else [replace(item, **_stated(net, requested)) for item in fits]
     return tuple(sorted(found, key=lambda item: [device.name for device in places].index(item.device)))
 
 
-def _told(net: NetSpec, workload: Workload) -> dict[str, Any]:
+def _stated(net: NetSpec, workload: Workload) -> dict[str, Any]:
     """What a `Fit` says of a network beside its name."""
     shared = shard_of([(cell.kind, cell.kwargs) for cell in net.cells])
     return {
         "tokens": net.input_shape[0] if len(net.input_shape) == 1 else 0,
         "dtypes": dict(net.dtypes),
         "notes": (
-            *([told_dtypes(net, workload)] if net.dtypes else []),
-            *([] if shared is None else [shared.told]),
+            *([dtypes_note(net, workload)] if net.dtypes else []),
+            *([] if shared is None else [shared.note]),
         ),
     }
 
@@ -179,7 +178,7 @@ def _told(net: NetSpec, workload: Workload) -> dict[str, Any]:
 def _fitted(
     device: Device,
     name: str,
-    asked: Workload,
+    requested: Workload,
     needs: _Needs,
     arena: Callable[[int], int] | None,
     reserve_bytes: int,
@@ -188,7 +187,7 @@ def _fitted(
     """What a device holds of a network.
 
     Args:
-        device, name, asked, reserve_bytes, origin: as in `Fit`.
+        device, name, requested, reserve_bytes, origin: as in `Fit`.
         needs: the peak at a batch size, and what of that never changes.
         arena: what takes the place of the rest of the peak where the device has flash; None if nothing does.
     """
@@ -210,7 +209,7 @@ def _fitted(
     return Fit(
         name,
         device.name,
-        asked.with_(batch_size=most or 1),
+        requested.with_(batch_size=most or 1),
         most,
         peak(most) if most else 0,
         following,

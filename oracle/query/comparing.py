@@ -152,8 +152,8 @@ class Comparison(Shown):
         A network is where no other is worth more in no more time, or as much in less; see `worth`.
         """
         worth, measured, predicted = self._per_image
-        true, said = ~is_dominated(measured, worth), ~is_dominated(predicted, worth)
-        return int(true.sum()), int((true & said).sum()), int(said.sum())
+        true, found_front = ~is_dominated(measured, worth), ~is_dominated(predicted, worth)
+        return int(true.sum()), int((true & found_front).sum()), int(found_front.sum())
 
     @property
     def regret(self) -> tuple[float, float]:
@@ -168,7 +168,7 @@ class Comparison(Shown):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON, without the cases."""
-        true, found, said = self.front
+        true, found, found_front = self.front
         mean, largest = self.regret
         return {
             "device": self.device,
@@ -179,7 +179,7 @@ class Comparison(Shown):
             "median_error": self.median,
             "within_10_percent": self.within_10,
             "interval_coverage": self.coverage,
-            "pareto": {"worth": self.worth, "measured": true, "predicted": said, "found": found},
+            "pareto": {"worth": self.worth, "measured": true, "predicted": found_front, "found": found},
             "regret": {"mean": mean, "max": largest},
             "by_family": {
                 name: {"measurements": count, "mape": error, "bias": bias}

@@ -86,9 +86,9 @@ def fit_context(
         7200
     """
     call = {name: words.pop(name) for name in CALL_WORDS if name in words}
-    asked = [name for name in ("phase", "prompt", "past") if name in call]
-    if asked:
-        raise WorkloadError(f"{asked[0]}={call[asked[0]]!r}: the tokens of a sequence are what is looked for")
+    requested = [name for name in ("phase", "prompt", "past") if name in call]
+    if requested:
+        raise WorkloadError(f"{requested[0]}={call[requested[0]]!r}: the tokens of a sequence are what is looked for")
     if reserve_bytes < 0:
         raise WorkloadError(f"reserve_bytes={reserve_bytes}: expected 0 or more")
     cfg = load_cfg(network) if isinstance(network, (str, Path)) else network
@@ -128,5 +128,5 @@ def _fitted(cfg: CfgNode, workload: Workload, device: Device, limit: int, reserv
         memory_bytes=memory_bytes,
         reserve_bytes=reserve_bytes,
         least_bytes=peak(2),
-        notes=() if shared is None else (shared.told,),
+        notes=() if shared is None else (shared.note,),
     )

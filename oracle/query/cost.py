@@ -195,7 +195,7 @@ class Cost(Shown):
         activations: elements of the outputs of convolutions, linear layers and matrix products.
         traffic_bytes: bytes that cross the borders of kernels.
         peak_memory_bytes: weights, live tensors, and in training gradients and optimiser state; no workspace.
-        times: device name -> `DeviceTime`, in the order asked.
+        times: device name -> `DeviceTime`, in the order requested.
         unknown: operators without a FLOP formula: they cost their bytes and count 0 FLOPs.
         coverage: rows counted, rows known to compute nothing, rows unknown.
         origin: where a network that is no config came from, its inputs and the versions of what made it; else None.
@@ -308,7 +308,7 @@ class Cost(Shown):
             raise DeviceError(f"device={device!r} was not scored; there are {', '.join(there) or 'none'}")
 
     def __reduce__(self) -> tuple[type[Cost], tuple[Any, ...]]:
-        """Pickles, and deep copies, hold the kernels instead of the closed forms that they are made from when asked."""
+        """Pickles, and deep copies, hold the kernels instead of the closed forms that make them on demand."""
         details = self._details
         made = Frozen({device: details.alike(device) for device in (None, *details.devices)})
         kept = Kept(self.memory, self.roofline_ms, made, details.launches)

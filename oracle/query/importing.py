@@ -100,10 +100,10 @@ def measurements_of(
         network = networks.get(timing.network) or networks.get("") or timing.network
         if not network:
             raise OracleError(f"{timing.source}: names no network: say --network")
-        said = {"engine": report.engine or None, "runtime": "engine", **dict(timing.words)}
+        stated = {"engine": report.engine or None, "runtime": "engine", **dict(timing.words)}
         try:
             workload = Workload().with_(
-                **{**said, **{name: value for name, value in words.items() if value is not None}}
+                **{**stated, **{name: value for name, value in words.items() if value is not None}}
             )
         except OracleError as error:
             raise OracleError(f"{timing.source}: {error}") from None

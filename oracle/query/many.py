@@ -255,10 +255,10 @@ def score_many(
         check_no_call({name: workload.pop(name, None) for name in CALL_WORDS}, "a population")
         dtypes = workload.pop("dtypes", None)
         networks = networks if dtypes is None else replace(networks, dtypes=stages_of(dtypes))
-        specs, asked = list[NetSpec](), Workload().with_(**workload)
+        specs, requested = list[NetSpec](), Workload().with_(**workload)
     else:
-        specs, asked = resolve_all(networks, **workload)
-    _counted(convention, dict.fromkeys(SUMS, 0), asked)  # complains before anything is costed
+        specs, requested = resolve_all(networks, **workload)
+    _counted(convention, dict.fromkeys(SUMS, 0), requested)  # complains before anything is costed
     places = find_devices(devices)
     own = checked_calibrations(model, calibrations, places)
     templates = shared_store() if store is None else store
@@ -272,19 +272,19 @@ def score_many(
     rows = _by_side(sides)
     every = specs if population is None else [population]
     mixed = tuple(dict.fromkeys(word for item in every for word in item.stated_dtypes))
-    predicted = _Predicted(rows, {side: latency_models(places, asked, model, own, side, mixed) for side in rows})
+    predicted = _Predicted(rows, {side: latency_models(places, requested, model, own, side, mixed) for side in rows})
     if population is None:
-        parts = [costs_of([network_form(templates, net, asked) for net in specs], predicted.places)]
-        return _scores(parts, specs, asked, convention, predicted, names)
+        parts = [costs_of([network_form(templates, net, requested) for net in specs], predicted.places)]
+        return _scores(parts, specs, requested, convention, predicted, names)
     if population.size > _FEW:
         keep_freed_arrays()
     parts = []
     for start in range(0, population.size, chunk):
         stop = min(start + chunk, population.size)
-        parts.append(cost_population(templates, population.part(start, stop), asked, predicted.places))
+        parts.append(cost_population(templates, population.part(start, stop), requested, predicted.places))
         if progress is not None:
             progress(stop, population.size)
-    return _scores(parts, population, asked, convention, predicted, names)
+    return _scores(parts, population, requested, convention, predicted, names)
 
 
 def _counted(convention: str | None, sums: Mapping[str, Any], workload: Workload) -> Counted:

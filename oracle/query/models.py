@@ -12,8 +12,8 @@ from oracle._frozen import Frozen
 from oracle._resources import shipped
 from oracle.calibration import Calibration, calibration_of, general_prior, load_calibration
 from oracle.calibration.domain import blended, reach, widened
-from oracle.calibration.files import TWINS, engines_like, kin_calibration
 from oracle.calibration.intervals import quantile
+from oracle.calibration.shipped import TWINS, engines_like, kin_calibration
 from oracle.calibration.threading import at_cores
 from oracle.closedform.calibrated import CalibratedDevice
 from oracle.closedform.mixed import check_mixed
@@ -21,7 +21,7 @@ from oracle.devices import Device
 from oracle.devices.cores import CORES
 from oracle.devices.files import is_path
 from oracle.errors import WorkloadError
-from oracle.query.running import chooses_float, dispatch_s, host_told, run_on, thread_count
+from oracle.query.running import chooses_float, dispatch_s, host_caption, run_on, thread_count
 from oracle.roofline import TEXTBOOK, Efficiency, steady, textbook_of
 from oracle.spec import GENERIC, Workload
 
@@ -104,7 +104,7 @@ class LatencyModels(NamedTuple):
 
 _NOTHING: Mapping[str, Trust] = Frozen()
 HOSTS_DIFFER = (0.4, 1.75)
-"""What a host takes to launch kernels, over what is said of the one that a device is taken to have: of a desktop, 9 to
+"""What a host takes to launch kernels, over what is known of the one that a device is taken to have: of a desktop, 9 to
 40 us, from twice as fast a one as today's to one of 2015 (`oracle.devices.hosts`)."""
 
 HOST_KNOWN = (0.7, 1.25)
@@ -277,11 +277,11 @@ def _within_reach(key: _Key, runtime: str, weight: float) -> _Key:
 
 def trust_without(device: Device, workload: Workload) -> Trust:
     """How far to trust the bound, where nothing was measured that a prediction could be made of."""
-    asked = f"{workload.runner} {workload.mode}"
+    requested = f"{workload.runner} {workload.mode}"
     return Trust(
         "roofline",
         None,
-        f"lower bound: nothing was measured on {device.name} or another {device.kind} under {asked}; "
+        f"lower bound: nothing was measured on {device.name} or another {device.kind} under {requested}; "
         "`oracle calibrate` makes a prediction of measurements",
     )
 
@@ -336,17 +336,17 @@ def best_calibration(device: Device, workload: Workload, own: Iterable[Calibrati
     found = next((item for item in mine if is_of(item, workload)), None)
     if mine and found is None:
         there = ", ".join(f"{item.runtime} {item.mode}" for item in mine)
-        asked = f"runtime={workload.runtime!r}, mode={workload.mode!r}"
-        raise WorkloadError(f"{asked}: the calibration given for device={device.name!r} is of {there}")
+        requested = f"runtime={workload.runtime!r}, mode={workload.mode!r}"
+        raise WorkloadError(f"{requested}: the calibration given for device={device.name!r} is of {there}")
     return found or _shipped(device, workload.with_(batch_size=1, threads=0))
 
 
 def _nearest(device: Device, workload: Workload, most: int = 3) -> list[str]:
     """The shipped calibrations of a device and its kind, those that differ least from a workload first."""
-    asked = (device.name, workload.runner, workload.mode, workload.dtype, workload.layout)
+    requested = (device.name, workload.runner, workload.mode, workload.dtype, workload.layout)
     known = [name.split(".") for name in shipped("calibrations")]
     own = [words for words in known if words[0] in (device.name, device.kind)]
-    own.sort(key=lambda words: sum(word != other for word, other in zip(words, asked, strict=True)))
+    own.sort(key=lambda words: sum(word != other for word, other in zip(words, requested, strict=True)))
     return [f"{name} ({', '.join(words)})" for name, *words in own[:most]]
 
 
@@ -362,7 +362,7 @@ def trust_of(calibration: Calibration, device: Device, workload: Workload, image
     Outside of what was measured the interval is wider; by more than an octave, see `Domain.octaves`, there is no error.
     """
     found = _trust_in_device(calibration, device, workload, image_size)
-    host = host_told(device, workload)
+    host = host_caption(device, workload)
     if not host:
         return found
     known = workload.host or device.kind == "embedded-gpu"  # whose host is on its module
@@ -372,22 +372,22 @@ def trust_of(calibration: Calibration, device: Device, workload: Workload, image
 def _trust_in_device(calibration: Calibration, device: Device, workload: Workload, image_size: float | None) -> Trust:
     """The same, but for its host."""
     model = "calibrated" if calibration.device == device.name else "prior"
-    measured, asked = ((item.dtype, item.layout, item.engine) for item in (calibration, workload))
+    measured, requested = ((item.dtype, item.layout, item.engine) for item in (calibration, workload))
     if chooses_float(device, workload) and calibration.dtype != "int8":
-        measured = asked[:1] + measured[1:]
+        measured = requested[:1] + measured[1:]
     core = device.cores[0].kind if device.cores else device.kind
     if calibration.device not in (device.name, device.kind, core):
         wanted = core if calibration.device in CORES else device.kind
         return Trust(model, None, f"{calibration.source}, for want of one of {wanted}")
-    if measured != asked:
+    if measured != requested:
         words = [word for word in measured if word != GENERIC or workload.engine != GENERIC]
         return Trust(model, None, f"{calibration.source}; fitted to {', '.join(words)}")
     octaves, threads = calibration.domain.octaves(workload.batch_size, image_size), thread_count(device, workload)
     known = calibration.domain.has_threads(threads)
     if known and not octaves:
         return Trust(model, calibration.error, calibration.source, calibration.interval)
-    told = calibration.domain.told(workload.batch_size, image_size, threads)
-    source = f"{calibration.source}; {told}" if told else calibration.source
+    outside = calibration.domain.describe(workload.batch_size, image_size, threads)
+    source = f"{calibration.source}; {outside}" if outside else calibration.source
     error = calibration.error if known and abs(octaves) <= 1 else None
     return Trust(model, error, source, widened(calibration.interval, octaves))
 

@@ -23,7 +23,7 @@ class Ranking(Shown):
 
     Attributes:
         costs: as they were given.
-        devices: names, in the order asked.
+        devices: names, in the order requested.
         order: device -> candidates' positions in `costs`, fastest first.
         kendall_tau, spearman_rho: (device, device) -> agreement of the two orders, -1 to 1; nan for one candidate.
         dominated: device -> for each candidate, whether another one has at least its value at no more latency, and

@@ -10,7 +10,7 @@ from oracle.devices.hosts import dispatch_of, host_of, named_host
 from oracle.devices.threads import at_threads
 from oracle.spec import Workload
 
-__all__ = ["arithmetic_of", "chooses_float", "dispatch_s", "host_told", "run_on", "thread_count"]
+__all__ = ["arithmetic_of", "chooses_float", "dispatch_s", "host_caption", "run_on", "thread_count"]
 
 _FLOATS = ("float32", "float16")
 
@@ -60,7 +60,7 @@ def dispatch_s(device: Device, workload: Workload, own_s: float | None = None) -
     return own_s * named_s / usual_s if own_s and usual_s else named_s
 
 
-def host_told(device: Device, workload: Workload) -> str:
+def host_caption(device: Device, workload: Workload) -> str:
     """The host that launches a device's kernels one by one, and who says so; "" where none does."""
     host = host_of(device)
     if host is None or workload.cuda_graphs or workload.runtime == "engine":
@@ -84,17 +84,17 @@ def chooses_float(device: Device, workload: Workload) -> bool:
 def _in_words_of(device: Device, own: str, word: str) -> Device:
     """A device that computes in `own`, for kernels whose FLOPs and bytes are counted in `word`."""
     factor = 2.0 if own == "float16" else 0.5
-    told = f"ncnn computes {word} in {own} here"
+    caption = f"ncnn computes {word} in {own} here"
     peak = device.vector[own]
-    peaks = {**device.vector, word: Figure(peak.value, f"{told}; {peak.source}")}
+    peaks = {**device.vector, word: Figure(peak.value, f"{caption}; {peak.source}")}
     return replace(
         device,
         vector=Peaks(tuple(peaks.items())),
-        bandwidth=_times(device.bandwidth, factor, told),
-        llc=_times(device.llc, factor, told),
-        llc_bandwidth=_times(device.llc_bandwidth, factor, told),
+        bandwidth=_times(device.bandwidth, factor, caption),
+        llc=_times(device.llc, factor, caption),
+        llc_bandwidth=_times(device.llc_bandwidth, factor, caption),
     )
 
 
-def _times(figure: Figure | None, factor: float, told: str) -> Figure | None:
-    return None if figure is None else Figure(figure.value * factor, f"{told}; {figure.source}")
+def _times(figure: Figure | None, factor: float, caption: str) -> Figure | None:
+    return None if figure is None else Figure(figure.value * factor, f"{caption}; {figure.source}")

@@ -192,7 +192,7 @@ class _Scored(Times):
             self.calls_s.append(call_s)
             latencies[name] = latency_s(own_s + call_s) * 1e3
         super().__init__(latencies)
-        if not np.count_nonzero(form.numbers[0]):  # no kernel has asked for a peak of the matrix unit
+        if not np.count_nonzero(form.numbers[0]):  # no kernel has requested a peak of the matrix unit
             self._ridges(dtype)
 
     @property
@@ -280,7 +280,7 @@ class _Details:
 
     @property
     def devices(self) -> tuple[str, ...]:
-        """Those that were asked."""
+        """Those that were requested."""
         return tuple(self._models.places)
 
     @property

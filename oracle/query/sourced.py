@@ -97,7 +97,7 @@ def count_source(source: Source, workload: Workload) -> NetCount:
     from oracle.trace import trace_module
     from oracle.trace.storing import stored_dtype
 
-    asked = workload.weights if workload.weights in HALVES else ""
-    dtype = asked if asked and stored_dtype(source.module) != asked else None
+    requested = workload.weights if workload.weights in HALVES else ""
+    dtype = requested if requested and stored_dtype(source.module) != requested else None
     table = trace_module(source.module, source.args, source.kwargs, workload, dtype=dtype, selected=source.selected)
     return count_table(table, workload)

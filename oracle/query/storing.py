@@ -34,19 +34,19 @@ def stored_words(
     Raises:
         WorkloadError: the parameters are of another type than requested.
     """
-    asked = {"dtype": dtype, "weights": weights or None}
+    requested = {"dtype": dtype, "weights": weights or None}
     if converts and weights in HALVES:
-        return asked
+        return requested
     known, owners = stored_dtypes(module), "parameters"
     main = stored_dtype(module)
     if not known and dtype is None:
         main, owners = stored_dtype(inputs), "inputs"
     if dtype in ("int8", "float8"):  # by an engine, whatever they were
-        return asked
+        return requested
     if weights in QUANTISED_WEIGHTS:
         return {"dtype": main if dtype is None and main in HALVES else dtype, "weights": weights}
     if main in HALVES and (dtype is None or weights == main or len(known) == 1):
-        for name, value in asked.items():
+        for name, value in requested.items():
             if value not in (None, main):
                 raise WorkloadError(f"{name}={value!r}: the module's {owners} are {main}; expected {main!r} or none")
         return {"dtype": main, "weights": main}
@@ -54,4 +54,4 @@ def stored_words(
         raise WorkloadError(
             f"weights={weights!r}: the module's {owners} are {main}; expected none, or a module in {weights}"
         )
-    return asked
+    return requested

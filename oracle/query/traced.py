@@ -134,7 +134,7 @@ def _form_of(count: NetCount, workload: Workload) -> TracedForm:
     ones, cells = np.ones(len(kernels)), [kernel.cell for kernel in count.kernels]
     found = Products.of(products)
     flash_bytes = 0 if workload.training else int(count.memory.weights_bytes)
-    said = count.unknown, count.coverage
+    coverage = count.unknown, count.coverage
     return TracedForm(
-        *(sums, columns, ones, count.memory, flash_bytes, *said, kernels, cells, found, count.table.notes)
+        *(sums, columns, ones, count.memory, flash_bytes, *coverage, kernels, cells, found, count.table.notes)
     )

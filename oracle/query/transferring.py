@@ -66,8 +66,8 @@ def here_and_there(
 ) -> tuple[list[Calibration], list[Calibration]]:
     """A user's own calibrations: those that predict, and those of devices that are only measured on."""
     own = [item if isinstance(item, Calibration) else load_calibration(item) for item in calibrations]
-    asked = {device.name for device in devices}
-    only = {place.device.name for place in there} - asked
+    requested = {device.name for device in devices}
+    only = {place.device.name for place in there} - requested
     return [item for item in own if item.device not in only], [
         item for item in own if item.device in {place.device.name for place in there}
     ]
@@ -173,15 +173,15 @@ def _trust(
     device: Device, there: Device, row: Measurement, workload: Workload, model: str, own: Sequence[Calibration]
 ) -> Trust:
     """How far off carrying over from that device was found to be; nobody checked it for most pairs."""
-    said = f"{row.latency_ms:.4g} ms measured on {there.name}"
+    source = f"{row.latency_ms:.4g} ms measured on {there.name}"
     if row.workload.batch_size != workload.batch_size:
-        said += f" with batches of {row.workload.batch_size}"
+        source += f" with batches of {row.workload.batch_size}"
     if model == "roofline":
-        return Trust("transfer", None, f"{said}, carried over by the ratio of the two rooflines")
+        return Trust("transfer", None, f"{source}, carried over by the ratio of the two rooflines")
     used = calibration_for(device, workload, own)
     known = used.carried.get(there.name)
-    said += ", carried over by the ratio of the two calibrated predictions"
+    source += ", carried over by the ratio of the two calibrated predictions"
     fitted = used.device == device.name and is_of(used, workload)
     if known is None or not fitted or (used.dtype, used.layout) != (workload.dtype, workload.layout):
-        return Trust("transfer", None, said)
-    return Trust("transfer", known.error, f"{said}; error on {known.networks} networks of both", known.interval)
+        return Trust("transfer", None, source)
+    return Trust("transfer", known.error, f"{source}; error on {known.networks} networks of both", known.interval)

@@ -120,18 +120,18 @@ def time_caption(times: Iterable[DeviceTime]) -> str:
     return "\n".join([_BOTH, *lines] if any(time.source != LOWER_BOUND for time in found) else lines)
 
 
-def _merged(said: Sequence[tuple[str, str, float | None, str]]) -> list[str]:
+def _merged(text: Sequence[tuple[str, str, float | None, str]]) -> list[str]:
     """A line per device and model; of several sizes or batches outside of what was fitted, the first is shown."""
     groups: dict[tuple[str, str, str], list[tuple[float | None, str]]] = {}
-    for device, model, error, source in said:
+    for device, model, error, source in text:
         base, _, outside = source.partition("; fitted to ")
         groups.setdefault((device, model, base), []).append((error, outside))
     lines = []
     for (device, model, base), cases in groups.items():
         known = [error for error, _ in cases if error is not None]
-        told = list(dict.fromkeys(where for _, where in cases if where))
-        source = f"{base}; fitted to {told[0]}" if told else base
-        more = f", and {len(told) - 1} more such" if len(told) > 1 else ""
+        others = list(dict.fromkeys(where for _, where in cases if where))
+        source = f"{base}; fitted to {others[0]}" if others else base
+        more = f", and {len(others) - 1} more such" if len(others) > 1 else ""
         lines.append(_trusted(device, model, known[0] if known else None, source + more))
     return list(dict.fromkeys(lines))
 
@@ -173,6 +173,6 @@ def _trusted(device: str, model: str, error: float | None, source: str) -> str:
         return f"{_TEXTBOOK}; error not measured."
     if model == "roofline":
         return f"Times on {device}: {source}."
-    said = source if model == "prior" else f"{model} ({source})"
+    text = source if model == "prior" else f"{model} ({source})"
     known = "error not measured" if error is None else f"mean error {percent([error])[0].strip()} %"
-    return f"Times on {device}: {said}; {known}."
+    return f"Times on {device}: {text}; {known}."

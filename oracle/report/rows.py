@@ -129,7 +129,7 @@ def context_rows(fits: Sequence[ContextFit]) -> list[dict[str, Any]]:
 
 def serving_rows(item: Serving) -> list[dict[str, Any]]:
     """One row per concurrency."""
-    asked = {
+    requested = {
         "network": item.network,
         "device": item.device,
         "engine": item.engine,
@@ -139,7 +139,7 @@ def serving_rows(item: Serving) -> list[dict[str, Any]]:
         "weights": item.weights,
         "kv": item.kv,
     }
-    return [{**asked, **asdict(point)} for point in item.points]
+    return [{**requested, **asdict(point)} for point in item.points]
 
 
 def kernel_rows(lines: Sequence[KernelCost] | Sequence[Group], device: str | None) -> list[dict[str, Any]]:

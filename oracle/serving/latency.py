@@ -55,7 +55,7 @@ _START = 0.1  # share of a load test's requests that come when it starts
 
 
 class Mix(NamedTuple):
-    """What is asked of an engine: tokens in and out of a request, and requests in flight."""
+    """What is required of an engine: tokens in and out of a request, and requests in flight."""
 
     input_tokens: int
     output_tokens: int
@@ -215,12 +215,16 @@ def serve_latency(
     """
     cfg = network if not isinstance(network, (str, Path)) else load_cfg(network)
     place = find_devices([device])[0]
-    asked = [concurrency] if isinstance(concurrency, int) else list(concurrency)
-    for name, values in (("input_tokens", [input_tokens]), ("output_tokens", [output_tokens]), ("concurrency", asked)):
+    requested = [concurrency] if isinstance(concurrency, int) else list(concurrency)
+    for name, values in (
+        ("input_tokens", [input_tokens]),
+        ("output_tokens", [output_tokens]),
+        ("concurrency", requested),
+    ):
         for value in values:
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not 1 <= value <= _LARGEST:
                 raise WorkloadError(f"{name}={value!r}: expected a whole number from 1 to {_LARGEST}")
-    if not asked:
+    if not requested:
         raise WorkloadError("concurrency: expected at least one number")
     served_by = engine_named(engine)
     if not 0.0 <= in_step <= 1.0:
@@ -233,7 +237,7 @@ def serve_latency(
     served = Served(cfg, place, served_by, parallel, formats)
     reach, _ = reach_in_engines()
     points = []
-    for count in asked:
+    for count in requested:
         mix = Mix(input_tokens, output_tokens, count)
         steps = served.steps(mix)
         points.append(_point(served, mix, steps, served.seconds(steps, reach), in_step))
@@ -258,7 +262,7 @@ def serve_latency(
 
 
 def formats_of(cfg: CfgNode, engine: Engine, weights: str | None, kv: str | None) -> Formats:
-    """What is stored in what: as said, or as a config and an engine have it."""
+    """What is stored in what: as requested, or as a config and an engine have it."""
     stored = weights or (cfg.COST.WEIGHTS if cfg.COST.WEIGHTS in ("int8", "int4", "float8") else "bfloat16")
     usual = "float8" if cfg.COST.KV_DTYPE or (engine.kv_float8 and stored != "bfloat16") else "bfloat16"
     return Formats(stored, kv or usual)
@@ -331,9 +335,9 @@ class Served:
         behind = tokens * (pieces - 1) // 2
         decode, prefill = self._nets("decode", 1, past), self._nets("prefill", tokens, behind)
         together = min(chunk // tokens, running)
-        asked = [Step(batch, past), Step(batch, past, 1, tokens, behind)]
-        asked += [Step(0, past, prompts, tokens, behind) for prompts in (1, together)]
-        works = [work_of(decode, prefill, step, parallel, self.formats) for step in asked]
+        requested = [Step(batch, past), Step(batch, past, 1, tokens, behind)]
+        requested += [Step(0, past, prompts, tokens, behind) for prompts in (1, together)]
+        works = [work_of(decode, prefill, step, parallel, self.formats) for step in requested]
         decoding, mixed, prompt, packed = works
         return Steps(running, decoding, mixed, prompt, packed, pieces, together)
 

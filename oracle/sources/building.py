@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 from oracle.errors import OracleError
 from oracle.trace import isolated
 
-__all__ = ["built", "guest", "said"]
+__all__ = ["built", "guest", "reason"]
 
 
 class _ParametersOnMeta(TorchFunctionMode):
@@ -59,7 +59,7 @@ def built(make: Callable[[], Any], what: str) -> tuple[nn.Module, str]:
         if not isinstance(made, nn.Module):
             raise OracleError(f"network={what!r}: expected an nn.Module, got {type(made).__name__}")
         return made, place
-    raise OracleError(f"network={what!r} cannot be built: {said(failure)}") from failure
+    raise OracleError(f"network={what!r} cannot be built: {reason(failure)}") from failure
 
 
 @contextmanager
@@ -72,7 +72,7 @@ def guest() -> Iterator[None]:
         raise OracleError(f"the network's code called exit({error.code!r})") from None
 
 
-def said(error: BaseException | None) -> str:
+def reason(error: BaseException | None) -> str:
     """An error of somebody else in one line."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -12,7 +12,7 @@ from torch import nn
 
 from oracle._resources import closest
 from oracle.errors import OracleError
-from oracle.sources.building import built, guest, said
+from oracle.sources.building import built, guest, reason
 from oracle.sources.opened import Opened
 from oracle.sources.references import Reference
 
@@ -54,9 +54,13 @@ def _look_up(reference: Reference) -> Any:
             raise OracleError(
                 f"network={reference.text!r}: no module {error.name!r}, neither here nor among what is installed"
             ) from None
-        raise OracleError(f"network={reference.text!r}: importing {reference.module} failed: {said(error)}") from error
+        raise OracleError(
+            f"network={reference.text!r}: importing {reference.module} failed: {reason(error)}"
+        ) from error
     except Exception as error:
-        raise OracleError(f"network={reference.text!r}: importing {reference.module} failed: {said(error)}") from error
+        raise OracleError(
+            f"network={reference.text!r}: importing {reference.module} failed: {reason(error)}"
+        ) from error
     for part in reference.name.split("."):
         if not hasattr(found, part):
             near = closest(part, [name for name in dir(found) if not name.startswith("_")])

@@ -21,7 +21,7 @@ from torch.utils import _pytree as pytree
 from oracle._files import is_file
 from oracle.errors import OracleError, TraceError
 from oracle.sources.archive import Meta, Node, Program, Ref, Word, read_program
-from oracle.sources.building import said
+from oracle.sources.building import reason
 from oracle.sources.inputs import DTYPES, InputSpec
 from oracle.sources.opened import Opened
 from oracle.sources.operators import (
@@ -56,7 +56,7 @@ def open_exported(reference: Reference) -> Opened:
         inputs = tuple(InputSpec(meta.sizes, _word(_dtype(meta))) for meta in given)
     except Exception as error:  # noqa: BLE001 - zipfile and torch, given what no one meant them to get, raise anything
         known = (zipfile.BadZipFile, RecursionError)
-        why = str(error) if isinstance(error, TraceError) and not isinstance(error, known) else said(error)
+        why = str(error) if isinstance(error, TraceError) and not isinstance(error, known) else reason(error)
         raise OracleError(f"network={reference.text!r}: not a file of torch.export: {why}") from None
     return Opened(module, inputs, "file", (), tuple(meta.free for meta in given))
 

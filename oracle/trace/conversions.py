@@ -1,6 +1,6 @@
 """Conversions to integers and back as operators of ours, and weights of torchao in their place.
 
-What counts of them is said in `oracle.counting.conversions`: those inside of an operator never run on their own.
+What counts of them is stated in `oracle.counting.conversions`: those inside of an operator never run on their own.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class CallRecorder(TorchFunctionMode):
         if getattr(func, "__name__", "") == "__get__":
             return func(*args, **kwargs)  # an attribute, such as x.shape or x.T
         if isinstance(func, types.FunctionType) and func is not self._pending:
-            # A function written in Python: look inside it, for what it calls is what the dispatcher is asked for.
+            # A function written in Python: look inside it, for what it calls is what the dispatcher is requested.
             before, self._pending = self._pending, func
             call = self.call + 1
             try:

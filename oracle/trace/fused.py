@@ -126,11 +126,11 @@ def _attention_gradients(
 
 def _like_wanted(tensors: Any, wanted: Any, any_tensor: Any) -> Any:
     pairs = zip(tensors, wanted, strict=True)
-    return tuple(torch.empty_like(tensor) if asked else any_tensor.new_empty(0) for tensor, asked in pairs)
+    return tuple(torch.empty_like(tensor) if requested else any_tensor.new_empty(0) for tensor, requested in pairs)
 
 
 def _none_unless(wanted: Any, found: Any) -> tuple[Any, ...]:
-    return tuple(grad if asked else None for grad, asked in zip(found, wanted, strict=True))
+    return tuple(grad if requested else None for grad, requested in zip(found, wanted, strict=True))
 
 
 class _Attention(torch.autograd.Function):

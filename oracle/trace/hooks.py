@@ -45,11 +45,11 @@ def fill_hook_table(
         if name not in _FORWARD or type(hook).__module__.startswith("torch.nn.utils."):
             memo[id(hooks)][key] = hook  # a flag; or what computes a weight, and has no state but a parameter's name
             continue
-        told = f"{getattr(hook, '__name__', type(hook).__name__)} of {path or 'the module'}"
+        label = f"{getattr(hook, '__name__', type(hook).__name__)} of {path or 'the module'}"
         try:
-            memo[id(hooks)][key] = _guarded(_copied(hook, memo), told, notes)
+            memo[id(hooks)][key] = _guarded(_copied(hook, memo), label, notes)
         except Exception as error:  # noqa: BLE001 - whatever copying a stranger's objects raises
-            notes(_left_out(told, error))
+            notes(_left_out(label, error))
 
 
 def _copied(value: Any, memo: dict[int, Any]) -> Any:
@@ -89,16 +89,16 @@ def _names(code: types.CodeType) -> set[str]:
     return found
 
 
-def _guarded(hook: Callable[..., Any], told: str, notes: Callable[[str], None]) -> Callable[..., Any]:
+def _guarded(hook: Callable[..., Any], label: str, notes: Callable[[str], None]) -> Callable[..., Any]:
     def run(module: nn.Module, *args: Any) -> Any:
         try:
             return hook(module, *args)
         except Exception as error:  # noqa: BLE001 - whatever a stranger's code raises
-            notes(_left_out(told, error))
+            notes(_left_out(label, error))
             return None
 
     return run
 
 
-def _left_out(told: str, error: Exception) -> str:
-    return f"forward hook {told} is left out: {type(error).__name__}: {' '.join(str(error).split())[:160]}"
+def _left_out(label: str, error: Exception) -> str:
+    return f"forward hook {label} is left out: {type(error).__name__}: {' '.join(str(error).split())[:160]}"

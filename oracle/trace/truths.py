@@ -31,7 +31,7 @@ def truth_of(value: int, rows: Sequence[Row], values: Sequence[Value], storages:
         rows, values, storages: recorded so far.
     """
 
-    def asked(at: int) -> bool | None:
+    def requested(at: int) -> bool | None:
         row = rows[values[at].producer] if values[at].producer >= 0 else None
         if row is None or not row.reads:
             return None
@@ -43,12 +43,12 @@ def truth_of(value: int, rows: Sequence[Row], values: Sequence[Value], storages:
             made = values[first].producer
             summed = made >= 0 and rows[made].name in _SUMMED
             return _COMPARED[row.name] if summed and is_computed(first) is False else None
-        return _joined(row.name, [asked(use.value) for use in row.reads])
+        return _joined(row.name, [requested(use.value) for use in row.reads])
 
     def is_computed(at: int) -> bool | None:
         return _is_computed(at, rows, values, storages)
 
-    return asked(value)
+    return requested(value)
 
 
 def _joined(name: str, parts: list[bool | None]) -> bool | None:

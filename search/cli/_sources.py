@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 __all__ = [
     "add_pictured",
     "add_source",
-    "candidates_asked",
+    "candidates_of",
     "command_of",
     "is_candidates",
     "pictured_results",
-    "results_asked",
+    "results_of",
 ]
 
 _FILES = (".csv", ".parquet")
@@ -60,7 +60,7 @@ def is_candidates(source: str) -> bool:
     return path.suffix.lower() in _FILES or path.is_dir()
 
 
-def candidates_asked(args: argparse.Namespace) -> Candidates:
+def candidates_of(args: argparse.Namespace) -> Candidates:
     """The candidates that the flags name.
 
     Raises:
@@ -73,7 +73,7 @@ def candidates_asked(args: argparse.Namespace) -> Candidates:
     return read_candidates(args.source)
 
 
-def results_asked(args: argparse.Namespace) -> Results:
+def results_of(args: argparse.Namespace) -> Results:
     """The study that the flags name.
 
     Raises:
@@ -95,7 +95,7 @@ def pictured_results(args: argparse.Namespace) -> Results:
     """
     if args.objective:
         raise OracleError(f"--objective {args.objective[0]!r} is about candidates: a study states its own")
-    return results_asked(args)
+    return results_of(args)
 
 
 def command_of(args: argparse.Namespace) -> str:

@@ -12,7 +12,7 @@ from oracle.cli._flags import add_output, natural
 from oracle.cli._output import deliver
 from oracle.errors import OracleError
 
-from ._sources import add_source, candidates_asked, is_candidates, results_asked
+from ._sources import add_source, candidates_of, is_candidates, results_of
 from ._studies import add_plain, records_out
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _run(args: argparse.Namespace) -> int:
         raise OracleError("--plain is about --configs, which was not given")
     if is_candidates(args.source):
         return _of_candidates(args)
-    results = results_asked(args)
+    results = results_of(args)
     results.found()
     if args.objective or args.device:
         return _of_study(args, results)
@@ -93,7 +93,7 @@ def _of_candidates(args: argparse.Namespace) -> int:
     from ..report.about import about_candidates
     from ..report.manifests import manifest_beside
 
-    candidates = candidates_asked(args)
+    candidates = candidates_of(args)
     manifest = manifest_beside(candidates.file)
     if args.configs and manifest is None:
         raise OracleError(f"--configs needs the space of a sweep, and no manifest.json is beside {candidates.file}")

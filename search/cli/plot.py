@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from oracle.cli._output import add_figure, deliver_figure
 from oracle.errors import OracleError
 
-from ._sources import add_pictured, candidates_asked, is_candidates, pictured_results
+from ._sources import add_pictured, candidates_of, is_candidates, pictured_results
 
 if TYPE_CHECKING:
     from oracle.report.page import PageFacts
@@ -67,7 +67,7 @@ def _run(args: argparse.Namespace) -> int:
         from ..report.about import about_candidates
         from ..report.manifests import manifest_beside
 
-        candidates = candidates_asked(args)
+        candidates = candidates_of(args)
         page = sweep_page(candidates, objectives_of(args.objective))
         about = about_candidates(args.source, manifest_beside(candidates.file))
     deliver_figure(args, _figure(args, page, about))

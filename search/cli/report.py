@@ -7,7 +7,7 @@ from typing import Any
 
 from oracle.cli._output import add_page, deliver_page
 
-from ._sources import add_pictured, candidates_asked, command_of, is_candidates, pictured_results
+from ._sources import add_pictured, candidates_of, command_of, is_candidates, pictured_results
 
 __all__ = ["add"]
 
@@ -41,7 +41,7 @@ def _run(args: argparse.Namespace) -> int:
         from ..pareto import objectives_of
         from ..report import sweep_page
 
-        page = sweep_page(candidates_asked(args), objectives_of(args.objective), command_of(args))
+        page = sweep_page(candidates_of(args), objectives_of(args.objective), command_of(args))
     else:
         from ..report import study_page
 

@@ -85,7 +85,7 @@ def add(commands: Any) -> None:
 def _run(args: argparse.Namespace) -> int:
     with resumable(_resume_command(args)):
         result = _swept(args)
-    return _told(args, result)
+    return _report(args, result)
 
 
 def nothing_feasible(out: str, tally: Tally, why: Mapping[str, str]) -> list[str]:
@@ -135,7 +135,7 @@ def _swept(args: argparse.Namespace) -> SweepResult:
         )
 
 
-def _told(args: argparse.Namespace, result: SweepResult) -> int:
+def _report(args: argparse.Namespace, result: SweepResult) -> int:
     from oracle.report.console import show
 
     from ..report.tables import sweep_tables

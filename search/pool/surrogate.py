@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -126,15 +127,17 @@ def shape_of(blocks: Blocks, values: Floats) -> Shape:
     products = np.zeros((len(values), len(values)), dtype=np.float32)
     for block in blocks:
         products += block @ block.T
+    near = lru_cache(maxsize=1)(lambda lengths: _matern(_distance(squares, lengths)))  # trend and noise leave it
+    losses: dict[Shape, float] = {}
     best = Shape(lengths=(1.4,) * len(blocks))
-    loss = _loss(squares, products, values, best)
     for _ in range(_SWEEPS):
         before = best
         for step in ("trend", *range(len(blocks)), "noise"):
-            for other in _others(best, step):
-                new = _loss(squares, products, values, other)
-                if new < loss:
-                    best, loss = other, new
+            for other in (best, *_others(best, step)):
+                if other not in losses:
+                    losses[other] = _loss(near(other.lengths) + other.trend * products, values, other.noise)
+                if losses[other] < losses[best]:
+                    best = other
         if best == before:
             break
     return best
@@ -152,16 +155,25 @@ def _others(shape: Shape, step: str | int) -> list[Shape]:
     ]
 
 
-def _loss(squares: Sequence[NDArray[np.float32]], products: NDArray[np.float32], values: Floats, shape: Shape) -> float:
-    """The negative logarithm of the marginal likelihood, scale and centre being the likeliest ones; plus a constant."""
-    covariance = (_matern(_distance(squares, shape)) + shape.trend * products).astype(np.float64)
-    covariance.flat[:: len(values) + 1] += shape.noise
+def _loss(covariance: NDArray[np.float32], values: Floats, noise: float) -> float:
+    """The negative logarithm of the marginal likelihood, scale and centre being the likeliest ones; plus a constant.
+
+    Ones and values are whitened by the decomposition itself, as two rows more of the matrix: below the factor L of the
+    covariance it leaves (L^-1 row)'. Their own diagonal need only be so large that the whole is positive definite.
+    """
+    count = len(values)
+    whole = np.zeros((count + 2, count + 2))
+    whole[:count, :count] = covariance
+    whole[count, :count], whole[count + 1, :count] = 1.0, values
+    whole.flat[:: count + 3] += noise
+    for row in (count, count + 1):
+        whole[row, row] = 1.0 + 4.0 * float(whole[row, :count] @ whole[row, :count]) / noise
     try:
-        factor = np.linalg.cholesky(covariance)
+        factor = np.linalg.cholesky(whole).astype(np.float64, copy=False)
     except np.linalg.LinAlgError:
         return np.inf
-    _, scale = _moments(*np.linalg.solve(factor, np.stack([np.ones(len(values)), values], axis=1)).T)
-    return float(len(values) * np.log(scale) + np.log(np.diagonal(factor)).sum())
+    _, scale = _moments(factor[count, :count], factor[count + 1, :count])
+    return float(count * np.log(scale) + np.log(np.diagonal(factor)[:count]).sum())
 
 
 def _moments(ones: Floats, seen: Floats) -> tuple[float, float]:
@@ -205,10 +217,10 @@ def _squares(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray
     return squares
 
 
-def _distance(squares: Sequence[NDArray[np.float32]], shape: Shape) -> NDArray[np.float32]:
+def _distance(squares: Sequence[NDArray[np.float32]], lengths: Sequence[float]) -> NDArray[np.float32]:
     """The root of five times the sum of squared distances over squared length scales."""
     total = np.zeros_like(squares[0])
-    for square, length in zip(squares, shape.lengths, strict=True):
+    for square, length in zip(squares, lengths, strict=True):
         total += np.float32(5 * length**-2) * square
     return np.sqrt(total)
 

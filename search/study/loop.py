@@ -85,14 +85,14 @@ class Loop:
                 self._say()
             else:
                 self._say(
-                    f"{plan.name}: finished: {index.spent:,} evaluated, {plan.trials:,} asked for; "
+                    f"{plan.name}: finished: {index.spent:,} evaluated, {plan.trials:,} requested; "
                     "nothing was left to do, and more TRIALS would go on"
                 )
             while time.monotonic() < end:
                 self._reap()
                 if index.spent >= plan.trials:
                     break
-                if index.spent + index.under_way >= plan.trials:
+                if self._is_full():
                     time.sleep(_WAIT_S)  # others are at the last ones; should one die, we take its place
                 elif not self._step():
                     break
@@ -108,9 +108,26 @@ class Loop:
         proposal = self._proposer.propose()
         if proposal is None:
             return self._nothing_left()
+        if self._is_late(proposal.candidate.key):
+            return True  # to choose again, knowing what others have chosen
         opened = self._recorder.open(proposal)
         self._take(opened, proposal.candidate)
         return True
+
+    def _is_late(self, key: str) -> bool:
+        """Whether others have taken a candidate, or what was left of TRIALS, while we were choosing.
+
+        A look at the storage is cheaper than a trial that comes to nothing. Who passes it at the same moment as
+        another worker opens a trial, and yields by the claims.
+        """
+        new = not self._index.knows(key)
+        with self._timer.of("storage"):
+            self._index.refresh()
+        return self._is_full() or (new and self._index.knows(key))
+
+    def _is_full(self) -> bool:
+        """Whether what is under way is the last of TRIALS."""
+        return self._index.spent + self._index.under_way >= self._plan.trials
 
     def _take_waiting(self) -> None:
         """A trial that waits in the storage: one that a dead worker was at, or that somebody has put there."""

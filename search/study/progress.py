@@ -41,8 +41,8 @@ class Progress:
 
     @property
     def evaluations(self) -> str:
-        """`40 of 60`; where a study has more than were requested, `40 (12 asked for)`."""
-        return f"{self.spent:,} " + ("of {:,}" if self.spent <= self.wanted else "({:,} asked for)").format(self.wanted)
+        """`40 of 60`; where a study has more than were requested, `40 (12 requested)`."""
+        return f"{self.spent:,} " + ("of {:,}" if self.spent <= self.wanted else "({:,} requested)").format(self.wanted)
 
 
 Watcher = Callable[[Progress], None]

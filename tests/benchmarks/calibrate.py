@@ -36,8 +36,8 @@ from oracle.calibration import (
     save_calibration,
 )
 from oracle.calibration.domain import ANYWHERE, Domain
-from oracle.calibration.files import file_name
 from oracle.calibration.prior import usual_dispatch
+from oracle.calibration.shipped import file_name
 from oracle.calibration.validation import cross_predict
 from oracle.devices import load_device
 from oracle.query.running import dispatch_s

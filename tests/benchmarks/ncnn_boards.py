@@ -33,7 +33,7 @@ from oracle._ranks import kendall_tau_b
 from oracle.calibration import Calibration, Origin, save_calibration
 from oracle.calibration.classes import CLASSES, CONTRACTIONS
 from oracle.calibration.domain import Domain
-from oracle.calibration.files import file_name
+from oracle.calibration.shipped import file_name
 from oracle.calibration.threading import Threading
 from oracle.devices.cores import CORES, LITTLE
 from oracle.roofline import Efficiency, textbook_of

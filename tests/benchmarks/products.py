@@ -26,7 +26,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 import oracle
-from oracle.calibration.files import calibration_of, prior_calibration
+from oracle.calibration.shipped import calibration_of, prior_calibration
 from oracle.closedform.calibrated import CalibratedDevice
 from oracle.products import ATTENTION, CACHED, PLAIN, Products
 from oracle.roofline import KernelKinds, time_kernels

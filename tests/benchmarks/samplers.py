@@ -196,10 +196,10 @@ class Run:
         return np.array(volumes) / table.largest
 
 
-def pool(table: Table, two: bool, seed: int, most: int, warm: Sequence[Earlier] = ()) -> Run:
+def pool(table: Table, two: bool, seed: int, most: int, warm: Sequence[Earlier] = (), startup: int = 10) -> Run:
     """Ours, in a plain study."""
     objectives = ["accuracy", LATENCY] if two else ["accuracy"]
-    sampler = table.sampler(objectives=objectives, seed=seed, pool=table.pool, warm=warm)
+    sampler = table.sampler(objectives=objectives, seed=seed, pool=table.pool, warm=warm, startup=startup)
     run = Run(table, two, most)
 
     def objective(trial: optuna.Trial) -> Any:

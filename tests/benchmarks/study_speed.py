@@ -128,6 +128,7 @@ def workers(sampler: str = "tpe", scheme: str = "") -> None:
             storage = f"{scheme}{path / 'speed.db'}"
             words = ["run", "speed.yaml", "--workers", str(count), "--trials", str(60 * count), "--storage", storage]
             environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+            called = time.time()
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
             subprocess.run(
                 [sys.executable, "-m", "search.cli", *words], cwd=path, check=True, capture_output=True, env=environment
@@ -135,19 +136,20 @@ def workers(sampler: str = "tpe", scheme: str = "") -> None:
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
             trials = open_results("speed", storage).study.trials
+        starts = {trial.number: trial.datetime_start.timestamp() for trial in trials if trial.datetime_start}
         first: dict[str, float] = {}
-        began = min(trial.datetime_start.timestamp() for trial in trials if trial.datetime_start)
         for trial in trials:
-            start = trial.datetime_start.timestamp() - began if trial.datetime_start else 0.0
-            first.setdefault(trial.user_attrs["evaluating"], start)
-        whole = [trial for trial in trials if trial.state == TrialState.COMPLETE]  # others gave way to another worker
-        ends = [trial.datetime_complete.timestamp() - began for trial in whole if trial.datetime_complete]
-        joined = max(first.values())
-        later = sum(1 for end in ends if joined < end)
+            first.setdefault(trial.user_attrs["evaluating"], starts[trial.number])
+        whole = [trial for trial in trials if trial.state == TrialState.COMPLETE]  # what the study keeps
+        ends = [trial.datetime_complete.timestamp() for trial in whole if trial.datetime_complete]
+        begun, joined, last = min(starts.values()), max(first.values()), max(starts.values())
+        steady = sum(joined < end <= last for end in ends)  # while every worker has something to do
         print(
-            f"{sampler} {scheme or 'journal'}: {count} workers: the last joins after {joined:.1f} s; from then on "
-            f"{later} evaluations in {max(ends) - joined:.1f} s, efficiency {later * 0.2 / (max(ends) - joined) / count:.0%}; "
-            f"from the first trial on {len(ends) * 0.2 / max(ends) / count:.0%}; load {os.getloadavg()[0]:.1f}; "
+            f"{sampler} {scheme or 'journal'}: {count} workers: {len(whole)} evaluations kept of {len(trials)} trials; "
+            f"the first begins {begun - called:.1f} s after the command, the last worker's {joined - called:.1f} s; with "
+            f"all at work {steady} evaluations in {last - joined:.1f} s, efficiency "
+            f"{steady * 0.2 / (last - joined) / count:.1%}; from the first trial to the last end "
+            f"{len(ends) * 0.2 / (max(ends) - begun) / count:.0%}; load {os.getloadavg()[0]:.1f}; "
             f"processor {1e3 * used / len(ends):.1f} ms an evaluation, all processes from start to end"
         )
 

@@ -36,7 +36,7 @@ _HOLDS = {"eq": int.__eq__, "ne": int.__ne__, "lt": int.__lt__, "le": int.__le__
 
 
 class Answer(NamedTuple):
-    """Some of the cells that were asked for: which (ascending), their costs, and what leaves them."""
+    """Some of the cells that were requested: which (ascending), their costs, and what leaves them."""
 
     where: Ints
     costs: CellCosts

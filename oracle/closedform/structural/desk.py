@@ -114,7 +114,7 @@ class Desk:
         self._structures: dict[Any, _Structure | None] = {}
         self._signs = Signs(stock)
 
-    # -- what is asked -------------------------------------------------------------------------------------------
+    # -- what is requested -------------------------------------------------------------------------------------------
 
     def cells(self, archs: Sequence[str]) -> tuple[list[Cell | None], Signs]:
         """The cells of some architectures, None where a part is missing, and what their signs stand for."""

@@ -68,7 +68,7 @@ class Signs:
     def __len__(self) -> int:
         return len(self._signs)
 
-    # -- what is asked -------------------------------------------------------------------------------------------
+    # -- what is requested -------------------------------------------------------------------------------------------
 
     def classes(self, signs: Sequence[int]) -> tuple[str, ...]:
         """The classes of some kernels."""

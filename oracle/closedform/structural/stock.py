@@ -42,7 +42,7 @@ class StockKey(NamedTuple):
 
 
 class _At(dict[PartKey, Piece]):
-    """The parts at some values, made as they are asked for; iteration tells which there are."""
+    """The parts at some values, made as they are requested; iteration tells which there are."""
 
     def __init__(self, parts: Mapping[PartKey, Part], values: Mapping[str, int]) -> None:
         super().__init__()

@@ -65,7 +65,7 @@ def register_flops(*names: str, op_class: str | None = None) -> Callable[[Formul
 
 
 def work_of(row: Row, causal: str = "full") -> Work | None:
-    """What a row computes, or None where nobody has said; complex numbers by their real operations.
+    """What a row computes, or None where no formula is registered; complex numbers by their real operations.
 
     A complex multiply-add is four real ones, an addition two operations; see `COMPLEX_FLOPS` for the rest.
 

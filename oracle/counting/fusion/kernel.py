@@ -87,7 +87,7 @@ def assemble(
     Args:
         table: the operators.
         groups: rows of each kernel; together they must not form a cycle.
-        producers: what `all_producers` says, if it was asked already.
+        producers: what `all_producers` says, if it was requested already.
         folded: rows whose arithmetic is gone.
         dropped: row -> values it no longer reads (a folded norm's statistics).
     """

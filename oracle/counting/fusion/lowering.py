@@ -117,7 +117,7 @@ class _Writer:
         if self._storages[value.storage].is_weight or value.producer in self._constant:
             return use
         if use.value not in self._made and value.producer < 0 and self._format(use, row.cell) == NATURAL:
-            return use  # what enters comes as it is asked for
+            return use  # what enters comes as it is requested
         stored = self._format(use, row.cell)
         if self._rules.splits and stored == NATURAL and self._is_part(use) and row.name not in _COPIES - {"aten.clone"}:
             use = self._part(row, use)

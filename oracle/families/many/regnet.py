@@ -107,7 +107,7 @@ def stage_table(depth: Any, w0: Any, wa: Any, wm: Any) -> StageTable:
 def _first_block(level: int, w0: Any, wa: Any, wm: Any) -> NDArray[np.float64]:
     """The first block of a width level or a higher one: where the line w0 + wa * j reaches w0 * wm ** (level - 1/2).
 
-    Within its error the crossing tells all blocks but one at the crossing itself, which is asked for its level.
+    Within its error the crossing tells all blocks but one at the crossing itself, which is requested its level.
     """
     with np.errstate(divide="ignore", over="ignore"):
         crossing = (w0 * np.power(wm, level - 0.5) - w0) / wa  # infinite where widths do not grow

@@ -89,6 +89,6 @@ class Counters:
             return per_cycle * cycles
         return None
 
-    def asked(self, stem: str) -> bool:
+    def requested(self, stem: str) -> bool:
         """Whether a sum, or a rate that would give it, was requested."""
         return any(self.has(f"{stem}{tail}") for tail in (".sum", ".sum.per_second", ".sum.per_cycle_elapsed"))

@@ -82,8 +82,8 @@ def read_listing(path: str | Path) -> Listing:
     messages = tuple(line.strip() for line in lines if line.startswith(("==ERROR==", "==WARNING==")))
     start = next((number for number, line in enumerate(lines) if _is_header(line)), None)
     if start is None:
-        said = f"; it says: {messages[0]}" if messages else ""
-        raise OracleError(f'{file}: no header of `ncu --csv` (a line beginning with "ID" or "Process ID"){said}')
+        hint = f"; it says: {messages[0]}" if messages else ""
+        raise OracleError(f'{file}: no header of `ncu --csv` (a line beginning with "ID" or "Process ID"){hint}')
     header = next(csv.reader([lines[start]]))
     rows = _rows(lines, start + 1, header, file)
     if "Metric Name" not in header:
@@ -95,8 +95,8 @@ def read_listing(path: str | Path) -> Listing:
     else:
         raise OracleError(f'{file}:{start + 1}: neither a column "Metric Value" nor "Average" beside "Metric Name"')
     if not launches:
-        said = f"; it says: {messages[0]}" if messages else ""
-        raise OracleError(f"{file}:{start + 1}: a header and no kernels below it{said}")
+        hint = f"; it says: {messages[0]}" if messages else ""
+        raise OracleError(f"{file}:{start + 1}: a header and no kernels below it{hint}")
     return Listing(file, layout, tuple(launches), messages)
 
 

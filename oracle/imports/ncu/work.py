@@ -122,8 +122,8 @@ def _packed(counters: Counters, time_s: float | None) -> float | str:
     """Packed float32 operations: 0 on chips that have none."""
     capability = _number(counters.launch.columns.get("CC", ""))
     stems = [f"{unit}__sass_thread_inst_executed_op_{{}}_pred_on" for unit in ("smsp", "sm")]
-    asked = any(counters.asked(stem.format(name)) for stem in stems for name in _PACKED)
-    if (capability is not None and capability < _BLACKWELL) or (capability is None and not asked):
+    requested = any(counters.requested(stem.format(name)) for stem in stems for name in _PACKED)
+    if (capability is not None and capability < _BLACKWELL) or (capability is None and not requested):
         return 0.0
     return _vector(counters, _PACKED, time_s)
 

@@ -77,5 +77,5 @@ def _convert(net: NetSpec, path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=path.parent)  # noqa: S603
     script.unlink()
     if done.returncode or not path.exists():
-        said = (done.stderr or done.stdout).strip().splitlines()
-        raise OracleError(f"network={net.name!r}: pnnx cannot convert it: {said[-1] if said else done.returncode}")
+        output = (done.stderr or done.stdout).strip().splitlines()
+        raise OracleError(f"network={net.name!r}: pnnx cannot convert it: {output[-1] if output else done.returncode}")

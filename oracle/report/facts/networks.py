@@ -71,8 +71,8 @@ class NetworkFacts:
         kernels: column -> one entry per kernel, in order of execution.
         devices: device -> its times.
         runtimes: None where nobody compared them.
-        training: None where nobody asked.
-        decoding: of a decoder; None where nobody asked.
+        training: None where it was not requested.
+        decoding: of a decoder; None where it was not requested.
     """
 
     name: str

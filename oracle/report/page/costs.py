@@ -30,7 +30,7 @@ DETAILED = 40
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """A network, and what else is known of it; None where nobody asked."""
+    """A network, and what else is known of it; None where it was not requested."""
 
     cost: Cost
     runtimes: Runtimes | None = None

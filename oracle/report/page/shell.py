@@ -48,7 +48,7 @@ class PageFacts:
         title: one line.
         subtitle: the workload, in words.
         run: what made the numbers.
-        devices, networks: in the order asked.
+        devices, networks: in the order requested.
         undetailed: networks that are in the population alone.
         population: many candidates.
         study: of the candidates of the population.

@@ -38,7 +38,7 @@ def growth_figure(study: StudyFacts, width: float = FULL_WIDTH) -> Any:
     if not others:
         axes.scatter(study.trials, first.column, s=9, color=PALE, linewidths=0)
         axes.plot(study.trials, study.progress, color=FRONT, drawstyle="steps-post")
-        axes.set(xlabel="trial", ylabel=_said(first))
+        axes.set(xlabel="trial", ylabel=_label(first))
         return figure
     second = others[0]
     axes.scatter(second.column, first.column, s=9, color=PALE, linewidths=0)
@@ -50,7 +50,7 @@ def growth_figure(study: StudyFacts, width: float = FULL_WIDTH) -> Any:
             front_line(axes, *steps, second.maximise, label=f"after {count:,}", **style)
         if last:
             front_marks(axes, *steps)
-    axes.set(xlabel=_said(second), ylabel=_said(first))
+    axes.set(xlabel=_label(second), ylabel=_label(first))
     if len(study.objectives) == 2:
         axes.legend(title="evaluated trials", title_fontsize=7)
     if len(panels) > 1:
@@ -87,8 +87,8 @@ def limits_figure(study: StudyFacts, width: float = FULL_WIDTH) -> Any:
         label="others too",
     )
     for place, one in zip(places, study.constraints, strict=True):
-        said = f"{one.broken:,} of {one.judged:,}"
-        note(axes, said, (one.broken, place), (3, 0), va="center", fontsize=7)
+        label = f"{one.broken:,} of {one.judged:,}"
+        note(axes, label, (one.broken, place), (3, 0), va="center", fontsize=7)
     axes.set_yticks(list(places), [one.name for one in study.constraints])
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(places) - 0.5, -0.5)
@@ -150,7 +150,7 @@ def _ends(column: Sequence[Any]) -> list[tuple[float, str]]:
     return [(0.0, str(ordered[0])), (1.0, str(ordered[-1]))]
 
 
-def _said(objective: ObjectiveFacts) -> str:
+def _label(objective: ObjectiveFacts) -> str:
     return f"{objective.name} ({'more' if objective.maximise else 'less'} is better)"
 
 

@@ -40,7 +40,7 @@ def comparison_tables(found: Comparison, worst: int = 5) -> list[RenderableType]
 
 
 def _summary(found: Comparison) -> Grid:
-    true, both, said = found.front
+    true, both, named = found.front
     regret, largest = found.regret
     tau, rho = aligned([found.kendall_tau, found.spearman_rho], digits=3, most=3)
     shares = percent([found.mape, found.median, found.within_10, found.coverage, regret, largest])
@@ -52,7 +52,7 @@ def _summary(found: Comparison) -> Grid:
         "Median error": f"{median} %",
         "Within 10 %": f"{within} % of networks",
         "Inside the interval": f"{coverage} % of networks" if found.coverage is not None else "-",
-        "Pareto front": f"{both} of {true} found, {said} named",
+        "Pareto front": f"{both} of {true} found, {named} named",
         "Regret": f"{mean} % mean, {most} % at most",
     }
     title = f"{found.device}: {len(found.cases)} measurements"

@@ -68,6 +68,6 @@ def _rule(curve: BatchCurve) -> str:
     none = [device for device in curve.points if curve.best(device) is None]
     unknown = [device for device, points in curve.points.items() if points[0].time.fits is None]
     what = "tokens" if curve.tokens else "images"
-    said = f"best: most {what} per second{limit}, of the batches that fit the memory."
-    said += f" None of these batches is allowed on {', '.join(none)}." if none else ""
-    return said + (f" Nobody states the memory of {', '.join(unknown)}." if unknown else "")
+    line = f"best: most {what} per second{limit}, of the batches that fit the memory."
+    line += f" None of these batches is allowed on {', '.join(none)}." if none else ""
+    return line + (f" Nobody states the memory of {', '.join(unknown)}." if unknown else "")

@@ -61,7 +61,7 @@ def context_tables(fits: Sequence[ContextFit]) -> list[RenderableType]:
         for item in fits
         if not item.context
     )
-    lines = [*_told(fits), *none, *_uncounted(max(item.reserve_bytes for item in fits))]
+    lines = [*_stated(fits), *none, *_uncounted(max(item.reserve_bytes for item in fits))]
     text = Text("\n".join(lines), style="dim")
     return [Text(f"Longest sequences while decoding: {'; '.join(sorted(words))}.", style="bold"), grid, text]
 
@@ -116,7 +116,7 @@ def _who(fits: Sequence[Fit]) -> tuple[Column, ...]:
 
 def _notes(fits: Sequence[Fit], two: Sequence[Fit]) -> list[str]:
     reserve = max((item.reserve_bytes for item in fits), default=0)
-    lines = [origin_caption(fits), *_told(fits), *_uncounted(reserve)]
+    lines = [origin_caption(fits), *_stated(fits), *_uncounted(reserve)]
     if two and two[0].arena:
         lines.append(
             "Arena: what TFLite-Micro's greedy planner lays tensors out in; beside it in SRAM, and not counted, are "
@@ -130,7 +130,7 @@ def _notes(fits: Sequence[Fit], two: Sequence[Fit]) -> list[str]:
     return lines
 
 
-def _told(fits: Sequence[Fit] | Sequence[ContextFit]) -> list[str]:
+def _stated(fits: Sequence[Fit] | Sequence[ContextFit]) -> list[str]:
     """Notes of answers, each once."""
     return [f"Note: {note}." for note in dict.fromkeys(note for item in fits for note in item.notes)]
 

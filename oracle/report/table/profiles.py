@@ -115,11 +115,11 @@ def _rates(flops: Sequence[float | None], traffic: Sequence[float | None]) -> tu
 
 
 def _left(profile: NetworkProfile) -> list[str]:
-    said = [f"{profile.other_s / profile.total_s:.0%} of the time is in views and in operators that nothing predicts."]
+    lines = [f"{profile.other_s / profile.total_s:.0%} of the time is in views and in operators that nothing predicts."]
     if profile.left:
         names = ", ".join(dict.fromkeys(kernel.name for kernel in profile.left))
-        said.append(f"{len(profile.left)} predicted kernels were not seen: {names}.")
-    return said
+        lines.append(f"{len(profile.left)} predicted kernels were not seen: {names}.")
+    return lines
 
 
 def measured_kernel_tables(

@@ -42,7 +42,7 @@ def score_tables(found: Scores, top: int = 10) -> list[RenderableType]:
             columns.append(Column("Lower bound", aligned(_shown(bound, order)), f"ms, {device}", number=True))
     for field, (label, base) in _COUNTS.items():
         counted = getattr(found, field)
-        if counted is None:  # by the tool whose convention was asked for
+        if counted is None:  # by the tool whose convention was requested
             continue
         values = _shown(counted, order)
         unit, size = prefix(values, base)

@@ -1,8 +1,9 @@
 """Quantised operators: conversions, and operators that take integers.
 
 One of the latter (QLinearConv) is its float operator between conversions that never run on their own: what counts is
-said in `oracle.counting.conversions`. Scales and zero points of whole tensors are numbers that kernels hold; those of a
-channel or a block of a weight are read with it, zero points of channels apart, which are 0 where weights are symmetric.
+stated in `oracle.counting.conversions`. Scales and zero points of whole tensors are numbers that kernels hold; those of
+a channel or a block of a weight are read with it, zero points of channels apart, which are 0 where weights are
+symmetric.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from torch import nn
 
 from oracle._files import is_file
 from oracle.errors import MissingDependencyError, OracleError
-from oracle.sources.building import said
+from oracle.sources.building import reason
 from oracle.sources.inputs import InputSpec
 from oracle.sources.onnx.dtypes import dtype_of
 from oracle.sources.onnx.graph import Graph, OnnxNet, Output
@@ -57,7 +57,7 @@ def open_onnx(reference: Reference) -> Opened:
     except OracleError as error:
         raise OracleError(f"network={reference.text!r}: {error}") from None
     except Exception as error:
-        raise OracleError(f"network={reference.text!r}: not a usable ONNX file: {said(error)}") from error
+        raise OracleError(f"network={reference.text!r}: not a usable ONNX file: {reason(error)}") from error
 
 
 def _opened(path: Path, onnx: Any, inliner: Any, shape_inference: Any) -> Opened:

@@ -23,7 +23,7 @@ _LARGEST = 2**24  # elements of a real tensor: tables of positions, masks
 def computing() -> Iterator[None]:
     """While entered, real tensors are computed on, none of them larger than tables of indices are.
 
-    A file can say `ConstantOfShape` of any size. What an operator would make is asked of meta first, which takes none.
+    A file can say `ConstantOfShape` of any size. What an operator would make, meta says first, which takes none.
     """
     with isolated(), torch.no_grad(), _Bounded():
         yield

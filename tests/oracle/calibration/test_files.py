@@ -20,7 +20,8 @@ from oracle.calibration import (
     prior_calibration,
     save_calibration,
 )
-from oracle.calibration.files import core_calibration, to_yaml
+from oracle.calibration.files import to_yaml
+from oracle.calibration.shipped import core_calibration
 from oracle.devices import KINDS, list_devices, load_device
 from oracle.devices.cores import CORES
 from oracle.errors import ConfigError, DeviceError

@@ -18,6 +18,8 @@ from search.study import Progress, StudyPlan, join_study, open_results, run_stud
 from search.study.candidates import Gate, gate_of
 from search.study.files import SAMPLERS
 from search.study.params import Parameters
+from search.study.propose import Proposer
+from search.study.recording import Proposal, Recorder, Timer
 from search.study.storage import open_storage
 from search.study.store import create, quiet
 from tests.nightly import unless
@@ -182,6 +184,49 @@ def test_a_waiting_trial_reuses_the_evaluation_of_its_equal_and_one_that_breaks_
     assert broken.constraints["params"] > 0
     assert math.isinf(broken.values[0])
     assert last.key != first.key
+
+
+@pytest.mark.parametrize("sampler", ["pool", "tpe", "random"])
+def test_what_another_worker_takes_meanwhile_is_chosen_anew(
+    tmp_path: Path, make_plan: Make, monkeypatch: pytest.MonkeyPatch, sampler: str
+) -> None:
+    path = tmp_path / "j.journal"
+    plan = make_plan(**QUALITY, SAMPLER={"TYPE": sampler, "STARTUP": 2}, CONSTRAINTS=["params <= 60e3"], TRIALS=6)
+    taken: list[str] = []
+
+    def propose(proposer: Proposer) -> Proposal | None:
+        proposal = own(proposer)
+        if proposal is not None and len(taken) < 3:  # another worker has chosen the same, and evaluates it at once
+            other = Recorder(open_results("small", str(path)).study, Parameters.of(plan.space), "other", Timer())
+            other.close(other.open(proposal), "evaluated", [1.0, 1.0])
+            taken.append(proposal.candidate.key)
+        return proposal
+
+    own = Proposer.propose
+    monkeypatch.setattr(Proposer, "propose", propose)
+    results = run_study(plan, str(path), quality=by_macs)
+    assert len(set(taken)) == 3
+    assert [record.outcome for record in results.trials] == ["evaluated"] * 6  # no trial for what came to nothing
+    assert len({record.key for record in results.trials}) == 6
+
+
+def test_what_others_take_of_the_last_trials_is_no_trial_of_ours(
+    tmp_path: Path, make_plan: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, plan = tmp_path / "j.journal", make_plan(**QUALITY, TRIALS=3)
+
+    def propose(proposer: Proposer) -> Proposal | None:
+        others, proposal = open_results("small", str(path)).study, own(proposer)
+        if len(others.trials) == 2 and proposal is not None:
+            other = Recorder(others, Parameters.of(plan.space), "other", Timer())
+            other.close(other.open(proposal), "evaluated", [1.0, 1.0])
+            return own(proposer)
+        return proposal
+
+    own = Proposer.propose
+    monkeypatch.setattr(Proposer, "propose", propose)
+    results = run_study(plan, str(path), quality=by_macs)
+    assert [record.outcome for record in results.trials] == ["evaluated"] * 3
 
 
 def test_a_sampled_learning_rate_tells_candidates_of_one_network_apart(tmp_path: Path, make_plan: Make) -> None:
