@@ -167,7 +167,7 @@ def _stated(net: NetSpec, workload: Workload) -> dict[str, Any]:
     shared = shard_of([(cell.kind, cell.kwargs) for cell in net.cells])
     return {
         "tokens": net.input_shape[0] if len(net.input_shape) == 1 else 0,
-        "dtypes": dict(net.dtypes),
+        "dtypes": Frozen(dict(net.dtypes)),
         "notes": (
             *([dtypes_note(net, workload)] if net.dtypes else []),
             *([] if shared is None else [shared.note]),
