@@ -158,7 +158,7 @@ def closest(word: str, options: Iterable[str], count: int = 3) -> str:
     alike = get_close_matches(lower, others, n=len(others) or 1, cutoff=0.5 if short or not named else 0.7)
     if short:
         alike.sort(key=lambda name: abs(len(name) - len(lower)))
-    near = [*named[: count - bool(alike)], *alike][:count]
+    near = [*named[: max(count - bool(alike), 1)], *alike][:count]
     return f"; did you mean {', '.join(by_lower[match] for match in near)}?" if near else ""
 
 

@@ -70,6 +70,6 @@ def _row(name: str, directory: str) -> dict[str, Any]:
         "directory": directory,
         "type": cfg.MODEL.TYPE,
         "input": "x".join(map(str, net.input_shape)),
-        "classes": cfg.MODEL.NUM_CLASSES,
+        "classes": None if cfg.MODEL.TYPE == "decoder" else cfg.MODEL.NUM_CLASSES,
         "cells": len(net.cells),
     }

@@ -35,7 +35,7 @@ def add(commands: Any) -> None:
     mix.add_argument("--input", type=natural, required=True, metavar="TOKENS", help="of a prompt")
     mix.add_argument("--output-tokens", type=natural, required=True, metavar="TOKENS", help="that are generated")
     mix.add_argument(
-        "--concurrency", type=natural, nargs="+", default=[1, 4, 16, 64], metavar="N", help="in flight (1 4 16 64)"
+        "--concurrency", type=_naturals, nargs="+", default=[(1, 4, 16, 64)], metavar="N", help="in flight (1 4 16 64)"
     )
     mix.add_argument(
         "--in-step",
@@ -72,7 +72,7 @@ def _run(args: argparse.Namespace) -> int:
             device,
             input_tokens=args.input,
             output_tokens=args.output_tokens,
-            concurrency=args.concurrency,
+            concurrency=[number for some in args.concurrency for number in some],
             **words,
         )
         for device in args.device
@@ -84,3 +84,8 @@ def _run(args: argparse.Namespace) -> int:
         rows=lambda: [row for item in found for row in serving_rows(item)],
     )
     return 0
+
+
+def _naturals(text: str) -> tuple[int, ...]:
+    """`1,4` as integers, for argparse; `1 4` comes word by word."""
+    return tuple(natural(part) for part in text.split(","))

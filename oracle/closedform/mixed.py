@@ -26,9 +26,18 @@ from oracle.errors import WorkloadError
 from oracle.families.population import CellArray, Population, Rows
 from oracle.memory import CellMemory
 from oracle.optable import ITEMSIZE
-from oracle.spec import Workload
+from oracle.spec import NetSpec, Workload
 
-__all__ = ["CONVERSION", "check_mixed", "conversion", "dtype_of", "place_codes", "stored_dtype", "unrolled"]
+__all__ = [
+    "CONVERSION",
+    "check_mixed",
+    "conversion",
+    "dtype_of",
+    "dtypes_note",
+    "place_codes",
+    "stored_dtype",
+    "unrolled",
+]
 
 Ints = NDArray[np.int64]
 
@@ -55,6 +64,12 @@ def check_mixed(workload: Workload, input_shape: Sequence[Any] = ()) -> None:
         )
     if len(input_shape) == 1:
         raise WorkloadError("dtypes: types by stage are for networks of images; a decoder has dtype, weights, kv_dtype")
+
+
+def dtypes_note(net: NetSpec, workload: Workload) -> str:
+    """In words, which stages of a network compute in another type."""
+    stated = ", ".join(f"{name} in {dtype}" for name, dtype in net.dtypes)
+    return f"{net.name or 'it'} has {stated}, else {workload.dtype}"
 
 
 def dtype_of(template: Template) -> str:

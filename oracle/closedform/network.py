@@ -21,7 +21,7 @@ from oracle.closedform.cells import templates_for, traced_alone
 from oracle.closedform.evaluate import LIMIT
 from oracle.closedform.inputs import CellInputs, Visit, check_image, is_static, split_params
 from oracle.closedform.library import role_of
-from oracle.closedform.mixed import CONVERSION, check_mixed, conversion, dtype_of, stored_dtype
+from oracle.closedform.mixed import CONVERSION, check_mixed, conversion, dtype_of, dtypes_note, stored_dtype
 from oracle.closedform.products import products_in
 from oracle.closedform.store import TemplateStore
 from oracle.closedform.template import ALONE, SUMS, Format, KernelMeta, Template
@@ -229,8 +229,7 @@ class NetworkForm:
         """Lines for people: which stages compute in another type."""
         if not self.net.dtypes:
             return ()
-        stated = ", ".join(f"{name} in {dtype}" for name, dtype in self.net.dtypes)
-        return (f"{self.net.name or 'it'} has {stated}, else {self.workload.dtype}",)
+        return (dtypes_note(self.net, self.workload),)
 
     @property
     def coverage(self) -> tuple[int, int, int]:

@@ -116,9 +116,7 @@ class SharedForm(NetworkForm):
     @property
     def notes(self) -> tuple[str, ...]:
         """As of any network; and whose numbers these are."""
-        named = [(name.upper(), getattr(self._parallel, name)) for name in ("tp", "pp", "ep")]
-        ways = ", ".join(f"{name} {value}" for name, value in named if value > 1)
-        return (*self._own.notes, f"every number is of one GPU of {self._parallel.gpus} ({ways})")
+        return (*self._own.notes, self._parallel.note)
 
     @property
     def main_dtype(self) -> str:

@@ -176,18 +176,23 @@ def _convert(key: str, value: Any, old: Any, file: str) -> Any:
     return converted
 
 
-def _pairs(value: Any) -> Any:
+def _pairs(value: Any, key: str, file: str) -> Any:
     """A mapping, which a command line gives as text: `{TP: 4, PP: 2}` or `stem=float16,s3=int8`."""
     if not isinstance(value, str):
         return value
     pairs = [item.replace("=", ":").partition(":")[::2] for item in _parsed_list(value.strip().strip("{}"))]
-    return {name.strip(): word.strip(" '\"") for name, word in pairs}
+    found = dict[str, str]()
+    for name, word in pairs:
+        if name.strip() in found:
+            raise ConfigError(f"value {_shown(value)}: {name.strip()} is given twice", key=key, file=file)
+        found[name.strip()] = word.strip(" '\"")
+    return found
 
 
 def _integers(key: str, value: Any, known: Mapping[str, Any], file: str) -> dict[str, int]:
     """Integers by names that are known."""
     found = {}
-    for name, item in _items(_pairs(value), key, file):
+    for name, item in _items(_pairs(value, key, file), key, file):
         if name not in known:
             hint = closest(name, known, 1) or f"; {key} has {', '.join(known)}"
             raise ConfigError(f"unknown key{hint}", key=f"{key}.{name}", file=file)
@@ -199,7 +204,7 @@ def _words(key: str, value: Any, file: str) -> dict[str, str]:
     """Words by names, of which a pattern says what they look like."""
     names, expected, words = MAPPINGS[key]
     found = {}
-    for name, word in _items(_pairs(value), key, file):
+    for name, word in _items(_pairs(value, key, file), key, file):
         if not names.fullmatch(name):
             raise ConfigError(f"value {_shown(word)}: the key is not {expected}", key=f"{key}.{name}", file=file)
         if word not in words:

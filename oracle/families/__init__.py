@@ -50,6 +50,8 @@ def to_spec(cfg: Any) -> NetSpec:
         raise ConfigError(f"{cfg!r}: expected a config; `oracle.load_cfg` makes one of a name or a path")
     check_keys(cfg)
     family = FAMILIES[choice("MODEL.TYPE", cfg.MODEL.TYPE, FAMILIES)]
+    if cfg.MODEL.TYPE != "decoder":
+        _check_unshared(cfg.COST)
     try:
         net = family(cfg)
         return replace(net, dtypes=tuple(cfg.COST.DTYPES.items())) if cfg.COST.get("DTYPES") else net
@@ -58,3 +60,12 @@ def to_spec(cfg: Any) -> NetSpec:
 
         cfg_from_dict(cfg)
         raise
+
+
+def _check_unshared(cost: Any) -> None:
+    """Refuse what decoders alone have, where it would change nothing and nobody would say so."""
+    for name, default in (("PHASE", "prefill"), ("PARALLEL", {"TP": 1, "PP": 1, "EP": 1})):
+        value = cost.get(name, default)
+        if value != default:
+            shown = dict(value) if isinstance(value, dict) else value
+            raise ConfigError(f"value {shown!r}: only decoders have phases and are shared", key=f"COST.{name}")

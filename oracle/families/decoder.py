@@ -360,6 +360,8 @@ def _positions(section: Any, call: Call) -> int:
     context = integer("DECODER.CONTEXT", section["CONTEXT"], low=0, high=MAX_TOKENS)
     for limit in filter(None, (positions, context)):
         end = call.past + call.tokens
+        known = f"at most {limit - call.tokens}, for the network takes {limit} tokens of a sequence"
+        require(end <= limit or not call.past, "COST.PAST", call.past, known)
         require(end <= limit, "COST.PROMPT", end, f"at most {limit} tokens of a sequence, as many as the network takes")
     return positions
 

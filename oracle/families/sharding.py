@@ -86,6 +86,15 @@ class Parallel:
         return self.tp * self.pp * self.dp
 
     @property
+    def note(self) -> str:
+        """In words, whose numbers those of one of them are."""
+        ways = ", ".join(
+            [f"{name.upper()} {value}" for name in ("tp", "pp", "ep") if (value := getattr(self, name)) > 1]
+        )
+        ends = ", the one with most layers and both ends" if self.pp > 1 else ""
+        return f"every number is of one GPU of {self.gpus} ({ways}){ends}"
+
+    @property
     def expert_tp(self) -> int:
         """GPUs among which one expert is cut."""
         return self.tp * self.dp // self.ep

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from oracle._frozen import Frozen
 from oracle._shown import Shown
 from oracle.closedform import network_form, shared_store
+from oracle.closedform.mixed import check_mixed, dtypes_note
 from oracle.devices import Device
 from oracle.errors import DeviceError, TraceError, WorkloadError
+from oracle.families.sharding import shard_of
 from oracle.query.arenas import net_arena, table_arena
 from oracle.query.devices import find_devices
 from oracle.query.resolving import resolve
@@ -52,6 +55,9 @@ class Fit(Shown):
             network, and how much flash there is; there the memory is its SRAM, and the peaks are of the rest. None
             elsewhere.
         arena: whether these peaks are what a planner of a tensor arena needs, and not what is alive at once.
+        tokens: of a decoder, tokens of each sequence that a call works on; 0 for a network of images.
+        dtypes: as in `Cost`.
+        notes: which stages compute in another type; whose numbers these are, where several GPUs share a decoder.
     """
 
     network: str
@@ -67,6 +73,9 @@ class Fit(Shown):
     flash_bytes: int | None = None
     flash_memory_bytes: int | None = None
     arena: bool = False
+    tokens: int = 0
+    dtypes: Mapping[str, str] = field(default_factory=Frozen)
+    notes: tuple[str, ...] = ()
 
     @property
     def fits_flash(self) -> bool | None:
@@ -77,7 +86,8 @@ class Fit(Shown):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        return {**asdict(self), "origin": self.origin and self.origin.to_dict(), "fits_flash": self.fits_flash}
+        origin = self.origin and self.origin.to_dict()
+        return {**asdict(self), "dtypes": dict(self.dtypes), "origin": origin, "fits_flash": self.fits_flash}
 
 
 def fit(
@@ -99,7 +109,8 @@ def fit(
     Args:
         network: as in `oracle.score`.
         devices: names, paths or devices, each with a memory size.
-        modes: inference, training, or both. Default: both, or inference where the workload cannot train, as in int8.
+        modes: inference, training, or both. Default: both, or inference where the workload cannot train, as in int8 or
+            with types by stage.
         reserve_bytes: memory that stays free.
         arena: on microcontrollers, use what TFLite-Micro's memory planner needs instead of what is alive at once.
             Traces the network, and so needs torch.
@@ -135,17 +146,33 @@ def fit(
                 needs, planned = _source_needs(source, requested), _source_arena(source, requested)
             else:
                 net, requested, _ = resolve(network, **words)
+                if net.dtypes:
+                    check_mixed(requested, net.input_shape)
                 name, origin, needs, planned = net.name, None, _net_needs(net, requested), _net_arena(net, requested)
         except WorkloadError:
             if modes is None and mode != MODES[0]:
                 continue  # what nobody requested, and the workload cannot do
             raise
         needs, planned = lru_cache(maxsize=None)(needs), lru_cache(maxsize=None)(planned)
-        found += [
+        fits = [
             _fitted(device, name, requested, needs, planned if arena else None, reserve_bytes, origin)
             for device in places
         ]
+        found += fits if source is not None else [replace(item, **_stated(net, requested)) for item in fits]
     return tuple(sorted(found, key=lambda item: [device.name for device in places].index(item.device)))
+
+
+def _stated(net: NetSpec, workload: Workload) -> dict[str, Any]:
+    """What a `Fit` says of a network beside its name."""
+    shared = shard_of([(cell.kind, cell.kwargs) for cell in net.cells])
+    return {
+        "tokens": net.input_shape[0] if len(net.input_shape) == 1 else 0,
+        "dtypes": dict(net.dtypes),
+        "notes": (
+            *([dtypes_note(net, workload)] if net.dtypes else []),
+            *([] if shared is None else [shared.note]),
+        ),
+    }
 
 
 def _fitted(

@@ -15,6 +15,7 @@ from oracle.errors import WorkloadError
 from oracle.families import to_spec
 from oracle.families.caches import cache_bytes
 from oracle.families.decoder import MAX_TOKENS
+from oracle.families.sharding import shard_of
 from oracle.query.capacity import largest_batch, memory_of
 from oracle.query.devices import find_devices
 from oracle.spec import Workload
@@ -38,6 +39,8 @@ class ContextFit(Shown):
         limit: tokens that the network takes by its config; 0 where it states none.
         memory_bytes: of the device, by its file.
         reserve_bytes: kept free.
+        least_bytes: the peak of the shortest sequences, which says what is too large where none fits.
+        notes: as in `Fit`.
     """
 
     network: str
@@ -49,6 +52,8 @@ class ContextFit(Shown):
     limit: int
     memory_bytes: int
     reserve_bytes: int
+    least_bytes: int = 0
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -111,6 +116,7 @@ def _fitted(cfg: CfgNode, workload: Workload, device: Device, limit: int, reserv
         context, _ = largest_batch(lambda tokens: peak(min(tokens + 1, most)), room)
         context += 1
     found = spec(context) if context else None
+    shared = shard_of([(cell.kind, cell.kwargs) for cell in spec(2).cells])
     return ContextFit(
         network=cfg.COST.NAME,
         device=device.name,
@@ -121,4 +127,6 @@ def _fitted(cfg: CfgNode, workload: Workload, device: Device, limit: int, reserv
         limit=limit,
         memory_bytes=memory_bytes,
         reserve_bytes=reserve_bytes,
+        least_bytes=peak(2),
+        notes=() if shared is None else (shared.note,),
     )

@@ -26,6 +26,7 @@ from oracle.closedform import (
     shared_store,
 )
 from oracle.closedform.template import SUMS
+from oracle.config import CALL_WORDS
 from oracle.devices import Device
 from oracle.errors import DeviceError, WorkloadError
 from oracle.families.caches import cache_bytes_of_many, token_bytes_of_many
@@ -42,9 +43,9 @@ from oracle.query.models import (
     quantile_s,
 )
 from oracle.query.recounting import Counted, counted_as
-from oracle.query.resolving import check_words, resolve_all
+from oracle.query.resolving import check_no_call, check_words, resolve_all, stages_of
 from oracle.roofline import steady
-from oracle.spec import NetSpec, Workload, checked_dtypes
+from oracle.spec import NetSpec, Workload
 
 if TYPE_CHECKING:
     from oracle.config import CfgNode
@@ -162,7 +163,7 @@ class Scores(Shown):
         found = np.empty(len(self))
         for rows, own, host_s, call_s, intervals in parts:
             found[rows] = quantile_s(own, host_s, call_s, intervals, probability, np.maximum) * 1e3
-        return found
+        return np.maximum(found, self.roofline_ms[device])
 
     def specs(self) -> Iterator[NetSpec]:
         """The candidates, one after the other."""
@@ -251,8 +252,9 @@ def score_many(
         raise WorkloadError(f"chunk={chunk!r}: expected at least 1")
     check_words(workload)
     if isinstance(networks, Population):
+        check_no_call({name: workload.pop(name, None) for name in CALL_WORDS}, "a population")
         dtypes = workload.pop("dtypes", None)
-        networks = networks if dtypes is None else replace(networks, dtypes=checked_dtypes(dtypes))
+        networks = networks if dtypes is None else replace(networks, dtypes=stages_of(dtypes))
         specs, requested = list[NetSpec](), Workload().with_(**workload)
     else:
         specs, requested = resolve_all(networks, **workload)
@@ -344,7 +346,8 @@ def _scores(
     places, largest, kernels = predicted.places, predicted.largest, column("kernels")
     seconds = np.concatenate([part.latency_s for part in parts], axis=1) if parts else np.zeros((len(places), 0))
     at = dict(zip(places, seconds, strict=True))
-    timed = {name: _timed(name, predicted, at, kernels) for name in largest.places}
+    bounds_ms = {name: steady(at[bound]) * 1e3 for name, bound in zip(largest.places, largest.bounds, strict=True)}
+    timed = {name: _timed(name, predicted, at, kernels, bounds_ms[name]) for name in largest.places}
     sums = {name: column(name) for name in SUMS}
     return Scores(
         workload=workload,
@@ -357,9 +360,7 @@ def _scores(
         peak_memory_bytes=column("peak_memory_bytes"),
         flash_bytes=column("flash_bytes") - cache_bytes_of_many(networks, workload),
         latency_ms=Frozen({name: latency for name, (latency, _, _) in timed.items()}),
-        roofline_ms=Frozen(
-            {name: steady(at[bound]) * 1e3 for name, bound in zip(largest.places, largest.bounds, strict=True)}
-        ),
+        roofline_ms=Frozen(bounds_ms),
         interval_ms=Frozen({name: ends for name, (_, ends, _) in timed.items() if ends is not None}),
         networks=networks,
         trust=largest.trust,
@@ -369,7 +370,7 @@ def _scores(
 
 
 def _timed(
-    device: str, predicted: _Predicted, at: Mapping[CalibratedDevice, Floats], kernels: Ints
+    device: str, predicted: _Predicted, at: Mapping[CalibratedDevice, Floats], kernels: Ints, least_ms: Floats
 ) -> tuple[Floats, tuple[Floats, Floats] | None, tuple[_Part, ...]]:
     """Latency of all candidates on a device in milliseconds, its interval where one is known, and what both are of."""
     latency, low, high = (np.empty(len(kernels)) for _ in range(3))
@@ -383,6 +384,6 @@ def _timed(
         if trust is not None and trust.intervals is not None:
             parts.append(_Part(rows, own, host_s, call_s, trust.intervals))
             ends_s = interval_s(own, host_s, call_s, trust.intervals, np.maximum)
-            low[rows], high[rows] = (end_s * 1e3 for end_s in ends_s)
+            low[rows], high[rows] = (np.maximum(end_s * 1e3, least_ms[rows]) for end_s in ends_s)
     known = predicted.largest.trust.get(device)
     return latency, (low, high) if known is not None and known.interval is not None else None, tuple(parts)

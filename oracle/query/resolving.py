@@ -15,12 +15,24 @@ from oracle.errors import OracleError, WorkloadError
 from oracle.families import to_spec
 from oracle.naming import cell_names, near_names
 from oracle.sources import Source, is_reference
-from oracle.spec import NetSpec, Workload
+from oracle.spec import NetSpec, Workload, checked_dtypes
 
 if TYPE_CHECKING:
     from oracle.config import CfgNode
 
-__all__ = ["check_no_call", "check_one_workload", "check_words", "parsed", "resolve", "resolve_all", "several"]
+__all__ = [
+    "check_no_call",
+    "check_one_workload",
+    "check_words",
+    "parsed",
+    "resolve",
+    "resolve_all",
+    "several",
+    "stages_of",
+]
+
+
+_FIELDS = frozenset(Workload.__dataclass_fields__)
 
 
 def check_words(words: Mapping[str, Any]) -> None:
@@ -69,9 +81,7 @@ def _with_dtypes(net: NetSpec, dtypes: Mapping[str, str] | None) -> NetSpec:
         WorkloadError: no mapping; a name that no cell of it goes by.
     """
     if dtypes is not None:
-        if not isinstance(dtypes, Mapping):
-            raise WorkloadError(f"dtypes={dtypes!r}: expected types by stage, such as {{'stem': 'float16'}}")
-        net = replace(net, dtypes=tuple(dict(dtypes).items()))
+        net = replace(net, dtypes=stages_of(dtypes))
     if net.dtypes:
         from oracle.closedform.library import role_of
 
@@ -81,6 +91,17 @@ def _with_dtypes(net: NetSpec, dtypes: Mapping[str, str] | None) -> NetSpec:
                 stages = [near for near in known if "_b" not in near]
                 raise WorkloadError(f"dtypes.{name}={dtype!r}: {net.name or 'the network'} has {', '.join(stages)}")
     return net
+
+
+def stages_of(dtypes: Any) -> tuple[tuple[str, str], ...]:
+    """Types by stage as a spec has them.
+
+    Raises:
+        WorkloadError: no mapping of words; a name that no cell has, or an unknown type.
+    """
+    if not isinstance(dtypes, Mapping) or not all(isinstance(name, str) for name in dtypes):
+        raise WorkloadError(f"dtypes={dtypes!r}: expected types by stage, such as {{'stem': 'float16'}}")
+    return checked_dtypes(dtypes)
 
 
 def _workload(changes: Mapping[str, Any]) -> Workload:
@@ -109,8 +130,10 @@ def resolve_all(networks: Iterable[Any], **changes: Any) -> tuple[list[NetSpec],
     """
     items = several(networks)
     specs, stated = [], dict[Workload, str]()
+    call = {name: changes.get(name) for name in CALL_WORDS}
     for item in items:
         if isinstance(item, NetSpec):
+            check_no_call(call, item.name or "NetSpec")
             specs.append(_with_dtypes(item, changes.get("dtypes")))
             continue
         if isinstance(item, Source) or is_reference(item):
@@ -121,8 +144,8 @@ def resolve_all(networks: Iterable[Any], **changes: Any) -> tuple[list[NetSpec],
         stated.setdefault(workload, net.name)
         specs.append(net)
     check_one_workload(stated)
-    given = {name: value for name, value in changes.items() if value is not None and name != "dtypes"}
-    return specs, next(iter(stated), None) or Workload(**given)
+    given = {name: value for name, value in changes.items() if value is not None and name in _FIELDS}
+    return specs, next(iter(stated), None) or Workload().with_(**given)
 
 
 def check_no_call(call: Mapping[str, Any], network: str) -> None:

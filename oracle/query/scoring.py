@@ -174,10 +174,11 @@ def cost_of(
 class _Scored(Times):
     """The latencies of a score; what else there is to say of a device is worked out when somebody asks."""
 
-    __slots__ = ("_dtype", "_form", "_hosts_s", "_models", "_seconds", "_timing", "calls_s")
+    __slots__ = ("_bounds_ms", "_dtype", "_form", "_hosts_s", "_models", "_seconds", "_timing", "calls_s")
 
     def __init__(self, form: Form, timing: Timing, models: LatencyModels, dtype: str) -> None:
         self._form, self._timing, self._models, self._dtype = form, timing, models, dtype
+        self._bounds_ms: Mapping[str, float] | None = None
         self._seconds: list[float] = (timing.total_s @ form.counts).tolist()
         self._hosts_s: list[float] = []
         self.calls_s: list[float] = []
@@ -194,6 +195,16 @@ class _Scored(Times):
         if not np.count_nonzero(form.numbers[0]):  # no kernel has requested a peak of the matrix unit
             self._ridges(dtype)
 
+    @property
+    def roofline_ms(self) -> Mapping[str, float]:
+        """Device name -> the textbook's lower bound, worked out once: tables ask for it device by device."""
+        if self._bounds_ms is None:
+            bounds = self._models.bounds
+            seconds = (self._form.timed(bounds).total_s @ self._form.counts).tolist()
+            named = zip(self._models.places, seconds, strict=True)
+            self._bounds_ms = Frozen({name: latency_s(own) * 1e3 for name, own in named})
+        return self._bounds_ms
+
     def made(self) -> dict[str, DeviceTime]:
         """The times of all devices."""
         timing, models, counts = self._timing, self._models, self._form.counts
@@ -203,6 +214,8 @@ class _Scored(Times):
         by_bound = np.bincount(index.ravel(), weights, len(BOUNDS) * len(models.places)).reshape(-1, len(BOUNDS))
         ridges = self._ridges(self._form.main_dtype or self._dtype)
         needs = self._form.peak_memory_bytes, self._form.flash_bytes
+        known = any(trust.intervals is not None for trust in models.trust.values())
+        bounds_ms = self.roofline_ms if known else {}
         found: dict[str, DeviceTime] = {}
         columns = self._seconds, self._hosts_s, self.calls_s, by_bound.tolist(), ridges
         for (name, place), own_s, host_s, call_s, shares_s, ridge in zip(models.places.items(), *columns, strict=True):
@@ -212,8 +225,8 @@ class _Scored(Times):
             trust = models.trust.get(name, _BOUND)
             interval_ms = None
             if trust.intervals is not None:
-                low_s, high_s = interval_s(own_s, host_s, place.efficiency.call_s, trust.intervals)
-                interval_ms = low_s * 1e3, high_s * 1e3
+                ends_s, least_ms = interval_s(own_s, host_s, place.efficiency.call_s, trust.intervals), bounds_ms[name]
+                interval_ms = max(ends_s[0] * 1e3, least_ms), max(ends_s[1] * 1e3, least_ms)
             found[name] = DeviceTime(
                 device=name,
                 latency_ms=self.latency_ms[name],
@@ -260,11 +273,10 @@ def _recounted(form: NetworkForm, convention: str) -> tuple[int | None, ...]:
 class _Details:
     """What only those ask for who look at kernels: made then, from the form."""
 
-    __slots__ = ("_bounds_ms", "_form", "_models", "_scored", "_timing")
+    __slots__ = ("_form", "_models", "_scored", "_timing")
 
     def __init__(self, form: Form, timing: Timing | None, models: LatencyModels, scored: _Scored | None) -> None:
         self._form, self._timing, self._models, self._scored = form, timing, models, scored
-        self._bounds_ms: Mapping[str, float] | None = None
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -273,13 +285,8 @@ class _Details:
 
     @property
     def roofline_ms(self) -> Mapping[str, float]:
-        """Device name -> the textbook's lower bound, worked out once: tables ask for it device by device."""
-        if self._bounds_ms is None:
-            bounds = self._models.bounds
-            seconds = (self._form.timed(bounds).total_s @ self._form.counts).tolist() if bounds else []
-            named = zip(self.devices, seconds, strict=True)
-            self._bounds_ms = Frozen({name: latency_s(own) * 1e3 for name, own in named})
-        return self._bounds_ms
+        """Device name -> the textbook's lower bound."""
+        return Frozen() if self._scored is None else self._scored.roofline_ms
 
     @property
     def memory(self) -> PeakMemory:

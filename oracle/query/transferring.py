@@ -151,14 +151,15 @@ def _carried(
     bound = _latency_s(net, device, cost.workload, "roofline", ())
     seconds = transfer(*(np.array([s]) for s in (row.latency_ms * 1e-3, predicted, time.latency_ms * 1e-3, bound)))
     trust = _trust(device, there, row, cost.workload, model, own)
-    latency = float(seconds[0]) * 1e3
+    latency, least = float(seconds[0]) * 1e3, bound * 1e3
+    low, high = trust.interval or (1.0, 1.0)
     return replace(
         time,
         latency_ms=latency,
         model=trust.model,
         expected_error=trust.expected_error,
         source=trust.source,
-        interval_ms=trust.interval and (latency * trust.interval[0], latency * trust.interval[1]),
+        interval_ms=None if trust.interval is None else (max(latency * low, least), max(latency * high, least)),
     )
 
 

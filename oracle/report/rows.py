@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -102,6 +102,7 @@ def fit_rows(fits: Sequence[Fit]) -> list[dict[str, Any]]:
             "flash_memory_bytes": item.flash_memory_bytes,
             "fits_flash": item.fits_flash,
             "arena": item.arena,
+            **_stated(item.dtypes, item.notes),
         }
         for item in fits
     ]
@@ -120,6 +121,7 @@ def context_rows(fits: Sequence[ContextFit]) -> list[dict[str, Any]]:
             "peak_memory_bytes": item.peak_memory_bytes or None,
             "memory_bytes": item.memory_bytes,
             "reserve_bytes": item.reserve_bytes,
+            "notes": "; ".join(item.notes),
         }
         for item in fits
     ]
@@ -306,4 +308,12 @@ def _row(cost: Cost, device: str | None) -> dict[str, Any]:
         "model": time and time.model,
         "expected_error": time and time.expected_error,
         "unknown_operators": " ".join(cost.unknown),
+        "tokens": cost.tokens,
+        "kv_cache_bytes": cost.kv_cache_bytes,
+        **_stated(cost.dtypes, cost.notes),
     }
+
+
+def _stated(dtypes: Mapping[str, str], notes: Sequence[str]) -> dict[str, str]:
+    """Types by stage, as a command line takes them, and notes."""
+    return {"dtypes": ",".join(f"{name}={dtype}" for name, dtype in dtypes.items()), "notes": "; ".join(notes)}

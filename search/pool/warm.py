@@ -81,8 +81,8 @@ class Prior:
         members, rows = free.of_configs([earlier.configs[place] for place in whole]) if whole else (None, whole)
         if members is None or len(rows) < _FEWEST:
             raise ConfigError(
-                f"{earlier.name}: {len(rows)} of its {len(earlier.configs)} evaluations are of members of space "
-                f"{source.space.name!r}, expected at least {_FEWEST}",
+                f"{earlier.name}: {len(rows)} of its evaluations are of members of space {source.space.name!r}, "
+                f"expected at least {_FEWEST}",
                 key="warm",
             )
         values = np.array(earlier.values, dtype=np.float64)[whole][rows]

@@ -816,3 +816,10 @@ def test_types_by_stage_come_as_a_mapping_or_a_text(text: str, tmp_path: Path) -
 def test_what_is_no_type_of_a_stage_is_refused(value: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         cfg_from_dict({"MODEL": {"TYPE": "resnet"}, "COST": {"DTYPES": value}})
+
+
+def test_a_stage_is_given_a_type_once() -> None:
+    with pytest.raises(ConfigError, match=r"COST.DTYPES: value 'stem=int8,stem=float16': stem is given twice"):
+        load_cfg("R-56", ["COST.DTYPES", "stem=int8,stem=float16"])
+    with pytest.raises(ConfigError, match=r"COST.PARALLEL.tp: unknown key; did you mean TP\?"):
+        load_cfg("Llama-3.2-1B", ["COST.PARALLEL.tp", 2])

@@ -24,8 +24,11 @@ _GIB, _KIB = 2**30, 2**10
 def fit_tables(fits: Sequence[Fit]) -> list[RenderableType]:
     """One row per network, device and mode, in a table for those of two memories; then what peaks leave out."""
     words = {
-        ", ".join([w.dtype, w.runner, w.layout, *([f"weights {w.weights}"] if w.weights else [])])
-        for w in (item.workload for item in fits)
+        ", ".join(
+            [w.dtype, w.runner, *([] if item.tokens else [w.layout]), *([f"weights {w.weights}"] if w.weights else [])]
+        )
+        for item in fits
+        for w in (item.workload,)
     }
     one, two = ([item for item in fits if (item.fits_flash is None) is alone] for alone in (True, False))
     grids = [*([_one_memory(one)] if one else []), *([_two_memories(two)] if two else [])]
@@ -53,18 +56,25 @@ def context_tables(fits: Sequence[ContextFit]) -> list[RenderableType]:
             Column("Peak", aligned([item.peak_memory_bytes or None for item in fits], _GIB), "GiB", number=True),
         )
     )
-    text = Text("\n".join(_uncounted(max(item.reserve_bytes for item in fits))), style="dim")
+    none = dict.fromkeys(
+        f"{item.network} alone, with sequences of two tokens, takes {item.least_bytes / _GIB:.4g} GiB."
+        for item in fits
+        if not item.context
+    )
+    lines = [*_stated(fits), *none, *_uncounted(max(item.reserve_bytes for item in fits))]
+    text = Text("\n".join(lines), style="dim")
     return [Text(f"Longest sequences while decoding: {'; '.join(sorted(words))}.", style="bold"), grid, text]
 
 
 def _one_memory(fits: Sequence[Fit]) -> Grid:
+    unit = " or ".join(sorted({"sequences" if item.tokens else "images" for item in fits}))
     return Grid(
         (
             *_who(fits),
             Column("Memory", aligned([item.memory_bytes for item in fits], _GIB), "GiB", number=True),
-            Column("Batch", [str(item.batch_size) for item in fits], "images", number=True),
+            Column("Batch", [str(item.batch_size) for item in fits], unit, number=True),
             Column("Peak", aligned([item.peak_memory_bytes or None for item in fits], _GIB), "GiB", number=True),
-            Column("Next", [str(item.next_batch_size) for item in fits], "images", number=True),
+            Column("Next", [str(item.next_batch_size) for item in fits], unit, number=True),
             Column("Its peak", aligned([item.next_peak_memory_bytes for item in fits], _GIB), "GiB", number=True),
         )
     )
@@ -106,7 +116,7 @@ def _who(fits: Sequence[Fit]) -> tuple[Column, ...]:
 
 def _notes(fits: Sequence[Fit], two: Sequence[Fit]) -> list[str]:
     reserve = max((item.reserve_bytes for item in fits), default=0)
-    lines = [origin_caption(fits), *_uncounted(reserve)]
+    lines = [origin_caption(fits), *_stated(fits), *_uncounted(reserve)]
     if two and two[0].arena:
         lines.append(
             "Arena: what TFLite-Micro's greedy planner lays tensors out in; beside it in SRAM, and not counted, are "
@@ -118,6 +128,11 @@ def _notes(fits: Sequence[Fit], two: Sequence[Fit]) -> list[str]:
             "tensor arena needs. Weights lie in flash, beside the code; training changes them, and keeps all in SRAM."
         )
     return lines
+
+
+def _stated(fits: Sequence[Fit] | Sequence[ContextFit]) -> list[str]:
+    """Notes of answers, each once."""
+    return [f"Note: {note}." for note in dict.fromkeys(note for item in fits for note in item.notes)]
 
 
 def _uncounted(reserve: int) -> list[str]:

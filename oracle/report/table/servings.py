@@ -53,7 +53,8 @@ def _sheet(item: Serving) -> Sheet:
 def _place(item: Serving) -> str:
     parallel = item.parallel
     words = [f"{name.upper()} {value}" for name in ("tp", "pp", "ep", "dp") if (value := getattr(parallel, name)) > 1]
-    return f"{parallel.gpus} {item.device}{f' ({chr(44).join(words)})' if words else ''}"
+    shared = f" ({', '.join(words)})" if words else ""
+    return f"{parallel.gpus} {item.device}{shared}"
 
 
 def _error(item: Serving) -> str:

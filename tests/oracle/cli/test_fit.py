@@ -93,3 +93,16 @@ def test_a_context_is_of_a_decoder_that_decodes(run: Run, words: tuple[str, ...]
     done = run("fit", *words, "-d", "h100-sxm")
     assert done.code != 0
     assert said in done.err
+
+
+def test_a_batch_of_a_decoder_is_of_sequences(run: Run) -> None:
+    found = run("fit", "Llama-3.2-1B", "-d", "t4", "--dtype", "float16", "--set", "COST.PARALLEL.TP", "2")
+    assert "sequences" in found.out
+    assert "images" not in found.out
+    assert "nchw" not in found.out
+    assert "Note: every number is of one GPU of 2 (TP 2)." in found.out
+
+
+def test_what_does_not_fit_at_any_length_is_said(run: Run) -> None:
+    found = run("fit", "Llama-3.1-70B", "-d", "rtx-4090", "--context")
+    assert "Llama-3.1-70B alone, with sequences of two tokens, takes" in found.out

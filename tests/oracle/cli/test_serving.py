@@ -49,3 +49,13 @@ def test_json_and_csv_have_the_same_numbers(asked: list[str], capsys: Any) -> No
 def test_an_error_is_one_line(asked: list[str], capsys: Any) -> None:
     assert main([*asked, "--tp", "3"]) == 2
     assert capsys.readouterr().err.startswith("oracle: error: tp=3: expected a divisor of the heads, 8")
+
+
+def test_concurrencies_come_by_words_or_commas(asked: list[str], capsys: Any) -> None:
+    found = []
+    for words in (("1,4", "16"), ("1", "4", "16")):
+        assert main([*asked, "--format", "csv", "--concurrency", *words]) == 0
+        found.append(capsys.readouterr().out)
+    assert found[0] == found[1]
+    assert main([*asked, "--concurrency", "1,x"]) == 2
+    assert "'x' is not a positive integer" in capsys.readouterr().err

@@ -17,6 +17,7 @@ from ptflops import get_model_complexity_info
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from oracle._resources import shipped
 from oracle.build import build
 from oracle.config import list_networks, load_cfg
 from oracle.counting.conventions import CONVENTIONS, Recount, recount
@@ -31,8 +32,16 @@ _ALWAYS = {
     *("EfficientNet-B0", "FBNet-C", "NB201-ResNet", "R-56", "RegNetX-200MF", "RegNetY-400MF"),
     *("ResNet-50", "ResNeXt-50-32x4d", "ViT-S-16"),
 }
+_DECODERS = [name for name, path in shipped("networks").items() if path.parent.name == "decoder"]
 every_network = pytest.mark.parametrize(
-    "name", unless(lambda name: name in _ALWAYS or name.startswith("OFA"), list_networks())
+    "name",
+    unless(
+        lambda name: name in _ALWAYS or name.startswith("OFA"),
+        [name for name in list_networks() if name not in _DECODERS],
+    ),
+)
+every_decoder = pytest.mark.parametrize(
+    "name", unless({"DeepSeek-V2-Lite", "GPT-2", "Gemma-3-1B", "Llama-3.2-1B", "Mixtral-8x7B"}.__contains__, _DECODERS)
 )
 one_per_family = pytest.mark.parametrize(
     "name", ["EfficientNet-B0", "R-56", "RegNetX-200MF", "RegNetY-400MF", "ResNeXt-50-32x4d", "ViT-S-16"]
@@ -95,6 +104,20 @@ def test_ptflops(name: str) -> None:
 def test_thop(name: str) -> None:
     macs, params = thop.profile(build(spec(name)), (image(name, "meta"),), verbose=False)
     assert counted(name, "thop") == Recount(macs=macs, params=params)
+
+
+@every_decoder
+def test_torch_and_thop_of_decoders(name: str) -> None:
+    """Two layers and a small vocabulary: the rest repeats."""
+    small = {"DECODER.LAYERS": 2, "DECODER.VOCAB": 300, "COST.DTYPE": "float32", "COST.WEIGHTS": ""}
+    keys = small | {"COST.PHASE": "prefill", "COST.PROMPT": 16}
+    cfg = load_cfg(name, [item for pair in keys.items() for item in pair])
+    tokens = torch.zeros(1, 16, dtype=torch.long, device="meta")
+    with FlopCounterMode(display=False) as counter:
+        build(to_spec(cfg)).eval()(tokens)
+    assert score(cfg, convention="torch").flops == counter.get_total_flops()
+    ours = score(cfg, convention="thop")
+    assert (ours.macs, ours.params) == thop.profile(build(to_spec(cfg)).eval(), (tokens,), verbose=False)
 
 
 @every_network

@@ -227,3 +227,9 @@ def test_cells_of_one_layer_are_one() -> None:
     kinds = {cell.kind for cell in to_spec(load_cfg("Qwen3-30B-A3B")).cells}
     assert kinds == {"decoder_embedding", "decoder_expert_layer", "decoder_head"}
     assert isinstance(to_spec(load_cfg("GPT-2")).cells[0], CellSpec)
+
+
+def test_a_past_beyond_what_the_network_takes_is_named() -> None:
+    cfg = load_cfg("Llama-3.1-8B", ["COST.PHASE", "decode", "COST.PAST", 200_000])
+    with pytest.raises(ConfigError, match=r"COST.PAST: value 200000: expected at most 131071"):
+        to_spec(cfg)

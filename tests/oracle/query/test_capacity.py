@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,3 +68,25 @@ def test_training_beyond_the_step_of_the_optimiser(network: str, optimizer: str)
     first = score(network, batch_size=found.batch_size, **words)  # type: ignore[arg-type]
     second = score(network, batch_size=found.batch_size + 1, **words)  # type: ignore[arg-type]
     assert first.peak_memory_bytes == found.peak_memory_bytes <= found.memory_bytes < second.peak_memory_bytes
+
+
+def test_types_by_stage_are_those_of_inference() -> None:
+    words: dict[str, Any] = {"engine": "tensorrt", "dtypes": {"s3": "int8"}}
+    (mixed,) = fit("RegNetX-400MF", ["t4"], **words)
+    plain, _ = fit("RegNetX-400MF", ["t4"], engine="tensorrt")
+    assert mixed.workload.mode == "inference"
+    assert mixed.batch_size >= plain.batch_size
+    assert mixed.to_dict()["dtypes"] == {"s3": "int8"}
+    assert "s3 in int8" in mixed.notes[0]
+    with pytest.raises(WorkloadError, match="need runtime='engine' and mode='inference'"):
+        fit("RegNetX-400MF", ["t4"], modes=["training"], **words)
+
+
+def test_it_says_that_one_of_several_gpus_is_meant() -> None:
+    (whole,) = fit("Llama-3.2-1B", ["t4"], modes=["inference"], dtype="float16", weights="float16")
+    words: dict[str, Any] = {"parallel": {"TP": 2}, "dtype": "float16", "weights": "float16"}
+    (half,) = fit("Llama-3.2-1B", ["t4"], modes=["inference"], **words)
+    assert half.batch_size > whole.batch_size
+    assert half.tokens == 512
+    assert half.notes == ("every number is of one GPU of 2 (TP 2)",)
+    assert not whole.notes

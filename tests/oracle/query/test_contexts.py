@@ -39,3 +39,10 @@ def test_words_that_it_looks_for_are_refused(words: dict[str, object]) -> None:
         fit_context("GPT-2", ["rtx-4090"], **words)  # type: ignore[arg-type]
     with pytest.raises(WorkloadError):
         fit_context("ResNet-50", ["rtx-4090"])
+
+
+def test_what_is_too_large_is_said() -> None:
+    (found,) = fit_context("Llama-3.1-70B", ["rtx-4090"], parallel={"TP": 2})
+    assert found.context == 0
+    assert found.least_bytes > found.memory_bytes
+    assert found.notes == ("every number is of one GPU of 2 (TP 2)",)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -168,3 +169,24 @@ def test_other_conventions_are_refused_before_anything_is_costed(convention: str
     message = f"convention='{convention}' under mode='{mode}': expected pycls or, in inference, torch"
     with pytest.raises(WorkloadError, match=message):
         score_many(["R-56"], store=TemplateStore(), convention=convention, mode=mode)
+
+
+@pytest.mark.parametrize("device", ["allwinner-h2", "raspberry-pi-4", "t4"])
+@pytest.mark.parametrize("batch_size", [1, 8, 64])
+def test_no_end_of_an_interval_is_below_the_bound(device: str, batch_size: int) -> None:
+    names = ["ResNet-50", "R-56"]
+    many = score_many(names, [device], batch_size=batch_size)
+    low, high = many.interval_ms[device]
+    assert (many.roofline_ms[device] <= low).all()
+    assert (low <= high).all()
+    assert many.latency_quantile_ms(device, 0.1).tolist() == low.tolist()
+    for place, name in enumerate(names):
+        cost = score(name, [device], batch_size=batch_size)
+        assert cost.times[device].interval_ms == (low[place], high[place])
+
+
+def test_an_engine_of_specs_is_their_runtime() -> None:
+    specs = [to_spec(load_cfg(name)) for name in ("R-56", "R-110")]
+    words: Any = {"engine": "tensorrt", "dtypes": {"s3": "int8"}}
+    many = score_many(specs, ["t4"], **words)
+    assert many.traffic_bytes.tolist() == [score(spec, ["t4"], **words).traffic_bytes for spec in specs]

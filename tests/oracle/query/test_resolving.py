@@ -52,3 +52,27 @@ def test_numpy_integers_are_batch_sizes() -> None:
     assert type(cost.workload.batch_size) is int
     with pytest.raises(WorkloadError, match="batch_size"):
         score("R-56", batch_size=np.float32(8))  # type: ignore[arg-type]
+
+
+def test_a_spec_is_of_one_call() -> None:
+    spec = oracle.to_spec(oracle.load_cfg("Llama-3.2-1B"))
+    asked: Any
+    for asked in ({"phase": "decode"}, {"parallel": {"TP": 4}}):
+        for ask, network in ((score_many, [spec]), (score, spec)):
+            with pytest.raises(WorkloadError, match=r"is of one call already; expected a decoder's config"):
+                ask(network, ["h100-sxm"], **asked)
+
+
+@pytest.mark.parametrize("name", ["R-56", "EfficientNet-B0", "ViT-B-16"])
+@pytest.mark.parametrize("key", ["COST.PARALLEL.TP", "COST.PHASE"])
+def test_what_decoders_alone_have_is_refused_elsewhere(name: str, key: str) -> None:
+    cfg = oracle.load_cfg(name, [key, 4 if key.endswith("TP") else "decode"])
+    with pytest.raises(OracleError, match=rf"{key.removesuffix('.TP')}: .*only decoders have phases and are shared"):
+        oracle.to_spec(cfg)
+
+
+def test_types_by_stage_have_words_for_keys() -> None:
+    wrong: Any = {3: "int8"}
+    for ask in (score, lambda *args, **words: score_many([args[0]], **words)):
+        with pytest.raises(WorkloadError, match=r"dtypes=\{3: 'int8'\}: expected types by stage"):
+            ask("R-56", dtypes=wrong, runtime="engine")
