@@ -297,13 +297,15 @@ def lines(name: str, work: Callable[[bool, int], Run], seeds: int, most: int) ->
         before = time.process_time()
         runs = [work(two, seed) for seed in range(seeds)]
         curves = [run.shares() if two else run.regrets() for run in runs]
-        until = np.median([_until(c >= _SHARE if two else c <= _NEAR) for c in curves])
+        reached = [_until(c >= _SHARE if two else c <= _NEAR) for c in curves]
+        until = np.median(reached)
+        low, high = np.quantile(reached, [0.25, 0.75], method="nearest")
         found = [np.median([_at(curve, count) for curve in curves]) for count in BUDGETS if count <= most]
         digits = ".4f" if two else ".2f"
         asked = np.mean([run.suggested / len(run.seen) for run in runs])
         yield (
             f"{'two' if two else 'one'}  {name:12} {until:6.0f}  {'  '.join(format(v, digits) for v in found)}"
-            f"   {asked:5.1f} suggestions an evaluation, {(time.process_time() - before) / seeds:.0f} s a run"
+            f"   quartiles until {low:.0f} and {high:.0f}; {asked:5.1f} suggestions an evaluation, {(time.process_time() - before) / seeds:.0f} s a run"
         )
 
 
