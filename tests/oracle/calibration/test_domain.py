@@ -20,11 +20,11 @@ def test_a_domain_holds_what_was_measured_and_knows_how_far_the_rest_is() -> Non
 
 
 def test_what_was_not_measured_is_said_in_words() -> None:
-    assert SMALL.told(1, 32) == Domain().told(8, 224) == ""
-    assert SMALL.told(1, 224) == "fitted to 32x32 images, this is 224x224"
-    assert Domain.of([64, 1024], [128, 384]).told(1, 224) == "fitted to batches of 64 to 1024, this is 1"
+    assert SMALL.describe(1, 32) == Domain().describe(8, 224) == ""
+    assert SMALL.describe(1, 224) == "fitted to 32x32 images, this is 224x224"
+    assert Domain.of([64, 1024], [128, 384]).describe(1, 224) == "fitted to batches of 64 to 1024, this is 1"
     found = Domain.of([1, 256], [1024, 64])  # 1 megapixel each
-    assert found.told(8, 128) == "fitted to 1.05 to 1.05 million pixels a call, this is 0.131"
+    assert found.describe(8, 128) == "fitted to 1.05 to 1.05 million pixels a call, this is 0.131"
 
 
 def test_a_calibration_counts_less_the_farther_it_is_asked_and_less_so_below_than_above() -> None:
