@@ -157,15 +157,19 @@ def packet_name(func: Any) -> str:
     return str(func.overloadpacket)
 
 
+_UNTAGGED = {"floor_divide": "div"}
+"""Pointwise operators that torch forgets to tag, and one like them that it tags."""
+
+
 def is_pointwise(func: Any) -> bool:
-    """Whether torch tags the operator pointwise; in-place and foreach twins count as their plain one."""
+    """Whether torch tags the operator pointwise, or one like it; in-place and foreach twins go by their plain one."""
     import torch  # whoever has an operator has it; formulas of operators need none
 
     if torch.Tag.pointwise in func.tags:
         return True
     name: str = func._schema.name.split("::")[-1]  # noqa: SLF001 - torch keeps an operator's schema private
-    name = name.removeprefix("_foreach_")
-    plain = getattr(torch.ops.aten, name.rstrip("_"), None) if func.namespace == "aten" else None
+    name = name.removeprefix("_foreach_").rstrip("_")
+    plain = getattr(torch.ops.aten, _UNTAGGED.get(name, name), None) if func.namespace == "aten" else None
     return plain is not None and any(
         torch.Tag.pointwise in getattr(plain, overload).tags for overload in plain.overloads()
     )

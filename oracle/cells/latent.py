@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from oracle.cells.decoder import Mlp, _activated, _checked, _linear, _norm
+from oracle.cells.decoder import Experts, _activated, _linear, _norm
 from oracle.cells.functions import (
     SCORINGS,
     append_cache,
@@ -28,7 +28,6 @@ from oracle.cells.functions import (
     rotary,
     routed,
 )
-from oracle.cells.layers import parameter
 from oracle.cells.registry import register_cell
 from oracle.errors import ConfigError
 
@@ -145,8 +144,8 @@ class LatentAttention(nn.Module):
 
 
 @register_cell("decoder_routed_experts")
-class RoutedExperts(nn.Module):
-    """x + [norm](mixture of experts(norm(x))), as `oracle.cells.decoder.Experts`, its router one kernel.
+class RoutedExperts(Experts):
+    """x + [norm](mixture of experts(norm(x))): `Experts` whose router is one kernel.
 
     Args:
         width, ff: of the tokens, and within an expert.
@@ -177,31 +176,20 @@ class RoutedExperts(nn.Module):
         post_norm: bool,
         ln_eps: float,
     ) -> None:
-        super().__init__()
         if scoring not in SCORINGS:
             raise ConfigError(f"scoring={scoring!r}: expected one of {', '.join(SCORINGS)}")
-        self.width, self.ff, self.chosen, self.activation = width, ff, chosen, _checked(activation)
-        self.groups, self.chosen_groups, self.scoring, self.shares = groups, chosen_groups, scoring, shares
-        here = experts // shares
-        self.norm = _norm(norm, width, ln_eps)
+        common = (shared, shared_gate, activation, mlp_bias, norm, post_norm, ln_eps)
+        super().__init__(width, ff, experts // shares, chosen, *common)
         self.router = _linear(width, experts, mlp_bias)
+        self.groups, self.chosen_groups, self.scoring, self.shares = groups, chosen_groups, scoring, shares
         if scoring == "sigmoid":
             self.register_buffer("correction", torch.empty(experts, device="meta"))
-        self.up = parameter(here, width, 2 * ff)
-        self.up_bias = parameter(here, 2 * ff) if mlp_bias else None
-        self.down = parameter(here, ff, width)
-        self.down_bias = parameter(here, width) if mlp_bias else None
-        self.shared = Mlp(width, shared, activation, True, False, norm, False, ln_eps, False) if shared else None
-        self.gate = _linear(width, 1, False) if shared_gate else None
-        self.post = _norm(norm, width, ln_eps) if post_norm else None
 
     def reset_parameters(self) -> None:
-        """Draw the experts from a normal of deviation 0.02, and set biases to zero."""
-        for own in (self.up, self.down):
-            nn.init.normal_(own, std=0.02)
-        for bias in (self.up_bias, self.down_bias, getattr(self, "correction", None)):
-            if bias is not None:
-                nn.init.zeros_(bias)
+        """As those of `Experts`; the bias of scores is zero, too."""
+        super().reset_parameters()
+        if self.scoring == "sigmoid":
+            nn.init.zeros_(self.correction)
 
     def mixed(self, h: Tensor) -> Tensor:
         """What the experts of this GPU make of normalised tokens, (tokens, width)."""
@@ -229,11 +217,6 @@ class RoutedExperts(nn.Module):
         own = ids.flatten().narrow(0, 0, rows)
         made = self._through(h, own.unsqueeze(1)) * weights.flatten().narrow(0, 0, rows).unsqueeze(1)
         return torch.zeros_like(h).index_add(0, own % h.shape[0], made)
-
-    def forward(self, x: Tensor) -> Tensor:
-        n, length, width = x.shape
-        y = self.mixed(self.norm(x).view(n * length, width)).view(n, length, width)
-        return x + (y if self.post is None else self.post(y))
 
 
 @register_cell("decoder_shard", role="shard")

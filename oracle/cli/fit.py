@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from oracle.cli._flags import add_devices, add_networks, add_output, add_workload, workload_of
 from oracle.cli._messages import complain
@@ -11,6 +12,9 @@ from oracle.cli._output import deliver
 from oracle.cli._scoring import each_source
 from oracle.cli._sources import devices_of
 from oracle.errors import OracleError
+
+if TYPE_CHECKING:
+    from oracle.devices import Device
 
 __all__ = ["add"]
 
@@ -81,14 +85,11 @@ def _run(args: argparse.Namespace) -> int:
 
     def fitted(source: str) -> tuple[Fit, ...]:
         network: Any = source
-        places = devices
         if not is_reference(source):
             network = load_cfg(source, [part for pair in args.overrides for part in pair])
-            places = devices or devices_of(network.COST.DEVICES)
         elif args.overrides:
             raise OracleError(f"{source}: --set {args.overrides[0][0]} is about configs, and this is none")
-        if not places:
-            raise OracleError("fit needs a device; say --device NAME (`oracle devices` lists them)")
+        places = _places(devices, network)
         sized = [device for device in places if device.sized]
         if sized:  # else it complains
             sizeless.update(dict.fromkeys(device.name for device in places if not device.sized))
@@ -129,10 +130,7 @@ def _run_context(args: argparse.Namespace) -> int:
         if is_reference(source):
             raise OracleError(f"{source}: expected a decoder's config, for --context")
         cfg = load_cfg(source, [part for pair in args.overrides for part in pair])
-        places = devices or devices_of(cfg.COST.DEVICES)
-        if not places:
-            raise OracleError("fit needs a device; say --device NAME (`oracle devices` lists them)")
-        return fit_context(cfg, places, reserve_bytes=args.reserve, **words)
+        return fit_context(cfg, _places(devices, cfg), reserve_bytes=args.reserve, **words)
 
     by_source, code = each_source(args, fitted, "fitting")
     found = [item for some in by_source.values() for item in some]
@@ -143,6 +141,14 @@ def _run_context(args: argparse.Namespace) -> int:
         rows=lambda: context_rows(found),
     )
     return code
+
+
+def _places(devices: Sequence[Device], network: Any) -> Sequence[Device]:
+    """The devices that were named, or else those of a config."""
+    places = devices or (devices_of(network.COST.DEVICES) if hasattr(network, "COST") else ())
+    if not places:
+        raise OracleError("fit needs a device; say --device NAME (`oracle devices` lists them)")
+    return places
 
 
 def _gib(text: str) -> int:

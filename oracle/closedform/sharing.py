@@ -39,7 +39,7 @@ def network_form(store: TemplateStore, net: NetSpec, workload: Workload) -> Netw
         OracleError: no cells, a cell that cannot be traced, or numbers beyond 62 bits.
     """
     form = _own_form(store, net, workload)
-    parallel = shard_of((cell.requested[0].kind, cell.requested[0].kwargs) for cell in form.cells[:2])
+    parallel = shard_of(cell.requested[0] for cell in form.cells[:2])
     return form if parallel is None else SharedForm(form, parallel, collectives_of(net, workload))
 
 

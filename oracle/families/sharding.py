@@ -202,12 +202,10 @@ def shard_cell(cell: CellSpec, parallel: Parallel) -> CellSpec:
     return CellSpec(cell.kind, tuple(own.items()))
 
 
-def shard_of(cells: Iterable[tuple[str, Mapping[str, Any]]]) -> Parallel | None:
-    """How GPUs share a network, given the kinds and words of its cells; None where nobody says, and one has all."""
-    for kind, words in cells:
-        if kind == SHARD:
-            return Parallel(tp=int(words["tp"]), pp=int(words["pp"]), ep=int(words["ep"]))
-    return None
+def shard_of(cells: Iterable[CellSpec]) -> Parallel | None:
+    """How GPUs share a network of some cells; None where none of these says so, and one GPU has all."""
+    shard = next((cell for cell in cells if cell.kind == SHARD), None)
+    return None if shard is None else Parallel(**{name: int(shard[name]) for name in ("tp", "pp", "ep")})
 
 
 def halves(kind: str, parallel: Parallel) -> int:
@@ -267,7 +265,7 @@ def collectives_of(net: NetSpec, workload: Workload) -> tuple[Collective, ...]:
         net: as `oracle.to_spec` makes it.
         workload: of the call.
     """
-    parallel = shard_of((cell.kind, cell.kwargs) for cell in net.cells)
+    parallel = shard_of(net.cells)
     if parallel is None:
         return ()
     return _sent([(cell.kind, 1) for cell in net.cells], parallel, net.cells[-1].kwargs, net.input_shape[0], workload)

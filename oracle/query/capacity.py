@@ -164,7 +164,7 @@ def fit(
 
 def _stated(net: NetSpec, workload: Workload) -> dict[str, Any]:
     """What a `Fit` says of a network beside its name."""
-    shared = shard_of([(cell.kind, cell.kwargs) for cell in net.cells])
+    shared = shard_of(net.cells)
     return {
         "tokens": net.input_shape[0] if len(net.input_shape) == 1 else 0,
         "dtypes": Frozen(dict(net.dtypes)),

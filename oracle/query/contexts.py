@@ -116,7 +116,7 @@ def _fitted(cfg: CfgNode, workload: Workload, device: Device, limit: int, reserv
         context, _ = largest_batch(lambda tokens: peak(min(tokens + 1, most)), room)
         context += 1
     found = spec(context) if context else None
-    shared = shard_of([(cell.kind, cell.kwargs) for cell in spec(2).cells])
+    shared = shard_of(spec(2).cells)
     return ContextFit(
         network=cfg.COST.NAME,
         device=device.name,

@@ -151,6 +151,13 @@ def test_an_unknown_operator_is_other() -> None:
     assert class_of("mylib.op", (), pointwise=True) == "elementwise"
 
 
+def test_a_division_that_rounds_down_is_pointwise_though_torch_does_not_tag_it() -> None:
+    aten = torch.ops.aten
+    assert torch.Tag.pointwise not in aten.floor_divide.default.tags
+    assert all(map(is_pointwise, (aten.floor_divide.default, aten.floor_divide_.Tensor, aten.div.Tensor)))
+    assert not is_pointwise(aten.mm.default)
+
+
 def test_an_operator_has_one_class() -> None:
     register_class("oracle_classify_test.op", "pool")
     register_class("oracle_classify_test.op", "pool")
