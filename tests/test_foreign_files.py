@@ -18,6 +18,7 @@ from functools import cache
 from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import patch
 
@@ -303,13 +304,13 @@ def content(found: Iterable[Template]) -> list[list[Any]]:
 
 def of_templates(path: Path) -> Any:
     """What a library finds that holds this file: what ships, or nothing, so that it is traced."""
-    folder, kind = path.parent / "library", original(path).removesuffix(".templates")
-    folder.mkdir(exist_ok=True)
-    shutil.copy(path, folder / original(path))
-    own, keys = Library(folder), library().keys(kind)
-    for key in keys[:: max(len(keys) // 12, 1)]:
-        assert content(own.find(key)) in ([], content(library().find(key)))
-    return own.keys(kind), own.header(kind)
+    kind = original(path).removesuffix(".templates")
+    with TemporaryDirectory() as folder:  # the file may be the shipped one, whose directory is the package's
+        shutil.copy(path, Path(folder, original(path)))
+        own, keys = Library(Path(folder)), library().keys(kind)
+        for key in keys[:: max(len(keys) // 12, 1)]:
+            assert content(own.find(key)) in ([], content(library().find(key)))
+        return own.keys(kind), own.header(kind)
 
 
 def kept(folder: Path) -> list[Path]:
