@@ -78,8 +78,10 @@ class _Group:
 
 def _statically_equal(inputs: CellInputs, count: int, known: Known | None) -> Iterator[_Group]:
     names = tuple([name for name, _ in inputs.params])
-    fixed = [(name, value) for name, value in inputs.params if is_static(name, value)]
-    free = [(name, value) for name, value in inputs.params if not is_static(name, value)]
+    fixed: list[tuple[str, Any]] = []
+    free: list[tuple[str, Any]] = []
+    for pair in inputs.params:
+        (fixed if is_static(*pair) else free).append(pair)
     free += [(f"d{axis}", dim) for axis, dim in enumerate(inputs.dims)]
     columns = Columns([name for name, _ in free], [value for _, value in free], count, known)
     varying = [(name, value) for name, value in fixed if isinstance(value, np.ndarray)]

@@ -121,9 +121,11 @@ class Columns:
         """For each column the position of the first that has the same entries, often its own, or `CONSTANT`."""
         found: list[int] = []
         for number, (value, span) in enumerate(zip(self.values, self.spans, strict=True)):
+            if span[0] == span[1]:
+                found.append(CONSTANT)
+                continue
             others = (other for other in range(number) if found[other] == other and self.spans[other] == span)
-            twin = next((other for other in others if _equal(value, self.values[other])), number)
-            found.append(CONSTANT if span[0] == span[1] else twin)
+            found.append(next((other for other in others if _equal(value, self.values[other])), number))
         return tuple(found)
 
     def distinct(self, which: frozenset[int] | None = None) -> Distinct | None:
