@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from math import prod
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -21,7 +20,6 @@ CONSTANT = -1
 """The twin of a column whose entries are all equal."""
 
 _SPAN_PER_ROW = 16  # a lookup table of that many entries per row is still cheaper than costing the rows
-_DENSE_PER_ROW = 2  # one of more takes longer than to number the values of each column first
 
 
 class Distinct(NamedTuple):
@@ -147,27 +145,25 @@ class Columns:
             above = others.distinct(frozenset(which))
             if above is not None:
                 return _numbered(above.inverse.take(index), len(above.first))
-        limit = _SPAN_PER_ROW * len(self)
-        if any((self.spans[number][1] - self.spans[number][0]) >> 3 > limit for number in which):
-            return None
-        keys = [self._offsets(number) for number in which]
-        if len(keys) > 1 and prod(span for _, span in keys) > _DENSE_PER_ROW * len(self):
-            alone = [self.distinct(frozenset([number])) for number in which]
-            keys = [(found.inverse, len(found.first)) for found in alone if found is not None]
-            if len(keys) < len(alone):
+        if len(which) == 1:
+            return self._found_in(which[0])
+        key: Any = 0
+        size = 1
+        for number in which:
+            alone = self.distinct(frozenset([number]))
+            if alone is None or size * len(alone.first) > _SPAN_PER_ROW * len(self):
                 return None
-        key, size = keys[0]
-        for own, span in keys[1:]:
-            key, size = key * span + own, size * span
-        return _numbered(key, size) if size <= limit else None
+            key, size = key * len(alone.first) + alone.inverse, size * len(alone.first)
+        return _numbered(key, size)
 
-    def _offsets(self, number: int) -> tuple[Ints, int]:
-        """The entries of a column counted from its smallest, and how many values that spans."""
+    def _found_in(self, number: int) -> Distinct | None:
         low, high = self.spans[number]
-        offsets = self.values[number] - low
-        if np.bitwise_or.reduce(offsets) & 7:
-            return offsets, high - low + 1
-        return offsets >> 3, ((high - low) >> 3) + 1  # widths mostly are multiples of 8
+        if (high - low) >> 3 > _SPAN_PER_ROW * len(self):
+            return None
+        offsets, span = self.values[number] - low, high - low
+        if not np.bitwise_or.reduce(offsets) & 7:  # widths mostly are multiples of 8
+            offsets, span = offsets >> 3, span >> 3
+        return _numbered(offsets, span + 1) if span < _SPAN_PER_ROW * len(self) else None
 
 
 def _numbered(key: Ints, size: int) -> Distinct | None:
