@@ -262,7 +262,9 @@ class Roofs:
         first = parts[0]
         seen = (first.weighs, _WEIGHTS), (first.cache_bytes is not None, _CACHE), (first.flashes, _FLASH)
         stop = 1 + max([_LAUNCH, *(row for looks, row in seen if looks)])
-        return replace(first, rows=np.concatenate([part.rows[:stop] for part in parts], axis=-1))
+        rows = np.concatenate([part.rows[:stop] for part in parts], axis=-1)
+        others = first.cache_bytes, first.copies, first.floor_s, first.weighs, first.cuttings, first.flashes
+        return cls(rows, *others)
 
     def of_kernels(self, which: Sequence[int]) -> Roofs:
         """The roofs of some of the kernels."""
