@@ -25,6 +25,7 @@ from oracle.closedform import (
     network_form,
     shared_store,
 )
+from oracle.closedform.mixed import check_stages
 from oracle.closedform.template import SUMS
 from oracle.config import CALL_WORDS
 from oracle.devices import Device
@@ -254,7 +255,9 @@ def score_many(
     if isinstance(networks, Population):
         check_no_call({name: workload.pop(name, None) for name in CALL_WORDS}, "a population")
         dtypes = workload.pop("dtypes", None)
-        networks = networks if dtypes is None else replace(networks, dtypes=stages_of(dtypes))
+        if dtypes is not None:
+            networks = replace(networks, dtypes=stages_of(dtypes))
+            check_stages(networks)
         specs, requested = list[NetSpec](), Workload().with_(**workload)
     else:
         specs, requested = resolve_all(networks, **workload)
