@@ -496,6 +496,7 @@ def _gpt_oss(read: _Reader) -> _Keys:
         "QKV_BIAS": bias,
         "OUT_BIAS": bias,
         "MLP_BIAS": True,
+        "ACTIVATION": "silu_clamped",
         "SINKS": True,
         "WINDOWS": _shortened(_layered(read, keys, lambda layer: layer % 2 == 0)),
         "EXPERTS": read.integer("num_local_experts"),

@@ -80,7 +80,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "COST.PHASE": ("prefill", "decode", "training"),
     "COST.KV_DTYPE": ("", "float8", "int8"),
     "COST.LOGITS": ("last", "all"),
-    "DECODER.ACTIVATION": ("gelu", "gelu_tanh", "relu", "silu"),
+    "DECODER.ACTIVATION": ("gelu", "gelu_tanh", "relu", "silu", "silu_clamped"),
     "DECODER.NORM": ("layer", "rms"),
     "DECODER.PARALLEL": ("", "one", "two"),
     "DECODER.ROUTER": ("softmax", "softmax_all", "sigmoid"),
