@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations, product
+from itertools import combinations, pairwise, product
 
 import pytest
 
@@ -10,6 +10,7 @@ import oracle
 from oracle.devices import Device
 from oracle.errors import DeviceError
 from oracle.query import Cost
+from tests.nightly import unless
 
 NETWORKS = ("ResNet-50", "RegNetX-200MF", "EfficientNet-B0", "ViT-S-16", "FBNet-C", "R-56")
 REASONS = ("fitted to", "for want of one of", "nothing was measured on", "general knowledge")
@@ -18,10 +19,10 @@ REASONS = ("fitted to", "for want of one of", "nothing was measured on", "genera
 DEVICES = [device for name in oracle.list_devices() if not (device := oracle.load_device(name)).calibrate_only]
 
 
-def scored(network: str, runtime: str, dtype: str, batch_size: int) -> Cost | None:
+def scored(network: str, runtime: str, dtype: str, batch_size: int, **words: str) -> Cost | None:
     places = [device for device in DEVICES if _computes(device, dtype)]
     try:
-        return oracle.score(network, places, runtime=runtime, dtype=dtype, batch_size=batch_size)
+        return oracle.score(network, places, runtime=runtime, dtype=dtype, batch_size=batch_size, **words)
     except DeviceError:
         return None
 
@@ -69,3 +70,28 @@ def test_no_device_is_out_of_line_with_its_kind(runtime: str, dtype: str, batch_
                     slower = cost.latency_ms[one] / cost.latency_ms[other]
                     explained = max(1.0, cost.roofline_ms[one] / cost.roofline_ms[other])
                     assert slower <= 3.2 * explained, (network, one, cost.times[one], other, cost.times[other])
+
+
+BATCHES = (1, 2, 3, 4, 6, 8, 12, 16, 32, 64, 128)
+_WORKLOADS = (
+    *(("eager", dtype, {}) for dtype in ("float32", "float16", "bfloat16")),
+    *(("compiled", dtype, {}) for dtype in ("float32", "float16")),
+    *(("engine", dtype, {}) for dtype in ("float16", "int8")),
+    *(("engine", dtype, {"engine": "ncnn"}) for dtype in ("float32", "int8")),
+    ("eager", "float16", {"mode": "training"}),
+)
+
+
+@pytest.mark.parametrize(
+    ("runtime", "dtype", "words"),
+    unless(lambda words: words[1] == "float32" or "engine" in words[2], _WORKLOADS),
+)
+def test_no_call_takes_less_time_with_more_images(runtime: str, dtype: str, words: dict[str, str]) -> None:
+    """Also across the edge of what a calibration was fitted to, on either side of it."""
+    for network in (*NETWORKS, "NB201-ResNet"):
+        costs = [scored(network, runtime, dtype, batch_size, **words) for batch_size in BATCHES]
+        curves = [cost.latency_ms for cost in costs if cost is not None]
+        assert len(curves) == len(BATCHES)
+        assert len(curves[0]) > 20
+        for one, more in pairwise(curves):
+            assert all(more[name] >= one[name] for name in one), network
