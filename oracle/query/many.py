@@ -55,8 +55,8 @@ __all__ = ["CHUNK", "Scores", "score_many"]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-CHUNK = 40_000
-"""Candidates costed at a time: large enough for arrays to pay, small enough for the processor's cache."""
+CHUNK = 120_000
+"""Candidates costed at a time: so many that what each chunk takes once, about 5 ms, hardly counts."""
 
 Rows: TypeAlias = "NDArray[np.intp] | slice"
 

@@ -39,7 +39,7 @@ from oracle.errors import ConfigError, DeviceError, WorkloadError
 from oracle.families import to_spec
 from oracle.families.sharding import EXPERTS, Parallel
 from oracle.query.devices import find_devices
-from oracle.serving.engines import Engine, engine_named, reach_in_engines
+from oracle.serving.engines import ERRORS, Engine, engine_named, reach_in_engines
 from oracle.serving.memory import cache_bytes_per_sequence, weight_bytes, working_bytes
 from oracle.serving.steps import Formats, Reach, Step, Work, figures_of, work_of
 from oracle.spec import NetSpec
@@ -291,8 +291,7 @@ class Served:
         self._nets = lru_cache(maxsize=64)(self._net)
         net = self._nets("decode", 1, 1)
         kind = "EXPERTS_" if any(cell.kind in EXPERTS for cell in net.cells) else "DENSE_"
-        errors = engine.origin.error
-        self.expected_error = {name: errors[kind + name] for name in ("TPOT", "TPOT_MEDIAN", "TTFT", "TTFT_MEDIAN")}
+        self.expected_error = {name: engine.origin.error[kind + name] for name in ERRORS}
         self.weight_bytes = weight_bytes(net, parallel, formats)
         self._working_bytes = working_bytes(net, parallel, engine.chunk_tokens)
         if device.memory is None:
