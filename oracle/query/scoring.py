@@ -18,6 +18,7 @@ from oracle.closedform.mixed import CONVERSION, dtype_of
 from oracle.closedform.store import tracing
 from oracle.errors import UnknownOperatorError
 from oracle.families.caches import cache_bytes, token_bytes
+from oracle.families.stated import stated
 from oracle.query.cost import Cost, DeviceTime, KernelCost, Times
 from oracle.query.models import LatencyModels, Trust, interval_s
 from oracle.query.recounting import counted_as
@@ -110,6 +111,7 @@ def score_net(
     return replace(
         cost,
         tokens=net.input_shape[0],
+        call=stated(net, workload),
         kv_cache_bytes=cache_bytes(net, workload),
         kv_bytes_per_token=token_bytes(net, workload),
     )

@@ -76,6 +76,7 @@ def archive_of(kind: str) -> Path:
 
 def member_of(workload: Workload) -> str:
     """The name of a workload's parts in an archive; it names what of the workload traces tell apart."""
+    workload = workload.unquantised
     stored = f"{workload.weights}-weights" if workload.weights in HALVES else "float32"
     names = [workload.autocast_dtype or stored, workload.mode, workload.layout]
     return "-".join([*names, *([workload.optimizer] if workload.training else [])]) + ".json"
