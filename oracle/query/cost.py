@@ -6,7 +6,6 @@ import math
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from oracle._frozen import Frozen
@@ -175,9 +174,11 @@ def _in_place(
 ) -> tuple[KernelCost, ...]:
     """Every kernel where it runs: its module and cell are what differs from one run to the next."""
     parts = [(row[:_MODULE], row[_MODULE + 1 : _CELL], row[_CELL + 1 :]) for row, _ in kernels]
-    made = partial(tuple.__new__, KernelCost)  # `_make` counts fields, too, at twice the time
-    rows = ((*parts[place][0], module, *parts[place][1], cell, *parts[place][2]) for place, cell, module in launches)
-    return tuple(map(made, rows))
+    found = []
+    for place, cell, module in launches:
+        head, middle, tail = parts[place]
+        found.append(KernelCost._make((*head, module, *middle, cell, *tail)))
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
