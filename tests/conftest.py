@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,18 @@ def shared_data() -> Path:
     if not data.is_dir():
         pytest.skip("no folder of reference tables beside this checkout")
     return data
+
+
+@pytest.fixture
+def tmp_path(tmp_path: Path) -> Iterator[Path]:
+    """pytest's own; what was imported from it is forgotten, as another test's module may have the same name."""
+    before = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        file = getattr(sys.modules[name], "__file__", None)
+        if isinstance(file, str) and Path(file).is_relative_to(tmp_path):
+            del sys.modules[name]
+    sys.path[:] = [place for place in sys.path if not Path(place).is_relative_to(tmp_path)]
 
 
 @pytest.fixture(scope="session")
