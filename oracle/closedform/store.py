@@ -29,6 +29,7 @@ from oracle.spec import Workload
 
 __all__ = ["TemplateStore", "cache_directory", "fingerprint", "torch_version", "tracing"]
 
+_PACKAGE = Path(__file__).resolve().parent.parent
 _COMMON = (
     "cells/registry.py",
     "experts.py",
@@ -191,16 +192,34 @@ def fingerprint(kind: str | None = None) -> str:
         kind: of a cell that is ours: what is common to all, and of the cells the file that defines it, with those of
             its package that this imports. None: all of them, and so for the loss, which is no cell.
     """
-    package = Path(__file__).resolve().parent.parent
-    cells = package / "cells"
+    cells = _PACKAGE / "cells"
     home = None if kind is None else _homes().get(kind)
     own = sorted(cells.rglob("*.py")) if home is None else sorted(_imported(home))
-    digest = hashlib.sha256(torch_version().encode())
-    common = [path for name in _COMMON for path in _files(package / name)]
-    for path in dict.fromkeys([*common, *(own if kind is None or home else ())]):
-        digest.update(path.relative_to(package).as_posix().encode())
-        digest.update(_code_of(path.read_text(encoding="utf-8")).encode())
+    digest = _common().copy()
+    for path in own if kind is None or home else ():
+        if path not in _common_files():
+            _add(digest, path)
     return digest.hexdigest()
+
+
+@cache
+def _common_files() -> tuple[Path, ...]:
+    """What decides about cells of every kind, in the order it is hashed."""
+    return tuple(dict.fromkeys(path for name in _COMMON for path in _files(_PACKAGE / name)))
+
+
+@cache
+def _common() -> hashlib._Hash:
+    """The hash of the torch version and of those files, which every kind's begins with; to be copied."""
+    digest = hashlib.sha256(torch_version().encode())
+    for path in _common_files():
+        _add(digest, path)
+    return digest
+
+
+def _add(digest: hashlib._Hash, path: Path) -> None:
+    digest.update(path.relative_to(_PACKAGE).as_posix().encode())
+    digest.update(_code_of(path.read_text(encoding="utf-8")).encode())
 
 
 def _files(root: Path) -> list[Path]:
@@ -211,7 +230,7 @@ def _files(root: Path) -> list[Path]:
 def _homes() -> dict[str, Path]:
     """Kind -> the file that registers it, found without running any."""
     found = {}
-    for path in _files(Path(__file__).resolve().parent.parent / "cells"):
+    for path in _files(_PACKAGE / "cells"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "register_cell":
                 first = node.args[0] if node.args else None

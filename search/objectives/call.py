@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from importlib import import_module
+from importlib import import_module, invalidate_caches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +42,7 @@ def imported(name: str, key: str) -> Callable[..., Any]:
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.append(here)
+    invalidate_caches()  # the file may be younger than the last look into its directory
     try:
         module = import_module(module_name)
     except Exception as error:  # noqa: BLE001 - importing runs a user's code, which may raise anything

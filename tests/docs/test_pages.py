@@ -66,19 +66,14 @@ class Player:
 
 @pytest.fixture
 def player(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """`player(page)` in an empty directory; what pages register and import is put back."""
+    """`player(page)` in an empty directory; what pages register is put back."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     for name in ("FORCE_COLOR", "COLUMNS", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(formulas, "_FORMULAS", dict(formulas._FORMULAS))
     monkeypatch.setattr(cells, "_CELLS", dict(cells._CELLS))
-    before = set(sys.modules)
-    yield lambda page: Player(page, capsys)
-    for module in set(sys.modules) - before:
-        file = getattr(sys.modules[module], "__file__", None)
-        if file and Path(file).is_relative_to(tmp_path):
-            del sys.modules[module]
+    return lambda page: Player(page, capsys)
 
 
 @pytest.mark.parametrize("page", _PAGES, ids=name_of)

@@ -27,14 +27,13 @@ from oracle.devices import KINDS, UNITS, Device, Figure, Peaks, in_file_units, l
 from oracle.devices.cores import CORES
 from oracle.errors import DeviceError, OracleError
 from oracle.spec import DTYPES
+from tests.each import each
 
 ROOT = Path(__file__).resolve().parents[2]
 DEVICES = {name: load_device(name) for name in list_devices()}
 PREDICTING = {name: device for name, device in DEVICES.items() if not device.calibrate_only}
 CALIBRATE_ONLY = sorted(set(DEVICES) - set(PREDICTING))
 
-every_device = pytest.mark.parametrize("device", DEVICES.values(), ids=DEVICES)
-every_predicting_device = pytest.mark.parametrize("device", PREDICTING.values(), ids=PREDICTING)
 
 # byte/s that memories of a kind have had since 2016, with some room
 BANDWIDTH_RANGES_GBPS = {
@@ -83,12 +82,12 @@ SPEC_GBPS = {
 
 
 # (device, key, formula) of figures that are a plain product or quotient of others
-FORMULAS = [
-    (name, key, formula[1])
+FORMULAS = {
+    f"{name} {key}": (name, key, formula[1])
     for name, device in DEVICES.items()
     for key, figure in in_file_units(device).items()
     if (formula := re.match(r"derived: ((?:[^,;(+]* [x/] )+[^,;(+]*?)(?:[,;(]|$)", figure.source))
-]
+}
 
 
 @pytest.fixture
@@ -132,7 +131,7 @@ def test_every_asked_for_device_is_there() -> None:
     assert list(list_devices()) == sorted(list_devices())
 
 
-@every_device
+@each(DEVICES)
 def test_names_are_plain_words(device: Device) -> None:
     assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) for name in (device.name, *device.aliases))
     assert device.kind in KINDS
@@ -144,12 +143,12 @@ def test_no_name_or_alias_means_two_devices() -> None:
     assert len({device.title for device in DEVICES.values()}) == len(DEVICES)
 
 
-@every_device
+@each(DEVICES)
 def test_every_alias_loads_its_device(device: Device) -> None:
     assert [load_device(alias) for alias in device.aliases] == [device] * len(device.aliases)
 
 
-@every_device
+@each(DEVICES)
 def test_every_figure_names_a_source_or_says_that_it_has_none(device: Device) -> None:
     known = re.compile(
         "TechPowerUp|NeuSight|ml-engineering|LLM-Viewer|llm-analysis|onnx-tool|torch |Nsight Compute"
@@ -190,7 +189,7 @@ def test_figures_nobody_checked_are_marked(name: str, keys: list[str]) -> None:
     assert [key for key, figure in in_file_units(DEVICES[name]).items() if figure.unsourced] == keys
 
 
-@every_device
+@each(DEVICES)
 def test_a_figure_derived_from_an_unsourced_one_says_so(device: Device) -> None:
     figures = in_file_units(device)
     for key, figure in figures.items():
@@ -200,9 +199,10 @@ def test_a_figure_derived_from_an_unsourced_one_says_so(device: Device) -> None:
             assert figure.unsourced or not base.unsourced, key
 
 
-@pytest.mark.parametrize(("name", "key", "formula"), FORMULAS)
-def test_a_derived_figure_follows_from_its_formula(name: str, key: str, formula: str) -> None:
+@each(FORMULAS)
+def test_a_derived_figure_follows_from_its_formula(case: tuple[str, str, str]) -> None:
     """`derived: 14 cores x 3.3 GHz x 64 FLOP/cycle` must multiply to the figure."""
+    name, key, formula = case
     figures = in_file_units(DEVICES[name])
     section = key.rpartition(".")[0]
     product, operator = 1.0, "x"
@@ -235,7 +235,7 @@ ORDERED = [
 ]  # fmt: skip
 
 
-@every_device
+@each(DEVICES)
 def test_narrower_dtypes_are_never_slower_on_the_matrix_unit(device: Device) -> None:
     rate = {dtype: figure.value for dtype, figure in device.matrix.items()}
     rate.setdefault("float32", device.vector["float32"].value if "float32" in device.vector else 0)
@@ -252,7 +252,7 @@ def test_geforce_cards_keep_the_peaks_with_float16_accumulation_apart() -> None:
             assert card.peak_flops("matrix", dtype) < figure.value <= 2.01 * card.peak_flops("matrix", dtype)
 
 
-@every_predicting_device
+@each(PREDICTING)
 def test_ridge_points_and_bandwidths_are_in_a_sane_range(device: Device) -> None:
     assert device.dtypes
     least = 0.05 if device.kind == "microcontroller" else 0.2  # a core that multiplies no faster than it loads
@@ -262,7 +262,7 @@ def test_ridge_points_and_bandwidths_are_in_a_sane_range(device: Device) -> None
     assert low <= device.peak_bandwidth() / 1e9 <= high
 
 
-@every_predicting_device
+@each(PREDICTING)
 def test_every_device_can_run_a_whole_network_in_each_of_its_dtypes(device: Device) -> None:
     assert all(device.peak_flops(unit, dtype) > 0 for unit in UNITS for dtype in device.dtypes)
 
@@ -410,7 +410,7 @@ def test_ridge_is_peak_over_bandwidth() -> None:
 # --- a device as a value ----------------------------------------------------------------------------------
 
 
-@every_device
+@each(DEVICES)
 def test_devices_are_frozen_hashable_and_picklable(device: Device) -> None:
     copy = pickle.loads(pickle.dumps(device))  # noqa: S301 - our own bytes
     assert (copy, hash(copy)) == (device, hash(device))
@@ -420,7 +420,7 @@ def test_devices_are_frozen_hashable_and_picklable(device: Device) -> None:
         device.vector["float32"] = Figure(1)  # type: ignore[index]
 
 
-@every_device
+@each(DEVICES)
 def test_file_units_are_what_the_file_says(device: Device) -> None:
     content = yaml.safe_load((ROOT / "configs" / "devices" / f"{device.name}.yaml").read_text())
     stated = {
@@ -683,10 +683,9 @@ def test_many_processors_state_their_cores() -> None:
     assert len(WITH_CORES) >= 90
 
 
-@pytest.mark.parametrize("name", WITH_CORES)
-def test_peaks_that_a_file_states_agree_with_its_cores(name: str) -> None:
+@each(WITH_CORES)
+def test_peaks_that_a_file_states_agree_with_its_cores(device: Device) -> None:
     """clock x count x FLOP per cycle, summed over performance cores; no second truth."""
-    device = WITH_CORES[name]
     for dtype, rate in (("float32", "fp32"), ("float16", "fp16"), ("int8", "int8")):
         rates = [getattr(CORES[cluster.kind], rate) for cluster in device.cores]
         if all(rates):

@@ -11,6 +11,7 @@ import oracle
 from oracle.devices.cores import CORES
 from oracle.devices.hosts import COMPILED, HOSTS, SLOTS, dispatch_of, host_of, named_host
 from oracle.errors import DeviceError, OracleError, WorkloadError
+from tests.each import each
 
 GPU = "rtx-4090"
 # What each host takes per operator of networks that wait for nothing else, in seconds: the DenseNets of
@@ -31,7 +32,7 @@ def test_a_host_launches_at_the_boost_clock_of_its_fastest_core() -> None:
     assert all(1 <= core.width <= 10 for core in CORES.values())
 
 
-@pytest.mark.parametrize("name", oracle.list_devices())
+@each({name: name for name in oracle.list_devices()})
 def test_every_host_is_a_processor_with_cores(name: str) -> None:
     device = oracle.load_device(name)
     host = host_of(device)

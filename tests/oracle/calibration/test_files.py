@@ -27,6 +27,7 @@ from oracle.devices.cores import CORES
 from oracle.errors import ConfigError, DeviceError
 from oracle.roofline import Efficiency
 from oracle.spec import Workload
+from tests.each import each
 
 SOME = Calibration(
     device="t4",
@@ -115,11 +116,11 @@ def test_no_file_and_no_yaml(tmp_path: Path) -> None:
         load_calibration(tmp_path / "tag.yaml")
 
 
-@pytest.mark.parametrize("name", sorted(shipped("calibrations")))
-def test_shipped_files_are_what_their_names_say(name: str) -> None:
-    found = load_calibration(shipped("calibrations")[name])
+@each(shipped("calibrations"))
+def test_shipped_files_are_what_their_names_say(file: Path) -> None:
+    found = load_calibration(file)
     runner = found.runtime if found.engine == "generic" else found.engine
-    assert name == f"{found.device}.{runner}.{found.mode}.{found.dtype}.{found.layout}"
+    assert file.stem == f"{found.device}.{runner}.{found.mode}.{found.dtype}.{found.layout}"
     assert found.device in (*list_devices(), *KINDS, *CORES)
     assert found.origin.source != "unsourced"
     assert found.origin.licence != "unknown"

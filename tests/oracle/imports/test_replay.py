@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from oracle.cli import main
 from oracle.errors import OracleError
 from oracle.imports import counted_operators, read_trace, replay
 from oracle.imports.replay import OperatorCall
@@ -160,15 +159,9 @@ def test_a_trace_made_wrong_is_a_result_or_one_line(tmp_path_factory: pytest.Tem
         assert "\n" not in str(error)  # noqa: PT017 - no error is right, too
 
 
-def test_the_command_line_shows_a_row(tmp_path: Path) -> None:
+def test_the_command_line_shows_a_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     mark = tmp_path / "mark"
     path = trace_file(tmp_path, event("aten::save", [[], []], ["Scalar", "Scalar"], ["text", str(mark)]))
-    done = subprocess.run(
-        [sys.executable, "-m", "oracle", "import", str(path), "--format", "csv"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0
-    assert "aten::save" in done.stdout
+    assert main(["import", str(path), "--format", "csv"]) == 0
+    assert "aten::save" in capsys.readouterr().out
     assert not mark.exists()

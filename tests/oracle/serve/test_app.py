@@ -54,14 +54,14 @@ def service() -> Iterator[str]:
     process, address = started("--max-body", "20000", "--max-documents", "3", "--max-rows", "5")
     yield address
     process.terminate()
-    assert process.communicate(timeout=20)[1] == ""
+    assert process.communicate(timeout=300)[1] == ""
 
 
 def asked(address: str, body: Any = None, raw: bytes | None = None) -> tuple[int, Any]:
     """Status and JSON of an answer."""
     data = raw if raw is not None else None if body is None else json.dumps(body).encode()
     try:
-        with urlopen(Request(address, data), timeout=60) as answer:  # noqa: S310 - our own address
+        with urlopen(Request(address, data), timeout=300) as answer:  # noqa: S310 - our own address
             return answer.status, json.loads(answer.read())
     except HTTPError as error:
         return error.code, json.loads(error.read())
@@ -109,7 +109,7 @@ def test_ctrl_c_ends_it_without_a_word() -> None:
     process, address = started()
     assert asked(f"{address}/health")[0] == 200
     process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=20)[1] == ""
+    assert process.communicate(timeout=300)[1] == ""
     assert process.returncode == 130
 
 

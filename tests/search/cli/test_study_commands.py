@@ -7,7 +7,6 @@ import io
 import itertools
 import json
 import multiprocessing
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -180,7 +179,6 @@ FAILING = {"OBJECTIVES": ["maximise quality"], "QUALITY": {"TYPE": "call", "FUNC
 def _own_quality(monkeypatch: pytest.MonkeyPatch, body: str) -> None:
     """A module of a user's in the working directory."""
     Path("own_quality.py").write_text(f"def quality(spec, builder, evaluation):\n    {body}\n")
-    monkeypatch.delitem(sys.modules, "own_quality", raising=False)
     monkeypatch.syspath_prepend(str(Path.cwd()))
 
 

@@ -65,9 +65,19 @@ def test_it_learns_and_reports_every_epoch_and_repeats_itself() -> None:
 
 
 def test_threads_are_given_back() -> None:
+    seen = []
+
+    class Watching(Evaluation):
+        def report(self, value: float, step: int) -> None:
+            seen.append(torch.get_num_threads())
+
     before = torch.get_num_threads()
-    quality(EPOCHS=1, THREADS=before + 1)(TINY, Builder(TINY), Evaluation())
-    assert torch.get_num_threads() == before
+    torch.set_num_threads(before + 1)
+    try:
+        quality(EPOCHS=1, THREADS=1)(TINY, Builder(TINY), Watching())
+        assert (seen, torch.get_num_threads()) == ([1], before + 1)
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_pruning_stops_a_training() -> None:

@@ -17,12 +17,12 @@ def test_products_have_one_thread_within_blocks_and_as_many_as_before_after_the_
     def stay() -> None:
         with one_thread():
             entered.set()
-            leave.wait(10)
+            leave.wait(300)
 
     other = threading.Thread(target=stay)
     with one_thread():
         other.start()
-        assert entered.wait(10)
+        assert entered.wait(300)
         assert limit.count() == 1
     assert limit.count() == 1
     leave.set()

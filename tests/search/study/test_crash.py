@@ -47,7 +47,7 @@ def _quality(log: Path, victim: bool) -> Callable[[Any, Any, Any], float]:
 
 
 def _wait_for(log: Path) -> None:
-    end = time.monotonic() + 100
+    end = time.monotonic() + 600
     while "victim" not in log.read_text() and time.monotonic() < end:
         time.sleep(0.02)
 

@@ -285,11 +285,12 @@ from pathlib import Path
 from search.space import space_of
 from search.sweep import sweep
 if __name__ == "__main__":
-    def slow(done, total):
+    def halt(done, total):
         print(done, flush=True)
-        import time; time.sleep(0.05)
+        if done >= total // 2:
+            sys.stdin.readline()  # until whoever started us has done what he wants to do half-way
     space = space_of(yaml.safe_load({space!r}), "small")
-    sweep(space, ["t4"], out=sys.argv[1], workers=int(sys.argv[2]), resume=True, progress=slow)
+    sweep(space, ["t4"], out=sys.argv[1], workers=int(sys.argv[2]), resume=True, progress=halt)
 """
 
 
@@ -298,6 +299,7 @@ def started(tmp_path: Path, workers: int) -> subprocess.Popen[str]:
     script.write_text(SCRIPT.format(space=SPACE))
     return subprocess.Popen(
         [sys.executable, str(script), str(tmp_path / "out"), str(workers)],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -323,7 +325,7 @@ def test_a_sweep_killed_half_way_loses_and_doubles_nothing(tmp_path: Path, alone
     counted: list[int] = []
     assert same(run(tmp_path / "out", resume=True, progress=lambda *_: counted.append(1)), alone)
     assert 0 < len(counted) <= CHUNKS // 2
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while any(_alive(orphan) for orphan in orphans):
         assert time.monotonic() < deadline, "workers outlive the sweep that started them"
         time.sleep(0.05)
@@ -339,12 +341,14 @@ def _alive(process: int) -> bool:
 @no_proc
 def test_a_worker_killed_half_way_is_replaced(tmp_path: Path, alone: SweepResult) -> None:
     with started(tmp_path, 2) as process:
+        assert process.stdin is not None
         assert process.stdout is not None
         killed = False
         for line in process.stdout:
             if int(line) >= 150 and not killed:
                 os.kill(workers_of(process.pid)[0], signal.SIGKILL)
                 killed = True
+                process.stdin.close()
         assert process.stderr is not None
         assert process.stderr.read() == ""
     assert (process.returncode, killed) == (0, True)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from itertools import product
 from typing import Any
@@ -56,9 +55,7 @@ def test_one_architecture_for_all(agree: Callable[..., Any], section: dict[str, 
 
 def test_the_whole_space_is_there_at_once() -> None:
     columns = {"NB201.OPS": np.array(list(product(OPERATIONS, repeat=6)))}
-    start = time.perf_counter()
     population, rows, rejected = population_of(cfg_from_dict(BASE), columns)
 
-    assert time.perf_counter() - start < 2  # a tenth of a second where nothing else runs
     assert (population.size, len(rows), rejected) == (15_625, 15_625, {})
     assert population.spec(-1).cells[1].kwargs["arch"] == STRING.format(*[OPERATIONS[-1]] * 6)

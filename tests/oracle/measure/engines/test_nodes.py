@@ -68,7 +68,6 @@ def test_every_kernel_is_found_in_onnx_runtime(kind: str, dtype: str, models: Pa
     found = measure_operators(net, engine="onnxruntime", dtype=dtype, repeats=2, threads=1, models=models)
     products = [kernel for kernel in found.left if kernel.macs]
     assert products == []
-    assert found.other_s < 0.5 * found.total_s  # quantising the images is nobody's
     cost = oracle.score(net, engine="onnxruntime", dtype=dtype)
     assert sum(item.flops for item in found.operators) + sum(
         kernel.matrix_flops + kernel.vector_flops for kernel in found.left

@@ -96,7 +96,8 @@ def test_canvases_are_painted_again_when_the_light_changes(browser: Browser, pop
     features = [{"name": "prefers-color-scheme", "value": "dark"}]
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
     wait = pytest.importorskip("selenium.webdriver.support.ui").WebDriverWait
-    assert wait(driver, 10).until(lambda driver: driver.execute_script(painted) != before)  # the page hears of it later
+    # the page hears of it later
+    assert wait(driver, 120).until(lambda driver: driver.execute_script(painted) != before)
 
 
 @pytest.mark.parametrize("page", PAGES, indirect=True)

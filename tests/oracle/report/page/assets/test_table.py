@@ -36,7 +36,7 @@ def type_filter(figure: Any, text: str) -> None:
 
 def downloaded(figure: Any, path: Path) -> list[dict[str, str]]:
     figure.find_element("css selector", ".download").click()
-    for _ in range(200):
+    for _ in range(2_000):
         if path.exists() and path.stat().st_size:
             return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
         time.sleep(0.05)
