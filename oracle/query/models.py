@@ -205,8 +205,7 @@ def _models(
             places[device.name] = _kept(_Key(used[device.name], textbook))
             trust[device.name] = trust_without(device, workload)
             continue
-        together = 1 if workload.engine == "ncnn" else workload.batch_size  # which runs images one by one
-        octaves = fit.domain.octaves(together, image_size)
+        octaves = fit.domain.octaves(_together(workload), image_size)
         efficiency = at_cores(fit.efficiency, fit.threading, used[device.name])
         own_s = efficiency.dispatch_s if fit.device == device.name else None
         efficiency = replace(efficiency, dispatch_s=dispatch_s(device, workload, own_s))
@@ -271,6 +270,11 @@ def image_size_of(shape: Sequence[Any]) -> Any:
 
 
 @lru_cache(maxsize=256)
+def _together(workload: Workload) -> int:
+    """Images that a kernel works on at once: ncnn runs those of a batch one by one."""
+    return 1 if workload.engine == "ncnn" else workload.batch_size
+
+
 def _outside(key: _Key, runtime: str, octaves: float) -> _Key:
     """A place above the domain of its calibration, where general knowledge of its kind counts beside it."""
     return _Key(key.device, beyond(key.efficiency, general_prior(key.device.kind, runtime).efficiency, octaves))
@@ -383,11 +387,12 @@ def _trust_in_device(calibration: Calibration, device: Device, workload: Workloa
     if measured != requested:
         words = [word for word in measured if word != GENERIC or workload.engine != GENERIC]
         return Trust(model, None, f"{calibration.source}; fitted to {', '.join(words)}")
-    octaves, threads = calibration.domain.octaves(workload.batch_size, image_size), thread_count(device, workload)
+    together, threads = _together(workload), thread_count(device, workload)
+    octaves = calibration.domain.octaves(together, image_size)
     known = calibration.domain.has_threads(threads)
     if known and not octaves:
         return Trust(model, calibration.error, calibration.source, calibration.interval)
-    outside = calibration.domain.describe(workload.batch_size, image_size, threads)
+    outside = calibration.domain.describe(together, image_size, threads)
     source = f"{calibration.source}; {outside}" if outside else calibration.source
     error = calibration.error if known and abs(octaves) <= 1 else None
     return Trust(model, error, source, widened(calibration.interval, octaves))

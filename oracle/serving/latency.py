@@ -69,7 +69,7 @@ class Mix(NamedTuple):
     @property
     def cached_tokens(self) -> int:
         """Tokens of a prompt that need not be read; one is, for its scores are those of the first token."""
-        return min(int(self.input_tokens * self.cached), self.input_tokens - 1)
+        return min(round(self.input_tokens * self.cached), self.input_tokens - 1)
 
 
 class Steps(NamedTuple):

@@ -101,6 +101,20 @@ def test_ncnn_reaches_the_same_for_a_batch_as_for_one_image() -> None:
     assert large.efficiency.compute["conv"] > one.efficiency.compute["conv"]
 
 
+@pytest.mark.parametrize("side", [32.0, 224.0])  # fitted to images of 128 to 416
+def test_a_batch_under_ncnn_is_as_far_from_what_was_measured_as_one_image(side: float) -> None:
+    """64 images of 32 x 32 are as many pixels as one of 256 x 256, and yet 64 calls of small kernels."""
+    device = oracle.load_device("raspberry-pi-4")
+    one, many = (
+        latency_models(
+            [device], Workload(runtime="engine", engine="ncnn", batch_size=batch), "best", image_size=side
+        ).trust[device.name]
+        for batch in (1, 64)
+    )
+    assert many == one
+    assert (one.expected_error is None) == (side < 128)
+
+
 def test_the_bound_steps_in_where_nothing_was_measured_and_says_so() -> None:
     cost = oracle.score("R-56", ["t4", "adreno-640"], mode="training", runtime="compiled", dtype="float16")
     for device, time in cost.times.items():

@@ -75,6 +75,7 @@ def test_a_prompt_that_is_cached_is_not_read(engine: str) -> None:
 def test_the_last_token_of_a_cached_prompt_is_read() -> None:
     assert Mix(1000, 10, 1, 1.0).cached_tokens == 999
     assert Mix(1000, 10, 1, 0.25).cached_tokens == 250
+    assert Mix(100, 10, 1, 0.57).cached_tokens == 57  # whose product in floats is less
 
 
 def test_sglang_reads_all_prompts_of_a_burst_before_it_decodes() -> None:
