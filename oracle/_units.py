@@ -79,6 +79,8 @@ def _text(value: Number, scale: float, digits: int, most: int) -> str:
     scaled = value / scale
     if not scaled:
         return "0"
+    if math.isinf(scaled):  # in tables that somebody else wrote
+        return str(scaled)
     rounded = float(f"{scaled:.{digits - 1}e}")  # 99.99 has three digits before its point where three are requested
     decimals = min(most, max(0, digits - 1 - math.floor(math.log10(abs(rounded)))))
     text = f"{scaled:.{decimals}f}"

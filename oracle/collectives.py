@@ -97,7 +97,7 @@ def link_values(kind: str) -> tuple[Link, Origin]:
     """What was fitted of a kind of link, nvlink or pcie, and on what."""
     content, place = read_serving(kind)
     origin = shared_keys(content, place, tuple(_KEYS))
-    return Link(**numbers_in(content, place, _KEYS)), origin
+    return Link(**numbers_in(content, place, _KEYS, ("SMALL_SHARE", "LARGE_SHARE"))), origin
 
 
 def link_between(device: Device, ranks: int) -> tuple[Link, float]:

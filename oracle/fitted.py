@@ -12,9 +12,9 @@ and numbers under keys that name their units, see `oracle.collectives` and `orac
 
 from __future__ import annotations
 
-import math
 import reprlib
-from collections.abc import Mapping
+import sys
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,19 +93,27 @@ def shared_keys(content: Mapping[str, Any], place: str, own: tuple[str, ...]) ->
     )
 
 
-def numbers_in(content: Mapping[str, Any], place: str, keys: Mapping[str, tuple[str, float]]) -> dict[str, float]:
+def numbers_in(
+    content: Mapping[str, Any],
+    place: str,
+    keys: Mapping[str, tuple[str, float]],
+    divisors: Collection[str] = (),
+) -> dict[str, float]:
     """Numbers in SI units by the names of fields.
 
     Args:
         content, place: as in `shared_keys`.
         keys: key -> field, and SI units in one of the key's.
+        divisors: those of the keys that something is divided by.
 
     Raises:
-        ConfigError: a missing key, or a value that is no number from 0 up.
+        ConfigError: a missing key, a value that is no number from 0 up, or a divisor of 0.
     """
     for key in keys:
         if key not in content:
             raise ConfigError(f"{place}: {key} is missing")
+        if key in divisors and content[key] == 0:
+            raise ConfigError(f"{place}: {key}={content[key]!r}: expected a number above 0")
     return {field: number_of(content[key], f"{place}: {key}") * unit for key, (field, unit) in keys.items()}
 
 
@@ -115,6 +123,6 @@ def number_of(value: object, where: str) -> float:
     Raises:
         ConfigError: it is none.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= sys.float_info.max:
         raise ConfigError(f"{where}={reprlib.repr(value)}: expected a number, 0 or more")
     return float(value)

@@ -45,7 +45,7 @@ __all__ = [
 
 Array = NDArray[Any]
 
-_LAUNCH = 4  # where the seconds per launch stand among the rows of `Roofs`
+_LAUNCH, _WEIGHTS, _CACHE, _FLASH = range(3, 7)  # where they stand among the rows of `Roofs`
 _HALF = 2.0**-51
 _ROUNDING = 6.0  # 1.5 * 2^52 quanta of 2^-50 s: what is added to it is rounded to whole ones
 
@@ -175,9 +175,10 @@ class Roofs:
 
     Attributes:
         rows: (7, kernels), or (7, devices, kernels): FLOP/s on the matrix and on the vector unit, infinite where the
-            kernel has no work for it; byte/s from memory, and from the last-level cache (or memory, where the device
-            states no cache); seconds per launch; how many times more than other bytes those of weights count, less 1;
-            byte/s of weights from a flash with a port of its own, infinite where they come with the rest.
+            kernel has no work for it; byte/s from memory; seconds per launch; how many times more than other bytes
+            those of weights count, less 1; byte/s from the last-level cache (or memory, where the device states no
+            cache); byte/s of weights from a flash with a port of its own, infinite where they come with the rest. Of a
+            whole network the last of them may be missing, where no device looks at them.
         cache_bytes: size of that cache, (devices, 1) where there are several; None where no device states one.
         copies: how many times their size weights take there; as `cache_bytes`.
         floor_s: seconds below which no kernel comes; as `cache_bytes`.
@@ -221,9 +222,9 @@ class Roofs:
             _peaks(device, "matrix", kinds.matrix_dtypes, uses_matrix, compute),
             _peaks(device, "vector", kinds.vector_dtypes, uses_vector, compute),
             bandwidth,
-            near,
             whole_quanta(efficiency.launch_of(kinds.op_classes)),
             _weights(kinds.op_classes, efficiency),
+            near,
             np.full(len(flow), np.inf if device.flash_bandwidth is None else device.flash_bandwidth.value),
         )
         return cls(
@@ -258,7 +259,12 @@ class Roofs:
     @classmethod
     def joined(cls, parts: Sequence[Roofs]) -> Roofs:
         """The roofs of a network's kernels, given in parts, all of them on the same devices."""
-        return replace(parts[0], rows=np.concatenate([part.rows for part in parts], axis=-1))
+        first = parts[0]
+        seen = (first.weighs, _WEIGHTS), (first.cache_bytes is not None, _CACHE), (first.flashes, _FLASH)
+        stop = 1 + max([_LAUNCH, *(row for looks, row in seen if looks)])
+        rows = np.concatenate([part.rows[:stop] for part in parts], axis=-1)
+        others = first.cache_bytes, first.copies, first.floor_s, first.weighs, first.cuttings, first.flashes
+        return cls(rows, *others)
 
     def of_kernels(self, which: Sequence[int]) -> Roofs:
         """The roofs of some of the kernels."""
@@ -393,17 +399,18 @@ def _roof_times(
     rows = roofs.rows
     if np.ndim(traffic_bytes) > 1:  # networks side by side
         rows = rows.reshape(*rows.shape, *(1,) * (np.ndim(traffic_bytes) - 1))
-    matrix, vector, bandwidth, cache, _, weights, flash = rows
+    matrix, vector, bandwidth = rows[:_LAUNCH]
     matrix_s, cuts = matrix_flops / matrix, list[Cut]()
     if roofs.tiled and products is not None:
         cuts = cut_to_tiles(matrix_s, roofs.rows[0], roofs.cuttings, matrix_flops, products)
     compute_s = np.maximum(matrix_s, vector_flops / vector)
     held = _held(roofs, traffic_bytes, weight_bytes)
     if held is not None:
-        bandwidth = np.where(held, cache, bandwidth)
+        bandwidth = np.where(held, rows[_CACHE], bandwidth)
     if roofs.weighs and weight_bytes is not None:
-        traffic_bytes = traffic_bytes + weight_bytes * weights
+        traffic_bytes = traffic_bytes + weight_bytes * rows[_WEIGHTS]
     if roofs.flashes and weight_bytes is not None:
+        flash = rows[_FLASH]
         own = np.where(np.isinf(flash), 0.0, weight_bytes)  # through a port of their own, at the same time
         memory_s = np.maximum((traffic_bytes - own) / bandwidth, own / flash)
     else:

@@ -31,7 +31,7 @@ __all__ = [
     "TOKEN_DTYPE",
     "TOKEN_RANK",
     "WEIGHTS",
-    "WEIGHT_GROUP",
+    "WEIGHT_GROUPS",
     "CellSpec",
     "NetSpec",
     "Scalar",
@@ -55,13 +55,13 @@ ENGINES = (GENERIC, "onnxruntime", "openvino", "litert", "ncnn", "tensorrt", "co
 LAYOUTS = ("nchw", "nhwc")
 OPTIMIZERS = ("sgd", "adamw")
 HALVES = ("float16", "bfloat16")
-QUANTISED_WEIGHTS = ("int8", "int4", "float8")
+QUANTISED_WEIGHTS = ("int8", "int4", "float8", "float4")
 WEIGHTS = ("", "float32", *HALVES, *QUANTISED_WEIGHTS)
 CELL_NAMES = re.compile(r"(stem|block|head)[0-9]*|s[0-9]+(_b[0-9]+)?")
 """What cells, stages and all cells of a role may be called."""
 
-WEIGHT_GROUP = 128
-"""Inputs of a linear layer that share a scale, where weights alone are in four bits."""
+WEIGHT_GROUPS = {"int4": 128, "float4": 32}
+"""Inputs of a linear layer, or of an expert, that share a scale where weights alone are in four bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +158,8 @@ class Workload:
             which autocast casts at every call (an engine casts weights once, when it is built: see `weights_dtype`).
             float16 or bfloat16, with that dtype: what `module.half()` gives, without autocast and its casts; in
             training without float32 masters, gradients and optimiser state in half precision as well. int8, float8
-            or int4: an engine keeps the weights of products quantised, and computes in `dtype`
-            (`oracle.counting.quantised`). The usual one by its name, or None, is "".
+            or int4: an engine keeps the weights of products quantised, and computes in `dtype`; float4: those of a
+            decoder's experts (`oracle.counting.quantised`). The usual one by its name, or None, is "".
         engine: which engine runs it, where the runtime is `engine`: what it fuses and keeps apart differs. generic
             stands for what all of them do. `with_` and the keywords of `oracle.score` choose the runtime with it.
         threads: of a processor, that run it; 0 for as many as the device's stated peak needs. Other devices have none.
@@ -250,9 +250,17 @@ class Workload:
         return self.dtype if self.dtype in HALVES and self.weights not in HALVES else None
 
     @property
+    def unquantised(self) -> Workload:
+        """The workload before weights alone are quantised: all of a network in half precision is, in half precision."""
+        if self.weights not in QUANTISED_WEIGHTS:
+            return self
+        return self.with_(weights=self.dtype if self.dtype in HALVES else "")
+
+    @property
     def module_dtype(self) -> str:
         """The type of a module's parameters and images, before anything is cast."""
-        return self.weights if self.weights in HALVES else "float32"
+        weights = self.unquantised.weights
+        return weights if weights in HALVES else "float32"
 
     def input_dtype(self, rank: int) -> str:
         """The type of an input of so many dimensions, its batch included: tokens are numbers."""

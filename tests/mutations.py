@@ -6,7 +6,7 @@ import copy
 import random
 from typing import Any
 
-__all__ = ["mutated_bytes", "mutated_json", "mutated_text"]
+__all__ = ["flipped_bits", "mutated_bytes", "mutated_json", "mutated_text"]
 
 _ODD: tuple[Any, ...] = (
     None, True, 0, -1, 1.5, -0.0, 1e308, float("inf"), float("nan"), 10**30, 10**400, -(10**19), 2**63, "", "x", "1e999",
@@ -87,6 +87,14 @@ def mutated_bytes(raw: bytes, seed: int, times: int = 3) -> bytes:
             bad[place:place] = bad[place : place + length]
         else:
             del bad[place:]
+    return bytes(bad)
+
+
+def flipped_bits(raw: bytes, seed: int, times: int = 3) -> bytes:
+    """The bytes, as many, with at most so many bits flipped."""
+    rng, bad = random.Random(seed), bytearray(raw)
+    for _ in range(rng.randint(1, times)):
+        bad[rng.randrange(len(bad))] ^= 1 << rng.randrange(8)
     return bytes(bad)
 
 

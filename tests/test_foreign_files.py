@@ -1,18 +1,26 @@
 """Every reader of files that others may write: real ones made wrong are a result, or one line.
 
-Readers of traces, reports of engines, measurements, `.pt2` and `.onnx` have such a test beside their others.
+Readers of traces, reports of engines, measurements, `.pt2` and `.onnx` have such a test beside their others. What bears
+a checksum is as it was written, or is made anew: templates, parts, a sweep that is gone on with, values of Parquet.
+A database behind a server cannot be made wrong from here.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import random
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
+import shutil
+from collections.abc import Callable, Iterable
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from dataclasses import dataclass, fields
 from functools import cache
+from importlib.util import find_spec
+from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -21,23 +29,34 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import oracle
-from oracle._resources import shipped
+from oracle._resources import find_config, shipped
 from oracle.calibration import load_calibration
+from oracle.cli import main as oracle_main
+from oracle.closedform import store as store_module
+from oracle.closedform.library import Library, library, library_directory
+from oracle.closedform.store import TemplateStore
+from oracle.closedform.structural.parts import archive_of, load_parts, member_of, plain_parts
+from oracle.closedform.template import Template
+from oracle.collectives import link_values
 from oracle.config.strict_yaml import parse_yaml
 from oracle.errors import OracleError
 from oracle.imports import read_ncu, read_trace
 from oracle.serve.answers import scored
 from oracle.serve.requests import Query
+from oracle.serving.engines import ENGINES, engine_named, reach_in_engines
+from oracle.spec import LAYOUTS, Workload
 from search.cli import main as search_main
 from search.objectives import check_quality, quality_of
 from search.report.manifests import manifest_beside
-from search.space import load_space
+from search.space import load_space, space_of
 from search.study import load_study
 from search.study.results import open_results
 from search.sweep import read_candidates, sweep
-from tests.mutations import mutated_bytes, mutated_json, mutated_text
+from tests.mutations import flipped_bits, mutated_bytes, mutated_json, mutated_text
+from tests.search.sweep.small import SETUP
 
 FIXTURES = Path(__file__).parent / "oracle" / "imports" / "fixtures"
+BAD = "bad-"
 Mutation = Callable[[bytes, int], bytes]
 
 
@@ -49,7 +68,8 @@ def as_text(raw: bytes, seed: int) -> bytes:
 
 
 def as_bytes(raw: bytes, seed: int) -> bytes:
-    return mutated_bytes(raw, seed)
+    """Bytes replaced, left out or doubled, or a few bits flipped where they are."""
+    return mutated_bytes(raw, seed) if seed % 2 else flipped_bits(raw, seed)
 
 
 def as_json(raw: bytes, seed: int) -> bytes:
@@ -105,6 +125,11 @@ def fixtures(pattern: str) -> Callable[[Path], list[Path]]:
     return lambda _: sorted(FIXTURES.glob(pattern))
 
 
+def original(path: Path) -> str:
+    """The name of the file that was made wrong."""
+    return path.name.removeprefix(BAD)
+
+
 def device_of(path: Path) -> Any:
     return oracle.score("ResNet-50", [path])
 
@@ -113,6 +138,26 @@ def calibrated(path: Path) -> Any:
     found = load_calibration(path)
     words = {name: getattr(found, name) for name in ("runtime", "mode", "dtype", "layout", "engine")}
     return oracle.score("ResNet-50", [found.device], calibrations=[found], **words)
+
+
+def served(path: Path) -> Any:
+    """A decoder behind an engine; the values of the engine, of a link or of kernels are from this file."""
+    name = original(path).removesuffix(".yaml")
+    words = {"engine": name if name in ENGINES else "vllm", "input_tokens": 64, "output_tokens": 16, "tp": 2}
+
+    def file_of(kind: str, other: str) -> Path | None:
+        return path if (kind, other) == ("serving", name) else find_config(kind, other)
+
+    kept = engine_named, reach_in_engines, link_values
+    with patch("oracle.fitted.find_config", file_of):
+        [function.cache_clear() for function in kept]
+        try:
+            device = "l40s" if name == "pcie" else "h100-sxm"
+            found = oracle.serve_latency("Llama-3.1-8B", device, concurrency=[1, 64], **words)
+            assert all(math.isfinite(time) for point in found.points for time in (point.ttft_ms, point.tpot_ms))
+            return found
+        finally:
+            [function.cache_clear() for function in kept]
 
 
 def of_space(path: Path) -> Any:
@@ -142,13 +187,18 @@ def body(folder: Path) -> list[Path]:
     return [folder / "body.json"]
 
 
-def a_sweep(folder: Path) -> Path:
-    sweep("regnetx", ["t4"], n=5, out=folder / "sweep", formats=("csv",))
+def a_sweep(folder: Path, suffix: str = "csv") -> Path:
+    sweep("regnetx", ["t4"], n=5, out=folder / "sweep", formats=(suffix,))
     return folder / "sweep"
 
 
 def swept(folder: Path) -> list[Path]:
     return [a_sweep(folder) / "candidates.csv"]
+
+
+def swept_as_parquet(folder: Path) -> list[Path]:
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    return [a_sweep(folder, "parquet") / "candidates.parquet"]
 
 
 def manifest(folder: Path) -> list[Path]:
@@ -170,7 +220,46 @@ def swept_on(path: Path) -> Any:
     return sweep("regnetx", ["t4"], n=5, out=folder, resume=True)
 
 
-def journal(folder: Path) -> list[Path]:
+class StoppedError(Exception):
+    """A sweep is stopped on purpose."""
+
+
+def in_chunks(out: Path, **more: Any) -> Any:
+    """A sweep of five chunks, to be stopped by `more` or gone on with."""
+    setup = {**SETUP, "NUM_SAMPLES": 40, "CHUNK_SIZE": 8}
+    formats = ("csv", "parquet") if find_spec("pyarrow") else ("csv",)
+    return sweep(space_of({"SETUP": setup}, "small"), ["t4"], out=out, formats=formats, **more)
+
+
+def parts(folder: Path) -> list[Path]:
+    """The parts of a sweep that was stopped after three chunks; beside it is one that went through."""
+    in_chunks(folder / "whole")
+    calls: list[int] = []
+
+    def stop(*_: int) -> None:
+        calls.append(1)
+        if len(calls) == 3:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        in_chunks(folder / "stopped", progress=stop)
+    return sorted((folder / "stopped" / "parts").iterdir())
+
+
+def swept_from(path: Path) -> Any:
+    """The sweep gone on with, one part being this file: it ends as the one that went through, or not at all."""
+    stopped, out = path.parent.parent, path.parents[2] / "gone on"
+    shutil.rmtree(out, ignore_errors=True)
+    shutil.copytree(stopped, out)
+    (out / "parts" / path.name).replace(out / "parts" / original(path))
+    with patch("os.fsync"):  # which takes longer than all else
+        result = in_chunks(out, resume=True)
+    for file in result.files:
+        assert file.read_bytes() == (stopped.parent / "whole" / file.name).read_bytes()
+    return result
+
+
+def a_study(folder: Path, storage: str) -> None:
     study = {
         "SPACE": "regnetx",
         "OBJECTIVES": ["maximise macs", "minimise latency_ms@t4"],
@@ -179,14 +268,85 @@ def journal(folder: Path) -> list[Path]:
         "TRIALS": 4,
     }
     (folder / "small.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
-    storage = str(folder / "small.journal")
     assert search_main(["run", str(folder / "small.yaml"), "--storage", storage]) == 0
+
+
+def journal(folder: Path) -> list[Path]:
+    a_study(folder, str(folder / "small.journal"))
     return [folder / "small.journal"]
 
 
+def database(folder: Path) -> list[Path]:
+    a_study(folder, f"sqlite:///{folder}/small.db")
+    return [folder / "small.db"]
+
+
 def of_journal(path: Path) -> Any:
-    results = open_results(str(path))
+    return shown(open_results(str(path)))
+
+
+def of_database(path: Path) -> Any:
+    return shown(open_results("small", f"sqlite:///{path}"))
+
+
+def shown(results: Any) -> Any:
     return results.rows(), results.front(), results.rerank("v100")
+
+
+def templates(_: Path) -> list[Path]:
+    return [library_directory() / f"{kind}.templates" for kind in ("cross_entropy", "nasbench201_stem", "vit_head")]
+
+
+def content(found: Iterable[Template]) -> list[list[Any]]:
+    """What templates say, to compare."""
+    return [[getattr(template, field.name) for field in fields(template)] for template in found]
+
+
+def of_templates(path: Path) -> Any:
+    """What a library finds that holds this file: what ships, or nothing, so that it is traced."""
+    kind = original(path).removesuffix(".templates")
+    with TemporaryDirectory() as folder:  # the file may be the shipped one, whose directory is the package's
+        shutil.copy(path, Path(folder, original(path)))
+        own, keys = Library(Path(folder)), library().keys(kind)
+        for key in keys[:: max(len(keys) // 12, 1)]:
+            assert content(own.find(key)) in ([], content(library().find(key)))
+        return own.keys(kind), own.header(kind)
+
+
+def kept(folder: Path) -> list[Path]:
+    """The user's cache, with some templates."""
+    store = TemplateStore(cache=folder)
+    for kind in ("vit_head", "simple_stem_in"):
+        for key in library().keys(kind)[:3]:
+            store._keep(library().find(key)[0])
+    return list(folder.iterdir())
+
+
+def of_cache(path: Path) -> Any:
+    """What a store finds in the user's cache: what was kept there, or nothing."""
+    folder = path.parent / "cache"
+    folder.mkdir(exist_ok=True)
+    shutil.copy(path, folder / original(path))
+    store, found = TemplateStore(cache=folder), 0
+    for kind in ("vit_head", "simple_stem_in"):
+        for key in library().keys(kind)[:3]:
+            more = store.more(key)
+            assert {*map(store_module._line, more)} <= {store_module._line(library().find(key)[0])}
+            found += len(more)
+    return found
+
+
+def archive(_: Path) -> list[Path]:
+    return [archive_of("nasbench201_cell")]
+
+
+def of_archive(path: Path) -> Any:
+    """Parts of cells from this archive: what ships, or none, so that cells are traced."""
+    for layout in LAYOUTS:
+        member = member_of(Workload(layout=layout))
+        found = load_parts.__wrapped__("nasbench201_cell", member, path)
+        assert not found or plain_parts(found) == plain_parts(load_parts("nasbench201_cell", member))
+    return found
 
 
 def table(folder: Path) -> list[Path]:
@@ -221,16 +381,39 @@ READERS: dict[str, Reader] = {
     "config.json": Reader(huggingface, as_json, lambda path: oracle.score(f"hf:{path}")),
     "device": Reader(shipped_files("devices", "t4", "rtx-4090", "raspberry-pi-4", "stm32h743"), as_yaml, device_of),
     "calibration": Reader(shipped_files("calibrations", *CALIBRATIONS), as_yaml, calibrated),
+    "serving": Reader(shipped_files("serving"), as_yaml, served),
     "space": Reader(shipped_files("spaces"), as_yaml, of_space),
     "study": Reader(shipped_files("studies"), as_yaml, load_study),
     "Nsight Compute": Reader(fixtures("*.csv"), as_text, read_ncu),
     "trace": Reader(fixtures("trace.json"), as_bytes, read_trace),
     "candidates": Reader(swept, as_text, candidates),
+    "Parquet": Reader(swept_as_parquet, as_bytes, candidates),
     "manifest": Reader(manifest, as_json, swept_on),
+    "parts of a sweep": Reader(parts, as_bytes, swept_from),
     "journal": Reader(journal, as_lines, of_journal),
+    "database": Reader(database, as_bytes, of_database),
+    "templates": Reader(templates, as_bytes, of_templates),
+    "cache": Reader(kept, as_bytes, of_cache),
+    "parts of cells": Reader(archive, as_bytes, of_archive),
     "table of qualities": Reader(table, as_text, of_table),
     "pt2": Reader(exported, as_bytes, oracle.score),
     "onnx": Reader(onnx_file, as_bytes, oracle.score),
+}
+
+COMMANDS: dict[str, tuple[Callable[..., int], str]] = {
+    "network": (oracle_main, "score FILE"),
+    "config.json": (oracle_main, "score hf:FILE"),
+    "device": (oracle_main, "score ResNet-50 -d FILE"),
+    "calibration": (oracle_main, "score ResNet-50 -d t4 --calibration FILE"),
+    "space": (search_main, "spaces FILE"),
+    "Nsight Compute": (oracle_main, "import FILE"),
+    "trace": (oracle_main, "import FILE -d t4"),
+    "candidates": (search_main, "pareto FILE"),
+    "Parquet": (search_main, "pareto FILE"),
+    "journal": (search_main, "trials FILE"),
+    "database": (search_main, "trials small --storage sqlite:///FILE"),
+    "pt2": (oracle_main, "score FILE"),
+    "onnx": (oracle_main, "score FILE"),
 }
 
 
@@ -264,10 +447,27 @@ def test_a_file_made_wrong_is_a_result_or_one_line(
     name: str, real: Callable[[str], list[Path]], tmp_path_factory: pytest.TempPathFactory, seed: int, data: Any
 ) -> None:
     reader, file = READERS[name], data.draw(st.sampled_from(real(name)))
-    own = file.parent if name == "manifest" else tmp_path_factory.getbasetemp()
-    bad = own / f"bad{file.suffix}"
+    own = file.parent if name in ("manifest", "parts of a sweep") else tmp_path_factory.getbasetemp()
+    bad = own / f"{BAD}{file.name}"
     bad.write_bytes(reader.mutated(file.read_bytes(), seed))
     try:
         reader.read(bad)
     except OracleError as error:
         assert "\n" not in str(error)  # noqa: PT017 - no error is right, too
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", COMMANDS)
+@settings(max_examples=10)
+@given(seed=st.integers(0, 2**32), data=st.data())
+def test_a_command_on_it_ends_in_its_result_or_in_one_line_and_exit_code_2(
+    name: str, real: Callable[[str], list[Path]], tmp_path_factory: pytest.TempPathFactory, seed: int, data: Any
+) -> None:
+    file = data.draw(st.sampled_from(real(name)))
+    bad = tmp_path_factory.getbasetemp() / f"{BAD}{file.name}"
+    bad.write_bytes(READERS[name].mutated(file.read_bytes(), seed))
+    main, words = COMMANDS[name]
+    with redirect_stdout(StringIO()), redirect_stderr(StringIO()) as said:
+        code = main([word.replace("FILE", str(bad)) for word in words.split()])
+    complaints = [line for line in said.getvalue().splitlines() if ": warning: " not in line]
+    assert (code, len(complaints)) in ((0, 0), (2, 1)), said.getvalue()

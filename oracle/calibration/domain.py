@@ -9,18 +9,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from oracle._frozen import Frozen
 from oracle.calibration.model import efficiency_of, vector_of
 from oracle.roofline import Efficiency
 
-__all__ = ["ANYWHERE", "LEVELS", "Domain", "blended", "reach", "widened"]
+__all__ = ["ANYWHERE", "Domain", "beyond", "widened"]
 
-LEVELS = (1.0, 0.75, 0.5, 0.25)
-"""How much a calibration counts beside general knowledge: in full within its domain, a quarter far outside."""
-
-_HALF_ABOVE, _HALF_BELOW = 3.0, 12.0
-# Octaves beyond what was measured at which half of its word is left. What small kernels tell, in which launches are
-# most of the time, says little of roofs; what large ones tell of roofs still holds where kernels are small.
-_BLENDED = ("compute", "memory", "weights", "launches", "floor_s")  # what the host takes stays
+_HALF = 3.0  # octaves above what was measured at which half of a calibration's word on shares is left
+_FASTEST = 0.5  # octaves per octave: no share grows by more, so that a call takes the longer, the more it has to do
 _WIDER_PER_OCTAVE = 0.08  # of the logarithm of each end of the interval
 
 
@@ -90,19 +86,34 @@ ANYWHERE = Domain()
 """What sets no limits."""
 
 
-def reach(octaves: float) -> float:
-    """How much a calibration counts so far outside its domain: one of `LEVELS`."""
-    half = _HALF_ABOVE if octaves > 0 else _HALF_BELOW
-    weight = half / (half + abs(octaves))
-    return min(LEVELS, key=lambda level: abs(level - weight))
+def beyond(own: Efficiency, general: Efficiency, octaves: float) -> Efficiency:
+    """What a device reaches so far outside a calibration's domain.
 
+    Above it, shares of peak and bandwidth move towards general knowledge (averages of logits, of which the calibration
+    has half after three octaves), for small calls tell little of roofs. They grow by half an octave per octave at most:
+    the time of a kernel, which goes with its work over its share, never falls as the work grows. Launches, the floor
+    and weights are what small calls tell best, and stay. Below the domain everything stays: roofs that large calls
+    reach, small ones do not see.
 
-def blended(own: Efficiency, general: Efficiency, weight: float) -> Efficiency:
-    """Shares and times between two answers: logits and logarithms are averaged, the first counting `weight`."""
-    if weight >= 1.0:
+    Args:
+        own: of the calibration.
+        general: of anybody.
+        octaves: see `Domain.octaves`.
+    """
+    if octaves <= 0.0:
         return own
-    vector = efficiency_of(weight * vector_of(own) + (1.0 - weight) * vector_of(general))
-    return replace(own, **{name: getattr(vector, name) for name in _BLENDED})
+    weight, most = _HALF / (_HALF + octaves), 2.0 ** (_FASTEST * octaves)
+    mixed = efficiency_of(weight * vector_of(own) + (1.0 - weight) * vector_of(general))
+
+    def limited(shares: Mapping[str, float], before: Mapping[str, float]) -> Mapping[str, float]:
+        return Frozen({name: min(share, before.get(name, 1.0) * most) for name, share in shares.items()})
+
+    return replace(
+        own,
+        compute=limited(mixed.compute, own.compute),
+        memory=limited(mixed.memory, own.memory),
+        weights=efficiency_of(vector_of(own)).weights,  # of every class: where `memory` moves, they do not
+    )
 
 
 def widened(interval: tuple[float, float] | None, octaves: float) -> tuple[float, float] | None:

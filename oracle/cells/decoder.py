@@ -32,9 +32,11 @@ __all__ = [
     "ParallelLayer",
 ]
 
-_ACTIVATIONS = ("gelu", "gelu_tanh", "relu", "silu")
+_CLAMPED = "silu_clamped"
+_ACTIVATIONS = ("gelu", "gelu_tanh", "relu", "silu", _CLAMPED)
 _NORMS = ("layer", "rms")
-_CAP = 30.0  # of Gemma's scores; no count depends on it
+_CAP = 30.0  # of Gemma's scores; no count depends on it, nor on gpt-oss's two
+_LIMIT, _SLOPE = 7.0, 1.702
 
 
 def _norm(kind: str, width: int, eps: float) -> nn.Module:
@@ -53,9 +55,18 @@ def _activated(kind: str, x: Tensor) -> Tensor:
     return F.relu(x) if kind == "relu" else F.gelu(x, approximate="tanh" if kind == "gelu_tanh" else "none")
 
 
-def _checked(activation: str) -> str:
-    if activation not in _ACTIVATIONS:
-        raise ConfigError(f"activation={activation!r}: expected one of {', '.join(_ACTIVATIONS)}")
+def _gated(kind: str, gate: Tensor, up: Tensor) -> Tensor:
+    """What a gate lets through (arXiv 2002.05202); `silu_clamped` is gpt-oss's, of clamped numbers and with a shift."""
+    if kind == _CLAMPED:
+        gate, up = gate.clamp(max=_LIMIT), up.clamp(-_LIMIT, _LIMIT)
+        return (up + 1.0) * (gate * torch.sigmoid(gate * _SLOPE))
+    return _activated(kind, gate) * up
+
+
+def _checked(activation: str, gated: bool = True) -> str:
+    known = [name for name in _ACTIVATIONS if gated or name != _CLAMPED]
+    if activation not in known:
+        raise ConfigError(f"activation={activation!r}: expected one of {', '.join(known)}")
     return activation
 
 
@@ -205,7 +216,7 @@ class Mlp(nn.Module):
 
     Args:
         width, ff: of the tokens, and between the two products.
-        activation: gelu, gelu_tanh, relu or silu.
+        activation: gelu, gelu_tanh, relu or silu; of a gate also silu_clamped, as gpt-oss has it.
         gated: whether the activation is of a gate that multiplies (arXiv 2002.05202).
         mlp_bias: whether the products have biases.
         norm, post_norm, ln_eps: as in `Attention`.
@@ -224,7 +235,7 @@ class Mlp(nn.Module):
         own_norm: bool = True,
     ) -> None:
         super().__init__()
-        self.ff, self.activation, self.gated = ff, _checked(activation), gated
+        self.ff, self.activation, self.gated = ff, _checked(activation, gated), gated
         self.norm = _norm(norm, width, ln_eps) if own_norm else None
         self.up = _linear(width, 2 * ff if gated else ff, mlp_bias)
         self.down = _linear(ff, width, mlp_bias)
@@ -234,7 +245,7 @@ class Mlp(nn.Module):
         """What the products make of normalised tokens."""
         h = self.up(h)
         if self.gated:
-            h = _activated(self.activation, h.narrow(-1, 0, self.ff)) * h.narrow(-1, self.ff, self.ff)
+            h = _gated(self.activation, h.narrow(-1, 0, self.ff), h.narrow(-1, self.ff, self.ff))
         else:
             h = _activated(self.activation, h)
         out: Tensor = self.down(h)
@@ -301,7 +312,7 @@ class Experts(nn.Module):
         scores, ids = torch.topk(self.router(h), self.chosen)
         weights = F.softmax(scores, dim=-1)
         up = experts(h, self.up, self.up_bias, ids)
-        inner = _activated(self.activation, up.narrow(-1, 0, self.ff)) * up.narrow(-1, self.ff, self.ff)
+        inner = _gated(self.activation, up.narrow(-1, 0, self.ff), up.narrow(-1, self.ff, self.ff))
         rows = experts(inner, self.down, self.down_bias, ids).view(h.shape[0], self.chosen, self.width)
         out: Tensor = (rows * weights.unsqueeze(-1)).sum(1)
         if self.shared is not None:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from oracle.cells.decoder import Experts, _activated, _linear, _norm
+from oracle.cells.decoder import Experts, _gated, _linear, _norm
 from oracle.cells.functions import (
     SCORINGS,
     append_cache,
@@ -203,7 +203,7 @@ class RoutedExperts(Experts):
 
     def _through(self, rows: Tensor, ids: Tensor) -> Tensor:
         up = experts(rows, self.up, self.up_bias, ids)
-        inner = _activated(self.activation, up.narrow(-1, 0, self.ff)) * up.narrow(-1, self.ff, self.ff)
+        inner = _gated(self.activation, up.narrow(-1, 0, self.ff), up.narrow(-1, self.ff, self.ff))
         return experts(inner, self.down, self.down_bias, ids)
 
     def _summed(self, h: Tensor, weights: Tensor, ids: Tensor) -> Tensor:

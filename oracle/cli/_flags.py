@@ -166,8 +166,9 @@ def add_workload(
     group.add_argument(
         "--weights",
         choices=WEIGHTS[1:],
-        help="the type that weights are stored in: with float16 or bfloat16, as in --dtype, nothing is cast; in int8 "
-        "or int4 an engine keeps them quantised and computes in --dtype (default: float32)",
+        help="the type that weights are stored in: with float16 or bfloat16, as in --dtype, nothing is cast; in int8, "
+        "float8 or int4 an engine keeps them quantised and computes in --dtype, in float4 (MXFP4) those of experts "
+        "(default: float32)",
     )
     group.add_argument("--mode", choices=MODES, help="training: forward, backward and optimiser step")
     group.add_argument(

@@ -38,7 +38,7 @@ _Out = TypeVar("_Out")
 
 
 class Candidate(NamedTuple):
-    """A network to score: a spec, or one that is no config; and the config that it is of, with the flags in it."""
+    """A network to score: a spec, or one that is no config; and of a decoder, which has other calls, the config."""
 
     net: NetSpec | Source
     workload: Workload
@@ -193,7 +193,7 @@ def candidate_of(source: str, args: argparse.Namespace, devices: list[Device]) -
         return Candidate(opened, Workload().with_(**{**words, "batch_size": opened.batch_size}), devices)
     cfg = load_cfg(source, [part for pair in args.overrides for part in pair])
     net, workload, stated = resolve(cfg, **words)
-    return Candidate(net, workload, devices or devices_of(stated), cfg)
+    return Candidate(net, workload, devices or devices_of(stated), cfg if len(net.input_shape) == 1 else None)
 
 
 def _cost(candidate: Candidate, args: argparse.Namespace, model: Mapping[str, Any]) -> Cost:

@@ -50,15 +50,14 @@ def add(commands: Any) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     from oracle.report.console import tracked
-    from oracle.report.page import Detail, cost_page
+    from oracle.report.page import DETAILED, Detail, cost_page
 
     found, code = scored(args)
     model = model_words(args)
     devices = {device.name: device for item in found for device in item.candidate.devices}
-    details = [
-        Detail(item.cost) if args.brief else Detail(item.cost, *_more(args, model, item, devices))
-        for item in tracked(found, "comparing")
-    ]
+    compared = 0 if args.brief else DETAILED
+    details = [Detail(item.cost, *_more(args, model, item, devices)) for item in tracked(found[:compared], "comparing")]
+    details += [Detail(item.cost) for item in found[compared:]]
     deliver_page(args.output, cost_page(details, devices, shlex.join(["oracle", *args.argv])))
     return code
 

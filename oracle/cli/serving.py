@@ -44,6 +44,13 @@ def add(commands: Any) -> None:
         metavar="SHARE",
         help="of requests that are of equal lengths (1); 0 where lengths are drawn",
     )
+    mix.add_argument(
+        "--cached",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="of a prompt's tokens that are in the cache of prefixes when it comes (0)",
+    )
     engine = command.add_argument_group("engine")
     engine.add_argument("--engine", default="vllm", metavar="NAME", help="vllm (default), tensorrt-llm or sglang")
     engine.add_argument("--tp", type=natural, metavar="N", help="GPUs that cut every layer (COST.PARALLEL)")
@@ -65,7 +72,9 @@ def _run(args: argparse.Namespace) -> int:
     from oracle.serving import serve_latency
 
     cfg = load_cfg(args.network)
-    words = {name: getattr(args, name) for name in ("engine", "tp", "pp", "ep", "dp", "weights", "kv", "in_step")}
+    words = {
+        name: getattr(args, name) for name in ("engine", "tp", "pp", "ep", "dp", "weights", "kv", "in_step", "cached")
+    }
     found = [
         serve_latency(
             cfg,

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oracle.closedform.calibrated import CalibratedDevice
-from oracle.closedform.columns import Columns
+from oracle.closedform.columns import Columns, Known
 from oracle.closedform.evaluate import CellCosts, covered, evaluate
 from oracle.closedform.inputs import CellInputs, is_static, key_of, statics_of
 from oracle.closedform.store import TemplateStore, tracing
@@ -39,9 +39,20 @@ class Piece(NamedTuple):
 
 
 def cost_cells(
-    store: TemplateStore, inputs: CellInputs, count: int, workload: Workload, devices: Sequence[CalibratedDevice]
+    store: TemplateStore,
+    inputs: CellInputs,
+    count: int,
+    workload: Workload,
+    devices: Sequence[CalibratedDevice],
+    known: Known | None = None,
 ) -> Iterator[Piece]:
     """Cost `count` cells; every one is in exactly one piece.
+
+    Args:
+        store, workload, devices: where templates are, what runs, and where.
+        inputs: what enters the cells.
+        count: how many there are.
+        known: about arrays that may enter other cells, too.
 
     Raises:
         OracleError: a cell that cannot be traced, or whose numbers exceed 62 bits.
@@ -51,7 +62,7 @@ def cost_cells(
 
         yield from (Piece(*answer) for answer in cost_structures(inputs, count, workload, devices) or ())
         return
-    for group in _statically_equal(inputs, count):
+    for group in _statically_equal(inputs, count, known):
         yield from _cost_group(store, group, workload, devices)
 
 
@@ -65,12 +76,14 @@ class _Group:
     columns: Columns
 
 
-def _statically_equal(inputs: CellInputs, count: int) -> Iterator[_Group]:
+def _statically_equal(inputs: CellInputs, count: int, known: Known | None) -> Iterator[_Group]:
     names = tuple([name for name, _ in inputs.params])
-    fixed = [(name, value) for name, value in inputs.params if is_static(name, value)]
-    free = [(name, value) for name, value in inputs.params if not is_static(name, value)]
+    fixed: list[tuple[str, Any]] = []
+    free: list[tuple[str, Any]] = []
+    for pair in inputs.params:
+        (fixed if is_static(*pair) else free).append(pair)
     free += [(f"d{axis}", dim) for axis, dim in enumerate(inputs.dims)]
-    columns = Columns([name for name, _ in free], [value for _, value in free], count)
+    columns = Columns([name for name, _ in free], [value for _, value in free], count, known)
     varying = [(name, value) for name, value in fixed if isinstance(value, np.ndarray)]
     combinations = [((), np.arange(count))] if not varying else _combinations([value for _, value in varying])
     for values, index in combinations:
@@ -84,14 +97,16 @@ def _cost_group(
 ) -> Iterator[Piece]:
     found = group.columns.distinct()
     columns = group.columns if found is None else group.columns.rows(found.first)
-    pieces = _pieces(store, group, columns, workload, devices)
-    if found is None:
-        for piece in pieces:
-            yield piece._replace(where=taken(group.index, piece.where, len(group.index)))
-        return
-    for piece in _merged(list(pieces)):  # while they are small
-        where, take = found.members(piece.where)
-        yield piece._replace(where=taken(group.index, where, len(group.index)), costs=piece.costs.taken(take))
+    for piece in _merged(list(_pieces(store, group, columns, workload, devices)), len(columns)):
+        where, costs = piece.where, piece.costs
+        # What leaves as it came stays one array with what came: it is known to be alike without a look.
+        places = [columns.place(size) if len(where) == len(columns) else None for size in costs.output]
+        if found is not None:
+            where, take = found.members(where)
+            costs = costs.taken(take)
+        sizes = zip(places, costs.output, strict=True)
+        costs = costs._replace(output=tuple(s if at is None else group.columns.values[at] for at, s in sizes))
+        yield piece._replace(where=taken(group.index, where, len(group.index)), costs=costs)
 
 
 def _pieces(
@@ -125,16 +140,22 @@ def _costs_of_few(
     return evaluate(template, Columns(names, values, count), devices)
 
 
-def _merged(pieces: Sequence[Piece]) -> Iterator[Piece]:
-    """One piece of those from which the same leaves."""
+def _merged(pieces: Sequence[Piece], count: int) -> Iterator[Piece]:
+    """One piece of those from which the same leaves; they are of `count` rows together."""
     alike: dict[tuple[Any, ...], list[Piece]] = {}
     for piece in pieces:
         alike.setdefault((*piece[2:], len(piece.costs.output)), []).append(piece)
     for same in alike.values():
-        where = np.concatenate([piece.where for piece in same])
-        order = np.argsort(where)
-        costs = CellCosts.joined([piece.costs for piece in same], [len(piece.where) for piece in same])
-        yield same[0]._replace(where=where[order], costs=costs.taken(order))
+        if len(same) == 1:
+            yield same[0]
+            continue
+        wheres = [piece.where for piece in same]
+        where = np.arange(count)
+        if len(same) < len(pieces):
+            where = np.sort(np.concatenate(wheres))
+            wheres = [np.searchsorted(where, own) for own in wheres]
+        costs = CellCosts.joined([piece.costs for piece in same], wheres, len(where))
+        yield same[0]._replace(where=where, costs=costs)
 
 
 def _covered(
@@ -233,15 +254,14 @@ def traced_alone(
 
 def _pinned_patterns(columns: Columns) -> Iterator[tuple[Ints, tuple[tuple[str, int], ...]]]:
     """Rows by which of their values are 0 or 1, and the names of these values with them."""
-    rows = np.arange(len(columns))
     small = [number for number, (low, _) in enumerate(columns.spans) if low < 2]
-    if all(columns.spans[number][0] == columns.spans[number][1] for number in small):
-        yield rows, tuple((columns.names[number], columns.spans[number][0]) for number in small)
+    varying = [number for number in small if columns.spans[number][0] != columns.spans[number][1]]
+    if not varying:
+        yield np.arange(len(columns)), tuple((columns.names[number], columns.spans[number][0]) for number in small)
         return
-    code = np.zeros(len(rows), dtype=np.int64)
-    for number in small:
-        value = columns.values[number]
-        code = code * 3 + np.minimum(value, 2)
+    code: Any = 0
+    for number in varying:
+        code = code * 3 + np.minimum(columns.values[number], 2)
     for pattern in np.flatnonzero(np.bincount(code)):
         chosen = np.flatnonzero(code == pattern)
         yield chosen, tuple((name, value) for name, value in columns.row(chosen[0]).items() if value < 2)

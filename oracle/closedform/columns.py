@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from math import prod
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oracle.families.population import Rows
 
-__all__ = ["CONSTANT", "Columns", "Distinct"]
+__all__ = ["CONSTANT", "Columns", "Distinct", "Known"]
 
 Ints = NDArray[np.int64]
+_T = TypeVar("_T")
 
 CONSTANT = -1
 """The twin of a column whose entries are all equal."""
@@ -29,12 +29,29 @@ class Distinct(NamedTuple):
     inverse: Ints
 
     def members(self, kinds: Ints) -> tuple[Ints, Ints]:
-        """All rows whose kind is among some, ascending, and for each the place of its kind among them."""
+        """All rows whose kind is among some, ascending, and for each the place of its kind among them (ascending)."""
+        if len(kinds) == len(self.first):
+            return np.arange(len(self.inverse)), self.inverse
         place = np.full(len(self.first), -1, dtype=np.int64)
         place[kinds] = np.arange(len(kinds))
         take = place[self.inverse]
         rows = np.flatnonzero(take >= 0)
         return rows, take[rows]
+
+
+class Known:
+    """What was found out about arrays that nobody changes: a chain hands the same ones from cell to cell."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[Any, ...], tuple[Any, Any]] = {}
+
+    def of(self, arrays: tuple[Any, ...], finding: Callable[[], _T], word: str) -> _T:
+        """What a finding, known by a word, says of some arrays."""
+        key = (word, *map(id, arrays))
+        if key not in self._found:  # the arrays are kept as well: their addresses must not be given to others
+            self._found[key] = finding(), arrays
+        found: _T = self._found[key][0]
+        return found
 
 
 class Columns:
@@ -44,13 +61,23 @@ class Columns:
         names: of the columns.
         values: for each an array, not to be changed any more, or the number that all rows have.
         count: how many rows, at least one.
+        known: what is known about arrays that may be among the values.
+        within: columns of which these are some rows, and which.
     """
 
-    def __init__(self, names: Sequence[str], values: Sequence[Any], count: int) -> None:
+    def __init__(
+        self,
+        names: Sequence[str],
+        values: Sequence[Any],
+        count: int,
+        known: Known | None = None,
+        within: tuple[Columns, Ints] | None = None,
+    ) -> None:
         self.names = tuple(names)
         self.values: tuple[Any, ...] = tuple(values)
         self._count = count
-        self._distinct: dict[frozenset[int], Distinct | None] = {}
+        self._known = Known() if known is None else known
+        self._within = within
 
     def __len__(self) -> int:
         return self._count
@@ -60,7 +87,8 @@ class Columns:
         if len(index) == self._count:
             return self
         taken = Rows(index)
-        return Columns(self.names, [taken.of(value) for value in self.values], len(index))
+        values = [taken.of(value) for value in self.values]
+        return Columns(self.names, values, len(index), within=(self, index) if 2 * len(index) > self._count else None)
 
     def row(self, number: int) -> dict[str, int]:
         """One row by name."""
@@ -70,21 +98,32 @@ class Columns:
     @cached_property
     def spans(self) -> tuple[tuple[int, int], ...]:
         """The smallest and the largest entry of each column."""
-        found: dict[int, tuple[int, int]] = {}
-        for value in self.values:
-            if id(value) not in found:
-                ends = (value.min(), value.max()) if isinstance(value, np.ndarray) else (value, value)
-                found[id(value)] = int(ends[0]), int(ends[1])
-        return tuple(found[id(value)] for value in self.values)
+
+        def span(value: Any) -> tuple[int, int]:
+            if not isinstance(value, np.ndarray):
+                return int(value), int(value)
+            return self._known.of((value,), lambda: (int(value.min()), int(value.max())), "span")
+
+        return tuple(map(span, self.values))
+
+    def place(self, value: Any) -> int | None:
+        """The first column that is an array with the same entries."""
+        if not isinstance(value, np.ndarray):
+            return None
+        return next(
+            (at for at, own in enumerate(self.values) if isinstance(own, np.ndarray) and _equal(value, own)), None
+        )
 
     @cached_property
     def twins(self) -> tuple[int, ...]:
         """For each column the position of the first that has the same entries, often its own, or `CONSTANT`."""
         found: list[int] = []
         for number, (value, span) in enumerate(zip(self.values, self.spans, strict=True)):
+            if span[0] == span[1]:
+                found.append(CONSTANT)
+                continue
             others = (other for other in range(number) if found[other] == other and self.spans[other] == span)
-            twin = next((other for other in others if _equal(value, self.values[other])), number)
-            found.append(CONSTANT if span[0] == span[1] else twin)
+            found.append(next((other for other in others if _equal(value, self.values[other])), number))
         return tuple(found)
 
     def distinct(self, which: frozenset[int] | None = None) -> Distinct | None:
@@ -94,33 +133,50 @@ class Columns:
         would cost more than evaluating a closed form for every row.
         """
         requested = frozenset(self.twins if which is None else (self.twins[number] for number in which)) - {CONSTANT}
-        if requested not in self._distinct:
-            self._distinct[requested] = self._found(sorted(requested))
-        return self._distinct[requested]
+        if not requested:
+            return Distinct(np.zeros(1, dtype=np.int64), np.zeros(len(self), dtype=np.int64))
+        numbers = sorted(requested)
+        arrays = tuple(self.values[number] for number in numbers)
+        return self._known.of(arrays, lambda: self._found(numbers), "distinct")
 
     def _found(self, which: Sequence[int]) -> Distinct | None:
-        count, span = len(self), 1
-        least = prod(((high - low) >> 3) + 1 for low, high in (self.spans[number] for number in which))
-        if least > _SPAN_PER_ROW * count:
-            return None
-        key: Ints = np.zeros(count, dtype=np.int64)
+        if self._within:
+            others, index = self._within
+            above = others.distinct(frozenset(which))
+            if above is not None:
+                return _numbered(above.inverse.take(index), len(above.first))
+        if len(which) == 1:
+            return self._found_in(which[0])
+        key: Any = 0
+        size = 1
         for number in which:
-            low, high = self.spans[number]
-            offset = self.values[number] - low
-            if not np.bitwise_or.reduce(offset) & 7:  # widths mostly are multiples of 8
-                offset, high = offset >> 3, low + ((high - low) >> 3)
-            span *= high - low + 1
-            if span > _SPAN_PER_ROW * count:
+            alone = self.distinct(frozenset([number]))
+            if alone is None or size * len(alone.first) > _SPAN_PER_ROW * len(self):
                 return None
-            key = key * (high - low + 1) + offset if span > high - low + 1 else offset
-        table = np.full(span, -1, dtype=np.int64)
-        table[key] = np.arange(count)  # the last row of each kind stays
-        occupied = np.flatnonzero(table >= 0)
-        if 2 * len(occupied) > count > 1:
+            key, size = key * len(alone.first) + alone.inverse, size * len(alone.first)
+        return _numbered(key, size)
+
+    def _found_in(self, number: int) -> Distinct | None:
+        low, high = self.spans[number]
+        if (high - low) >> 3 > _SPAN_PER_ROW * len(self):
             return None
-        first = table[occupied]
-        table[occupied] = np.arange(len(occupied))
-        return Distinct(first, table[key])
+        offsets, span = self.values[number] - low, high - low
+        if not np.bitwise_or.reduce(offsets) & 7:  # widths mostly are multiples of 8
+            offsets, span = offsets >> 3, span >> 3
+        return _numbered(offsets, span + 1) if span < _SPAN_PER_ROW * len(self) else None
+
+
+def _numbered(key: Ints, size: int) -> Distinct | None:
+    """The distinct ones among keys below `size`; None where they are more than half of all."""
+    table = np.empty(size, dtype=np.int64)  # no entry is read that was not written
+    rows = np.arange(len(key))
+    table[key] = rows  # the last row of each kind stays
+    first = np.flatnonzero(table.take(key) == rows)
+    if 2 * len(first) > len(key) > 1:
+        return None
+    first = first[np.argsort(key.take(first))]  # an order that other rows of the same kinds have, too
+    table[key.take(first)] = rows[: len(first)]
+    return Distinct(first, table.take(key))
 
 
 def _equal(a: Ints, b: Ints) -> bool:

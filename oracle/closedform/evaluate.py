@@ -73,16 +73,18 @@ class CellCosts(NamedTuple):
         )
 
     @classmethod
-    def joined(cls, parts: Sequence[CellCosts], counts: Sequence[int]) -> CellCosts:
-        """The costs of some cells, then of others; `counts` tells how many each part has."""
+    def joined(cls, parts: Sequence[CellCosts], wheres: Sequence[Ints], count: int) -> CellCosts:
+        """The costs of `count` cells, given in parts; `wheres` tells which cells each part is of."""
 
         def join(*values: Any) -> Any:
             if not any(isinstance(value, np.ndarray) for value in values) and len(set(values)) == 1:
                 return values[0]
-            columns = zip(values, counts, strict=True)
-            return np.concatenate([v if isinstance(v, np.ndarray) else np.full(count, v) for v, count in columns])
+            found = np.empty(count, dtype=np.result_type(*values))
+            for where, value in zip(wheres, values, strict=True):
+                found[where] = value
+            return found
 
-        return parts[0].mapped(join, *parts[1:]) if len(parts) > 1 else parts[0]
+        return parts[0].mapped(join, *parts[1:])
 
 
 def evaluate(template: Template, columns: Columns, devices: Sequence[CalibratedDevice]) -> CellCosts:

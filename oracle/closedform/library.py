@@ -5,7 +5,7 @@ compressed. A group holds what is likely requested together: one workload, one a
 that all groups share. What several workloads share is stored once:
 
 * tf32 differs from float32, bfloat16 from float16 and float8 from int8 by the names of types only;
-* weights in int8, float8 or int4 alone differ by what `oracle.closedform.lightening` says;
+* weights in int8, float8, int4 or float4 alone differ by what `oracle.closedform.lightening` says;
 * weights in half precision differ from float32 by what `oracle.closedform.halving` says, and a few exceptions;
 * a GELU is never in place;
 * an engine whose rules are those of all shares their templates, and of another those that are the same;

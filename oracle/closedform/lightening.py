@@ -14,7 +14,7 @@ from functools import reduce
 from oracle.closedform.program import Program, Step
 from oracle.closedform.template import SUMS, KernelMeta, Template, TemplateKey
 from oracle.optable import ITEMSIZE
-from oracle.spec import WEIGHT_GROUP
+from oracle.spec import HALVES, WEIGHT_GROUPS
 
 __all__ = ["lightened", "plain_key"]
 
@@ -23,8 +23,11 @@ _LAYERS = frozenset({"conv", "depthwise", "grouped", "linear", "matmul"})
 
 
 def plain_key(key: TemplateKey) -> TemplateKey:
-    """The key of the same cell whose weights are not quantised."""
-    return key._replace(workload=tuple([pair for pair in key.workload if pair[0] != "weights"]))
+    """The key of the same cell whose weights are not quantised: `oracle.spec.Workload.unquantised`."""
+    dtype = dict(key.workload)["dtype"]
+    pairs = [("weights", dtype) if name == "weights" else (name, value) for name, value in key.workload]
+    kept = pairs if dtype in HALVES else [pair for pair in pairs if pair[0] != "weights"]
+    return key._replace(workload=tuple(kept))
 
 
 def lightened(template: Template, key: TemplateKey, weights: str) -> Template:
@@ -33,7 +36,7 @@ def lightened(template: Template, key: TemplateKey, weights: str) -> Template:
     Args:
         template: that of its `plain_key`.
         key: its own.
-        weights: int8, float8 or int4.
+        weights: int8, float8, int4 or float4.
     """
     writer = _Writer(template.program)
     reads, loads, traffic = (
@@ -42,13 +45,17 @@ def lightened(template: Template, key: TemplateKey, weights: str) -> Template:
     sums = list(template.sums)
     resident = template.memory.weights
     place = SUMS.index("traffic_bytes")
+    tied = bool(dict(key.static).get("tied")) and weights != "float4"
     for number, kernel in enumerate(template.kernels):
+        if tied and kernel.op_class == "embedding":  # the product that shares the table reads one of its own
+            resident = writer.step("add", resident, writer.table_bytes(key, template.shapes[number]))
+            tied = False
         if writer.is_nothing(loads[number]):
             continue
         if kernel.name.partition(" ")[0] == _EXPERTS:
             biased = bool(dict(key.static)["mlp_bias"])
             moved, kept = writer.saved_by_experts(kernel, template.shapes[number], weights, loads[number], biased)
-        elif kernel.op_class in _LAYERS:
+        elif kernel.op_class in _LAYERS and weights != "float4":
             moved = kept = writer.saved(kernel, template.shapes[number], weights)
         else:
             continue
@@ -101,6 +108,11 @@ class _Writer:
             scales = made[-1]
         return self._less(kernel, elements, scales, weights)
 
+    def table_bytes(self, key: TemplateKey, shapes: Sequence[Sequence[Sequence[int]]]) -> int:
+        """The bytes of a table of embeddings in the type of the network."""
+        size = 2 if dict(key.workload)["dtype"] in HALVES else ITEMSIZE["float32"]
+        return self.step("mul", self._product(shapes[0][0]), self.step("const", size))
+
     def saved_by_experts(
         self, kernel: KernelMeta, shapes: Sequence[Sequence[Sequence[int]]], weights: str, loads: int, biased: bool
     ) -> tuple[int, int]:
@@ -124,17 +136,19 @@ class _Writer:
 
     def _scales(self, outputs: int, inputs: int, weights: str) -> int:
         """How many scales a matrix has."""
-        if weights != "int4":
+        group = WEIGHT_GROUPS.get(weights)
+        if group is None:
             return outputs
-        above = self.step("add", inputs, self.step("const", WEIGHT_GROUP - 1))
-        return self.step("mul", outputs, self.step("floordiv", above, self.step("const", WEIGHT_GROUP)))
+        above = self.step("add", inputs, self.step("const", group - 1))
+        return self.step("mul", outputs, self.step("floordiv", above, self.step("const", group)))
 
     def _less(self, kernel: KernelMeta, elements: int, scales: int, weights: str) -> int:
         """The bytes that elements take less, with their scales."""
         size, stored = self._size(kernel), elements
-        if weights == "int4":
+        scale = self.step("const", 1) if weights == "float4" else size
+        if weights in WEIGHT_GROUPS:
             stored = self.step("floordiv", self.step("add", elements, self.step("const", 1)), self.step("const", 2))
-        kept = self.step("add", stored, self.step("mul", scales, size))
+        kept = self.step("add", stored, self.step("mul", scales, scale))
         return self.step("sub", self.step("mul", elements, size), kept)
 
     def _size(self, kernel: KernelMeta) -> int:

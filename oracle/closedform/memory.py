@@ -32,6 +32,7 @@ class ChainMemory:
         self._training = training
         self._held_bytes = held_bytes
         self._begun = np.zeros(size, dtype=bool)  # which chains have had their first cell
+        self._all_begun = False
         self._runs: list[_Run] = []
         self._resident = np.zeros(size, dtype=np.int64)
         self._gradients = np.zeros(size, dtype=np.int64)
@@ -54,8 +55,11 @@ class ChainMemory:
         held = self._held_bytes[rows] if isinstance(self._held_bytes, np.ndarray) else self._held_bytes
         if isinstance(held, int) and not held:
             return 0
+        if self._all_begun:
+            return held
         later = self._begun[rows] | (counts > 1)
         self._begun[rows] |= counts > 0
+        self._all_begun = bool(self._begun.all())
         return np.where(later, held, 0)
 
     def peak_bytes(self) -> Ints:

@@ -31,6 +31,7 @@ from oracle.spec import NetSpec, Workload
 __all__ = [
     "CONVERSION",
     "check_mixed",
+    "check_stages",
     "conversion",
     "dtype_of",
     "dtypes_note",
@@ -64,6 +65,23 @@ def check_mixed(workload: Workload, input_shape: Sequence[Any] = ()) -> None:
         )
     if len(input_shape) == 1:
         raise WorkloadError("dtypes: types by stage are for networks of images; a decoder has dtype, weights, kv_dtype")
+
+
+def check_stages(population: Population) -> None:
+    """Complain of types by stage that no cell of any candidate goes by.
+
+    Raises:
+        WorkloadError: the first of them, with the stages that there are.
+    """
+    requested = [(name, own, _Request.of(name, own, ())) for name, own in population.dtypes]
+    whole = unrolled(population) if _may_part(population, [item for _, _, item in requested]) else population
+    cells = [found for place in _placed(whole) for found in place if len(found.rows)]
+    for name, own, item in requested:
+        if cells and not any(np.any(item.means(found)) for found in cells):
+            numbers = {number for found in cells if found.word == "s" for number in np.unique(found.numbers).tolist()}
+            stages = [*dict.fromkeys(found.role for found in cells), *(f"s{number}" for number in sorted(numbers))]
+            word = str(np.ravel(own)[0])
+            raise WorkloadError(f"dtypes.{name}={word!r}: no candidate has it; there are {', '.join(stages)}")
 
 
 def dtypes_note(net: NetSpec, workload: Workload) -> str:

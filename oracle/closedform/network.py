@@ -6,9 +6,10 @@ over all kernels of the network. What is requested only by who looks at kernels 
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache, partial
 from itertools import chain, groupby
 from operator import attrgetter, itemgetter, mul
 from typing import Any, NamedTuple, TypeAlias, TypeVar
@@ -38,14 +39,13 @@ __all__ = ["Cell", "Described", "Launch", "NetworkForm", "costs_of", "main_dtype
 Ints = NDArray[np.int64]
 _T = TypeVar("_T")
 _Request: TypeAlias = tuple[CellSpec, tuple[int, ...], Format, Format | None, bool]
-_Answers: TypeAlias = Callable[..., tuple[int, ...] | None]
+_Answers: TypeAlias = Callable[..., tuple[Any, ...] | None]
 
 _KEYS = 4096  # structures whose templates are remembered at hand
 _CHAINS = 128  # chains of templates of which the roofs are remembered, up to 100 kB each
 _DIMS = tuple(f"d{axis}" for axis in range(8))
 _FUNCTIONS = 1024  # of templates that are kept
 _EXACT = 2**53  # floats hold all integers below
-_LARGEST = 2**63 - 1  # of 64-bit integers
 _SETS = 8  # sets of devices of which the roofs of templates are remembered, some kilobytes each
 
 
@@ -56,14 +56,14 @@ class Cell(NamedTuple):
         template: that answered for it.
         values: of the template's symbols.
         answer: what `ALONE` names (the other sums are those of the numbers), the bytes of what `Template.sizes` names,
-            the dimensions of what leaves the cell, and of each kernel the matrix FLOPs, the vector FLOPs, the bytes
-            moved, and the part of them that is weights.
+            the dimensions of what leaves the cell, and last, as the bytes of 64-bit integers, of each kernel the matrix
+            FLOPs, the vector FLOPs, the bytes moved, and the part of them that is weights.
         requested: what stands where in the network, the fields of a `Visit`.
     """
 
     template: Template
     values: tuple[int, ...]
-    answer: tuple[int, ...]
+    answer: tuple[Any, ...]
     requested: _Request
 
     @property
@@ -79,7 +79,8 @@ class Cell(NamedTuple):
         )
 
 
-_Desk: TypeAlias = Callable[[_Request], Cell]
+_Ask: TypeAlias = Callable[[CellSpec, tuple[int, ...]], Cell]
+_Desk: TypeAlias = Callable[[Format, Format | None, bool], _Ask]
 
 
 class Described(NamedTuple):
@@ -121,16 +122,16 @@ class NetworkForm:
         """(kernels,) how often each of them runs."""
         self.kernel_count = sum(map(mul, lengths, times))
         """How many kernels run."""
-        self.numbers = _numbers(self.cells, lengths)
+        numbers = b"".join([cell.answer[-1] for cell in self.cells])
+        self.numbers: Ints = np.frombuffer(numbers, dtype=np.int64).reshape(-1, 4).T
         """(4, kernels) matrix FLOPs, vector FLOPs, bytes moved, bytes of weights: each kernel of `cells`."""
-        self._floats = self.numbers.astype(np.float64, order="C")
         # What `ALONE` names, then the bytes of weights and those alive in the forward pass, each for all cells.
         self._heads = list(zip(*[answer[: len(ALONE) + 2] for _, _, answer, _ in self.cells], strict=True))
         self.sums = self._sums()
         """What `SUMS` names."""
 
     def _sums(self) -> dict[str, int]:
-        totals = (self._floats @ self.counts).tolist()
+        totals = self._floats().dot(self.counts).tolist()
         largest = max(totals[0] + totals[1], totals[2])
         if largest >= LIMIT:
             raise OracleError("a network's FLOPs or bytes exceed 62 bits: it or the batch is too large")
@@ -140,6 +141,9 @@ class NetworkForm:
         found["traffic_bytes"] = int(totals[2])
         found["flops"] = int(totals[0]) + int(totals[1])
         return found
+
+    def _floats(self) -> NDArray[np.float64]:
+        return self.numbers.astype(np.float64, order="C")  # in less time than it would take to keep them
 
     @cached_property
     def products(self) -> Products:
@@ -163,8 +167,9 @@ class NetworkForm:
         Raises:
             DeviceError: as `roofs`.
         """
-        roofs = self.roofs(tuple([place.holding(self.flash_bytes) for place in places]))
-        return time_at(roofs, self._floats, self.products if roofs.tiled else None)
+        flash_bytes = self.flash_bytes
+        roofs = self.roofs(tuple([place.holding(flash_bytes) for place in places]))
+        return time_at(roofs, self._floats(), self.products if roofs.tiled else None)
 
     def roofs(self, places: tuple[CalibratedDevice, ...]) -> Roofs:
         """What each of the kernels can reach, a row per device.
@@ -267,18 +272,6 @@ class NetworkForm:
         return [launch for phase in phases for kernels in phase for launch in kernels]
 
 
-def _numbers(cells: Sequence[Cell], lengths: Sequence[int]) -> Ints:
-    """`NetworkForm.numbers`, given how many kernels each cell has."""
-    parts = [answer[len(answer) - 4 * length :] for (_, _, answer, _), length in zip(cells, lengths, strict=True)]
-    try:
-        flat = np.fromiter(chain.from_iterable(parts), np.int64, 4 * sum(lengths))
-    except OverflowError:
-        kind = next(cell.template.key.kind for cell, own in zip(cells, parts, strict=True) if max(own) > _LARGEST)
-        raise OracleError(f"cell={kind}: its FLOPs or bytes exceed 62 bits; the cells are too large") from None
-    numbers: Ints = flat.reshape(-1, 4).T
-    return numbers
-
-
 def network_form(store: TemplateStore, net: NetSpec, workload: Workload) -> NetworkForm:
     """Cost one network.
 
@@ -295,27 +288,31 @@ def network_form(store: TemplateStore, net: NetSpec, workload: Workload) -> Netw
 
 def _chain(store: TemplateStore, net: NetSpec, workload: Workload) -> tuple[list[Cell], list[int]]:
     """The cells of a network that computes in one type, and how often each runs in a row."""
-    desk = _desk(store, workload)
+    desk, training = _desk(store, workload), workload.training
     dims: tuple[int, ...] = (workload.batch_size, *map(int, net.input_shape))
     form = Format.image(workload.input_dtype(len(dims)), len(dims), workload.layout)
     cells: list[Cell] = []
     times: list[int] = []
     before: CellSpec | None = None
     repeats = False  # whether the cell before was handed what it hands on, and was not the first
-    for spec in (*net.cells, LOSS) if workload.training else net.cells:
+    ask = desk(form, None, True)
+    for spec in (*net.cells, LOSS) if training else net.cells:
         if repeats and (spec is before or spec == before):  # most blocks repeat the one before
             times[-1] += 1
             continue
-        cell = desk((spec, dims, form, None, before is None))
+        cell = ask(spec, dims)
         cells.append(cell)
         times.append(1)
         template, _, answer, _ = cell
-        start = len(ALONE) + len(template.sizes)
-        made, output = answer[start : start + len(template.output)], template.output_format
-        check_image(workload, made)
-        repeats = made == dims and output == form and before is not None
+        made, output = answer[~len(template.output) : -1], template.output_format
+        if training:
+            check_image(workload, made)
+        same = output == form
+        repeats = made == dims and same and before is not None
+        if not same or before is None:
+            ask = desk(output, None, False)
         before, dims, form = spec, made, output
-    if workload.training:
+    if training:
         return _backwards(desk, cells, times)
     return cells, times
 
@@ -361,7 +358,7 @@ def costs_of(forms: Sequence[NetworkForm], places: tuple[CalibratedDevice, ...])
     fields["peak_memory_bytes"] = np.array([form.peak_memory_bytes for form in forms], dtype=np.int64)
     fields["flash_bytes"] = np.array([form.flash_bytes for form in forms], dtype=np.int64)
     fields["kernels"] = np.array([form.kernel_count for form in forms], dtype=np.int64)
-    seconds = [form.timed(places).total_s @ form.counts for form in forms] if places else []
+    seconds = [form.timed(places).total_s.dot(form.counts) for form in forms] if places else []
     latency_s = np.array(seconds).reshape(len(forms), len(places)).T
     return PopulationCosts(**fields, latency_s=latency_s, unknown=())
 
@@ -373,7 +370,7 @@ def _backwards(desk: _Desk, cells: Sequence[Cell], times: Sequence[int]) -> tupl
     for cell, count in zip(reversed(cells), reversed(times), strict=True):
         for _ in range(count):
             spec, dims, form, _, first = cell.requested
-            own = cell if gradient in (None, cell.template.output_format) else desk((spec, dims, form, gradient, first))
+            own = cell if gradient in (None, cell.template.output_format) else desk(form, gradient, first)(spec, dims)
             found.append(own)
             gradient = own.template.input_gradient
     grouped = [list(equal) for _, equal in groupby(reversed(found), key=attrgetter("requested"))]
@@ -407,68 +404,100 @@ def main_dtype(dtypes: Iterable[str], matrix_flops: NDArray[Any]) -> str:
 
 
 class _Plan:
-    """How the parameters of a cell are read, whatever their values; as a key, equal to itself alone."""
+    """How the parameters of a cell are read, whatever their values, and which templates answered for such cells."""
 
-    __slots__ = ("free", "static")
+    __slots__ = ("convert", "free", "known", "static")
 
     def __init__(self, names: tuple[str, ...], values: tuple[Any, ...]) -> None:
         static = [place for place, pair in enumerate(zip(names, values, strict=True)) if is_static(*pair)]
         others = [place for place in range(len(names)) if place not in static]
-        free = _getter(others)
-        plain = all(type(values[place]) is int for place in others)
-        self.static = _getter(static)
-        self.free = free if plain else lambda items: tuple(map(int, free(items)))  # numpy's, say
+        self.static, self.free = _getter(static), _getter(others)
+        self.convert = any(type(values[place]) is not int for place in others)
+        """Whether integers are numpy's, say."""
+        self.known: dict[Any, list[tuple[Template, _Answers, Callable[[Sequence[int]], tuple[int, ...]]]]] = {}
+
+
+@lru_cache(maxsize=256)
+def _desk(store: TemplateStore, workload: Workload) -> _Desk:
+    """What evaluates cells for one workload."""
+    return _any_batch(store, workload.with_(batch_size=1))  # of batches templates know nothing
 
 
 @lru_cache(maxsize=32)
-def _desk(store: TemplateStore, workload: Workload) -> _Desk:
-    """What evaluates cells for one workload; it remembers which templates answered for which structures."""
+def _any_batch(store: TemplateStore, workload: Workload) -> _Desk:
+    """The same for batches of any size."""
+    return cache(partial(_asked, partial(_found, store, workload)))
+
+
+def _asked(found: Callable[..., Cell], form: Format, gradient: Format | None, first: bool) -> _Ask:
+    """What evaluates cells, given what enters at both ends and whether they stand first.
+
+    It remembers which templates answered for which structures, and asks `found` who answers for others.
+    """
     plans: dict[Any, _Plan] = {}
-    known: dict[Any, list[tuple[Template, _Answers, Callable[[Sequence[int]], tuple[int, ...]]]]] = {}
 
-    def cell(requested: _Request) -> Cell:
-        spec, dims, form, gradient, first = requested
-        names, values = zip(*spec.params, strict=True) if spec.params else ((), ())
+    def ask(spec: CellSpec, dims: tuple[int, ...]) -> Cell:
+        kind, params = spec.kind, spec.params
+        names, values = zip(*params, strict=True) if params else ((), ())
         types = tuple(map(type, values))
-        plan = plans.get((spec.kind, names, types))
+        plan = plans.get((kind, names, types))
         if plan is None:
-            plan = plans[spec.kind, names, types] = _Plan(names, values)
-        integers = (*plan.free(values), *dims)
-        small = tuple([value if value < 2 else 2 for value in integers]) if min(integers) < 2 else ()  # noqa: FURB136
-        structure = plan, plan.static(values), small, form, gradient, first
-        for template, answers, arguments in known.get(structure, ()):
-            given = arguments(integers)
-            answer = answers(*given)
-            if answer is not None:
-                return Cell(template, given, answer, requested)
-        static, free = split_params(spec.kind, spec.params)
-        free.update(zip(_DIMS, dims, strict=False))
-        inputs = CellInputs(spec.kind, spec.params, dims, form, gradient, first)
-        order = tuple(free)
-        for template in templates_for(store, inputs, static, free, workload):
-            answers = _answers(template)
-            arguments = _getter([order.index(name) for name in template.program.symbols])
-            given = arguments(integers)
-            answer = answers(*given)
-            if answer is not None:
-                if len(known) >= _KEYS:
-                    known.clear()
-                known.setdefault(structure, []).append((template, answers, arguments))
-                return Cell(template, given, answer, requested)
-        template = traced_alone(inputs, static, free, workload)
-        return Cell(template, (), _alone(template)() or (), requested)
+            plan = plans[kind, names, types] = _Plan(names, values)
+        integers, structure = plan.free(values) + dims, plan.static(values)
+        if plan.convert:
+            integers = tuple(map(int, integers))
+        if min(integers) < 2:
+            structure += tuple([value if value < 2 else 2 for value in integers])  # noqa: FURB136
+        requested = spec, dims, form, gradient, first
+        try:
+            for template, answers, arguments in plan.known.get(structure, ()):
+                given = arguments(integers)
+                answer = answers(*given)
+                if answer is not None:
+                    return Cell(template, given, answer, requested)
+            return found(requested, plan, structure, integers)
+        except struct.error:
+            raise OracleError(f"cell={kind}: its FLOPs or bytes exceed 62 bits; the cells are too large") from None
 
-    return cell
+    return ask
+
+
+def _found(
+    store: TemplateStore,
+    workload: Workload,
+    requested: _Request,
+    plan: _Plan,
+    structure: tuple[Any, ...],
+    integers: tuple[int, ...],
+) -> Cell:
+    """A cell for which no known template answers: one that does is looked for, or made."""
+    spec, dims, form, gradient, first = requested
+    static, free = split_params(spec.kind, spec.params)
+    free.update(zip(_DIMS, dims, strict=False))
+    inputs = CellInputs(spec.kind, spec.params, dims, form, gradient, first)
+    order = tuple(free)
+    for template in templates_for(store, inputs, static, free, workload):
+        answers = _answers(template)
+        arguments = _getter([order.index(name) for name in template.program.symbols])
+        given = arguments(integers)
+        answer = answers(*given)
+        if answer is not None:
+            if len(plan.known) >= _KEYS:
+                plan.known.clear()
+            plan.known.setdefault(structure, []).append((template, answers, arguments))
+            return Cell(template, given, answer, requested)
+    template = traced_alone(inputs, static, free, workload)
+    return Cell(template, (), _alone(template)() or (), requested)
 
 
 def _alone(template: Template) -> _Answers:
     """A function of the symbols' values: `Cell.answer`, or None where the guards do not hold."""
     sums = [step for name, step in zip(SUMS, template.sums, strict=True) if name in ALONE]
     sizes = [getattr(template.memory, name) for name in template.sizes]
-    numbers = template.numbers
-    kernels = zip(numbers.matrix_flops, numbers.vector_flops, template.traffic, numbers.weight_bytes, strict=True)
-    steps = [*sums, *sizes, *template.output, *chain.from_iterable(kernels)]
-    return template.program.scalar(template.guards, steps)
+    own = template.numbers
+    kernels = zip(own.matrix_flops, own.vector_flops, template.traffic, own.weight_bytes, strict=True)
+    numbers = list(chain.from_iterable(kernels))
+    return template.program.scalar(template.guards, [*sums, *sizes, *template.output], numbers)
 
 
 _answers = lru_cache(maxsize=_FUNCTIONS)(_alone)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from oracle.closedform.boundary import Boundary, alike
 from oracle.closedform.calibrated import CalibratedDevice
 from oracle.closedform.cells import Piece, cost_cells
-from oracle.closedform.columns import Columns
+from oracle.closedform.columns import Columns, Known
 from oracle.closedform.evaluate import evaluate
 from oracle.closedform.inputs import CellInputs, check_image
 from oracle.closedform.mixed import check_mixed, conversion, place_codes, stored_dtype
@@ -156,13 +156,14 @@ def _walk(
     rank = len(population.input_shape) + 1
     image = Format.image(workload.input_dtype(rank), rank, workload.layout)
     handed = Boundary(population.size, (workload.batch_size, *population.input_shape), image)
+    known = Known()
     for place, groups in enumerate(_places(population, workload)):
         requested = [(group, place == 0) for group in groups]
         while requested:
             group, first = requested.pop(0)
             for chosen, entering, form in list(handed.at(group.rows)):
                 inputs = _inputs(group, chosen, entering, form, first)
-                for piece in cost_cells(store, inputs, len(chosen), workload, devices):
+                for piece in cost_cells(store, inputs, len(chosen), workload, devices, known):
                     positions = taken(chosen, piece.where, len(chosen))
                     entered = _at(entering, piece.where, len(chosen))
                     check_image(workload, piece.costs.output)
@@ -188,9 +189,12 @@ def _present(population: Population) -> Population:
 
 def _leave(handed: Boundary, group: CellArray, positions: Ints, piece: Piece) -> None:
     """Hand on what leaves the cells of a group that are there."""
-    there = np.flatnonzero(group.counts[positions])
-    rows = taken(group.rows, positions, len(group.rows))
-    handed.leave(taken(rows, there, len(rows)), _at(piece.costs.output, there, len(rows)), piece.output)
+    rows, counts = (taken(column, positions, len(group.rows)) for column in (group.rows, group.counts))
+    output = piece.costs.output
+    if not counts.all():
+        there = np.flatnonzero(counts)
+        rows, output = rows[there], _at(output, there, len(rows))
+    handed.leave(rows, output, piece.output)
 
 
 def _repetitions(group: CellArray, positions: Ints, same: Any) -> tuple[CellArray, CellArray | None]:
@@ -198,7 +202,7 @@ def _repetitions(group: CellArray, positions: Ints, same: Any) -> tuple[CellArra
 
     A cell repeats the one before only where it is handed what that one was handed: where `same` holds.
     """
-    if np.all(same):
+    if np.all(same) or group.counts.max(initial=0) <= 1:
         return group, None
     again = positions[(group.counts[positions] > 1) & ~np.asarray(same, dtype=bool)]
     if not len(again):

@@ -7,6 +7,7 @@ ints and on numpy arrays. Free of torch and sympy.
 from __future__ import annotations
 
 import operator
+import struct
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -73,28 +74,40 @@ class Program:
         weight = {"const": 0, "symbol": 0, "floordiv": _DIVISION, "mod": _DIVISION}
         return sum(weight.get(self.steps[number][0], 1) for number in self._needed(outputs))
 
-    def scalar(self, relations: Iterable[Relation], outputs: Sequence[int]) -> Callable[..., tuple[int, ...] | None]:
+    def scalar(
+        self, relations: Iterable[Relation], outputs: Sequence[int], packed: Sequence[int] | None = None
+    ) -> Callable[..., tuple[Any, ...] | None]:
         """A function for plain ints, several times faster on them than `function`; None where a relation fails.
 
         Compiling takes as long as twenty calls without: the first calls go step by step. Once compiled, nothing but the
         relations is computed where one of them fails.
+
+        Args:
+            relations: that must hold.
+            outputs: steps whose values it returns.
+            packed: steps whose values follow as one item, the bytes of 64-bit integers, which become an array at once;
+                larger ones raise `struct.error`. None for no such item.
         """
         pairs = list(relations)
+        pack = struct.Struct(f"={len(packed or ())}q").pack
         calls, compiled = 0, None
 
-        def run(*values: int) -> tuple[int, ...] | None:
+        def run(*values: int) -> tuple[Any, ...] | None:
             nonlocal calls, compiled
             if compiled is None:
                 calls += 1
                 if calls <= _CALLS:
                     found = self.values(values)
                     holds = all(_HOLDS[name](found[a], found[b]) for name, a, b in pairs)
-                    return tuple([found[step] for step in outputs]) if holds else None
+                    if not holds:
+                        return None
+                    last = [] if packed is None else [pack(*[found[step] for step in packed])]
+                    return (*[found[step] for step in outputs], *last)
                 holding = _sides(pairs), lambda texts: f"if not ({_all(pairs, 'and', texts)}): return None"
-                answering = outputs, lambda texts: f"return {_tuple(outputs, texts)}"
-                compiled = self._compile([holding, answering], scalar=True)
+                answering = [*outputs, *(packed or ())], lambda texts: f"return {_tuple(outputs, texts, packed)}"
+                compiled = self._compile([holding, answering], pack)
             try:
-                answer: tuple[int, ...] | None = compiled(*values)
+                answer: tuple[Any, ...] | None = compiled(*values)
             except ZeroDivisionError:  # sizes that guards rule out
                 return None
             return answer
@@ -113,10 +126,14 @@ class Program:
                 found.append(_apply(operation, found[a], found[b]))
         return found
 
-    def _compile(self, ends: Sequence[_End], *, scalar: bool = False) -> Callable[..., Any]:
+    def _compile(self, ends: Sequence[_End], pack: Callable[..., bytes] | None = None) -> Callable[..., Any]:
         """A function that computes, for one end after the other, the steps that it needs, and then runs its line.
 
         A step that is used once is written where it is used: a fifth of the time of small integers goes into names.
+
+        Args:
+            ends: one or more.
+            pack: what lines call so, in a function for plain ints; None for a function that takes arrays, too.
         """
         uses = Counter(step for steps, _ in ends for step in steps)
         for number in self._needed(list(uses)):
@@ -129,7 +146,7 @@ class Program:
             for number in self._needed(steps):
                 if number in texts:
                     continue
-                text = self._text(number, texts, scalar=scalar)
+                text = self._text(number, texts, scalar=pack is not None)
                 if self.steps[number][0] not in _LEAVES:
                     if uses[number] > 1 or text.count("(") > _NESTED:
                         lines.append(f"v{number} = {text}")
@@ -142,6 +159,7 @@ class Program:
         source = "\n    ".join([f"def run({names}):", *lines])
         # The source is made of the operations above, numbers and names we chose: nothing of a file's reaches it.
         scope: dict[str, Any] = {"__builtins__": {}, "maximum": _maximum, "minimum": _minimum, "reached": reached_of}
+        scope["pack"] = pack
         exec(compile(source, "<closed form>", "exec"), scope)  # noqa: S102
         function: Callable[..., Any] = scope["run"]
         return function
@@ -200,8 +218,11 @@ class Program:
         return [max(abs(low[step]), abs(high[step])) for step in outputs]
 
 
-def _tuple(steps: Sequence[int], texts: Mapping[int, str]) -> str:
-    return "(" + "".join(f"{texts[step]}, " for step in steps) + ")"
+def _tuple(steps: Sequence[int], texts: Mapping[int, str], packed: Sequence[int] | None = None) -> str:
+    items = [texts[step] for step in steps]
+    if packed is not None:
+        items.append(f"pack({', '.join(texts[step] for step in packed)})")
+    return "(" + "".join(f"{item}, " for item in items) + ")"
 
 
 def _sides(relations: Iterable[Relation]) -> list[int]:

@@ -228,7 +228,7 @@ _DECODERS: dict[str, dict[str, Any]] = {
     "mixtral": {"EXPERTS": 8},
     "qwen2_moe": {"QKV_BIAS": True, "EXPERTS": 8, "SHARED_FF": 80, "SHARED_GATE": True},
     "qwen3_moe": {"QK_NORM": True, "EXPERTS": 8},
-    "gpt_oss": {**_BIASED, "SINKS": True, "EXPERTS": 8},
+    "gpt_oss": {**_BIASED, "ACTIVATION": "silu_clamped", "SINKS": True, "EXPERTS": 8},
     "deepseek_v2_lite": {**_LATENT, "ROUTER": "softmax_all"},
     "deepseek_v2": {**_LATENT, "Q_RANK": 24, "ROUTER": "softmax_all", **_GROUPED},
     "kimi_k2": {**_LATENT, "Q_RANK": 24, "ROUTER": "sigmoid"},

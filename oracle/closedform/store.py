@@ -174,7 +174,9 @@ def _read_lines(file: Path) -> list[Template]:
             checksum, text = line.split(b" ", 1)
             if int(checksum, 16) == zlib.crc32(text):
                 key, packed, ends, words, steps = json.loads(text)
-                found.append(unpack(key_from(key), packed, ends, words, StepTable(steps)))
+                template = unpack(key_from(key), packed, ends, words, StepTable(steps))
+                hash((template.key, template.output_format, template.input_gradient))  # what they are looked up by
+                found.append(template)
     return found
 
 

@@ -15,7 +15,7 @@ from oracle._resources import shipped
 from oracle.config.files import BASE_KEY, Layer, locate, shared_layers
 from oracle.config.huggingface import is_huggingface, read_huggingface
 from oracle.config.merge import merge, override
-from oracle.config.schema import DEFAULTS, FAMILY_DEFAULTS, default_cfg, default_values
+from oracle.config.schema import CALL_WORDS, DEFAULTS, FAMILY_DEFAULTS, default_cfg, default_values
 from oracle.errors import ConfigError, WorkloadError
 from oracle.spec import HALVES, OPTIMIZERS, Workload, implied, workload_with
 
@@ -163,11 +163,6 @@ _kept = lru_cache(maxsize=256)(_merged)  # for layers whose files would show a c
 
 COST_KEYS = ("BATCH_SIZE", "DTYPE", "MODE", "RUNTIME", "LAYOUT", "WEIGHTS", "ENGINE", "THREADS", "HOST", "CUDA_GRAPHS")
 """Keys of the COST section that are fields of a workload, whose names are the same in lower case."""
-
-
-CALL_WORDS = ("phase", "prompt", "past", "kv_dtype", "kv_block", "logits", "parallel")
-"""What of a sequence a decoder works on, and on how many GPUs: keys of the COST section in lower case, which decide its
-spec."""
 
 
 def with_call(cfg: CfgNode, words: Mapping[str, Any], mode: str | None = None) -> CfgNode:

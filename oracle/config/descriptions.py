@@ -94,7 +94,8 @@ KEYS: dict[str, str] = {
     "DECODER.KV_HEADS": "Heads of keys and values, which groups of queries share; 0 for as many as HEADS.",
     "DECODER.HEAD_DIM": "Elements of a head; 0 for WIDTH / HEADS.",
     "DECODER.FF": "Width between the two products of a layer's feed-forward half.",
-    "DECODER.ACTIVATION": "Activation between these products; gelu_tanh is its approximation by tanh.",
+    "DECODER.ACTIVATION": "Activation between these products; gelu_tanh is its approximation by tanh, silu_clamped "
+    "gpt-oss's gate.",
     "DECODER.GATED": "Whether the activation is of a gate that multiplies (SwiGLU, GeGLU), arXiv:2002.05202.",
     "DECODER.NORM": "Layer norm, or RMS norm.",
     "DECODER.POST_NORM": "Whether what a half of a layer adds is normalised as well.",
@@ -162,7 +163,7 @@ KEYS: dict[str, str] = {
     "COST.LAYOUT": "Memory order of images: channels first or last.",
     "COST.WEIGHTS": "Type that weights are stored in; empty for the usual one. float16 or bfloat16, as DTYPE: a "
     "network in half precision, without autocast; int8, float8 or int4: an engine keeps the weights of products "
-    "quantised.",
+    "quantised; float4 (MXFP4): those of a decoder's experts.",
     "COST.PHASE": "Of a decoder, what a call does: prefill PROMPT tokens after PAST, decode one token after PAST (or "
     "PROMPT where PAST is 0), or train on PROMPT tokens.",
     "COST.PROMPT": "Of a decoder, tokens of a sequence in a call.",

@@ -96,6 +96,7 @@ def sections_of(values: Any, file: str = "") -> dict[str, _Keys]:
         )
     reader = _Reader(values, file)
     keys = _CONVERTERS[kind](reader)
+    _refuse_other_parts(reader, keys)
     dtype = values.get("dtype", values.get("torch_dtype"))
     cost = {"DTYPE": dtype, "WEIGHTS": dtype} if dtype in ("float16", "bfloat16") else {}
     return {"MODEL": {"TYPE": "decoder"}, "DECODER": keys, "COST": cost}
@@ -154,6 +155,24 @@ class _Reader:
         if found != value:
             raise self.fail(name, f"{json.dumps(value)}, for no other is built here")
 
+    def without(self, name: str, part: str) -> None:
+        """Refuse a part that decoders may have, and those of this kind have not here; one of something is none."""
+        value = self._values.get(name)
+        if value is True or value not in (None, 0, 1):
+            raise self.fail(name, f"none, for no {self._values['model_type']} with {part} is built here")
+
+    def kinds(self, name: str, known: str) -> None:
+        """Refuse words of a list, where there is one, that are all but one."""
+        value = self._values.get(name)
+        if value is not None and (not isinstance(value, list) or any(word != known for word in value)):
+            raise self.fail(name, f"{known} for each layer")
+
+    def heads(self, name: str, known: tuple[str, ...]) -> None:
+        """Refuse names of modules, where there are any, none of which ends as it should."""
+        value = self._values.get(name)
+        if value and not (isinstance(value, list) and any(str(word).endswith(known) for word in value)):
+            raise self.fail(name, f"one that ends in {' or '.join(known)}, for no other head is built here")
+
     def activation(self, name: str, default: str) -> str:
         """The activation between the products."""
         value = self._values.get(name)
@@ -193,6 +212,28 @@ class _Reader:
                 raise self.fail("layer_types", f"{' or '.join(of)} for each layer")
             found = [of[kind] for kind in kinds]
         return [] if not any(found) else found
+
+
+_HEADS = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
+
+
+def _refuse_other_parts(read: _Reader, keys: _Keys) -> None:
+    """Complain of a part that decides counts, and that transformers' module of this kind would leave out in silence.
+
+    Raises:
+        ConfigError: the first of them.
+    """
+    read.heads("architectures", _HEADS)
+    for name in ("is_encoder_decoder", "add_cross_attention", "use_bidirectional_attention"):
+        read.without(name, "it")
+    if not keys.get("EXPERTS"):
+        for name in ("num_experts", "num_local_experts", "n_routed_experts"):
+            read.without(name, "experts")
+    if not keys.get("KV_RANK"):
+        read.without("kv_lora_rank", "latents")
+    read.without("index_topk", "sparse attention")
+    if not keys.get("WINDOWS"):
+        read.kinds("layer_types", "full_attention")
 
 
 def _base(read: _Reader) -> _Keys:
@@ -329,7 +370,6 @@ def _gpt_neox(read: _Reader) -> _Keys:
 
 
 def _gpt2(read: _Reader) -> _Keys:
-    read.expect("add_cross_attention", False)
     width = read.integer("n_embd")
     return {
         "VOCAB": read.integer("vocab_size"),
@@ -456,6 +496,7 @@ def _gpt_oss(read: _Reader) -> _Keys:
         "QKV_BIAS": bias,
         "OUT_BIAS": bias,
         "MLP_BIAS": True,
+        "ACTIVATION": "silu_clamped",
         "SINKS": True,
         "WINDOWS": _shortened(_layered(read, keys, lambda layer: layer % 2 == 0)),
         "EXPERTS": read.integer("num_local_experts"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import Any
 
 from oracle._resources import closest
@@ -78,10 +78,21 @@ def _merge_open(keys: Sections, section: str, content: Any, file: str) -> None:
         if name in ours:
             keys[name] = _convert(key, value, keys[name], file)
             continue
-        near = _near(name, ours, 1, 0.8)
-        if near:
-            raise ConfigError(f"unknown key; did you mean {section}.{near[0]}?", key=key, file=file)
+        _refuse_near_miss(section, name, file)
         _keep(keys, name, key, value, file)
+
+
+def _refuse_near_miss(section: str, name: str, file: str) -> None:
+    """Complain of a key of training's that is all but one of ours."""
+    near = _nearly(section, name)
+    if near:
+        raise ConfigError(f"unknown key; did you mean {section}.{near}?", key=f"{section}.{name}", file=file)
+
+
+@lru_cache(maxsize=256)
+def _nearly(section: str, name: str) -> str:
+    """Our key of an open section that another is a near miss of; "" for none."""
+    return next(iter(_near(name, OPEN_SECTIONS[section], 1, 0.8)), "")
 
 
 def _keep(keys: Sections, name: str, key: str, value: Any, file: str) -> None:
@@ -129,31 +140,51 @@ def _items(values: Any, key: str, file: str) -> list[tuple[str, Any]]:
 
 
 def check_keys(cfg: Mapping[str, Any]) -> None:
-    """Complain of a key that was put into a config by hand and that nobody reads.
+    """Complain of a section or key that was put into a config by hand and that nobody reads.
 
     Raises:
         ConfigError: the first of them, with the nearest that we know.
     """
-    for section, keys in DEFAULTS.items():
-        own = cfg.get(section)
-        if own is None or len(own) == len(keys) or section in OPEN_SECTIONS or section in TRAINING_ONLY:
-            continue
-        for name in own:
-            if name not in keys:
+    for section, own in cfg.items():
+        known = DEFAULTS.get(section)
+        if known is not None:
+            if len(own) != len(known):
+                _check_section(section, own, known)
+        elif section not in TRAINING_ONLY and section not in IGNORED:
+            raise _unknown(section, DEFAULTS, "")
+    for name, entries in _NESTED:
+        for entry in cfg.get("COST", {}).get(name, ()):
+            if entry not in entries:
+                raise _unknown_entry(f"COST.{name}", entry, entries, "")
+
+
+def _check_section(section: str, own: Iterable[str], known: Mapping[str, Any]) -> None:
+    for name in own:
+        if name not in known:
+            if section not in OPEN_SECTIONS:
                 raise _unknown(f"{section}.{name}", DEFAULTS, "")
+            _refuse_near_miss(section, name, "")
 
 
 def _unknown(key: str, sections: Sections, file: str) -> ConfigError:
     """The complaint about a key that we do not know, with the nearest that we do."""
     section, _, name = key.rpartition(".")
     if not section:
-        hint = closest(name, [*sections, *sorted(TRAINING_ONLY)], 1) or f"; ours are {', '.join(sections)}"
+        owners = [f"{other}.{name}" for other, keys in sections.items() if isinstance(keys, dict) and name in keys]
+        hint = f"; did you mean {' or '.join(owners)}?" if owners else ""
+        hint = hint or closest(name, [*sections, *sorted(TRAINING_ONLY)], 1) or f"; ours are {', '.join(sections)}"
         return ConfigError(f"unknown section{hint}", key=key, file=file)
     namesakes = [f"{other}.{name}" for other, keys in sections.items() if isinstance(keys, dict) and name in keys]
     siblings = [f"{section}.{sibling}" for sibling in _near(name, sections[section])]
     likely = (namesakes + siblings)[:3]
     hint = f"did you mean {' or '.join(likely)}?" if likely else f"{section} has {', '.join(sections[section])}"
     return ConfigError(f"unknown key; {hint}", key=key, file=file)
+
+
+def _unknown_entry(key: str, name: str, known: Mapping[str, Any], file: str) -> ConfigError:
+    """The complaint about an entry of a mapping whose entries are known."""
+    hint = closest(name, known, 1) or f"; {key} has {', '.join(known)}"
+    return ConfigError(f"unknown key{hint}", key=f"{key}.{name}", file=file)
 
 
 def _near(name: str, options: Iterable[str], count: int = 3, cutoff: float = 0.5) -> list[str]:
@@ -194,8 +225,7 @@ def _integers(key: str, value: Any, known: Mapping[str, Any], file: str) -> dict
     found = {}
     for name, item in _items(_pairs(value, key, file), key, file):
         if name not in known:
-            hint = closest(name, known, 1) or f"; {key} has {', '.join(known)}"
-            raise ConfigError(f"unknown key{hint}", key=f"{key}.{name}", file=file)
+            raise _unknown_entry(key, name, known, file)
         found[name] = _typed(f"{key}.{name}", item, int, file)
     return found
 
@@ -288,3 +318,6 @@ _WORDS: dict[type, str] = {int: "an integer", float: "a number", bool: "true or 
 
 # The type of every key we own, which no value can change.
 _KINDS = {f"{section}.{name}": type(value) for section, keys in DEFAULTS.items() for name, value in keys.items()}
+
+# The keys of COST whose entries are known by name.
+_NESTED = tuple([(name, value) for name, value in DEFAULTS["COST"].items() if isinstance(value, dict) and value])

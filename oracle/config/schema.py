@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from yacs.config import CfgNode
 
 __all__ = [
+    "CALL_WORDS",
     "CHOICES",
     "DEFAULTS",
     "FAMILY_DEFAULTS",
@@ -79,11 +80,16 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "COST.PHASE": ("prefill", "decode", "training"),
     "COST.KV_DTYPE": ("", "float8", "int8"),
     "COST.LOGITS": ("last", "all"),
-    "DECODER.ACTIVATION": ("gelu", "gelu_tanh", "relu", "silu"),
+    "DECODER.ACTIVATION": ("gelu", "gelu_tanh", "relu", "silu", "silu_clamped"),
     "DECODER.NORM": ("layer", "rms"),
     "DECODER.PARALLEL": ("", "one", "two"),
     "DECODER.ROUTER": ("softmax", "softmax_all", "sigmoid"),
 }
+
+
+CALL_WORDS = ("phase", "prompt", "past", "kv_dtype", "kv_block", "logits", "parallel")
+"""What of a sequence a decoder works on, and on how many GPUs: keys of the COST section in lower case, which decide its
+spec."""
 
 
 # Keys whose default depends on MODEL.TYPE: the images and classes that a measured space is defined with.

@@ -11,7 +11,7 @@ from oracle.counting.memory import Lifetimes, lifetimes_of
 from oracle.counting.quantised import quantised
 from oracle.counting.traffic import moved_elements, stored_bytes
 from oracle.optable import MATRIX_CLASSES, OpTable, Row, Shape, Use, prod
-from oracle.spec import Workload
+from oracle.spec import QUANTISED_WEIGHTS, Workload
 
 __all__ = ["MATRIX_CLASSES", "KernelCount", "TableCount", "count", "kernel_count", "lowered_for"]
 
@@ -78,15 +78,15 @@ def count(table: OpTable, workload: Workload) -> TableCount:
     integers = workload.is_quantised or runs_integers(table)
     kernels = kernels_of(table, workload.runtime, workload.engine, quantised=integers)
     run = {row for kernel in kernels for row in kernel.rows}
+    quantises = workload.weights in QUANTISED_WEIGHTS
+    other = workload.weights != "float4" if quantises else bool(workload.autocast_dtype)
     return TableCount(
         tuple(kernel_count(table, kernel, works, run, workload) for kernel in kernels),
         sum(storage.elements for storage in table.storages if storage.kind == "parameter"),
         sum(_activations(row, work) for row, work in zip(table.rows, works, strict=True) if row.phase == "forward"),
         tuple(sorted({row.name for row, work in zip(table.rows, works, strict=True) if work is None})),
         _coverage(works),
-        lifetimes_of(
-            table, kernels, workload.runtime, recast=workload.runtime == "engine" and bool(workload.autocast_dtype)
-        ),
+        lifetimes_of(table, kernels, workload.runtime, recast=workload.runtime == "engine" and other),
         tuple(stored_bytes(storage.elements, storage.dtype) for storage in table.storages),
     )
 

@@ -104,6 +104,7 @@ def count_table(table: OpTable, workload: Workload) -> NetCount:
 
 def trace_whole(net: NetSpec, workload: Workload) -> OpTable:
     """Trace the whole module at once, with the cells marked."""
+    workload = workload.unquantised
     cell_of = {name: index for index, name in enumerate(cell_names(net, cell_role))}
     loss = _cross_entropy if workload.training else None
     with isolated():
@@ -159,6 +160,7 @@ def _input_of(net: NetSpec, workload: Workload) -> TensorSpec:
 @lru_cache(maxsize=256)
 def tracing_part(workload: Workload) -> Workload:
     """The workload without what a trace does not depend on, so that traces are shared."""
+    workload = workload.unquantised
     return Workload(
         dtype=workload.autocast_dtype or workload.module_dtype,
         weights=workload.weights if workload.weights in HALVES else "",

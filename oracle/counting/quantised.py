@@ -13,10 +13,12 @@ for all engines (what tools write by default: onnxruntime.quantization, TensorRT
   FLOPs, and runs where the result is made.
 * Softmax, norms, GELU and other functions compute in float, reading and writing one byte.
 
-Weights alone (`Workload.weights` of int8, float8 or int4): operands that are weights take one byte, or half a byte, and
-a scale in the type of the computation per output channel, of linear layers in int4 one per output channel and
-`WEIGHT_GROUP` inputs (what MatMulNBits of ONNX Runtime, llama.cpp and torchao do). Kernels dequantise in registers:
-nothing else changes.
+Weights alone (`Workload.weights` of int8, float8, int4 or float4): operands that are weights take one byte, or half a
+byte, and a scale in the type of the computation per output channel, of linear layers in int4 one per output channel and
+`WEIGHT_GROUPS` inputs (what MatMulNBits of ONNX Runtime, llama.cpp and torchao do). float4 is MXFP4 (OCP Microscaling
+formats, 2023), of the matrices of experts alone, as gpt-oss has it: a scale of a byte per output channel and group of
+inputs. Kernels dequantise in registers. Nothing else changes: a table of embeddings that a product shares stays beside
+the product's, and what computes in half precision is stored so (`Workload.unquantised`).
 """
 
 from __future__ import annotations
@@ -29,16 +31,17 @@ from oracle.counting.conversions import operands_of
 from oracle.counting.fusion.constants import constant_rows
 from oracle.counting.fusion.engine import is_vector
 from oracle.optable import OpTable, Row, Storage, Use, Value
-from oracle.spec import WEIGHT_GROUP, Workload
+from oracle.spec import WEIGHT_GROUPS, Workload
 
 __all__ = ["WEIGHT_DTYPES", "quantised"]
 
 Dim = Any
 
-WEIGHT_DTYPES = {"int8": "int8", "int4": "uint4", "float8": "float8_e4m3fn"}
-"""How weights alone are stored, by the word of the workload."""
+WEIGHT_DTYPES = {"int8": "int8", "int4": "uint4", "float8": "float8_e4m3fn", "float4": "uint4"}
+"""How weights alone are stored, by the word of the workload: of float4 what matters is that two share a byte."""
 
 _CONTRACTIONS = frozenset({"conv", "depthwise", "grouped", "linear", "matmul"})
+_EXPERTS = "oracle.experts"
 _SCALE = "scale"  # the kind of storage that scales are
 
 
@@ -59,15 +62,45 @@ def quantised(table: OpTable, workload: Workload) -> OpTable:
     if any(storage.kind == _SCALE for storage in table.storages):
         return table
     ready = constant_rows(table)
+    if workload.weights in WEIGHT_DTYPES and workload.weights != "float4":
+        table = _parted(table)
     found = {index: _weights_of(table, row, ready, workload) for index, row in enumerate(table.rows)}
     weights = {index: several for index, several in found.items() if several}
     stored = _stored(table, workload, weights)
-    return _with_scales(_retyped(table, stored), weights, "float32" if workload.is_quantised else "")
+    scale = "float32" if workload.is_quantised else "uint8" if workload.weights == "float4" else ""
+    return _with_scales(_retyped(table, stored), weights, scale)
+
+
+def _parted(table: OpTable) -> OpTable:
+    """The table where a product that shares a table of embeddings reads one of its own, for it alone is quantised."""
+    shared = {
+        table.values[use.value].storage
+        for row in table.rows
+        if row.op_class == "embedding"
+        for use in row.reads
+        if table.storage_of(use).is_weight
+    }
+    rows, values, storages = list(table.rows), list(table.values), list(table.storages)
+    own: dict[int, int] = {}  # storage -> that of the copy
+    for index, row in enumerate(rows):
+        reads = list(row.reads)
+        for place, use in enumerate(reads):
+            at = table.values[use.value].storage
+            if row.op_class in _CONTRACTIONS and at in shared:
+                if at not in own:
+                    own[at] = len(storages)
+                    storages.append(storages[at]._replace(kind="buffer"))
+                reads[place] = use._replace(value=len(values))
+                values.append(values[use.value]._replace(storage=own[at]))
+        rows[index] = row._replace(reads=tuple(reads))
+    return replace(table, rows=tuple(rows), values=tuple(values), storages=tuple(storages)) if own else table
 
 
 def _weights_of(table: OpTable, row: Row, ready: Collection[int], workload: Workload) -> tuple[_Weight, ...]:
     """The operands of a contraction that are known before the call, and not quantised yet."""
     if row.op_class not in _CONTRACTIONS or row.phase != "forward":
+        return ()
+    if workload.weights == "float4" and row.name != _EXPERTS:
         return ()
     found = []
     for place, use in enumerate(operands_of(row)):
@@ -81,11 +114,12 @@ def _weights_of(table: OpTable, row: Row, ready: Collection[int], workload: Work
 def _scales(row: Row, place: int, use: Use, workload: Workload) -> Dim:
     """How many scales a weight has."""
     channels, inputs = _channels(row, place), use.shape[0 if place else -1]
-    if row.name == "oracle.experts":
+    if row.name == _EXPERTS:
         channels, inputs = use.shape[0] * channels, use.shape[1]
     elif row.op_class != "linear":
         return channels
-    return channels if workload.weights != "int4" else channels * ((inputs + WEIGHT_GROUP - 1) // WEIGHT_GROUP)
+    group = WEIGHT_GROUPS.get(workload.weights)
+    return channels if group is None else channels * ((inputs + group - 1) // group)
 
 
 def _channels(row: Row, place: int) -> Dim:
@@ -124,19 +158,20 @@ def _retyped(table: OpTable, stored: Mapping[int, str]) -> OpTable:
 def _with_scales(table: OpTable, weights: Mapping[int, tuple[_Weight, ...]], dtype: str) -> OpTable:
     """The table with a vector of scales beside each weight that a row reads, of a type, or that of the row."""
     rows, values, storages = list(table.rows), list(table.values), list(table.storages)
-    known: dict[int, int] = {}  # value of a weight -> value of its scales
+    known: dict[tuple[int, Dim], int] = {}  # value of a weight, and where in it -> value of its scales
     for index, several in weights.items():
         row = rows[index]
         for use, scales in several:
             own = dtype or row.dtype
-            if use.value not in known:
-                known[use.value] = len(values)
+            place = use.value, use.offset
+            if place not in known:
+                known[place] = len(values)
                 values.append(Value(len(storages), -1))
                 storages.append(Storage(scales, own, _SCALE))
             shape: tuple[Dim, ...] = (scales,)
-            if row.name == "oracle.experts":  # an expert that stays where it is leaves its scales there
+            if row.name == _EXPERTS:  # an expert that stays where it is leaves its scales there
                 shape = use.shape[0], scales // use.shape[0]
             stride = (*shape[1:], 1)
-            row = row._replace(reads=(*row.reads, Use(known[use.value], shape, stride, 0, own)))
+            row = row._replace(reads=(*row.reads, Use(known[place], shape, stride, 0, own)))
         rows[index] = row
     return replace(table, rows=tuple(rows), values=tuple(values), storages=tuple(storages))

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from oracle.config.merge import check_keys
+from oracle.config.schema import CALL_WORDS, DEFAULTS
 from oracle.errors import ConfigError
 from oracle.families._checks import choice
 from oracle.families._registry import FAMILIES, Columns, Family, register_family
@@ -64,8 +65,12 @@ def to_spec(cfg: Any) -> NetSpec:
 
 def _check_unshared(cost: Any) -> None:
     """Refuse what decoders alone have, where it would change nothing and nobody would say so."""
-    for name, default in (("PHASE", "prefill"), ("PARALLEL", {"TP": 1, "PP": 1, "EP": 1})):
-        value = cost.get(name, default)
+    for name in CALL_WORDS:
+        key = name.upper()
+        default = DEFAULTS["COST"][key]
+        value = cost.get(key, default)
         if value != default:
             shown = dict(value) if isinstance(value, dict) else value
-            raise ConfigError(f"value {shown!r}: only decoders have phases and are shared", key=f"COST.{name}")
+            raise ConfigError(
+                f"value {shown!r}: only decoders have prompts, caches and GPUs that share them", key=f"COST.{key}"
+            )

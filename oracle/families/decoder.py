@@ -28,7 +28,7 @@ from oracle.spec import CellSpec, NetSpec, Scalar
 
 __all__ = ["Call", "Layer", "Sizes", "Words", "call_of", "to_spec", "windows_of"]
 
-ACTIVATIONS = ("gelu", "gelu_tanh", "relu", "silu")
+ACTIVATIONS = ("gelu", "gelu_tanh", "relu", "silu", "silu_clamped")
 NORMS = ("layer", "rms")
 ROUTERS = ("softmax", "softmax_all", "sigmoid")
 PHASES = ("prefill", "decode", "training")
@@ -180,7 +180,9 @@ class Words:
         """
         section = cfg["DECODER"]
         norm = choice("DECODER.NORM", section["NORM"], NORMS)
-        choice("DECODER.ACTIVATION", section["ACTIVATION"], ACTIVATIONS)
+        activation = choice("DECODER.ACTIVATION", section["ACTIVATION"], ACTIVATIONS)
+        gated = section["GATED"] or activation != "silu_clamped"
+        require(gated, "DECODER.GATED", False, "True where ACTIVATION is silu_clamped")
         parallel = choice("DECODER.PARALLEL", section["PARALLEL"], ("", "one", "two"))
         for name in ("SINKS", "SOFTCAP"):
             require(not (section[name] and call.phase == "training"), f"DECODER.{name}", True, "False in training")

@@ -48,9 +48,9 @@ def fingerprints(population: Population) -> Fingerprints:
         done[rows] += group.counts
         for lane in _LANES:
             after = sums[lane].take(done[rows])
-            term = _cell_words(group.kind, group.params, len(group.rows), lane)
-            term *= after - reached[lane][rows]
-            found[lane][rows] += term
+            step = after - reached[lane][rows]
+            step *= _cell_words(group.kind, group.params, len(group.rows), lane)
+            found[lane][rows] += step
             reached[lane][rows] = after
     return found
 
@@ -103,7 +103,7 @@ def _mixed_word(word: int) -> int:
 
 
 def _cell_words(kind: str, params: Sequence[tuple[str, object]], size: int, lane: int) -> Words:
-    """A mixed word for each of `size` cells; a value that all share counts as an array of it would."""
+    """A mixed word for each of `size` cells, or one where they are equal; a value for all counts as an array of it."""
     shared = _word(kind, lane)
     columns: dict[int, tuple[Ints, int]] = {}  # by identity: several parameters often share one array
     texts: list[Words] = []
@@ -116,7 +116,7 @@ def _cell_words(kind: str, params: Sequence[tuple[str, object]], size: int, lane
             shared += value * _word(name, lane)
         else:
             shared += _word(f"{name}={value!r}", lane)
-    words = np.full(size, shared & _MASK, dtype=np.uint64)
+    words = np.full(size if columns or texts else 1, shared & _MASK, dtype=np.uint64)
     for column, factor in columns.values():
         words += np.asarray(column, dtype=np.int64).view(np.uint64) * np.uint64(factor & _MASK)
     for own in texts:

@@ -125,11 +125,17 @@ class Population:
         """The candidates from `start` up to `stop`, without copying their arrays."""
         if start == 0 and stop >= self.size:
             return self
-        places = tuple(
-            tuple(part for group in place if len((part := _slice(group, start, stop)).rows)) for place in self.places
-        )
-        shape = tuple(dim[start:stop] if isinstance(dim, np.ndarray) else dim for dim in self.input_shape)
-        dtypes = tuple((name, own[start:stop] if isinstance(own, np.ndarray) else own) for name, own in self.dtypes)
+        cuts: dict[tuple[int, int], Rows] = {}  # cells that share columns go on to share them
+
+        def cut(group: CellArray) -> CellArray:
+            first, last = np.searchsorted(group.rows, (start, stop)).tolist()
+            inside = cuts.setdefault((first, last), Rows(slice(first, last)))
+            return group.at(inside, inside.of(group.rows) - start)
+
+        places = tuple(tuple(part for group in place if len((part := cut(group)).rows)) for place in self.places)
+        whole = Rows(slice(start, stop))
+        shape = tuple(whole.of(dim) for dim in self.input_shape)
+        dtypes = tuple((name, whole.of(own)) for name, own in self.dtypes)
         return Population(min(stop, self.size) - start, shape, places, self.names[start:stop], dtypes)
 
     def take(self, rows: Ints) -> Population:
@@ -176,11 +182,6 @@ def taken(value: Any, positions: Ints, size: int) -> Any:
 def index_of(rows: Ints, size: int) -> Ints | slice:
     """Ascending positions in a column of `size` as an index of it: where they are all a slice, which copies nothing."""
     return slice(None) if len(rows) == size else rows
-
-
-def _slice(group: CellArray, start: int, stop: int) -> CellArray:
-    inside = slice(*(int(bound) for bound in np.searchsorted(group.rows, (start, stop))))
-    return group.at(Rows(inside), group.rows[inside] - start)
 
 
 def _varies(kind: str, name: str, value: Scalar) -> bool:

@@ -12,6 +12,7 @@ from oracle._frozen import Frozen
 from oracle._lines import LOWER_BOUND, cost_line
 from oracle._shown import Shown
 from oracle.errors import DeviceError
+from oracle.families.stated import NO_CALL, Stated
 from oracle.query.phases import PhaseCost, phases_of
 from oracle.sources.origin import Origin
 from oracle.spec import Workload
@@ -201,6 +202,7 @@ class Cost(Shown):
         origin: where a network that is no config came from, its inputs and the versions of what made it; else None.
         notes: what of a module was not followed or was taken for granted, a line each.
         tokens: of a decoder, tokens of each sequence that a call works on; 0 for a network of images.
+        call: of a decoder, phase, tokens before the call, and GPUs that share it.
         kv_cache_bytes: of a decoder, memory of the caches of keys and values of all sequences, whole pages; part of the
             peak memory.
         kv_bytes_per_token: what a token of one sequence takes there in all layers.
@@ -224,6 +226,7 @@ class Cost(Shown):
     origin: Origin | None = None
     notes: tuple[str, ...] = ()
     tokens: int = 0
+    call: Stated = NO_CALL
     kv_cache_bytes: int = 0
     kv_bytes_per_token: int = 0
     dtypes: Mapping[str, str] = field(default_factory=Frozen)
@@ -335,6 +338,7 @@ class Cost(Shown):
             "flash_bytes": self.flash_bytes,
             "sram_bytes": self.sram_bytes,
             "tokens": self.tokens,
+            **self.call._asdict(),
             "kv_cache_bytes": self.kv_cache_bytes,
             "kv_bytes_per_token": self.kv_bytes_per_token,
             "memory": memory,

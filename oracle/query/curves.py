@@ -13,6 +13,7 @@ from oracle._lines import curve_line
 from oracle._shown import Shown
 from oracle.config import load_cfg
 from oracle.errors import WorkloadError
+from oracle.families.stated import NO_CALL, Stated
 from oracle.query.cost import Cost, DeviceTime
 from oracle.query.devices import find_devices
 from oracle.query.sourced import source_of
@@ -68,6 +69,7 @@ class BatchCurve(Shown):
         max_latency_ms: the limit that `best` keeps; None without one.
         origin: as in `Cost`.
         tokens: of a decoder, tokens of each sequence in a call; 0 for a network of images.
+        call: of a decoder, as in `Cost`.
     """
 
     network: str
@@ -76,6 +78,7 @@ class BatchCurve(Shown):
     max_latency_ms: float | None = None
     origin: Origin | None = None
     tokens: int = 0
+    call: Stated = NO_CALL
 
     def __repr__(self) -> str:
         return curve_line(self)
@@ -108,6 +111,7 @@ class BatchCurve(Shown):
             "origin": self.origin and self.origin.to_dict(),
             "workload": {name: word for name, word in self.workload.to_dict().items() if name != "batch_size"},
             "tokens": self.tokens,
+            **self.call._asdict(),
             "batch_sizes": list(self.batch_sizes),
             "max_latency_ms": self.max_latency_ms,
             "best_batch_size": {device: point and point.batch_size for device, point in best.items()},
@@ -161,7 +165,8 @@ def curve_of(costs: Sequence[Cost], max_latency_ms: float | None = None) -> Batc
     if not first.times:
         raise WorkloadError(f"network={first.name!r}: a curve over batch sizes needs a device")
     points = {device: tuple(_point(cost, device) for cost in costs) for device in first.times}
-    return BatchCurve(first.name, first.workload, Frozen(points), max_latency_ms, first.origin, first.tokens)
+    said = first.origin, first.tokens, first.call
+    return BatchCurve(first.name, first.workload, Frozen(points), max_latency_ms, *said)
 
 
 def _point(cost: Cost, device: str) -> BatchPoint:

@@ -25,12 +25,14 @@ from oracle.closedform import (
     network_form,
     shared_store,
 )
+from oracle.closedform.mixed import check_stages
 from oracle.closedform.template import SUMS
 from oracle.config import CALL_WORDS
 from oracle.devices import Device
 from oracle.errors import DeviceError, WorkloadError
 from oracle.families.caches import cache_bytes_of_many, token_bytes_of_many
 from oracle.families.population import Population
+from oracle.families.stated import stated_of_many
 from oracle.query.devices import find_devices
 from oracle.query.models import (
     Interval,
@@ -43,7 +45,7 @@ from oracle.query.models import (
     quantile_s,
 )
 from oracle.query.recounting import Counted, counted_as
-from oracle.query.resolving import check_no_call, check_words, resolve_all, stages_of
+from oracle.query.resolving import check_experts, check_no_call, check_words, resolve_all, stages_of
 from oracle.roofline import steady
 from oracle.spec import NetSpec, Workload
 
@@ -55,8 +57,8 @@ __all__ = ["CHUNK", "Scores", "score_many"]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-CHUNK = 40_000
-"""Candidates costed at a time: large enough for arrays to pay, small enough for the processor's cache."""
+CHUNK = 120_000
+"""Candidates costed at a time: so many that what each chunk takes once, about 5 ms, hardly counts."""
 
 Rows: TypeAlias = "NDArray[np.intp] | slice"
 
@@ -174,11 +176,19 @@ class Scores(Shown):
         names = (*Counted._fields, "traffic_bytes", "peak_memory_bytes", "flash_bytes", "sram_bytes")
         found: dict[str, NDArray[Any]] = {name: column for name in names if (column := getattr(self, name)) is not None}
         found["intensity_flop_per_byte"] = self.intensity
+        found |= self._call()
         found |= {f"latency_ms@{device}": column for device, column in self.latency_ms.items()}
         for device, ends in self.interval_ms.items():
             found |= {f"latency_{edge}_ms@{device}": end for edge, end in zip(("low", "high"), ends, strict=True)}
         found |= {f"roofline_ms@{device}": column for device, column in self.roofline_ms.items()}
         return found
+
+    def _call(self) -> dict[str, NDArray[Any]]:
+        """Of decoders, what `Cost` says of a call, as columns."""
+        words = stated_of_many(self.networks, self.workload)
+        if not words:
+            return words
+        return {**words, "kv_cache_bytes": self.kv_cache_bytes, "kv_bytes_per_token": self.kv_bytes_per_token}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON: the workload, the convention, names (None where there are none) and columns."""
@@ -254,8 +264,11 @@ def score_many(
     if isinstance(networks, Population):
         check_no_call({name: workload.pop(name, None) for name in CALL_WORDS}, "a population")
         dtypes = workload.pop("dtypes", None)
-        networks = networks if dtypes is None else replace(networks, dtypes=stages_of(dtypes))
+        if dtypes is not None:
+            networks = replace(networks, dtypes=stages_of(dtypes))
+            check_stages(networks)
         specs, requested = list[NetSpec](), Workload().with_(**workload)
+        check_experts(networks, requested)
     else:
         specs, requested = resolve_all(networks, **workload)
     _counted(convention, dict.fromkeys(SUMS, 0), requested)  # complains before anything is costed

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 from oracle._frozen import Frozen
 from oracle._resources import shipped
 from oracle.calibration import Calibration, calibration_of, general_prior, load_calibration
-from oracle.calibration.domain import blended, reach, widened
+from oracle.calibration.domain import beyond, widened
 from oracle.calibration.intervals import quantile
 from oracle.calibration.shipped import TWINS, engines_like, kin_calibration
 from oracle.calibration.threading import at_cores
@@ -205,12 +205,13 @@ def _models(
             places[device.name] = _kept(_Key(used[device.name], textbook))
             trust[device.name] = trust_without(device, workload)
             continue
-        octaves = fit.domain.octaves(workload.batch_size, image_size)
+        together = 1 if workload.engine == "ncnn" else workload.batch_size  # which runs images one by one
+        octaves = fit.domain.octaves(together, image_size)
         efficiency = at_cores(fit.efficiency, fit.threading, used[device.name])
         own_s = efficiency.dispatch_s if fit.device == device.name else None
         efficiency = replace(efficiency, dispatch_s=dispatch_s(device, workload, own_s))
         key = _Key(used[device.name], efficiency)
-        places[device.name] = _kept(_within_reach(key, workload.runtime, reach(octaves)))
+        places[device.name] = _kept(_outside(key, workload.runtime, octaves) if octaves > 0.0 else key)
         trust[device.name] = trust_of(fit, device, workload, image_size)
     return LatencyModels(Frozen(places), Frozen(trust), textbook)
 
@@ -270,9 +271,9 @@ def image_size_of(shape: Sequence[Any]) -> Any:
 
 
 @lru_cache(maxsize=256)
-def _within_reach(key: _Key, runtime: str, weight: float) -> _Key:
-    """A place with a calibration that counts in part; the rest is general knowledge of its kind."""
-    return _Key(key.device, blended(key.efficiency, general_prior(key.device.kind, runtime).efficiency, weight))
+def _outside(key: _Key, runtime: str, octaves: float) -> _Key:
+    """A place above the domain of its calibration, where general knowledge of its kind counts beside it."""
+    return _Key(key.device, beyond(key.efficiency, general_prior(key.device.kind, runtime).efficiency, octaves))
 
 
 def trust_without(device: Device, workload: Workload) -> Trust:

@@ -13,6 +13,8 @@ from oracle._resources import closest
 from oracle.config import CALL_WORDS, load_cfg, with_call, workload_of
 from oracle.errors import OracleError, WorkloadError
 from oracle.families import to_spec
+from oracle.families.population import Population
+from oracle.families.sharding import EXPERTS
 from oracle.naming import cell_names, near_names
 from oracle.sources import Source, is_reference
 from oracle.spec import NetSpec, Workload, checked_dtypes
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from oracle.config import CfgNode
 
 __all__ = [
+    "check_experts",
     "check_no_call",
     "check_one_workload",
     "check_words",
@@ -60,7 +63,9 @@ def resolve(network: CfgNode | NetSpec | str | Path, **changes: Any) -> tuple[Ne
     call = {name: value for name in CALL_WORDS if (value := changes.pop(name, None)) is not None}
     if isinstance(network, NetSpec):
         check_no_call(call, network.name or "NetSpec")
-        return _with_dtypes(network, dtypes), _workload(changes), ()
+        net, workload = _with_dtypes(network, dtypes), _workload(changes)
+        check_experts([net], workload)
+        return net, workload, ()
     if isinstance(network, (str, Path)):
         net, cfg = parsed(network, call, changes.get("mode"))
     elif hasattr(network, "COST"):
@@ -71,7 +76,9 @@ def resolve(network: CfgNode | NetSpec | str | Path, **changes: Any) -> tuple[Ne
             f"network={type(network).__name__}: expected a config, a NetSpec, a name or a path; "
             "any nn.Module goes to oracle.profile"
         )
-    return _with_dtypes(net, dtypes), workload_of(cfg, **changes), tuple(cfg.COST.DEVICES)
+    net, workload = _with_dtypes(net, dtypes), workload_of(cfg, **changes)
+    check_experts([net], workload)
+    return net, workload, tuple(cfg.COST.DEVICES)
 
 
 def _with_dtypes(net: NetSpec, dtypes: Mapping[str, str] | None) -> NetSpec:
@@ -145,7 +152,26 @@ def resolve_all(networks: Iterable[Any], **changes: Any) -> tuple[list[NetSpec],
         specs.append(net)
     check_one_workload(stated)
     given = {name: value for name, value in changes.items() if value is not None and name in _FIELDS}
-    return specs, next(iter(stated), None) or Workload().with_(**given)
+    requested = next(iter(stated), None) or Workload().with_(**given)
+    check_experts(specs, requested)
+    return specs, requested
+
+
+def check_experts(networks: Iterable[NetSpec] | Population, workload: Workload) -> None:
+    """Complain of a format of experts' matrices where a network has none; of a population, where no candidate has.
+
+    Raises:
+        WorkloadError: the first of them.
+    """
+    if workload.weights != "float4":
+        return
+    if isinstance(networks, Population):
+        kinds = [("no candidate has", [group.kind for place in networks.places for group in place])]
+    else:
+        kinds = [(f"{net.name or 'the network'} has no", [cell.kind for cell in net.cells]) for net in networks]
+    for who, own in kinds:
+        if not any(kind in EXPERTS for kind in own):
+            raise WorkloadError(f"weights='float4': {who} experts, which alone are stored so; int4 is of all layers")
 
 
 def check_no_call(call: Mapping[str, Any], network: str) -> None:

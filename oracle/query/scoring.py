@@ -18,6 +18,7 @@ from oracle.closedform.mixed import CONVERSION, dtype_of
 from oracle.closedform.store import tracing
 from oracle.errors import UnknownOperatorError
 from oracle.families.caches import cache_bytes, token_bytes
+from oracle.families.stated import stated
 from oracle.query.cost import Cost, DeviceTime, KernelCost, Times
 from oracle.query.models import LatencyModels, Trust, interval_s
 from oracle.query.recounting import counted_as
@@ -110,6 +111,7 @@ def score_net(
     return replace(
         cost,
         tokens=net.input_shape[0],
+        call=stated(net, workload),
         kv_cache_bytes=cache_bytes(net, workload),
         kv_bytes_per_token=token_bytes(net, workload),
     )
@@ -141,11 +143,9 @@ def cost_of(
     unknown = form.unknown
     if strict and unknown:
         raise UnknownOperatorError(unknown)
-    sums, times, timing = form.sums, None, None
-    if models.places:
-        timing = form.timed(tuple(models.places.values()))
-        times = _Scored(form, timing, models, workload.dtype)
-    details = _Details(form, timing, models, times)
+    sums = form.sums
+    times = _Scored(form, models, workload.dtype) if models.places else None
+    details = _Details(form, models, times)
     macs, flops, params, activations = recounted or (
         sums["macs"],
         sums["flops"],
@@ -172,14 +172,18 @@ def cost_of(
 
 
 class _Scored(Times):
-    """The latencies of a score; what else there is to say of a device is worked out when somebody asks."""
+    """The latencies of a score; what else there is to say of a device is worked out when somebody asks.
 
-    __slots__ = ("_bounds_ms", "_dtype", "_form", "_hosts_s", "_models", "_seconds", "_timing", "calls_s")
+    The seconds of kernels are not kept: of many networks they would take more memory than all else, and longer to find
+    room for than to compute again.
+    """
 
-    def __init__(self, form: Form, timing: Timing, models: LatencyModels, dtype: str) -> None:
-        self._form, self._timing, self._models, self._dtype = form, timing, models, dtype
+    __slots__ = ("_bounds_ms", "_dtype", "_form", "_hosts_s", "_models", "_seconds", "calls_s")
+
+    def __init__(self, form: Form, models: LatencyModels, dtype: str) -> None:
+        self._form, self._models, self._dtype = form, models, dtype
         self._bounds_ms: Mapping[str, float] | None = None
-        self._seconds: list[float] = (timing.total_s @ form.counts).tolist()
+        self._seconds: list[float] = self.timing().total_s.dot(form.counts).tolist()
         self._hosts_s: list[float] = []
         self.calls_s: list[float] = []
         """Seconds per device of the call that belong to no kernel."""
@@ -195,19 +199,23 @@ class _Scored(Times):
         if not np.count_nonzero(form.numbers[0]):  # no kernel has requested a peak of the matrix unit
             self._ridges(dtype)
 
+    def timing(self, *devices: str) -> Timing:
+        """Seconds of each kernel, a row per device: of those named, or of all."""
+        places = self._models.places
+        return self._form.timed(tuple([places[name] for name in devices or places]))
+
     @property
     def roofline_ms(self) -> Mapping[str, float]:
         """Device name -> the textbook's lower bound, worked out once: tables ask for it device by device."""
         if self._bounds_ms is None:
-            bounds = self._models.bounds
-            seconds = (self._form.timed(bounds).total_s @ self._form.counts).tolist()
+            seconds = self._form.timed(self._models.bounds).total_s.dot(self._form.counts).tolist()
             named = zip(self._models.places, seconds, strict=True)
             self._bounds_ms = Frozen({name: latency_s(own) * 1e3 for name, own in named})
         return self._bounds_ms
 
     def made(self) -> dict[str, DeviceTime]:
         """The times of all devices."""
-        timing, models, counts = self._timing, self._models, self._form.counts
+        timing, models, counts = self.timing(), self._models, self._form.counts
         # Device by device, and in each by what bounds the kernel.
         index = timing.bound + np.arange(0, len(BOUNDS) * len(models.places), len(BOUNDS))[:, None]
         weights = (timing.total_s * counts).ravel()
@@ -273,10 +281,10 @@ def _recounted(form: NetworkForm, convention: str) -> tuple[int | None, ...]:
 class _Details:
     """What only those ask for who look at kernels: made then, from the form."""
 
-    __slots__ = ("_form", "_models", "_scored", "_timing")
+    __slots__ = ("_form", "_models", "_scored")
 
-    def __init__(self, form: Form, timing: Timing | None, models: LatencyModels, scored: _Scored | None) -> None:
-        self._form, self._timing, self._models, self._scored = form, timing, models, scored
+    def __init__(self, form: Form, models: LatencyModels, scored: _Scored | None) -> None:
+        self._form, self._models, self._scored = form, models, scored
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -300,15 +308,15 @@ class _Details:
 
     def alike(self, device: str | None) -> list[tuple[KernelCost, int]]:
         """The kernels of each cell that differs from the others, with how often they run; modules are those within."""
-        form, timing = self._form, self._timing
+        form = self._form
         kernels, numbers = form.described(), form.numbers.T.tolist()
         times: Iterable[_Time] = repeat(_NO_TIME, len(kernels))
         total_s = math.nan
-        if device is not None and timing is not None and self._scored is not None:
-            at = self.devices.index(device)
-            total_s = float(timing.total_s[at] @ form.counts) + self._scored.calls_s[at]
+        if device is not None and self._scored is not None:
+            timing = self._scored.timing(device)
+            total_s = float(timing.total_s[0].dot(form.counts)) + self._scored.calls_s[self.devices.index(device)]
             columns = timing.total_s, timing.compute_s, timing.memory_s, timing.bound
-            times = zip(*(np.broadcast_to(c, timing.total_s.shape)[at].tolist() for c in columns), strict=True)
+            times = zip(*(np.broadcast_to(c, timing.total_s.shape)[0].tolist() for c in columns), strict=True)
         rows = zip(kernels, numbers, times, form.counts.tolist(), strict=True)
         return [(_kernel_cost(kernel, own, time, total_s), int(count)) for kernel, own, time, count in rows]
 

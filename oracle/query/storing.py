@@ -43,6 +43,8 @@ def stored_words(
         main, owners = stored_dtype(inputs), "inputs"
     if dtype in ("int8", "float8"):  # by an engine, whatever they were
         return requested
+    if weights == "float4":
+        raise WorkloadError("weights='float4': only experts of a decoder's config are stored so; expected int4, say")
     if weights in QUANTISED_WEIGHTS:
         return {"dtype": main if dtype is None and main in HALVES else dtype, "weights": weights}
     if main in HALVES and (dtype is None or weights == main or len(known) == 1):

@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +47,14 @@ def _cell(value: Any) -> Any:
 
 
 def finite(value: Any) -> Any:
-    """Plain data without what JSON and CSV cannot say: None in the place of nan and infinities."""
-    if isinstance(value, Mapping):
-        return {key: finite(item) for key, item in value.items()}
+    """Plain data without what JSON and CSV cannot say: None for nan and infinities, dicts for dataclasses."""
+    if isinstance(value, (str, int, float)):  # most of all
+        return None if isinstance(value, float) and not math.isfinite(value) else value
     if isinstance(value, (list, tuple)):
         return [finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    if is_dataclass(value):
+        return {name: finite(getattr(value, name)) for name in value.__dataclass_fields__}
+    return {key: finite(item) for key, item in value.items()} if isinstance(value, Mapping) else value
 
 
 def write_text(path: str | Path, text: str) -> None:

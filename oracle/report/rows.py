@@ -74,6 +74,8 @@ def curve_rows(curve: BatchCurve) -> list[dict[str, Any]]:
             "bound": point.time.bound,
             "peak_memory_bytes": point.peak_memory_bytes,
             "fits_memory": point.time.fits,
+            "tokens": curve.tokens,
+            **curve.call._asdict(),
             "max_latency_ms": curve.max_latency_ms,
             "allowed": curve.allowed(point),
             "best": point == curve.best(device),
@@ -138,6 +140,8 @@ def serving_rows(item: Serving) -> list[dict[str, Any]]:
         **asdict(item.parallel),
         "weights": item.weights,
         "kv": item.kv,
+        "in_step": item.in_step,
+        "cached": item.cached,
     }
     return [{**requested, **asdict(point)} for point in item.points]
 
@@ -309,7 +313,9 @@ def _row(cost: Cost, device: str | None) -> dict[str, Any]:
         "expected_error": time and time.expected_error,
         "unknown_operators": " ".join(cost.unknown),
         "tokens": cost.tokens,
+        **cost.call._asdict(),
         "kv_cache_bytes": cost.kv_cache_bytes,
+        "kv_bytes_per_token": cost.kv_bytes_per_token,
         **_stated(cost.dtypes, cost.notes),
     }
 

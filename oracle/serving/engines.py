@@ -26,9 +26,10 @@ from oracle.errors import ConfigError
 from oracle.fitted import Origin, numbers_in, read_serving, shared_keys
 from oracle.serving.steps import Reach
 
-__all__ = ["ENGINES", "Engine", "engine_named", "reach_in_engines"]
+__all__ = ["ENGINES", "ERRORS", "Engine", "engine_named", "reach_in_engines"]
 
 ENGINES = ("vllm", "tensorrt-llm", "sglang")
+ERRORS = ("TPOT", "TPOT_MEDIAN", "TTFT", "TTFT_MEDIAN")  # of DENSE_ and of EXPERTS_ networks
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ _REACH = {
     "GAP_US": ("gap_s", 1e-6),
     "REDUCE": ("reduce", 1.0),
 }
+_DIVISORS = ("PRODUCT", "NARROW", "SKEW", "PREFILLING", "DECODING", "MEMORY", "CACHE")
 
 
 @lru_cache(maxsize=8)
@@ -86,12 +88,18 @@ def engine_named(name: str) -> Engine:
         raise ConfigError(f"engine={name!r}: expected one of {', '.join(ENGINES)}{closest(name, ENGINES)}")
     content, place = read_serving(name)
     origin = shared_keys(content, place, (*_NUMBERS, *_WHOLE, *_FLAGS))
+    for key in (f"{kind}_{name}" for kind in ("DENSE", "EXPERTS") for name in ERRORS):
+        if key not in origin.error:
+            raise ConfigError(f"{place}: ERROR.{key} is missing")
     found: dict[str, Any] = numbers_in(content, place, _NUMBERS)
     for key, field in _FLAGS.items():
         if not isinstance(content.get(key), bool):
             raise ConfigError(f"{place}: {key}={content.get(key)!r}: expected true or false")
         found[field] = content[key]
-    found |= {field: int(value) for field, value in numbers_in(content, place, _WHOLE).items()}
+    for field, value in numbers_in(content, place, _WHOLE).items():
+        if value < 1 or value != int(value):
+            raise ConfigError(f"{place}: {field.upper()}={value:g}: expected a whole number, 1 or more")
+        found[field] = int(value)
     return Engine(name, **found, origin=origin)
 
 
@@ -100,4 +108,4 @@ def reach_in_engines() -> tuple[Reach, Origin]:
     """What kernels of GPUs reach in engines, and on what that was fitted."""
     content, place = read_serving("gpu")
     origin = shared_keys(content, place, tuple(_REACH))
-    return Reach(**numbers_in(content, place, _REACH)), origin
+    return Reach(**numbers_in(content, place, _REACH, _DIVISORS)), origin

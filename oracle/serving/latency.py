@@ -18,6 +18,10 @@ of which one waits for half the others and then, while they are read, decodes no
 tenth, as load tests start with all places full and measure about ten requests per place, or the engine's value for
 those in step. They are read as many to a step as it holds, at `packed` a prompt. Past what the cache holds, requests
 wait for a place (Little's law).
+
+Of a prompt, `cached` is the share of tokens whose keys and values are in the cache of prefixes when it comes (vLLM's
+automatic prefix caching, SGLang's RadixAttention: arXiv 2312.07104): only the others are read, after them. A sequence
+is taken to keep a cache of its own for all of its tokens, as where a prefix is a user's own earlier turns.
 """
 
 from __future__ import annotations
@@ -39,10 +43,10 @@ from oracle.errors import ConfigError, DeviceError, WorkloadError
 from oracle.families import to_spec
 from oracle.families.sharding import EXPERTS, Parallel
 from oracle.query.devices import find_devices
-from oracle.serving.engines import Engine, engine_named, reach_in_engines
+from oracle.serving.engines import ERRORS, Engine, engine_named, reach_in_engines
 from oracle.serving.memory import cache_bytes_per_sequence, weight_bytes, working_bytes
 from oracle.serving.steps import Formats, Reach, Step, Work, figures_of, work_of
-from oracle.spec import NetSpec
+from oracle.spec import QUANTISED_WEIGHTS, NetSpec
 from oracle.tiling import CLOCK_HZ
 
 if TYPE_CHECKING:
@@ -55,11 +59,17 @@ _START = 0.1  # share of a load test's requests that come when it starts
 
 
 class Mix(NamedTuple):
-    """What is required of an engine: tokens in and out of a request, and requests in flight."""
+    """Tokens in and out of a request, requests in flight, and the share of a prompt in the cache of prefixes."""
 
     input_tokens: int
     output_tokens: int
     concurrency: int
+    cached: float = 0.0
+
+    @property
+    def cached_tokens(self) -> int:
+        """Tokens of a prompt that need not be read; one is, for its scores are those of the first token."""
+        return min(int(self.input_tokens * self.cached), self.input_tokens - 1)
 
 
 class Steps(NamedTuple):
@@ -130,6 +140,7 @@ class Serving(Shown):
         output_tokens: tokens of every answer.
         parallel, weights, kv: how GPUs share it, and what weights and the cache are stored in.
         in_step: the share of requests that are of equal lengths.
+        cached: the share of a prompt's tokens that are in the cache of prefixes.
         weight_bytes: of one GPU.
         kv_bytes_per_token: of one GPU, per token of a sequence.
         capacity: requests that the caches of all GPUs hold at once.
@@ -148,6 +159,7 @@ class Serving(Shown):
     weights: str
     kv: str
     in_step: float
+    cached: float
     weight_bytes: int
     kv_bytes_per_token: float
     capacity: int
@@ -175,6 +187,7 @@ def serve_latency(
     weights: str | None = None,
     kv: str | None = None,
     in_step: float = 1.0,
+    cached: float = 0.0,
 ) -> Serving:
     """Time to first token, time per output token and tokens per second of a served decoder.
 
@@ -195,13 +208,14 @@ def serve_latency(
             COST.KV_DTYPE.
         in_step: the share of requests that are of equal lengths, as they are here, from 0 to 1: 0 for a load test that
             draws lengths at random, of which these are the means.
+        cached: the share of a prompt's tokens that are in the cache of prefixes when it comes, from 0 to 1.
 
     Returns:
         Points per concurrency, with the error that the engine's values showed.
 
     Raises:
         ConfigError: no decoder, one that so many GPUs cannot share, or a word that there is not.
-        WorkloadError: tokens, concurrency or in_step out of range.
+        WorkloadError: tokens, concurrency, in_step or cached out of range.
         DeviceError: the device states no peak, memory or link that is needed; weights that its memory does not hold.
 
     Examples:
@@ -227,8 +241,9 @@ def serve_latency(
     if not requested:
         raise WorkloadError("concurrency: expected at least one number")
     served_by = engine_named(engine)
-    if not 0.0 <= in_step <= 1.0:
-        raise WorkloadError(f"in_step={in_step!r}: expected a share, from 0 to 1")
+    for name, share in (("in_step", in_step), ("cached", cached)):
+        if not 0.0 <= share <= 1.0:
+            raise WorkloadError(f"{name}={share!r}: expected a share, from 0 to 1")
     stated = cfg.COST.PARALLEL
     given = ((tp, "TP"), (pp, "PP"), (ep, "EP"))
     tp, pp, ep = (int(stated[name]) if value is None else value for value, name in given)
@@ -238,7 +253,7 @@ def serve_latency(
     reach, _ = reach_in_engines()
     points = []
     for count in requested:
-        mix = Mix(input_tokens, output_tokens, count)
+        mix = Mix(input_tokens, output_tokens, count, cached)
         steps = served.steps(mix)
         points.append(_point(served, mix, steps, served.seconds(steps, reach), in_step))
     tokens = input_tokens + output_tokens
@@ -252,6 +267,7 @@ def serve_latency(
         weights=formats.weights,
         kv=formats.kv,
         in_step=in_step,
+        cached=cached,
         weight_bytes=served.weight_bytes,
         kv_bytes_per_token=served.cache_bytes(tokens) / tokens,
         capacity=served.capacity(Mix(input_tokens, output_tokens, 1)) * parallel.dp,
@@ -263,7 +279,7 @@ def serve_latency(
 
 def formats_of(cfg: CfgNode, engine: Engine, weights: str | None, kv: str | None) -> Formats:
     """What is stored in what: as requested, or as a config and an engine have it."""
-    stored = weights or (cfg.COST.WEIGHTS if cfg.COST.WEIGHTS in ("int8", "int4", "float8") else "bfloat16")
+    stored = weights or (cfg.COST.WEIGHTS if cfg.COST.WEIGHTS in QUANTISED_WEIGHTS else "bfloat16")
     usual = "float8" if cfg.COST.KV_DTYPE or (engine.kv_float8 and stored != "bfloat16") else "bfloat16"
     return Formats(stored, kv or usual)
 
@@ -291,8 +307,7 @@ class Served:
         self._nets = lru_cache(maxsize=64)(self._net)
         net = self._nets("decode", 1, 1)
         kind = "EXPERTS_" if any(cell.kind in EXPERTS for cell in net.cells) else "DENSE_"
-        errors = engine.origin.error
-        self.expected_error = {name: errors[kind + name] for name in ("TPOT", "TPOT_MEDIAN", "TTFT", "TTFT_MEDIAN")}
+        self.expected_error = {name: engine.origin.error[kind + name] for name in ERRORS}
         self.weight_bytes = weight_bytes(net, parallel, formats)
         self._working_bytes = working_bytes(net, parallel, engine.chunk_tokens)
         if device.memory is None:
@@ -330,9 +345,10 @@ class Served:
         running = max(min(math.ceil(mix.concurrency / parallel.dp), self.capacity(mix)), 1)
         batch = math.ceil(running / parallel.pp)  # a pipeline has a batch in each part
         past = mix.input_tokens + mix.output_tokens // 2
-        pieces = math.ceil(mix.input_tokens / chunk)
-        tokens = math.ceil(mix.input_tokens / pieces)
-        behind = tokens * (pieces - 1) // 2
+        own = mix.input_tokens - mix.cached_tokens
+        pieces = math.ceil(own / chunk)
+        tokens = math.ceil(own / pieces)
+        behind = mix.cached_tokens + tokens * (pieces - 1) // 2
         decode, prefill = self._nets("decode", 1, past), self._nets("prefill", tokens, behind)
         together = min(chunk // tokens, running)
         requested = [Step(batch, past), Step(batch, past, 1, tokens, behind)]

@@ -28,14 +28,9 @@ _BASE = 32  # evaluations after which a covariance is inverted anew; those since
 
 
 class Learning:
-    """Surrogates of a study.
+    """Surrogates of a study."""
 
-    Args:
-        startup: evaluations before the first one.
-    """
-
-    def __init__(self, startup: int) -> None:
-        self._startup = startup
+    def __init__(self) -> None:
         self._earlier: tuple[bytes, Ints] | None = None  # evaluations, and which of them are fitted
         self._shapes: tuple[Any, list[Shape | None]] | None = None  # what they were found from, and the shapes
         self._bases: tuple[Any, dict[Shape, Factor]] | None = None  # the same, of covariances
@@ -50,10 +45,18 @@ class Learning:
         """
         return pool.evaluations(looks, values, self._rows(values))
 
-    def factors(self, pool: Described, looks: Sequence[Look], values: Floats, aims: Aims) -> list[Factor | None]:
-        """The surrogate of each objective but for values, over the members of `evaluations`; None for known ones."""
+    def factors(
+        self, pool: Described, looks: Sequence[Look], values: Floats, aims: Aims, startup: int
+    ) -> list[Factor | None]:
+        """The surrogate of each objective but for values, over the members of `evaluations`; None for known ones.
+
+        Args:
+            pool, looks, values: as of `evaluations`.
+            aims: which objectives are known.
+            startup: evaluations before the first surrogate, whose shape is found from them.
+        """
         rows = self._rows(values)
-        shapes = self._shapes_for(pool, looks, values, aims)
+        shapes = self._shapes_for(pool, looks, values, aims, startup)
         base = len(rows) - len(rows) % _BASE or len(rows)
         first, rest = (pool.scaled([looks[row] for row in part]) for part in np.split(rows, [base]))
         at = (pool, [looks[row].key for row in rows[:base]])
@@ -75,9 +78,11 @@ class Learning:
             self._earlier = at, subset(values[:earlier], _MOST_FITTED - _LATEST)
         return np.concatenate([self._earlier[1], np.arange(earlier, count)])
 
-    def _shapes_for(self, pool: Described, looks: Sequence[Look], values: Floats, aims: Aims) -> list[Shape | None]:
+    def _shapes_for(
+        self, pool: Described, looks: Sequence[Look], values: Floats, aims: Aims, startup: int
+    ) -> list[Shape | None]:
         """Shapes by the first evaluations, looked for anew whenever there are an eighth more."""
-        count = self._startup
+        count = startup
         while (more := count + max(1, count // 8)) <= len(values):
             count = more
         first = values[:count]

@@ -46,7 +46,8 @@ __all__ = ["ExhaustedError", "Member", "PoolSampler"]
 Floats = NDArray[np.float64]
 
 _INCUMBENTS = 2  # whose neighbours are candidates, where the pool is not the whole space
-_WARM = 3  # evaluations of the opening, at most, where something was evaluated before
+_OPENING = 3  # evaluations of the opening, per objective
+_WARM = 3  # of them at most, where something was evaluated before
 _NEIGHBOURS = 48  # of each
 _KEPT = 64  # members whose neighbours are remembered
 _TRIES = 100  # choices that others may have taken meanwhile
@@ -97,7 +98,8 @@ class PoolSampler(BaseSampler):
             known for every member, or any other word for what must be evaluated. None: all must be.
         seed: of the pool, and of weights.
         pool_size: members to draw; 10^4 to 10^6.
-        startup: evaluations before the first model; they spread over the pool. Three of them, with a warm start.
+        startup: evaluations before the first model; they spread over the pool. None: three per objective. Three of
+            them at most, with a warm start.
         training_keys: whether sampled keys that cost nothing, such as a learning rate, distinguish members; else one
             network is one member, whatever they are.
         warm: what was evaluated before and goes with what is evaluated now, to start from: another study of this space
@@ -128,7 +130,7 @@ class PoolSampler(BaseSampler):
         objectives: Sequence[str] | None = None,
         seed: int = 0,
         pool_size: int = 20_000,
-        startup: int = 10,
+        startup: int | None = None,
         training_keys: bool = True,
         warm: Iterable[str | Study | Earlier] = (),
         pool: Members | None = None,
@@ -138,7 +140,8 @@ class PoolSampler(BaseSampler):
     ) -> None:
         self.space = _space(space)
         _least("pool_size", pool_size, 1)
-        _least("startup", startup, 1)
+        if startup is not None:
+            _least("startup", startup, 1)
         _least("seed", seed, 0)
         given = find_devices(devices)
         names = [device.name for device in given]
@@ -160,7 +163,7 @@ class PoolSampler(BaseSampler):
         self._parameters = Parameters.of(self.space)
         place = None if self._known is None or "" not in self._known else self._known.index("")
         self._warm = tuple(self._earlier(source, place) for source in warm)
-        self._seed, self._size, self._startup = seed, pool_size, min(startup, _WARM) if self._warm else startup
+        self._seed, self._size, self._startup = seed, pool_size, startup
         self._given = pool
         self._forget()
 
@@ -172,7 +175,7 @@ class PoolSampler(BaseSampler):
         self._lock = threading.RLock()
         self._pool: Described | None = None
         self._beside: dict[str, Members] = {}  # key -> its neighbours
-        self._learning = Learning(self._startup)
+        self._learning = Learning()
 
     def __getstate__(self) -> dict[str, Any]:
         kept = ("space", "_known", "_source", "_labels", "_seed", "_size", "_startup", "_warm")
@@ -284,7 +287,8 @@ class PoolSampler(BaseSampler):
         flat = np.fromiter(chain.from_iterable(past.values), dtype=np.float64)
         values = aims.signs * flat.reshape(-1, len(aims.signs))
         rng = np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(number,)))
-        if not aims.sure.all() and len(values) < self._startup:
+        startup = self._opening(aims)
+        if not aims.sure.all() and len(values) < startup:
             rows = np.flatnonzero(free)
             rows = np.sort(rng.choice(rows, -(-len(rows) // 2), replace=False))  # another opening for another seed
             promise = self._promise(pool.members.take(rows))
@@ -298,9 +302,14 @@ class PoolSampler(BaseSampler):
         if beside is not None:
             candidates = candidates.joined(Candidates.of(pool.scaling(beside.blocks), aims.known_of(beside)))
         running = Candidates.of(pool.scaled(past.running), aims.known_at(past.running))
-        factors = self._learning.factors(pool, past.done, values, aims)
+        factors = self._learning.factors(pool, past.done, values, aims, startup)
         chosen = choose(candidates, done, running, factors, rng)
         return (pool.members, int(rows[chosen])) if chosen < len(rows) else (beside or pool.members, chosen - len(rows))
+
+    def _opening(self, aims: Aims) -> int:
+        """Evaluations before the first model."""
+        startup = self._startup or _OPENING * len(aims.signs)
+        return min(startup, _WARM) if self._warm else startup
 
     def _promise(self, members: Members) -> Floats:
         """(n,) what should grow with quality, before anything is evaluated: what was evaluated before, or MACs."""

@@ -127,10 +127,13 @@ def _to_powers(values: NDArray[np.float64], real: NDArray[np.float64], number: N
 
 
 def _in_steps(counts: NDArray[Any], step: float) -> NDArray[Any]:
-    """Multiples of a step, each the float nearest to the decimal number: 3 steps of 0.1 are 0.3."""
+    """Multiples of a step, each the float nearest to the decimal number: 3 steps of 0.1 are 0.3. Changes `counts`."""
     exact = Fraction(str(step))
-    whole = counts * exact.numerator
-    return whole if exact.denominator == 1 else whole / exact.denominator
+    if exact.numerator != 1:
+        counts *= exact.numerator
+    if exact.denominator != 1:
+        counts /= exact.denominator
+    return counts
 
 
 def as_column(values: tuple[Any, ...]) -> Column:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from yacs.config import CfgNode
 
+from oracle._memory import keep_freed_arrays
 from oracle.config import cfg_from_dict
 from oracle.families.decoder import call_of
 from oracle.families.fingerprint import Fingerprints, fingerprints, first_of_each
@@ -176,6 +177,7 @@ class Space:
             start: position of the first in the stream.
             marks: of columns, a (n,) word each; candidates with different ones are no equals, whatever their networks.
         """
+        keep_freed_arrays()
         drawn = len(next(iter(columns.values())))
         rows, tally = np.arange(drawn), Tally()
         if self.num_stages:

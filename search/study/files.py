@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EXACT", "SAMPLERS", "StudyPlan", "default_study", "load_study", "study_of"]
 
+_STARTUP = 10  # of samplers but the pool's, and of the median pruner
 EXACT = "exact"  # no sampler: the space is enumerated, for nothing needs an evaluation
 SAMPLERS = ("pool", "tpe", "nsga2", "nsga3", "gp", "random", "grid", EXACT)
 
@@ -57,7 +58,7 @@ def default_study() -> CfgNode:
             "QUALITY": {"TYPE": "none"},  # see search.objectives
             "SAMPLER": {
                 "TYPE": "",  # exact where no objective is quality, else pool
-                "STARTUP": 10,  # trials before a sampler begins to model: feasible members, drawn at random
+                "STARTUP": 0,  # trials before a sampler begins to model; 0: three per objective of pool, ten of others
                 "POPULATION": 20,  # of nsga2 and nsga3
                 "WARM": [],  # of pool: zero-cost proxies to start from, of synflow, naswot, grad_norm
                 "DRAWS": 1_000_000,  # of exact: candidates drawn from a space that has more members
@@ -110,6 +111,11 @@ class StudyPlan:
     probe: int
     values: Mapping[str, Any] = field(repr=False)
     earlier: tuple[Earlier, ...] = field(default=(), repr=False)
+
+    @property
+    def startup(self) -> int:
+        """Trials before samplers but the pool's begin to model, and before the median prunes."""
+        return self.sampler["STARTUP"] or _STARTUP
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -342,7 +348,7 @@ def _sampler(values: Mapping[str, Any], space: Space, *, evaluated: bool) -> dic
             f"value 'grid': the space has {size}, expected at most NUM_SAMPLES ({space.num_samples:,}) members",
             key="SAMPLER.TYPE",
         )
-    least = {"STARTUP": 1, "POPULATION": 2, "DRAWS": 1}
+    least = {"STARTUP": 0, "POPULATION": 2, "DRAWS": 1}
     counts = {name: count(values[name], f"SAMPLER.{name}", low) for name, low in least.items()}
     return {"TYPE": kind, **counts, "WARM": _proxies(values["WARM"], kind)}
 

@@ -205,7 +205,7 @@ class Loop:
         if section["TYPE"] == "none":
             return lambda _: False
         if section["TYPE"] == "median":
-            least = self._plan.sampler["STARTUP"]
+            least = self._plan.startup
             return lambda reports: is_below_median(reports, scores, self._peers(), objectives, least)
         rungs = section["MIN"], section["MAX"], section["FACTOR"]
         brackets = Brackets(section["TYPE"], *rungs, self._plan.seed)

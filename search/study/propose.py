@@ -95,7 +95,7 @@ class Proposer:
         if not self._learner.projected:
             with self._timer.of("oracle"):
                 return Proposal(self._gate.check(self._parameters.config(params)), params, "sampler", notes)
-        if len(self._index.settled) < self._plan.sampler["STARTUP"]:
+        if len(self._index.settled) < self._plan.startup:
             return self._of(self._drawn(number), "closed form", notes)
         with self._timer.of("oracle"):
             found = self.pool.nearest(params, self._index.knows, len(self._index.settled))

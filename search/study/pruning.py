@@ -95,7 +95,7 @@ def pruner_of(plan: StudyPlan) -> BasePruner:
     section = plan.pruner
     match section["TYPE"]:
         case "median":
-            return MedianPruner(n_startup_trials=plan.sampler["STARTUP"])
+            return MedianPruner(n_startup_trials=plan.startup)
         case "halving":
             return SuccessiveHalvingPruner(section["MIN"], section["FACTOR"])
         case "hyperband":

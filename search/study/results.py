@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from optuna import Study
 
-from oracle._files import MISSHAPEN, is_file
+from oracle._files import is_file
 from oracle._resources import find_config
 from oracle.calibration import Calibration
 from oracle.config import CALL_WORDS, cfg_from_dict, cost_values, to_yaml
@@ -33,7 +33,7 @@ from .files import StudyPlan, load_study
 from .keys import NETWORK_DIGITS
 from .labels import storage_label
 from .records import EVALUATED, FAILED, Record, record_of
-from .storage import default_storage, open_storage
+from .storage import default_storage, open_storage, readable
 from .store import load, plan_of
 from .words import Objective
 
@@ -79,11 +79,8 @@ class Results:
     def trials(self) -> list[Record]:
         """All trials, by number."""
         quality = self.plan.quality_place
-        try:
+        with readable(f"study {self.plan.name!r}: its storage holds a trial that is none"):
             return [record_of(trial, quality) for trial in self.study.get_trials(deepcopy=False)]
-        except MISSHAPEN as error:
-            why = f"{type(error).__name__}: {error}"
-            raise OracleError(f"study {self.plan.name!r}: its storage holds a trial that is none: {why}") from None
 
     @property
     def evaluated(self) -> list[Record]:
@@ -94,7 +91,8 @@ class Results:
     @property
     def coverage(self) -> Coverage | None:
         """How much of the space was looked at, where it was enumerated."""
-        return Coverage.of(self.study)
+        with readable(f"study {self.plan.name!r}: its storage holds a coverage that is none"):
+            return Coverage.of(self.study)
 
     def found(self) -> list[Record]:
         """The same; complains where there are none.
@@ -308,7 +306,8 @@ def find_study(source: str, storage: str = "") -> tuple[str, str]:
         plan = load_study(source)
         return plan.name, storage or plan.storage or default_storage(plan.name)
     if not storage and is_file(path):
-        names = [study.study_name for study in open_storage(source, create=False).get_all_studies()]
+        with readable(f"storage {source}: cannot be read"):
+            names = [study.study_name for study in open_storage(source, create=False).get_all_studies()]
         if len(names) != 1:
             raise OracleError(f"{source}: expected one study in it, found {', '.join(sorted(names)) or 'none'}")
         return names[0], source
@@ -326,8 +325,10 @@ def open_results(source: str, storage: str = "") -> Results:
         OracleError: no such study, or one of another program.
     """
     name, place = find_study(source, storage)
-    study = load(name, open_storage(place, create=False), storage_label(place))
-    return Results(study, plan_of(study))
+    label = storage_label(place)
+    with readable(f"storage {label}: cannot be read"):
+        study = load(name, open_storage(place, create=False), label)
+        return Results(study, plan_of(study))
 
 
 def _call_of(cfg: Any) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
 from optuna import Study
@@ -17,10 +17,11 @@ from .identity import check_identity, identity_of
 from .labels import storage_label
 from .loop import Loop
 from .progress import Watcher
+from .records import COUNTED
 from .results import Results
 from .samplers import check_sampler
-from .storage import StorageLostError, default_storage, open_storage, reaching
-from .store import create, has_qualities, load, plan_of, quiet, start_from
+from .storage import StorageLostError, default_storage, open_storage, reaching, readable
+from .store import create, load, plan_of, quiet, start_from
 from .workers import is_alive, others
 
 __all__ = ["join_study", "run_study"]
@@ -64,17 +65,16 @@ def run_study(
     evaluate = quality or quality_of(plan.quality, plan.space)
     place = storage or plan.storage or default_storage(plan.name)
     with quiet(), _explained(plan.name, place):
-        study = create(plan, _opened(place))
-        values = study.user_attrs["plan"]
+        with _whole(plan.name):
+            study = create(plan, _opened(place))
+            values, evaluated = study.user_attrs["plan"], _evaluated(study, plan)
         seed, note = values["SEED"], ""
         if seed != plan.seed:
             note = (
                 f"{plan.name}: SEED {plan.seed} is ignored: the study has trials, and goes on with its own, {seed}; "
                 "another NAME makes another study"
             )
-        check_identity(
-            study, identity_of(plan.quality, quality), evaluated=has_qualities(study), accept=accept_changed_quality
-        )
+        check_identity(study, identity_of(plan.quality, quality), evaluated=evaluated, accept=accept_changed_quality)
         others = [item.study if isinstance(item, Results) else item for item in earlier]
         plan = replace(plan, seed=seed, values=values, earlier=start_from(study, plan, others))
         return _worked(plan, study, evaluate, watcher, (), note)
@@ -104,12 +104,12 @@ def join_study(
     """
     with quiet(), _explained(name, storage):
         label = storage_label(storage) if isinstance(storage, str) else ""
-        study = load(name, _opened(storage, create=False), label)
-        plan = plan_of(study, trials)
+        with _whole(name):
+            study = load(name, _opened(storage, create=False), label)
+            plan = plan_of(study, trials)
+            evaluated = _evaluated(study, plan)
         evaluate = quality or quality_of(plan.quality, plan.space)
-        check_identity(
-            study, identity_of(plan.quality, quality), evaluated=has_qualities(study), accept=accept_changed_quality
-        )
+        check_identity(study, identity_of(plan.quality, quality), evaluated=evaluated, accept=accept_changed_quality)
         words = (
             () if all(is_alive(worker) is False for worker in others(study)) else (time.time_ns(),)
         )  # beside others, to choose otherwise than they do
@@ -150,6 +150,20 @@ def _explained(name: str, storage: str | BaseStorage) -> Generator[None, None, N
             f"lost contact with the storage{label}: {error}; trials that were finished are in it, and what was under "
             f"way is tried again. Once it is back: oracle-search resume {name}{place}"
         ) from None
+
+
+def _whole(name: str) -> AbstractContextManager[None]:
+    """What a storage holds of a study is looked at before the study goes on, as it is a file that others may damage."""
+    return readable(f"study {name!r}: its storage cannot be read")
+
+
+def _evaluated(study: Study, plan: StudyPlan) -> bool:
+    """Whether some evaluation has come to something; each trial has to be one.
+
+    Raises:
+        OracleError: one is none.
+    """
+    return any(record.outcome in COUNTED for record in Results(study, plan).trials)
 
 
 def _opened(storage: str | BaseStorage, *, create: bool = True) -> BaseStorage:

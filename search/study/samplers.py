@@ -50,7 +50,7 @@ class Learner:
 
 
 def _tpe(plan: StudyPlan, seed: int) -> BaseSampler:
-    return TPESampler(n_startup_trials=plan.sampler["STARTUP"], constant_liar=True, seed=seed)
+    return TPESampler(n_startup_trials=plan.startup, constant_liar=True, seed=seed)
 
 
 def _nsga2(plan: StudyPlan, seed: int) -> BaseSampler:
@@ -62,7 +62,7 @@ def _nsga3(plan: StudyPlan, seed: int) -> BaseSampler:
 
 
 def _gp(plan: StudyPlan, seed: int) -> BaseSampler:
-    return GPSampler(n_startup_trials=plan.sampler["STARTUP"], deterministic_objective=False, seed=seed)
+    return GPSampler(n_startup_trials=plan.startup, deterministic_objective=False, seed=seed)
 
 
 def _pool(plan: StudyPlan, seed: int) -> BaseSampler:
@@ -70,7 +70,7 @@ def _pool(plan: StudyPlan, seed: int) -> BaseSampler:
 
     limits = OracleLimits(plan.bounds, plan.space, plan.devices, plan.workload, plan.model, plan.calibrations)
     names = [objective.name for objective in plan.objectives]
-    startup, trained = plan.sampler["STARTUP"], plan.quality["TYPE"] == "call"  # which sees more than a network
+    startup, trained = plan.sampler["STARTUP"] or None, plan.quality["TYPE"] == "call"  # which sees more than a network
     warm = (*plan.earlier, *plan.sampler["WARM"])
     words = {"objectives": names, "seed": seed, "startup": startup, "training_keys": trained, "warm": warm}
     return PoolSampler(plan.space, limits, **words)

@@ -17,12 +17,13 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, GrpcStorageProxy, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalStorage
 
-from oracle._files import is_file
+from oracle._files import MISSHAPEN, is_file
 from oracle.errors import MissingDependencyError, OracleError
 
 from .labels import storage_label
+from .store import quiet
 
-__all__ = ["Journal", "StorageLostError", "default_storage", "open_storage", "reaching"]
+__all__ = ["Journal", "StorageLostError", "default_storage", "open_storage", "reaching", "readable"]
 
 _ANSWER_S = 10.0  # within which a gRPC proxy must be there
 # The drivers of databases, the preferred one first: (what is imported, what SQLAlchemy calls it, what pip calls it).
@@ -55,6 +56,25 @@ def reaching() -> Generator[None, None, None]:
         if isinstance(error, StorageInternalError) or not names.isdisjoint(_DRIVER_MODULES):
             raise StorageLostError(_line(error.__cause__ or error)) from None
         raise
+
+
+@contextlib.contextmanager
+def readable(complaint: str) -> Generator[None, None, None]:
+    """Say in one line what optuna says, in many ways, of a storage with other content than it expects.
+
+    Raises:
+        StorageLostError: as `reaching`, behind the complaint.
+        OracleError: the complaint, with the reason.
+    """
+    try:
+        with quiet(), reaching():
+            yield
+    except StorageLostError as error:
+        raise StorageLostError(f"{complaint}: {error}") from None
+    except OracleError:
+        raise
+    except (LookupError, *MISSHAPEN) as error:  # the former of SQLAlchemy, for words that it does not know
+        raise OracleError(f"{complaint}: {type(error).__name__}: {' '.join(str(error).split())}") from None
 
 
 def default_storage(name: str) -> str:

@@ -21,10 +21,9 @@ from oracle.errors import ConfigError, OracleError
 from ..pool.warm import Earlier, earlier_of
 from .files import StudyPlan, default_study, study_of
 from .params import Parameters
-from .records import COUNTED, outcome_of
 from .workers import is_alive, others
 
-__all__ = ["create", "earlier_in", "has_qualities", "load", "plan_of", "quiet", "start_from"]
+__all__ = ["create", "earlier_in", "load", "plan_of", "quiet", "start_from"]
 
 # What makes two studies comparable; everything else may change between two runs of one.
 _LASTING = ("SPACE", "DEVICES", "COST", "MODEL", "CALIBRATIONS", "OBJECTIVES", "CONSTRAINTS", "QUALITY", "PRUNER")
@@ -83,11 +82,6 @@ def _is_untouched(study: Study) -> bool:
     if any(map(is_alive, others(study))):
         return False
     return all(trial.state == TrialState.WAITING for trial in study.get_trials(deepcopy=False))
-
-
-def has_qualities(study: Study) -> bool:
-    """Whether some evaluation of a study has come to something."""
-    return any(outcome_of(trial) in COUNTED for trial in study.get_trials(deepcopy=False))
 
 
 def _short(value: Any) -> str:

@@ -82,5 +82,5 @@ def table_of(columns: Mapping[str, Column]) -> Any:
 def parquet_bytes(columns: Mapping[str, Column]) -> bytes:
     """The content of a Parquet file."""
     buffer = io.BytesIO()
-    pyarrow().parquet.write_table(table_of(columns), buffer, compression="zstd")
+    pyarrow().parquet.write_table(table_of(columns), buffer, compression="zstd", write_page_checksum=True)
     return buffer.getvalue()

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oracle._memory import keep_freed_arrays
 from oracle.families.fingerprint import Fingerprints
 from oracle.families.population import Population
 from oracle.query.many import Scores, score_many
@@ -69,7 +68,6 @@ def check(plan: Plan) -> None:
 
 
 def _feasible(plan: Plan, index: int) -> tuple[Columns, Fingerprints, Tally]:
-    keep_freed_arrays()
     chunk = plan.space.chunk(index)
     scores = _scored(plan, chunk.population)
     feasible, judged = plan.space.judge(scores, len(chunk.rows))

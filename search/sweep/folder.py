@@ -2,19 +2,19 @@
 
     manifest.json        what is swept, by which versions, how far it is, and what became of the candidates
     parts/000012.csv     the feasible candidates of chunk 12 that no chunk before it has
-    parts/000012.npz     their fingerprints, the chunk's tally, the sizes of the files beside it
+    parts/000012.done    their fingerprints, the chunk's tally, the checksums of the files beside it
     candidates.csv       all of them, once the stream is finished; the parts are gone then
 
-(also `.parquet`.) Every file is written under a temporary name and then renamed. The `.npz` comes last: a chunk
-counts as finished when it is there and states the sizes that the others have. Chunks are finished in order.
+(also `.parquet`.) Every file is written under a temporary name and then renamed. The `.done` comes last: its checksum,
+a line of JSON, and the fingerprints as bytes. A chunk counts as finished when that is there and the others are as it
+says. Chunks are finished in order.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
-import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -35,8 +35,10 @@ __all__ = ["CANDIDATES", "LOCK", "MANIFEST", "Finished", "Folder", "Sums"]
 MANIFEST = "manifest.json"
 CANDIDATES = "candidates"
 _PARTS = "parts"
+_DONE = "done"
 LOCK = ".lock"
 _DIGITS = 6
+_WORD = np.dtype("<u8")  # of a fingerprint
 _COPIED = 1 << 20
 
 
@@ -161,11 +163,10 @@ class Folder:
         """
         for suffix, content in contents.items():
             write_whole(self._part(index, suffix), content)
-        sizes = {suffix: len(content) for suffix, content in contents.items()}
-        note = json.dumps({"sizes": sizes, "tally": asdict(finished.tally)})
-        buffer = io.BytesIO()
-        np.savez(buffer, prints=finished.prints, note=np.array(note))
-        write_whole(self._part(index, "npz"), buffer.getvalue())
+        checksums = {suffix: zlib.crc32(content) for suffix, content in contents.items()}
+        note = json.dumps({"checksums": checksums, "tally": asdict(finished.tally)}).encode()
+        body = note + b"\n" + finished.prints.astype(_WORD).tobytes()
+        write_whole(self._part(index, _DONE), b"%08x " % zlib.crc32(body) + body)
 
     def finished(self) -> Iterator[Finished]:
         """Chunk by chunk what is there, up to the first that is missing or damaged."""
@@ -176,12 +177,15 @@ class Folder:
 
     def _read(self, index: int) -> Finished | None:
         try:
-            content = io.BytesIO(self._part(index, "npz").read_bytes())
-            with np.load(content, allow_pickle=False) as stored:
-                note, prints = json.loads(str(stored["note"])), stored["prints"]
-            sizes = {suffix: self._part(index, suffix).stat().st_size for suffix in self.formats}
-            return Finished(prints, _tally(note["tally"])) if note["sizes"] == sizes else None
-        except (OSError, EOFError, zipfile.BadZipFile, *MISSHAPEN):
+            checksum, body = self._part(index, _DONE).read_bytes().split(b" ", 1)
+            if int(checksum, 16) != zlib.crc32(body):
+                return None
+            text, prints = body.split(b"\n", 1)
+            note = json.loads(text)
+            if note["checksums"] != {name: zlib.crc32(self._part(index, name).read_bytes()) for name in self.formats}:
+                return None
+            return Finished(np.frombuffer(prints, _WORD).astype(np.uint64).reshape(2, -1), _tally(note["tally"]))
+        except (OSError, *MISSHAPEN):
             return None
 
     def discard(self, after: int) -> None:
@@ -219,7 +223,8 @@ def _merge_csv(files: list[Path], stream: Any) -> None:
 
 def _merge_parquet(files: list[Path], stream: Any) -> None:
     parquet = pyarrow().parquet
-    with parquet.ParquetWriter(stream, parquet.read_schema(files[0]), compression="zstd") as writer:
+    schema = parquet.read_schema(files[0])
+    with parquet.ParquetWriter(stream, schema, compression="zstd", write_page_checksum=True) as writer:
         for file in files:
             writer.write_table(parquet.read_table(file))
 

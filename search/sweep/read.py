@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from oracle._files import MISSHAPEN
 from oracle._resources import closest
 from oracle.errors import OracleError
 
@@ -54,10 +56,8 @@ class Candidates:
                 hint = closest(name, self.names) or f"; there are {', '.join(self.names)}"
                 raise OracleError(f"{self.file}: no column {name!r}{hint}")
         wanted = list(dict.fromkeys(names))
-        try:
+        with _readable(f"{self.file}: columns {', '.join(wanted)} cannot be read as numbers"):
             return _numbers(self.file, wanted, self.names)
-        except (OSError, ValueError, TypeError) as error:
-            raise OracleError(f"{self.file}: columns {', '.join(wanted)} cannot be read as numbers: {error}") from None
 
     def rows(self, positions: Iterable[int]) -> list[dict[str, Any]]:
         """Some candidates, in the given order.
@@ -66,10 +66,8 @@ class Candidates:
             OracleError: the file cannot be read.
         """
         wanted = list(positions)
-        try:
+        with _readable(f"{self.file}: cannot be read"):
             found = _rows(self.file, set(wanted))
-        except (OSError, ValueError) as error:
-            raise OracleError(f"{self.file}: cannot be read: {error}") from None
         if missing := set(wanted) - set(found):
             raise OracleError(f"{self.file}: no row {min(missing)}")
         return [found[position] for position in wanted]
@@ -96,17 +94,24 @@ def read_candidates(source: str | Path) -> Candidates:
     path = Path(source)
     if path.is_dir():
         path = _result_of(path)
-    try:
+    with _readable(f"{path}: cannot be read"):
         if path.suffix == ".parquet":
             return Candidates(path, tuple(pyarrow().parquet.read_schema(path).names))
         with path.open(newline="", encoding="utf-8") as stream:
             names = next(csv.reader(stream), [])
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise OracleError(f"{path}: cannot be read: {reason}") from None
     if not names:
         raise OracleError(f"{path}: expected a header and candidates, found an empty file")
     return Candidates(path, tuple(names))
+
+
+@contextmanager
+def _readable(complaint: str) -> Generator[None, None, None]:
+    """Say in one line what the libraries that read files say of them, some in several."""
+    try:
+        yield
+    except (OSError, NotImplementedError, MemoryError, *MISSHAPEN) as error:
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise OracleError(f"{complaint}: {reason}") from None
 
 
 def _result_of(directory: Path) -> Path:
@@ -121,7 +126,7 @@ def _result_of(directory: Path) -> Path:
 
 def _numbers(file: Path, names: list[str], known: Sequence[str]) -> dict[str, Floats]:
     if file.suffix == ".parquet":
-        table = pyarrow().parquet.read_table(file, columns=names)
+        table = _parquet(file, columns=names)
         return {name: table[name].to_numpy().astype(np.float64) for name in names}
     with file.open(encoding="utf-8") as stream:
         stream.readline()
@@ -140,6 +145,11 @@ def _numbers(file: Path, names: list[str], known: Sequence[str]) -> dict[str, Fl
     return {name: values[:, position] for position, name in enumerate(names)}
 
 
+def _parquet(file: Path, columns: Sequence[str] | None = None) -> Any:
+    """A table; where pages bear checksums, as ours do, they are compared."""
+    return pyarrow().parquet.read_table(file, columns=columns, page_checksum_verification=True)
+
+
 def _number(text: str) -> float:
     return float(text) if text.strip() else float("nan")
 
@@ -147,7 +157,7 @@ def _number(text: str) -> float:
 def _rows(file: Path, wanted: set[int]) -> dict[int, dict[str, Any]]:
     if file.suffix == ".parquet":
         ordered = sorted(wanted)
-        table = pyarrow().parquet.read_table(file).take(ordered)
+        table = _parquet(file).take(ordered)
         return dict(zip(ordered, table.to_pylist(), strict=True))
     with file.open(newline="", encoding="utf-8") as stream:
         lines = csv.reader(stream)

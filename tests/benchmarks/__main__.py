@@ -44,6 +44,7 @@ GROUPS: dict[str, tuple[Figures, ...]] = {
         Figures(("validate", "DATA", "--cache", "CACHE"), "docs/accuracy.md: timm, HELP, Jetson, Raspberry Pi"),
         Figures(("products", "DATA"), "docs/accuracy.md: products and attention"),
         Figures(("ncnn_boards", "DATA"), "docs/accuracy.md: boards"),
+        Figures(("consistency",), "docs/known-errors.md: runtimes; CHANGELOG.md: curves over batches"),
     ),
     "host": (
         Figures(("host_accuracy",), "docs/accuracy.md: this very CPU"),

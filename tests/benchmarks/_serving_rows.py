@@ -87,6 +87,11 @@ class Row:
     tpot_s: float
 
     @property
+    def has_cached_prompts(self) -> bool:
+        """Whether prompts cost next to nothing beside what their FLOPs take at the peak."""
+        return self.mix.cached > 0.0
+
+    @property
     def in_step(self) -> float:
         """0 for rows whose requests were not of equal lengths, as their TTFT says: of versions that drew lengths."""
         return 0.0 if self.version in ("", "gpt-oss-dev", "0.5.6.post2", "0.5.9") else 1.0
@@ -103,11 +108,12 @@ def read_rows(path: Path, networks: Mapping[str, dict[str, Any]] = NETWORKS) -> 
                 others[line["model"]] = others.get(line["model"], 0) + 1
                 continue
             parallel = _parallel_of(line)
+            engine = _ENGINES.get(line["backend"], line["backend"])
             row = Row(
                 line["model"],
                 network,
                 line["device"],
-                _ENGINES.get(line["backend"], line["backend"]),
+                engine,
                 line["backend_version"],
                 _WEIGHTS[line["precision"]],
                 parallel,
@@ -115,12 +121,22 @@ def read_rows(path: Path, networks: Mapping[str, dict[str, Any]] = NETWORKS) -> 
                     int(line["input_length"]),
                     int(line["output_length"]),
                     int(line["batch_size"]) * parallel.dp,  # stated per group of attention's data parallelism
+                    _cached(networks[network], engine, int(line["input_length"])),
                 ),
                 float(line["ttft_ms"]) / 1e3,
                 float(line["tpot_ms"]) / 1e3,
             )
             found[row] = None
     return list(found), others
+
+
+_CACHED = 0.9
+"""Of prompts that load tests send again and again: about ten requests per place are measured, and the first are read."""
+
+
+def _cached(section: Mapping[str, Any], engine: str, tokens: int) -> float:
+    """The share of a prompt in the cache: dense rows with prompts of whole thousands, but for SGLang's, say it is most."""
+    return _CACHED if tokens % 1000 == 0 and engine != "sglang" and "EXPERTS" not in section else 0.0
 
 
 def _parallel_of(line: dict[str, str]) -> Parallel:

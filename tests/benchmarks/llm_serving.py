@@ -191,7 +191,7 @@ def table(title: str, data: Prepared, ratio: Floats) -> None:
         "dense, without rows of cached prompts",
         data,
         ratio,
-        dense & ~np.array([has_cached_prompts(row) for row in data.rows]),
+        dense & ~np.array([row.has_cached_prompts for row in data.rows]),
     )
     _line("mixtures of experts", data, ratio, ~dense)
     for engine in ENGINES:
@@ -201,11 +201,6 @@ def table(title: str, data: Prepared, ratio: Floats) -> None:
     _line("mixtures of experts, without odd rows", data, ratio, ~dense & ~np.array([odd(row) for row in data.rows]))
 
 
-def has_cached_prompts(row: Row) -> bool:
-    """Whether prompts cost next to nothing beside what their FLOPs take at the peak: the engine had them in a cache."""
-    return row.mix.input_tokens % 1000 == 0 and row.engine != "sglang" and "EXPERTS" not in _SECTIONS[row.network]
-
-
 def odd(row: Row) -> bool:
     """Whether a row is of no use to a fit; errors are of all rows.
 
@@ -213,7 +208,7 @@ def odd(row: Row) -> bool:
     tuned. With 512 requests in flight engines ran far fewer, which their TTFT says, by a limit of their own.
     """
     untuned = row.engine == "vllm" and "235B" in row.network
-    return has_cached_prompts(row) or untuned or row.mix.concurrency >= 512
+    return row.has_cached_prompts or untuned or row.mix.concurrency >= 512
 
 
 def _line(name: str, data: Prepared, ratio: Floats, which: Any) -> None:

@@ -136,7 +136,7 @@ class Replay:
         if section["TYPE"] == "none":
             return False
         if section["TYPE"] == "median":
-            return is_below_median(reports, curve.scores, self.peers, objectives, self.plan.sampler["STARTUP"])
+            return is_below_median(reports, curve.scores, self.peers, objectives, self.plan.startup)
         factor = section["FACTOR"]
         return is_left_behind(trial.number, reports, curve.scores, self.peers, objectives, self.brackets, factor)
 

@@ -196,7 +196,9 @@ class Run:
         return np.array(volumes) / table.largest
 
 
-def pool(table: Table, two: bool, seed: int, most: int, warm: Sequence[Earlier] = (), startup: int = 10) -> Run:
+def pool(
+    table: Table, two: bool, seed: int, most: int, warm: Sequence[Earlier] = (), startup: int | None = None
+) -> Run:
     """Ours, in a plain study."""
     objectives = ["accuracy", LATENCY] if two else ["accuracy"]
     sampler = table.sampler(objectives=objectives, seed=seed, pool=table.pool, warm=warm, startup=startup)

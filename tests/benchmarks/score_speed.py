@@ -121,7 +121,8 @@ def timed(function: Callable[[Any], Any], items: list[Any]) -> tuple[float, list
 
 def forget() -> None:
     """Forget the cells of networks seen before; templates stay."""
-    network._desk.cache_clear()
+    for remembered in (network._desk, network._any_batch):
+        remembered.cache_clear()
 
 
 def speeds(count: int) -> None:

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from oracle.calibration import GENERAL, Prior, conformal, general_prior, prior_from
+from oracle.calibration.domain import beyond
 from oracle.calibration.fitting import fit_vector, settled_vector
-from oracle.calibration.model import Stack, efficiency_of
+from oracle.calibration.model import Stack, efficiency_of, vector_of
 from oracle.calibration.validation import cross_predict, folds_of
 from oracle.devices import Device
 from oracle.devices.hosts import dispatch_of, named_host
@@ -35,6 +36,7 @@ from tests.benchmarks._networks import (
     truth_networks,
 )
 from tests.benchmarks._transfer import carried_over, shared
+from tests.benchmarks.calibrate import merged
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -65,6 +67,7 @@ def main() -> None:
     jetson(asked.data)
     hosts(asked.data)
     spaces(asked.data)
+    outside(inference, asked.data)
     kernels(asked.data)
 
 
@@ -227,6 +230,70 @@ def spaces(data: Path, limit: int = 160, trim: float = 0.1) -> None:
             f"; ten-fold on all {limit}: rho {spearman(tenths, group.seconds):.3f}",
             flush=True,
         )
+
+
+def outside(groups: dict[str, Group], data: Path, limit: int = 120) -> None:
+    """Calls larger, and smaller, than any that was fitted: batches of GPUs, images of the processor, pixels of the rest.
+
+    Networks fitted to one batch size of both design spaces, or to the quarter of the fewest or the most pixels.
+    """
+    print("\n== outside of the domain: as predicted | shares that stay as they are | general knowledge | the bound")
+    columns = [item for space in ("nasbench201", "fbnet") for item in space_groups(data, space, limit)]
+    small = _united([group for column, group in columns if column == "raspi4"])
+    _off("Raspberry Pi 4, 32 x 32 in TFLite, ImageNet's in ncnn", small, classifiers(data, small))
+    for name in ("1080ti", "2080ti"):
+        own = [(int(column.rpartition("_")[2]), group) for column, group in columns if column.startswith(name)]
+        for batch in sorted({batch for batch, _ in own}):
+            fitted = _united([group for other, group in own if other == batch])
+            for sign, word in ((1, "more"), (-1, "fewer")):
+                asked = [group for other, group in own if (other - batch) * sign > 0]
+                if asked:
+                    _off(f"{name}, fitted to batches of {batch}, {word}", fitted, _united(asked))
+    for name, group in groups.items():
+        pixels = np.array(group.batches) * np.array(group.images) ** 2
+        few, many = np.quantile(pixels, (0.25, 0.75))
+        ends = [group.part(np.flatnonzero(part).tolist()) for part in (pixels <= few, pixels >= many)]
+        _off(f"{name}, the most pixels", *ends)
+        _off(f"{name}, the fewest", *reversed(ends))
+
+
+def classifiers(data: Path, like: Group) -> Group:
+    """Networks for ImageNet as ncnn runs them on all four cores of a Raspberry Pi 4; needs torch."""
+    from tests.benchmarks._ncnn_networks import INPUTS, NETWORKS
+    from tests.benchmarks._ncnn_rows import kernels_of, read_rows
+
+    detect = ("blazeface", "ssd", "yolo", "nanodet")
+    names = [name for name in NETWORKS if not any(word in name for word in detect)]
+    rows = read_rows(data / "edge_ncnn.csv", names, ["Raspberry Pi 4"])
+    rows = [row for row in rows if (row.dtype, row.threads) == ("float32", 4)]
+    return like._replace(
+        names=[row.network for row in rows],
+        batches=[1] * len(rows),
+        networks=[kernels_of(row.network, "float32").at(like.device) for row in rows],
+        seconds=np.array([row.seconds for row in rows]),
+        images=[INPUTS.get(row.network, 224) for row in rows],
+    )
+
+
+def _united(groups: Sequence[Group]) -> Group:
+    return next(iter(merged(groups, groups[0].source)))
+
+
+def _off(name: str, fitted: Group, asked: Group) -> None:
+    """One row of `outside`: errors of networks by what others were fitted to."""
+    own = efficiency_of(settled_vector(fitted.networks, fitted.seconds, _general(fitted)))
+    general = general_prior(fitted.device.kind, fitted.workload.runtime).efficiency
+    octaves = [fitted.domain.octaves(*call) for call in zip(asked.batches, asked.images, strict=True)]
+    bound = np.array([network.roofline_s for network in asked.networks])
+    cells = []
+    for reached in (lambda o: beyond(own, general, o), lambda _: own, lambda _: general, None):
+        predicted = bound
+        if reached is not None:
+            pairs = zip(asked.networks, octaves, strict=True)
+            seconds = [Stack([network]).seconds(vector_of(reached(o)))[0] for network, o in pairs]
+            predicted = np.maximum(seconds, bound)
+        cells.append(f"{np.abs(predicted / asked.seconds - 1).mean():6.1%}")
+    print(f"{name:55s} n {len(bound):4d}, {np.mean(octaves):+.1f} octaves: {' | '.join(cells)}", flush=True)
 
 
 def kernels(data: Path) -> None:

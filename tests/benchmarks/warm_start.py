@@ -5,7 +5,7 @@ OMP_NUM_THREADS=1 python -m tests.benchmarks.warm_start [TABLE [SEEDS [EVALUATIO
 Tables and tasks are those of samplers.py. A study starts from
 
     cold        nothing
-    cold3       nothing, with an opening of three evaluations instead of ten, as a warm start has: what that alone does
+    cold10      nothing, with an opening of ten evaluations: cold starts have three per objective, warm ones three
     study       100 evaluations of another study: nasbench201, of the same quality without any limit; regnets, of the
                 accuracy after two of the five epochs
     shuffled    the same with values that belong to other members: what a start from the wrong study costs
@@ -26,7 +26,7 @@ from search.pool.warm import Earlier, proxied
 from tests.benchmarks import regnet_digits
 from tests.benchmarks.samplers import TABLES, Run, Table, heading, lines, pool
 
-STARTS = ("cold", "cold3", "study", "shuffled", "synflow", "naswot", "grad_norm")
+STARTS = ("cold", "cold10", "study", "shuffled", "synflow", "naswot", "grad_norm")
 _EARLIER = 100
 
 
@@ -69,7 +69,7 @@ def main(name: str = "nasbench201", seeds: str = "10", most: str = "100", *start
     for start in starts or STARTS:
 
         def work(two: bool, seed: int, start: str = start) -> Run:
-            return pool(table, two, seed, count, starting(name, start, seed), 3 if start == "cold3" else 10)
+            return pool(table, two, seed, count, starting(name, start, seed), 10 if start == "cold10" else None)
 
         for line in lines(start, work, int(seeds), count):
             print(line, flush=True)

@@ -823,3 +823,34 @@ def test_a_stage_is_given_a_type_once() -> None:
         load_cfg("R-56", ["COST.DTYPES", "stem=int8,stem=float16"])
     with pytest.raises(ConfigError, match=r"COST.PARALLEL.tp: unknown key; did you mean TP\?"):
         load_cfg("Llama-3.2-1B", ["COST.PARALLEL.tp", 2])
+
+
+@pytest.mark.parametrize(
+    ("put", "message"),
+    [
+        (lambda cfg: cfg.DECODER.update(LAYRES=3), r"DECODER.LAYRES: unknown key; did you mean DECODER.LAYERS"),
+        (
+            lambda cfg: cfg.VIT.update(LAYERS=3),
+            r"VIT.LAYERS: unknown key; did you mean DECODER.LAYERS or VIT.NUM_LAYERS",
+        ),
+        (lambda cfg: cfg.update(DECODR={"LAYERS": 3}), r"DECODR: unknown section; did you mean DECODER\?"),
+        (lambda cfg: cfg.update(LAYERS=3), r"LAYERS: unknown section; did you mean DECODER.LAYERS\?"),
+        (lambda cfg: cfg.COST.PARALLEL.update(TPP=2), r"COST.PARALLEL.TPP: unknown key; did you mean TP\?"),
+        (lambda cfg: cfg.TRAIN.update(IM_SIZZE=2), r"TRAIN.IM_SIZZE: unknown key; did you mean TRAIN.IM_SIZE\?"),
+    ],
+)
+@pytest.mark.parametrize("family", ["decoder", "vit"])
+def test_what_is_put_into_a_config_by_hand_is_known(family: str, put: Any, message: str) -> None:
+    cfg = oracle.default_cfg()
+    cfg.MODEL.TYPE = family
+    oracle.to_spec(cfg)
+    put(cfg)
+    with pytest.raises(ConfigError, match=f"^{message}"):
+        oracle.to_spec(cfg)
+
+
+def test_keys_of_training_are_put_in_by_hand_as_they_are() -> None:
+    cfg = oracle.default_cfg()
+    cfg.MODEL.TYPE = "vit"
+    cfg.OPTIM.MAX_EPOCH, cfg.TRAIN.MIXUP_ALPHA, cfg.NUM_GPUS, cfg.OUT_DIR = 100, 0.2, 8, "."
+    assert oracle.to_spec(cfg).cells

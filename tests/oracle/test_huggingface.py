@@ -74,12 +74,34 @@ def test_every_kind_is_listed_where_one_is_unknown(tmp_path: Path) -> None:
         ({"model_type": "phi", "qk_layernorm": True}, "qk_layernorm"),
         ({"model_type": "gpt2"}, "n_embd"),
         ({"model_type": "opt", "ffn_dim": 128, "do_layer_norm_before": False}, "do_layer_norm_before"),
+        ({"architectures": ["LlamaForSequenceClassification"]}, "architectures"),
+        ({"is_encoder_decoder": True}, "is_encoder_decoder"),
+        (
+            {"model_type": "gpt2", "n_embd": 64, "n_layer": 2, "n_head": 2, "add_cross_attention": True},
+            "add_cross_attention",
+        ),
+        ({"model_type": "gemma3_text", "use_bidirectional_attention": True}, "use_bidirectional_attention"),
+        ({"num_local_experts": 8}, "num_local_experts"),
+        ({"kv_lora_rank": 16}, "kv_lora_rank"),
+        ({"layer_types": ["full_attention", "linear_attention"]}, "layer_types"),
+        ({"model_type": "qwen2", "layer_types": ["sliding_attention"] * 2}, "layer_types"),
     ],
 )
 def test_a_value_that_is_wrong_is_named(changes: dict[str, Any], key: str) -> None:
     with pytest.raises(ConfigError) as found:
         sections_of({**_LLAMA, **changes}, "config.json")
     assert (found.value.key, found.value.file) == (key, "config.json")
+
+
+def test_what_says_that_a_part_is_absent_and_what_nobody_knows_is_read_over() -> None:
+    absent = {
+        "architectures": ["LlamaForCausalLM"],
+        "is_encoder_decoder": False,
+        "num_experts": 1,
+        "kv_lora_rank": None,
+    }
+    more = {"layer_types": ["full_attention"] * 2, "rope_scaling": {"factor": 8.0}, "a_field_of_tomorrow": [1]}
+    assert sections_of({**_LLAMA, **absent, **more}) == sections_of(_LLAMA)
 
 
 @pytest.mark.parametrize("text", ["", "[1, 2]", "{", '"llama"', "null", "[" * 5000, '{"model_type": NaN}', "\ufeff{}"])

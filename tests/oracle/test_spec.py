@@ -85,7 +85,7 @@ def test_threads_are_whole(threads: object) -> None:
 
 def test_quantised_weights_compute_in_another_type() -> None:
     workload = Workload(runtime="engine", dtype="float16", weights="int4")
-    assert (workload.weights_dtype, workload.autocast_dtype, workload.module_dtype) == ("int4", "float16", "float32")
+    assert (workload.weights_dtype, workload.autocast_dtype, workload.module_dtype) == ("int4", "float16", "float16")
     assert not workload.is_quantised
     assert Workload(runtime="engine", dtype="int8", weights="int8").weights == ""
     for words in ({"runtime": "compiled"}, {"runtime": "eager"}):

@@ -29,6 +29,7 @@ NUMBERS = st.floats(min_value=1e-12, max_value=1e15)
         (0, "0"),
         (None, MISSING),
         (math.nan, MISSING),
+        (-math.inf, "-inf"),
         (4.0892, "4.089"),
         (40.892, "40.89"),
         (408.92, "408.9"),

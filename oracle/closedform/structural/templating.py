@@ -39,7 +39,7 @@ def structural_template(key: TemplateKey, workload: Workload) -> Template | None
     if structure is None or (key.first and workload.training):
         return None
     if workload.weights in QUANTISED_WEIGHTS:
-        plain = structural_template(plain_key(key), workload.with_(weights=""))
+        plain = structural_template(plain_key(key), workload.unquantised)
         return plain and lightened(plain, key, workload.weights)
     stock = stock_of(StockKey(key.kind, workload.with_(batch_size=1), key.pinned, key.input, key.gradient))
     graph = structure.graph(dict(key.static)[structure.param])

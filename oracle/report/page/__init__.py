@@ -7,7 +7,7 @@ attributes, never markup.
 
 from __future__ import annotations
 
-from oracle.report.page.costs import Detail, cost_page
+from oracle.report.page.costs import DETAILED, Detail, cost_page
 from oracle.report.page.shell import PageFacts, page_html, write_page
 
-__all__ = ["Detail", "PageFacts", "cost_page", "page_html", "write_page"]
+__all__ = ["DETAILED", "Detail", "PageFacts", "cost_page", "page_html", "write_page"]

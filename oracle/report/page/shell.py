@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
@@ -75,8 +75,8 @@ def write_page(path: str | Path, facts: PageFacts) -> None:
 
 def page_html(facts: PageFacts) -> str:
     """The page: it runs from a file, and its content policy forbids it to load anything."""
-    palette = {"marks": [asdict(mark) for mark in MARKS], "bounds": BOUND_COLORS, "series": SERIES_COLORS}
-    data = json.dumps(finite({**asdict(facts), "palette": palette}), allow_nan=False, separators=(",", ":"))
+    palette = {"marks": MARKS, "bounds": BOUND_COLORS, "series": SERIES_COLORS}
+    data = json.dumps({**finite(facts), "palette": finite(palette)}, allow_nan=False, separators=(",", ":"))
     script = "\n".join(map(_asset, SCRIPTS))
     parts = {
         "title": html.escape(facts.title.encode("utf-8", "replace").decode()),  # a file's name may be no text

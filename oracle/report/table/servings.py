@@ -43,11 +43,15 @@ def _sheet(item: Serving) -> Sheet:
             Column("GPU", aligned([point.tokens_per_s_per_gpu for point in points]), "tokens/s", number=True),
             Column("All", aligned([point.tokens_per_s for point in points]), "tokens/s", number=True),
         ),
-        f"{item.network} on {_place(item)} under {item.engine}: {item.input_tokens} tokens in, {item.output_tokens} "
-        f"out; weights {item.weights} ({item.weight_bytes / _GIB:.1f} GiB per GPU), cache {item.kv} "
-        f"({item.kv_bytes_per_token / 1e3:.1f} kB per token and GPU)",
+        f"{item.network} on {_place(item)} under {item.engine}: {item.input_tokens} tokens in{_cached(item)}, "
+        f"{item.output_tokens} out; weights {item.weights} ({item.weight_bytes / _GIB:.1f} GiB per GPU), "
+        f"cache {item.kv} ({item.kv_bytes_per_token / 1e3:.1f} kB per token and GPU)",
         keys=1,
     )
+
+
+def _cached(item: Serving) -> str:
+    return f" ({item.cached:.0%} of them cached)" if item.cached else ""
 
 
 def _place(item: Serving) -> str:

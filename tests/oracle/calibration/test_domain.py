@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from oracle.calibration import general_prior
-from oracle.calibration.domain import LEVELS, Domain, blended, reach, widened
-from oracle.calibration.model import CALL, vector_of
+from oracle.calibration.classes import CLASSES
+from oracle.calibration.domain import Domain, beyond, widened
+from oracle.roofline import Efficiency
 
 SMALL = Domain.of([1, 1, 1], [32, 32, 32])
 
@@ -27,23 +28,50 @@ def test_what_was_not_measured_is_said_in_words() -> None:
     assert found.describe(8, 128) == "fitted to 1.05 to 1.05 million pixels a call, this is 0.131"
 
 
-def test_a_calibration_counts_less_the_farther_it_is_asked_and_less_so_below_than_above() -> None:
-    assert reach(0.0) == 1.0
-    above, below = [reach(float(o)) for o in range(30)], [reach(-float(o)) for o in range(30)]
-    assert above == sorted(above, reverse=True)
-    assert set(above) == set(LEVELS)
-    assert all(low >= high for low, high in zip(below, above, strict=True))
+GENERAL = general_prior("desktop-cpu").efficiency
 
 
-def test_a_blend_lies_between_the_two_and_keeps_the_host() -> None:
-    own, general = general_prior("datacenter-gpu").efficiency, general_prior("desktop-cpu").efficiency
-    half = blended(own, general, 0.5)
-    shares = slice(0, CALL)
-    np.testing.assert_allclose(
-        vector_of(half)[shares], (vector_of(own)[shares] + vector_of(general)[shares]) / 2, rtol=1e-9
-    )
-    assert (half.dispatch_s, half.call_s) == (own.dispatch_s, own.call_s)
-    assert blended(own, general, 1.0) is own
+def lone(share: float) -> Efficiency:
+    """A calibration that reaches one share of everything."""
+    shares = dict.fromkeys(CLASSES, share)
+    return Efficiency(shares, shares, call_s=1e-4, floor_s=1e-5, dispatch_s=2e-6, launches=dict.fromkeys(CLASSES, 3e-6))
+
+
+@pytest.mark.parametrize("octaves", [0.0, -1.0, -8.0])
+def test_within_its_domain_and_below_a_calibration_stays(octaves: float) -> None:
+    own = lone(0.5)
+    assert beyond(own, GENERAL, octaves) is own
+
+
+def test_above_its_domain_shares_move_towards_general_knowledge() -> None:
+    own, general = lone(0.5), lone(0.6)
+    logit = {share: float(np.log(share / (1 - share))) for share in (0.5, 0.6)}
+    half = 1 / (1 + np.exp(-(logit[0.5] + logit[0.6]) / 2))
+    found = beyond(own, general, 3.0)  # where each has half
+    for shares in (found.compute, found.memory):
+        assert shares == pytest.approx(dict.fromkeys(CLASSES, half))
+    far = beyond(own, general, 1e3)
+    assert far.compute == pytest.approx(general.compute, rel=1e-3)
+
+
+def test_launches_weights_and_the_host_stay_above_the_domain() -> None:
+    found = beyond(lone(0.02), GENERAL, 5.0)
+    assert found.compute["conv"] > 0.02
+    assert found.weights == pytest.approx(dict.fromkeys(CLASSES, 0.02))  # where no class had its own
+    kept = ("launches", "launch_s", "floor_s", "dispatch_s", "call_s", "savings")
+    assert all(getattr(found, name) == getattr(lone(0.02), name) for name in kept)
+
+
+@pytest.mark.parametrize("share", [1e-4, 0.02, 0.3, 0.6, 0.95])
+def test_no_share_grows_faster_than_the_work(share: float) -> None:
+    """Work of 2^octaves over the share it is done at never falls, and nowhere jumps."""
+    octaves = np.linspace(0.0, 20.0, 2001)
+    for name in ("conv", "elementwise"):
+        shares = np.array([beyond(lone(share), GENERAL, o).compute[name] for o in octaves.tolist()])
+        steps = np.diff(octaves - np.log2(shares))
+        assert shares[0] == share
+        assert (steps >= 0).all()
+        assert (steps < 0.03).all()  # of octaves, at hundredths of one
 
 
 def test_an_interval_widens_on_both_sides_and_holds_the_prediction_outside_of_the_domain() -> None:

@@ -14,7 +14,7 @@ import oracle
 from oracle._ranks import kendall_tau_b
 from oracle._resources import shipped
 from oracle.calibration import CLASSES, GENERAL, Calibration, RoofTimes, conformal, general_prior, load_calibration
-from oracle.calibration.domain import LEVELS, blended
+from oracle.calibration.domain import beyond
 from oracle.calibration.fitting import fit_vector
 from oracle.calibration.model import Floats, Stack
 from oracle.calibration.validation import COVERAGE, cross_validate
@@ -103,11 +103,11 @@ def assert_none_beats_the_roof(nets: list[oracle.NetSpec], dtype: str, runtime: 
 def test_no_share_is_above_one_where_a_calibration_counts_in_part(file: Path) -> None:
     found = load_calibration(file)
     kind = found.device if found.device not in oracle.list_devices() else oracle.load_device(found.device).kind
-    for level in LEVELS:
-        mixed = blended(found.efficiency, general_prior(kind, found.runtime).efficiency, level)
+    for octaves in (0.5, 3.0, 20.0):
+        mixed = beyond(found.efficiency, general_prior(kind, found.runtime).efficiency, octaves)
         for shares in (mixed.compute, mixed.memory):
             assert set(shares) == set(CLASSES)
-            assert all(0 < share < 1 for share in shares.values()), level
+            assert all(0 < share < 1 for share in shares.values()), octaves
         assert mixed.dispatch_s == found.efficiency.dispatch_s
 
 

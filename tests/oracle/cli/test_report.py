@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import oracle
+from oracle.cli import report
 from oracle.spec import RUNTIMES
 
 Run = Callable[..., Any]
@@ -57,6 +58,23 @@ def test_what_cannot_be_compared_says_why(run: Run) -> None:
     assert run("report", "R-56", "-d", "pixel-4").code == 0
     (network,) = facts(Path("report.html"))["networks"]
     assert network["training"]["missing"] == ["pixel-4 states no memory size."]
+
+
+def test_networks_that_are_shown_in_a_table_alone_are_not_compared(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    compared = []
+    original = report._more
+
+    def more(args: Any, model: Any, item: Any, devices: Any) -> Any:
+        compared.append(item.cost.name)
+        return original(args, model, item, devices)
+
+    monkeypatch.setattr(report, "_more", more)
+    monkeypatch.setattr("oracle.report.page.DETAILED", 1)
+    monkeypatch.setattr("oracle.report.page.costs.DETAILED", 1)
+    assert run("report", "R-56", "R-110", "-d", "t4").code == 0
+    page = facts(Path("report.html"))
+    assert compared == [network["name"] for network in page["networks"]] == ["R-56"]
+    assert (page["population"]["names"], page["undetailed"]) == (["R-56", "R-110"], 1)
 
 
 def runs(device: str, runtime: str) -> bool:

@@ -53,7 +53,8 @@ def test_csv_has_a_row_per_network_and_device_with_units_in_its_names(run: Run) 
     assert float(rows[3]["ridge_flop_per_byte"]) == pytest.approx(82.6e12 / 1008e9)
     assert rows[3]["expected_error"] == ""
     unitless = {"macs", "flops", "params", "activations", "tokens", "batch_size", "threads", "rank", "expected_error"}
-    suffixes = ("_ms", "_bytes", "_per_byte", "_per_s", "_share")
+    unitless |= {"past", "tp", "pp", "ep"}
+    suffixes = ("_ms", "_bytes", "_per_byte", "_per_token", "_per_s", "_share")
     for name, value in rows[3].items():
         number = value.replace(".", "", 1).replace("e-", "", 1).isdigit()
         assert not number or name in unitless or name.endswith(suffixes), name

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oracle.closedform.columns import CONSTANT, Columns, Distinct
+from oracle.closedform.columns import CONSTANT, Columns, Distinct, Known
 
 _ROWS = st.lists(st.tuples(st.integers(0, 3), st.sampled_from([8, 16, 24]), st.integers(5, 6)), min_size=1, max_size=60)
 
@@ -38,6 +38,32 @@ def test_distinct_rows_of_some_columns(rows: list[tuple[int, int, int]]) -> None
         assert len(found.first) == len({(a, c) for a, _, c in rows})
         for number in (0, 2):
             assert np.array_equal(asked.values[number][found.first][found.inverse], asked.values[number])
+
+
+@given(_ROWS, st.data())
+def test_distinct_rows_of_some_rows(rows: list[tuple[int, int, int]], data: st.DataObject) -> None:
+    asked = columns(rows * 4)
+    inside = np.array(sorted(data.draw(st.sets(st.integers(0, len(asked) - 1), min_size=1))), dtype=np.int64)
+    part = asked.rows(inside)
+    found = part.distinct(frozenset([0, 1]))
+    pairs = np.stack([asked.values[0][inside], asked.values[1][inside]])
+    kinds = np.unique(pairs, axis=1)
+    assert found is not None or 2 * kinds.shape[1] > len(part) or 16 * len(part) < 4 * 3
+    if found is not None:
+        assert np.array_equal(pairs[:, found.first], kinds)
+        assert np.array_equal(kinds[:, found.inverse], pairs)
+
+
+def test_what_is_known_of_arrays_is_found_once() -> None:
+    known, array = Known(), np.array([8, 8, 16, 16, 16])
+    first, second = Columns("a", [array], 5, known), Columns("bc", [3, array], 5, known)
+    assert first.distinct() is second.distinct()
+    assert Columns("a", [array.copy()], 5, known).distinct() is not first.distinct()
+
+
+def test_the_column_that_an_array_equals() -> None:
+    asked = Columns("abc", [7, np.array([1, 2]), np.array([2, 1])], 2)
+    assert (asked.place(np.array([2, 1])), asked.place(np.array([7, 7])), asked.place(7)) == (2, None, None)
 
 
 def test_values_that_spread_too_far_are_left_alone() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 
 import numpy as np
@@ -86,6 +87,20 @@ def test_a_function_of_ints_says_the_same_before_and_after_it_is_compiled(progra
     run = program.scalar([("lt", 0, 1)], list(every))
     expected = tuple(by_hand(program, x, y)) if x < y else None
     assert [run(x, y) for _ in range(12)] == [expected] * 12
+
+
+@given(programs(), st.integers(1, 50), st.integers(1, 50))
+def test_what_is_packed_follows_as_bytes(program: Program, x: int, y: int) -> None:
+    every = range(len(program.steps))
+    run = program.scalar([], [0], list(every))
+    values = by_hand(program, x, y)
+    if max(map(abs, values)) < 2**63:
+        assert [run(x, y) for _ in range(12)] == [(x, np.array(values, dtype=np.int64).tobytes())] * 12
+    else:
+        for _ in range(12):
+            with pytest.raises(struct.error):
+                run(x, y)
+    assert program.scalar([], [0], [])(x, y) == (x, b"")
 
 
 def test_what_a_relation_rules_out_may_divide_by_zero() -> None:

@@ -10,7 +10,7 @@ from torch import nn
 
 from oracle.counting import KernelCount, count
 from oracle.counting.quantised import quantised
-from oracle.spec import WEIGHT_GROUP, Workload
+from oracle.spec import WEIGHT_GROUPS, Workload
 from oracle.trace import trace_module
 
 
@@ -93,7 +93,7 @@ def test_a_table_is_quantised_once() -> None:
 
 @pytest.mark.parametrize(("dtype", "size"), [("float32", 4), ("tf32", 4), ("float16", 2), ("bfloat16", 2)])
 def test_weights_alone(dtype: str, size: int) -> None:
-    width = 2 * WEIGHT_GROUP + 1
+    width = 2 * WEIGHT_GROUPS["int4"] + 1
     linear, conv = nn.Linear(width, 6, bias=False), nn.Conv2d(3, 5, 3, bias=False)
     plain = only(linear, (4, width), dtype=dtype)
     for weights, stored, scales in (("int8", 6 * width, 6), ("int4", 3 * width, 6 * 3)):

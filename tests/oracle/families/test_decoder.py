@@ -109,6 +109,64 @@ def test_quantised_weights_are_those_of_a_trace(name: str, weights: str) -> None
     assert ours == theirs
 
 
+@pytest.mark.parametrize("name", ["Mixtral-8x7B", "gpt-oss-20b", *_LATENT])
+def test_experts_in_mxfp4_are_those_of_a_trace(name: str) -> None:
+    words = {"phase": "decode", "past": 100, "batch_size": 3, "runtime": "engine", "weights": "float4"}
+    ours, theirs = _counts(load_cfg(name, _small(name)), **words)
+    assert ours == theirs
+
+
+def test_weights_in_mxfp4_are_the_published_file() -> None:
+    """Blocks of 16 bytes and a scale for 32 weights of the experts, all else in bfloat16: 13.76 GB, as is published."""
+    cost = oracle.score("gpt-oss-20b", phase="decode", past=100, runtime="engine", weights="float4")
+    matrices = 24 * 32 * (2880 * 5760 + 2880 * 2880)
+    assert cost.flash_bytes == matrices // 2 + matrices // 32 + 2 * (cost.params - matrices)
+    assert round(cost.flash_bytes / 1e9, 2) == 13.76
+    up = next(kernel for kernel in cost.kernels() if kernel.name == "oracle.experts")
+    assert up.weight_bytes == 4 * (2880 * 5760 * 17 // 32 + 2 * 5760)  # four experts, and their biases
+
+
+def test_what_weights_alone_leave_is_in_half_precision() -> None:
+    """By hand: a table of embeddings in bfloat16, that of the scores, which it shares, in a byte beside it."""
+    words = {"phase": "decode", "past": 100, "runtime": "engine"}
+    whole, cost = (oracle.score("Llama-3.2-1B", weights=weights, **words) for weights in ("bfloat16", "int8"))
+    vocab, width, layers, heads, ff = 128256, 2048, 16, (32 + 2 * 8) * 64, 8192
+    outputs = vocab + layers * (heads + width + 2 * ff + width)  # a scale each
+    products = vocab * width + layers * (width * (heads + width) + 3 * width * ff)
+    norms = (2 * layers + 1) * width
+    assert whole.flash_bytes == 2 * (products + norms)
+    assert cost.flash_bytes == products + 2 * outputs + 2 * (vocab * width + norms)
+
+
+def test_networks_without_experts_are_not_in_mxfp4() -> None:
+    words: Any = {"runtime": "engine", "weights": "float4"}
+    spaces = Population.of([to_spec(load_cfg("GPT-2"))])
+    for ask in (
+        lambda: oracle.score("Llama-3.2-1B", **words),
+        lambda: oracle.score_many(["gpt-oss-20b", "GPT-2"], **words),
+        lambda: oracle.score_many(spaces, **words),
+    ):
+        with pytest.raises(WorkloadError, match=r"weights='float4': .* experts, which alone are stored so"):
+            ask()
+
+
+def test_a_clamped_gate_is_that_of_gpt_oss() -> None:
+    """What transformers' GptOssExperts computes of a gate and an up projection."""
+    torch = pytest.importorskip("torch")
+    from oracle.cells.decoder import Mlp
+
+    mlp = Mlp(4, 3, "silu_clamped", True, False, "rms", False, 1e-5, False).to_empty(device="cpu")
+    torch.nn.init.normal_(mlp.up.weight, std=8.0)
+    torch.nn.init.normal_(mlp.down.weight)
+    x = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
+    gate, up = (x @ mlp.up.weight.T).split(3, dim=-1)
+    gate, up = gate.clamp(max=7.0), up.clamp(min=-7.0, max=7.0)
+    expected = ((up + 1) * gate * torch.sigmoid(1.702 * gate)) @ mlp.down.weight.T
+    assert torch.allclose(mlp.transformed(x), expected, rtol=1e-5, atol=1e-4)
+    with pytest.raises(ConfigError, match=r"activation='silu_clamped': expected one of gelu, gelu_tanh, relu, silu$"):
+        Mlp(4, 3, "silu_clamped", False, False, "rms", False, 1e-5)
+
+
 @pytest.mark.parametrize("name", ["Llama-3.2-1B", "Mistral-7B-v0.1", *_LATENT])
 def test_a_training_step_is_that_of_a_trace(name: str) -> None:
     ours, theirs = _counts(load_cfg(name, _small(name)), phase="training", prompt=24, batch_size=2)
@@ -215,6 +273,7 @@ def test_words_of_a_call_are_of_decoders_only() -> None:
         ({"PARALLEL": "one", "LAYER_FF": [0] * 12}, "DECODER.PARALLEL"),
         ({"PARALLEL": "one", "SINKS": True}, "DECODER.SINKS"),
         ({"ROTARY": 1.5}, "DECODER.ROTARY"),
+        ({"ACTIVATION": "silu_clamped", "GATED": False}, "DECODER.GATED"),
     ],
 )
 def test_what_no_decoder_is_names_its_key(keys: dict[str, Any], key: str) -> None:

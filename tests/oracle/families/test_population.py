@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from oracle.config import load_cfg
 from oracle.families import to_spec
-from oracle.families.population import Population
+from oracle.families.population import CellArray, Population
 from oracle.spec import CellSpec, NetSpec
 
 CELLS = st.builds(
@@ -46,6 +46,15 @@ def test_parts_of_a_population(nets: list[NetSpec], data: st.DataObject) -> None
         for group in place:
             assert (np.diff(group.rows) > 0).all()
     assert list(population.part(start, stop).specs()) == nets[start:stop]
+
+
+def test_cells_of_a_part_share_the_columns_that_they_shared() -> None:
+    width, rows, ones = np.array([8, 16, 24]), np.arange(3), np.ones(3, dtype=np.int64)
+    cells = [CellArray("block", (("w_in", width),), rows, ones), CellArray("head", (("w_out", width),), rows, ones)]
+    part = Population(3, (3, 8, 8), tuple((cell,) for cell in cells)).part(1, 3)
+    first, second = (dict(place[0].params) for place in part.places)
+    assert first["w_in"] is second["w_out"]
+    assert first["w_in"].tolist() == [16, 24]
 
 
 def test_parameters_that_spell_out_graphs_are_columns() -> None:

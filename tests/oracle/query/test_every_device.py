@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations, product
+from itertools import combinations, pairwise, product
 
 import pytest
 
@@ -26,9 +26,9 @@ WORKLOADS = unless(
 )
 
 
-def scored(network: str, runtime: str, dtype: str, batch_size: int) -> Cost:
+def scored(network: str, runtime: str, dtype: str, batch_size: int, **words: str) -> Cost:
     places = [device for device in DEVICES if _computes(device, dtype)]
-    return oracle.score(network, places, runtime=runtime, dtype=dtype, batch_size=batch_size)
+    return oracle.score(network, places, runtime=runtime, dtype=dtype, batch_size=batch_size, **words)
 
 
 def _computes(device: Device, dtype: str) -> bool:
@@ -69,3 +69,26 @@ def test_no_device_is_out_of_line_with_its_kind(costs: dict[str, Cost]) -> None:
                     slower = cost.latency_ms[one] / cost.latency_ms[other]
                     explained = max(1.0, cost.roofline_ms[one] / cost.roofline_ms[other])
                     assert slower <= 3.2 * explained, (network, one, cost.times[one], other, cost.times[other])
+
+
+BATCHES = (1, 2, 3, 4, 6, 8, 12, 16, 32, 64, 128)
+_WORKLOADS = (
+    *(("eager", dtype, {}) for dtype in ("float32", "float16", "bfloat16")),
+    *(("compiled", dtype, {}) for dtype in ("float32", "float16")),
+    *(("engine", dtype, {}) for dtype in ("float16", "int8")),
+    *(("engine", dtype, {"engine": "ncnn"}) for dtype in ("float32", "int8")),
+    ("eager", "float16", {"mode": "training"}),
+)
+
+
+@pytest.mark.parametrize(
+    ("runtime", "dtype", "words"),
+    unless(lambda words: words[1] == "float32" or "engine" in words[2], _WORKLOADS),
+)
+def test_no_call_takes_less_time_with_more_images(runtime: str, dtype: str, words: dict[str, str]) -> None:
+    """Also across the edge of what a calibration was fitted to, on either side of it."""
+    for network in (*NETWORKS, "NB201-ResNet"):
+        curves = [scored(network, runtime, dtype, batch_size, **words).latency_ms for batch_size in BATCHES]
+        assert len(curves[0]) > 20
+        for one, more in pairwise(curves):
+            assert all(more[name] >= one[name] for name in one), network

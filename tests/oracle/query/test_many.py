@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from oracle.closedform import TemplateStore
-from oracle.closedform.library import library
+from oracle.closedform.library import library, role_of
 from oracle.config import load_cfg
 from oracle.errors import DeviceError, OracleError, WorkloadError
 from oracle.families import to_spec
 from oracle.families.population import Population
+from oracle.naming import cell_names, near_names
 from oracle.query import score, score_many
 from oracle.spec import Workload
 
@@ -190,3 +191,19 @@ def test_an_engine_of_specs_is_their_runtime() -> None:
     words: Any = {"engine": "tensorrt", "dtypes": {"s3": "int8"}}
     many = score_many(specs, ["t4"], **words)
     assert many.traffic_bytes.tolist() == [score(spec, ["t4"], **words).traffic_bytes for spec in specs]
+
+
+@pytest.mark.parametrize("names", [_NAMES, ("R-56", "R-110"), ("ViT-S-16",)])
+@pytest.mark.parametrize(
+    "stage", ["stem", "s1", "s3_b2", "s4", "s4_b30", "s6", "s9", "block", "block3", "head", "head2"]
+)
+def test_a_stage_that_no_candidate_of_a_population_has_is_named(names: tuple[str, ...], stage: str) -> None:
+    """What cells of no spec are called is refused, and nothing else."""
+    words: Any = {"engine": "tensorrt", "dtypes": {stage: "float16"}}
+    nets = [to_spec(load_cfg(name)) for name in names]
+    known = {near for net in nets for name in cell_names(net, role_of) for near in near_names(name)}
+    if stage in known:
+        assert len(score_many(Population.of(nets), **words)) == len(nets)
+        return
+    with pytest.raises(WorkloadError, match=rf"dtypes.{stage}='float16': no candidate has it; there are stem, block"):
+        score_many(Population.of(nets), **words)

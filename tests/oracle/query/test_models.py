@@ -13,7 +13,7 @@ import oracle
 from oracle.calibration import Calibration, load_calibration, save_calibration
 from oracle.cli._flags import _SELECTION, add_model
 from oracle.errors import DeviceError, WorkloadError
-from oracle.query.models import MODELS, calibration_for
+from oracle.query.models import MODELS, calibration_for, latency_models
 from oracle.roofline import Efficiency
 from oracle.spec import Workload
 
@@ -87,6 +87,18 @@ def test_outside_of_what_was_measured_the_interval_is_wider_and_the_line_says_wh
     assert outside.interval_ms
     widths = [time.interval_ms[1] / time.interval_ms[0] for time in (inside, outside) if time.interval_ms]
     assert widths[1] > widths[0]
+
+
+def test_ncnn_reaches_the_same_for_a_batch_as_for_one_image() -> None:
+    """It runs images one by one: only larger images are farther from what was measured."""
+    device = oracle.load_device("spacemit-k1")  # which reaches far less of its peak than general knowledge says
+    base = Workload(runtime="engine", engine="ncnn", dtype="int8")
+    one, many, large = (
+        latency_models([device], workload, "best", image_size=side).places[device.name]
+        for workload, side in ((base, 224.0), (base.with_(batch_size=64), 224.0), (base, 1792.0))
+    )
+    assert many is one
+    assert large.efficiency.compute["conv"] > one.efficiency.compute["conv"]
 
 
 def test_the_bound_steps_in_where_nothing_was_measured_and_says_so() -> None:

@@ -64,10 +64,13 @@ def test_a_spec_is_of_one_call() -> None:
 
 
 @pytest.mark.parametrize("name", ["R-56", "EfficientNet-B0", "ViT-B-16"])
-@pytest.mark.parametrize("key", ["COST.PARALLEL.TP", "COST.PHASE"])
-def test_what_decoders_alone_have_is_refused_elsewhere(name: str, key: str) -> None:
-    cfg = oracle.load_cfg(name, [key, 4 if key.endswith("TP") else "decode"])
-    with pytest.raises(OracleError, match=rf"{key.removesuffix('.TP')}: .*only decoders have phases and are shared"):
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("PARALLEL", {"TP": 4}), ("PHASE", "decode"), ("PAST", 64), ("KV_DTYPE", "float8"), ("LOGITS", "all")],
+)
+def test_what_decoders_alone_have_is_refused_elsewhere(name: str, key: str, value: Any) -> None:
+    cfg = oracle.load_cfg(name, [f"COST.{key}", value])
+    with pytest.raises(OracleError, match=rf"COST.{key}: .*only decoders have prompts, caches and GPUs that share"):
         oracle.to_spec(cfg)
 
 

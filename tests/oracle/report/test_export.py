@@ -6,6 +6,7 @@ import json
 import math
 import os
 import stat
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from hypothesis import strategies as st
 
 import oracle
 from oracle.errors import OracleError
-from oracle.report.export import check_writable, to_csv, to_json, write_text
+from oracle.report.export import check_writable, finite, to_csv, to_json, write_text
+from oracle.report.marks import MARKS
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 
@@ -30,6 +32,17 @@ def test_json_is_what_every_reader_accepts(data: dict[str, Any]) -> None:
     for key, value in data.items():
         if key != "oracle" and isinstance(value, float):
             assert found[key] == (value if math.isfinite(value) else None)
+
+
+def test_dataclasses_are_dicts_however_deep() -> None:
+    mark = MARKS[0]
+    assert finite({"marks": (mark, {"of": mark}), "worst": math.inf}) == {
+        "marks": [
+            {**asdict(mark), "classes": list(mark.classes)},
+            {"of": {**asdict(mark), "classes": list(mark.classes)}},
+        ],
+        "worst": None,
+    }
 
 
 def test_json_names_the_version_first() -> None:

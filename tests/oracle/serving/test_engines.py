@@ -8,6 +8,7 @@ from oracle._resources import shipped
 from oracle.collectives import link_values
 from oracle.errors import ConfigError
 from oracle.fitted import numbers_in, read_serving, shared_keys
+from oracle.serving import engines
 from oracle.serving.engines import ENGINES, engine_named, reach_in_engines
 
 
@@ -33,6 +34,8 @@ def test_shares_are_shares() -> None:
         ({"SOURCE": None}, "SOURCE is missing"),
         ({"GAP": 1}, "GAP: unknown key; did you mean GAP_US"),
         ({"GAP_US": -1}, "GAP_US=-1: expected a number, 0 or more"),
+        ({"GAP_US": 10**400}, r"GAP_US=10+\.\.\.0+: expected a number, 0 or more"),
+        ({"MEMORY": 0}, "MEMORY=0: expected a number above 0"),
         ({"ERROR": 0.1}, "ERROR=0.1: expected a mapping of numbers"),
     ],
 )
@@ -47,7 +50,22 @@ def test_broken_content_is_an_error(changes: dict[str, object], message: str) ->
 
 def _read(content: dict[str, object], keys: dict[str, tuple[str, float]]) -> None:
     shared_keys(content, "file", tuple(keys))
-    numbers_in(content, "file", keys)
+    numbers_in(content, "file", keys, ("MEMORY",))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"ERROR": {"DENSE_TPOT": 0.1}}, "ERROR.DENSE_TPOT_MEDIAN is missing"),
+        ({"CHUNK_TOKENS": 0.5}, "CHUNK_TOKENS=0.5: expected a whole number, 1 or more"),
+        ({"MIXES": 1}, "MIXES=1: expected true or false"),
+    ],
+)
+def test_a_broken_engine_is_an_error(changes: dict[str, object], message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    content, _ = read_serving("vllm")
+    monkeypatch.setattr(engines, "read_serving", lambda _: ({**content, **changes}, "file"))
+    with pytest.raises(ConfigError, match=message):
+        engine_named.__wrapped__("vllm")
 
 
 def test_a_file_that_there_is_not_is_an_error() -> None:

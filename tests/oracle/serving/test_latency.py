@@ -12,6 +12,7 @@ from oracle.config import CfgNode
 from oracle.errors import ConfigError, DeviceError, WorkloadError
 from oracle.serving import serve_latency
 from oracle.serving.engines import ENGINES, engine_named
+from oracle.serving.latency import Mix
 
 SMALL = {"VOCAB": 4096, "LAYERS": 8, "WIDTH": 512, "HEADS": 8, "KV_HEADS": 2, "FF": 2048}
 
@@ -54,6 +55,28 @@ def test_requests_of_equal_lengths_meet_the_prompts_of_others() -> None:
     assert equal.tpot_ms == drawn.tpot_ms  # vLLM mixes
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_prompt_that_is_cached_is_not_read(engine: str) -> None:
+    """Reading what is left costs as much as a prompt of that alone, but for attention over what is cached."""
+    words: Any = {"concurrency": [1, 32], "engine": engine, "output_tokens": 64, "input_tokens": 4096}
+    whole, most, all_but_one = (served(cached=share, **words).points for share in (0.0, 0.75, 1.0))
+    for a, b, c in zip(whole, most, all_but_one, strict=True):
+        assert a.ttft_ms > b.ttft_ms > c.ttft_ms
+        assert a.prefill_ms > b.prefill_ms > c.prefill_ms
+        assert a.decode_ms == b.decode_ms == c.decode_ms
+        assert a.running == b.running
+    assert whole[0].tpot_ms == all_but_one[0].tpot_ms  # nobody else's prompts
+    assert whole[1].tpot_ms > all_but_one[1].tpot_ms
+    short = served(**{**words, "input_tokens": 1024}).points[0]
+    assert short.prefill_ms < most[0].prefill_ms < 1.5 * short.prefill_ms
+    assert served(**words).points == served(cached=0.0, **words).points
+
+
+def test_the_last_token_of_a_cached_prompt_is_read() -> None:
+    assert Mix(1000, 10, 1, 1.0).cached_tokens == 999
+    assert Mix(1000, 10, 1, 0.25).cached_tokens == 250
+
+
 def test_sglang_reads_all_prompts_of_a_burst_before_it_decodes() -> None:
     drawn, equal = (served(concurrency=32, engine="sglang", in_step=share).points[0] for share in (0.0, 1.0))
     assert equal.ttft_ms > drawn.ttft_ms
@@ -89,6 +112,7 @@ def test_answers_say_how_far_off_they_may_be_and_go_into_json() -> None:
         ({"concurrency": []}, WorkloadError, "concurrency: expected at least one number"),
         ({"output_tokens": True}, WorkloadError, "output_tokens=True: expected a whole number"),
         ({"in_step": 2.0}, WorkloadError, "in_step=2.0: expected a share, from 0 to 1"),
+        ({"cached": 1.5}, WorkloadError, "cached=1.5: expected a share, from 0 to 1"),
         ({"engine": "vlm"}, ConfigError, "engine='vlm': expected one of vllm, tensorrt-llm, sglang; did you mean vllm"),
         ({"weights": "int3"}, ConfigError, "weights='int3': expected one of"),
         ({"tp": 3}, ConfigError, "tp=3: expected a divisor of the heads, 8"),

@@ -110,6 +110,22 @@ def test_two_objectives_of_which_one_is_known(few: Space) -> None:
     assert min(trial.values[1] for trial in study.trials) <= 1.2 * fastest
 
 
+@pytest.mark.parametrize("objectives", [1, 2])
+def test_an_opening_has_three_evaluations_per_objective(few: Space, objectives: int) -> None:
+    def chosen(startup: int | None) -> list[dict[str, Any]]:
+        sampler = PoolSampler(few, objectives=["accuracy", "macs"][:objectives], startup=startup)
+        study = optuna.create_study(directions=["maximize", "minimize"][:objectives], sampler=sampler)
+
+        def objective(trial: optuna.Trial) -> Any:
+            scores = sampler.suggest(trial).scores
+            return (scores["params"], scores["macs"])[:objectives]
+
+        study.optimize(objective, n_trials=3 * objectives + 1)
+        return params(study)
+
+    assert chosen(None) == chosen(3 * objectives) != chosen(10)
+
+
 def test_objectives_that_are_all_known_need_no_opening(few: Space) -> None:
     sampler = PoolSampler(few, objectives=[LATENCY])
     study = optuna.create_study(sampler=sampler)

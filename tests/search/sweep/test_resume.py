@@ -112,8 +112,14 @@ def _truncate(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-9])
 
 
-@pytest.mark.parametrize("damage", [Path.unlink, _truncate], ids=["missing", "truncated"])
-@pytest.mark.parametrize("name", ["000002.csv", "000002.npz"])
+def _flip(path: Path) -> None:
+    raw = bytearray(path.read_bytes())
+    raw[-9] ^= 1
+    path.write_bytes(raw)
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, _truncate, _flip], ids=["missing", "truncated", "flipped"])
+@pytest.mark.parametrize("name", ["000002.csv", "000002.done"])
 def test_a_damaged_chunk_and_those_behind_it_are_made_again(
     tmp_path: Path, alone: SweepResult, damage: Any, name: str
 ) -> None:

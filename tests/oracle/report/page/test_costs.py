@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import oracle
-from oracle.report.page import Detail, cost_page
-from oracle.report.page.costs import DETAILED
+from oracle.report.page import DETAILED, Detail, cost_page
 
 
 def test_a_title_names_what_is_few_and_counts_what_is_many() -> None:
