@@ -28,12 +28,16 @@ _REDUCTIONS: dict[str, Callable[..., Any]] = {
 @operator("BatchNormalization")
 def _batch_norm(node: Node, x: Any, scale: Any, bias: Any, mean: Any, var: Any) -> Any:
     training = bool(node.get("training_mode", 0))
-    return F.batch_norm(x, mean, var, scale, bias, training, 1 - node.get("momentum", 0.9), node.get("epsilon", 1e-5))
+    y = F.batch_norm(x, mean, var, scale, bias, training, 1 - node.get("momentum", 0.9), node.get("epsilon", 1e-5))
+    return (y, mean, var) if training else y
 
 
 @operator("LayerNormalization")
 def _layer_norm(node: Node, x: Any, scale: Any, bias: Any = None) -> Any:
-    return F.layer_norm(x, x.shape[node.get("axis", -1) :], scale, bias, node.get("epsilon", 1e-5))
+    shape, epsilon = x.shape[node.get("axis", -1) :], node.get("epsilon", 1e-5)
+    if len(node.outputs) > 1:  # its statistics, too
+        return torch.native_layer_norm(x, shape, scale, bias, epsilon)
+    return F.layer_norm(x, shape, scale, bias, epsilon)
 
 
 @operator("RMSNormalization", "SimplifiedLayerNormalization")
