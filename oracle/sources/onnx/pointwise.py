@@ -16,15 +16,17 @@ from oracle.sources.onnx.registry import Node, operator
 __all__: list[str] = []
 
 _UNARY: dict[str, Callable[[Any], Any]] = {
-    "Abs": torch.abs, "Acos": torch.acos, "Asin": torch.asin, "Atan": torch.atan, "Ceil": torch.ceil,
-    "Cos": torch.cos, "Erf": torch.erf, "Exp": torch.exp, "Floor": torch.floor, "HardSwish": F.hardswish,
-    "Log": torch.log, "Mish": F.mish, "Neg": torch.neg, "Not": torch.logical_not, "Reciprocal": torch.reciprocal,
-    "Relu": torch.relu, "Round": torch.round, "Sigmoid": torch.sigmoid, "Sign": torch.sign, "Sin": torch.sin,
-    "Softplus": F.softplus, "Softsign": F.softsign, "Sqrt": torch.sqrt, "Tan": torch.tan, "Tanh": torch.tanh,
-    "IsNaN": torch.isnan,
+    "Abs": torch.abs, "Acos": torch.acos, "Acosh": torch.acosh, "Asin": torch.asin, "Asinh": torch.asinh,
+    "Atan": torch.atan, "Atanh": torch.atanh, "BitwiseNot": torch.bitwise_not, "Ceil": torch.ceil, "Cos": torch.cos,
+    "Cosh": torch.cosh, "Erf": torch.erf, "Exp": torch.exp, "Floor": torch.floor, "HardSwish": F.hardswish,
+    "IsInf": torch.isinf, "IsNaN": torch.isnan, "Log": torch.log, "Mish": F.mish, "Neg": torch.neg,
+    "Not": torch.logical_not, "Reciprocal": torch.reciprocal, "Relu": torch.relu, "Round": torch.round,
+    "Sigmoid": torch.sigmoid, "Sign": torch.sign, "Sin": torch.sin, "Sinh": torch.sinh, "Softplus": F.softplus,
+    "Softsign": F.softsign, "Sqrt": torch.sqrt, "Tan": torch.tan, "Tanh": torch.tanh,
 }  # fmt: skip
 _BINARY: dict[str, Callable[[Any, Any], Any]] = {
-    "Add": torch.add, "And": torch.logical_and, "Equal": torch.eq, "Greater": torch.gt, "GreaterOrEqual": torch.ge,
+    "Add": torch.add, "And": torch.logical_and, "BitwiseAnd": torch.bitwise_and, "BitwiseOr": torch.bitwise_or,
+    "BitwiseXor": torch.bitwise_xor, "Equal": torch.eq, "Greater": torch.gt, "GreaterOrEqual": torch.ge,
     "Less": torch.lt, "LessOrEqual": torch.le, "Mul": torch.mul, "Or": torch.logical_or, "Pow": torch.pow,
     "Sub": torch.sub, "Xor": torch.logical_xor,
 }  # fmt: skip
@@ -82,6 +84,22 @@ def _leaky(node: Node, x: Any) -> Any:
 @operator("Elu", "Celu", "Selu")
 def _elu(node: Node, x: Any) -> Any:
     return F.selu(x) if node.op == "Selu" else F.celu(x) if node.op == "Celu" else F.elu(x, node.get("alpha", 1.0))
+
+
+@operator("Swish")
+def _swish(node: Node, x: Any) -> Any:
+    alpha = node.get("alpha", 1.0)
+    return F.silu(x) if alpha == 1.0 else x * torch.sigmoid(alpha * x)
+
+
+@operator("ThresholdedRelu")
+def _thresholded(node: Node, x: Any) -> Any:
+    return F.threshold(x, node.get("alpha", 1.0), 0.0)
+
+
+@operator("Mean")
+def _mean(node: Node, *inputs: Any) -> Any:
+    return reduce(torch.add, alike(*inputs)) / len(inputs)
 
 
 @operator("PRelu")

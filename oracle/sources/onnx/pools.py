@@ -51,6 +51,12 @@ def _global_max(node: Node, x: Any) -> Any:
     return run(x, 1)
 
 
+@operator("GridSample")
+def _grid_sample(node: Node, x: Any, grid: Any) -> Any:
+    mode = {"linear": "bilinear", "cubic": "bicubic"}.get(node.get("mode", "bilinear"), node.get("mode", "bilinear"))
+    return F.grid_sample(x, grid, mode, node.get("padding_mode", "zeros"), bool(node.get("align_corners", 0)))
+
+
 @operator("Resize", "Upsample")
 def _resize(node: Node, x: Any, *more: Any) -> Any:
     """Spatial dimensions only; `more` is (roi, scales, sizes), or (scales) for Upsample.

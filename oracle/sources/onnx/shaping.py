@@ -163,6 +163,22 @@ def _gather_elements(node: Node, x: Any, index: Any) -> Any:
     return torch.gather(x, node.get("axis", 0), index)
 
 
+@operator("ScatterElements", "Scatter")
+def _scatter_elements(node: Node, x: Any, index: Any, updates: Any) -> Any:
+    x, index, updates = alike(x, index, updates)
+    how = {"add": "sum", "mul": "prod", "max": "amax", "min": "amin"}.get(node.get("reduction", "none"))
+    if how is None:
+        return torch.scatter(x, node.get("axis", 0), index, updates)
+    return torch.scatter_reduce(x, node.get("axis", 0), index, updates, how)
+
+
+@operator("OneHot")
+def _one_hot(node: Node, index: Any, depth: Any, values: Any) -> Any:
+    axis = node.get("axis", -1) % (index.dim() + 1)
+    shape = (*index.shape[:axis], int(number(depth)), *index.shape[axis:])
+    return torch.zeros(shape, dtype=values.dtype, device=index.device).scatter(axis, index.long().unsqueeze(axis), 1)
+
+
 @operator("Expand")
 def _expand(node: Node, x: Any, shape: Any) -> Any:
     return x.expand(torch.broadcast_shapes(x.shape, listed(shape)))
