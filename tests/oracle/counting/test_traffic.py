@@ -163,6 +163,12 @@ def test_eight_bit_products_run_in_eight_bits() -> None:
     assert (kernel.matrix_dtype, kernel.macs) == ("float8", 32**3)
     assert (kernel.read_bytes, kernel.write_bytes) == (32 * 32 + 4, 2 * 32 * 32)
 
+    if hasattr(F, "scaled_mm"):  # the same in public
+        whole = F.ScalingType.TensorWise
+        (kernel,) = kernels(lambda a, s: F.scaled_mm(a, a.t(), s, whole, s, whole), eight, one)
+        assert (kernel.matrix_dtype, kernel.macs) == ("float8", 32**3)
+        assert (kernel.read_bytes, kernel.write_bytes) == (32 * 32 + 4, 2 * 32 * 32)
+
     integers = torch.zeros(32, 32, dtype=torch.int8)
     (kernel,) = kernels(torch._int_mm, integers, integers + 1)
     assert (kernel.matrix_dtype, kernel.macs) == ("int8", 32**3)
