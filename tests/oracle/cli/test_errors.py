@@ -16,6 +16,7 @@ Run = Callable[..., Any]
 FILES = {
     "empty.yaml": ("", "expected a mapping of sections, found an empty file"),
     "list.yaml": ("- 1\n- 2\n", "expected a mapping of sections, found a list"),
+    "base.yaml": ("_BASE: ResNet-50\n", "_BASE: unknown section; did you mean _BASE_?"),
     "section.yaml": ("MODLE: {TYPE: regnet}\n", "MODLE: unknown section; did you mean MODEL"),
     "key.yaml": ("MODEL: {TYP: regnet}\n", "MODEL.TYP: unknown key; did you mean MODEL.TYPE"),
     "type.yaml": ("REGNET: {DEPTH: ten}\n", "REGNET.DEPTH: value 'ten' of type str: expected an integer"),
