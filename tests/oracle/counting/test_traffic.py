@@ -14,15 +14,7 @@ from oracle.counting.traffic import stored_bytes
 from oracle.optable import ITEMSIZE
 from oracle.spec import Workload
 from oracle.trace import trace_module
-
-
-class Call(nn.Module):
-    def __init__(self, function: Callable[..., Any]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, *args: Any) -> Any:
-        return self.function(*args)
+from tests.modules import Call
 
 
 def kernels(module: nn.Module | Callable[..., Any], *inputs: torch.Tensor, **workload: Any) -> tuple[KernelCount, ...]:
