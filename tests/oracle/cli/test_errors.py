@@ -57,7 +57,11 @@ ARGUMENTS = [
     (["score", "R-56", "--batch", "0"], "batch_size=0: expected an integer of at least 1"),
     (["score", "R-56", "--batch", "-1"], "batch_size=-1"),
     (["score", "R-56", "--batch", "many"], "'many': expected integers"),
-    (["score", "R-56", "--bat", "2"], "unrecognized arguments: --bat 2"),
+    (
+        ["score", "R-56", "--bat", "2"],
+        "unrecognized arguments: --bat 2; did you mean --batch?; see `oracle score --help`",
+    ),
+    (["rank", "R-56", "--devcie", "t4"], "--devcie t4; did you mean --device?; see `oracle rank --help`"),
     (["score", "R-56", "--set", "MODEL.DEPTH"], "argument --set: expected 2 arguments"),
     (["score", "R-56", "--set", "MODEL.DEPHT", "56"], "MODEL.DEPHT: unknown key; did you mean MODEL.DEPTH"),
     (["score", "R-56", "--set", "MODEL.DEPTH", "nan"], "MODEL.DEPTH: value 'nan'"),
