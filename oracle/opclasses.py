@@ -25,7 +25,7 @@ __all__ = [
 
 _MEMBERS = {
     "conv": "conv_tbc conv_tbc_backward torchvision::deform_conv2d",
-    "linear": "addmm mm addmv mv _scaled_mm _int_mm",
+    "linear": "addmm mm addmv mv _scaled_mm _scaled_mm_v2 _int_mm",
     "matmul": "bmm baddbmm addbmm dot vdot _trilinear _grouped_mm oracle::experts oracle::experts_backward",
     "attention": "oracle::attention oracle::attention_backward oracle::cached_attention"
     " oracle::latent_attention"
@@ -58,7 +58,8 @@ _MEMBERS = {
     " norm linalg_vector_norm nansum cumsum cumprod nll_loss_forward nll_loss_backward nll_loss2d_forward"
     " nll_loss2d_backward mse_loss mse_loss_backward smooth_l1_loss smooth_l1_loss_backward huber_loss"
     " huber_loss_backward binary_cross_entropy binary_cross_entropy_backward topk sort median mode kthvalue"
-    " count_nonzero cummax cummin _cdist_forward _cdist_backward _euclidean_dist _pdist_forward _pdist_backward"
+    " count_nonzero cummax cummin nanmedian trace dist bucketize searchsorted"
+    " _cdist_forward _cdist_backward _euclidean_dist _pdist_forward _pdist_backward"
     " oracle::routed oracle::routed_backward binary_cross_entropy_with_logits histc multinomial nonzero"
     " torchvision::nms",
     "copy": "clone copy_ copy _to_copy cat stack fill_ fill zero_ zeros zeros_like ones ones_like full full_like"
@@ -69,7 +70,11 @@ _MEMBERS = {
     " select_scatter as_strided_scatter unfold_backward pixel_shuffle pixel_unshuffle channel_shuffle"
     " native_channel_shuffle im2col col2im _foreach_copy_ _foreach_zero_ split_with_sizes_copy repeat_interleave"
     " bernoulli bernoulli_ uniform_ normal_ rand randn rand_like randn_like randint randperm randint_like"
+    " exponential_ cauchy_ geometric_ log_normal_ normal"
     " native_dropout native_dropout_backward tril_indices triu_indices diagonal_copy"
+    " alias_copy as_strided_copy detach_copy expand_copy narrow_copy permute_copy select_copy slice_copy split_copy"
+    " squeeze_copy t_copy transpose_copy unbind_copy unfold_copy unsqueeze_copy view_copy"
+    " diag_embed diagonal_scatter block_diag complex rot90 max_unpool2d max_unpool3d _chunk_cat"
     " contiguous meshgrid one_hot oracle::append_cache"
     " _pack_padded_sequence _pack_padded_sequence_backward"
     " oracle::quantize oracle::quantize_inside oracle::quantize_dynamic oracle::dequantize oracle::dequantize_inside"
@@ -119,7 +124,9 @@ VIEWS_IN_PLACE = frozenset(
 """In-place operators that change a tensor's shape or strides, not its content."""
 
 WRITE_ONLY = frozenset(
-    f"aten.{name}" for name in "copy_ fill_ zero_ bernoulli_ uniform_ normal_ _foreach_zero_ _foreach_copy_".split()
+    f"aten.{name}"
+    for name in "copy_ fill_ zero_ bernoulli_ uniform_ normal_ exponential_ cauchy_ geometric_ log_normal_"
+    " _foreach_zero_ _foreach_copy_".split()
 ) | {"oracle.append_cache"}
 """In-place operators that overwrite their first argument without reading it."""
 

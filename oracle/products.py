@@ -140,6 +140,7 @@ _RULES: dict[str, Callable[[_Shapes, Sequence[Dim]], Product]] = {
     "aten.mm": _plain,
     "aten._int_mm": _plain,
     "aten._scaled_mm": _plain,
+    "aten._scaled_mm_v2": _plain,
     "aten.addmm": _plain,  # its bias has one dimension, and does not show among the shapes
     "aten.bmm": _batched,
     "aten.baddbmm": _added,  # what is added to has three, and comes first

@@ -16,6 +16,8 @@ from oracle.errors import OracleError
 
 __all__ = ["guarded"]
 
+_TERMINAL_EVERY_S, _LOG_EVERY_S = 5.0, 10.0  # between lines about what takes long
+
 
 def guarded(
     program: str, parser: Callable[[Sequence[str]], argparse.ArgumentParser], argv: Sequence[str] | None
@@ -61,7 +63,7 @@ def _announced(program: str) -> Iterator[None]:
     if sys.stderr is None or logger.handlers:
         yield
         return
-    every_s, before = (5, -math.inf) if sys.stderr.isatty() else (10, time.monotonic())
+    every_s, before = (_TERMINAL_EVERY_S, -math.inf) if sys.stderr.isatty() else (_LOG_EVERY_S, time.monotonic())
 
     class Words(logging.Handler):
         """Prints warnings, and of what is traced a line now and then."""

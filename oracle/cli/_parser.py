@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any, NoReturn
 
+from oracle._resources import closest
 from oracle.errors import OracleError
 
 __all__ = ["COMMANDS", "TRACEBACK", "Parser", "Version", "add_commands", "parser"]
@@ -69,6 +70,14 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **options: Any) -> None:
         options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(allow_abbrev=False, **options)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse's, but a command complains itself of what it does not know, and names what it has."""
+        found, rest = super().parse_known_args(args, namespace)
+        if rest and " " in self.prog:
+            near = closest(rest[0], [name for name in self._option_string_actions if len(name) > 2], 1)
+            self.error(f"unrecognized arguments: {' '.join(rest)}{near}")
+        return found, rest
 
     def error(self, message: str) -> NoReturn:
         raise OracleError(f"{message}; see `{self.prog} --help`")

@@ -73,7 +73,7 @@ def sections_of(values: Any, file: str = "") -> dict[str, _Keys]:
         file: where it is from, for the messages.
 
     Raises:
-        ConfigError: an architecture that is not known, a key that is missing, of the wrong type or beyond all
+        ConfigError: an architecture that is not known, a key that is missing, misspelt, of the wrong type or beyond all
             networks, or a part that decoders here do not have.
 
     Example:
@@ -97,6 +97,7 @@ def sections_of(values: Any, file: str = "") -> dict[str, _Keys]:
     reader = _Reader(values, file)
     keys = _CONVERTERS[kind](reader)
     _refuse_other_parts(reader, keys)
+    reader.refuse_misspelt()
     dtype = values.get("dtype", values.get("torch_dtype"))
     cost = {"DTYPE": dtype, "WEIGHTS": dtype} if dtype in ("float16", "bfloat16") else {}
     return {"MODEL": {"TYPE": "decoder"}, "DECODER": keys, "COST": cost}
@@ -107,6 +108,11 @@ class _Reader:
 
     def __init__(self, values: Mapping[str, Any], file: str) -> None:
         self._values, self._file = values, file
+        self._asked: set[str] = set()
+
+    def _get(self, name: str, default: Any = None) -> Any:
+        self._asked.add(name)
+        return self._values.get(name, default)
 
     def fail(self, name: str, expected: str) -> ConfigError:
         """The error about a value."""
@@ -116,7 +122,7 @@ class _Reader:
 
     def integer(self, name: str, default: int | None = None, low: int = 1) -> int:
         """An integer, which must be there unless it has a default; null is as if it were not."""
-        value = self._values.get(name)
+        value = self._get(name)
         if value is None and default is not None:
             return default
         if type(value) is not int or not low <= value <= _LARGEST:
@@ -125,8 +131,8 @@ class _Reader:
 
     def number(self, name: str, default: float) -> float:
         """A part, from 0 to 1; newer files have it among the rotary parameters."""
-        value = self._values.get(name)
-        rotary = self._values.get("rope_parameters")
+        value = self._get(name)
+        rotary = self._get("rope_parameters")
         if value is None and isinstance(rotary, Mapping):
             value = rotary.get("partial_rotary_factor")
         if value is None:
@@ -137,45 +143,45 @@ class _Reader:
 
     def flag(self, name: str, default: bool) -> bool:
         """True or false."""
-        value = self._values.get(name, default)
+        value = self._get(name, default)
         if type(value) is not bool:
             raise self.fail(name, "true or false")
         return value
 
     def word(self, name: str, default: str, known: tuple[str, ...]) -> str:
         """One of some words."""
-        value = self._values.get(name, default)
+        value = self._get(name, default)
         if value not in known:
             raise self.fail(name, f"one of {', '.join(known)}")
         return str(value)
 
     def expect(self, name: str, value: Any) -> None:
         """Refuse a part that the cells do not have."""
-        found = self._values.get(name, value)
+        found = self._get(name, value)
         if found != value:
             raise self.fail(name, f"{json.dumps(value)}, for no other is built here")
 
     def without(self, name: str, part: str) -> None:
         """Refuse a part that decoders may have, and those of this kind have not here; one of something is none."""
-        value = self._values.get(name)
+        value = self._get(name)
         if value is True or value not in (None, 0, 1):
             raise self.fail(name, f"none, for no {self._values['model_type']} with {part} is built here")
 
     def kinds(self, name: str, known: str) -> None:
         """Refuse words of a list, where there is one, that are all but one."""
-        value = self._values.get(name)
+        value = self._get(name)
         if value is not None and (not isinstance(value, list) or any(word != known for word in value)):
             raise self.fail(name, f"{known} for each layer")
 
     def heads(self, name: str, known: tuple[str, ...]) -> None:
         """Refuse names of modules, where there are any, none of which ends as it should."""
-        value = self._values.get(name)
+        value = self._get(name)
         if value and not (isinstance(value, list) and any(str(word).endswith(known) for word in value)):
             raise self.fail(name, f"one that ends in {' or '.join(known)}, for no other head is built here")
 
     def activation(self, name: str, default: str) -> str:
         """The activation between the products."""
-        value = self._values.get(name)
+        value = self._get(name)
         if value is None:
             return _ACTIVATIONS[default]
         if not isinstance(value, str) or value not in _ACTIVATIONS:
@@ -184,14 +190,25 @@ class _Reader:
 
     def integers(self, name: str) -> list[int]:
         """A list of integers, none by default."""
-        value = self._values.get(name) or []
+        value = self._get(name) or []
         if not isinstance(value, list) or any(type(item) is not int for item in value):
             raise self.fail(name, "a list of integers")
         return value
 
     def has(self, name: str) -> bool:
         """Whether a value is there, and is not null."""
-        return self._values.get(name) is not None
+        return self._get(name) is not None
+
+    def refuse_misspelt(self) -> None:
+        """Complain of a key that nothing has read and that is all but one that was looked for in vain."""
+        from difflib import get_close_matches
+
+        missed = self._asked - self._values.keys()
+        for name in sorted(self._values.keys() - self._asked):
+            if name.startswith("_"):  # transformers' own notes, such as _sliding_window_pattern
+                continue
+            if near := get_close_matches(name, missed, n=1, cutoff=_ALIKE):
+                raise ConfigError(f"unknown key; did you mean {near[0]}?", key=name, file=self._file)
 
     def windows(self, layers: int, usual: Callable[[int], bool]) -> list[int]:
         """The window of each layer; 0 for none.
@@ -201,7 +218,7 @@ class _Reader:
             usual: number of a layer -> whether it has the window, where the file does not say it of each.
         """
         window = self.integer("sliding_window", 0)
-        kinds = self._values.get("layer_types")
+        kinds = self._get("layer_types")
         if kinds is None:
             found = [window if usual(layer) else 0 for layer in range(layers)]
         else:
@@ -214,6 +231,7 @@ class _Reader:
         return [] if not any(found) else found
 
 
+_ALIKE = 0.9  # a letter more, less or swapped; further apart are other keys, such as head_dim and v_head_dim
 _HEADS = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
 
 
@@ -442,9 +460,10 @@ def _qwen2_moe(read: _Reader) -> _Keys:
 
 def _qwen3_moe(read: _Reader) -> _Keys:
     keys = _qwen3(read)
+    experts = "num_local_experts" if read.has("num_local_experts") else "num_experts"  # as transformers 5 writes it
     return {
         **keys,
-        **_expert_keys(read, "num_experts", read.integer("moe_intermediate_size")),
+        **_expert_keys(read, experts, read.integer("moe_intermediate_size")),
         **_sparse(read, keys["LAYERS"]),
     }
 

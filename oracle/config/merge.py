@@ -12,6 +12,7 @@ from functools import lru_cache, reduce
 from typing import Any
 
 from oracle._resources import closest
+from oracle.config.files import BASE_KEY
 from oracle.config.schema import CHOICES, DEFAULTS, IGNORED, LIST_ITEMS, MAPPINGS, OPEN_SECTIONS, TRAINING_ONLY
 from oracle.errors import ConfigError
 
@@ -172,7 +173,8 @@ def _unknown(key: str, sections: Sections, file: str) -> ConfigError:
     if not section:
         owners = [f"{other}.{name}" for other, keys in sections.items() if isinstance(keys, dict) and name in keys]
         hint = f"; did you mean {' or '.join(owners)}?" if owners else ""
-        hint = hint or closest(name, [*sections, *sorted(TRAINING_ONLY)], 1) or f"; ours are {', '.join(sections)}"
+        hint = hint or closest(name, [*sections, BASE_KEY, *sorted(TRAINING_ONLY)], 1)
+        hint = hint or f"; ours are {', '.join(sections)}"
         return ConfigError(f"unknown section{hint}", key=key, file=file)
     namesakes = [f"{other}.{name}" for other, keys in sections.items() if isinstance(keys, dict) and name in keys]
     siblings = [f"{section}.{sibling}" for sibling in _near(name, sections[section])]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oracle._lazy import lazy
-from oracle.errors import OracleError, WorkloadError
+from oracle.errors import OracleError, TraceError, WorkloadError
 from oracle.query.devices import find_devices
 from oracle.query.models import image_size_of, latency_models
 from oracle.query.resolving import check_no_call, check_one_workload, parsed, resolve, several
@@ -277,7 +277,8 @@ def profile(
         As `oracle.score`; `Cost.notes` names what of the module was assumed.
 
     Raises:
-        TraceError: its forward fails, or depends on the values of its inputs; inputs that are sparse or nested tensors.
+        TraceError: no module; its forward fails, or depends on the values of its inputs; inputs that are sparse or
+            nested tensors.
         OracleError: as `oracle.score`; also a dtype or weights that the module's parameters are not of.
 
     Examples:
@@ -286,12 +287,17 @@ def profile(
         >>> cost.macs, cost.params, cost.unknown
         (5120, 650, ())
     """
+    from torch import nn
+
     from oracle.counting.networks import count_table  # need torch, as the module does
     from oracle.query.storing import stored_words
     from oracle.query.traced import score_count
     from oracle.trace import isolated, trace_module
     from oracle.trace.meta import to_meta
 
+    if not isinstance(module, nn.Module):
+        name, but = (module.__name__, ", not a class") if isinstance(module, type) else (type(module).__name__, "")
+        raise TraceError(f"module={name}: expected an instance of torch.nn.Module{but}")
     with isolated():
         inputs, kwargs = to_meta((inputs, dict(kwargs or {})))  # what has no shape is refused here
     words: dict[str, Any] = {"mode": mode, "runtime": runtime, "layout": layout, "optimizer": optimizer}

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from yacs.config import CfgNode
 
+from oracle._resources import closest
 from oracle.calibration import Calibration
 from oracle.config import load_cfg, workload_of
 from oracle.devices import Device
@@ -393,7 +394,8 @@ class OracleLimits:
         for key in flat:
             section, _, name = key.partition(".")
             if section not in base or name not in base[section]:
-                raise ConfigError("no key of a network", key=key)
+                known = [f"{other}.{own}" for other, keys in base.items() if isinstance(keys, Mapping) for own in keys]
+                raise ConfigError(f"no key of a network{closest(key, known, 1)}", key=key)
         return overlaid(base, flat)
 
 

@@ -200,7 +200,8 @@ def pareto_tables(found: Fronts, about: About, top: int | None = None, notes: Se
         title = f"{front_title(len(listed), len(positions))}{without}"
         tables.append(Sheet(columns, f"{front}: {title}" if front else title))
     if len(found.fronts) > 1:
-        tables.append(Text(f"{len(common):,} candidates are on every front."))
+        some = "candidate is" if len(common) == 1 else "candidates are"
+        tables.append(Text(f"{len(common):,} {some} on every front."))
     if found.agreements:
         tables += [_agreements(found), Text("\n".join(_flips(found)), style="dim")]
     captions = [_tie_caption(found, front) for front in found.fronts] if about.workload else []

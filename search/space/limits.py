@@ -105,6 +105,8 @@ class Limit:
         return np.where(np.isnan(values), np.inf, np.maximum(np.maximum(below, above), 0.0))
 
     def __str__(self) -> str:
+        if self.low == self.high:
+            return f"{self.low:,.10g}"
         if self.low > -inf and self.high < inf:
             return f"{self.low:,.10g} to {self.high:,.10g}"
         return f"at most {self.high:,.10g}" if self.high < inf else f"at least {self.low:,.10g}"

@@ -43,7 +43,7 @@ def likely_rows(
     found = np.flatnonzero(np.bincount(np.minimum(levels, _MANY)))
     misses = [(max((low - n) / low if low else 0.0, (n - high) / high), int(n)) for n in found]
     excess, value = min(miss for miss in misses if miss[0] > 0)
-    nearest = Miss(excess, float(value), f"{low} to {high} stages")
+    nearest = Miss(excess, float(value), f"{low} stages" if low == high else f"{low} to {high} stages")
     return likely, Tally(0, 0, {NUM_STAGES: count - len(likely)}, {NUM_STAGES: nearest})
 
 

@@ -21,7 +21,7 @@ from .records import COUNTED
 from .results import Results
 from .samplers import check_sampler
 from .storage import StorageLostError, default_storage, open_storage, reaching, readable
-from .store import create, load, plan_of, quiet, start_from
+from .store import create, load, plan_of, quiet, start_from, want
 from .workers import is_alive, others
 
 __all__ = ["join_study", "run_study"]
@@ -94,7 +94,8 @@ def join_study(
     Args:
         name: of the study.
         storage: path, URL or storage of optuna.
-        trials: evaluated trials that the study shall have in the end. Default: the plan's.
+        trials: evaluated trials that the study shall have in the end; more than the plan's are kept, so that who joins
+            later works for as many. Default: the plan's.
         watcher: as in `oracle.search.run_study`.
         quality: as in `oracle.search.run_study`.
         accept_changed_quality: as in `oracle.search.run_study`.
@@ -107,6 +108,7 @@ def join_study(
         with _whole(name):
             study = load(name, _opened(storage, create=False), label)
             plan = plan_of(study, trials)
+            want(study, plan.trials)
             evaluated = _evaluated(study, plan)
         evaluate = quality or quality_of(plan.quality, plan.space)
         check_identity(study, identity_of(plan.quality, quality), evaluated=evaluated, accept=accept_changed_quality)

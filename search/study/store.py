@@ -132,6 +132,13 @@ def plan_of(study: Study, trials: int | None = None) -> StudyPlan:
         raise OracleError(f"study {study.study_name!r}: {error}") from None
 
 
+def want(study: Study, trials: int) -> None:
+    """Keep that a study shall have more trials than its plan says, so that workers that join it work for as many."""
+    values = study.user_attrs["plan"]
+    if trials > values["TRIALS"]:
+        study.set_user_attr("plan", {**values, "TRIALS": trials})
+
+
 def earlier_in(study: Study) -> tuple[Earlier, ...]:
     """The evaluations of other studies that a study starts from."""
     return tuple(Earlier(**values) for values in study.user_attrs.get(_EARLIER, ()))

@@ -163,6 +163,9 @@ def _rows(file: Path, wanted: set[int]) -> dict[int, dict[str, Any]]:
         lines = csv.reader(stream)
         names = next(lines)
         picked = {index: line for index, line in enumerate(lines) if index in wanted}
+    for index, line in picked.items():
+        if len(line) != len(names):
+            raise ValueError(f"row {index} has {len(line)} columns, the header {len(names)}: it was cut or edited")
     return {index: dict(zip(names, map(_value, line), strict=True)) for index, line in picked.items()}
 
 

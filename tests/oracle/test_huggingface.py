@@ -104,6 +104,33 @@ def test_what_says_that_a_part_is_absent_and_what_nobody_knows_is_read_over() ->
     assert sections_of({**_LLAMA, **absent, **more}) == sections_of(_LLAMA)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "meant"),
+    [
+        ("tie_word_embedings", True, "tie_word_embeddings"),
+        ("head_dims", 32, "head_dim"),
+        ("hidden_cat", "gelu", "hidden_act"),
+        ("num_local_expert", 8, "num_local_experts"),
+    ],
+)
+def test_a_misspelt_key_is_no_key_that_nobody_knows(name: str, value: Any, meant: str) -> None:
+    with pytest.raises(ConfigError, match=f"unknown key; did you mean {meant}") as found:
+        sections_of({**_LLAMA, name: value})
+    assert found.value.key == name
+
+
+def test_experts_are_read_as_either_transformers_writes_them() -> None:
+    moe = {**_LLAMA, "model_type": "qwen3_moe", "num_experts_per_tok": 2, "moe_intermediate_size": 32}
+    old, new = (sections_of({**moe, name: 8}) for name in ("num_experts", "num_local_experts"))
+    assert old == new
+    assert new["DECODER"]["EXPERTS"] == 8
+
+
+def test_a_key_beside_the_one_that_it_resembles_is_read_over() -> None:
+    beside = {"num_key_value_head": 1, "hidden_sizes": [1, 2], "_sliding_window_pattern": 6}
+    assert sections_of({**_LLAMA, **beside}) == sections_of(_LLAMA)
+
+
 @pytest.mark.parametrize("text", ["", "[1, 2]", "{", '"llama"', "null", "[" * 5000, '{"model_type": NaN}', "\ufeff{}"])
 def test_a_file_that_is_no_config_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError):

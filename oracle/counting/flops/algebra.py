@@ -12,6 +12,12 @@ from oracle.counting.flops.registry import Dim, Work, register_flops
 from oracle.errors import OracleError
 from oracle.optable import Shape, prod
 
+
+@register_flops("aten.linalg_cross")
+def _cross(x: Shape, other: Shape, *rest: Any, out: Shape, **kwargs: Any) -> Work:
+    return Work(0, 3 * prod(out))  # two products and a difference
+
+
 # -- Fourier transforms ------------------------------------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ def _matmul(batch: Dim, m: Dim, k: Dim, n: Dim) -> Work:
     return Work(macs, 2 * macs)
 
 
-@register_flops("aten.mm", "aten._int_mm", "aten._scaled_mm")
+@register_flops("aten.mm", "aten._int_mm", "aten._scaled_mm", "aten._scaled_mm_v2")
 def _mm(a: Shape, b: Shape, *rest: Any, out: Shape, **kwargs: Any) -> Work:
     return _matmul(1, a[0], a[1], b[1])
 

@@ -76,13 +76,28 @@ def _in_windows(x: Shape, out: Shape) -> Dim:
     *(
         f"aten.{name}"
         for name in "mean sum prod amax amin aminmax max min argmax argmin all any nansum cumsum cumprod cummax cummin"
-        " count_nonzero nonzero sort topk median mode kthvalue".split()
+        " count_nonzero nonzero sort topk median nanmedian mode kthvalue".split()
     )
 )
 def _reduction(x: Shape, *rest: Any, out: Any, **kwargs: Any) -> Work:
     # A sort compares more than once per element; like torch's tags we call it one operation each.
     other = prod(rest[0]) if rest and isinstance(rest[0], Shape) and len(rest[0]) == len(x) else 0
     return Work(0, prod(x)) if not other else Work(0, elements(out))
+
+
+@register_flops("aten.bucketize", "aten.searchsorted")
+def _search(first: Any, *rest: Any, out: Shape, **kwargs: Any) -> Work:
+    return Work(0, prod(out))  # a binary search per value, which like a sort we call one operation
+
+
+@register_flops("aten.trace")
+def _trace(x: Shape, out: Shape) -> Work:
+    return Work(0, min(x))
+
+
+@register_flops("aten.dist")
+def _distance(x: Shape, other: Shape, *rest: Any, out: Shape, **kwargs: Any) -> Work:
+    return Work(0, 3 * max(prod(x), prod(other)))  # difference, power, sum
 
 
 @register_flops("aten.norm", "aten.linalg_vector_norm")

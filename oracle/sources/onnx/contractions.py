@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from oracle.errors import TraceError
+from oracle.sources.onnx.real import alike
 from oracle.sources.onnx.registry import Node, operator
 from oracle.sources.onnx.windows import geometry, padded
 
@@ -60,12 +61,16 @@ def _einsum(node: Node, *inputs: Any) -> Any:
 
 @operator("Attention")
 def _attention(node: Node, q: Any, k: Any, v: Any, mask: Any = None, *past: Any) -> Any:
-    """ONNX's own, for (batch, heads, length, width)."""
-    if q.dim() != 4 or any(item is not None for item in past):
-        raise TraceError(f"Attention {node.name!r}: expected inputs of four dimensions, and none from the past")
-    return F.scaled_dot_product_attention(
-        q, k, v, mask, 0.0, bool(node.get("is_causal", 0)), enable_gqa=q.shape[1] != k.shape[1]
-    )
+    """ONNX's own, for (batch, heads, length, width), or heads side by side in the last dimension."""
+    if any(item is not None for item in past) or node.get("softcap") or len(node.outputs) > 1:
+        raise TraceError(f"Attention {node.name!r}: expected nothing from the past, no softcap and one output")
+    heads = [node.get(word) for word in ("q_num_heads", "kv_num_heads", "kv_num_heads")]
+    if q.dim() == 3:  # (batch, length, heads * width)
+        q, k, v = (x.unflatten(-1, (n, -1)).transpose(1, 2) for x, n in zip((q, k, v), heads, strict=True))
+    q, k, v, mask = alike(q, k, v, mask)
+    causal = bool(node.get("is_causal", 0)) and mask is None  # a mask takes part in all pairs
+    y = F.scaled_dot_product_attention(q, k, v, mask, 0.0, causal, enable_gqa=q.shape[1] != k.shape[1])
+    return y.transpose(1, 2).flatten(2) if heads[0] else y
 
 
 @operator("LSTM", "GRU", "RNN")

@@ -11,9 +11,9 @@ from oracle.errors import OracleError
 __all__ = ["dtype_of"]
 
 _DTYPES: dict[int, Any] = {
-    1: torch.float32, 2: torch.uint8, 3: torch.int8, 5: torch.int16, 6: torch.int32, 7: torch.int64, 9: torch.bool,
-    10: torch.float16, 11: torch.float64, 14: torch.complex64, 15: torch.complex128, 16: torch.bfloat16,
-    17: torch.float8_e4m3fn, 19: torch.float8_e5m2,
+    1: torch.float32, 2: torch.uint8, 3: torch.int8, 4: torch.uint16, 5: torch.int16, 6: torch.int32, 7: torch.int64,
+    9: torch.bool, 10: torch.float16, 11: torch.float64, 12: torch.uint32, 13: torch.uint64, 14: torch.complex64,
+    15: torch.complex128, 16: torch.bfloat16, 17: torch.float8_e4m3fn, 19: torch.float8_e5m2,
 }  # fmt: skip
 _DTYPES |= {number: getattr(torch, name) for number, name in ((21, "uint4"), (22, "int4"))}  # made at import
 

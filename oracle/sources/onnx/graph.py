@@ -85,13 +85,13 @@ class OnnxNet(nn.Module):
         del inputs
         for node, done in zip(graph.nodes, self._last, strict=True):
             place = place_of(self, node.module)
-            given = [env[name] if name else None for name in node.inputs]
+            given = _values(env, node.inputs)
             found = self._run(node, given, sizes) if place is self else place(self._run, (node, given, sizes), {})
             env.update(zip(node.outputs, found if isinstance(found, (list, tuple)) else (found,), strict=False))
             del given, found
             for name in done:
                 env.pop(name, None)
-        return [env[name] for name in graph.outputs]
+        return _values(env, graph.outputs)
 
     def _run(self, node: Node, given: Sequence[Any], sizes: Mapping[str, int]) -> Any:
         function = OPERATORS.get(node.op)
@@ -120,3 +120,15 @@ class OnnxNet(nn.Module):
                 f"of {name!r}; state it as value_info"
             )
         return [int(size) for size in shape if size is not None], stated.dtype
+
+
+def _values(env: Mapping[str, Any], names: Sequence[str]) -> list[Any]:
+    """Values by name; None for one left out.
+
+    Raises:
+        TraceError: one that its operator has in ONNX and does not make here, such as the mask of a dropout.
+    """
+    absent = [name for name in names if name and name not in env]
+    if absent:
+        raise TraceError(f"value={absent[0]!r} of the ONNX file: no operator makes it, as far as torch has it")
+    return [env[name] if name else None for name in names]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any
 
 import torch
@@ -13,13 +14,22 @@ from oracle.sources.onnx.registry import Node, operator
 
 __all__: list[str] = []
 
+
+def _product(x: Any, axes: Sequence[int], keep: bool) -> Any:
+    """Of several dimensions, which torch has of one."""
+    y = reduce(lambda found, axis: found.prod(axis, keepdim=True), axes, x)
+    return y if keep else y.squeeze(tuple(axes))
+
+
 _REDUCTIONS: dict[str, Callable[..., Any]] = {
     "ReduceL2": lambda x, axes, keep: torch.linalg.vector_norm(x, 2, axes, keep),
     "ReduceL1": lambda x, axes, keep: torch.linalg.vector_norm(x, 1, axes, keep),
     "ReduceLogSumExp": torch.logsumexp,
+    "ReduceLogSum": lambda x, axes, keep: torch.sum(x, axes, keep).log(),
     "ReduceMax": torch.amax,
     "ReduceMean": torch.mean,
     "ReduceMin": torch.amin,
+    "ReduceProd": _product,
     "ReduceSum": torch.sum,
     "ReduceSumSquare": lambda x, axes, keep: torch.sum(x * x, axes, keep),
 }
@@ -28,12 +38,16 @@ _REDUCTIONS: dict[str, Callable[..., Any]] = {
 @operator("BatchNormalization")
 def _batch_norm(node: Node, x: Any, scale: Any, bias: Any, mean: Any, var: Any) -> Any:
     training = bool(node.get("training_mode", 0))
-    return F.batch_norm(x, mean, var, scale, bias, training, 1 - node.get("momentum", 0.9), node.get("epsilon", 1e-5))
+    y = F.batch_norm(x, mean, var, scale, bias, training, 1 - node.get("momentum", 0.9), node.get("epsilon", 1e-5))
+    return (y, mean, var) if training else y
 
 
 @operator("LayerNormalization")
 def _layer_norm(node: Node, x: Any, scale: Any, bias: Any = None) -> Any:
-    return F.layer_norm(x, x.shape[node.get("axis", -1) :], scale, bias, node.get("epsilon", 1e-5))
+    shape, epsilon = x.shape[node.get("axis", -1) :], node.get("epsilon", 1e-5)
+    if len(node.outputs) > 1:  # its statistics, too
+        return torch.native_layer_norm(x, shape, scale, bias, epsilon)
+    return F.layer_norm(x, shape, scale, bias, epsilon)
 
 
 @operator("RMSNormalization", "SimplifiedLayerNormalization")
@@ -49,6 +63,17 @@ def _group_norm(node: Node, x: Any, scale: Any, bias: Any) -> Any:
 @operator("InstanceNormalization")
 def _instance_norm(node: Node, x: Any, scale: Any, bias: Any) -> Any:
     return F.instance_norm(x, weight=scale, bias=bias, eps=node.get("epsilon", 1e-5))
+
+
+@operator("LRN")
+def _local_response_norm(node: Node, x: Any) -> Any:
+    words = [node.get(word, default) for word, default in (("alpha", 1e-4), ("beta", 0.75), ("bias", 1.0))]
+    return F.local_response_norm(x, node.attributes["size"], *words)
+
+
+@operator("LpNormalization")
+def _normalized(node: Node, x: Any) -> Any:
+    return F.normalize(x, node.get("p", 2), node.get("axis", -1))
 
 
 @operator("Softmax", "LogSoftmax")

@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from oracle.errors import TraceError
 from oracle.trace import isolated
 
-__all__ = ["computing", "listed", "number"]
+__all__ = ["alike", "computing", "listed", "number"]
 
 _LONGEST = 65_536  # numbers that say a shape, pads or axes
 _LARGEST = 2**24  # elements of a real tensor: tables of positions, masks
@@ -53,6 +53,16 @@ def _on_meta(item: Any) -> Any:
     if isinstance(item, torch.Tensor):
         return torch.empty_strided(item.shape, item.stride(), dtype=item.dtype, device="meta")
     return item
+
+
+def alike(*values: Any) -> list[Any]:
+    """Operands of one kernel: beside shapes, real tensors are shapes, too, but for numbers, which stay real."""
+    tensors = [value for value in values if isinstance(value, torch.Tensor)]
+    if all(x.is_meta for x in tensors) or not any(x.is_meta for x in tensors):
+        return list(values)
+    with isolated():
+        real = [isinstance(value, torch.Tensor) and not value.is_meta and value.dim() > 0 for value in values]
+        return [_on_meta(value) if own else value for value, own in zip(values, real, strict=True)]
 
 
 def listed(tensor: Any) -> list[Any]:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from oracle.errors import TraceError
 from oracle.sources.onnx.dtypes import dtype_of
-from oracle.sources.onnx.real import listed, number
+from oracle.sources.onnx.real import alike, listed, number
 from oracle.sources.onnx.registry import Node, operator
 from oracle.trace import isolated
 
@@ -93,7 +93,7 @@ def _unsqueeze(node: Node, x: Any, axes: Any = None) -> Any:
 
 @operator("Concat")
 def _concat(node: Node, *inputs: Any) -> Any:
-    return torch.cat([x for x in inputs if x.shape != (0,)] or list(inputs[:1]), node.attributes["axis"])
+    return torch.cat(alike(*(x for x in inputs if x.shape != (0,))) or list(inputs[:1]), node.attributes["axis"])
 
 
 @operator("Split")
@@ -159,7 +159,24 @@ def _indices(index: Any) -> tuple[Any, ...]:
 
 @operator("GatherElements")
 def _gather_elements(node: Node, x: Any, index: Any) -> Any:
+    x, index = alike(x, index)
     return torch.gather(x, node.get("axis", 0), index)
+
+
+@operator("ScatterElements", "Scatter")
+def _scatter_elements(node: Node, x: Any, index: Any, updates: Any) -> Any:
+    x, index, updates = alike(x, index, updates)
+    how = {"add": "sum", "mul": "prod", "max": "amax", "min": "amin"}.get(node.get("reduction", "none"))
+    if how is None:
+        return torch.scatter(x, node.get("axis", 0), index, updates)
+    return torch.scatter_reduce(x, node.get("axis", 0), index, updates, how)
+
+
+@operator("OneHot")
+def _one_hot(node: Node, index: Any, depth: Any, values: Any) -> Any:
+    axis = node.get("axis", -1) % (index.dim() + 1)
+    shape = (*index.shape[:axis], int(number(depth)), *index.shape[axis:])
+    return torch.zeros(shape, dtype=values.dtype, device=index.device).scatter(axis, index.long().unsqueeze(axis), 1)
 
 
 @operator("Expand")

@@ -42,9 +42,18 @@ def geometry(node: Node, x: Any, kernel: Sequence[int]) -> Geometry:
     return Geometry(kernel, strides, dilations, before, after)
 
 
-def padded(x: Any, shape: Geometry, value: float = 0.0) -> tuple[Any, tuple[int, ...]]:
-    """The input, and the padding left for torch, which pads both ends alike: what is uneven is padded here."""
-    if shape.before == shape.after:
+def padded(x: Any, shape: Geometry, value: float | None = None) -> tuple[Any, tuple[int, ...]]:
+    """The input, and the padding left for torch, which pads both ends alike: what is uneven is padded here.
+
+    Args:
+        x, shape: as of `geometry`.
+        value: what a pool pads with, of which torch takes at most half a window; None: a convolution.
+    """
+    wide = value is not None and any(
+        2 * pad > (width - 1) * apart + 1
+        for pad, width, apart in zip(shape.before, shape.kernel, shape.dilations, strict=True)
+    )
+    if shape.before == shape.after and not wide:
         return x, shape.before
     pairs = zip(reversed(shape.before), reversed(shape.after), strict=True)
-    return F.pad(x, [size for pair in pairs for size in pair], value=value), (0,) * len(shape.kernel)
+    return F.pad(x, [size for pair in pairs for size in pair], value=value or 0.0), (0,) * len(shape.kernel)

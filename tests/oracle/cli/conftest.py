@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from oracle.cli import main
+from oracle.cli import _guard, main
 
 
 class Done(NamedTuple):
@@ -26,8 +27,9 @@ Run = Callable[..., Done]
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    """`run("score", "ResNet-50")` in an empty directory and in a pipe."""
+    """`run("score", "ResNet-50")` in an empty directory and in a pipe; that it takes long is no matter."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(_guard, "_LOG_EVERY_S", math.inf)
     for name in ("FORCE_COLOR", "COLUMNS", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
 

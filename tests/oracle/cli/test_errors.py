@@ -16,6 +16,7 @@ Run = Callable[..., Any]
 FILES = {
     "empty.yaml": ("", "expected a mapping of sections, found an empty file"),
     "list.yaml": ("- 1\n- 2\n", "expected a mapping of sections, found a list"),
+    "base.yaml": ("_BASE: ResNet-50\n", "_BASE: unknown section; did you mean _BASE_?"),
     "section.yaml": ("MODLE: {TYPE: regnet}\n", "MODLE: unknown section; did you mean MODEL"),
     "key.yaml": ("MODEL: {TYP: regnet}\n", "MODEL.TYP: unknown key; did you mean MODEL.TYPE"),
     "type.yaml": ("REGNET: {DEPTH: ten}\n", "REGNET.DEPTH: value 'ten' of type str: expected an integer"),
@@ -56,7 +57,11 @@ ARGUMENTS = [
     (["score", "R-56", "--batch", "0"], "batch_size=0: expected an integer of at least 1"),
     (["score", "R-56", "--batch", "-1"], "batch_size=-1"),
     (["score", "R-56", "--batch", "many"], "'many': expected integers"),
-    (["score", "R-56", "--bat", "2"], "unrecognized arguments: --bat 2"),
+    (
+        ["score", "R-56", "--bat", "2"],
+        "unrecognized arguments: --bat 2; did you mean --batch?; see `oracle score --help`",
+    ),
+    (["rank", "R-56", "--devcie", "t4"], "--devcie t4; did you mean --device?; see `oracle rank --help`"),
     (["score", "R-56", "--set", "MODEL.DEPTH"], "argument --set: expected 2 arguments"),
     (["score", "R-56", "--set", "MODEL.DEPHT", "56"], "MODEL.DEPHT: unknown key; did you mean MODEL.DEPTH"),
     (["score", "R-56", "--set", "MODEL.DEPTH", "nan"], "MODEL.DEPTH: value 'nan'"),

@@ -46,6 +46,25 @@ def test_distances() -> None:
     assert flops(F.pdist, (64, 32)) == 64 * 63 // 2 * 32 * 3
 
 
+def test_what_moves_or_is_drawn_computes_nothing() -> None:
+    moves = (
+        torch.diag_embed, torch.rot90, lambda x: torch.complex(x, x),
+        lambda x: torch.block_diag(x, x), lambda x: torch.permute_copy(x, (1, 0)), torch.unbind_copy,
+        lambda x: torch.empty_like(x).exponential_(), lambda x: torch.diagonal_scatter(x, x[0, :4]),
+    )  # fmt: skip
+    assert [flops(move, (4, 6)) for move in moves] == [0] * len(moves)
+    drawn = profile(Calls(lambda x: x.exponential_()), torch.empty(4, 6))
+    assert drawn.traffic_bytes == 4 * 24  # written, not read
+
+
+def test_rarer_reductions_by_hand() -> None:
+    assert flops(torch.trace, (5, 7)) == 5
+    assert flops(torch.dist, (5, 7), (5, 7)) == 3 * 35
+    assert flops(torch.nanmedian, (5, 7)) == 35
+    assert flops(torch.bucketize, (5, 7), (9,)) == flops(lambda x, at: torch.searchsorted(at, x), (5, 7), (9,)) == 35
+    assert flops(torch.linalg.cross, (8, 3), (8, 3)) == 8 * 9
+
+
 def counted_cholesky(n: int) -> int:
     """Operations of the textbook loop."""
     count = 0

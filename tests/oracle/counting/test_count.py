@@ -13,15 +13,7 @@ from torch import nn
 from oracle.counting import MATRIX_CLASSES, KernelCount, TableCount, count
 from oracle.spec import Workload
 from oracle.trace import trace_module
-
-
-class Call(nn.Module):
-    def __init__(self, function: Callable[..., Any]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, *args: Any) -> Any:
-        return self.function(*args)
+from tests.modules import Call
 
 
 def counted(module: nn.Module | Callable[..., Any], *shapes: tuple[int, ...], **workload: Any) -> TableCount:

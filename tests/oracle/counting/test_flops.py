@@ -17,17 +17,7 @@ from oracle.errors import OracleError, UnknownOperatorError
 from oracle.optable import Row
 from oracle.spec import Workload
 from oracle.trace import trace_module
-
-
-class Call(nn.Module):
-    """A function as a module."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, *args: Any) -> Any:
-        return self.function(*args)
+from tests.modules import Call
 
 
 def x(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from oracle.query import profile, score
 from oracle.query.many import score_many
 from oracle.spec import Workload
 from oracle.trace import trace_module
+from tests.modules import tensors_in
 from tests.nightly import unless
 
 Make = Callable[[], nn.Module]
@@ -246,16 +247,8 @@ class Allocated(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
-        self.see(*_tensors(out))
+        self.see(*tensors_in(out))
         return out
-
-
-def _tensors(tree: Any) -> Iterator[Any]:
-    if isinstance(tree, torch.Tensor):
-        yield tree
-    elif isinstance(tree, (list, tuple, dict)):
-        for item in tree.values() if isinstance(tree, dict) else tree:
-            yield from _tensors(item)
 
 
 def inference_peak(module: nn.Module, x: torch.Tensor) -> int:

@@ -14,15 +14,7 @@ from oracle.counting.traffic import stored_bytes
 from oracle.optable import ITEMSIZE
 from oracle.spec import Workload
 from oracle.trace import trace_module
-
-
-class Call(nn.Module):
-    def __init__(self, function: Callable[..., Any]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, *args: Any) -> Any:
-        return self.function(*args)
+from tests.modules import Call
 
 
 def kernels(module: nn.Module | Callable[..., Any], *inputs: torch.Tensor, **workload: Any) -> tuple[KernelCount, ...]:
@@ -170,6 +162,12 @@ def test_eight_bit_products_run_in_eight_bits() -> None:
     (kernel,) = kernels(lambda a, s: torch._scaled_mm(a, a.t(), s, s, out_dtype=torch.bfloat16), eight, one)
     assert (kernel.matrix_dtype, kernel.macs) == ("float8", 32**3)
     assert (kernel.read_bytes, kernel.write_bytes) == (32 * 32 + 4, 2 * 32 * 32)
+
+    if hasattr(F, "scaled_mm"):  # the same in public
+        whole = F.ScalingType.TensorWise
+        (kernel,) = kernels(lambda a, s: F.scaled_mm(a, a.t(), s, whole, s, whole), eight, one)
+        assert (kernel.matrix_dtype, kernel.macs) == ("float8", 32**3)
+        assert (kernel.read_bytes, kernel.write_bytes) == (32 * 32 + 4, 2 * 32 * 32)
 
     integers = torch.zeros(32, 32, dtype=torch.int8)
     (kernel,) = kernels(torch._int_mm, integers, integers + 1)

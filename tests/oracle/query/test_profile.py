@@ -199,3 +199,11 @@ def test_the_batch_is_that_of_the_first_tensor_that_has_one(inputs: Any, kwargs:
     cost = profile(Scaled(), *inputs, kwargs=kwargs)
     assert cost.workload.batch_size == 5
     assert cost.flops == 15
+
+
+@pytest.mark.parametrize(
+    ("thing", "said"), [(nn.Linear, "Linear: .*, not a class"), ("ResNet-50", "str: expected an inst")]
+)
+def test_what_is_no_module_is_refused(thing: Any, said: str) -> None:
+    with pytest.raises(TraceError, match=f"module={said}"):
+        profile(thing, torch.zeros(2, 3))

@@ -22,21 +22,9 @@ from oracle.optable import OpTable
 from oracle.spec import Workload
 from oracle.trace import trace_module
 from oracle.trace.autocast import FLOAT32, FLOAT32_INSIDE, HALF, REFUSED, WIDEST
-
-Forms = Counter[tuple[str, tuple[str, ...], tuple[str, ...]]]
+from tests.modules import Call, tensors_in
 
 HALF_TYPES = ["float16", "bfloat16"]
-
-
-class Call(nn.Module):
-    """A function as a module."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, *args: Any) -> Any:
-        return self.function(*args)
 
 
 def table(module: nn.Module, *inputs: torch.Tensor, dtype: str = "float16", mode: str = "inference") -> OpTable:
@@ -341,23 +329,17 @@ class Recorded(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
-        given = {tensor.untyped_storage()._cdata for tensor in _tensors([args, kwargs])}
+        given = {tensor.untyped_storage()._cdata for tensor in tensors_in([args, kwargs])}
         mutates = any(
             argument.alias_info is not None and argument.alias_info.is_write for argument in func._schema.arguments
         )
-        fresh = [tensor for tensor in _tensors(out) if tensor.untyped_storage()._cdata not in given and tensor.numel()]
+        fresh = [
+            tensor for tensor in tensors_in(out) if tensor.untyped_storage()._cdata not in given and tensor.numel()
+        ]
         name = str(func.overloadpacket)
         if (fresh or mutates) and "empty" not in name:
-            self.found.append((name, tuple(str(tensor.dtype) for tensor in _tensors(out) if tensor.numel())))
+            self.found.append((name, tuple(str(tensor.dtype) for tensor in tensors_in(out) if tensor.numel())))
         return out
-
-
-def _tensors(tree: Any) -> Iterator[Any]:
-    if isinstance(tree, torch.Tensor):
-        yield tree
-    elif isinstance(tree, (list, tuple, dict)):
-        for item in tree.values() if isinstance(tree, dict) else tree:
-            yield from _tensors(item)
 
 
 def recorded_by_us(module: nn.Module, inputs: tuple[Any, ...], dtype: str, mode: str) -> Counter[Any]:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from oracle.errors import TraceError
 from oracle.optable import OpTable, Row
 from oracle.spec import Workload
 from oracle.trace import trace_module
+from tests.modules import tensors_in
 
 
 class Call(nn.Module):
@@ -415,22 +416,14 @@ class Executed(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
-        given = {tensor.untyped_storage()._cdata for tensor in _tensors([args, kwargs])}
-        fresh = any(tensor.untyped_storage()._cdata not in given for tensor in _tensors(out))
+        given = {tensor.untyped_storage()._cdata for tensor in tensors_in([args, kwargs])}
+        fresh = any(tensor.untyped_storage()._cdata not in given for tensor in tensors_in(out))
         mutates = any(
             argument.alias_info is not None and argument.alias_info.is_write for argument in func._schema.arguments
         )
         if (fresh or mutates) and "empty" not in str(func):
             self.names.append(str(func.overloadpacket).removeprefix("aten."))
         return out
-
-
-def _tensors(tree: Any) -> Iterator[Any]:
-    if isinstance(tree, torch.Tensor):
-        yield tree
-    elif isinstance(tree, (list, tuple, dict)):
-        for item in tree.values() if isinstance(tree, dict) else tree:
-            yield from _tensors(item)
 
 
 NETS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
@@ -460,7 +453,7 @@ def test_the_operators_are_those_of_a_real_run(name: str, mode: str) -> None:
     recorder = Executed()
     with torch.set_grad_enabled(mode == "training"), recorder:
         out = module(*inputs)
-    outs = [tensor for tensor in _tensors(out) if tensor.requires_grad]
+    outs = [tensor for tensor in tensors_in(out) if tensor.requires_grad]
     if mode == "training":
         starts = [torch.ones_like(tensor) for tensor in outs]
         with recorder:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from oracle.cli import _guard
 from search.cli import main
 
 
@@ -30,6 +32,7 @@ def run(
     """`run("spaces", "regnetx")` in an empty directory and in a pipe."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NAS_COST_ORACLE_CACHE", str(templates))
+    monkeypatch.setattr(_guard, "_LOG_EVERY_S", math.inf)
     for name in ("FORCE_COLOR", "COLUMNS", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
 

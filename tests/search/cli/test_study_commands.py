@@ -326,6 +326,21 @@ def test_what_a_rejected_network_never_got_is_not_shown(
         assert "inf" not in out.lower().replace("infeasible", "")
 
 
+def test_more_trials_hold_for_who_joins_later(
+    study: Callable[..., Path], capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = study(**FAILING)
+    _own_quality(monkeypatch, "return 0.5")
+    assert main(["run", str(path), "--trials", "2"]) == 0
+    assert main(["resume", "tiny", "--trials", "4"]) == 0
+    assert open_results("tiny", "tiny.journal").plan.trials == 4
+    assert main(["resume", "tiny", "--trials", "1"]) == 0  # has them already, and takes back nothing
+    assert open_results("tiny", "tiny.journal").plan.trials == 4
+    capsys.readouterr()
+    assert main(["worker", "tiny"]) == 0
+    assert len(open_results("tiny", "tiny.journal").evaluated) == 4
+
+
 def test_help_shows_a_study_that_is_one(capsys: Capture) -> None:
     assert main(["run", "--help"]) == 0
     told = capsys.readouterr().out

@@ -88,7 +88,7 @@ def test_what_is_outside_the_space_says_why(limits: OracleLimits) -> None:
     impossible = limits.explain(member | {"REGNET.WM": 0.5})
     assert {one.name: one.value for one in impossible}["REGNET.WM"] in (0.5, "no network")
     assert set(limits.constraints(member | {"REGNET.WM": 0.5}).values()) == {0.75, 1.0}
-    with pytest.raises(ConfigError, match=r"REGNET\.DETPH"):
+    with pytest.raises(ConfigError, match=r"REGNET\.DETPH: no key of a network; did you mean REGNET\.DEPTH\?"):
         limits.feasible(member | {"REGNET.DETPH": 3})
 
 

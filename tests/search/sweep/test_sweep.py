@@ -191,6 +191,14 @@ def test_parquet_holds_what_the_csv_holds(tmp_path: Path) -> None:
     assert str(table.schema.field("ANYNET.DEPTHS").type).startswith("list")
 
 
+def test_a_row_that_was_cut_is_named(tmp_path: Path) -> None:
+    file = sweep(regnets(), out=tmp_path / "out").files[0]
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join([*lines[:4], lines[4][:9]]))
+    with pytest.raises(OracleError, match=r"cannot be read: row 3 has \d columns, the header \d+"):
+        read_candidates(file).rows([3])
+
+
 def test_parquet_without_candidates_keeps_its_columns(tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
     space = grid(CONSTRAINTS={"CX": {"PARAMS": [0, 10]}})
