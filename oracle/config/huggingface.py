@@ -14,6 +14,7 @@ from typing import Any
 
 from oracle._resources import closest
 from oracle.errors import ConfigError
+from oracle.spec import HALVES
 
 __all__ = ["MODEL_TYPES", "PREFIX", "is_huggingface", "read_huggingface", "sections_of"]
 
@@ -98,8 +99,11 @@ def sections_of(values: Any, file: str = "") -> dict[str, _Keys]:
     keys = _CONVERTERS[kind](reader)
     _refuse_other_parts(reader, keys)
     reader.refuse_misspelt()
-    dtype = values.get("dtype", values.get("torch_dtype"))
-    cost = {"DTYPE": dtype, "WEIGHTS": dtype} if dtype in ("float16", "bfloat16") else {}
+    word = "dtype" if "dtype" in values else "torch_dtype"
+    dtype = values.get(word)
+    if dtype not in (None, "auto", "float32", *HALVES):
+        raise reader.fail(word, f"float32, {' or '.join(HALVES)}")
+    cost = {"DTYPE": dtype, "WEIGHTS": dtype} if dtype in HALVES else {}
     return {"MODEL": {"TYPE": "decoder"}, "DECODER": keys, "COST": cost}
 
 

@@ -81,6 +81,8 @@ def test_every_kind_is_listed_where_one_is_unknown(tmp_path: Path) -> None:
             "add_cross_attention",
         ),
         ({"model_type": "gemma3_text", "use_bidirectional_attention": True}, "use_bidirectional_attention"),
+        ({"torch_dtype": "float61"}, "torch_dtype"),
+        ({"dtype": ["bfloat16"]}, "dtype"),
         ({"num_local_experts": 8}, "num_local_experts"),
         ({"kv_lora_rank": 16}, "kv_lora_rank"),
         ({"layer_types": ["full_attention", "linear_attention"]}, "layer_types"),
