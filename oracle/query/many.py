@@ -40,9 +40,9 @@ from oracle.query.models import (
     Trust,
     checked_calibrations,
     image_size_of,
-    interval_s,
+    interval_ms,
     latency_models,
-    quantile_s,
+    quantile_ms,
 )
 from oracle.query.recounting import Counted, counted_as
 from oracle.query.resolving import check_experts, check_no_call, check_words, resolve_all, stages_of
@@ -162,10 +162,10 @@ class Scores(Shown):
         if parts is None:
             known = ", ".join(self._seconds) or "none"
             raise DeviceError(f"device={device!r}: no interval of its latency is known; there are {known}")
-        found = np.empty(len(self))
+        found, least_ms = np.empty(len(self)), self.roofline_ms[device]
         for rows, own, host_s, call_s, intervals in parts:
-            found[rows] = quantile_s(own, host_s, call_s, intervals, probability, np.maximum) * 1e3
-        return np.maximum(found, self.roofline_ms[device])
+            found[rows] = quantile_ms(own, host_s, call_s, intervals, least_ms[rows], probability, np.maximum)
+        return found
 
     def specs(self) -> Iterator[NetSpec]:
         """The candidates, one after the other."""
@@ -396,7 +396,6 @@ def _timed(
         latency[rows] = steady(np.maximum(own, host_s) + call_s) * 1e3
         if trust is not None and trust.intervals is not None:
             parts.append(_Part(rows, own, host_s, call_s, trust.intervals))
-            ends_s = interval_s(own, host_s, call_s, trust.intervals, np.maximum)
-            low[rows], high[rows] = (np.maximum(end_s * 1e3, least_ms[rows]) for end_s in ends_s)
+            low[rows], high[rows] = interval_ms(own, host_s, call_s, trust.intervals, least_ms[rows], np.maximum)
     known = predicted.largest.trust.get(device)
     return latency, (low, high) if known is not None and known.interval is not None else None, tuple(parts)

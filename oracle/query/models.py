@@ -36,10 +36,10 @@ __all__ = [
     "calibration_for",
     "checked_calibrations",
     "image_size_of",
-    "interval_s",
+    "interval_ms",
     "is_of",
     "latency_models",
-    "quantile_s",
+    "quantile_ms",
     "trust_of",
     "trust_without",
 ]
@@ -215,11 +215,12 @@ def _models(
     return LatencyModels(Frozen(places), Frozen(trust), textbook)
 
 
-def interval_s(
+def interval_ms(
     kernels_s: Any,
     host_s: Any,
     call_s: float,
     intervals: tuple[Interval, Interval],
+    least_ms: Any,
     largest: Callable[[Any, Any], Any] = max,
 ) -> tuple[Any, Any]:
     """Where a latency lies: the device's part as far off as was found, the host's as far as hosts differ.
@@ -228,40 +229,49 @@ def interval_s(
         kernels_s, host_s: what the device and its host take for the kernels; numbers, or columns.
         call_s: seconds per call beside.
         intervals: of measured over predicted, see `Trust.intervals`.
+        least_ms: the lower bound, below which no end lies.
         largest: of two; numpy's for columns.
     """
     low, high = (
-        _at_ratios(kernels_s, host_s, call_s, device, host, largest) for device, host in zip(*intervals, strict=True)
+        _at_ratios_ms(kernels_s, host_s, call_s, device, host, least_ms, largest)
+        for device, host in zip(*intervals, strict=True)
     )
     return low, high
 
 
-def quantile_s(
+def quantile_ms(
     kernels_s: Any,
     host_s: Any,
     call_s: float,
     intervals: tuple[Interval, Interval],
+    least_ms: Any,
     probability: float,
     largest: Callable[[Any, Any], Any] = max,
 ) -> Any:
-    """What a latency stays below with a probability; at 10 % and 90 % an end of `interval_s`.
+    """What a latency stays below with a probability; at 10 % and 90 % an end of `interval_ms`.
 
     Args:
-        kernels_s, host_s, call_s, intervals, largest: as in `interval_s`.
+        kernels_s, host_s, call_s, intervals, least_ms, largest: as in `interval_ms`.
         probability: see `oracle.calibration.intervals.quantile`.
 
     Raises:
         ValueError: a probability that the interval says nothing of.
     """
     device, host = (quantile(ends, probability) for ends in intervals)
-    return _at_ratios(kernels_s, host_s, call_s, device, host, largest)
+    return _at_ratios_ms(kernels_s, host_s, call_s, device, host, least_ms, largest)
 
 
-def _at_ratios(
-    kernels_s: Any, host_s: Any, call_s: float, device: float, host: float, largest: Callable[[Any, Any], Any]
+def _at_ratios_ms(
+    kernels_s: Any,
+    host_s: Any,
+    call_s: float,
+    device: float,
+    host: float,
+    least_ms: Any,
+    largest: Callable[[Any, Any], Any],
 ) -> Any:
     """The latency where the device and the host take so many times as long as predicted."""
-    return steady(largest(kernels_s * device, host_s * host) + call_s * device)
+    return largest(steady(largest(kernels_s * device, host_s * host) + call_s * device) * 1e3, least_ms)
 
 
 def image_size_of(shape: Sequence[Any]) -> Any:
@@ -269,12 +279,12 @@ def image_size_of(shape: Sequence[Any]) -> Any:
     return (shape[-2] * shape[-1]) ** 0.5 if len(shape) == 3 else None
 
 
-@lru_cache(maxsize=256)
 def _together(workload: Workload) -> int:
     """Images that a kernel works on at once: ncnn runs those of a batch one by one."""
     return 1 if workload.engine == "ncnn" else workload.batch_size
 
 
+@lru_cache(maxsize=256)
 def _outside(key: _Key, runtime: str, octaves: float) -> _Key:
     """A place above the domain of its calibration, where general knowledge of its kind counts beside it."""
     return _Key(key.device, beyond(key.efficiency, general_prior(key.device.kind, runtime).efficiency, octaves))

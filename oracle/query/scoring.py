@@ -20,7 +20,7 @@ from oracle.errors import UnknownOperatorError
 from oracle.families.caches import cache_bytes, token_bytes
 from oracle.families.stated import stated
 from oracle.query.cost import Cost, DeviceTime, KernelCost, Times
-from oracle.query.models import LatencyModels, Trust, interval_s
+from oracle.query.models import LatencyModels, Trust, interval_ms
 from oracle.query.recounting import counted_as
 from oracle.roofline import BOUNDS, Timing, latency_s
 
@@ -231,10 +231,9 @@ class _Scored(Times):
             total = sum(parts_s)
             shares = {bound: part / total if total else 0.0 for bound, part in zip(BOUNDS, parts_s, strict=True)}
             trust = models.trust.get(name, _BOUND)
-            interval_ms = None
+            ends_ms = None
             if trust.intervals is not None:
-                ends_s, least_ms = interval_s(own_s, host_s, place.efficiency.call_s, trust.intervals), bounds_ms[name]
-                interval_ms = max(ends_s[0] * 1e3, least_ms), max(ends_s[1] * 1e3, least_ms)
+                ends_ms = interval_ms(own_s, host_s, place.efficiency.call_s, trust.intervals, bounds_ms[name])
             found[name] = DeviceTime(
                 device=name,
                 latency_ms=self.latency_ms[name],
@@ -244,7 +243,7 @@ class _Scored(Times):
                 model=trust.model,
                 expected_error=trust.expected_error,
                 source=trust.source,
-                interval_ms=interval_ms,
+                interval_ms=ends_ms,
                 fits=place.device.holds(*needs),
                 call_ms=call_s * 1e3,
                 host=trust.host if host_s > own_s else "",
