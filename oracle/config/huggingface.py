@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from oracle._resources import closest
+from oracle.config.huggingface_reader import Reader
+from oracle.config.merge import shown
 from oracle.errors import ConfigError
 from oracle.spec import HALVES
 
@@ -21,17 +23,7 @@ __all__ = ["MODEL_TYPES", "PREFIX", "is_huggingface", "read_huggingface", "secti
 PREFIX = "hf:"
 _FILE = "config.json"
 _MAX_BYTES = 1_000_000
-_LARGEST = 2**31
 _Keys = dict[str, Any]
-_ACTIVATIONS = {
-    "gelu": "gelu",
-    "gelu_new": "gelu_tanh",
-    "gelu_fast": "gelu_tanh",
-    "gelu_pytorch_tanh": "gelu_tanh",
-    "relu": "relu",
-    "silu": "silu",
-    "swish": "silu",
-}
 
 
 def is_huggingface(source: object) -> bool:
@@ -93,9 +85,9 @@ def sections_of(values: Any, file: str = "") -> dict[str, _Keys]:
         known = ", ".join(_CONVERTERS)
         hint = closest(kind, _CONVERTERS, 1) if isinstance(kind, str) else ""
         raise ConfigError(
-            f"value {_shown(kind)}: expected a decoder of a known kind: {known}{hint}", key="model_type", file=file
+            f"value {shown(kind)}: expected a decoder of a known kind: {known}{hint}", key="model_type", file=file
         )
-    reader = _Reader(values, file)
+    reader = Reader(values, file)
     keys = _CONVERTERS[kind](reader)
     _refuse_other_parts(reader, keys)
     reader.refuse_misspelt()
@@ -107,139 +99,10 @@ def sections_of(values: Any, file: str = "") -> dict[str, _Keys]:
     return {"MODEL": {"TYPE": "decoder"}, "DECODER": keys, "COST": cost}
 
 
-class _Reader:
-    """Values of a file, each checked as it is read."""
-
-    def __init__(self, values: Mapping[str, Any], file: str) -> None:
-        self._values, self._file = values, file
-        self._asked: set[str] = set()
-
-    def _get(self, name: str, default: Any = None) -> Any:
-        self._asked.add(name)
-        return self._values.get(name, default)
-
-    def fail(self, name: str, expected: str) -> ConfigError:
-        """The error about a value."""
-        if name not in self._values:
-            return ConfigError(f"missing: expected {expected}", key=name, file=self._file)
-        return ConfigError(f"value {_shown(self._values[name])}: expected {expected}", key=name, file=self._file)
-
-    def integer(self, name: str, default: int | None = None, low: int = 1) -> int:
-        """An integer, which must be there unless it has a default; null is as if it were not."""
-        value = self._get(name)
-        if value is None and default is not None:
-            return default
-        if type(value) is not int or not low <= value <= _LARGEST:
-            raise self.fail(name, f"an integer from {low} to {_LARGEST}")
-        return value
-
-    def number(self, name: str, default: float) -> float:
-        """A part, from 0 to 1; newer files have it among the rotary parameters."""
-        value = self._get(name)
-        rotary = self._get("rope_parameters")
-        if value is None and isinstance(rotary, Mapping):
-            value = rotary.get("partial_rotary_factor")
-        if value is None:
-            return default
-        if type(value) not in (int, float) or not 0 <= value <= 1:
-            raise self.fail(name, "a number from 0 to 1")
-        return float(value)
-
-    def flag(self, name: str, default: bool) -> bool:
-        """True or false."""
-        value = self._get(name, default)
-        if type(value) is not bool:
-            raise self.fail(name, "true or false")
-        return value
-
-    def word(self, name: str, default: str, known: tuple[str, ...]) -> str:
-        """One of some words."""
-        value = self._get(name, default)
-        if value not in known:
-            raise self.fail(name, f"one of {', '.join(known)}")
-        return str(value)
-
-    def expect(self, name: str, value: Any) -> None:
-        """Refuse a part that the cells do not have."""
-        found = self._get(name, value)
-        if found != value:
-            raise self.fail(name, f"{json.dumps(value)}, for no other is built here")
-
-    def without(self, name: str, part: str) -> None:
-        """Refuse a part that decoders may have, and those of this kind have not here; one of something is none."""
-        value = self._get(name)
-        if value is True or value not in (None, 0, 1):
-            raise self.fail(name, f"none, for no {self._values['model_type']} with {part} is built here")
-
-    def kinds(self, name: str, known: str) -> None:
-        """Refuse words of a list, where there is one, that are all but one."""
-        value = self._get(name)
-        if value is not None and (not isinstance(value, list) or any(word != known for word in value)):
-            raise self.fail(name, f"{known} for each layer")
-
-    def heads(self, name: str, known: tuple[str, ...]) -> None:
-        """Refuse names of modules, where there are any, none of which ends as it should."""
-        value = self._get(name)
-        if value and not (isinstance(value, list) and any(str(word).endswith(known) for word in value)):
-            raise self.fail(name, f"one that ends in {' or '.join(known)}, for no other head is built here")
-
-    def activation(self, name: str, default: str) -> str:
-        """The activation between the products."""
-        value = self._get(name)
-        if value is None:
-            return _ACTIVATIONS[default]
-        if not isinstance(value, str) or value not in _ACTIVATIONS:
-            raise self.fail(name, f"one of {', '.join(_ACTIVATIONS)}")
-        return _ACTIVATIONS[value]
-
-    def integers(self, name: str) -> list[int]:
-        """A list of integers, none by default."""
-        value = self._get(name) or []
-        if not isinstance(value, list) or any(type(item) is not int for item in value):
-            raise self.fail(name, "a list of integers")
-        return value
-
-    def has(self, name: str) -> bool:
-        """Whether a value is there, and is not null."""
-        return self._get(name) is not None
-
-    def refuse_misspelt(self) -> None:
-        """Complain of a key that nothing has read and that is all but one that was looked for in vain."""
-        from difflib import get_close_matches
-
-        missed = self._asked - self._values.keys()
-        for name in sorted(self._values.keys() - self._asked):
-            if name.startswith("_"):  # transformers' own notes, such as _sliding_window_pattern
-                continue
-            if near := get_close_matches(name, missed, n=1, cutoff=_ALIKE):
-                raise ConfigError(f"unknown key; did you mean {near[0]}?", key=name, file=self._file)
-
-    def windows(self, layers: int, usual: Callable[[int], bool]) -> list[int]:
-        """The window of each layer; 0 for none.
-
-        Args:
-            layers: how many.
-            usual: number of a layer -> whether it has the window, where the file does not say it of each.
-        """
-        window = self.integer("sliding_window", 0)
-        kinds = self._get("layer_types")
-        if kinds is None:
-            found = [window if usual(layer) else 0 for layer in range(layers)]
-        else:
-            if not isinstance(kinds, list) or len(kinds) != layers:
-                raise self.fail("layer_types", f"a list of {layers}, one per layer")
-            of = {"full_attention": 0, "sliding_attention": window}
-            if not all(isinstance(kind, str) and kind in of for kind in kinds):
-                raise self.fail("layer_types", f"{' or '.join(of)} for each layer")
-            found = [of[kind] for kind in kinds]
-        return [] if not any(found) else found
-
-
-_ALIKE = 0.9  # a letter more, less or swapped; further apart are other keys, such as head_dim and v_head_dim
 _HEADS = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
 
 
-def _refuse_other_parts(read: _Reader, keys: _Keys) -> None:
+def _refuse_other_parts(read: Reader, keys: _Keys) -> None:
     """Complain of a part that decides counts, and that transformers' module of this kind would leave out in silence.
 
     Raises:
@@ -258,7 +121,7 @@ def _refuse_other_parts(read: _Reader, keys: _Keys) -> None:
         read.kinds("layer_types", "full_attention")
 
 
-def _base(read: _Reader) -> _Keys:
+def _base(read: Reader) -> _Keys:
     """What most configs call alike."""
     heads = read.integer("num_attention_heads")
     return {
@@ -274,7 +137,7 @@ def _base(read: _Reader) -> _Keys:
     }
 
 
-def _llama(read: _Reader) -> _Keys:
+def _llama(read: Reader) -> _Keys:
     bias = read.flag("attention_bias", False)
     return {
         **_base(read),
@@ -285,16 +148,16 @@ def _llama(read: _Reader) -> _Keys:
     }
 
 
-def _mistral(read: _Reader) -> _Keys:
+def _mistral(read: Reader) -> _Keys:
     keys = {**_base(read), "ACTIVATION": read.activation("hidden_act", "silu")}
     return {**keys, "WINDOWS": read.windows(1, lambda _: True) if not read.has("layer_types") else _layered(read, keys)}
 
 
-def _layered(read: _Reader, keys: _Keys, usual: Callable[[int], bool] = lambda _: True) -> list[int]:
+def _layered(read: Reader, keys: _Keys, usual: Callable[[int], bool] = lambda _: True) -> list[int]:
     return read.windows(keys["LAYERS"], usual)
 
 
-def _qwen_windows(read: _Reader, keys: _Keys) -> list[int]:
+def _qwen_windows(read: Reader, keys: _Keys) -> list[int]:
     """Windows of the layers from `max_window_layers` on, where they are used."""
     if not read.flag("use_sliding_window", False):
         return []
@@ -302,18 +165,18 @@ def _qwen_windows(read: _Reader, keys: _Keys) -> list[int]:
     return _layered(read, keys, lambda layer: layer >= first)
 
 
-def _qwen2(read: _Reader) -> _Keys:
+def _qwen2(read: Reader) -> _Keys:
     keys = {**_base(read), "ACTIVATION": read.activation("hidden_act", "silu"), "QKV_BIAS": True}
     return {**keys, "WINDOWS": _qwen_windows(read, keys)}
 
 
-def _qwen3(read: _Reader) -> _Keys:
+def _qwen3(read: Reader) -> _Keys:
     keys = {**_llama(read), "QK_NORM": True, "MLP_BIAS": False}
     keys["HEAD_DIM"] = keys["HEAD_DIM"] or 128
     return {**keys, "WINDOWS": _qwen_windows(read, keys)}
 
 
-def _gemma(read: _Reader) -> _Keys:
+def _gemma(read: Reader) -> _Keys:
     bias = read.flag("attention_bias", False)
     name = "hidden_activation" if read.has("hidden_activation") else "hidden_act"
     keys = _base(read)
@@ -328,12 +191,12 @@ def _gemma(read: _Reader) -> _Keys:
     }
 
 
-def _gemma2(read: _Reader) -> _Keys:
+def _gemma2(read: Reader) -> _Keys:
     keys = {**_gemma(read), "POST_NORM": True, "SOFTCAP": _capped(read)}
     return {**keys, "WINDOWS": _shortened(_layered(read, keys, lambda layer: layer % 2 == 0))}
 
 
-def _capped(read: _Reader) -> bool:
+def _capped(read: Reader) -> bool:
     """Both caps, or none."""
     both = read.has("attn_logit_softcapping"), read.has("final_logit_softcapping")
     if both[0] != both[1]:
@@ -341,7 +204,7 @@ def _capped(read: _Reader) -> bool:
     return both[0]
 
 
-def _gemma3(read: _Reader) -> _Keys:
+def _gemma3(read: Reader) -> _Keys:
     pattern = read.integer("sliding_window_pattern", 6)
     keys = {**_gemma(read), "POST_NORM": True, "QK_NORM": True}
     read.expect("attn_logit_softcapping", None)
@@ -357,12 +220,12 @@ def _shortened(windows: list[int]) -> list[int]:
     return windows
 
 
-def _phi3(read: _Reader) -> _Keys:
+def _phi3(read: Reader) -> _Keys:
     keys = {**_base(read), "ACTIVATION": read.activation("hidden_act", "silu")}
     return {**keys, "ROTARY": read.number("partial_rotary_factor", 1.0), "WINDOWS": read.windows(1, lambda _: True)}
 
 
-def _phi(read: _Reader) -> _Keys:
+def _phi(read: Reader) -> _Keys:
     read.expect("qk_layernorm", False)
     return {
         **_base(read),
@@ -378,7 +241,7 @@ _BIASED = {"QKV_BIAS": True, "OUT_BIAS": True, "MLP_BIAS": True}
 _LAYER_NORMED = {"NORM": "layer", "GATED": False, **_BIASED}
 
 
-def _gpt_neox(read: _Reader) -> _Keys:
+def _gpt_neox(read: Reader) -> _Keys:
     bias = read.flag("attention_bias", True)
     return {
         **_base(read),
@@ -391,7 +254,7 @@ def _gpt_neox(read: _Reader) -> _Keys:
     }
 
 
-def _gpt2(read: _Reader) -> _Keys:
+def _gpt2(read: Reader) -> _Keys:
     width = read.integer("n_embd")
     return {
         "VOCAB": read.integer("vocab_size"),
@@ -407,7 +270,7 @@ def _gpt2(read: _Reader) -> _Keys:
     }
 
 
-def _opt(read: _Reader) -> _Keys:
+def _opt(read: Reader) -> _Keys:
     width = read.integer("hidden_size")
     read.expect("do_layer_norm_before", True)
     read.expect("layer_norm_elementwise_affine", True)
@@ -433,16 +296,16 @@ def _opt(read: _Reader) -> _Keys:
     }
 
 
-def _mixtral(read: _Reader) -> _Keys:
+def _mixtral(read: Reader) -> _Keys:
     keys = _mistral(read)
     return {**keys, **_expert_keys(read, "num_local_experts", keys["FF"])}
 
 
-def _expert_keys(read: _Reader, count: str, ff: int) -> _Keys:
+def _expert_keys(read: Reader, count: str, ff: int) -> _Keys:
     return {"EXPERTS": read.integer(count), "EXPERTS_PER_TOKEN": read.integer("num_experts_per_tok"), "EXPERT_FF": ff}
 
 
-def _sparse(read: _Reader, layers: int) -> _Keys:
+def _sparse(read: Reader, layers: int) -> _Keys:
     """The first layers that have no experts; any others that have none are not built here."""
     read.expect("decoder_sparse_step", 1)
     dense = sorted(read.integers("mlp_only_layers"))
@@ -451,7 +314,7 @@ def _sparse(read: _Reader, layers: int) -> _Keys:
     return {"DENSE_LAYERS": len(dense)}
 
 
-def _qwen2_moe(read: _Reader) -> _Keys:
+def _qwen2_moe(read: Reader) -> _Keys:
     keys = _qwen2(read)
     keys |= _expert_keys(read, "num_experts", read.integer("moe_intermediate_size")) | _sparse(read, keys["LAYERS"])
     return {
@@ -462,7 +325,7 @@ def _qwen2_moe(read: _Reader) -> _Keys:
     }
 
 
-def _qwen3_moe(read: _Reader) -> _Keys:
+def _qwen3_moe(read: Reader) -> _Keys:
     keys = _qwen3(read)
     experts = "num_local_experts" if read.has("num_local_experts") else "num_experts"  # as transformers 5 writes it
     return {
@@ -472,7 +335,7 @@ def _qwen3_moe(read: _Reader) -> _Keys:
     }
 
 
-def _latent(read: _Reader) -> _Keys:
+def _latent(read: Reader) -> _Keys:
     """Attention over latents, and experts after the first layers, as DeepSeek's configs have both."""
     read.expect("moe_layer_freq", 1)
     layers, bias = read.integer("num_hidden_layers"), read.flag("attention_bias", False)
@@ -494,22 +357,22 @@ def _latent(read: _Reader) -> _Keys:
     }
 
 
-def _groups(read: _Reader) -> _Keys:
+def _groups(read: Reader) -> _Keys:
     return {"EXPERT_GROUPS": read.integer("n_group", 1), "GROUPS_PER_TOKEN": read.integer("topk_group", 1)}
 
 
-def _deepseek_v2(read: _Reader) -> _Keys:
+def _deepseek_v2(read: Reader) -> _Keys:
     grouped = read.word("topk_method", "greedy", ("greedy", "group_limited_greedy")) == "group_limited_greedy"
     return {**_latent(read), "MLP_BIAS": False, "ROUTER": "softmax_all", **(_groups(read) if grouped else {})}
 
 
-def _deepseek_v3(read: _Reader) -> _Keys:
+def _deepseek_v3(read: Reader) -> _Keys:
     read.expect("scoring_func", "sigmoid")
     read.expect("topk_method", "noaux_tc")
     return {**_latent(read), "ROUTER": "sigmoid", **_groups(read)}
 
 
-def _gpt_oss(read: _Reader) -> _Keys:
+def _gpt_oss(read: Reader) -> _Keys:
     keys = _base(read)
     bias = read.flag("attention_bias", True)
     chosen = "num_experts_per_tok" if read.has("num_experts_per_tok") else "experts_per_token"
@@ -527,12 +390,7 @@ def _gpt_oss(read: _Reader) -> _Keys:
     }
 
 
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-_CONVERTERS: dict[str, Callable[[_Reader], _Keys]] = {
+_CONVERTERS: dict[str, Callable[[Reader], _Keys]] = {
     "llama": _llama,
     "mistral": _mistral,
     "qwen2": _qwen2,

@@ -16,7 +16,7 @@ from oracle.config.files import BASE_KEY
 from oracle.config.schema import CHOICES, DEFAULTS, IGNORED, LIST_ITEMS, MAPPINGS, OPEN_SECTIONS, TRAINING_ONLY
 from oracle.errors import ConfigError
 
-__all__ = ["check_keys", "merge", "override"]
+__all__ = ["check_keys", "merge", "override", "shown"]
 
 Sections = dict[str, Any]
 
@@ -128,12 +128,12 @@ def _plain(value: Any, key: str, file: str, depth: int = 0) -> Any:
         return [_plain(item, key, file, depth + 1) for item in value]
     if value is None or type(value) in (bool, int, float, str):
         return value
-    raise ConfigError(f"value {_shown(value)} is not plain data", key=key, file=file)
+    raise ConfigError(f"value {shown(value)} is not plain data", key=key, file=file)
 
 
 def _items(values: Any, key: str, file: str) -> list[tuple[str, Any]]:
     if not isinstance(values, Mapping):
-        raise ConfigError(f"expected a mapping of keys to values, got {_shown(values)}", key=key, file=file)
+        raise ConfigError(f"expected a mapping of keys to values, got {shown(values)}", key=key, file=file)
     for name in values:
         if not isinstance(name, str):
             raise ConfigError(f"the key {name!r} is not a word; quote it", key=key, file=file)
@@ -170,13 +170,12 @@ def _check_section(section: str, own: Iterable[str], known: Mapping[str, Any]) -
 def _unknown(key: str, sections: Sections, file: str) -> ConfigError:
     """The complaint about a key that we do not know, with the nearest that we do."""
     section, _, name = key.rpartition(".")
+    namesakes = [f"{other}.{name}" for other, keys in sections.items() if isinstance(keys, dict) and name in keys]
     if not section:
-        owners = [f"{other}.{name}" for other, keys in sections.items() if isinstance(keys, dict) and name in keys]
-        hint = f"; did you mean {' or '.join(owners)}?" if owners else ""
+        hint = f"; did you mean {' or '.join(namesakes)}?" if namesakes else ""
         hint = hint or closest(name, [*sections, BASE_KEY, *sorted(TRAINING_ONLY)], 1)
         hint = hint or f"; ours are {', '.join(sections)}"
         return ConfigError(f"unknown section{hint}", key=key, file=file)
-    namesakes = [f"{other}.{name}" for other, keys in sections.items() if isinstance(keys, dict) and name in keys]
     siblings = [f"{section}.{sibling}" for sibling in _near(name, sections[section])]
     likely = (namesakes + siblings)[:3]
     hint = f"did you mean {' or '.join(likely)}?" if likely else f"{section} has {', '.join(sections[section])}"
@@ -205,7 +204,7 @@ def _convert(key: str, value: Any, old: Any, file: str) -> Any:
     if key in CHOICES and converted not in CHOICES[key]:
         options = [option for option in CHOICES[key] if option]
         near = closest(str(converted), options, 1)
-        raise ConfigError(f"value {_shown(value)}: expected one of {', '.join(options)}{near}", key=key, file=file)
+        raise ConfigError(f"value {shown(value)}: expected one of {', '.join(options)}{near}", key=key, file=file)
     return converted
 
 
@@ -217,7 +216,7 @@ def _pairs(value: Any, key: str, file: str) -> Any:
     found = dict[str, str]()
     for name, word in pairs:
         if name.strip() in found:
-            raise ConfigError(f"value {_shown(value)}: {name.strip()} is given twice", key=key, file=file)
+            raise ConfigError(f"value {shown(value)}: {name.strip()} is given twice", key=key, file=file)
         found[name.strip()] = word.strip(" '\"")
     return found
 
@@ -238,10 +237,10 @@ def _words(key: str, value: Any, file: str) -> dict[str, str]:
     found = {}
     for name, word in _items(_pairs(value, key, file), key, file):
         if not names.fullmatch(name):
-            raise ConfigError(f"value {_shown(word)}: the key is not {expected}", key=f"{key}.{name}", file=file)
+            raise ConfigError(f"value {shown(word)}: the key is not {expected}", key=f"{key}.{name}", file=file)
         if word not in words:
-            shown = ", ".join(words)
-            raise ConfigError(f"value {_shown(word)}: expected one of {shown}", key=f"{key}.{name}", file=file)
+            known = ", ".join(words)
+            raise ConfigError(f"value {shown(word)}: expected one of {known}", key=f"{key}.{name}", file=file)
         found[name] = str(word)
     return found
 
@@ -259,15 +258,16 @@ def _typed(key: str, value: Any, kind: type, file: str) -> Any:
         hint = " (YAML reads yes, no, on and off as booleans; quote the word)" if trap else ""
         raise _mismatch(key, value, _WORDS[kind] + hint, file)
     if kind in (int, float) and not 0 <= converted <= _LARGEST:  # NaN compares false
-        raise ConfigError(f"value {_shown(value)}: expected a finite number from 0 to 2**53", key=key, file=file)
+        raise ConfigError(f"value {shown(value)}: expected a finite number from 0 to 2**53", key=key, file=file)
     return converted
 
 
 def _mismatch(key: str, value: Any, expected: str, file: str) -> ConfigError:
-    return ConfigError(f"value {_shown(value)} of type {type(value).__name__}: expected {expected}", key=key, file=file)
+    return ConfigError(f"value {shown(value)} of type {type(value).__name__}: expected {expected}", key=key, file=file)
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value in a message, cut where it is long."""
     try:
         text = repr(value)
     except (RecursionError, ValueError):  # ValueError: an integer of thousands of digits
