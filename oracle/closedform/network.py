@@ -6,21 +6,19 @@ over all kernels of the network. What is requested only by who looks at kernels 
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
-from functools import cache, cached_property, lru_cache, partial
-from itertools import chain, groupby
-from operator import attrgetter, itemgetter, mul
+from functools import cached_property, lru_cache
+from itertools import groupby
+from operator import attrgetter, mul
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oracle.closedform.calibrated import CalibratedDevice
-from oracle.closedform.cells import templates_for, traced_alone
+from oracle.closedform.desk import Cell, Desk, answers_of, desk_of
 from oracle.closedform.evaluate import LIMIT
-from oracle.closedform.inputs import CellInputs, Visit, check_image, is_static, split_params
+from oracle.closedform.inputs import check_image
 from oracle.closedform.library import role_of
 from oracle.closedform.mixed import CONVERSION, check_mixed, conversion, dtype_of, dtypes_note, stored_dtype
 from oracle.closedform.products import products_in
@@ -28,59 +26,21 @@ from oracle.closedform.store import TemplateStore
 from oracle.closedform.template import ALONE, SUMS, Format, KernelMeta, Template
 from oracle.closedform.totals import PopulationCosts
 from oracle.errors import OracleError
-from oracle.memory import CellMemory, PeakMemory, chain_peak, held_input_bytes
+from oracle.memory import PeakMemory, chain_peak, held_input_bytes
 from oracle.naming import cell_dtypes, cell_names
 from oracle.products import Products
 from oracle.roofline import KernelKinds, Roofs, Timing, time_at
 from oracle.spec import LOSS, CellSpec, NetSpec, Workload
 
-__all__ = ["Cell", "Described", "Launch", "NetworkForm", "costs_of", "main_dtype", "network_form"]
+__all__ = ["Described", "Launch", "NetworkForm", "costs_of", "main_dtype", "network_form"]
 
 Ints = NDArray[np.int64]
 _T = TypeVar("_T")
-_Request: TypeAlias = tuple[CellSpec, tuple[int, ...], Format, Format | None, bool]
-_Answers: TypeAlias = Callable[..., tuple[Any, ...] | None]
 
-_KEYS = 4096  # structures whose templates are remembered at hand
+_TEMPLATES = 4096  # of which the roofs are remembered, for one set of devices
 _CHAINS = 128  # chains of templates of which the roofs are remembered, up to 100 kB each
-_DIMS = tuple(f"d{axis}" for axis in range(8))
-_FUNCTIONS = 1024  # of templates that are kept
 _EXACT = 2**53  # floats hold all integers below
 _SETS = 8  # sets of devices of which the roofs of templates are remembered, some kilobytes each
-
-
-class Cell(NamedTuple):
-    """One cell, or several in a row that cost the same.
-
-    Attributes:
-        template: that answered for it.
-        values: of the template's symbols.
-        answer: what `ALONE` names (the other sums are those of the numbers), the bytes of what `Template.sizes` names,
-            the dimensions of what leaves the cell, and last, as the bytes of 64-bit integers, of each kernel the matrix
-            FLOPs, the vector FLOPs, the bytes moved, and the part of them that is weights.
-        requested: what stands where in the network, the fields of a `Visit`.
-    """
-
-    template: Template
-    values: tuple[int, ...]
-    answer: tuple[Any, ...]
-    requested: _Request
-
-    @property
-    def visit(self) -> Visit:
-        """What the templates answered for."""
-        return Visit(*self.requested)
-
-    @property
-    def memory(self) -> CellMemory:
-        """Its memory."""
-        return replace(
-            self.template.no_memory, **dict(zip(self.template.sizes, self.answer[len(ALONE) :], strict=False))
-        )
-
-
-_Ask: TypeAlias = Callable[[CellSpec, tuple[int, ...]], Cell]
-_Desk: TypeAlias = Callable[[Format, Format | None, bool], _Ask]
 
 
 class Described(NamedTuple):
@@ -288,7 +248,7 @@ def network_form(store: TemplateStore, net: NetSpec, workload: Workload) -> Netw
 
 def _chain(store: TemplateStore, net: NetSpec, workload: Workload) -> tuple[list[Cell], list[int]]:
     """The cells of a network that computes in one type, and how often each runs in a row."""
-    desk, training = _desk(store, workload), workload.training
+    desk, training = desk_of(store, workload), workload.training
     dims: tuple[int, ...] = (workload.batch_size, *map(int, net.input_shape))
     form = Format.image(workload.input_dtype(len(dims)), len(dims), workload.layout)
     cells: list[Cell] = []
@@ -337,7 +297,7 @@ def _mixed_form(store: TemplateStore, net: NetSpec, workload: Workload) -> Netwo
             if left != right:
                 template = conversion(left, right, cell.visit.form, uniform[dtype])
                 dims = cell.visit.dims
-                found.append(Cell(template, dims, _answers(template)(*dims) or (), cell.requested))
+                found.append(Cell(template, dims, answers_of(template)(*dims) or (), cell.requested))
         found.append(cell)
     grouped = [
         list(equal)
@@ -363,7 +323,7 @@ def costs_of(forms: Sequence[NetworkForm], places: tuple[CalibratedDevice, ...])
     return PopulationCosts(**fields, latency_s=latency_s, unknown=())
 
 
-def _backwards(desk: _Desk, cells: Sequence[Cell], times: Sequence[int]) -> tuple[list[Cell], list[int]]:
+def _backwards(desk: Desk, cells: Sequence[Cell], times: Sequence[int]) -> tuple[list[Cell], list[int]]:
     """The cells under the gradients that come from behind: one hands back one laid out like its input, or not."""
     found: list[Cell] = []
     gradient: Format | None = None
@@ -391,7 +351,7 @@ def _joined_roofs(places: tuple[CalibratedDevice, ...], templates: tuple[Templat
 @lru_cache(maxsize=_SETS)
 def _roofs_of(places: tuple[CalibratedDevice, ...]) -> Callable[[Template], Roofs]:
     """A function of a template: the roofs of its kernels on some devices."""
-    return lru_cache(maxsize=_KEYS)(lambda template: Roofs.stacked([template.roofs(place) for place in places]))
+    return lru_cache(maxsize=_TEMPLATES)(lambda template: Roofs.stacked([template.roofs(place) for place in places]))
 
 
 def main_dtype(dtypes: Iterable[str], matrix_flops: NDArray[Any]) -> str:
@@ -401,110 +361,3 @@ def main_dtype(dtypes: Iterable[str], matrix_flops: NDArray[Any]) -> str:
         total[dtype] = total.get(dtype, 0.0) + own
     most = max(total, key=total.__getitem__, default="")
     return most if most and total[most] else ""
-
-
-class _Plan:
-    """How the parameters of a cell are read, whatever their values, and which templates answered for such cells."""
-
-    __slots__ = ("convert", "free", "known", "static")
-
-    def __init__(self, names: tuple[str, ...], values: tuple[Any, ...]) -> None:
-        static = [place for place, pair in enumerate(zip(names, values, strict=True)) if is_static(*pair)]
-        others = [place for place in range(len(names)) if place not in static]
-        self.static, self.free = _getter(static), _getter(others)
-        self.convert = any(type(values[place]) is not int for place in others)
-        """Whether integers are numpy's, say."""
-        self.known: dict[Any, list[tuple[Template, _Answers, Callable[[Sequence[int]], tuple[int, ...]]]]] = {}
-
-
-@lru_cache(maxsize=256)
-def _desk(store: TemplateStore, workload: Workload) -> _Desk:
-    """What evaluates cells for one workload."""
-    return _any_batch(store, workload.with_(batch_size=1))  # of batches templates know nothing
-
-
-@lru_cache(maxsize=32)
-def _any_batch(store: TemplateStore, workload: Workload) -> _Desk:
-    """The same for batches of any size."""
-    return cache(partial(_asked, partial(_found, store, workload)))
-
-
-def _asked(found: Callable[..., Cell], form: Format, gradient: Format | None, first: bool) -> _Ask:
-    """What evaluates cells, given what enters at both ends and whether they stand first.
-
-    It remembers which templates answered for which structures, and asks `found` who answers for others.
-    """
-    plans: dict[Any, _Plan] = {}
-
-    def ask(spec: CellSpec, dims: tuple[int, ...]) -> Cell:
-        kind, params = spec.kind, spec.params
-        names, values = zip(*params, strict=True) if params else ((), ())
-        types = tuple(map(type, values))
-        plan = plans.get((kind, names, types))
-        if plan is None:
-            plan = plans[kind, names, types] = _Plan(names, values)
-        integers, structure = plan.free(values) + dims, plan.static(values)
-        if plan.convert:
-            integers = tuple(map(int, integers))
-        if min(integers) < 2:
-            structure += tuple([value if value < 2 else 2 for value in integers])  # noqa: FURB136
-        requested = spec, dims, form, gradient, first
-        try:
-            for template, answers, arguments in plan.known.get(structure, ()):
-                given = arguments(integers)
-                answer = answers(*given)
-                if answer is not None:
-                    return Cell(template, given, answer, requested)
-            return found(requested, plan, structure, integers)
-        except struct.error:
-            raise OracleError(f"cell={kind}: its FLOPs or bytes exceed 62 bits; the cells are too large") from None
-
-    return ask
-
-
-def _found(
-    store: TemplateStore,
-    workload: Workload,
-    requested: _Request,
-    plan: _Plan,
-    structure: tuple[Any, ...],
-    integers: tuple[int, ...],
-) -> Cell:
-    """A cell for which no known template answers: one that does is looked for, or made."""
-    spec, dims, form, gradient, first = requested
-    static, free = split_params(spec.kind, spec.params)
-    free.update(zip(_DIMS, dims, strict=False))
-    inputs = CellInputs(spec.kind, spec.params, dims, form, gradient, first)
-    order = tuple(free)
-    for template in templates_for(store, inputs, static, free, workload):
-        answers = _answers(template)
-        arguments = _getter([order.index(name) for name in template.program.symbols])
-        given = arguments(integers)
-        answer = answers(*given)
-        if answer is not None:
-            if len(plan.known) >= _KEYS:
-                plan.known.clear()
-            plan.known.setdefault(structure, []).append((template, answers, arguments))
-            return Cell(template, given, answer, requested)
-    template = traced_alone(inputs, static, free, workload)
-    return Cell(template, (), _alone(template)() or (), requested)
-
-
-def _alone(template: Template) -> _Answers:
-    """A function of the symbols' values: `Cell.answer`, or None where the guards do not hold."""
-    sums = [step for name, step in zip(SUMS, template.sums, strict=True) if name in ALONE]
-    sizes = [getattr(template.memory, name) for name in template.sizes]
-    own = template.numbers
-    kernels = zip(own.matrix_flops, own.vector_flops, template.traffic, own.weight_bytes, strict=True)
-    numbers = list(chain.from_iterable(kernels))
-    return template.program.scalar(template.guards, [*sums, *sizes, *template.output], numbers)
-
-
-_answers = lru_cache(maxsize=_FUNCTIONS)(_alone)
-
-
-def _getter(places: Sequence[int]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
-    """What takes the items at some places, as a tuple however few they are."""
-    if len(places) > 1:
-        return itemgetter(*places)
-    return lambda items: tuple([items[place] for place in places])

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import oracle
-from oracle.closedform import network
+from oracle.closedform import desk
 
 _TEN = ("t4", "v100-sxm2-16gb", "rtx-2080-ti", "rtx-3090", "rtx-4090", "a10", "l4", "l40s", "a100-sxm-40gb", "h100-sxm")
 _CALIBRATED: dict[str, Any] = {"devices": ["rtx-4090"], "dtype": "float16", "model": "calibrated"}
@@ -121,7 +121,7 @@ def timed(function: Callable[[Any], Any], items: list[Any]) -> tuple[float, list
 
 def forget() -> None:
     """Forget the cells of networks seen before; templates stay."""
-    for remembered in (network._desk, network._any_batch):
+    for remembered in (desk.desk_of, desk._any_batch):
         remembered.cache_clear()
 
 
