@@ -86,13 +86,16 @@ class Parallel:
         return self.tp * self.pp * self.dp
 
     @property
+    def ways(self) -> str:
+        """In words, what is shared: `TP 4, EP 2`; "" where nothing is."""
+        numbers = [(name.upper(), getattr(self, name)) for name in ("tp", "pp", "ep", "dp")]
+        return ", ".join(f"{name} {number}" for name, number in numbers if number > 1)
+
+    @property
     def note(self) -> str:
         """In words, whose numbers those of one of them are."""
-        ways = ", ".join(
-            [f"{name.upper()} {value}" for name in ("tp", "pp", "ep") if (value := getattr(self, name)) > 1]
-        )
         ends = ", the one with most layers and both ends" if self.pp > 1 else ""
-        return f"every number is of one GPU of {self.gpus} ({ways}){ends}"
+        return f"every number is of one GPU of {self.gpus} ({self.ways}){ends}"
 
     @property
     def expert_tp(self) -> int:

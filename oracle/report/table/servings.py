@@ -55,10 +55,8 @@ def _cached(item: Serving) -> str:
 
 
 def _place(item: Serving) -> str:
-    parallel = item.parallel
-    words = [f"{name.upper()} {value}" for name in ("tp", "pp", "ep", "dp") if (value := getattr(parallel, name)) > 1]
-    shared = f" ({', '.join(words)})" if words else ""
-    return f"{parallel.gpus} {item.device}{shared}"
+    ways = item.parallel.ways
+    return f"{item.parallel.gpus} {item.device}{f' ({ways})' if ways else ''}"
 
 
 def _error(item: Serving) -> str:
