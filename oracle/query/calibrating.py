@@ -22,7 +22,7 @@ from oracle.errors import WorkloadError
 from oracle.families import to_spec
 from oracle.query.devices import find_devices
 from oracle.query.models import image_size_of, trust_of
-from oracle.query.running import dispatch_s, run_on, thread_count
+from oracle.query.running import call_count, dispatch_s, images_at_once, run_on, thread_count
 from oracle.spec import NetSpec, Workload
 
 if TYPE_CHECKING:
@@ -91,13 +91,17 @@ def calibrate(
     words = {"dtype": dtype, "mode": mode, "runtime": runtime, "layout": layout, "engine": engine, "threads": threads}
     chosen = measured_on(place, measurements, **words)
     workload = chosen[0].item.workload
+    calls = [call_count(item.workload) for item, _, _ in chosen]
+    at_once = [images_at_once(item.workload) for item, _, _ in chosen]
     named = source or (Path(measurements).name if isinstance(measurements, (str, Path)) else "unsourced")
     used = run_on(place, workload)
     networks = []
-    for item, net, _ in chosen:
-        kinds, (matrix, vector, traffic, weights) = network_form(shared_store(), net, item.workload).every_kernel()
+    for (item, net, _), batch_size in zip(chosen, at_once, strict=True):
+        form = network_form(shared_store(), net, item.workload.with_(batch_size=batch_size))
+        kinds, (matrix, vector, traffic, weights) = form.every_kernel()
         networks.append(roof_times(kinds, matrix, vector, traffic, used, weights, workload.engine))
-    seconds, prior = [item.latency_ms * 1e-3 for item, _, _ in chosen], prior_of(place, workload)
+    seconds = [item.latency_ms * 1e-3 / count for (item, _, _), count in zip(chosen, calls, strict=True)]
+    prior = prior_of(place, workload)
     _check_unit(place, chosen, networks, seconds, prior)
     sides = [image_size_of(net.input_shape) for _, net, _ in chosen]
     return fit(
@@ -108,7 +112,7 @@ def calibrate(
         workload,
         families=[family for _, _, family in chosen],
         origin=Origin(named, licence, datetime.now(timezone.utc).date().isoformat()),
-        domain=_domain([item.workload.batch_size for item, _, _ in chosen], sides, thread_count(place, workload)),
+        domain=_domain(at_once, sides, thread_count(place, workload)),
     )
 
 
@@ -128,9 +132,10 @@ def _check_unit(
             f"latency_ms: of device={device.name!r} they are {ratio:.3g} times what a {device.kind} commonly needs; "
             "expected milliseconds per call"
         )
-    for (item, net, _), network in zip(chosen, networks, strict=True):
-        bound_ms = network.roofline_s * 1e3
-        if item.latency_ms < bound_ms / _IMPOSSIBLE:
+    for (item, net, _), network, call_s in zip(chosen, networks, seconds, strict=True):
+        bound_s = network.roofline_s
+        if call_s < bound_s / _IMPOSSIBLE:
+            bound_ms = bound_s * item.latency_ms / call_s
             raise WorkloadError(
                 f"latency_ms={item.latency_ms:.4g} of {net.name or item.network}: device={device.name!r} cannot be "
                 f"faster than {bound_ms:.4g} at its peaks; expected milliseconds per call"

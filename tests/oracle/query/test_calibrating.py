@@ -164,3 +164,15 @@ def test_plain_data() -> None:
     found = comparison((1, 1.0, 1.0), (2, 3.0, 2.0), (3, 2.0, 4.0)).to_dict()
     assert found["pareto"] == {"worth": "macs", "measured": 2, "predicted": 3, "found": 2}
     assert found["by_family"]["odd"] == {"measurements": 1, "mape": pytest.approx(1 / 3), "bias": pytest.approx(-1 / 3)}
+
+
+def test_batches_under_ncnn_teach_what_single_images_do() -> None:
+    """It runs images one by one: a batch of eight is eight calls, and its fit that of one."""
+    words = Workload(runtime="engine", engine="ncnn", threads=4)
+    board = "raspberry-pi-5"
+    scores = {name: oracle.score(name, [board], engine="ncnn", threads=4) for name in NETWORKS}
+    singles = [Measurement(name, board, words, 1.4 * cost.latency_ms[board]) for name, cost in scores.items()]
+    batches = [replace(row, workload=words.with_(batch_size=8), latency_ms=8 * row.latency_ms) for row in singles]
+    one, eight = (calibrate(board, each) for each in (singles, batches))
+    assert eight.efficiency == one.efficiency
+    assert eight.domain == one.domain

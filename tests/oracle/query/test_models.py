@@ -97,8 +97,20 @@ def test_ncnn_reaches_the_same_for_a_batch_as_for_one_image() -> None:
         latency_models([device], workload, "best", image_size=side).places[device.name]
         for workload, side in ((base, 224.0), (base.with_(batch_size=64), 224.0), (base, 1792.0))
     )
-    assert many is one
+    assert many.efficiency.compute == one.efficiency.compute
     assert large.efficiency.compute["conv"] > one.efficiency.compute["conv"]
+
+
+@pytest.mark.parametrize("network", ["R-56", "ViT-S-16"])
+def test_a_batch_under_ncnn_takes_as_long_as_its_images_one_by_one(network: str) -> None:
+    """Launches, the call and the weights are paid for every image; measured here, see docs/accuracy.md."""
+    one, many = (
+        oracle.score(network, ["raspberry-pi-4"], engine="ncnn", batch_size=batch).times["raspberry-pi-4"]
+        for batch in (1, 64)
+    )
+    assert many.latency_ms == pytest.approx(64 * one.latency_ms)
+    assert one.interval_ms
+    assert many.interval_ms == pytest.approx([64 * end for end in one.interval_ms])
 
 
 @pytest.mark.parametrize("side", [32.0, 224.0])  # fitted to images of 128 to 416
