@@ -138,7 +138,9 @@ def fit(
         mode=workload.mode,
         dtype=workload.dtype,
         layout=workload.layout,
-        efficiency=replace(efficiency_of(vector), savings=textbook_of(workload.engine).savings),
+        efficiency=replace(
+            efficiency_of(vector), savings=textbook_of(workload.engine).savings, overlap=prior.efficiency.overlap
+        ),
         measurements=len(networks),
         error=prior.error if found is None else found.error,
         protocol="of its kind" if found is None else found.protocol,
@@ -152,7 +154,7 @@ def fit(
 
 def predict(calibration: Calibration, networks: Sequence[RoofTimes]) -> Floats:
     """Seconds per call of networks on a calibrated device."""
-    return Stack(networks).seconds(vector_of(calibration.efficiency))
+    return Stack(networks, calibration.efficiency.overlap).seconds(vector_of(calibration.efficiency))
 
 
 def _checked(measured_s: Sequence[float] | Floats, count: int, families: Sequence[str] | None) -> Floats:

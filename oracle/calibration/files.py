@@ -26,6 +26,7 @@ COMPUTE: {conv: 0.83}            # shares of the peaks, by class of kernel
 MEMORY: {conv: 0.49}             # shares of the bandwidth
 WEIGHTS: {conv: 0.3}             # shares of the bandwidth at which weights come; those of MEMORY where absent
 SAVINGS: {conv: 5.06}            # how many times fewer multiplications than FLOPs are counted: Winograd; 1 where absent
+OVERLAP: 1                       # of the shorter of computing and moving, the share that does not hide; 0 if absent
 THREADING: {CLOCK_MHZ: 1000, SERIAL: 0.1, UNEVEN: 0.7, BARRIER: 0.5}  # see oracle.calibration.threading
 """
 
@@ -86,6 +87,7 @@ OPTIONAL = (
     "CACHE",
     "WEIGHTS",
     "SAVINGS",
+    "OVERLAP",
     "THREADING",
 )
 _MICRO = 1e-6
@@ -208,6 +210,7 @@ def to_yaml(calibration: Calibration) -> str:
         "MEMORY": {name: _rounded(efficiency.memory.get(name, 1.0)) for name in CLASSES},
         "WEIGHTS": {name: _rounded(share) for name, share in efficiency.weights.items()},
         "SAVINGS": {name: _rounded(saving) for name, saving in efficiency.savings.items()},
+        "OVERLAP": _rounded(efficiency.overlap) if efficiency.overlap else None,
         "THREADING": _threading_yaml(calibration.threading),
     }
     kept = {key: value for key, value in content.items() if key in REQUIRED or value not in (None, "", {})}
@@ -241,6 +244,7 @@ def _parsed(content: Any, file: str) -> Calibration:
             launches=_launches(content["LAUNCH_US"], file),
             weights=_shares(content.get("WEIGHTS", {}), file, "WEIGHTS"),
             savings=_numbers(content.get("SAVINGS", {}), file, "SAVINGS"),
+            overlap=_part(content.get("OVERLAP", 0), file, "OVERLAP"),
             tiling=_named(content, "TILING", TILINGS, file),
             attention_tiling=_named(content, "ATTENTION_TILING", ATTENTION_TILINGS, file),
             cached_attention=_cached(content.get("CACHED_ATTENTION"), file),
@@ -398,6 +402,13 @@ def _number(value: Any, file: str, key: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not (0 <= value <= _LARGEST):
         raise _error(file, key, value, "a number of at least 0")
     return float(value)
+
+
+def _part(value: Any, file: str, key: str) -> float:
+    found = _number(value, file, key)
+    if found > 1:
+        raise _error(file, key, value, "a share, from 0 to 1")
+    return found
 
 
 def _text(value: Any, file: str, key: str) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 
 from oracle.calibration import Calibration, Origin, Prior, RoofTimes, fit, general_prior
 from oracle.calibration.domain import ANYWHERE, Domain
+from oracle.calibration.factors import BOARDS
 from oracle.calibration.model import Stack, roof_times
 from oracle.calibration.shipped import engines_like, kin_calibration
 from oracle.calibration.threading import at_cores
@@ -126,7 +127,7 @@ def _domain(batches: Sequence[int], sides: Sequence[float | None], threads: int)
 def _check_unit(
     device: Device, chosen: Sequence[Measured], networks: Sequence[RoofTimes], seconds: Sequence[float], prior: Prior
 ) -> None:
-    ratio = float(np.median(np.array(seconds) / Stack(networks).seconds(prior.mean)))
+    ratio = float(np.median(np.array(seconds) / Stack(networks, prior.efficiency.overlap).seconds(prior.mean)))
     if not 1 / _IMPLAUSIBLE < ratio < _IMPLAUSIBLE:
         raise WorkloadError(
             f"latency_ms: of device={device.name!r} they are {ratio:.3g} times what a {device.kind} commonly needs; "
@@ -205,4 +206,5 @@ def prior_of(device: Device, workload: Workload) -> Prior:
     efficiency = at_cores(known.efficiency, known.threading, run_on(device, workload))
     own_s = efficiency.dispatch_s if known.device == device.name else None
     efficiency = replace(efficiency, dispatch_s=dispatch_s(device, workload, own_s))
-    return Prior(efficiency, source=trust.source, error=trust.expected_error, interval=trust.interval)
+    factors = BOARDS if known.engine == "ncnn" and known.device != device.name else None
+    return Prior(efficiency, source=trust.source, error=trust.expected_error, interval=trust.interval, factors=factors)

@@ -464,7 +464,7 @@ class _Key:
             efficiency.savings,
         )
         shares = (frozenset(mapping.items()) for mapping in mappings)
-        times = efficiency.launch_s, efficiency.call_s, efficiency.floor_s, efficiency.dispatch_s
+        times = efficiency.launch_s, efficiency.call_s, efficiency.floor_s, efficiency.dispatch_s, efficiency.overlap
         cuts = efficiency.tiling, efficiency.attention_tiling, efficiency.cached_attention, efficiency.cache
         self.figures = (*shares, *times, *cuts)
 

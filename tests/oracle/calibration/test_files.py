@@ -168,14 +168,24 @@ def test_a_processor_finds_that_of_its_cores_or_of_their_relatives() -> None:
     assert core_calibration(load_device("t4"), ncnn, "ncnn") is None
 
 
-def test_threading_and_savings_come_back_from_a_file(tmp_path: Path) -> None:
+def test_threading_savings_and_overlap_come_back_from_a_file(tmp_path: Path) -> None:
     found = load_calibration(shipped("calibrations")["cortex-a72.ncnn.inference.float32.nchw"])
     assert found.efficiency.savings == {"conv": pytest.approx(5.062)}  # 324 / 64, F(6x6, 3x3)
+    assert found.efficiency.overlap == 1.0
     assert found.threading.clock == 1e9
     assert 0 < found.threading.serial < 1
     assert found.domain.threads == (1, 4)
     save_calibration(found, tmp_path / "again.yaml")
     assert load_calibration(tmp_path / "again.yaml") == found
+
+
+@pytest.mark.parametrize("overlap", ["1.5", "-0.1", "much"])
+def test_an_overlap_is_a_share(overlap: str, tmp_path: Path) -> None:
+    text = Path(shipped("calibrations")["cortex-a72.ncnn.inference.float32.nchw"]).read_text(encoding="utf-8")
+    broken = tmp_path / "broken.yaml"
+    broken.write_text(text.replace("OVERLAP: 1.0", f"OVERLAP: {overlap}"), encoding="utf-8")
+    with pytest.raises(DeviceError, match="OVERLAP"):
+        load_calibration(broken)
 
 
 def test_broken_threading_names_its_key(tmp_path: Path) -> None:
