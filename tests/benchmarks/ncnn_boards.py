@@ -36,7 +36,7 @@ from oracle._ranks import kendall_tau_b
 from oracle.calibration import Calibration, Origin, save_calibration
 from oracle.calibration.classes import CLASSES, CONTRACTIONS
 from oracle.calibration.domain import Domain
-from oracle.calibration.factors import BOARDS
+from oracle.calibration.factors import BOARDS, ENOUGH
 from oracle.calibration.fitting import settled_vector
 from oracle.calibration.model import Floats, RoofTimes, Stack, vector_of
 from oracle.calibration.prior import Prior
@@ -56,7 +56,7 @@ HUBER = 0.15
 SPREAD2 = 0.04
 LARGEST_SHARE = 0.9999
 OVERLAP = 1.0  # ncnn packs, transforms, computes and writes one after the other
-_FIVE, _DRAWS = 5, 12
+_DRAWS = 12
 _PARTS = ("conv", "pointwise_conv", "depthwise", "grouped", "matmul", "attention", "stream", "copy")
 _COPIES = ("copy", "concat", "cast")
 _X86 = "zen1 zen2 zen3 zen4 zen5 haswell skylake skylake-server cascade-lake ice-lake ice-lake-server golden-cove "
@@ -362,8 +362,13 @@ def interval_of(items: Sequence[Judged]) -> tuple[float, float]:
     ratios: dict[str, list[float]] = defaultdict(list)
     for item in items:
         ratios[item.row.board] += (item.measured_s / item.predicted_s).tolist()
-    weights = np.concatenate([np.full(len(each), 1 / len(each)) for each in ratios.values()]) / (len(ratios) + 1)
-    values = np.concatenate(list(ratios.values()))
+    return between(list(ratios.values()))
+
+
+def between(ratios: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """The range of `interval_of`, given what each board has."""
+    weights = np.concatenate([np.full(len(each), 1 / len(each)) for each in ratios]) / (len(ratios) + 1)
+    values = np.concatenate(ratios)
     order = np.argsort(values)
     low, high = (
         values[way][np.searchsorted(np.cumsum(weights[way]), COVERAGE / 2 + 0.5 - 1e-9)] for way in (order[::-1], order)
@@ -400,20 +405,24 @@ def told(title: str, items: Sequence[Judged]) -> None:
 def told_of_five(title: str, items: Sequence[Judged]) -> None:
     """Print how far off boards that were left out are once five of their networks are measured, as `calibrate` fits."""
     rng, errors = np.random.default_rng(0), defaultdict[str, list[tuple[float, float]]](list)
+    ratios = defaultdict[str, list[float]](list)
     for item in items:
         prior, many = Prior(item.reached, factors=BOARDS), len(item.networks)
-        for _ in range(_DRAWS if many > _FIVE + 1 else 0):
+        for _ in range(_DRAWS if many > ENOUGH + 1 else 0):
             order = rng.permutation(many)
-            some, others = order[:_FIVE], order[_FIVE:]
+            some, others = order[:ENOUGH], order[ENOUGH:]
             vector = settled_vector([item.networks[index] for index in some], item.measured_s[some], prior)
             found_s = Stack(item.networks, item.reached.overlap).seconds(vector)
             off = [np.abs(each[others] / item.measured_s[others] - 1).mean() for each in (found_s, item.predicted_s)]
             errors[item.row.board].append((float(off[0]), float(off[1])))
+            ratios[item.row.board] += (item.measured_s[others] / found_s[others]).tolist()
     means = [np.mean(own, axis=0)[0] for own in errors.values()]
     worse = [found > before + 0.005 for own in errors.values() for found, before in own]
     spread = ", ".join(f"{np.quantile(means, q):.1%}" for q in (0.25, 0.5, 0.75))
+    low, high = between(list(ratios.values()))
     print(
-        f"{title}: {len(means)} boards; error at 25, 50, 75 %: {spread}; draws worse than before: {np.mean(worse):.0%}"
+        f"{title}: {len(means)} boards; error at 25, 50, 75 %: {spread}; 80 % interval {low:.2f} to {high:.2f}; "
+        f"draws worse than before: {np.mean(worse):.0%}"
     )
 
 
