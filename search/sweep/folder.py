@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from oracle._files import MISSHAPEN
+from oracle._files import MISSHAPEN, misshape
 from oracle.errors import MissingDependencyError, OracleError
 from oracle.families.fingerprint import Fingerprints
 
@@ -111,7 +111,8 @@ class Folder:
         except NotADirectoryError:
             raise OracleError(f"out={str(self.path)!r} is a file; expected a directory") from None
         except (OSError, *MISSHAPEN) as error:
-            raise OracleError(f"{file}: not the manifest of a sweep: {error}; choose another directory") from None
+            why = misshape(error) if isinstance(error, MISSHAPEN) else error.strerror
+            raise OracleError(f"{file}: not the manifest of a sweep: {why}; choose another directory") from None
         return dict(found)
 
     def sizes(self) -> dict[str, int]:

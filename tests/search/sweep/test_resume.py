@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from oracle.errors import MissingDependencyError, OracleError
+from search.report.manifests import manifest_beside
 from search.space import Space, space_of
 from search.sweep import SweepResult, sweep
 from tests.search.processes import workers_of
@@ -173,13 +174,28 @@ def test_another_sweep_in_the_directory_is_named(tmp_path: Path) -> None:
         sweep(space(), ["t4", "l4"], out=tmp_path, resume=True)
 
 
+FOREIGN = (
+    (b'{"half": ', "broken JSON"),
+    (b"{}", "expected a key 'identity'"),
+    (b"[]", "a value is of another kind than expected"),
+    (b'{"identity": [], "complete": true, "counts": [], "tally": 7}', "a value is of another kind than expected"),
+    (b"\xff", "no UTF-8 text"),
+    (b"[" * 100_000, "nested too deeply"),
+)
+
+
 def test_a_directory_of_somebody_elses_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("text")
     with pytest.raises(OracleError, match=r"is not empty \(thesis.tex\) and holds no sweep"):
         run(tmp_path)
-    (tmp_path / "manifest.json").write_text('{"half": ')
-    with pytest.raises(OracleError, match="not the manifest of a sweep"):
-        run(tmp_path, resume=True)
+    for content, reason in FOREIGN:
+        (tmp_path / "manifest.json").write_bytes(content)
+        with pytest.raises(
+            OracleError, match=f"manifest.json: not the manifest of a sweep: {reason}.*; choose another"
+        ):
+            run(tmp_path, resume=True)
+        with pytest.raises(OracleError, match=f"manifest.json: cannot be read as the manifest of a sweep: {reason}"):
+            manifest_beside(tmp_path / "candidates.csv")
     assert (tmp_path / "thesis.tex").read_text() == "text"
 
 
