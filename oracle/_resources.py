@@ -167,8 +167,11 @@ def closest(word: str, options: Iterable[str], count: int = 3) -> str:
 
 def _unslipped(word: str) -> set[str]:
     """What a word is without one slip of the fingers: two letters swapped, or one struck twice."""
-    pairs = [(word[:at], word[at : at + 2], word[at + 2 :]) for at in range(len(word) - 1)]
-    return {f"{before}{one if one == other else other + one}{after}" for before, (one, other), after in pairs}
+    found = set()
+    for at in range(len(word) - 1):
+        one, other = word[at], word[at + 1]
+        found.add(f"{word[:at]}{one if one == other else other + one}{word[at + 2 :]}")
+    return found
 
 
 def _begins(name: str, word: str) -> bool:
