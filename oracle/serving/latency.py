@@ -368,8 +368,9 @@ class Served:
         requested = [Step(batch, past)]
         requested += [Step(batch, past, some, tokens, behind) for some in (beside, min(beside + 1, together))]
         requested += [Step(0, past, some, tokens, behind) for some in (1, together)]
-        works = [work_of(decode, prefill, step, parallel, self.formats) for step in requested]
-        return Steps(running, *works, pieces, beside, together)
+        works = (work_of(decode, prefill, step, parallel, self.formats) for step in requested)
+        decoding, mixed, fuller, prompt, packed = works
+        return Steps(running, decoding, mixed, fuller, prompt, packed, pieces, beside, together)
 
     def seconds(self, steps: Steps, reach: Reach) -> Seconds:
         """Of each step, through all parts of a pipeline."""
