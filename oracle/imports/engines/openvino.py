@@ -97,8 +97,9 @@ def _layers(text: str, file: str) -> Report:
         missing = [name for name in ("layerType", "realTime (ms)") if name not in row]
         if missing:
             raise OracleError(f"{place}: no field {missing[0]!r}: expected {';'.join(columns)}")
-        words = row["execStatus"], row["layerType"], row.get("execType", "")
-        nodes.append(Node(row["layerName"], *words, number(row["realTime (ms)"], place, "realTime (ms)"), place))
+        name, status, kind = (row[column] for column in ("layerName", "execStatus", "layerType"))
+        milliseconds = number(row["realTime (ms)"], place, "realTime (ms)")
+        nodes.append(Node(name, status, kind, row.get("execType", ""), milliseconds, place))
     return of_nodes(nodes, file)
 
 

@@ -41,6 +41,7 @@ def read(content: Any, file: str) -> Report:
         place = f"{file}: nodes[{index}]"
         if not (isinstance(node, dict) and isinstance(node.get("name"), str)):
             raise OracleError(f"{place}: expected a node with its name, found {node!r:.60}")
-        words = [str(node.get(key, "")) for key in ("status", "node_type", "exec_type")]
-        nodes.append(Node(node["name"], *words, number(node.get("real_time"), place, "real_time"), place))
+        status, kind, primitive = (str(node.get(key, "")) for key in ("status", "node_type", "exec_type"))
+        milliseconds = number(node.get("real_time"), place, "real_time")
+        nodes.append(Node(node["name"], status, kind, primitive, milliseconds, place))
     return of_nodes(nodes, file)
