@@ -117,7 +117,8 @@ def fit(
 
     Args:
         device: its name.
-        networks: what each measured network is at the device's roofs, see `roof_times`.
+        networks: what each measured network is at the device's roofs, see `roof_times`; in blocks, where the prior has
+            some.
         measured_s: seconds per call of each.
         prior: what its kind teaches.
         workload: what was measured; all but its batch size is kept.
@@ -138,7 +139,9 @@ def fit(
         mode=workload.mode,
         dtype=workload.dtype,
         layout=workload.layout,
-        efficiency=replace(efficiency_of(vector), savings=textbook_of(workload.engine).savings),
+        efficiency=replace(
+            efficiency_of(vector), savings=textbook_of(workload.engine).savings, tiling=prior.efficiency.blocking
+        ),
         measurements=len(networks),
         error=prior.error if found is None else found.error,
         protocol="of its kind" if found is None else found.protocol,

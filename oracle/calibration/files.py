@@ -38,10 +38,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from oracle import tiling
+from oracle import blocking, tiling
 from oracle._files import MEBIBYTE, read_text
 from oracle._frozen import Frozen
 from oracle._resources import closest
+from oracle.blocking import Blocking
 from oracle.calibration.calibration import Calibration, Carried, Origin
 from oracle.calibration.classes import CLASSES
 from oracle.calibration.domain import Domain
@@ -49,7 +50,7 @@ from oracle.calibration.threading import Threading
 from oracle.errors import DeviceError
 from oracle.roofline import Efficiency
 from oracle.spec import DTYPES, ENGINES, GENERIC, LAYOUTS, MODES, RUNTIMES
-from oracle.tiling import CachedAttention
+from oracle.tiling import CachedAttention, Tiling
 
 __all__ = [
     "ATTENTION_TILINGS",
@@ -91,11 +92,14 @@ OPTIONAL = (
 _MICRO = 1e-6
 THREADING = {"CLOCK_MHZ": "clock", "SERIAL": "serial", "UNEVEN": "uneven", "BARRIER": "barrier"}
 
-TILINGS = Frozen(
+TILINGS: Mapping[str, Blocking | Tiling] = Frozen(
     {
         "products": tiling.PRODUCTS,
         "float8_products": tiling.FLOAT8_PRODUCTS,
         "float8_products_ada": tiling.FLOAT8_PRODUCTS_ADA,
+        "onednn": blocking.ONEDNN,
+        "onnxruntime": blocking.ONNXRUNTIME,
+        "onnxruntime_int8": blocking.ONNXRUNTIME_INT8,
     }
 )
 """How libraries cut matrix products, by the name that files say."""

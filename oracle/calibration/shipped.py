@@ -79,8 +79,11 @@ def kin_calibration(device: Device, workload: Workload, engine: str) -> Calibrat
 
 
 def engines_like(workload: Workload) -> tuple[str, ...]:
-    """Engines whose calibrations serve a workload, its own first."""
-    return tuple(dict.fromkeys((workload.engine, GENERIC)))
+    """Engines whose calibrations serve a workload, its own first.
+
+    An engine without a name is what good engines share; ONNX Runtime is one of them, and measured on processors.
+    """
+    return tuple(dict.fromkeys((workload.engine, GENERIC, *(("onnxruntime",) if workload.engine == GENERIC else ()))))
 
 
 def _by_nearness(dtype: str) -> tuple[str, ...]:

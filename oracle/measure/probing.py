@@ -20,7 +20,15 @@ from oracle.measure.host import (
     ranges,
 )
 from oracle.measure.machine import gpu_facts
-from oracle.measure.roofs import Cache, launch_seconds, matrix_roof, split_ladder, triad_ladder, vector_roof
+from oracle.measure.roofs import (
+    Cache,
+    convolution_roof,
+    launch_seconds,
+    matrix_roof,
+    split_ladder,
+    triad_ladder,
+    vector_roof,
+)
 from oracle.measure.stopwatch import Place, today
 from oracle.measure.timers import last_level_bytes
 
@@ -117,6 +125,8 @@ def _matrix(place: Place, budget_s: float, how: str) -> Peaks:
     dtypes = _CUDA_DTYPES if place.device.startswith("cuda") else _DTYPES
     for dtype in dtypes:
         roof = matrix_roof(place, dtype, sizes, budget_s / len(dtypes))
+        if roof is not None and dtype == "float32" and place.device == "cpu":
+            roof = max(roof, convolution_roof(place, budget_s / len(dtypes)))
         if roof is not None:
             found.append((dtype, Figure(roof.rate, f"measured: best of {roof.by} and other sizes, {how}")))
     return Peaks(tuple(found))

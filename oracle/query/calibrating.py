@@ -92,12 +92,18 @@ def calibrate(
     chosen = measured_on(place, measurements, **words)
     workload = chosen[0].item.workload
     named = source or (Path(measurements).name if isinstance(measurements, (str, Path)) else "unsourced")
-    used = run_on(place, workload)
+    used, prior = run_on(place, workload), prior_of(place, workload)
+    blocking = prior.efficiency.blocking
     networks = []
     for item, net, _ in chosen:
-        kinds, (matrix, vector, traffic, weights) = network_form(shared_store(), net, item.workload).every_kernel()
-        networks.append(roof_times(kinds, matrix, vector, traffic, used, weights, workload.engine))
-    seconds, prior = [item.latency_ms * 1e-3 for item, _, _ in chosen], prior_of(place, workload)
+        form = network_form(shared_store(), net, item.workload)
+        kinds, (matrix, vector, traffic, weights) = form.every_kernel()
+        products = form.every_product if blocking else None
+        at_roofs = roof_times(
+            *(kinds, matrix, vector, traffic, used, weights, workload.engine), blocking=blocking, products=products
+        )
+        networks.append(at_roofs)
+    seconds = [item.latency_ms * 1e-3 for item, _, _ in chosen]
     _check_unit(place, chosen, networks, seconds, prior)
     sides = [image_size_of(net.input_shape) for _, net, _ in chosen]
     return fit(

@@ -15,9 +15,10 @@ from oracle.closedform.template import KernelMeta
 from oracle.counting.conventions import recount
 from oracle.counting.fusion import main_row
 from oracle.errors import OracleError
+from oracle.imports.points import products_of
 from oracle.memory import PeakMemory
 from oracle.optable import shapes_text
-from oracle.products import Products, product_of
+from oracle.products import Products
 from oracle.query.cost import Cost
 from oracle.query.scoring import cost_of
 from oracle.roofline import KernelKinds, Roofs, Timing, time_at
@@ -103,7 +104,7 @@ def score_count(
 
 def _form_of(count: NetCount, workload: Workload) -> TracedForm:
     """Counts without the trace that they come from, which a result must not keep alive."""
-    kernels, numbers, products = [], [], []
+    kernels, numbers = [], []
     for kernel in count.kernels:
         table = count.table
         meta = KernelMeta(
@@ -115,9 +116,7 @@ def _form_of(count: NetCount, workload: Workload) -> TracedForm:
             kernel.matrix_dtype,
             kernel.vector_dtype,
         )
-        shapes = table.rows[main_row(table, kernel.rows)].main_shapes
-        kernels.append(Described(meta, kernel.macs, shapes_text(shapes)))
-        products.append(product_of(kernel.name, *shapes) if kernel.matrix_flops else None)
+        kernels.append(Described(meta, kernel.macs, shapes_text(table.rows[main_row(table, kernel.rows)].main_shapes)))
         traffic = kernel.read_bytes + kernel.write_bytes
         numbers.append((kernel.matrix_flops, kernel.vector_flops, traffic, kernel.weight_bytes))
     try:
@@ -132,7 +131,7 @@ def _form_of(count: NetCount, workload: Workload) -> TracedForm:
         "activations": count.activations,
     }
     ones, cells = np.ones(len(kernels)), [kernel.cell for kernel in count.kernels]
-    found = Products.of(products)
+    found = products_of(count.kernels, count.table)
     flash_bytes = 0 if workload.training else int(count.memory.weights_bytes)
     coverage = count.unknown, count.coverage
     return TracedForm(
