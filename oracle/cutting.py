@@ -1,4 +1,7 @@
-"""Kernels that a GPU cuts into tiles: their seconds at the compute roof, on several devices or of several networks."""
+"""Kernels that a device cuts into tiles or blocks: their seconds at the compute roof.
+
+Of one network on several devices, or of several networks on one.
+"""
 
 from __future__ import annotations
 
@@ -8,27 +11,28 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from oracle.blocking import Blocking
 from oracle.products import ATTENTION, CACHED, PLAIN, Products
 from oracle.tiling import AttentionTiling, CachedAttention, Tiling
 
 __all__ = ["Cut", "Cutting", "cut_to_tiles"]
 
 Array = NDArray[Any]
-_Way = Tiling | AttentionTiling | CachedAttention
+_Way = Blocking | Tiling | AttentionTiling | CachedAttention
 
 
 class Cutting(NamedTuple):
     """How a device cuts products.
 
     Attributes:
-        products, attention: into which tiles; None where nobody says.
+        products, attention: into which tiles or blocks; None where nobody says.
         cached: the same of attention over a cache; as other attention where nobody says.
         shares: of the peak and of the bandwidth, that all attention is taken to reach.
-        units: compute units that share the tiles.
+        units: compute units that share the tiles; of no account for blocks.
         clock_hz: of these.
     """
 
-    products: Tiling | None
+    products: Blocking | Tiling | None
     attention: AttentionTiling | None
     cached: CachedAttention | None
     shares: tuple[float, float]

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oracle._frozen import Frozen
+from oracle.blocking import Blocking
 from oracle.cutting import Cut, Cutting, cut_to_tiles
 from oracle.devices import Device
 from oracle.products import Products
@@ -69,8 +70,8 @@ class Efficiency:
             of processors lay the weights of a convolution out anew at every call.
         launches: class -> seconds per kernel: what a library does around its kernel, such as to choose it or to lay
             its operands out, differs by class.
-        tiling: how a GPU cuts matrix products, which then take as long as their tiles, at the share of the matrix
-            unit's peak that `compute` says; None where they take as long as their FLOPs.
+        tiling: how a GPU cuts matrix products into tiles, or a processor into blocks: they take as long as these, at
+            the share of the matrix unit's peak that `compute` says; None where they take as long as their FLOPs.
         attention_tiling: the same of attention, in which every query is taken to see all keys.
         cached_attention: the same of attention over a cache of keys and values, with the shares that it reaches.
         cache: when products and attention find their operands in the last-level cache, and how fast.
@@ -89,7 +90,7 @@ class Efficiency:
     dispatch_s: float = 0.0
     launches: Mapping[str, float] = field(default_factory=Frozen)
     weights: Mapping[str, float] = field(default_factory=Frozen)
-    tiling: Tiling | None = None
+    tiling: Blocking | Tiling | None = None
     attention_tiling: AttentionTiling | None = None
     cached_attention: CachedAttention | None = None
     cache: Cache | None = None
@@ -100,6 +101,11 @@ class Efficiency:
     def tiled(self) -> bool:
         """Whether the time of products depends on their sizes."""
         return bool(self.tiling or self.attention_tiling or self.cached_attention)
+
+    @property
+    def blocking(self) -> Blocking | None:
+        """How a processor cuts products."""
+        return self.tiling if isinstance(self.tiling, Blocking) else None
 
     def reach_of(self, op_classes: Sequence[str]) -> list[float]:
         """Shares of the peaks that kernels of these classes reach, in FLOPs as they are counted."""
@@ -454,13 +460,14 @@ def _overlapped(
 
 
 def _cutting(device: Device, efficiency: Efficiency) -> Cutting | None:
-    """How a device cuts products; one that states no compute units does not."""
-    if device.compute_units is None or not efficiency.tiled:
+    """How a device cuts products; one that states no compute units cuts none into tiles."""
+    if not efficiency.tiled or (device.compute_units is None and efficiency.blocking is None):
         return None
+    units = 1.0 if device.compute_units is None else device.compute_units.value
     clock_hz = device.clock.value if device.clock else CLOCK_HZ
     ways = efficiency.tiling, efficiency.attention_tiling, efficiency.cached_attention
     shares = efficiency.compute.get("attention", 1.0), efficiency.memory.get("attention", 1.0)
-    return Cutting(*ways, shares, device.compute_units.value, clock_hz)
+    return Cutting(*ways, shares, units, clock_hz)
 
 
 _NEAR = ("matmul", "attention")  # classes whose kernels were measured with operands in a cache

@@ -118,7 +118,8 @@ def fit(
 
     Args:
         device: its name.
-        networks: what each measured network is at the device's roofs, see `roof_times`.
+        networks: what each measured network is at the device's roofs, see `roof_times`; in blocks, where the prior has
+            some.
         measured_s: seconds per call of each.
         prior: what its kind teaches.
         workload: what was measured; all but its batch size is kept.
@@ -140,7 +141,10 @@ def fit(
         dtype=workload.dtype,
         layout=workload.layout,
         efficiency=replace(
-            efficiency_of(vector), savings=textbook_of(workload.engine).savings, overlap=prior.efficiency.overlap
+            efficiency_of(vector),
+            savings=textbook_of(workload.engine).savings,
+            tiling=prior.efficiency.blocking,
+            overlap=prior.efficiency.overlap,
         ),
         measurements=len(networks),
         error=prior.error if found is None else found.error,

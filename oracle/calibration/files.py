@@ -39,10 +39,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from oracle import tiling
+from oracle import blocking, tiling
 from oracle._files import MEBIBYTE, read_text
 from oracle._frozen import Frozen
 from oracle._resources import closest
+from oracle.blocking import Blocking
 from oracle.calibration.calibration import Calibration, Carried, Origin
 from oracle.calibration.classes import CLASSES
 from oracle.calibration.domain import Domain
@@ -50,7 +51,7 @@ from oracle.calibration.threading import Threading
 from oracle.errors import DeviceError
 from oracle.roofline import Efficiency
 from oracle.spec import DTYPES, ENGINES, GENERIC, LAYOUTS, MODES, RUNTIMES
-from oracle.tiling import CachedAttention
+from oracle.tiling import CachedAttention, Tiling
 
 __all__ = [
     "ATTENTION_TILINGS",
@@ -93,11 +94,14 @@ OPTIONAL = (
 _MICRO = 1e-6
 THREADING = {"CLOCK_MHZ": "clock", "SERIAL": "serial", "UNEVEN": "uneven", "BARRIER": "barrier"}
 
-TILINGS = Frozen(
+TILINGS: Mapping[str, Blocking | Tiling] = Frozen(
     {
         "products": tiling.PRODUCTS,
         "float8_products": tiling.FLOAT8_PRODUCTS,
         "float8_products_ada": tiling.FLOAT8_PRODUCTS_ADA,
+        "onednn": blocking.ONEDNN,
+        "onnxruntime": blocking.ONNXRUNTIME,
+        "onnxruntime_int8": blocking.ONNXRUNTIME_INT8,
     }
 )
 """How libraries cut matrix products, by the name that files say."""
@@ -250,7 +254,7 @@ def _parsed(content: Any, file: str) -> Calibration:
             cached_attention=_cached(content.get("CACHED_ATTENTION"), file),
             cache=_named(content, "CACHE", CACHES, file),
         ),
-        measurements=int(_number(content.get("MEASUREMENTS", 0), file, "MEASUREMENTS")),
+        measurements=_whole(content.get("MEASUREMENTS", 0), file, "MEASUREMENTS"),
         error=None if content.get("ERROR") is None else _number(content["ERROR"], file, "ERROR"),
         protocol=_text(content.get("PROTOCOL", "unstated"), file, "PROTOCOL"),
         error_by_family=_numbers(content.get("ERROR_BY_FAMILY", {}), file, "ERROR_BY_FAMILY"),
@@ -285,10 +289,10 @@ def _cached(section: Any, file: str) -> CachedAttention | None:
     shares = dict[str, tuple[float, float]]()
     for phase in PHASES:
         found, key = section[phase], f"CACHED_ATTENTION.{phase}"
-        pair = _interval([1.0, 1.0] if not isinstance(found, list) else sorted(found), file, key)
-        if pair is None or not isinstance(found, list) or pair[1] > 1.0:
+        parts = [_number(part, file, key) for part in found] if isinstance(found, list) else []
+        if len(parts) != 2 or not all(0 < part <= 1 for part in parts):
             raise _error(file, key, found, "two shares, of the peak and of the bandwidth, above 0 and at most 1")
-        shares[phase] = float(found[0]), float(found[1])
+        shares[phase] = parts[0], parts[1]
     return CachedAttention(tiling.PREFILL, tiling.DECODE, shares["PREFILL"], shares["DECODE"], **habits)
 
 
@@ -339,8 +343,9 @@ def _carried(section: Any, file: str) -> Mapping[str, Carried]:
         place = f"CARRIED.{name}"
         if not (isinstance(item, dict) and set(item) == {"ERROR", "INTERVAL", "NETWORKS"}):
             raise _error(file, place, item, "ERROR, INTERVAL and NETWORKS")
-        error, networks = (_number(item[key], file, f"{place}.{key}") for key in ("ERROR", "NETWORKS"))
-        found[str(name)] = Carried(error, _interval(item["INTERVAL"], file, f"{place}.INTERVAL"), int(networks))
+        interval = _interval(item["INTERVAL"], file, f"{place}.INTERVAL")
+        error = _number(item["ERROR"], file, f"{place}.ERROR")
+        found[str(name)] = Carried(error, interval, _whole(item["NETWORKS"], file, f"{place}.NETWORKS"))
     return Frozen(found)
 
 
@@ -409,6 +414,12 @@ def _part(value: Any, file: str, key: str) -> float:
     if found > 1:
         raise _error(file, key, value, "a share, from 0 to 1")
     return found
+
+
+def _whole(value: Any, file: str, key: str) -> int:
+    if type(value) is not int or not 0 <= value <= _LARGEST:
+        raise _error(file, key, value, "a whole number of at least 0")
+    return value
 
 
 def _text(value: Any, file: str, key: str) -> str:

@@ -14,15 +14,17 @@ the logits of all shares and the logarithms of all times, so no value of it beat
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oracle._frozen import Frozen
+from oracle.blocking import Blocking
 from oracle.calibration.classes import CLASSES
 from oracle.devices import Device
+from oracle.products import Products
 from oracle.roofline import Efficiency, KernelKinds, textbook_of, time_kernels
 from oracle.spec import GENERIC
 
@@ -83,6 +85,9 @@ def roof_times(
     device: Device,
     weight_bytes: Array | None = None,
     engine: str = GENERIC,
+    *,
+    blocking: Blocking | None = None,
+    products: Products | None = None,
 ) -> RoofTimes:
     """Put a network's kernels, one entry each, to a device's roofs.
 
@@ -92,11 +97,14 @@ def roof_times(
         device: whose roofs count.
         weight_bytes: the part of the traffic that is weights; None for none.
         engine: which runs them: some need fewer multiplications, see `oracle.roofline.textbook_of`.
+        blocking: how products are cut into blocks; None where they take as long as their FLOPs.
+        products: of the kernels, which blocks need.
 
     Raises:
         DeviceError: the device states no peak for a dtype that a kernel computes in.
     """
-    timing = time_kernels(kinds, matrix_flops, vector_flops, traffic_bytes, device, textbook_of(engine))
+    bound = replace(textbook_of(engine), tiling=blocking)
+    timing = time_kernels(kinds, matrix_flops, vector_flops, traffic_bytes, device, bound, products=products)
     index = {name: number for number, name in enumerate(CLASSES)}
     classes = np.array([index.get(name, index["other"]) for name in kinds.op_classes], dtype=np.float64)
     weights_s = np.zeros(len(classes))

@@ -23,6 +23,10 @@ __all__ = ["GENERAL", "Prior", "general_prior", "prior_from", "usual_dispatch"]
 
 _COUNT = len(CLASSES)
 
+# Of the vector peak, in depthwise convolutions, and per kernel: what ONNX Runtime and OpenVINO take on one Zen 4 lies
+# at .7 to .9 and 2 to 9 us (`tests/benchmarks/host_engines.py`).
+_ENGINES_DEPTHWISE, _ENGINES_LAUNCH_S = 0.6, 5e-6
+
 # Shares of streaming kernels lie close together on every device; those of contractions differ with the library.
 _STREAMING = frozenset(CLASSES) - frozenset(CONTRACTIONS)
 
@@ -55,8 +59,8 @@ class Prior:
 
     def at(self, vector: Floats) -> Prior:
         """The same around another mean."""
-        own = replace(efficiency_of(vector), savings=self.efficiency.savings, overlap=self.efficiency.overlap)
-        return replace(self, efficiency=own)
+        kept = {name: getattr(self.efficiency, name) for name in ("savings", "overlap", "tiling")}
+        return replace(self, efficiency=replace(efficiency_of(vector), **kept))
 
     @property
     def mean(self) -> Floats:
@@ -105,8 +109,9 @@ def general_prior(kind: str = "", runtime: str = "eager", dispatch_s: float | No
     """What is believed of a device of whose kind nothing was calibrated yet.
 
     Args:
-        kind: one of `oracle.devices.KINDS`; processors start a kernel on all their cores by a barrier, which takes
-            longer than a launch on a GPU, and no host launches it.
+        kind: one of `oracle.devices.KINDS`; no host launches the kernels of processors. PyTorch dispatches each by
+            itself and starts it on all cores by a barrier, which takes longer than a launch on a GPU; engines have
+            prepared theirs.
         runtime: one of `oracle.spec.RUNTIMES`.
         dispatch_s: seconds that the host takes to launch one kernel; None for the usual host of the kind, see
             `oracle.devices.hosts`.
@@ -117,7 +122,11 @@ def general_prior(kind: str = "", runtime: str = "eager", dispatch_s: float | No
         GENERAL.efficiency, dispatch_s=usual_dispatch(kind, runtime) if dispatch_s is None else dispatch_s
     )
     if kind.endswith("-cpu"):
-        efficiency = replace(efficiency, launches=dict.fromkeys(CLASSES, 2e-5))
+        if runtime == "engine":
+            compute = {**efficiency.compute, "depthwise": _ENGINES_DEPTHWISE}
+            efficiency = replace(efficiency, launches=dict.fromkeys(CLASSES, _ENGINES_LAUNCH_S), compute=compute)
+        else:
+            efficiency = replace(efficiency, launches=dict.fromkeys(CLASSES, 2e-5))
     return replace(GENERAL, efficiency=efficiency)
 
 

@@ -108,18 +108,12 @@ class NetworkForm:
     @cached_property
     def products(self) -> Products:
         """The products of the kernels, in the order of `numbers`."""
-        kernels: list[int] = []
-        kinds: list[int] = []
-        dims: list[int] = []
-        start = 0
-        for template, values, _, _ in self.cells:
-            found = products_in(template)
-            kernels += [start + number for number in found.kernels]
-            kinds += found.kinds
-            dims += found.alone(*values)
-            start += len(template.kernels)
-        flat = np.fromiter(dims, np.float64, len(dims))
-        return Products(np.array(kernels, dtype=np.intp), np.array(kinds, dtype=np.intp), flat.reshape(-1, 5).T)
+        return _products_of(self.cells)
+
+    @property
+    def every_product(self) -> Products:
+        """The products of `every_kernel`."""
+        return _products_of(self._repeated(self.cells))
 
     def timed(self, places: tuple[CalibratedDevice, ...]) -> Timing:
         """Seconds of each of the kernels, a row per device.
@@ -230,6 +224,22 @@ class NetworkForm:
             start += len(template.kernels)
         phases[1].reverse()
         return [launch for phase in phases for kernels in phase for launch in kernels]
+
+
+def _products_of(cells: Iterable[Cell]) -> Products:
+    """The products of the kernels of cells, in order."""
+    kernels: list[int] = []
+    kinds: list[int] = []
+    dims: list[int] = []
+    start = 0
+    for template, values, _, _ in cells:
+        found = products_in(template)
+        kernels += [start + number for number in found.kernels]
+        kinds += found.kinds
+        dims += found.alone(*values)
+        start += len(template.kernels)
+    flat = np.fromiter(dims, np.float64, len(dims))
+    return Products(np.array(kernels, dtype=np.intp), np.array(kinds, dtype=np.intp), flat.reshape(-1, 5).T)
 
 
 def network_form(store: TemplateStore, net: NetSpec, workload: Workload) -> NetworkForm:

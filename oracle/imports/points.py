@@ -9,12 +9,15 @@ from numpy.typing import NDArray
 
 from oracle.calibration import RoofTimes, kernel_class, roof_times
 from oracle.counting import KernelCount
+from oracle.counting.fusion import main_row
 from oracle.counting.networks import NetCount
 from oracle.devices import Device
 from oracle.imports.matching import Matching
+from oracle.optable import OpTable
+from oracle.products import Products, product_of
 from oracle.roofline import KernelKinds
 
-__all__ = ["calibration_points", "kernel_columns", "roof_times_of"]
+__all__ = ["calibration_points", "kernel_columns", "products_of", "roof_times_of"]
 
 Floats = NDArray[np.float64]
 
@@ -64,4 +67,12 @@ def kernel_columns(
         np.array([kernel.vector_flops for kernel in kernels], dtype=np.float64),
         np.array([kernel.read_bytes + kernel.write_bytes for kernel in kernels], dtype=np.float64),
         np.array([kernel.weight_bytes for kernel in kernels], dtype=np.float64),
+    )
+
+
+def products_of(kernels: Sequence[KernelCount], table: OpTable) -> Products:
+    """The products of kernels of a counted network, those that a device cuts."""
+    return Products.of(
+        product_of(kernel.name, *table.rows[main_row(table, kernel.rows)].main_shapes) if kernel.matrix_flops else None
+        for kernel in kernels
     )

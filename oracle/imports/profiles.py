@@ -11,7 +11,7 @@ from oracle.counting import KernelCount
 from oracle.counting.networks import NetCount
 from oracle.devices import Device
 from oracle.imports.matching import match_operators
-from oracle.imports.points import kernel_columns
+from oracle.imports.points import kernel_columns, products_of
 from oracle.imports.replay import OperatorCall
 from oracle.roofline import TEXTBOOK, Efficiency, time_kernels
 from oracle.spec import Workload
@@ -196,5 +196,6 @@ def _seconds(
     if device is None:
         return [None] * len(kernels)
     kinds, matrix, vector, traffic, weights = kernel_columns(kernels, count, runtime)
-    timing = time_kernels(kinds, matrix, vector, traffic, device, efficiency, weights)
+    products = products_of(kernels, count.table) if efficiency.tiled else None
+    timing = time_kernels(kinds, matrix, vector, traffic, device, efficiency, weights, products=products)
     return [float(value) for value in timing.total_s]

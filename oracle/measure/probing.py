@@ -19,8 +19,17 @@ from oracle.measure.host import (
     memory_bytes,
     ranges,
 )
+from oracle.measure.load import warned
 from oracle.measure.machine import gpu_facts
-from oracle.measure.roofs import Cache, launch_seconds, matrix_roof, split_ladder, triad_ladder, vector_roof
+from oracle.measure.roofs import (
+    Cache,
+    convolution_roof,
+    launch_seconds,
+    matrix_roof,
+    split_ladder,
+    triad_ladder,
+    vector_roof,
+)
 from oracle.measure.stopwatch import Place, today
 from oracle.measure.timers import last_level_bytes
 
@@ -56,7 +65,7 @@ def probe(
     on_cpu = place.device == "cpu"
     where = f" on CPUs {ranges(affinity())}" if on_cpu else ""
     how = f"threads: {place.threads}{where}, {place.clock} clock, torch {torch.__version__}, {today()}"
-    with place.threaded():
+    with place.threaded(), warned(place):
         matrix = _matrix(place, 0.5 * seconds, how)
         vector = vector_roof(place, 0.1 * seconds)
         memory, cache, reported = _bandwidths(place, 0.35 * seconds)
@@ -117,6 +126,8 @@ def _matrix(place: Place, budget_s: float, how: str) -> Peaks:
     dtypes = _CUDA_DTYPES if place.device.startswith("cuda") else _DTYPES
     for dtype in dtypes:
         roof = matrix_roof(place, dtype, sizes, budget_s / len(dtypes))
+        if roof is not None and dtype == "float32" and place.device == "cpu":
+            roof = max(roof, convolution_roof(place, budget_s / len(dtypes)))
         if roof is not None:
             found.append((dtype, Figure(roof.rate, f"measured: best of {roof.by} and other sizes, {how}")))
     return Peaks(tuple(found))

@@ -95,14 +95,18 @@ def calibrate(
     calls = [call_count(item.workload) for item, _, _ in chosen]
     at_once = [images_at_once(item.workload) for item, _, _ in chosen]
     named = source or (Path(measurements).name if isinstance(measurements, (str, Path)) else "unsourced")
-    used = run_on(place, workload)
+    used, prior = run_on(place, workload), prior_of(place, workload)
+    blocking = prior.efficiency.blocking
     networks = []
     for (item, net, _), batch_size in zip(chosen, at_once, strict=True):
         form = network_form(shared_store(), net, item.workload.with_(batch_size=batch_size))
         kinds, (matrix, vector, traffic, weights) = form.every_kernel()
-        networks.append(roof_times(kinds, matrix, vector, traffic, used, weights, workload.engine))
+        products = form.every_product if blocking else None
+        at_roofs = roof_times(
+            *(kinds, matrix, vector, traffic, used, weights, workload.engine), blocking=blocking, products=products
+        )
+        networks.append(at_roofs)
     seconds = [item.latency_ms * 1e-3 / count for (item, _, _), count in zip(chosen, calls, strict=True)]
-    prior = prior_of(place, workload)
     _check_unit(place, chosen, networks, seconds, prior)
     sides = [image_size_of(net.input_shape) for _, net, _ in chosen]
     return fit(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,9 +15,10 @@ from oracle.closedform.template import KernelMeta
 from oracle.counting.conventions import recount
 from oracle.counting.fusion import main_row
 from oracle.errors import OracleError
+from oracle.imports.points import products_of
 from oracle.memory import PeakMemory
 from oracle.optable import shapes_text
-from oracle.products import Products, product_of
+from oracle.products import Products
 from oracle.query.cost import Cost
 from oracle.query.scoring import cost_of
 from oracle.roofline import KernelKinds, Roofs, Timing, time_at
@@ -98,12 +99,28 @@ def score_count(
     if convention not in (None, "oracle"):
         found = recount(count.traced, str(convention))
         recounted = found.macs, found.flops, found.params, found.activations
-    return cost_of(_form_of(count, workload), name, workload, models, convention, strict, recounted)
+    cost = cost_of(_form_of(count, workload), name, workload, models, convention, strict, recounted)
+    on_gpu = any(place.device.kind.endswith("-gpu") for place in models.places.values())
+    return replace(cost, notes=(*cost.notes, *_recurrent_notes(count))) if on_gpu else cost
+
+
+def _recurrent_notes(count: NetCount) -> tuple[str, ...]:
+    """What to know of the time of recurrent layers on a GPU; their counts are the same whoever runs them."""
+    from torch import nn
+
+    names = sorted({type(call.module).__name__ for call in count.traced.calls if isinstance(call.module, nn.RNNBase)})
+    if not names:
+        return ()
+    note = (
+        f"{', '.join(names)}: taken to run step by step, as on a processor; on a GPU cuDNN and engines launch a few "
+        "kernels for all steps, and can be many times faster"
+    )
+    return (note,)
 
 
 def _form_of(count: NetCount, workload: Workload) -> TracedForm:
     """Counts without the trace that they come from, which a result must not keep alive."""
-    kernels, numbers, products = [], [], []
+    kernels, numbers = [], []
     for kernel in count.kernels:
         table = count.table
         meta = KernelMeta(
@@ -115,9 +132,7 @@ def _form_of(count: NetCount, workload: Workload) -> TracedForm:
             kernel.matrix_dtype,
             kernel.vector_dtype,
         )
-        shapes = table.rows[main_row(table, kernel.rows)].main_shapes
-        kernels.append(Described(meta, kernel.macs, shapes_text(shapes)))
-        products.append(product_of(kernel.name, *shapes) if kernel.matrix_flops else None)
+        kernels.append(Described(meta, kernel.macs, shapes_text(table.rows[main_row(table, kernel.rows)].main_shapes)))
         traffic = kernel.read_bytes + kernel.write_bytes
         numbers.append((kernel.matrix_flops, kernel.vector_flops, traffic, kernel.weight_bytes))
     try:
@@ -132,7 +147,7 @@ def _form_of(count: NetCount, workload: Workload) -> TracedForm:
         "activations": count.activations,
     }
     ones, cells = np.ones(len(kernels)), [kernel.cell for kernel in count.kernels]
-    found = Products.of(products)
+    found = products_of(count.kernels, count.table)
     flash_bytes = 0 if workload.training else int(count.memory.weights_bytes)
     coverage = count.unknown, count.coverage
     return TracedForm(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from oracle.counting.fusion.zeros import is_zero_product
+from oracle.counting.fusion.redundant import is_zero_product
 from oracle.optable import Dim, Row, Shape, Use
 
 __all__ = ["BLOCKED", "NATURAL", "Blocks", "Decide", "decided"]

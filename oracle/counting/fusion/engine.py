@@ -8,8 +8,8 @@ from oracle.counting.fusion.chains import CHAINED, merged_groups
 from oracle.counting.fusion.constants import constant_rows, is_constant
 from oracle.counting.fusion.engines import RULES, EngineRules
 from oracle.counting.fusion.kernel import ANCHORS, Kernel, all_producers, assemble, live_rows
+from oracle.counting.fusion.redundant import without_redundant
 from oracle.counting.fusion.trimming import CALLER, trimmed
-from oracle.counting.fusion.zeros import without_zeros
 from oracle.counting.traffic import reads_of
 from oracle.optable import OpTable, Row, Shape, Use, equal
 from oracle.spec import GENERIC
@@ -27,7 +27,7 @@ _AFFINE = _ADDITIONS | {"aten.mul", "aten.mul_", "aten.sub", "aten.sub_", "aten.
 
 def engine(table: OpTable, rules: EngineRules = RULES[GENERIC]) -> tuple[Kernel, ...]:
     """Remove zeros, fold, fuse, merge, and leave every other operator a kernel of its own."""
-    table = without_zeros(table)
+    table = without_redundant(table)
     producers = all_producers(table)
     live = live_rows(table, producers)
     ready = constant_rows(table) & live

@@ -1,7 +1,11 @@
-"""Zeros and sums with zeros, which the graph optimisers of engines remove.
+"""Zeros, sums with zeros, and activations computed twice, which the graph optimisers of engines remove.
 
 A search space writes an absent edge as a product with 0. What computed the other factor is then needed by
 nobody, and a sum that the zeros enter is its other operand. (Compilers keep both: infinity times 0 is not 0.)
+
+Each edge of its cells begins with an activation of its own, so that a node that three edges read is activated three
+times. Optimised graphs of ONNX Runtime, OpenVINO, LiteRT and pnnx (ncnn) have one: of the 92 of a NAS-Bench-201 network
+of 3 x 3 convolutions at most 32 are left.
 """
 
 from __future__ import annotations
@@ -10,11 +14,11 @@ from dataclasses import replace
 
 from oracle.optable import OpTable, Row, Shape, Use
 
-__all__ = ["is_zero_product", "without_zeros"]
+__all__ = ["is_zero_product", "without_redundant"]
 
 
-def without_zeros(table: OpTable) -> OpTable:
-    """The same rows, reading around products with 0 and sums with them; so those are dead unless still read.
+def without_redundant(table: OpTable) -> OpTable:
+    """The same rows, reading around products with 0, sums with them and repeats: those are dead unless still read.
 
     Only in inference, where no gradient flows through them, and within a cell: a cell keeps a sum that would
     leave nothing but its input. Zeros that are still read are made once per cell and form, from the earliest
@@ -41,6 +45,7 @@ class _Scan:
         # By cell and form: what was read first, and the first zeros.
         self._earliest: dict[tuple[object, ...], Use] = {}
         self._zeros: dict[tuple[object, ...], int] = {}
+        self._activated: dict[tuple[object, ...], int] = {}
 
     def row(self, before: Row) -> Row:
         """The row with its reads redirected; notes what to read in place of its own result."""
@@ -60,6 +65,8 @@ class _Scan:
         key = _key(row, result)
         if is_zero_product(row):
             return self._zeros.setdefault(key, result.value)
+        if self._is_activation(row, result):
+            return self._activated.setdefault((row.name, row.args[1:], row.reads[0], key), result.value)
         zeros = self._zeros.get(key)
         if not _is_sum(row) or all(use.value != zeros for use in row.reads):
             return result.value
@@ -69,6 +76,13 @@ class _Scan:
         (other,) = others
         kept = _key(row, other) != key or not self._is_made_in(row.cell, other)
         return result.value if kept else other.value
+
+    def _is_activation(self, row: Row, result: Use) -> bool:
+        """Of one tensor, which it leaves as it is."""
+        if row.op_class != "activation" or len(row.reads) != 1 or row.kwargs:
+            return False
+        values = self._table.values
+        return values[result.value].storage != values[row.reads[0].value].storage
 
     def _is_made_in(self, cell: int, use: Use) -> bool:
         producer = self._table.values[use.value].producer

@@ -8,7 +8,7 @@ from torch import nn
 
 from oracle.cells import make_cell
 from oracle.counting.fusion import kernels_of
-from oracle.counting.fusion.zeros import without_zeros
+from oracle.counting.fusion.redundant import without_redundant
 from oracle.optable import OpTable
 from oracle.spec import CellSpec, Workload
 from oracle.trace import trace_module
@@ -70,9 +70,35 @@ def test_a_cell_that_only_hands_on_keeps_a_sum() -> None:
     assert (found["aten.mul"], found["aten.add"]) == (1, 1)
 
 
+class Twice(nn.Module):
+    """Two activations of one tensor."""
+
+    def __init__(self, first: nn.Module, second: nn.Module) -> None:
+        super().__init__()
+        self.first, self.second = first, second
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([self.first(x), self.second(x)])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "left"),
+    [(nn.ReLU(), nn.ReLU(), 1), (nn.ReLU(), nn.SiLU(), 2), (nn.LeakyReLU(0.1), nn.LeakyReLU(0.2), 2)],
+)
+def test_an_engine_activates_a_tensor_once(first: nn.Module, second: nn.Module, left: int) -> None:
+    table = table_of(Twice(first, second))
+    assert sum(len(kernel.rows) for kernel in kernels_of(table, "engine")) == left + 1
+    assert sum(len(kernel.rows) for kernel in kernels_of(table, "compiled")) == 3
+
+
+def test_the_edges_of_a_node_share_their_activation() -> None:
+    found = kernels("nor_conv_3x3 nor_conv_3x3 nor_conv_3x3 nor_conv_3x3 nor_conv_3x3 nor_conv_3x3", "engine")
+    assert (found["aten.relu"], found["aten.convolution"]) == (3, 6)  # one for each node that edges leave
+
+
 def test_training_keeps_everything() -> None:
     table = table_of(cell(DEAD), "training")
-    assert without_zeros(table) is table
+    assert without_redundant(table) is table
 
 
 class Scaled(nn.Module):
@@ -105,6 +131,6 @@ def test_a_sum_that_changes_the_shape_stays() -> None:
     assert [kernel.rows for kernel in found] == [(0, 1, 2)]
 
 
-def test_a_table_without_zeros_is_as_it_was() -> None:
-    table = table_of(cell("nor_conv_1x1 skip_connect avg_pool_3x3 nor_conv_3x3 skip_connect avg_pool_3x3"))
-    assert without_zeros(table) == table
+def test_a_table_without_zeros_and_repeats_is_as_it_was() -> None:
+    table = table_of(cell("nor_conv_1x1 skip_connect avg_pool_3x3 skip_connect nor_conv_3x3 avg_pool_3x3"))
+    assert without_redundant(table) == table
