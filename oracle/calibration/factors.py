@@ -38,7 +38,7 @@ class Factors(NamedTuple):
 ENOUGH = 5
 BOARDS = Factors(0.45, 0.2, 0.2, (0.76, 1.37))
 """Of 72 boards under ncnn, each left out (`tests.benchmarks.ncnn_boards`); the interval is that of floating point, in
-int8 (0.81, 1.27) would do."""
+int8 (0.81, 1.23) would do."""
 
 _FREEDOM = 4.0  # degrees of, of Student's t
 _STEPS = 12
