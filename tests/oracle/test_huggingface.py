@@ -221,3 +221,65 @@ def test_what_no_latent_decoder_is_names_its_key(changes: dict[str, Any], key: s
     with pytest.raises(ConfigError) as caught:
         sections_of({**_DEEPSEEK, **changes})
     assert caught.value.key == key
+
+
+@pytest.mark.parametrize("kind", ["deepseek_v32", "glm_moe_dsa"])
+def test_indexers_are_read(kind: str) -> None:
+    index = {"index_n_heads": 4, "index_head_dim": 10, "index_topk": 64}
+    lists = {"layer_types": ["indexed_attention"] * 2, "indexer_types": ["full"] * 2}
+    keys = sections_of({**_DEEPSEEK, **index, **lists, "model_type": kind})["DECODER"]
+    assert (keys["INDEX_HEADS"], keys["INDEX_DIM"], keys["INDEX_TOPK"], keys["ROUTER"]) == (4, 10, 64, "sigmoid")
+    for changes in (
+        {"indexer_types": ["full", "shared"]},
+        {"index_topk_freq": 2},
+        {"index_topk_pattern": "FS"},
+        {"index_topk": None},
+    ):
+        with pytest.raises(ConfigError) as caught:
+            sections_of({**_DEEPSEEK, **index, **changes, "model_type": kind})
+        assert caught.value.key == next(iter(changes))
+    with pytest.raises(ConfigError, match="index_topk: value 64: expected none"):
+        sections_of({**_DEEPSEEK, **index})
+
+
+_LINEAR: dict[str, Any] = {
+    **_LLAMA, "model_type": "qwen3_5_text", "num_hidden_layers": 4, "linear_num_value_heads": 6,
+    "linear_num_key_heads": 3, "linear_key_head_dim": 8, "linear_value_head_dim": 12,
+}  # fmt: skip
+_EXPERTS = {
+    "num_experts": 8, "num_experts_per_tok": 2, "moe_intermediate_size": 24, "shared_expert_intermediate_size": 16,
+}  # fmt: skip
+
+
+def test_linear_attention_is_read_by_layers_or_by_their_distance() -> None:
+    full = {"layer_types": ["linear_attention", "full_attention"] * 2}
+    keys, other = (sections_of({**_LINEAR, **more})["DECODER"] for more in ({}, full))
+    assert (keys["MIXERS"], other["MIXERS"]) == (["linear"] * 3 + ["full"], ["linear", "full"])
+    assert [keys[f"LINEAR_{name}"] for name in ("HEADS", "KEY_HEADS", "KEY_DIM", "VALUE_DIM", "KERNEL")] == [
+        6,
+        3,
+        8,
+        12,
+        4,
+    ]
+    assert (keys["HEAD_DIM"], keys["ROTARY"], keys["QK_NORM"], keys["OUT_GATE"]) == (256, 0.25, True, True)
+    outer = {"model_type": "qwen3_5", "text_config": _LINEAR, "tie_word_embeddings": True}
+    assert sections_of(outer)["DECODER"] == {**keys, "TIED": True}
+
+
+@pytest.mark.parametrize("kind", ["qwen3_next", "qwen3_5_moe_text"])
+def test_experts_beside_linear_attention_are_read(kind: str) -> None:
+    keys = sections_of({**_LINEAR, **_EXPERTS, "model_type": kind})["DECODER"]
+    assert (keys["EXPERTS"], keys["EXPERT_FF"], keys["SHARED_FF"], keys["SHARED_GATE"]) == (8, 24, 16, True)
+    assert keys["MIXERS"] == ["linear"] * 3 + ["full"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [({"layer_types": ["linear_attention"]}, "layer_types"), ({"layer_types": ["mamba"] * 4}, "layer_types"),
+     ({"attn_output_gate": False}, "attn_output_gate"), ({"num_experts": 8}, "num_experts")],
+)  # fmt: skip
+def test_what_no_linear_decoder_is_names_its_key(changes: dict[str, Any], key: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        sections_of({**_LINEAR, **changes})
+    assert caught.value.key == key

@@ -186,6 +186,17 @@ def test_gpus_are_those_of_the_config_where_nobody_says() -> None:
     assert serve_latency(cfg, "h100-sxm", tp=1, **words).parallel.gpus == 1
 
 
+def test_linear_attention_is_served() -> None:
+    """Qwen3-Next keeps 75.5 MB of states and 24 KiB a token; long contexts cost it less than its experts do."""
+    words: dict[str, Any] = {"output_tokens": 64, "concurrency": 4, "tp": 2, "weights": "float8", "kv": "bfloat16"}
+    short, long = (serve_latency("Qwen3-Next-80B-A3B", "h200", input_tokens=n, **words) for n in (512, 32768))
+    assert long.kv_bytes_per_token == pytest.approx(12 * 1024, rel=0.1)
+    assert short.kv_bytes_per_token * 576 == pytest.approx(
+        36 * (4 * 16 * 128 * 128 + 2 * 3 * 4096) + 576 * 12288, rel=0.01
+    )
+    assert short.points[0].tpot_ms < long.points[0].tpot_ms
+
+
 @pytest.mark.parametrize("name", ["DeepSeek-V2-Lite"])
 def test_attention_over_latents_is_served(name: str) -> None:
     """A cache of 27 layers x (512 + 64) elements a token, on every GPU the same; longer prompts take longer."""
