@@ -168,7 +168,9 @@ def test_a_table_calibrates(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     lines = [f"{name},{1.5 * ms:.6f}" for name, ms in zip(names, predicted, strict=True)]
     path.write_text("\n".join(["network,latency_ms", *lines]), encoding="utf-8")
-    assert main(["import", str(path), "-d", "rtx-4090", "--measurements", str(tmp_path / "m.csv"), "--format", "csv"]) == 0
+    assert (
+        main(["import", str(path), "-d", "rtx-4090", "--measurements", str(tmp_path / "m.csv"), "--format", "csv"]) == 0
+    )
     fit = calibrate("rtx-4090", tmp_path / "m.csv")
     for name, ms in zip(names, predicted, strict=True):
         latency = score(name, devices=["rtx-4090"], runtime="engine", calibrations=[fit]).latency_ms["rtx-4090"]
