@@ -132,14 +132,34 @@ def test_measurements_keep_what_the_report_says_and_take_what_is_said() -> None:
 def test_a_table_calibrates(tmp_path: Path) -> None:
     """Latencies that are 1.5 times those predicted are what the fit then says."""
     names = ["ResNet-101", "ResNet-50", "RegNetX-400MF", "RegNetX-1.6GF", "EfficientNet-B0"]
-    predicted = [score(name, devices=["rtx-4090"], runtime="engine").latency_ms["rtx-4090"] for name in names]
+    predicted = [
+        score(name, devices=["gtx-1080-ti"], runtime="engine", batch_size=4).latency_ms["gtx-1080-ti"] for name in names
+    ]
     path = tmp_path / "table.csv"
     lines = [f"{name},{1.5 * ms:.6f}" for name, ms in zip(names, predicted, strict=True)]
     path.write_text("\n".join(["network,latency_ms", *lines]), encoding="utf-8")
-    assert main(["import", str(path), "-d", "rtx-4090", "--measurements", str(tmp_path / "m.csv"), "--format", "csv"]) == 0
-    fit = calibrate("rtx-4090", tmp_path / "m.csv")
+    assert (
+        main(
+            [
+                "import",
+                str(path),
+                "-d",
+                "gtx-1080-ti",
+                "--batch",
+                "4",
+                "--measurements",
+                str(tmp_path / "m.csv"),
+                "--format",
+                "csv",
+            ]
+        )
+        == 0
+    )
+    fit = calibrate("gtx-1080-ti", tmp_path / "m.csv")
     for name, ms in zip(names, predicted, strict=True):
-        latency = score(name, devices=["rtx-4090"], runtime="engine", calibrations=[fit]).latency_ms["rtx-4090"]
+        latency = score(name, devices=["gtx-1080-ti"], runtime="engine", batch_size=4, calibrations=[fit]).latency_ms[
+            "gtx-1080-ti"
+        ]
         assert latency == pytest.approx(1.5 * ms, rel=0.1)
 
 
