@@ -13,6 +13,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 __all__ = [
+    "CHUNK",
     "ITEMSIZE",
     "MATRIX_CLASSES",
     "OP_CLASSES",
@@ -25,6 +26,7 @@ __all__ = [
     "Use",
     "Value",
     "equal",
+    "pieces",
     "prod",
     "shapes_text",
     "smaller",
@@ -88,6 +90,24 @@ def smaller(a: Dim, b: Dim) -> Dim:
     from torch.utils._sympy.functions import Min  # whoever has expressions has torch
 
     return Min(a, b)  # type: ignore[no-untyped-call]
+
+
+CHUNK = 64
+"""Tokens that the chunked delta rule takes at once, in flash-linear-attention and in transformers."""
+
+
+def pieces(length: Dim, size: int) -> Dim:
+    """Into how many pieces of a size a length is cut, the last of which may be shorter; lengths may be expressions.
+
+    Example:
+        >>> pieces(130, 64)
+        3
+    """
+    if isinstance(length, int):
+        return -(-length // size)
+    from torch.utils._sympy.functions import FloorDiv  # whoever has expressions has torch
+
+    return FloorDiv(length + size - 1, size)
 
 
 def equal(a: Dim, b: Dim) -> bool:

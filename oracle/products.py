@@ -134,6 +134,16 @@ def _latent_attention(reads: _Shapes, out: Sequence[Dim]) -> Product:
     return Product(CACHED, (prod(query[:-2]), query[-2], latent[-2], (latent[-1] + out[-1]) // 2, query[-3]))
 
 
+def _sparse_attention(reads: _Shapes, out: Sequence[Dim]) -> Product:
+    latent, ids = reads[:2]
+    return Product(CACHED, (prod(out[:-2]), out[-2], ids[-1], (latent[-1] + out[-1]) // 2, out[-3]))
+
+
+def _index_scores(reads: _Shapes, out: Sequence[Dim]) -> Product:
+    batch, length, heads, width = reads[0]
+    return Product(PLAIN, (batch, length * heads, out[-1], width + 1, 1))
+
+
 _RULES: dict[str, Callable[[_Shapes, Sequence[Dim]], Product]] = {
     "aten.convolution": _convolution,
     "aten._convolution": _convolution,
@@ -147,6 +157,8 @@ _RULES: dict[str, Callable[[_Shapes, Sequence[Dim]], Product]] = {
     "oracle.attention": _attention,
     "oracle.cached_attention": _cached,
     "oracle.latent_attention": _latent_attention,
+    "oracle.sparse_attention": _sparse_attention,
+    "oracle.index_scores": _index_scores,
     "aten._scaled_dot_product_flash_attention": _attention,
     "aten._scaled_dot_product_flash_attention_for_cpu": _attention,
     "aten._scaled_dot_product_efficient_attention": _attention,

@@ -250,7 +250,7 @@ def _parsed(content: Any, file: str) -> Calibration:
             cached_attention=_cached(content.get("CACHED_ATTENTION"), file),
             cache=_named(content, "CACHE", CACHES, file),
         ),
-        measurements=int(_number(content.get("MEASUREMENTS", 0), file, "MEASUREMENTS")),
+        measurements=_whole(content.get("MEASUREMENTS", 0), file, "MEASUREMENTS"),
         error=None if content.get("ERROR") is None else _number(content["ERROR"], file, "ERROR"),
         protocol=_text(content.get("PROTOCOL", "unstated"), file, "PROTOCOL"),
         error_by_family=_numbers(content.get("ERROR_BY_FAMILY", {}), file, "ERROR_BY_FAMILY"),
@@ -285,10 +285,10 @@ def _cached(section: Any, file: str) -> CachedAttention | None:
     shares = dict[str, tuple[float, float]]()
     for phase in PHASES:
         found, key = section[phase], f"CACHED_ATTENTION.{phase}"
-        pair = _interval([1.0, 1.0] if not isinstance(found, list) else sorted(found), file, key)
-        if pair is None or not isinstance(found, list) or pair[1] > 1.0:
+        parts = [_number(part, file, key) for part in found] if isinstance(found, list) else []
+        if len(parts) != 2 or not all(0 < part <= 1 for part in parts):
             raise _error(file, key, found, "two shares, of the peak and of the bandwidth, above 0 and at most 1")
-        shares[phase] = float(found[0]), float(found[1])
+        shares[phase] = parts[0], parts[1]
     return CachedAttention(tiling.PREFILL, tiling.DECODE, shares["PREFILL"], shares["DECODE"], **habits)
 
 
@@ -339,8 +339,9 @@ def _carried(section: Any, file: str) -> Mapping[str, Carried]:
         place = f"CARRIED.{name}"
         if not (isinstance(item, dict) and set(item) == {"ERROR", "INTERVAL", "NETWORKS"}):
             raise _error(file, place, item, "ERROR, INTERVAL and NETWORKS")
-        error, networks = (_number(item[key], file, f"{place}.{key}") for key in ("ERROR", "NETWORKS"))
-        found[str(name)] = Carried(error, _interval(item["INTERVAL"], file, f"{place}.INTERVAL"), int(networks))
+        interval = _interval(item["INTERVAL"], file, f"{place}.INTERVAL")
+        error = _number(item["ERROR"], file, f"{place}.ERROR")
+        found[str(name)] = Carried(error, interval, _whole(item["NETWORKS"], file, f"{place}.NETWORKS"))
     return Frozen(found)
 
 
@@ -402,6 +403,12 @@ def _number(value: Any, file: str, key: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not (0 <= value <= _LARGEST):
         raise _error(file, key, value, "a number of at least 0")
     return float(value)
+
+
+def _whole(value: Any, file: str, key: str) -> int:
+    if type(value) is not int or not 0 <= value <= _LARGEST:
+        raise _error(file, key, value, "a whole number of at least 0")
+    return value
 
 
 def _text(value: Any, file: str, key: str) -> str:

@@ -11,9 +11,11 @@ from oracle.cells import (  # noqa: F401  (importing a file registers its cells)
     fbnet,
     head,
     latent,
+    linear,
     mbconv,
     nasbench201,
     ofa,
+    sparse,
     stems,
     vit,
 )

@@ -139,6 +139,8 @@ class Attention(nn.Module):
         ln_eps: of the norms.
     """
 
+    gated = False  # whether a gate comes before queries, keys and values, as in `oracle.cells.linear`
+
     def __init__(
         self,
         width: int,
@@ -180,7 +182,10 @@ class Attention(nn.Module):
     def attended(self, h: Tensor) -> Tensor:
         """What attention makes of normalised tokens."""
         n, length, _ = h.shape
-        qkv = self.qkv(h).view(n, length, self.heads + 2 * self.kv_heads, self.head_dim)
+        qkv, gate, width = self.qkv(h), None, self.heads * self.head_dim
+        if self.gated:
+            gate, qkv = qkv.narrow(2, 0, width), qkv.narrow(2, width, width + 2 * self.kv_heads * self.head_dim)
+        qkv = qkv.view(n, length, self.heads + 2 * self.kv_heads, self.head_dim)
         q = qkv.narrow(2, 0, self.heads)
         k = qkv.narrow(2, self.heads, self.kv_heads)
         v = qkv.narrow(2, self.heads + self.kv_heads, self.kv_heads)
@@ -189,7 +194,8 @@ class Attention(nn.Module):
         if self.rotary:
             q, k = rotary(q, k, self.rotary)
         y = self._trained(q, k, v) if self.training else self._cached(q, k, v)
-        out: Tensor = self.out(y.transpose(1, 2).reshape(n, length, self.heads * self.head_dim))
+        y = y.transpose(1, 2).reshape(n, length, width)
+        out: Tensor = self.out(y if gate is None else y * torch.sigmoid(gate))
         return out
 
     def _trained(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """What decoders run as one kernel each: caches, attention over them, rotary positions, routers and experts.
 
 Plain PyTorch, so that a cell runs anywhere. A trace sees each call as one operator (`oracle.trace.fused`), as inference
-engines run it: vLLM's reshape_and_cache, rotary_embedding, paged attention, FlashMLA, grouped_topk and fused_moe, and
-what TensorRT-LLM and FlashInfer have for them.
+engines run it: vLLM's reshape_and_cache, rotary_embedding, paged attention, FlashMLA, grouped_topk and fused_moe, what
+TensorRT-LLM and FlashInfer have for them, causal_conv1d, flash-linear-attention's delta rules, DeepGEMM's mqa_logits.
 """
 
 from __future__ import annotations
@@ -20,11 +20,16 @@ __all__ = [
     "SCORINGS",
     "append_cache",
     "cached_attention",
+    "causal_conv",
+    "delta_rule",
     "experts",
+    "index_choice",
+    "index_scores",
     "latent_attention",
     "resident",
     "rotary",
     "routed",
+    "sparse_attention",
     "tied_embedding",
 ]
 
@@ -151,6 +156,109 @@ def latent_attention(q: Tensor, latent: Tensor, turned: Tensor, width: int) -> T
     ages = torch.arange(context - length, context)[:, None] - torch.arange(context)[None, :]
     scores = scores.masked_fill((ages < 0).to(q.device), float("-inf"))
     return F.softmax(scores, dim=-1) @ keys[..., : q.shape[-1]]
+
+
+@_overridable
+def sparse_attention(latent: Tensor, ids: Tensor, q: Tensor, turned: Tensor, width: int) -> Tensor:
+    """`latent_attention` in which each query sees some keys only (DeepSeek-V3.2: arXiv 2512.02556): -> like q.
+
+    Args:
+        latent: (N, S, a + b), of which rows that no query chose are not read.
+        ids: (N, L, k) which keys each query chose; those that come after it are not seen.
+        q, turned: (N, heads, L, a) and (N, heads, L, b) queries.
+        width: as in `latent_attention`.
+    """
+    n, _, length, rank = q.shape
+    chosen = ids.long()
+    keys = latent.to(q.dtype)[torch.arange(n, device=q.device)[:, None, None], chosen]
+    scores = torch.einsum("nhla,nlka->nhlk", torch.cat((q, turned.to(q.dtype)), dim=-1), keys) * width**-0.5
+    at = torch.arange(latent.shape[1] - length, latent.shape[1], device=q.device)
+    scores = scores.masked_fill((chosen > at[None, :, None]).unsqueeze(1), float("-inf"))
+    return torch.einsum("nhlk,nlka->nhla", F.softmax(scores, dim=-1), keys[..., :rank])
+
+
+@_overridable
+def index_scores(q: Tensor, k: Tensor, weights: Tensor) -> Tensor:
+    """How much each query of an indexer is for each key: the weighted sum of its heads' positive products.
+
+    (N, L, heads, D), (N, S, D), (N, L, heads) -> (N, L, S) in float32: arXiv 2512.02556, equation 1.
+    """
+    each = torch.einsum("nlhd,nsd->nlhs", q.float(), k.float()).relu()
+    scores = torch.einsum("nlhs,nlh->nls", each, weights.float())
+    length, context = scores.shape[-2:]
+    ages = torch.arange(context - length, context)[:, None] - torch.arange(context)[None, :]
+    return scores.masked_fill((ages < 0).to(q.device), float("-inf"))
+
+
+@_overridable
+def index_choice(scores: Tensor, chosen: int) -> Tensor:
+    """The keys of the highest scores of each query: (N, L, S) -> (N, L, chosen) in int32."""
+    return scores.topk(chosen, dim=-1).indices.to(torch.int32)
+
+
+@_overridable
+def causal_conv(x: Tensor, weight: Tensor, state: Tensor) -> Tensor:
+    """SiLU of a convolution over the latest tokens of each channel alone; the state becomes the last of these.
+
+    Args:
+        x: (N, L, channels).
+        weight: (channels, k).
+        state: (N, channels, k - 1) the tokens before.
+    """
+    whole = torch.cat((state.to(x.dtype), x.transpose(1, 2)), dim=2)
+    state.copy_(whole[..., -state.shape[2] :])
+    return F.silu(F.conv1d(whole, weight.unsqueeze(1), groups=x.shape[2])).transpose(1, 2)
+
+
+@_overridable
+def delta_rule(
+    q: Tensor, k: Tensor, v: Tensor, ba: Tensor, rate: Tensor, shift: Tensor, state: Tensor | None, chunk: int
+) -> Tensor:
+    """Linear attention by the gated delta rule (arXiv 2412.06464): -> like v.
+
+    Every head of values keeps a matrix S, of which a token forgets a part, corrects what its key reads, and is answered
+    by what its query reads, keys and queries being of length 1 and 1 / sqrt(D):
+
+        S <- g S;  S <- S + k (b (v - S^T k))^T;  y = S^T q
+        b = sigmoid(ba[0]),  ln g = -exp(rate) softplus(ba[1] + shift)
+
+    Args:
+        q, k: (N, L, groups, D) queries and keys, of as many heads or of groups of heads.
+        v: (N, L, heads, E) values.
+        ba: (N, L, 2, heads) what the two gates are made from.
+        rate, shift: (heads,).
+        state: (N, heads, D, E) in float32: S before, and after the call; None for zeros that nobody keeps.
+        chunk: tokens that are taken at once, as matrix products; 0 for one after the other.
+    """
+    repeats = v.shape[2] // k.shape[2]
+    q, k = (F.normalize(x.float(), dim=-1).repeat_interleave(repeats, dim=2).transpose(1, 2) for x in (q, k))
+    values, (b, a) = v.float().transpose(1, 2), ba.float().permute(2, 0, 3, 1)
+    q, b = q * q.shape[3] ** -0.5, torch.sigmoid(b)
+    decay = -rate.float().exp()[:, None] * F.softplus(a + shift.float()[:, None])
+    kept = k.new_zeros((*k.shape[:2], k.shape[3], values.shape[3])) if state is None else state.clone()
+    made = []
+    for start in range(0, v.shape[1], chunk or 1):
+        part = slice(start, start + (chunk or 1))
+        y, kept = _delta_chunk(q[:, :, part], k[:, :, part], values[:, :, part], decay[:, :, part], b[:, :, part], kept)
+        made.append(y)
+    if state is not None:
+        state.copy_(kept)
+    return torch.cat(made, dim=2).transpose(1, 2).to(v.dtype)
+
+
+def _delta_chunk(q: Tensor, k: Tensor, v: Tensor, decay: Tensor, b: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    """What the tokens of a chunk make, (N, heads, C, E), and the state after it (arXiv 2406.06484, section 3)."""
+    total = decay.cumsum(2)
+    between = (total.unsqueeze(3) - total.unsqueeze(2)).tril().exp().tril()
+    kb, gone = k * b.unsqueeze(3), total.exp().unsqueeze(3)
+    system = (kb @ k.transpose(2, 3)) * between
+    solved = torch.linalg.solve_triangular(
+        system, torch.cat((v * b.unsqueeze(3), kb * gone), dim=3), upper=False, unitriangular=True
+    )
+    new = solved[..., : v.shape[3]] - solved[..., v.shape[3] :] @ state
+    y = (q * gone) @ state + ((q @ k.transpose(2, 3)) * between) @ new
+    left = (total[..., -1:] - total).exp().unsqueeze(3)
+    return y, state * gone[:, :, -1:] + (k * left).transpose(2, 3) @ new
 
 
 @_overridable

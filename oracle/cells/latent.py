@@ -27,6 +27,7 @@ from oracle.cells.functions import (
     resident,
     rotary,
     routed,
+    sparse_attention,
 )
 from oracle.cells.registry import register_cell
 from oracle.errors import ConfigError
@@ -99,7 +100,7 @@ class LatentAttention(nn.Module):
             q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
             y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         else:
-            y = self._cached(q, latent.to(q.dtype), key)
+            y = self._cached(q, latent.to(q.dtype), key, self._chosen(h, source))
         out: Tensor = self.out(y.transpose(1, 2).reshape(n, length, self.heads * self.v_dim))
         return out
 
@@ -111,21 +112,25 @@ class LatentAttention(nn.Module):
         k = torch.cat((shared, both.narrow(3, 0, self.nope_dim)), dim=3)
         return k, both.narrow(3, self.nope_dim, self.v_dim)
 
-    def _cached(self, q: Tensor, latent: Tensor, key: Tensor) -> Tensor:
+    def _chosen(self, h: Tensor, source: Tensor) -> Tensor | None:  # noqa: ARG002 - of those that choose
+        """The keys that each query sees, of tokens and of what queries are made from; None for all before it."""
+        return None
+
+    def _cached(self, q: Tensor, latent: Tensor, key: Tensor, ids: Tensor | None) -> Tensor:
         n, length = q.shape[:2]
         dtype = torch.float8_e4m3fn if self.kv_byte else None
         cache = resident(latent, (n, self.capacity, self.kv_rank + self.rope_dim), dtype, "cache")
         append_cache(cache.narrow(1, self.past, length), latent, key)
         seen = cache.narrow(1, 0, self.past + length)
         if self.absorbed:
-            return self._absorbed(q, seen)
+            return self._absorbed(q, seen, ids)
         if self.past:
             seen = seen.to(latent.dtype)
             latent, key = seen.narrow(2, 0, self.kv_rank), seen.narrow(2, self.kv_rank, self.rope_dim)
         k, v = self._expanded(latent, key)
         return cached_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), None, 0, False)
 
-    def _absorbed(self, q: Tensor, seen: Tensor) -> Tensor:
+    def _absorbed(self, q: Tensor, seen: Tensor, ids: Tensor | None) -> Tensor:
         """(N, heads, L, v) of queries (N, L, heads, rope + nope) and latents (N, S, kv_rank + rope)."""
         n, length = q.shape[:2]
         both = self.kv.weight.view(self.heads, self.nope_dim + self.v_dim, self.kv_rank)
@@ -133,7 +138,11 @@ class LatentAttention(nn.Module):
         absorbed = torch.bmm(plain.transpose(0, 1), both.narrow(1, 0, self.nope_dim))
         absorbed = absorbed.view(self.heads, n, length, self.kv_rank).transpose(0, 1)
         turned = q.narrow(3, 0, self.rope_dim).transpose(1, 2)
-        y = latent_attention(absorbed, seen, turned, self.nope_dim + self.rope_dim)
+        width = self.nope_dim + self.rope_dim
+        if ids is None:
+            y = latent_attention(absorbed, seen, turned, width)
+        else:
+            y = sparse_attention(seen, ids, absorbed, turned, width)
         y = y.transpose(1, 2).reshape(n * length, self.heads, self.kv_rank).transpose(0, 1)
         values = torch.bmm(y, both.narrow(1, self.nope_dim, self.v_dim).transpose(1, 2))
         return values.view(self.heads, n, length, self.v_dim).transpose(0, 1)

@@ -114,6 +114,14 @@ KEYS: dict[str, str] = {
     "DECODER.SOFTCAP": "Whether scores of attention and of tokens are capped.",
     "DECODER.WINDOWS": "How many of the latest tokens a layer sees, layer by layer, again and again; 0 for all. Empty: "
     "no layer has a window.",
+    "DECODER.MIXERS": "Attention of each layer, layer by layer, again and again: full, or linear (gated DeltaNet, "
+    "arXiv:2412.06464). Empty: full in all.",
+    "DECODER.OUT_GATE": "Whether what full attention makes is multiplied by a gate of its own elements.",
+    "DECODER.LINEAR_HEADS": "Heads of values of linear attention, whose states do not grow with a sequence.",
+    "DECODER.LINEAR_KEY_HEADS": "Its heads of queries and keys, which groups of values share.",
+    "DECODER.LINEAR_KEY_DIM": "Elements of these.",
+    "DECODER.LINEAR_VALUE_DIM": "Elements of a head of values.",
+    "DECODER.LINEAR_KERNEL": "Tokens that the convolution before it sees.",
     "DECODER.CONTEXT": "Most tokens of a sequence; 0 where no limit is known.",
     "DECODER.Q_RANK": "Width of the latent that queries are made from; 0 for none. With KV_RANK only.",
     "DECODER.KV_RANK": "Width of the latent that the keys and values of all heads are made from, and that the cache "
@@ -121,6 +129,10 @@ KEYS: dict[str, str] = {
     "DECODER.NOPE_DIM": "With KV_RANK: elements of a head's key that positions leave alone.",
     "DECODER.ROPE_DIM": "With KV_RANK: elements of the key that positions turn, which all heads share.",
     "DECODER.V_DIM": "With KV_RANK: elements of a head's value.",
+    "DECODER.INDEX_HEADS": "With INDEX_TOPK: heads of the indexer.",
+    "DECODER.INDEX_DIM": "With INDEX_TOPK: elements of each, and of a token's key, which the cache holds, too.",
+    "DECODER.INDEX_TOPK": "Keys that a query sees, which an indexer chooses (sparse attention, arXiv:2512.02556); 0 "
+    "for all. With KV_RANK only.",
     "DECODER.EXPERTS": "Experts of a layer; 0 for one feed-forward half that all tokens take.",
     "DECODER.EXPERTS_PER_TOKEN": "Experts that a token goes to.",
     "DECODER.EXPERT_FF": "Width within an expert; 0 for FF.",

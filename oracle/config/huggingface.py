@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from oracle._resources import closest
 from oracle.config.huggingface_reader import Reader
@@ -24,6 +24,7 @@ PREFIX = "hf:"
 _FILE = "config.json"
 _MAX_BYTES = 1_000_000
 _Keys = dict[str, Any]
+_Item = TypeVar("_Item")
 
 
 def is_huggingface(source: object) -> bool:
@@ -78,7 +79,7 @@ def sections_of(values: Any, file: str = "") -> dict[str, _Keys]:
         raise ConfigError(f"expected an object with a model_type, found a {type(values).__name__}", file=file)
     outer, inner = values, values.get("text_config")
     if isinstance(inner, Mapping):  # the decoder of a network that sees images as well
-        values = {**{name: outer[name] for name in ("tie_word_embeddings",) if name in outer}, **inner}
+        values = {**{name: outer[name] for name in _SHARED if name in outer}, **inner}
         values.setdefault("model_type", outer.get("model_type"))
     kind = values.get("model_type")
     if not isinstance(kind, str) or kind not in _CONVERTERS:
@@ -91,13 +92,28 @@ def sections_of(values: Any, file: str = "") -> dict[str, _Keys]:
     keys = _CONVERTERS[kind](reader)
     _refuse_other_parts(reader, keys)
     reader.refuse_misspelt()
-    word = "dtype" if "dtype" in values else "torch_dtype"
-    dtype = values.get(word)
-    if dtype not in (None, "auto", "float32", *HALVES):
-        raise reader.fail(word, f"float32, {' or '.join(HALVES)}")
+    dtype = _dtype(reader, values)
     cost = {"DTYPE": dtype, "WEIGHTS": dtype} if dtype in HALVES else {}
     return {"MODEL": {"TYPE": "decoder"}, "DECODER": keys, "COST": cost}
 
+
+def _dtype(read: Reader, values: Mapping[str, Any]) -> str:
+    """What the file says that its weights are in, by the new name or the old one; "" where it says nothing.
+
+    What is not packed of MXFP4 is in bfloat16, and so is what is unpacked (transformers' `integrations/mxfp4.py`).
+    """
+    packed = values.get("quantization_config")
+    for word in ("dtype", "torch_dtype"):
+        dtype = values.get(word)
+        if dtype in ("float32", *HALVES):
+            return str(dtype)
+        if dtype not in (None, "auto"):
+            raise read.fail(word, f"float32, {' or '.join(HALVES)}")
+    return "bfloat16" if isinstance(packed, Mapping) and packed.get("quant_method") == "mxfp4" else ""
+
+
+_SHARED = ("tie_word_embeddings", "dtype", "torch_dtype", "quantization_config")
+"""What a network that sees images may say beside its decoder's config, of both."""
 
 _HEADS = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
 
@@ -116,13 +132,14 @@ def _refuse_other_parts(read: Reader, keys: _Keys) -> None:
             read.without(name, "experts")
     if not keys.get("KV_RANK"):
         read.without("kv_lora_rank", "latents")
-    read.without("index_topk", "sparse attention")
-    if not keys.get("WINDOWS"):
-        read.kinds("layer_types", "full_attention")
+    if not keys.get("INDEX_TOPK"):
+        read.without("index_topk", "sparse attention")
+    if not (keys.get("WINDOWS") or keys.get("MIXERS")):
+        read.kinds("layer_types", "indexed_attention" if keys.get("INDEX_TOPK") else "full_attention")
 
 
-def _base(read: Reader) -> _Keys:
-    """What most configs call alike."""
+def _base(read: Reader, ff: int | None = None) -> _Keys:
+    """What most configs call alike; `ff` where there may be no feed-forward half of that width."""
     heads = read.integer("num_attention_heads")
     return {
         "VOCAB": read.integer("vocab_size"),
@@ -131,16 +148,16 @@ def _base(read: Reader) -> _Keys:
         "HEADS": heads,
         "KV_HEADS": read.integer("num_key_value_heads", heads),
         "HEAD_DIM": read.integer("head_dim", 0),
-        "FF": read.integer("intermediate_size"),
+        "FF": read.integer("intermediate_size", ff),
         "CONTEXT": read.integer("max_position_embeddings", 0),
         "TIED": read.flag("tie_word_embeddings", False),
     }
 
 
-def _llama(read: Reader) -> _Keys:
+def _llama(read: Reader, ff: int | None = None) -> _Keys:
     bias = read.flag("attention_bias", False)
     return {
-        **_base(read),
+        **_base(read, ff),
         "ACTIVATION": read.activation("hidden_act", "silu"),
         "QKV_BIAS": bias,
         "OUT_BIAS": bias,
@@ -212,7 +229,7 @@ def _gemma3(read: Reader) -> _Keys:
     return {**keys, "WINDOWS": _shortened(_layered(read, keys, lambda layer: (layer + 1) % pattern != 0))}
 
 
-def _shortened(windows: list[int]) -> list[int]:
+def _shortened(windows: list[_Item]) -> list[_Item]:
     """The shortest list that says the same, repeated."""
     for size in range(1, len(windows)):
         if all(own == windows[at % size] for at, own in enumerate(windows)):
@@ -335,6 +352,45 @@ def _qwen3_moe(read: Reader) -> _Keys:
     }
 
 
+def _qwen3_next(read: Reader) -> _Keys:
+    keys = _qwen3_moe(read)
+    return {**keys, **_mixers(read, keys["LAYERS"]), **_shared_expert(read)}
+
+
+def _qwen3_5(read: Reader, ff: int | None = None) -> _Keys:
+    keys = {**_llama(read, ff), "QK_NORM": True, "MLP_BIAS": False}
+    return {**keys, **_mixers(read, keys["LAYERS"])}
+
+
+def _qwen3_5_moe(read: Reader) -> _Keys:
+    expert_ff = read.integer("moe_intermediate_size")
+    experts = _expert_keys(read, "num_local_experts" if read.has("num_local_experts") else "num_experts", expert_ff)
+    return {**_qwen3_5(read, expert_ff), **experts, **_shared_expert(read)}
+
+
+def _shared_expert(read: Reader) -> _Keys:
+    return {"SHARED_FF": read.integer("shared_expert_intermediate_size"), "SHARED_GATE": True}
+
+
+def _mixers(read: Reader, layers: int) -> _Keys:
+    """Linear attention in most layers, attention with a gate in the others."""
+    read.expect("attn_output_gate", True)
+    every = read.integer("full_attention_interval", 4)
+    usual = ["full_attention" if (layer + 1) % every == 0 else "linear_attention" for layer in range(layers)]
+    words = read.words("layer_types", usual)
+    return {
+        "HEAD_DIM": read.integer("head_dim", 256),
+        "ROTARY": read.number("partial_rotary_factor", 0.25),
+        "OUT_GATE": True,
+        "MIXERS": _shortened([word.removesuffix("_attention") for word in words]),
+        "LINEAR_HEADS": read.integer("linear_num_value_heads", 32),
+        "LINEAR_KEY_HEADS": read.integer("linear_num_key_heads", 16),
+        "LINEAR_KEY_DIM": read.integer("linear_key_head_dim", 128),
+        "LINEAR_VALUE_DIM": read.integer("linear_value_head_dim", 128),
+        "LINEAR_KERNEL": read.integer("linear_conv_kernel_dim", 4),
+    }
+
+
 def _latent(read: Reader) -> _Keys:
     """Attention over latents, and experts after the first layers, as DeepSeek's configs have both."""
     read.expect("moe_layer_freq", 1)
@@ -370,6 +426,18 @@ def _deepseek_v3(read: Reader) -> _Keys:
     read.expect("scoring_func", "sigmoid")
     read.expect("topk_method", "noaux_tc")
     return {**_latent(read), "ROUTER": "sigmoid", **_groups(read)}
+
+
+def _indexed(read: Reader) -> _Keys:
+    """As DeepSeek-V3, with an indexer in every layer."""
+    read.kinds("indexer_types", "full")
+    read.expect("index_topk_freq", 1)
+    read.expect("index_topk_pattern", None)
+    index = {f"INDEX_{ours}": read.integer(f"index_{name}") for ours, name in _INDEX.items()}
+    return {**_deepseek_v3(read), **index}
+
+
+_INDEX = {"HEADS": "n_heads", "DIM": "head_dim", "TOPK": "topk"}
 
 
 def _gpt_oss(read: Reader) -> _Keys:
@@ -410,6 +478,13 @@ _CONVERTERS: dict[str, Callable[[Reader], _Keys]] = {
     "deepseek_v2": _deepseek_v2,
     "deepseek_v3": _deepseek_v3,
     "kimi_k2": _deepseek_v3,
+    "deepseek_v32": _indexed,
+    "glm_moe_dsa": _indexed,
+    "qwen3_next": _qwen3_next,
+    "qwen3_5": _qwen3_5,
+    "qwen3_5_text": _qwen3_5,
+    "qwen3_5_moe": _qwen3_5_moe,
+    "qwen3_5_moe_text": _qwen3_5_moe,
 }
 
 MODEL_TYPES = tuple(_CONVERTERS)

@@ -13,6 +13,7 @@ __all__ = ["Reader"]
 
 _LARGEST = 2**31
 _ALIKE = 0.9  # a letter more, less or swapped; further apart are other keys, such as head_dim and v_head_dim
+_MIXERS = ("linear_attention", "full_attention")
 _ACTIVATIONS = {
     "gelu": "gelu",
     "gelu_new": "gelu_tanh",
@@ -80,6 +81,15 @@ class Reader:
         if value not in known:
             raise self.fail(name, f"one of {', '.join(known)}")
         return str(value)
+
+    def words(self, name: str, usual: list[str]) -> list[str]:
+        """A word of each layer, as `usual` where the file does not say; each must be one of these."""
+        value = self._get(name)
+        if value is None:
+            return usual
+        if not isinstance(value, list) or len(value) != len(usual) or any(word not in _MIXERS for word in value):
+            raise self.fail(name, f"{' or '.join(_MIXERS)} for each of {len(usual)} layers")
+        return value
 
     def expect(self, name: str, value: Any) -> None:
         """Refuse a part that the cells do not have."""

@@ -89,6 +89,8 @@ def _picked(row: Row) -> Dim | None:
     """Elements that a row reads of its first tensor at most; None for all of them."""
     if row.name in _GATHERS:
         return prod(row.out)
+    if row.name == "oracle.sparse_attention":
+        return prod(row.args[1]) * row.args[0][-1]  # the latents that queries chose
     if row.name in _BAGS and len(row.reads) > 1:
         return prod(row.args[1]) * prod(row.args[0][1:])
     taps = TAPS.get(row.name.removeprefix("aten."))

@@ -11,6 +11,7 @@ from oracle.errors import ConfigError
 __all__ = [
     "MAX_BLOCKS",
     "MAX_IMAGE",
+    "MAX_TOKENS",
     "MAX_WIDTH",
     "block_count",
     "choice",
@@ -26,6 +27,7 @@ __all__ = [
 MAX_BLOCKS = 10_000
 MAX_WIDTH = 2**20
 MAX_IMAGE = 2**14
+MAX_TOKENS = 2**24
 
 
 def require(holds: bool, key: str, value: object, expected: str) -> None:

@@ -1,4 +1,4 @@
-"""The caches of keys and values that a decoder keeps between calls: their bytes, from its cells alone.
+"""The caches of keys and values, and the states, that a decoder keeps between calls: their bytes, from its cells alone.
 
 Traces and closed forms count the same memory, as memory that stays; tests hold the two equal.
 """
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from oracle.families.population import CellArray, Population
 from oracle.spec import HALVES, NetSpec, Workload
 
-__all__ = ["cache_bytes", "cache_bytes_of_many", "token_bytes", "token_bytes_of_many", "token_elements"]
+__all__ = ["cache_bytes", "cache_bytes_of_many", "state_bytes", "token_bytes", "token_bytes_of_many", "token_elements"]
 
 Ints = NDArray[np.int64]
 
@@ -58,20 +58,40 @@ def _of_many(population: Population, workload: Workload, tokens: str | None) -> 
 
 
 def _caches(group: CellArray) -> bool:
-    return any(name == "kv_byte" for name, _ in group.params)
+    return any(name in ("kv_byte", "recurrent") for name, _ in group.params)
 
 
 def token_elements(words: Any) -> Any:
-    """Elements that a token of one sequence takes in the cache of one cell: keys and values, or a latent and a key."""
+    """Elements that a token of one sequence takes in the cache of one cell: keys and values, or a latent and a key.
+
+    And a key of the indexer's, where the cell has one.
+    """
     if "kv_rank" in words:
-        return words["kv_rank"] + words["rope_dim"]
+        return words["kv_rank"] + words["rope_dim"] + words.get("index_dim", 0)
     return 2 * words["kv_heads"] * words["head_dim"] if "kv_heads" in words else 0
+
+
+def state_bytes(words: Any, size: int, matrix_size: int = 4) -> Any:
+    """Bytes that a cell keeps of a sequence of any length: matrices in float32, and a convolution's last tokens.
+
+    Args:
+        words: arguments of the cell.
+        size: bytes of an element of the latter.
+        matrix_size: of the former.
+    """
+    if "recurrent" not in words:
+        return 0
+    values = words["heads"] * words["value_dim"]
+    channels = 2 * words["key_heads"] * words["key_dim"] + values
+    return matrix_size * values * words["key_dim"] + size * channels * (words["kernel"] - 1)
 
 
 def _elements(words: Any, workload: Workload, tokens: str | None) -> Any:
     """Bytes of the cache of one cell and sequence, of so many tokens as a parameter says, or of one."""
-    if workload.training or "kv_byte" not in words:
+    size = 2 if workload.dtype in HALVES else 1 if workload.is_quantised else 4
+    if workload.training:
         return 0
-    byte = words["kv_byte"] or workload.is_quantised
-    size = 1 if byte else 2 if workload.dtype in HALVES else 4
+    if "kv_byte" not in words:
+        return state_bytes(words, size, 1 if workload.is_quantised else 4) if tokens else 0
+    size = 1 if words["kv_byte"] else size
     return (words[tokens] if tokens else 1) * token_elements(words) * size

@@ -9,7 +9,9 @@ What a call works on is the COST section's, and decides sizes of cells as the DE
 
 Keys and values are kept in pages of KV_BLOCK tokens, so that a sequence has memory for the next multiple of that. A
 layer with a window keeps the latest tokens of the window only. With KV_RANK attention is over latents: a prompt and
-training in the expanded form, a decode step in the absorbed one (`oracle.cells.latent`).
+training in the expanded form, a decode step in the absorbed one (`oracle.cells.latent`); with INDEX_TOPK over those
+that an indexer chooses (`oracle.cells.sparse`). Layers whose MIXERS say linear keep states in the place of a cache
+(`oracle.cells.linear`).
 
 COST.PARALLEL makes it what one of several GPUs has (`oracle.families.sharding`): of a pipeline the one with most
 layers, and both ends.
@@ -22,8 +24,19 @@ from typing import Any
 
 import numpy as np
 
-from oracle.families._checks import MAX_BLOCKS, MAX_WIDTH, choice, integer, require
-from oracle.families.sharding import SHARD, Parallel, cuts_heads, longest_part, shard_cell
+from oracle.families._checks import MAX_BLOCKS, MAX_TOKENS, MAX_WIDTH, choice, integer, require
+from oracle.families.mixers import check_index, check_mixers, mixers_of
+from oracle.families.sharding import (
+    GATED,
+    LATENT,
+    LINEAR,
+    SHARD,
+    SPARSE,
+    Parallel,
+    cuts_heads,
+    longest_part,
+    shard_cell,
+)
 from oracle.spec import CellSpec, NetSpec, Scalar
 
 __all__ = ["Call", "Layer", "Sizes", "Words", "call_of", "to_spec", "windows_of"]
@@ -32,7 +45,7 @@ ACTIVATIONS = ("gelu", "gelu_tanh", "relu", "silu", "silu_clamped")
 NORMS = ("layer", "rms")
 ROUTERS = ("softmax", "softmax_all", "sigmoid")
 PHASES = ("prefill", "decode", "training")
-MAX_TOKENS = 2**24
+_PLAIN = "decoder_attention"
 MAX_EXPERTS = 2**12
 MAX_VOCAB = 2**24
 
@@ -134,7 +147,8 @@ class Sizes:
 class Layer:
     """One layer, of integers or of columns: heads 0 for no attention, ff 0 for no feed-forward half, window 0 for none.
 
-    `mixed` says whether it has experts, which `ff` is not the width of.
+    `mixed` says whether it has experts, which `ff` is not the width of; `linear` whether its attention is so, whose
+    heads are not those of `heads`.
     """
 
     heads: Any
@@ -142,6 +156,7 @@ class Layer:
     ff: Any
     window: int
     mixed: bool
+    linear: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +201,9 @@ class Words:
         parallel = choice("DECODER.PARALLEL", section["PARALLEL"], ("", "one", "two"))
         for name in ("SINKS", "SOFTCAP"):
             require(not (section[name] and call.phase == "training"), f"DECODER.{name}", True, "False in training")
-        for name in ("SINKS", "SOFTCAP", "POST_NORM"):
+            gated = section[name] and section["OUT_GATE"]
+            require(not gated, f"DECODER.{name}", True, "False where OUT_GATE is True")
+        for name in ("SINKS", "SOFTCAP", "POST_NORM", "OUT_GATE"):
             require(not (section[name] and parallel), f"DECODER.{name}", True, "False where PARALLEL is set")
         require(not (section["TIED"] and section["HEAD_BIAS"]), "DECODER.HEAD_BIAS", True, "False where TIED is True")
         part = section["ROTARY"]
@@ -199,6 +216,8 @@ class Words:
         choice("DECODER.ROUTER", section["ROUTER"], ROUTERS)
         ends = {"norm": norm, "ln_eps": cfg["LN"]["EPS"]}
         shared = _shared(cfg["COST"]["PARALLEL"])
+        check_mixers(section, shared)
+        check_index(section, call.phase == "training")
         return cls(call, part, positions, parallel, kv_rank, groups, of, shared, section, ends)
 
     def first(self, width: Any, vocab: Any) -> list[CellSpec]:
@@ -251,7 +270,7 @@ class Words:
         attends, transforms = bool(np.any(layer.heads)), layer.mixed or bool(np.any(layer.ff))
         if not attends and not transforms:
             return []
-        attention = self._attention(layer, sizes) if attends and not self.kv_rank else {}
+        mixer, attention = self._mixer(layer, sizes) if attends else ("", {})
         own: dict[str, Any] = {}
         if layer.mixed:
             own = self._experts(sizes)
@@ -265,15 +284,15 @@ class Words:
                 )
             ]
         ends: dict[str, Scalar] = {**self.ends, "post_norm": self.section["POST_NORM"]}
-        switches: dict[str, Scalar] = {"sinks": self.section["SINKS"], "softcap": self.section["SOFTCAP"]}
-        first = CellSpec.make("decoder_attention", **width, **attention, **ends, **switches) if attention else None
-        if attends and self.kv_rank:
-            first = CellSpec.make("decoder_latent_attention", **width, **self._latent(layer, sizes), **ends)
+        switches: dict[str, Scalar] = {}
+        if mixer == _PLAIN:
+            switches = {"sinks": self.section["SINKS"], "softcap": self.section["SOFTCAP"]}
+        first = CellSpec.make(mixer, **width, **attention, **ends, **switches) if attends else None
         kind = "decoder_mlp"
         if layer.mixed:
             kind = "decoder_routed_experts" if self.routes else "decoder_experts"
         second = CellSpec.make(kind, **width, **own, **ends) if transforms else None
-        if attention and transforms and not (layer.mixed and self.routes):
+        if mixer == _PLAIN and transforms and not (layer.mixed and self.routes):
             kind = "decoder_expert_layer" if layer.mixed else "decoder_layer"
             return [CellSpec.make(kind, **width, **attention, **own, **ends, **switches)]
         return [cell for cell in (first, second) if cell is not None]
@@ -282,6 +301,19 @@ class Words:
     def routes(self) -> bool:
         """Whether routers are of another kind than Mixtral's, or experts shared out."""
         return self.groups > 1 or self.section["ROUTER"] != "softmax" or self.shared.ep > 1
+
+    def _mixer(self, layer: Layer, sizes: Sizes) -> tuple[str, dict[str, Any]]:
+        """The kind of a layer's attention, and its arguments."""
+        if layer.linear:
+            return LINEAR, self._linear()
+        if self.kv_rank:
+            return (SPARSE if self.section["INDEX_TOPK"] else LATENT), self._latent(layer, sizes)
+        return (GATED if self.section["OUT_GATE"] else _PLAIN), self._attention(layer, sizes)
+
+    def _linear(self) -> dict[str, Scalar]:
+        """Arguments of linear attention."""
+        sizes = {key.lower(): self.section[f"LINEAR_{key}"] for key in ("KEY_HEADS", "KEY_DIM", "VALUE_DIM", "KERNEL")}
+        return {"heads": self.section["LINEAR_HEADS"], **sizes, "recurrent": self.call.phase == "decode"}
 
     def _attention(self, layer: Layer, sizes: Sizes) -> dict[str, Any]:
         """Arguments of attention."""
@@ -306,7 +338,10 @@ class Words:
         """Arguments of attention over latents."""
         training = self.call.phase == "training"
         past, capacity = self.call.seen(0)
+        seen, most = past + self.call.tokens, self.section["INDEX_TOPK"]
+        index = {"index_heads": self.section["INDEX_HEADS"], "index_dim": self.section["INDEX_DIM"]}
         return {
+            **({**index, "chosen": min(seen, most)} if most else {}),
             "heads": layer.heads,
             "q_rank": sizes.q_rank,
             "kv_rank": self.kv_rank,
@@ -315,7 +350,7 @@ class Words:
             "v_dim": sizes.v_dim,
             "past": 0 if training else past,
             "capacity": 0 if training else capacity,
-            "absorbed": self.call.phase == "decode",
+            "absorbed": self.call.phase == "decode" or 0 < most < seen,
             "qkv_bias": self.section["QKV_BIAS"],
             "out_bias": self.section["OUT_BIAS"],
             "kv_byte": self.call.kv_byte and not training,
@@ -352,7 +387,7 @@ def _shared(parallel: Any) -> Parallel:
 def _kv_rank(section: Any) -> int:
     """The width of latents; 0 for plain heads."""
     rank = integer("DECODER.KV_RANK", section["KV_RANK"], low=0)
-    for name in ("SINKS", "SOFTCAP", "QK_NORM", "PARALLEL", "WINDOWS"):
+    for name in ("SINKS", "SOFTCAP", "QK_NORM", "PARALLEL", "WINDOWS", "OUT_GATE"):
         require(not (rank and section[name]), f"DECODER.{name}", section[name], "none where KV_RANK is set")
     return rank
 
@@ -378,6 +413,8 @@ def _sizes(section: Any, width: int, shared: Parallel) -> Sizes:
     nope_dim, rope_dim, v_dim = (
         integer(f"DECODER.{name}", section[name], low=int(latent)) for name in ("NOPE_DIM", "ROPE_DIM", "V_DIM")
     )
+    turned = not section["INDEX_TOPK"] or rope_dim <= section["INDEX_DIM"]
+    require(turned, "DECODER.ROPE_DIM", rope_dim, f"at most INDEX_DIM, {section['INDEX_DIM']}")
     if latent:
         head_dim = nope_dim + rope_dim
     if not head_dim:
@@ -405,7 +442,7 @@ def _layers(section: Any, sizes: Sizes, shared: Parallel) -> list[Layer]:
     count = integer("DECODER.LAYERS", section["LAYERS"], high=MAX_BLOCKS)
     require(shared.pp <= count, "COST.PARALLEL.PP", shared.pp, f"at most one GPU per layer, {count}")
     dense = integer("DECODER.DENSE_LAYERS", section["DENSE_LAYERS"], low=0, high=MAX_BLOCKS)
-    windows = windows_of(section)
+    windows, mixers = windows_of(section), mixers_of(section)
     heads = _per_layer(section, "LAYER_HEADS", count, sizes.heads)
     groups = _per_layer(section, "LAYER_KV_HEADS", count, sizes.kv_heads)
     widths = _per_layer(section, "LAYER_FF", count, sizes.ff)
@@ -422,7 +459,8 @@ def _layers(section: Any, sizes: Sizes, shared: Parallel) -> list[Layer]:
         whole = bool(own) and ff > 0
         require(whole or not section["PARALLEL"], "DECODER.PARALLEL", section["PARALLEL"], "layers of both halves")
         mixed = sizes.experts > 0 and at >= dense and ff > 0
-        found.append(Layer(own, group if own else 0, ff, windows[at % len(windows)], mixed))
+        linear = mixers[at % len(mixers)]
+        found.append(Layer(own, group if own else 0, ff, windows[at % len(windows)], mixed, linear))
     return found
 
 

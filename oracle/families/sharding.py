@@ -3,10 +3,10 @@
 Tensor parallelism (Shoeybi et al.: Megatron-LM, arXiv 1909.08053) gives every GPU some heads, some columns of the
 feed-forward halves and some words of the vocabulary, after which results are added up by an all-reduce: two in a layer,
 and in training two more of its gradients. Heads of keys and values that are fewer than GPUs are kept by several of
-them, and latents by all. Expert parallelism (GShard, arXiv 2006.16668) gives every GPU whole experts; what tensor
-parallelism is left over cuts them. Data parallelism of attention keeps attention whole, for its own sequences: tokens
-of all GPUs are gathered before the experts and their results scattered after. Pipeline parallelism gives every GPU some
-layers, and sends tokens from one to the next.
+them, and latents and indexers by all. Expert parallelism (GShard, arXiv 2006.16668) gives every GPU whole experts; what
+tensor parallelism is left over cuts them. Data parallelism of attention keeps attention whole, for its own sequences:
+tokens of all GPUs are gathered before the experts and their results scattered after. Pipeline parallelism gives every
+GPU some layers, and sends tokens from one to the next.
 
 A shard is a network of smaller integers, so that what is counted of it comes from the cells as everything does. One
 that a config describes (COST.PARALLEL) says so by a cell of its own, `decoder_shard`, which does nothing.
@@ -29,8 +29,11 @@ __all__ = [
     "ATTENTION",
     "EXPERTS",
     "FEED_FORWARD",
+    "GATED",
     "LATENT",
+    "LINEAR",
     "SHARD",
+    "SPARSE",
     "Collective",
     "Parallel",
     "collectives",
@@ -49,7 +52,11 @@ Ints = NDArray[np.int64]
 
 SHARD = "decoder_shard"
 LATENT = "decoder_latent_attention"
-ATTENTION = ("decoder_layer", "decoder_attention", "decoder_parallel_layer", "decoder_expert_layer", LATENT)
+SPARSE = "decoder_sparse_attention"
+LINEAR = "decoder_linear_attention"
+GATED = "decoder_gated_attention"
+_FIRST_HALVES = ("decoder_attention", LATENT, SPARSE, LINEAR, GATED)
+ATTENTION = ("decoder_layer", "decoder_parallel_layer", "decoder_expert_layer", *_FIRST_HALVES)
 FEED_FORWARD = ("decoder_layer", "decoder_mlp", "decoder_parallel_layer")
 EXPERTS = ("decoder_experts", "decoder_expert_layer", "decoder_routed_experts")
 _EMBEDDING, _HEAD = _ENDS = ("decoder_embedding", "decoder_head")
@@ -150,7 +157,7 @@ def stage(net: NetSpec, parallel: Parallel) -> NetSpec:
     for cell in net.cells:
         if cell.kind in _ENDS:
             continue
-        if layers and cell.kind not in ATTENTION and layers[-1][-1].kind in ("decoder_attention", LATENT):
+        if layers and cell.kind not in ATTENTION and layers[-1][-1].kind in _FIRST_HALVES:
             layers[-1].append(cell)  # the other half
         else:
             layers.append([cell])
@@ -175,7 +182,8 @@ def _checked(cell: CellSpec, parallel: Parallel) -> CellSpec:
     """`shard_cell` where GPUs can share it."""
     own, tp = cell.kwargs, parallel.tp
     if cell.kind in ATTENTION:
-        heads, kv_heads = own["heads"], own.get("kv_heads", own["heads"])
+        heads = own["heads"]
+        kv_heads = own.get("kv_heads", own.get("key_heads", heads))
         if not cuts_heads(heads, kv_heads, parallel):
             raise ConfigError(
                 f"tp={tp}: expected a divisor of the heads, {heads}, that divides those of keys and values, {kv_heads},"
@@ -192,9 +200,9 @@ def shard_cell(cell: CellSpec, parallel: Parallel) -> CellSpec:
     tp = parallel.tp
     if "heads" in own:
         own["heads"] = own["heads"] // tp
-        if "kv_heads" in own:
-            fewer = own["kv_heads"] // tp
-            own["kv_heads"] = np.maximum(fewer, 1) if isinstance(fewer, np.ndarray) else max(fewer, 1)
+        for groups in {"kv_heads", "key_heads"} & own.keys():
+            fewer = own[groups] // tp
+            own[groups] = np.maximum(fewer, 1) if isinstance(fewer, np.ndarray) else max(fewer, 1)
     if cell.kind in FEED_FORWARD and "ff" in own:
         own["ff"] = -(-own["ff"] // tp)
     if cell.kind in EXPERTS:

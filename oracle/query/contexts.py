@@ -13,8 +13,8 @@ from oracle.config import CALL_WORDS, load_cfg, with_call, workload_of
 from oracle.devices import Device
 from oracle.errors import WorkloadError
 from oracle.families import to_spec
+from oracle.families._checks import MAX_TOKENS
 from oracle.families.caches import cache_bytes
-from oracle.families.decoder import MAX_TOKENS
 from oracle.families.sharding import shard_of
 from oracle.query.capacity import largest_batch, memory_of
 from oracle.query.devices import find_devices

@@ -23,7 +23,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from oracle.errors import ConfigError
-from oracle.families.caches import token_elements
+from oracle.families.caches import state_bytes, token_elements
 from oracle.families.sharding import ATTENTION, EXPERTS, Parallel, sharded, stage
 from oracle.serving.steps import STORAGE_BITS, Formats, layer_form, plain_products
 from oracle.spec import NetSpec
@@ -61,13 +61,14 @@ def weight_bytes(net: NetSpec, parallel: Parallel, formats: Formats) -> int:
 
 
 def cache_bytes_per_sequence(net: NetSpec, parallel: Parallel) -> int:
-    """Keys and values of one sequence on one GPU: as many tokens as the network's layers have memory for."""
-    shard = stage(sharded(net, parallel), parallel)
-    return sum(
-        int(token_elements(cell.kwargs)) * int(cell["capacity"]) * (1 if cell["kv_byte"] else 2)
-        for cell in shard.cells
-        if cell.kind in ATTENTION
-    )
+    """Keys and values of one sequence on one GPU, of as many tokens as layers have memory for, and states."""
+    found = 0
+    for cell in stage(sharded(net, parallel), parallel).cells:
+        words = cell.kwargs
+        found += int(state_bytes(words, 2))
+        if "kv_byte" in words:
+            found += int(token_elements(words)) * int(words["capacity"]) * (1 if words["kv_byte"] else 2)
+    return found
 
 
 def working_bytes(net: NetSpec, parallel: Parallel, tokens: int) -> int:

@@ -34,7 +34,8 @@ from oracle.closedform import network_form, shared_store
 from oracle.closedform.network import NetworkForm
 from oracle.devices import Device
 from oracle.errors import ConfigError
-from oracle.families.sharding import EXPERTS, LATENT, Collective, Parallel, collectives, sharded, stage
+from oracle.families.sharding import EXPERTS, LATENT, SPARSE, Collective, Parallel, collectives, sharded, stage
+from oracle.optable import CHUNK
 from oracle.spec import CellSpec, NetSpec, Workload
 from oracle.tiling import CLOCK_HZ, DECODE, PREFILL, PRODUCTS
 
@@ -274,10 +275,10 @@ def work_of(decode: NetSpec, prefill: NetSpec | None, step: Step, parallel: Para
     found = _plain(shard, step.width, parallel, formats, heads=False)
     found += _plain(shard, samples, parallel, formats, heads=True)
     if step.decoding:
-        found += _attention(shard, step.decoding, DECODING)
+        found += _attention(shard, step.decoding, DECODING, formats)
     if prefill is not None and step.prompts:
         prompts = stage(sharded(prefill, parallel), parallel)
-        found += _attention(prompts, step.prompts, PREFILLING) + _expansion(prompts, step, formats)
+        found += _attention(prompts, step.prompts, PREFILLING, formats) + _expansion(prompts, step, formats)
     columns = list(zip(*found, strict=True))
     arrays = [np.array(column) for column in columns]
     counts, kinds, narrow, vector, traffic, dims, *rest = arrays
@@ -286,6 +287,9 @@ def work_of(decode: NetSpec, prefill: NetSpec | None, step: Step, parallel: Para
     sent = collectives([(cell.kind, 1) for cell in shard.cells], parallel, step.width, samples, *ends)
     return Work(kernels, sent)
 
+
+_STATES = ("oracle.delta_rule", "oracle.causal_conv", "oracle.index_choice")
+"""Kernels beside attention that are of each sequence, and not of all tokens of a step alike."""
 
 _Entry = tuple[int, int, bool, float, float, tuple[float, ...], float, float, float, float]
 _NO_DIMS = (1.0, 1.0, 1.0, 1.0)
@@ -299,9 +303,9 @@ def layer_form(net: NetSpec, batch: int) -> NetworkForm:
 
 
 def _kernels_of(net: NetSpec, batch: int) -> list[tuple[CellSpec, int, Any, list[int], tuple[float, ...] | None]]:
-    """Of each kernel its cell, how often it runs, its words, its numbers, and its product."""
+    """Of each kernel its cell, how often it runs, its words, its numbers, and the five integers of its product."""
     form = layer_form(net, batch)
-    dims = dict(zip(form.products.kernels.tolist(), form.products.dims[:4].T.tolist(), strict=True))
+    dims = dict(zip(form.products.kernels.tolist(), form.products.dims.T.tolist(), strict=True))
     numbers, found, start = form.numbers.T.tolist(), [], 0
     for cell, times in zip(form.cells, form.times, strict=True):
         for meta in cell.template.kernels:
@@ -317,7 +321,7 @@ def _plain(net: NetSpec, tokens: int, parallel: Parallel, formats: Formats, head
     found: list[_Entry] = []
     second = False  # of the two products of experts
     for spec, times, meta, (_, vector, traffic, weights), dims in _kernels_of(net, tokens):
-        if (spec.kind == "decoder_head") != heads or meta.op_class == "attention":
+        if (spec.kind == "decoder_head") != heads or meta.op_class == "attention" or meta.name.startswith(_STATES):
             continue
         stored = formats.weights != "bfloat16" and not heads and "router" not in meta.module
         if meta.name.startswith("oracle.experts"):
@@ -330,7 +334,7 @@ def _plain(net: NetSpec, tokens: int, parallel: Parallel, formats: Formats, head
         stored = stored and not only_experts
         bits = STORAGE_BITS[formats.weights] if stored else 16.0
         moved = traffic - weights * (1.0 - bits / 16.0)
-        found.append((times, PRODUCT, stored, 0.0, moved, dims, 1.0, np.inf, 0.0, 0.0))
+        found.append((times, PRODUCT, stored, 0.0, moved, dims[:4], 1.0, np.inf, 0.0, 0.0))
     return found
 
 
@@ -372,17 +376,32 @@ def _experts_entry(
     return (times, EXPERT, stored, 0.0, other, dims, 1.0, np.inf, chosen / experts, n * k * bits / 8.0)
 
 
-def _attention(net: NetSpec, batch: int, kind: int) -> list[_Entry]:
-    """The kernels of attention."""
+def _attention(net: NetSpec, batch: int, kind: int, formats: Formats) -> list[_Entry]:
+    """The kernels of attention, of whatever kind, of so many sequences.
+
+    Nobody measured those of linear and of sparse attention alone. Chunks of the gated delta rule are taken for as many
+    products of a chunk with a state as make their FLOPs, whatever they wait for one another; its single steps, and
+    convolutions, for traffic and work of the vector units. Scores of an indexer are a product of all its heads with the
+    keys before each query, in the type that weights are stored in (float8 in DeepGEMM's fp8_mqa_logits).
+    """
     found: list[_Entry] = []
-    for spec, times, meta, (_, _, traffic, _), dims in _kernels_of(net, batch):
-        if meta.op_class != "attention" or dims is None:
-            continue
-        words = spec.kwargs
-        window = float(words.get("window", 0))
-        shared = words["kv_heads"] if "kv_heads" in words else 1 if words["absorbed"] else words["heads"]
-        group = float(words["heads"]) / float(shared)
-        found.append((times, kind, False, 0.0, float(traffic), dims, group, window or np.inf, 0.0, 0.0))
+    for spec, times, meta, (matrix, vector, traffic, _), dims in _kernels_of(net, batch):
+        ends = np.inf, 0.0, 0.0
+        if meta.name.startswith(_STATES):
+            if meta.name.startswith("oracle.delta_rule") and not spec["recurrent"]:
+                m, n, k = float(CHUNK), float(spec["value_dim"]), float(spec["key_dim"])
+                own = matrix / (2.0 * m * n * k), m, n, k
+                found.append((times, PRODUCT, False, 0.0, float(traffic), own, 1.0, *ends))
+            else:
+                found.append((times, OTHER, False, float(vector + matrix), float(traffic), _NO_DIMS, 1.0, *ends))
+        elif meta.name.startswith("oracle.index_scores") and dims is not None:
+            n, rows, seen, width, _ = dims
+            seen -= (rows / float(spec["index_heads"]) - 1.0) / 2.0  # the mask, on average
+            narrow = formats.weights != "bfloat16"
+            found.append((times, PRODUCT, narrow, 0.0, float(traffic), (n, rows, seen, width), 1.0, *ends))
+        elif meta.op_class == "attention" and dims is not None:
+            window = float(spec.kwargs.get("window", 0)) or np.inf
+            found.append((times, kind, False, 0.0, float(traffic), dims[:4], dims[4], window, 0.0, 0.0))
     return found
 
 
@@ -395,7 +414,7 @@ def _expansion(net: NetSpec, step: Step, formats: Formats) -> list[_Entry]:
     stored, bits = formats.weights != "bfloat16" and not _only_experts(net, formats), STORAGE_BITS[formats.weights]
     found: list[_Entry] = []
     for spec, times, meta, (_, vector, traffic, weights), dims in _kernels_of(net, step.prompts):
-        if spec.kind != LATENT:
+        if spec.kind not in (LATENT, SPARSE) or spec["absorbed"]:
             continue
         if meta.op_class == "copy":
             found.append((times, OTHER, False, float(vector), float(traffic), _NO_DIMS, 1.0, np.inf, 0.0, 0.0))

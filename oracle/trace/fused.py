@@ -20,11 +20,16 @@ import torch.nn.functional as F
 from oracle.cells.functions import (
     append_cache,
     cached_attention,
+    causal_conv,
+    delta_rule,
     experts,
+    index_choice,
+    index_scores,
     latent_attention,
     resident,
     rotary,
     routed,
+    sparse_attention,
 )
 
 __all__ = ["fused"]
@@ -41,6 +46,14 @@ _SCHEMAS = {
     "append_cache": "(Tensor(a!) cache, Tensor k, Tensor v) -> ()",
     "cached_attention": "(Tensor q, Tensor k, Tensor v, Tensor? sinks, SymInt window, bool softcap) -> Tensor",
     "latent_attention": "(Tensor q, Tensor latent, Tensor turned, SymInt width) -> Tensor",
+    "sparse_attention": "(Tensor latent, Tensor ids, Tensor q, Tensor turned, SymInt width) -> Tensor",
+    "index_scores": "(Tensor q, Tensor k, Tensor weights) -> Tensor",
+    "index_choice": "(Tensor scores, SymInt chosen) -> Tensor",
+    "causal_conv": "(Tensor x, Tensor weight, Tensor(a!) state) -> Tensor",
+    "delta_rule": "(Tensor q, Tensor k, Tensor v, Tensor ba, Tensor rate, Tensor shift, Tensor(a!)? state, int chunk)"
+    " -> (Tensor, Tensor)",
+    "delta_rule_backward": "(Tensor grad, Tensor q, Tensor k, Tensor v, Tensor ba, Tensor rate, Tensor shift,"
+    " Tensor inverse, int chunk, bool[6] wanted) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
     "rotary": "(Tensor q, Tensor k, SymInt width) -> (Tensor, Tensor)",
     "routed": "(Tensor logits, Tensor? bias, SymInt chosen, SymInt groups, SymInt chosen_groups, str scoring)"
     " -> (Tensor, Tensor)",
@@ -62,8 +75,12 @@ def _stand_ins() -> dict[Callable[..., Any], Callable[..., Any]]:
     if hasattr(torch, "rms_norm"):
         found[torch.rms_norm] = _rms_norm
     found[torch.dropout] = _dropout
-    for function in (resident, append_cache, cached_attention, latent_attention):
+    for function in (
+        resident, append_cache, cached_attention, latent_attention, sparse_attention, index_scores, index_choice,
+        causal_conv,
+    ):  # fmt: skip
         found[function] = _operator(function.__name__)
+    found[delta_rule] = _DeltaRule.apply
     found[rotary] = _Rotary.apply
     found[routed] = _Routed.apply
     found[experts] = _Experts.apply
@@ -92,6 +109,8 @@ def _library() -> torch.library.Library:
         _rms_norm_gradients,
     )
     results += (_resident_results, _no_results, _cached_attention_results, _latent_attention_results)
+    results += (_sparse_attention_results, _index_scores_results, _index_choice_results, _causal_conv_results)
+    results += (_delta_rule_results, _delta_rule_gradients)
     results += (_rotary_results, _routed_results, _routed_gradients, _experts_results, _experts_gradients)
     for (name, schema), result in zip(_SCHEMAS.items(), results, strict=True):
         library.define(name + schema)
@@ -246,6 +265,50 @@ def _cached_attention_results(q: Any, k: Any, v: Any, sinks: Any, window: Any, s
 def _latent_attention_results(q: Any, latent: Any, turned: Any, full: Any) -> Any:
     n, h, length, width = q.shape
     return q.new_empty((n, length, h, width)).transpose(1, 2)
+
+
+def _sparse_attention_results(latent: Any, ids: Any, q: Any, turned: Any, full: Any) -> Any:
+    return _latent_attention_results(q, latent, turned, full)
+
+
+def _index_scores_results(q: Any, k: Any, weights: Any) -> Any:
+    return q.new_empty((q.shape[0], q.shape[1], k.shape[1]), dtype=torch.float32)
+
+
+def _index_choice_results(scores: Any, chosen: Any) -> Any:
+    return scores.new_empty((*scores.shape[:2], chosen), dtype=torch.int32)
+
+
+def _causal_conv_results(x: Any, weight: Any, state: Any) -> Any:
+    return x.new_empty(x.shape)
+
+
+def _delta_rule_results(q: Any, k: Any, v: Any, ba: Any, rate: Any, shift: Any, state: Any, chunk: int) -> Any:
+    # What training keeps beside its inputs: of each chunk and head the inverse that its tokens are corrected by.
+    return v.new_empty(v.shape), v.new_empty((*v.shape[:3], chunk) if state is None else 0)
+
+
+def _delta_rule_gradients(
+    grad: Any, q: Any, k: Any, v: Any, ba: Any, rate: Any, shift: Any, inverse: Any, chunk: int, wanted: list[bool]
+) -> Any:
+    return _like_wanted((q, k, v, ba, rate, shift), wanted, q)
+
+
+class _DeltaRule(torch.autograd.Function):
+    """The gated delta rule: saves its inputs, and an inverse per chunk (flash-linear-attention, `gated_delta_rule`)."""
+
+    @staticmethod
+    def forward(ctx: Any, q: Any, k: Any, v: Any, ba: Any, rate: Any, shift: Any, state: Any, chunk: int) -> Any:
+        out, inverse = _operators().delta_rule(q, k, v, ba, rate, shift, state, chunk)
+        ctx.save_for_backward(q, k, v, ba, rate, shift, inverse)
+        ctx.chunk = chunk
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        wanted = ctx.needs_input_grad[:6]
+        found = _operators().delta_rule_backward(grads[0], *ctx.saved_tensors, ctx.chunk, wanted)
+        return *_none_unless(wanted, found), None, None
 
 
 class _Rotary(torch.autograd.Function):

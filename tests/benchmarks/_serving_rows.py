@@ -12,7 +12,7 @@ import oracle
 from oracle.families.sharding import Parallel
 from oracle.serving.latency import Mix
 
-__all__ = ["LATENT", "NETWORKS", "Row", "config_of", "read_rows"]
+__all__ = ["NETWORKS", "UNFITTED", "Row", "config_of", "read_rows"]
 
 _QWEN_MOE = {"QK_NORM": True, "EXPERTS_PER_TOKEN": 8, "HEAD_DIM": 128}
 
@@ -47,14 +47,25 @@ _DEEPSEEK = {
     "WIDTH": 7168, "LAYERS": 61, "FF": 18432, "Q_RANK": 1536, "KV_RANK": 512, "NOPE_DIM": 128, "ROPE_DIM": 64,
     "V_DIM": 128, "EXPERTS_PER_TOKEN": 8, "EXPERT_FF": 2048, "SHARED_FF": 2048, "ROUTER": "sigmoid",
 }  # fmt: skip
-LATENT: Mapping[str, dict[str, Any]] = {
+UNFITTED: Mapping[str, dict[str, Any]] = {
     "deepseek-ai/DeepSeek-V3": {
         **_DEEPSEEK, "VOCAB": 129280, "HEADS": 128, "EXPERTS": 256, "DENSE_LAYERS": 3, "EXPERT_GROUPS": 8,
         "GROUPS_PER_TOKEN": 4,
     },
     "moonshotai/Kimi-K2.5": {**_DEEPSEEK, "VOCAB": 163840, "HEADS": 64, "EXPERTS": 384, "DENSE_LAYERS": 1},
+    "zhipuai/GLM-5": {
+        **_DEEPSEEK, "VOCAB": 154880, "WIDTH": 6144, "LAYERS": 78, "HEADS": 64, "FF": 12288, "Q_RANK": 2048,
+        "NOPE_DIM": 192, "V_DIM": 256, "INDEX_HEADS": 32, "INDEX_DIM": 128, "INDEX_TOPK": 2048, "EXPERTS": 256,
+        "DENSE_LAYERS": 3,
+    },
+    "Qwen/Qwen3.5-397B-A17B": {
+        "VOCAB": 248320, "LAYERS": 60, "WIDTH": 4096, "HEADS": 32, "KV_HEADS": 2, "HEAD_DIM": 256, "QK_NORM": True,
+        "ROTARY": 0.25, "OUT_GATE": True, "MIXERS": ["linear", "linear", "linear", "full"], "LINEAR_HEADS": 64,
+        "LINEAR_KEY_HEADS": 16, "LINEAR_KEY_DIM": 128, "LINEAR_VALUE_DIM": 128, "EXPERTS": 512, "EXPERTS_PER_TOKEN": 10,
+        "EXPERT_FF": 1024, "SHARED_FF": 1024, "SHARED_GATE": True,
+    },
 }  # fmt: skip
-"""Those with attention over latents, which nothing was fitted to."""
+"""Those with attention over latents, or with linear attention, which nothing was fitted to."""
 
 _SAME = {"nvidia/Llama-3.1-8B-Instruct-FP8": "meta-llama/Llama-3.1-8B-Instruct"}
 _SAME |= {"deepseek-ai/DeepSeek-R1": "deepseek-ai/DeepSeek-V3"}
@@ -156,5 +167,5 @@ def _parallel_of(line: dict[str, str]) -> Parallel:
 def config_of(network: str) -> Any:
     """The config of a network."""
     return oracle.cfg_from_dict(
-        {"MODEL": {"TYPE": "decoder"}, "DECODER": {**NETWORKS, **LATENT}[network], "COST": {"NAME": network}}
+        {"MODEL": {"TYPE": "decoder"}, "DECODER": {**NETWORKS, **UNFITTED}[network], "COST": {"NAME": network}}
     )

@@ -2,7 +2,8 @@
 
 Builds each on meta from the `config` that `tests/oracle/families/truths/decoders.json` holds, without weights, and counts
 under torch's FlopCounterMode, which has no formula for the products of experts (`aten._grouped_mm`): a prompt of 64 and of 700
-tokens, and the token after 100 and after 700 (with the cache of transformers). Prints ours beside it, and with --write
+tokens, and the token after 100 and after 700 (with the cache of transformers); of those that choose 2,048 keys, 2,500 and
+after these as well. Prints ours beside it, and with --write
 keeps theirs for the tests. Needs transformers (5.24.0 made what is there) and torch 2.13 or later.
 """
 
@@ -22,6 +23,7 @@ from transformers.cache_utils import DynamicCache
 TRUTHS = Path(__file__).resolve().parents[1] / "oracle" / "families" / "truths" / "decoders.json"
 CALLS = ((1, 64, 0), (1, 700, 0), (2, 1, 100), (2, 1, 700))
 """Sequences, tokens of each, and tokens before them."""
+SPARSE_CALLS = ((1, 2500, 0), (2, 1, 2500))
 _WITHOUT_SDPA = ("gemma2", "gpt_oss")
 
 
@@ -33,7 +35,7 @@ def truth(config: dict[str, Any]) -> dict[str, Any]:
     macs = {}
     with torch.no_grad(), torch.device("meta"):
         model = AutoModelForCausalLM.from_config(found, dtype=torch.bfloat16).eval()
-        for batch, tokens, past in CALLS:
+        for batch, tokens, past in CALLS + SPARSE_CALLS * ("index_topk" in config):
             cache = DynamicCache(config=found)
             words = {"past_key_values": cache, "use_cache": True, "logits_to_keep": 1}
             if past:

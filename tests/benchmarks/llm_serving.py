@@ -1,6 +1,6 @@
 """Print how far the latency of served decoders is from measured rows, beside what published analytic tools say.
 
-    python -m tests.benchmarks.llm_serving DATA [--fit] [--splits] [--peers] [--latent]
+    python -m tests.benchmarks.llm_serving DATA [--fit] [--splits] [--peers] [--unfitted]
 
 DATA is llm_serving.csv (ai-dynamo/aiconfigurator, Apache-2.0): TTFT and TPOT of vLLM, TensorRT-LLM and SGLang on H100
 SXM and H200. Prints the errors of the shipped values by model; then those of values fitted to all other models, and to
@@ -27,11 +27,11 @@ from oracle.serving.engines import ENGINES, engine_named, reach_in_engines
 from oracle.serving.latency import Seconds, Served, Steps, formats_of, latencies
 from oracle.serving.steps import Figures, Kernels, Reach, figures_of
 from tests.benchmarks._serving_peers import PEERS
-from tests.benchmarks._serving_rows import LATENT, NETWORKS, Row, config_of, read_rows
+from tests.benchmarks._serving_rows import NETWORKS, UNFITTED, Row, config_of, read_rows
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Values = dict[str, float]
-_SECTIONS = {**NETWORKS, **LATENT}
+_SECTIONS = {**NETWORKS, **UNFITTED}
 
 PRIORS = {
     "product": 30.0,
@@ -45,7 +45,7 @@ PRIORS = {
 }
 """How much a value's logarithm, squared, weighs against one row: kernels measured alone say what is plausible."""
 
-_STEPS = 4  # of a row
+_STEPS = len(Seconds._fields)  # of a row
 _ENGINE = ("step_s", "sequence_s", "request_s", "steps_waited", "queue")
 _TPOT = (*PRIORS, *(f"{name}:{engine}" for engine in ENGINES for name in _ENGINE[:2]))
 _TTFT = tuple(f"{name}:{engine}" for engine in ENGINES for name in _ENGINE[2:])
@@ -59,7 +59,7 @@ class Prepared:
         rows: those that fit the memory.
         steps: of each.
         kernels, figures: of all steps of all rows.
-        owner: which step each kernel belongs to, four a row.
+        owner: which step each kernel belongs to, as many a row as `Seconds` has.
         sending: (steps, 2) seconds of collectives, and the part of them that is latency of all-reduces.
     """
 
@@ -88,7 +88,7 @@ class Prepared:
 
     @lru_cache(maxsize=8)  # noqa: B019 - a script; values of engines change while reach stays
     def seconds(self, reach: Reach) -> Floats:
-        """(rows, 4) of each step."""
+        """(rows, steps) of each step."""
         each = reach.seconds(self.kernels, self.figures) * self.kernels.counts
         own: Floats = np.bincount(self.owner, each, _STEPS * len(self.rows)).astype(np.float64)
         total: Floats = own + self.sending[:, 0] - (1.0 - reach.reduce) * self.sending[:, 1]
@@ -127,7 +127,7 @@ def prepare(rows: Sequence[Row]) -> Prepared:
             continue
         kept.append(row)
         steps.append(own)
-        for work in (own.decode, own.mixed, own.prompt, own.packed):
+        for work in (getattr(own, name) for name in Seconds._fields):
             works.append((served, work))
             devices.append(figures_of(device, formats))
     sizes = [len(work.kernels.counts) for _, work in works]
@@ -252,10 +252,10 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="llm_serving.csv")
     parser.add_argument("--fit", action="store_true", help="print values fitted to all rows, and no more")
     parser.add_argument("--peers", action="store_true", help="what published analytic tools say of the same rows")
-    parser.add_argument("--latent", action="store_true", help="networks with attention over latents, and no more")
+    parser.add_argument("--unfitted", action="store_true", help="networks that nothing was fitted to, and no more")
     parser.add_argument("--splits", action="store_true", help="errors on models and devices not fitted to")
     args = parser.parse_args()
-    rows, others = read_rows(args.data, LATENT if args.latent else NETWORKS)
+    rows, others = read_rows(args.data, UNFITTED if args.unfitted else NETWORKS)
     print("rows of models that the family does not have:", others)
     data = prepare(rows)
     if args.fit:
@@ -263,7 +263,7 @@ def main() -> None:
         print({name: float(f"{value:.4g}") for name, value in values.items()})
         table("fitted to all rows", data, data.predicted(values) / data.measured)
         return
-    if args.latent:
+    if args.unfitted:
         table("as shipped, fitted to none of these", data, data.predicted(shipped()) / data.measured)
         return
     table("as shipped", data, data.predicted(shipped()) / data.measured)

@@ -40,6 +40,34 @@ def test_a_file_and_its_directory_are_a_network(tmp_path: Path) -> None:
     assert one.params == 2 * 320 * 64 + 64 + 2 * (64 * (64 + 2 * 32) + 64 * 64 + 3 * 64 * 128 + 2 * 64)
 
 
+_NONE = {"torch_dtype": None}
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [
+        ({**_LLAMA, **_NONE}, "float32"),  # what transformers builds of it
+        ({**_LLAMA, "torch_dtype": "auto"}, "float32"),
+        ({**_LLAMA, "torch_dtype": "float32"}, "float32"),
+        ({**_LLAMA, "torch_dtype": "float16"}, "float16"),
+        ({**_LLAMA, **_NONE, "dtype": "float16"}, "float16"),
+        ({**_LLAMA, "dtype": "float16"}, "float16"),
+        ({**_LLAMA, "dtype": None}, "bfloat16"),
+        ({**_LLAMA, **_NONE, "quantization_config": {"quant_method": "mxfp4"}}, "bfloat16"),
+        ({**_LLAMA, **_NONE, "quantization_config": {"quant_method": "gptq"}}, "float32"),
+        ({"model_type": "llava", "torch_dtype": "float16", "text_config": {**_LLAMA}}, "bfloat16"),
+    ],
+)
+def test_weights_are_in_what_the_file_says(tmp_path: Path, values: dict[str, Any], dtype: str) -> None:
+    cost = oracle.score(_written(tmp_path, values))
+    assert (cost.workload.dtype, cost.workload.weights) == (dtype, "" if dtype == "float32" else dtype)
+    outer = {name: values[name] for name in ("dtype", "torch_dtype", "quantization_config") if name in values}
+    inner = {name: value for name, value in values.items() if name not in outer}
+    if "text_config" not in values:  # of a network that sees images, the file says it once, of both parts
+        both = oracle.score(_written(tmp_path, {"model_type": "llava", **outer, "text_config": inner}))
+        assert both.workload == cost.workload
+
+
 def test_every_kind_is_listed_where_one_is_unknown(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="model_type: value 'llamma': expected a decoder of a known kind") as found:
         oracle.score(_written(tmp_path, {**_LLAMA, "model_type": "llamma"}))
@@ -192,4 +220,66 @@ def test_the_second_version_says_how_it_chooses(method: str, groups: int | None)
 def test_what_no_latent_decoder_is_names_its_key(changes: dict[str, Any], key: str) -> None:
     with pytest.raises(ConfigError) as caught:
         sections_of({**_DEEPSEEK, **changes})
+    assert caught.value.key == key
+
+
+@pytest.mark.parametrize("kind", ["deepseek_v32", "glm_moe_dsa"])
+def test_indexers_are_read(kind: str) -> None:
+    index = {"index_n_heads": 4, "index_head_dim": 10, "index_topk": 64}
+    lists = {"layer_types": ["indexed_attention"] * 2, "indexer_types": ["full"] * 2}
+    keys = sections_of({**_DEEPSEEK, **index, **lists, "model_type": kind})["DECODER"]
+    assert (keys["INDEX_HEADS"], keys["INDEX_DIM"], keys["INDEX_TOPK"], keys["ROUTER"]) == (4, 10, 64, "sigmoid")
+    for changes in (
+        {"indexer_types": ["full", "shared"]},
+        {"index_topk_freq": 2},
+        {"index_topk_pattern": "FS"},
+        {"index_topk": None},
+    ):
+        with pytest.raises(ConfigError) as caught:
+            sections_of({**_DEEPSEEK, **index, **changes, "model_type": kind})
+        assert caught.value.key == next(iter(changes))
+    with pytest.raises(ConfigError, match="index_topk: value 64: expected none"):
+        sections_of({**_DEEPSEEK, **index})
+
+
+_LINEAR: dict[str, Any] = {
+    **_LLAMA, "model_type": "qwen3_5_text", "num_hidden_layers": 4, "linear_num_value_heads": 6,
+    "linear_num_key_heads": 3, "linear_key_head_dim": 8, "linear_value_head_dim": 12,
+}  # fmt: skip
+_EXPERTS = {
+    "num_experts": 8, "num_experts_per_tok": 2, "moe_intermediate_size": 24, "shared_expert_intermediate_size": 16,
+}  # fmt: skip
+
+
+def test_linear_attention_is_read_by_layers_or_by_their_distance() -> None:
+    full = {"layer_types": ["linear_attention", "full_attention"] * 2}
+    keys, other = (sections_of({**_LINEAR, **more})["DECODER"] for more in ({}, full))
+    assert (keys["MIXERS"], other["MIXERS"]) == (["linear"] * 3 + ["full"], ["linear", "full"])
+    assert [keys[f"LINEAR_{name}"] for name in ("HEADS", "KEY_HEADS", "KEY_DIM", "VALUE_DIM", "KERNEL")] == [
+        6,
+        3,
+        8,
+        12,
+        4,
+    ]
+    assert (keys["HEAD_DIM"], keys["ROTARY"], keys["QK_NORM"], keys["OUT_GATE"]) == (256, 0.25, True, True)
+    outer = {"model_type": "qwen3_5", "text_config": _LINEAR, "tie_word_embeddings": True}
+    assert sections_of(outer)["DECODER"] == {**keys, "TIED": True}
+
+
+@pytest.mark.parametrize("kind", ["qwen3_next", "qwen3_5_moe_text"])
+def test_experts_beside_linear_attention_are_read(kind: str) -> None:
+    keys = sections_of({**_LINEAR, **_EXPERTS, "model_type": kind})["DECODER"]
+    assert (keys["EXPERTS"], keys["EXPERT_FF"], keys["SHARED_FF"], keys["SHARED_GATE"]) == (8, 24, 16, True)
+    assert keys["MIXERS"] == ["linear"] * 3 + ["full"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [({"layer_types": ["linear_attention"]}, "layer_types"), ({"layer_types": ["mamba"] * 4}, "layer_types"),
+     ({"attn_output_gate": False}, "attn_output_gate"), ({"num_experts": 8}, "num_experts")],
+)  # fmt: skip
+def test_what_no_linear_decoder_is_names_its_key(changes: dict[str, Any], key: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        sections_of({**_LINEAR, **changes})
     assert caught.value.key == key

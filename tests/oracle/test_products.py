@@ -49,6 +49,19 @@ GROUPED = ("aten.convolution", [(2, 128, 56, 56), (128, 4, 3, 3)], [(2, 128, 28,
             [(2, 32, 16, 128)],
             Product(CACHED, (64, 16, 528, 128, 4)),
         ),
+        # 64 heads see 2,048 of 9,000 latents of 512 + 64; 32 heads of an indexer, which score them all.
+        (
+            "oracle.sparse_attention",
+            [(2, 9000, 576), (2, 1, 2048)],
+            [(2, 64, 1, 512)],
+            Product(CACHED, (128, 1, 2048, 544, 64)),
+        ),
+        (
+            "oracle.index_scores",
+            [(2, 3, 32, 128), (2, 9000, 128)],
+            [(2, 3, 9000)],
+            Product(PLAIN, (2, 96, 9000, 129, 1)),
+        ),
     ],
 )
 def test_the_integers_of_a_product(operator: str, reads: Any, made: Any, expected: Product) -> None:

@@ -28,11 +28,13 @@ def recount(table: OpTable) -> Recount:
             continue
         if row.op_class in _LAYERS:
             macs += macs_of(row)
-            activations += prod(row.out)
-            macs += prod(row.out) if _adds_bias(row) and row.call not in biases else 0
+            activations += prod(row.result)
+            macs += prod(row.result) if _adds_bias(row) and row.call not in biases else 0
         elif row.op_class == "attention":
             macs += macs_of(row)
-            activations += prod(row.args[0][:-1]) * row.args[1][-2] + prod(row.result)
+            sparse = row.name == "oracle.sparse_attention"  # of latents and of which of them queries see
+            scores = prod(row.result[:-1]) * row.args[1][-1] if sparse else prod(row.args[0][:-1]) * row.args[1][-2]
+            activations += scores + prod(row.result)
         elif row.name in _MAX_POOLS:
             activations += prod(row.out[0])
     return Recount(macs=macs, params=parameters_of(table), activations=activations)

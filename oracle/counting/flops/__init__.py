@@ -11,7 +11,7 @@ comparison, division, exponential or square root is 1 FLOP.
 
 from __future__ import annotations
 
-from oracle.counting.flops import algebra, contractions, norms, others, reductions
+from oracle.counting.flops import algebra, contractions, mixers, norms, others, reductions
 from oracle.counting.flops.pointwise import POINTWISE_FLOPS
 from oracle.counting.flops.registry import Work, register_flops, work_of
 
@@ -20,6 +20,7 @@ __all__ = [
     "Work",
     "algebra",
     "contractions",
+    "mixers",
     "norms",
     "others",
     "reductions",

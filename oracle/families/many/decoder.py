@@ -12,6 +12,7 @@ from oracle.families._checks import MAX_BLOCKS, MAX_WIDTH
 from oracle.families.decoder import MAX_EXPERTS, MAX_VOCAB, Layer, Sizes, Words, call_of, windows_of
 from oracle.families.many.chain import ChainBuilder
 from oracle.families.many.rows import Rows
+from oracle.families.mixers import mixers_of
 from oracle.families.population import Population, taken
 from oracle.families.sharding import Parallel, cuts_heads, longest_part
 from oracle.spec import CellSpec
@@ -93,6 +94,8 @@ def _sizes(rows: Rows, width: Any, shared: Parallel) -> Sizes:
     nope_dim, rope_dim, v_dim = (
         rows.integer(f"DECODER.{name}", low=int(latent)) for name in ("NOPE_DIM", "ROPE_DIM", "V_DIM")
     )
+    if rows.cfg["DECODER"]["INDEX_TOPK"]:
+        rope_dim = rows.sound("DECODER.ROPE_DIM", rope_dim, rope_dim <= rows.cfg["DECODER"]["INDEX_DIM"], 1)
     if latent:
         given = nope_dim + rope_dim
     heads = rows.sound("DECODER.HEADS", heads, (given > 0) | (width % heads == 0), 1)
@@ -128,10 +131,10 @@ def _layers(rows: Rows, sizes: Sizes, shared: Parallel) -> list[tuple[Ints, Any,
     count = rows.sound("COST.PARALLEL.PP", count, _plain(np.asarray(count) >= shared.pp), shared.pp)
     kept = longest_part(count, shared)  # of the layers, the last ones
     dense = rows.integer("DECODER.DENSE_LAYERS", low=0, high=MAX_BLOCKS)
-    windows = windows_of(rows.cfg["DECODER"])
+    windows, mixers = windows_of(rows.cfg["DECODER"]), mixers_of(rows.cfg["DECODER"])
     own = {name: _list(rows, name, count) for name in _LISTS}
-    if all(values is None for values in own.values()) and len(set(windows)) == 1:
-        layer = Layer(sizes.heads, sizes.kv_heads, sizes.ff, windows[0], False)
+    if all(values is None for values in own.values()) and len(set(windows)) == len(set(mixers)) == 1:
+        layer = Layer(sizes.heads, sizes.kv_heads, sizes.ff, windows[0], False, mixers[0])
         return _runs(rows, sizes, count, dense, kept, _checked(rows, sizes, layer, rows.everyone, shared))
     found: list[tuple[Ints, Any, Layer]] = []
     for at in range(int(np.max(count))):
@@ -140,7 +143,7 @@ def _layers(rows: Rows, sizes: Sizes, shared: Parallel) -> list[tuple[Ints, Any,
             taken(usual if column is None else column[at], here, rows.size)
             for usual, column in zip((sizes.heads, sizes.kv_heads, sizes.ff), own.values(), strict=True)
         ]
-        own_layer = Layer(heads, kv_heads, ff, windows[at % len(windows)], mixed=False)
+        own_layer = Layer(heads, kv_heads, ff, windows[at % len(windows)], False, mixers[at % len(mixers)])
         layer = _checked(rows, sizes, own_layer, here, shared)
         behind = np.broadcast_to(at >= np.asarray(count - kept), rows.size)[here]
         mixed = np.broadcast_to((np.asarray(sizes.experts) > 0) & (at >= np.asarray(dense)), rows.size)[here]

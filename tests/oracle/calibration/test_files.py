@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from oracle._resources import shipped
 from oracle.calibration import (
@@ -89,7 +90,8 @@ def test_a_bare_one_comes_back_too(tmp_path: Path) -> None:
         ("LAUNCH_US: 2.0", "LAUNCH_US: {cnv: 2.0}", "LAUNCH_US.cnv: unknown class"),
         ("[0.9, 1.2]", "[1.2, 0.9]", "the lower first"),
         ("    ERROR: 0.05\n", "    EROR: 0.05\n", "CARRIED.p4="),
-        ("NETWORKS: 300", "NETWORKS: many", "CARRIED.p4.NETWORKS='many': expected a number"),
+        ("NETWORKS: 300", "NETWORKS: many", "CARRIED.p4.NETWORKS='many': expected a whole number"),
+        ("MEASUREMENTS: ", "MEASUREMENTS: 0.", "expected a whole number of at least 0"),
         ("[0.9, 1.1]", "[0.9]", "CARRIED.p4.INTERVAL=[0.9]: expected two positive numbers"),
         ("[0.9, 1.2]", "[1.2]", "INTERVAL=[1.2]: expected two positive numbers"),
     ],
@@ -103,6 +105,23 @@ def test_what_is_wrong(tmp_path: Path, old: str, new: str, expected: str) -> Non
         load_calibration(file)
     assert expected in str(caught.value)
     assert str(file) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "wrong", ["nosuch", None, [], [0.5], [0.5, 0.5, 0.5], [0.5, None], [[1], "s"], [0, 1], {"A": 1}]
+)
+@pytest.mark.parametrize("phase", ["PREFILL", "DECODE"])
+def test_shares_of_cached_attention_are_two(tmp_path: Path, phase: str, wrong: object) -> None:
+    whole = {"PREFILL": [0.5, 0.9], "DECODE": [0.8, 0.7]}
+    file = tmp_path / "bad.yaml"
+    file.write_text(to_yaml(SOME) + yaml.safe_dump({"CACHED_ATTENTION": {**whole, phase: wrong}}))
+    with pytest.raises(DeviceError) as caught:
+        load_calibration(file)
+    assert str(caught.value).startswith(f"{file}: CACHED_ATTENTION.{phase}=")
+    file.write_text(to_yaml(SOME) + yaml.safe_dump({"CACHED_ATTENTION": whole}))
+    found = load_calibration(file).efficiency.cached_attention
+    assert found is not None
+    assert (found.prefill_shares, found.decode_shares) == ((0.5, 0.9), (0.8, 0.7))
 
 
 def test_no_file_and_no_yaml(tmp_path: Path) -> None:

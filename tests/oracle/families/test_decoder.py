@@ -23,11 +23,16 @@ from oracle.spec import CellSpec
 _TRUTHS: dict[str, Any] = json.loads((Path(__file__).parent / "truths" / "decoders.json").read_text(encoding="utf-8"))
 _SMALL = ["DECODER.VOCAB", 320, "DECODER.LAYERS", 2]
 _LATENT = ("DeepSeek-V2-Lite", "DeepSeek-V3")
-_SHAPES = ("Llama-3.2-1B", "Qwen3-30B-A3B", "Gemma-3-1B", "Phi-2", "gpt-oss-20b", "GPT-2", *_LATENT)
+_LINEAR = "Qwen3-Next-80B-A3B"
+_SHAPES = ("Llama-3.2-1B", "Qwen3-30B-A3B", "Gemma-3-1B", "Phi-2", "gpt-oss-20b", "GPT-2", *_LATENT, _LINEAR, "GLM-5")
 
 
 def _small(name: str) -> list[Any]:
     """Two layers, one of each kind."""
+    if name == _LINEAR:
+        return [*_SMALL, "DECODER.MIXERS", ["linear", "full"]]
+    if name == "GLM-5":
+        return [*_SMALL, "DECODER.DENSE_LAYERS", 1, "DECODER.INDEX_TOPK", 64]
     return [*_SMALL, "DECODER.DENSE_LAYERS", 1] if name in _LATENT else _SMALL
 
 
@@ -43,8 +48,8 @@ def _call(text: str) -> dict[str, Any]:
 def test_parameters_and_macs_are_those_of_transformers(name: str) -> None:
     """Of its own modules under FlopCounterMode: `python tests/benchmarks/decoders.py`.
 
-    That has no formula for products of experts: three matrices of each expert that a token chose. A step of attention
-    over latents is absorbed here, and expanded there: `_absorbed`.
+    That has no formula for products of experts: three matrices of each expert that a token chose. What else runs in
+    another form here: `_absorbed`, `_linear`.
     """
     section = load_cfg(name).DECODER
     width, mixed = section.EXPERT_FF or section.FF, section.LAYERS - section.DENSE_LAYERS
@@ -52,16 +57,38 @@ def test_parameters_and_macs_are_those_of_transformers(name: str) -> None:
     for call, macs in _TRUTHS[name]["macs"].items():
         batch, tokens, past = (int(part) for part in call.replace("+", "x").split("x"))
         cost = oracle.score(name, **_call(call))
-        more = batch * (_absorbed(section, past) if past and section.KV_RANK else 0)
-        expected = _TRUTHS[name]["params"], macs + batch * tokens * each + more, ()
+        more = section.LAYERS * _absorbed(section, tokens, past) if section.KV_RANK else 0
+        more += section.MIXERS.count("linear") * section.LAYERS // 4 * _linear(section, tokens, past)
+        expected = _TRUTHS[name]["params"], macs + batch * (tokens * each + more), ()
         assert (cost.params, cost.macs, cost.unknown) == expected, call
 
 
-def _absorbed(section: Any, past: int) -> int:
-    """What an absorbed step has more than an expanded one, which makes keys and values of all tokens anew."""
-    rank, plain = section.KV_RANK, section.NOPE_DIM + section.V_DIM
-    made_anew, seen = past * rank * plain, (past + 1) * (2 * rank - plain)
-    return int(section.LAYERS * section.HEADS * (seen - made_anew))
+def _absorbed(section: Any, tokens: int, past: int) -> int:
+    """What latent attention has more than transformers', which expands, looks at all keys and scores all, always.
+
+    An absorbed call makes no keys and values of tokens before it anew, and sees those that an indexer chose; another
+    makes no scores to choose by.
+    """
+    rank, plain, most, seen = section.KV_RANK, section.NOPE_DIM + section.V_DIM, section.INDEX_TOPK, past + tokens
+    if past or 0 < most < seen:
+        keys = min(seen, most or seen)
+        ours, theirs = keys * (2 * rank + section.ROPE_DIM), seen * (plain + section.ROPE_DIM)
+        return int(section.HEADS * (tokens * (ours - theirs) - past * rank * plain))
+    heads, width = section.INDEX_HEADS, section.INDEX_DIM
+    return -int(tokens * (section.Q_RANK * heads * width + section.WIDTH * heads + seen * heads * (width + 1)))
+
+
+def _linear(section: Any, tokens: int, past: int) -> int:
+    """What the gated delta rule has more in a layer than FlopCounterMode sees in transformers' module.
+
+    It has no formula for triangular systems of chunks of 64, nor for sums of products, as which a token alone reads and
+    writes its state; and it counts the convolution over padding on both sides, one position of it in a step.
+    """
+    keys, values = section.LINEAR_KEY_DIM, section.LINEAR_VALUE_DIM
+    unseen = 3 * keys * values if past else -(-tokens // 64) * 64 * 63 // 2 * (keys + values)
+    channels = 2 * section.LINEAR_KEY_HEADS * keys + section.LINEAR_HEADS * values
+    padding = channels * section.LINEAR_KERNEL * (1 if past else section.LINEAR_KERNEL - 1)
+    return int(section.LINEAR_HEADS * unseen - padding)
 
 
 @pytest.mark.parametrize("name", _TRUTHS)
@@ -102,7 +129,7 @@ def test_closed_forms_are_the_trace_of_the_whole_module(name: str, runtime: str)
 
 
 @pytest.mark.parametrize("weights", ["int8", "int4", "float8"])
-@pytest.mark.parametrize("name", ["Llama-3.2-1B", "Mixtral-8x7B", "gpt-oss-20b", *_LATENT])
+@pytest.mark.parametrize("name", ["Llama-3.2-1B", "Mixtral-8x7B", "gpt-oss-20b", *_LATENT, _LINEAR, "GLM-5"])
 def test_quantised_weights_are_those_of_a_trace(name: str, weights: str) -> None:
     words = {"phase": "decode", "past": 100, "batch_size": 3, "runtime": "engine", "weights": weights}
     ours, theirs = _counts(load_cfg(name, _small(name)), **words)
@@ -167,7 +194,7 @@ def test_a_clamped_gate_is_that_of_gpt_oss() -> None:
         Mlp(4, 3, "silu_clamped", False, False, "rms", False, 1e-5)
 
 
-@pytest.mark.parametrize("name", ["Llama-3.2-1B", "Mistral-7B-v0.1", *_LATENT])
+@pytest.mark.parametrize("name", ["Llama-3.2-1B", "Mistral-7B-v0.1", *_LATENT, _LINEAR])
 def test_a_training_step_is_that_of_a_trace(name: str) -> None:
     ours, theirs = _counts(load_cfg(name, _small(name)), phase="training", prompt=24, batch_size=2)
     assert ours == theirs
@@ -185,6 +212,49 @@ def test_a_decode_step_by_hand() -> None:
     read = sum(kernel.traffic_bytes for kernel in cost.kernels() if kernel.op_class == "attention")
     assert read == 16 * (4097 * per_token + layers * 2 * 2 * 4096)  # queries in, values out
     assert cost.flash_bytes + cost.kv_cache_bytes < cost.peak_memory_bytes < 1.01 * (cost.flash_bytes + 2**33 + 2**27)
+
+
+def test_states_of_linear_attention_by_hand() -> None:
+    """Qwen3-Next: 36 layers keep 32 matrices of 128 x 128 in float32 and three tokens of 8,192 channels, 12 a cache."""
+    state, convolution = 36 * 32 * 128 * 128 * 4, 36 * 8192 * 3 * 2
+    for past in (1008, 16_368):
+        cost = oracle.score(_LINEAR, phase="decode", past=past, batch_size=4)
+        assert cost.kv_bytes_per_token == 12 * 2 * 2 * 256 * 2
+        assert cost.kv_cache_bytes == 4 * (state + convolution + (past + 16) * cost.kv_bytes_per_token)
+        rules, convolutions = (
+            [kernel for kernel in cost.kernels() if kernel.name == f"oracle.{name}"]
+            for name in ("delta_rule", "causal_conv")
+        )
+        gates = 36 * (4 * 64 + 64) * 2  # made from each token's, and two numbers of each head
+        tokens = 36 * 4 * (8192 + 4096) * 2
+        assert sum(kernel.traffic_bytes for kernel in rules) == 2 * 4 * state + tokens + gates
+        assert sum(kernel.macs for kernel in rules) == 36 * 4 * 32 * 3 * 128 * 128
+        weights = 36 * 8192 * 4 * 2
+        assert (
+            sum(kernel.traffic_bytes for kernel in convolutions)
+            == 2 * 4 * convolution + 36 * 4 * 2 * 8192 * 2 + weights
+        )
+
+
+def test_a_chunked_prompt_by_hand() -> None:
+    """130 tokens are three chunks of 64: products of 64 x 64 pairs, systems, and three with a state of 128 x 128."""
+    cost = oracle.score(_LINEAR, phase="prefill", prompt=130)
+    rules = [kernel for kernel in cost.kernels() if kernel.name == "oracle.delta_rule"]
+    chunk = 64 * 64 * (128 + 128 + 128) + 64 * 63 // 2 * (128 + 128) + 3 * 64 * 128 * 128
+    assert [kernel.macs for kernel in rules] == [3 * 32 * chunk] * 36
+
+
+def test_sparse_attention_reads_what_is_chosen_by_hand() -> None:
+    """GLM-5, two sequences after 9,999 tokens: keys of the indexer are read whole, latents of 2,048 tokens."""
+    cost = oracle.score("GLM-5", phase="decode", past=9999, batch_size=2)
+    assert cost.kv_bytes_per_token == 78 * (512 + 64 + 128) * 2
+    by_name = {kernel.name: kernel for kernel in cost.kernels()}
+    queries, ids = 2 * 64 * (512 + 512 + 64) * 2, 2 * 2048 * 4
+    assert by_name["oracle.sparse_attention"].traffic_bytes == 2 * 2048 * 576 * 2 + queries + ids
+    assert by_name["oracle.sparse_attention"].macs == 2 * 64 * 2048 * (512 + 512 + 64)
+    assert by_name["oracle.index_scores"].macs == 2 * 32 * 10_000 * 129
+    weights, scores = 2 * 32 * 2, 2 * 10_000 * 4
+    assert by_name["oracle.index_scores"].traffic_bytes == 2 * 10_000 * 128 * 2 + 2 * 32 * 128 * 2 + weights + scores
 
 
 @pytest.mark.parametrize(("batch", "experts"), [(1, 2), (2, 4), (4, 5), (64, 8)])
@@ -256,6 +326,11 @@ def test_words_of_a_call_are_of_decoders_only() -> None:
         oracle.score("GPT-2", phase="decoding")
 
 
+_HEADS = {
+    "MIXERS": ["linear"], "LINEAR_HEADS": 6, "LINEAR_KEY_HEADS": 3, "LINEAR_KEY_DIM": 8, "LINEAR_VALUE_DIM": 8,
+}  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("keys", "key"),
     [
@@ -274,6 +349,17 @@ def test_words_of_a_call_are_of_decoders_only() -> None:
         ({"PARALLEL": "one", "SINKS": True}, "DECODER.SINKS"),
         ({"ROTARY": 1.5}, "DECODER.ROTARY"),
         ({"ACTIVATION": "silu_clamped", "GATED": False}, "DECODER.GATED"),
+        ({"MIXERS": ["lineal"]}, "DECODER.MIXERS"),
+        ({"MIXERS": ["linear"]}, "DECODER.LINEAR_HEADS"),
+        ({**_HEADS, "LINEAR_KEY_HEADS": 4}, "DECODER.LINEAR_KEY_HEADS"),
+        ({**_HEADS, "LINEAR_HEADS": 2**19}, "DECODER.LINEAR_HEADS"),
+        ({**_HEADS, "LINEAR_KERNEL": 1}, "DECODER.LINEAR_KERNEL"),
+        ({**_HEADS, "WINDOWS": [8]}, "DECODER.WINDOWS"),
+        ({"OUT_GATE": True, "SINKS": True}, "DECODER.SINKS"),
+        ({"OUT_GATE": True, "PARALLEL": "one"}, "DECODER.OUT_GATE"),
+        ({"INDEX_TOPK": 8, "INDEX_DIM": 4, "INDEX_HEADS": 2}, "DECODER.INDEX_TOPK"),
+        ({"INDEX_TOPK": 8, "INDEX_DIM": 4}, "DECODER.INDEX_HEADS"),
+        ({"INDEX_TOPK": 8, "INDEX_DIM": 2**19, "INDEX_HEADS": 4}, "DECODER.INDEX_HEADS"),
     ],
 )
 def test_what_no_decoder_is_names_its_key(keys: dict[str, Any], key: str) -> None:

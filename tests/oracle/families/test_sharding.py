@@ -10,7 +10,7 @@ import pytest
 import oracle
 from oracle.errors import ConfigError, DeviceError
 from oracle.families.caches import token_bytes
-from oracle.families.sharding import LATENT, SHARD, Parallel, sharded, stage
+from oracle.families.sharding import GATED, LATENT, LINEAR, SHARD, SPARSE, Parallel, sharded, stage
 from oracle.spec import CellSpec, NetSpec, Workload
 
 TINY: dict[str, Any] = {
@@ -92,6 +92,20 @@ def test_attention_over_latents_cuts_heads_and_keeps_the_cache() -> None:
     assert token_bytes(sharded(whole, Parallel(tp=4)), Workload(dtype="bfloat16")) == 4 * (16 + 4) * 2
     parts = stage(decoder(**latent), Parallel(pp=2)).cells
     assert [cell.kind for cell in parts[1:-1]] == [LATENT, "decoder_mlp"] * 2
+
+
+def test_heads_of_linear_attention_are_cut_and_indexers_are_not() -> None:
+    linear = {"LINEAR_HEADS": 8, "LINEAR_KEY_HEADS": 4, "LINEAR_KEY_DIM": 6, "LINEAR_VALUE_DIM": 10}
+    whole = decoder(**linear, KV_HEADS=4, MIXERS=["linear", "full"], OUT_GATE=True)
+    parts = stage(sharded(whole, Parallel(tp=4)), Parallel(pp=2)).cells
+    assert [cell.kind for cell in parts[1:-1]] == [LINEAR, "decoder_mlp", GATED, "decoder_mlp"]
+    assert (parts[1]["heads"], parts[1]["key_heads"], parts[3]["heads"]) == (2, 1, 2)
+    with pytest.raises(ConfigError, match="tp=3: expected a divisor of the heads, 8"):
+        sharded(whole, Parallel(tp=3))
+    latent = {"KV_RANK": 16, "NOPE_DIM": 8, "ROPE_DIM": 4, "V_DIM": 8, "INDEX_HEADS": 6, "INDEX_DIM": 10}
+    own = sharded(decoder(**latent, INDEX_TOPK=8), Parallel(tp=4))
+    assert (own.cells[1].kind, own.cells[1]["heads"], own.cells[1]["index_heads"]) == (SPARSE, 2, 6)
+    assert token_bytes(own, Workload(dtype="bfloat16")) == 4 * (16 + 4 + 10) * 2
 
 
 # -- COST.PARALLEL ---------------------------------------------------------------------------------------------

@@ -18,6 +18,17 @@ def test_the_answer_fits_and_a_page_more_does_not() -> None:
     assert found.context % 16 == 0  # a cache grows by pages
 
 
+def test_states_leave_room_and_do_not_grow() -> None:
+    """Of twelve layers of Qwen3-Next three cache tokens: 6 KiB each, beside 18.9 MB of states per sequence."""
+    cfg = oracle.load_cfg("Qwen3-Next-80B-A3B", ["DECODER.LAYERS", 12, "DECODER.CONTEXT", 0])
+    few, many = (fit_context(cfg, ["h100-sxm"], batch_size=n)[0] for n in (8, 16))
+    states = 9 * (32 * 128 * 128 * 4 + 3 * 8192 * 2)
+    for found, sequences in ((few, 8), (many, 16)):
+        assert found.kv_cache_bytes == sequences * (states + found.context * 3 * 2 * 2 * 256 * 2)
+        assert found.context % 16 == 0
+    assert 0.45 < many.context / few.context < 0.5
+
+
 def test_no_sequence_is_longer_than_the_network_takes() -> None:
     (found,) = fit_context("GPT-2", ["h100-sxm"], batch_size=1)
     assert found.context == found.limit == 1024

@@ -52,6 +52,15 @@ def test_weights_are_those_that_a_gpu_stores() -> None:
     assert weight_bytes(net, Parallel(), Formats("float8")) == 2 * params - layers
 
 
+def test_states_of_linear_attention_do_not_grow() -> None:
+    linear = {"LINEAR_HEADS": 4, "LINEAR_KEY_HEADS": 2, "LINEAR_KEY_DIM": 6, "LINEAR_VALUE_DIM": 10}
+    net = decoder(**linear, MIXERS=["linear", "full"], OUT_GATE=True)
+    states = 2 * (4 * 4 * 6 * 10 + 2 * 3 * (2 * 2 * 6 + 4 * 10))  # float32, and three tokens of a convolution
+    caches = 2 * 32 * 2 * 2 * 8 * 2
+    assert cache_bytes_per_sequence(net, Parallel()) == states + caches
+    assert cache_bytes_per_sequence(net, Parallel(tp=2)) == (states + caches) // 2
+
+
 def test_experts_of_other_gpus_weigh_nothing() -> None:
     net = decoder(**MIXED)
     whole, own = (weight_bytes(net, Parallel(dp=4, ep=ep), Formats()) for ep in (1, 4))

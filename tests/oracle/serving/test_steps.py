@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -15,7 +17,7 @@ from tests.oracle.families.test_sharding import MIXED, decoder
 ALONE = Parallel()
 
 
-def work(step: Step, parallel: Parallel = ALONE, formats: Formats | None = None, **section: int) -> Work:
+def work(step: Step, parallel: Parallel = ALONE, formats: Formats | None = None, **section: Any) -> Work:
     nets = decoder(**section), decoder("prefill", **section)
     return work_of(*nets, step, parallel, formats or Formats())
 
@@ -35,6 +37,40 @@ def test_a_step_of_one_kind_is_a_network_that_is_scored(section: dict[str, int])
             decoder(phase, **section), batch_size=4, dtype="bfloat16", weights="bfloat16", runtime="compiled"
         )
         assert macs(work(step, **section)) == pytest.approx(cost.macs)
+
+
+LINEAR = {
+    "MIXERS": ["linear", "full"], "LINEAR_HEADS": 4, "LINEAR_KEY_HEADS": 2, "LINEAR_KEY_DIM": 6, "LINEAR_VALUE_DIM": 10,
+    "OUT_GATE": True,
+}  # fmt: skip
+
+
+def test_states_are_of_sequences_and_not_of_tokens() -> None:
+    """Convolutions and single steps of the rule compute on vector units; chunks of 64 are products."""
+    convolution = 2 * (2 * 2 * 6 + 4 * 10) * 4  # layers, channels, tokens seen
+    for phase, step, beside in (
+        ("decode", Step(4, 31), 4 * (convolution + 2 * 3 * 4 * 6 * 10)),
+        ("prefill", Step(0, 31, 4, 32), 4 * 32 * convolution),
+    ):
+        cost = oracle.score(
+            decoder(phase, **LINEAR), batch_size=4, dtype="bfloat16", weights="bfloat16", runtime="compiled"
+        )
+        assert macs(work(step, **LINEAR)) == pytest.approx(cost.macs - beside)
+    state = 2 * 2 * (4 * 4 * 6 * 10)  # read and written in two layers, in float32
+    one, many = (work(Step(n, 31), **LINEAR).kernels for n in (1, 9))
+    grown = float(many.traffic_bytes @ many.counts - one.traffic_bytes @ one.counts)
+    assert grown > 8 * state
+
+
+def test_an_indexer_scores_keys_before_each_query() -> None:
+    latent = {"KV_RANK": 16, "NOPE_DIM": 8, "ROPE_DIM": 4, "V_DIM": 8, "INDEX_HEADS": 6, "INDEX_DIM": 10}
+    section: dict[str, Any] = {**latent, "INDEX_TOPK": 8}
+    found = work(Step(4, 31), **section)
+    cost = oracle.score(decoder(**section), batch_size=4, dtype="bfloat16", weights="bfloat16", runtime="compiled")
+    assert macs(found) == pytest.approx(cost.macs)
+    prompts = work(Step(0, 31, 4, 32), **section).kernels
+    (scores,) = np.unique(prompts.dims[:, prompts.dims[3] == 11], axis=1).T.tolist()
+    assert scores == [4, 6 * 32, (32 + 1) / 2, 11]
 
 
 def test_a_mixed_step_is_both_with_weights_read_once() -> None:

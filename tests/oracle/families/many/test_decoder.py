@@ -22,7 +22,7 @@ _SIZES: dict[str, list[int]] = {
     "DENSE_LAYERS": [0, 1, 2, 9],
     "Q_RANK": [0, 24],
     "NOPE_DIM": [0, 16],
-    "ROPE_DIM": [8],
+    "ROPE_DIM": [8, 12],
     "V_DIM": [0, 12],
 }
 _SHARED: dict[str, st.SearchStrategy[Any]] = {
@@ -34,6 +34,9 @@ _SHARED: dict[str, st.SearchStrategy[Any]] = {
     "SHARED_GATE": st.booleans(),
     "SINKS": st.sampled_from([False, False, True]),
     "KV_RANK": st.sampled_from([0, 28]),
+    "INDEX_TOPK": st.sampled_from([0, 0, 20, 64]),
+    "MIXERS": st.sampled_from([[], [], ["linear"], ["linear", "full"]]),
+    "OUT_GATE": st.booleans(),
     "ROUTER": st.sampled_from(["softmax", "softmax_all", "sigmoid"]),
     "EXPERT_GROUPS": st.sampled_from([1, 2, 3]),
     "GROUPS_PER_TOKEN": st.sampled_from([1, 2]),
@@ -46,7 +49,8 @@ _CALLS: list[dict[str, Any]] = [
 ]
 _GPUS = [{}, {}, {"TP": 2}, {"TP": 3}, {"TP": 4, "EP": 4}, {"TP": 2, "PP": 2, "EP": 2}, {"PP": 4}]
 _BASE = {"VOCAB": 96, "LAYERS": _LAYERS, "WIDTH": 48, "HEADS": 6, "KV_HEADS": 3, "FF": 112}
-_BASE |= {"NOPE_DIM": 16, "ROPE_DIM": 8, "V_DIM": 12}
+_BASE |= {"NOPE_DIM": 16, "ROPE_DIM": 8, "V_DIM": 12, "INDEX_HEADS": 4, "INDEX_DIM": 10}
+_BASE |= {"LINEAR_HEADS": 6, "LINEAR_KEY_HEADS": 3, "LINEAR_KEY_DIM": 14, "LINEAR_VALUE_DIM": 10}
 
 
 @given(st.data())
@@ -72,7 +76,7 @@ def test_columns_are_the_networks_that_configs_are(agree: Callable[..., Any], da
 @given(st.data())
 def test_switches_may_differ_between_candidates(agree: Callable[..., Any], data: st.DataObject) -> None:
     """They are grouped by what is no size."""
-    columns = {f"DECODER.{key}": value for key, value in _SHARED.items() if key not in ("WINDOWS", "ROTARY")}
+    columns = {f"DECODER.{key}": value for key, value in _SHARED.items() if key not in ("WINDOWS", "ROTARY", "MIXERS")}
     columns["DECODER.EXPERTS"] = st.sampled_from(_SIZES["EXPERTS"])
     rows = data.draw(st.lists(st.fixed_dictionaries(columns), min_size=1, max_size=6))
     agree({"MODEL": {"TYPE": "decoder"}, "DECODER": _BASE}, rows)
