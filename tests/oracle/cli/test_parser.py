@@ -70,3 +70,9 @@ def test_a_value_behind_its_short_flag_is_no_slip() -> None:
     score = next(command for command in _commands() if command.prog == "oracle score")
     chosen = score.parse_args(["-dt4", "-b8", "--", "-device"])
     assert (chosen.device, chosen.networks) == (["t4"], ["-device"])
+
+
+def test_tokens_in_are_named_as_tokens_out_are() -> None:
+    serving = next(command for command in _commands() if command.prog == "oracle serving")
+    words = ["Llama-3.1-8B", "-d", "t4", "--output-tokens", "5"]
+    assert serving.parse_args([*words, "--input-tokens", "7"]) == serving.parse_args([*words, "--input", "7"])

@@ -170,7 +170,9 @@ def test_another_sweep_in_the_directory_is_named(tmp_path: Path) -> None:
     assert "wanted is 0 there and 7 here" in said["n"]
     assert "space.SETUP.NUM_SAMPLES is 300 there and 700 here" in said["samples"]
     assert 'formats is ["csv"] there and ["csv", "parquet"] here' in said["formats"]
-    with pytest.raises(OracleError, match=r"devices\.l4 is not set there"):
+    with pytest.raises(
+        OracleError, match=r"devices\.l4 is not set there and set here; model\.calibrations\.l4 is not set"
+    ):
         sweep(space(), ["t4", "l4"], out=tmp_path, resume=True)
 
 
