@@ -15,7 +15,6 @@ and of its bandwidth), and `store`, ns per element, which a GPU left out is take
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -26,14 +25,15 @@ import numpy as np
 from scipy.optimize import minimize
 
 import oracle
+from oracle.calibration import conformal
 from oracle.calibration.shipped import calibration_of, prior_calibration
 from oracle.closedform.calibrated import CalibratedDevice
 from oracle.products import ATTENTION, CACHED, PLAIN, Products
 from oracle.roofline import KernelKinds, time_kernels
 from oracle.spec import Workload
 from oracle.tiling import CACHE, CLOCK_HZ, PRODUCTS, AttentionTiling, Cache, Quantising, Tiling
+from tests.benchmarks._kernel_rows import Floats, Rows, conv_rows, gpu_rows, matrix_rows
 
-Floats = np.ndarray[Any, np.dtype[np.float64]]
 Values = dict[str, float]
 
 TILES = ((256, 128), (128, 256), (128, 128), (128, 64), (64, 128), (64, 64), (32, 32))
@@ -46,32 +46,6 @@ REACH = ("share", "memory", "store")
 NEVER = 1e12
 SCORED = ("bfloat16", "encoder", "prefill", "decode")
 _SCORED = 3000  # rows at most
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Measured kernels, one entry each, with their device's figures; `columns` holds a part's own."""
-
-    device: np.ndarray[Any, np.dtype[np.str_]]
-    seconds: Floats
-    peak: Floats
-    bandwidth: Floats
-    units: Floats
-    clock: Floats
-    cache: Floats
-    watts: Floats
-    columns: Mapping[str, Floats]
-
-    def at(self, which: Any) -> Rows:
-        """Some of them."""
-        plain = {
-            name: getattr(self, name)[which]
-            for name in ("device", "seconds", "peak", "bandwidth", "units", "clock", "cache", "watts")
-        }
-        return Rows(**plain, columns={name: values[which] for name, values in self.columns.items()})
-
-    def __getitem__(self, name: str) -> Floats:
-        return self.columns[name]
 
 
 Model = Callable[[Rows, Mapping[str, Any]], Floats]
@@ -94,33 +68,6 @@ class Part:
     start: Values
     reach: Values
     without: Mapping[str, Values] = field(default_factory=dict)
-
-
-# -- reading ----------------------------------------------------------------------------------------------------
-
-
-def read(path: Path, dtype: str, unit: str = "matrix", keep: Callable[[dict[str, str]], bool] = lambda _: True) -> Rows:
-    """Rows of a file, with the sheets of their devices; text columns are left out."""
-    with path.open() as file:
-        lines = [line for line in csv.DictReader(file) if keep(line)]
-    names = np.array([_DEVICES.get(line["device"], line["device"]) for line in lines])
-    sheets = {str(name): _sheet(str(name), unit, dtype) for name in np.unique(names)}
-    figures = np.array([sheets[name] for name in names]).T
-    columns = {}
-    for name in lines[0].keys() - {"device", "dtype", "kv_cache_dtype", "Kernel Name"}:
-        columns[name] = np.array([float(line[name]) for line in lines])
-    milliseconds = columns.pop("latency_ms") if "latency_ms" in columns else columns.pop("Latency")
-    columns["kv_bytes"] = np.array([1.0 if line.get("kv_cache_dtype") == "fp8" else 2.0 for line in lines])
-    return Rows(names, milliseconds / 1e3, *figures, columns=columns)
-
-
-_DEVICES = {"v100-32gb": "v100-pcie"}
-
-
-def _sheet(name: str, unit: str, dtype: str) -> tuple[float, ...]:
-    device = oracle.load_device(name)
-    figures = (device.compute_units, device.clock, device.llc, device.power)
-    return device.peak_flops(unit, dtype), device.peak_bandwidth(), *(figure.value for figure in figures if figure)
 
 
 # -- models -----------------------------------------------------------------------------------------------------
@@ -244,48 +191,6 @@ def single(rows: Rows, values: Mapping[str, Any]) -> Floats:
     return with_cache + values["launch"] * 1e-6
 
 
-def matrix_rows(data: Path, name: str) -> Rows:
-    """Linear layers or batched products in float32."""
-    rows = read(data / "kernels" / f"{name}.csv", "float32", "vector")
-    batch, m, n, k = rows["B"], rows["M"], rows["N"], rows["K"]
-    if name == "linear":
-        batch, m = np.ones_like(m), batch * m
-    traffic = 4.0 * batch * (m * k + k * n + m * n)
-    return _with(rows, {"batch": batch, "m": m, "n": n, "k": k, "bytes": traffic})
-
-
-def conv_rows(data: Path) -> Rows:
-    """Convolutions in float32, as implicit GEMM."""
-    rows = read(data / "kernels" / "conv.csv", "float32", "vector")
-    images, channels, window = rows["B"], rows["Input_Channel"], rows["Kernel_Szie"]
-    size, stride, n = rows["Input_Size"], rows["Stride"], rows["Output_Channel"]
-    m = images * (np.floor((size + 2.0 * rows["Padding"] - window) / stride) + 1.0) ** 2
-    k = channels * window**2
-    plain = (window == 3.0) & (stride == 1.0)
-    return _with(
-        rows,
-        {
-            "batch": np.ones_like(m),
-            "m": m,
-            "n": n,
-            "k": k,
-            "bytes": 4.0 * (images * channels * size**2 + n * k + m * n),
-            "is_winograd": (plain & (channels > 1.5)).astype(float),
-            "is_wide": ((window > 3.0) | ((window == 3.0) & (stride > 1.0))).astype(float),
-        },
-    )
-
-
-def _with(rows: Rows, columns: Mapping[str, Floats]) -> Rows:
-    plain = (rows.device, rows.seconds, rows.peak, rows.bandwidth, rows.units, rows.clock, rows.cache, rows.watts)
-    return Rows(*plain, columns=columns)
-
-
-def _gpu(data: Path, name: str, dtype: str = "bfloat16") -> Rows:
-    """Rows of one dtype; those of attention are all of one."""
-    return read(data / "gpu_kernels" / f"{name}.csv", dtype, keep=lambda line: line["dtype"] == dtype)
-
-
 _REACH = {"share": 0.9, "memory": 0.85}
 _CACHE = {"copies": 5.5, "cycle_bytes": 5.4}
 _PRODUCTS = {"width": 84.0, "wave": 0.33, "split": 2.0, "gather": 11.0, "overlap": 0.3, "launch": 2.4}
@@ -300,7 +205,7 @@ _HALF |= {"copies": CACHE.copies, "cycle_bytes": CACHE.cycle_bytes}
 _STORES = ("store:h100-sxm", "store:l40s")
 PARTS: dict[str, Part] = {
     "bfloat16": Part(
-        lambda data: _gpu(data, "gemm"),
+        lambda data: gpu_rows(data, "gemm"),
         products,
         {**_PRODUCTS, **_CACHE},
         _REACH,
@@ -316,7 +221,7 @@ PARTS: dict[str, Part] = {
         },
     ),
     "float8": Part(
-        lambda data: _gpu(data, "gemm", "float8"),
+        lambda data: gpu_rows(data, "gemm", "float8"),
         quantised,
         {**_PRODUCTS, **_CACHE, "row": 0.9, "element": 0.2, "launch_too": 2.4, "width": 75.0},
         {"share": 0.8, "memory": 0.8, "store": 0.1},
@@ -327,27 +232,27 @@ PARTS: dict[str, Part] = {
         },
     ),
     "float8 in tiles of half precision": Part(
-        lambda data: _gpu(data, "gemm", "float8"),
+        lambda data: gpu_rows(data, "gemm", "float8"),
         as_in_half,
         {"row": 0.9, "element": 0.2, "launch_too": 2.4},
         {"share": 0.7, "memory": 0.8},
     ),
     "encoder": Part(
-        lambda data: _gpu(data, "attention_encoder"),
+        lambda data: gpu_rows(data, "attention_encoder"),
         lambda rows, values: attention(rows, values, causal=False),
         _ATTENTION,
         {"share": 0.6, "memory": 0.75},
         {"softmax": {"softmax": 0.0}, "wave": {"wave": 0.0}, "overlap": {"overlap": 0.0}},
     ),
     "prefill": Part(
-        lambda data: _gpu(data, "attention_prefill"),
+        lambda data: gpu_rows(data, "attention_prefill"),
         attention,
         {**_ATTENTION, "written": 3.0},
         {"share": 0.6, "memory": 0.9},
         {"softmax": {"softmax": 0.0}, "wave": {"wave": 0.0}, "overlap": {"overlap": 0.0}},
     ),
     "decode": Part(
-        lambda data: _gpu(data, "attention_decode"),
+        lambda data: gpu_rows(data, "attention_decode"),
         attention,
         {**_ATTENTION, "split_keys": 80.0, "split": 2.4, "float8": 2.9, "regroup": 3.3},
         {"share": 0.8, "memory": 0.9},
@@ -446,8 +351,49 @@ def table(name: str, part: Part, rows: Rows, seed: int) -> None:
     print(f"{'left out':34s} {_line(left_out(part, rows, half, devices, {}))}", flush=True)
     for term, fixed in part.without.items():
         print(f"{'left out, without ' + term:34s} {_line(left_out(part, rows, half, devices, fixed))}", flush=True)
+    if name in SCORED:
+        intervals(part, rows, half, devices, everything)
     final = at_once(part, rows, {})
     print("  values of all: " + ", ".join(f"{key} {value:.4g}" for key, value in final.items()), flush=True)
+
+
+def intervals(part: Part, rows: Rows, half: Any, devices: Sequence[str], values: Values) -> None:
+    """What share of rows 80 % intervals hold: on a GPU itself, and on one left out by those of GPUs left out before it.
+
+    In brackets the least and the most of kernels that are predicted to take 12 us at most, 50 at most, and longer.
+    """
+    own, new = [], []
+    for device in devices:
+        known = of_device(values, device)
+        ratio, _ = _ratios(part, _of(rows.at(half), device), known)
+        own.append(_held(*_ratios(part, _of(rows.at(~half), device), known), conformal(ratio)))
+        ends = []
+        others = [name for name in devices if name != device]
+        for other in others:  # each from the rest, so that nothing has seen this device
+            rest = np.isin(rows.device, [name for name in others if name != other])
+            if rest.any():
+                guess = of_device(at_once(part, rows.at(half & rest), {}, tries=1), other, known=False)
+                ends.append(conformal(_ratios(part, _of(rows, other), guess)[0]))
+        if ends:
+            guess = of_device(at_once(part, rows.at(half & (rows.device != device)), {}, tries=1), device, known=False)
+            widest = min(low for low, _ in filter(None, ends)), max(high for _, high in filter(None, ends))
+            new.append(_held(*_ratios(part, _of(rows, device), guess), widest))
+    print(f"{'80 % interval of its half holds':34s} {'  '.join(own)}")
+    if new:
+        print(f"{'left out, widest of the others':34s} {'  '.join(new)}", flush=True)
+
+
+def _ratios(part: Part, rows: Rows, values: Mapping[str, Any]) -> tuple[Floats, Floats]:
+    """Measured over predicted, and predicted seconds."""
+    predicted = part.model(rows, values)
+    return rows.seconds / predicted, predicted
+
+
+def _held(ratio: Floats, predicted: Floats, ends: tuple[float, float] | None) -> str:
+    low, high = ends or (1.0, 1.0)
+    inside, sizes = (ratio >= low) & (ratio <= high), np.digitize(predicted, (12e-6, 50e-6))
+    each = [100.0 * inside[sizes == size].mean() for size in np.unique(sizes)]
+    return f"{100.0 * inside.mean():.0f} [{min(each):.0f}-{max(each):.0f}] of {low:.2f}-{high:.2f}"
 
 
 def as_scored(name: str, rows: Rows, network_bytes: int = 0) -> Floats:
