@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import stat
 import zlib
 from pathlib import Path
 
 from oracle.errors import OracleError
 
-__all__ = ["MEBIBYTE", "MISSHAPEN", "inflated", "is_file", "read_bytes", "read_text"]
+__all__ = ["MEBIBYTE", "MISSHAPEN", "inflated", "is_file", "misshape", "read_bytes", "read_text"]
 
 MEBIBYTE = 2**20
 MISSHAPEN = (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError)
 """What goes wrong in code that takes plain data apart which has another shape than it expects."""
+
+
+def misshape(error: Exception) -> str:
+    """What is wrong with plain data, of an error among `MISSHAPEN` that taking it apart met, in words for a person."""
+    if isinstance(error, OracleError):
+        return str(error)
+    if isinstance(error, json.JSONDecodeError):
+        return f"broken JSON: {error}"
+    if isinstance(error, KeyError):
+        return f"expected a key {error.args[0]!r}"
+    if isinstance(error, UnicodeDecodeError):
+        return f"no UTF-8 text (byte {error.start})"
+    return "nested too deeply" if isinstance(error, RecursionError) else "a value is of another kind than expected"
 
 
 def is_file(path: str | Path) -> bool:
@@ -58,7 +72,7 @@ def read_text(path: str | Path, limit: int, error: type[OracleError] = OracleErr
     try:
         return read_bytes(path, limit, error).decode("utf-8-sig")
     except UnicodeDecodeError as problem:
-        raise error(f"{path}: cannot be read: no UTF-8 text (byte {problem.start})") from None
+        raise error(f"{path}: cannot be read: {misshape(problem)}") from None
 
 
 def inflated(raw: bytes, limit: int, file: str) -> bytes:

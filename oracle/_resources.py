@@ -143,7 +143,8 @@ def _walked(root: str) -> _Index:
 def closest(word: str, options: Iterable[str], count: int = 3) -> str:
     """`"; did you mean a, b?"` with the options most like a word, "" when none is near.
 
-    Those that begin with the word come first, then those of which a part does; the last one is spelled alike.
+    Those that a slip makes the word of come first, then those that begin with it, then those of which a part does; the
+    last one is spelled alike.
     """
     from difflib import get_close_matches
 
@@ -153,6 +154,8 @@ def closest(word: str, options: Iterable[str], count: int = 3) -> str:
         key=len,
     )
     named.sort(key=lambda name: name[:2] != lower[:2])
+    slips = [name for name in by_lower if name in _unslipped(lower)]
+    named = [*slips, *(name for name in named if name not in slips)]
     others = [name for name in by_lower if name not in named]
     short = len(lower) < _SHORT
     alike = get_close_matches(lower, others, n=len(others) or 1, cutoff=0.5 if short or not named else 0.7)
@@ -160,6 +163,15 @@ def closest(word: str, options: Iterable[str], count: int = 3) -> str:
         alike.sort(key=lambda name: abs(len(name) - len(lower)))
     near = [*named[: max(count - bool(alike), 1)], *alike][:count]
     return f"; did you mean {', '.join(by_lower[match] for match in near)}?" if near else ""
+
+
+def _unslipped(word: str) -> set[str]:
+    """What a word is without one slip of the fingers: two letters swapped, or one struck twice."""
+    found = set()
+    for at in range(len(word) - 1):
+        one, other = word[at], word[at + 1]
+        found.add(f"{word[:at]}{one if one == other else other + one}{word[at + 2 :]}")
+    return found
 
 
 def _begins(name: str, word: str) -> bool:

@@ -77,6 +77,9 @@ class Efficiency:
         cache: when products and attention find their operands in the last-level cache, and how fast.
         savings: class -> how many times fewer multiplications an engine needs than the FLOPs counted: Winograd's
             convolutions. The roof is that much higher; 1 where absent.
+        overlap: the share of the shorter of computing and memory traffic that does not hide behind the longer, of
+            kernels that are not cut to tiles: 1 where a library packs operands, computes, and writes one after the
+            other.
     """
 
     compute: Mapping[str, float] = field(default_factory=Frozen)
@@ -92,6 +95,7 @@ class Efficiency:
     cached_attention: CachedAttention | None = None
     cache: Cache | None = None
     savings: Mapping[str, float] = field(default_factory=Frozen)
+    overlap: float = 0.0
 
     @property
     def tiled(self) -> bool:
@@ -191,6 +195,7 @@ class Roofs:
         weighs: whether weights count more than other bytes anywhere.
         cuttings: of each device, how it cuts products; None where nobody says.
         flashes: whether weights have a port of their own anywhere.
+        overlap: see `Efficiency.overlap`; as `cache_bytes`.
     """
 
     rows: Array
@@ -200,6 +205,7 @@ class Roofs:
     weighs: bool
     cuttings: tuple[Cutting | None, ...] = (None,)
     flashes: bool = False
+    overlap: Array | None = None
 
     @property
     def tiled(self) -> bool:
@@ -241,6 +247,7 @@ class Roofs:
             bool(efficiency.weights),
             (_cutting(device, efficiency),),
             device.flash_bandwidth is not None,
+            np.array([efficiency.overlap]) if efficiency.overlap else None,
         )
 
     @classmethod
@@ -260,6 +267,7 @@ class Roofs:
             any(roofs.weighs for roofs in devices),
             tuple(cutting for roofs in devices for cutting in roofs.cuttings),
             any(roofs.flashes for roofs in devices),
+            column([roofs.overlap for roofs in devices]),
         )
 
     @classmethod
@@ -269,8 +277,7 @@ class Roofs:
         seen = (first.weighs, _WEIGHTS), (first.cache_bytes is not None, _CACHE), (first.flashes, _FLASH)
         stop = 1 + max([_LAUNCH, *(row for looks, row in seen if looks)])
         rows = np.concatenate([part.rows[:stop] for part in parts], axis=-1)
-        others = first.cache_bytes, first.copies, first.floor_s, first.weighs, first.cuttings, first.flashes
-        return cls(rows, *others)
+        return replace(first, rows=rows)
 
     def of_kernels(self, which: Sequence[int]) -> Roofs:
         """The roofs of some of the kernels."""
@@ -421,7 +428,7 @@ def _roof_times(
         memory_s = np.maximum((traffic_bytes - own) / bandwidth, own / flash)
     else:
         memory_s = traffic_bytes / bandwidth
-    busy_s = _overlapped(compute_s, memory_s, cuts, held)
+    busy_s = _overlapped(compute_s, memory_s, cuts, held, roofs.overlap)
     if roofs.floor_s is not None:
         busy_s = np.maximum(busy_s, roofs.floor_s)
     return compute_s, memory_s, busy_s
@@ -436,12 +443,16 @@ def _held(roofs: Roofs, traffic_bytes: Array, weight_bytes: Array | None) -> Arr
     return np.asarray(traffic_bytes <= roofs.cache_bytes)
 
 
-def _overlapped(compute_s: Array, memory_s: Array, cuts: Sequence[Cut], held: Array | None) -> Array:
+def _overlapped(
+    compute_s: Array, memory_s: Array, cuts: Sequence[Cut], held: Array | None, uncut: Array | None
+) -> Array:
     """Seconds of kernels in all but their launch; those at the memory roof are corrected in place."""
     for where, known, _, longer in cuts:
         if np.any(longer != 1.0):
             memory_s[where] *= np.where(known if held is None else known & ~held[where], longer, 1.0)
     busy_s = np.maximum(compute_s, memory_s)
+    if uncut is not None:
+        busy_s += uncut * np.minimum(compute_s, memory_s)
     for where, known, overlap, _ in cuts:
         if np.any(overlap):
             busy_s[where] += np.where(known, overlap * np.minimum(compute_s[where], memory_s[where]), 0.0)

@@ -241,6 +241,7 @@ def calibration_schema() -> Schema:
         "MEMORY": shares,
         "WEIGHTS": shares,
         "SAVINGS": {"type": "object", "additionalProperties": number},
+        "OVERLAP": number,
         "THREADING": closed(dict.fromkeys(THREADING, number)),
     }
     described = {key: {**content, "description": _CALIBRATION[key]} for key, content in properties.items()}
@@ -276,6 +277,7 @@ _CALIBRATION = {
     "MEMORY": "Share of the bandwidth that is reached, by class of kernel.",
     "WEIGHTS": "Share of the bandwidth at which weights come; that of MEMORY where absent.",
     "SAVINGS": "How many times fewer multiplications than FLOPs are counted run, as by Winograd; 1 where absent.",
+    "OVERLAP": "Share of the shorter of computing and moving that does not hide behind the longer; 0 if absent.",
     "THREADING": "What threads and the clock change; see oracle.calibration.threading.",
 }
 

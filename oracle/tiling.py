@@ -50,6 +50,7 @@ CLOCK_HZ = 1.83e9
 """The clock at which latencies are stated, and that of devices which state none: an H100 SXM's."""
 
 _FEW = 1024
+_NONE_S = 1e-18
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +103,19 @@ class Tiling:
         deep_s = 2.0 * units / peak_flops * (np.ceil(k / self.step_k) * self.step_k)  # of a unit, per element of a tile
         most = np.minimum(np.maximum(np.floor(k / self.split_k), 1.0), self.split_limit)
         split_s, wave_s, store_s = self.split_s * slower, self.wave_s * slower, self.store_s * slower
-        gather_s = 4.0 * batch * m * n / (self.gather * units * clock_hz)
+        gather_s = np.maximum(4.0 * batch * m * n / (self.gather * units * clock_hz), _NONE_S)
 
         def of(rows: Any, columns: Any) -> Array:
             fill = batch * np.ceil(m / rows) * np.ceil(n / columns) / units
-            split = np.maximum(np.minimum(np.floor(1.0 / fill), most), 1.0)  # more than 1 only within one wave
+            limit = np.maximum(np.minimum(np.floor(1.0 / fill), most), 1.0)  # more than 1 only within one wave
             high, wide = np.minimum(rows, m), np.minimum(columns, n)
-            area = np.maximum(rows * columns, self.width * (high + wide) / 2.0)
-            seconds = np.ceil(fill) * (area * deep_s / split + high * wide * store_s + wave_s)
-            return np.asarray(seconds + (split > 1.0) * (split * gather_s + split_s))
+            area_s = np.maximum(rows * columns, self.width * (high + wide) / 2.0) * deep_s
+            other_s = high * wide * store_s + wave_s
+            # The best there is up to a limit that falls as a product grows, so that no larger one takes less time.
+            split = np.clip(np.sqrt(area_s / gather_s), 1.0, limit)
+            together_s = area_s / split + other_s + split * gather_s + split_s
+            alone_s = np.ceil(fill) * (area_s + other_s)
+            return np.asarray(np.where(limit > 1.0, np.minimum(alone_s, together_s), alone_s))
 
         if self.rows:
             chosen = np.array(self.tiles, dtype=np.float64)[np.searchsorted(self.rows, m)]
@@ -136,7 +141,8 @@ class AttentionTiling:
         split_limit: units that may share the keys of one query at most; 1 for none.
         split_keys: the least number of keys worth a unit.
         wave_s: seconds that a wave takes besides, at `CLOCK_HZ`.
-        split_s: seconds to add up split keys (a kernel of its own), at `CLOCK_HZ`.
+        split_s: seconds to add up split keys (a kernel of its own), at `CLOCK_HZ`; taken wherever there are enough keys
+            to split: libraries split them even where sequences alone fill the units, so more never take less time.
         overlap: as in `Tiling`.
     """
 
@@ -194,9 +200,10 @@ class AttentionTiling:
         split = np.minimum(np.floor(units / blocks), np.ceil(longest / self.split_keys))
         split = np.where(splits, np.clip(split, 1.0, self.split_limit), 1.0)
         scores = 4.0 * self.step_width * np.ceil(width / self.step_width) * units / peak_flops + self.softmax_s * slower
+        adds_up = np.logical_and(splits, longest > self.split_keys) & (self.split_limit > 1.0)
         waves = np.ceil(blocks * split / units)
         steps_s = np.maximum(waves * self._steps(mean, split), self._steps(longest, split)) * self.queries * scores
-        return np.asarray(steps_s + slower * (waves * self.wave_s + (split > 1.0) * self.split_s))
+        return np.asarray(steps_s + slower * (waves * self.wave_s + adds_up * self.split_s))
 
     def _steps(self, keys: Array, split: Array) -> Array:
         """Keys that a unit works through."""
@@ -298,8 +305,8 @@ class Cache:
 
 _TILES = ((256, 128), (128, 256), (128, 128), (128, 64), (64, 128), (64, 64), (32, 32))
 
-PRODUCTS = Tiling(_TILES, 16.0, 398.2, 16, 87.23, 0.428e-6, 1.931e-6, 11.13, 0.3241)
-"""Of torch's linear layers in bfloat16; launches take 2.389 us at `CLOCK_HZ`."""
+PRODUCTS = Tiling(_TILES, 16.0, 400.0, 16, 87.46, 0.4161e-6, 1.965e-6, 10.26, 0.3085)
+"""Of torch's linear layers in bfloat16; launches take 2.43 us at `CLOCK_HZ`."""
 
 _CUTLASS = ((16, 64), (32, 64), (64, 64), (64, 128), (128, 128))
 _ROWS = (16.0, 32.0, 64.0, 256.0, float("inf"))
@@ -313,7 +320,7 @@ FLOAT8_PRODUCTS_ADA = replace(FLOAT8_PRODUCTS, store_s=0.7661e-9)
 QUANTISING = Quantising(0.8399e-6, 0.1284e-9, 5.0)
 """Before them; launches take 1.985 us at `CLOCK_HZ`."""
 
-CACHE = Cache(5.478, 5.427)
+CACHE = Cache(5.482, 5.397)
 """Of the products in bfloat16, which were timed on several sets of weights in turn."""
 
 ENCODER = AttentionTiling(64, 64, 16, 5.833e-12, 1.0, 1.0, 1.872e-6, 0.0)
@@ -322,5 +329,5 @@ ENCODER = AttentionTiling(64, 64, 16, 5.833e-12, 1.0, 1.0, 1.872e-6, 0.0)
 PREFILL = AttentionTiling(64, 64, 16, 9.187e-12, 1.0, 1.0, 1.367e-6, 0.0, 0.4317)
 """Causal flash attention; launches take 9.18 us at `CLOCK_HZ`, with that of the write to the cache."""
 
-DECODE = AttentionTiling(64, 64, 16, 0.2024e-12, 32.0, 67.57, 2.672e-6, 2.726e-6, 0.3067)
+DECODE = AttentionTiling(64, 64, 16, 0.6284e-12, 32.0, 72.64, 2.662e-6, 2.625e-6, 0.2891)
 """One query against cached keys and values; launches as in `ENCODER`."""

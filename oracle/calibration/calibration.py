@@ -10,11 +10,12 @@ import numpy as np
 
 from oracle._frozen import Frozen
 from oracle.calibration.domain import ANYWHERE, Domain
+from oracle.calibration.factors import ENOUGH
 from oracle.calibration.fitting import settled_vector
 from oracle.calibration.model import Floats, RoofTimes, Stack, efficiency_of, vector_of
 from oracle.calibration.prior import Prior
 from oracle.calibration.threading import ALIKE, Threading
-from oracle.calibration.validation import cross_validate
+from oracle.calibration.validation import Validation, cross_validate
 from oracle.errors import WorkloadError
 from oracle.roofline import Efficiency, textbook_of
 from oracle.spec import GENERIC, Workload
@@ -140,22 +141,32 @@ def fit(
         dtype=workload.dtype,
         layout=workload.layout,
         efficiency=replace(
-            efficiency_of(vector), savings=textbook_of(workload.engine).savings, tiling=prior.efficiency.blocking
+            efficiency_of(vector),
+            savings=textbook_of(workload.engine).savings,
+            tiling=prior.efficiency.blocking,
+            overlap=prior.efficiency.overlap,
         ),
         measurements=len(networks),
         error=prior.error if found is None else found.error,
         protocol="of its kind" if found is None else found.protocol,
         error_by_family={} if found is None else found.by_family,
-        interval=prior.interval if found is None or found.interval is None else found.interval,
+        interval=_interval(found, prior, len(networks)),
         origin=origin,
         domain=domain,
         engine=workload.engine,
     )
 
 
+def _interval(found: Validation | None, prior: Prior, count: int) -> tuple[float, float] | None:
+    """As the device's own measurements show it, else as boards did of which as few were measured, else the prior's."""
+    if found is not None and found.interval is not None:
+        return found.interval
+    return prior.factors.interval if prior.factors is not None and count >= ENOUGH else prior.interval
+
+
 def predict(calibration: Calibration, networks: Sequence[RoofTimes]) -> Floats:
     """Seconds per call of networks on a calibrated device."""
-    return Stack(networks).seconds(vector_of(calibration.efficiency))
+    return Stack(networks, calibration.efficiency.overlap).seconds(vector_of(calibration.efficiency))
 
 
 def _checked(measured_s: Sequence[float] | Floats, count: int, families: Sequence[str] | None) -> Floats:

@@ -26,6 +26,7 @@ COMPUTE: {conv: 0.83}            # shares of the peaks, by class of kernel
 MEMORY: {conv: 0.49}             # shares of the bandwidth
 WEIGHTS: {conv: 0.3}             # shares of the bandwidth at which weights come; those of MEMORY where absent
 SAVINGS: {conv: 5.06}            # how many times fewer multiplications than FLOPs are counted: Winograd; 1 where absent
+OVERLAP: 1                       # of the shorter of computing and moving, the share that does not hide; 0 if absent
 THREADING: {CLOCK_MHZ: 1000, SERIAL: 0.1, UNEVEN: 0.7, BARRIER: 0.5}  # see oracle.calibration.threading
 """
 
@@ -87,6 +88,7 @@ OPTIONAL = (
     "CACHE",
     "WEIGHTS",
     "SAVINGS",
+    "OVERLAP",
     "THREADING",
 )
 _MICRO = 1e-6
@@ -212,6 +214,7 @@ def to_yaml(calibration: Calibration) -> str:
         "MEMORY": {name: _rounded(efficiency.memory.get(name, 1.0)) for name in CLASSES},
         "WEIGHTS": {name: _rounded(share) for name, share in efficiency.weights.items()},
         "SAVINGS": {name: _rounded(saving) for name, saving in efficiency.savings.items()},
+        "OVERLAP": _rounded(efficiency.overlap) if efficiency.overlap else None,
         "THREADING": _threading_yaml(calibration.threading),
     }
     kept = {key: value for key, value in content.items() if key in REQUIRED or value not in (None, "", {})}
@@ -245,12 +248,13 @@ def _parsed(content: Any, file: str) -> Calibration:
             launches=_launches(content["LAUNCH_US"], file),
             weights=_shares(content.get("WEIGHTS", {}), file, "WEIGHTS"),
             savings=_numbers(content.get("SAVINGS", {}), file, "SAVINGS"),
+            overlap=_part(content.get("OVERLAP", 0), file, "OVERLAP"),
             tiling=_named(content, "TILING", TILINGS, file),
             attention_tiling=_named(content, "ATTENTION_TILING", ATTENTION_TILINGS, file),
             cached_attention=_cached(content.get("CACHED_ATTENTION"), file),
             cache=_named(content, "CACHE", CACHES, file),
         ),
-        measurements=int(_number(content.get("MEASUREMENTS", 0), file, "MEASUREMENTS")),
+        measurements=_whole(content.get("MEASUREMENTS", 0), file, "MEASUREMENTS"),
         error=None if content.get("ERROR") is None else _number(content["ERROR"], file, "ERROR"),
         protocol=_text(content.get("PROTOCOL", "unstated"), file, "PROTOCOL"),
         error_by_family=_numbers(content.get("ERROR_BY_FAMILY", {}), file, "ERROR_BY_FAMILY"),
@@ -285,10 +289,10 @@ def _cached(section: Any, file: str) -> CachedAttention | None:
     shares = dict[str, tuple[float, float]]()
     for phase in PHASES:
         found, key = section[phase], f"CACHED_ATTENTION.{phase}"
-        pair = _interval([1.0, 1.0] if not isinstance(found, list) else sorted(found), file, key)
-        if pair is None or not isinstance(found, list) or pair[1] > 1.0:
+        parts = [_number(part, file, key) for part in found] if isinstance(found, list) else []
+        if len(parts) != 2 or not all(0 < part <= 1 for part in parts):
             raise _error(file, key, found, "two shares, of the peak and of the bandwidth, above 0 and at most 1")
-        shares[phase] = float(found[0]), float(found[1])
+        shares[phase] = parts[0], parts[1]
     return CachedAttention(tiling.PREFILL, tiling.DECODE, shares["PREFILL"], shares["DECODE"], **habits)
 
 
@@ -339,8 +343,9 @@ def _carried(section: Any, file: str) -> Mapping[str, Carried]:
         place = f"CARRIED.{name}"
         if not (isinstance(item, dict) and set(item) == {"ERROR", "INTERVAL", "NETWORKS"}):
             raise _error(file, place, item, "ERROR, INTERVAL and NETWORKS")
-        error, networks = (_number(item[key], file, f"{place}.{key}") for key in ("ERROR", "NETWORKS"))
-        found[str(name)] = Carried(error, _interval(item["INTERVAL"], file, f"{place}.INTERVAL"), int(networks))
+        interval = _interval(item["INTERVAL"], file, f"{place}.INTERVAL")
+        error = _number(item["ERROR"], file, f"{place}.ERROR")
+        found[str(name)] = Carried(error, interval, _whole(item["NETWORKS"], file, f"{place}.NETWORKS"))
     return Frozen(found)
 
 
@@ -402,6 +407,19 @@ def _number(value: Any, file: str, key: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not (0 <= value <= _LARGEST):
         raise _error(file, key, value, "a number of at least 0")
     return float(value)
+
+
+def _part(value: Any, file: str, key: str) -> float:
+    found = _number(value, file, key)
+    if found > 1:
+        raise _error(file, key, value, "a share, from 0 to 1")
+    return found
+
+
+def _whole(value: Any, file: str, key: str) -> int:
+    if type(value) is not int or not 0 <= value <= _LARGEST:
+        raise _error(file, key, value, "a whole number of at least 0")
+    return value
 
 
 def _text(value: Any, file: str, key: str) -> str:

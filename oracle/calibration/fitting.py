@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
-from oracle.calibration.model import LAUNCH, Floats, RoofTimes, Stack
+from oracle.calibration.factors import factored, scaled
+from oracle.calibration.model import Floats, RoofTimes, Stack
 from oracle.calibration.prior import Prior
 
 __all__ = ["FEW", "NOISE", "fit_vector", "settled_vector"]
@@ -48,7 +51,7 @@ def fit_vector(networks: Sequence[RoofTimes], measured_s: Floats, prior: Prior, 
     """
     if not networks:
         return prior.mean
-    stack, target, mean = Stack(networks), np.log(measured_s), prior.mean
+    stack, target, mean = Stack(networks, prior.efficiency.overlap), np.log(measured_s), prior.mean
     few = _FEWEST <= len(networks) <= FEW
     start = scaled(mean, _factor(stack.seconds(mean), measured_s)) if few else mean
     near = [_descended(stack, target, prior, start, noise, np.inf)]
@@ -119,46 +122,64 @@ def _without_host(prior: Prior) -> Prior:
 
 
 def settled_vector(networks: Sequence[RoofTimes], measured_s: Floats, prior: Prior) -> Floats:
-    """As `fit_vector`; but where there are few measurements, the prior or a multiple of it if that predicts better.
+    """As `fit_vector`; but where there are few measurements, a simpler answer if that predicts as well.
 
-    Each measurement is predicted by what the others say; the mean of the errors decides, the largest tenth aside. What
-    beats the prior by less than the errors' scatter explains is averaged with it, or left.
+    The simplest is the prior, or, of a processor's relatives, the prior times its most probable `Factors`. Each
+    measurement is predicted by what the others say; the mean of the errors decides, the largest tenth aside. What beats
+    the simplest by less than the errors' scatter explains is averaged with it, or left.
     """
+    answers, everyone = _Answers(networks, measured_s, prior), list(range(len(networks)))
+    if prior.factors is not None and 0 < len(networks) <= _FEWEST:
+        return answers.simplest(everyone)
     if not _FEWEST < len(networks) <= FEW:
         return fit_vector(networks, measured_s, prior)
-    mean = prior.mean
-    guess = Stack(networks).seconds(mean)
-    candidates: tuple[Callable[[list[int]], Floats], ...] = (
-        lambda _: mean,
-        lambda kept: scaled(mean, _factor(guess[kept], measured_s[kept])),
-        *(
-            lambda kept, noise=noise: fit_vector([networks[i] for i in kept], measured_s[kept], prior, noise)
-            for noise in _NOISES
-        ),
-    )
-    everyone = list(range(len(networks)))
-    best, least, errors = candidates[0], np.inf, np.zeros(0)
-    priors = np.abs(np.log(guess / measured_s))
-    for candidate in candidates:
-        left_out = [Stack([networks[out]]).seconds(candidate([i for i in everyone if i != out]))[0] for out in everyone]
-        own = np.abs(np.log(np.array(left_out) / measured_s))
-        error = _trimmed(own)
+    errors = [answers.errors(candidate) for candidate in answers.candidates]
+    best, least = 0, np.inf
+    for index, error in enumerate(map(_trimmed, errors)):
         if error < _PAYS * least:
-            best, least, errors = candidate, error, own
-    gain = priors - errors
+            best, least = index, error
+    gain = errors[0] - errors[best]
     certain = float(gain.mean() / (gain.std(ddof=1) / np.sqrt(len(gain)) + 1e-12))
+    simple = answers.simplest(everyone)
     if certain < _LIKELY:
-        return mean
-    found = best(everyone)
-    return found if certain >= _CERTAIN else np.asarray((found + mean) / 2)
+        return simple
+    found = answers.candidates[best](everyone)
+    return found if certain >= _CERTAIN else np.asarray((found + simple) / 2)
 
 
-def scaled(vector: Floats, factor: float) -> Floats:
-    """Parameters by which everything takes `factor` times as long, as far as no share exceeds its roof."""
-    found: Floats = vector + np.log(factor)
-    shares = np.clip(1.0 / (1.0 + np.exp(-vector[:LAUNCH])) / factor, 1e-5, 1 - 1e-5)
-    found[:LAUNCH] = np.log(shares / (1.0 - shares))
-    return found
+class _Answers(NamedTuple):
+    """What may be made of some of the measurements, given by their places."""
+
+    networks: Sequence[RoofTimes]
+    measured_s: Floats
+    prior: Prior
+
+    @property
+    def candidates(self) -> tuple[Callable[[list[int]], Floats], ...]:
+        """The simplest first."""
+        fits = (partial(self.fit, noise=noise) for noise in _NOISES)
+        return (self.simplest, *([self.multiple] if self.prior.factors is None else []), *fits)
+
+    def simplest(self, kept: list[int]) -> Floats:
+        mean, factors = self.prior.mean, self.prior.factors
+        return mean if factors is None else factored(self._stack(kept), self.measured_s[kept], mean, factors)
+
+    def multiple(self, kept: list[int]) -> Floats:
+        mean = self.prior.mean
+        return scaled(mean, _factor(self._stack(kept).seconds(mean), self.measured_s[kept]))
+
+    def fit(self, kept: list[int], noise: float) -> Floats:
+        prior = self.prior if self.prior.factors is None else self.prior.at(self.simplest(kept))
+        return fit_vector([self.networks[index] for index in kept], self.measured_s[kept], prior, noise)
+
+    def errors(self, candidate: Callable[[list[int]], Floats]) -> Floats:
+        """Of each measurement, as the others predict it."""
+        everyone = range(len(self.networks))
+        found = [self._stack([out]).seconds(candidate([i for i in everyone if i != out]))[0] for out in everyone]
+        return np.asarray(np.abs(np.log(np.array(found) / self.measured_s)))
+
+    def _stack(self, kept: list[int]) -> Stack:
+        return Stack([self.networks[index] for index in kept], self.prior.efficiency.overlap)
 
 
 def _factor(predicted_s: Floats, measured_s: Floats) -> float:

@@ -1,11 +1,13 @@
 """The time model with its parameters as one vector: seconds of many networks, and how each parameter changes them.
 
-    latency = max(sum over kernels of (max(c / e_c, b / e_m + w / e_w, t_floor) + t_launch), n t_dispatch) + t_call
+    latency = max(sum over kernels of (max(busy, t_floor) + t_launch), n t_dispatch) + t_call
+    busy = max(c / e_c, b / e_m + w / e_w) + overlap min(c / e_c, b / e_m + w / e_w)
 
 n is the number of kernels, t_dispatch what the host takes to launch one while the device works on others. c, b and w
 are the seconds that a kernel's arithmetic, its bytes but for weights, and its weights need at the textbook's roofs, e
-the shares of these roofs that its class reaches, t_launch what a kernel of its class costs beside. The vector holds the
-logits of all shares and the logarithms of all times, so no value of it beats a roof. It is the formula of
+the shares of these roofs that its class reaches, t_launch what a kernel of its class costs beside, overlap what of
+computing and moving does not hide behind the other: 0 or 1 of a library as a whole, and not fitted. The vector holds
+the logits of all shares and the logarithms of all times, so no value of it beats a roof. It is the formula of
 `oracle.roofline`, for many networks and with derivatives.
 """
 
@@ -119,9 +121,11 @@ class Stack:
 
     Args:
         networks: at least one, each with at least one kernel.
+        overlap: see `oracle.roofline.Efficiency`.
     """
 
-    def __init__(self, networks: Sequence[RoofTimes]) -> None:
+    def __init__(self, networks: Sequence[RoofTimes], overlap: float = 0.0) -> None:
+        self._overlap = overlap
         sizes = [len(network.count) for network in networks]
         self._starts = np.cumsum([0, *sizes[:-1]])
         self._owner = np.repeat(np.arange(len(networks)), sizes)
@@ -137,44 +141,54 @@ class Stack:
     def seconds(self, vector: Floats) -> Floats:
         """Latency of each network."""
         compute_s, memory_s, weights_s = self._at_shares(_shares(vector))
-        busy_s = self._device_s(np.maximum(compute_s, memory_s + weights_s), vector)
-        return np.asarray(np.maximum(busy_s, self._host_s(vector)) + np.exp(vector[CALL]))
+        device_s = self._device_s(self._busy_s(compute_s, memory_s + weights_s), vector)
+        return np.asarray(np.maximum(device_s, self._host_s(vector)) + np.exp(vector[CALL]))
 
     def slopes(self, vector: Floats) -> tuple[Floats, Floats]:
         """Latency of each network, and its derivative by each parameter, networks by parameters."""
-        shares, networks = _shares(vector), len(self._starts)
-        compute_s, memory_s, weights_s = self._at_shares(shares)
+        seconds, parts = self.parts(vector)
+        parts[:, :LAUNCH] *= _shares(vector) - 1.0  # d(c / e)/dx = -(c / e) (1 - e): the less, the nearer e is to 1
+        return seconds, parts
+
+    def parts(self, vector: Floats) -> tuple[Floats, Floats]:
+        """Latency of each network, and the part of it that each parameter says, networks by parameters.
+
+        The part grows as the parameter's own time does: it is the derivative by that time's logarithm.
+        """
+        networks = len(self._starts)
+        compute_s, memory_s, weights_s = self._at_shares(_shares(vector))
         bytes_s = memory_s + weights_s
-        busy_s = np.maximum(compute_s, bytes_s)
+        busy_s = self._busy_s(compute_s, bytes_s)
         tiny = busy_s < np.exp(vector[FLOOR])
-        idle = tiny | (compute_s >= bytes_s)
-        slopes = np.empty((networks, len(vector)))
-        for first, bound_s, hidden in (
-            (0, compute_s, tiny | (compute_s < bytes_s)),
-            (_COUNT, memory_s, idle),
-            (WEIGHTS, weights_s, idle),
+        computes = compute_s >= bytes_s
+        computing, moving = (
+            np.where(tiny, 0.0, np.where(longer, 1.0, self._overlap)) for longer in (computes, ~computes)
+        )
+        parts = np.empty((networks, len(vector)))
+        for first, bound_s, seen in (
+            (0, compute_s, computing),
+            (_COUNT, memory_s, moving),
+            (WEIGHTS, weights_s, moving),
         ):
-            # d(c / e)/dx = -(c / e) (1 - e): a logit moves a share the less, the nearer it is to 1.
-            own = 1.0 - shares[first : first + _COUNT][self._classes]
-            cells = np.bincount(
-                self._owner * _COUNT + self._classes,
-                -self._count * np.where(hidden, 0.0, bound_s) * own,
-                networks * _COUNT,
-            )
-            slopes[:, first : first + _COUNT] = cells.reshape(-1, _COUNT)
-        slopes[:, LAUNCH:CALL] = self._kernels * np.exp(vector[LAUNCH:CALL])
-        slopes[:, FLOOR] = np.add.reduceat(self._count * tiny, self._starts) * np.exp(vector[FLOOR])
+            cells = np.bincount(self._owner * _COUNT + self._classes, self._count * seen * bound_s, networks * _COUNT)
+            parts[:, first : first + _COUNT] = cells.reshape(-1, _COUNT)
+        parts[:, LAUNCH:CALL] = self._kernels * np.exp(vector[LAUNCH:CALL])
+        parts[:, FLOOR] = np.add.reduceat(self._count * tiny, self._starts) * np.exp(vector[FLOOR])
         device_s, host_s = self._device_s(busy_s, vector), self._host_s(vector)
         waits = device_s < host_s  # the host is what takes longer, whatever the device does
-        slopes[waits] = 0.0
-        slopes[:, DISPATCH] = np.where(waits, host_s, 0.0)
-        slopes[:, CALL] = np.exp(vector[CALL])
-        return np.maximum(device_s, host_s) + np.exp(vector[CALL]), slopes
+        parts[waits] = 0.0
+        parts[:, DISPATCH] = np.where(waits, host_s, 0.0)
+        parts[:, CALL] = np.exp(vector[CALL])
+        return np.maximum(device_s, host_s) + np.exp(vector[CALL]), parts
 
     def _at_shares(self, shares: Floats) -> tuple[Floats, Floats, Floats]:
         """Seconds of each kernel at the share of each roof that its class reaches."""
         compute, memory, weights = shares.reshape(3, _COUNT)[:, self._classes]
         return self._compute_s / compute, self._memory_s / memory, self._weights_s / weights
+
+    def _busy_s(self, compute_s: Floats, bytes_s: Floats) -> Floats:
+        """What each kernel takes to compute and to move."""
+        return np.maximum(compute_s, bytes_s) + self._overlap * np.minimum(compute_s, bytes_s)
 
     def _device_s(self, busy_s: Floats, vector: Floats) -> Floats:
         """What the device takes for the kernels of each network."""

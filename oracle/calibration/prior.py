@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from oracle.calibration.classes import CLASSES, CONTRACTIONS
+from oracle.calibration.factors import Factors
 from oracle.calibration.model import CALL, DISPATCH, FLOOR, LAUNCH, WEIGHTS, Floats, efficiency_of, vector_of
 from oracle.devices.hosts import HOSTS, dispatch_of, named_host
 from oracle.roofline import Efficiency
@@ -42,6 +43,7 @@ class Prior:
         source: what it was learnt from, for people.
         error: mean relative error of its mean on devices it was not learnt from; None if nobody checked.
         interval: of measured / predicted there, 80 % of cases.
+        factors: how it differs from the device, where it is of a processor's relatives; None where nobody knows.
     """
 
     efficiency: Efficiency
@@ -53,6 +55,12 @@ class Prior:
     source: str = "general knowledge"
     error: float | None = None
     interval: tuple[float, float] | None = None
+    factors: Factors | None = None
+
+    def at(self, vector: Floats) -> Prior:
+        """The same around another mean."""
+        kept = {name: getattr(self.efficiency, name) for name in ("savings", "overlap", "tiling")}
+        return replace(self, efficiency=replace(efficiency_of(vector), **kept))
 
     @property
     def mean(self) -> Floats:

@@ -37,7 +37,7 @@ _NEXT_OF_KIN = Frozen(
 )
 """Whose prior serves a kind that has none of its own."""
 
-TWINS = Frozen({"float16": ("bfloat16",), "bfloat16": ("float16",)})
+TWINS = Frozen({"float16": ("bfloat16",), "bfloat16": ("float16",), "float8": ("int8",), "int8": ("float8",)})
 """Dtypes that the same units compute in at the same rate."""
 
 
@@ -87,7 +87,7 @@ def engines_like(workload: Workload) -> tuple[str, ...]:
 
 
 def _by_nearness(dtype: str) -> tuple[str, ...]:
-    return (dtype, *(word for word in DTYPES if word != dtype))
+    return tuple(dict.fromkeys((dtype, *TWINS.get(dtype, ()), *DTYPES)))
 
 
 def prior_calibration(kind: str, workload: Workload, engine: str = GENERIC) -> Calibration | None:

@@ -68,7 +68,7 @@ def cross_predict(networks: Sequence[RoofTimes], measured_s: Floats, prior: Prio
         out = [index for index, own in enumerate(fold) if own == number]
         kept = [index for index, own in enumerate(fold) if own != number]
         vector = settled_vector([networks[index] for index in kept], measured_s[kept], prior)
-        predicted[out] = Stack([networks[index] for index in out]).seconds(vector)
+        predicted[out] = Stack([networks[index] for index in out], prior.efficiency.overlap).seconds(vector)
     return predicted
 
 

@@ -37,6 +37,7 @@ COMMANDS = {
 """Command -> the module that adds it to a parser, in the order of the help."""
 TRACEBACK = "--traceback"
 _VERSION = "--version"
+_DASHES = "-\u2013\u2014"  # and what word processors make of one and of two
 
 _DESCRIPTION = """\
 What does a network cost on a device, before it is trained or deployed?
@@ -73,11 +74,25 @@ class Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As argparse's, but a command complains itself of what it does not know, and names what it has."""
+        if args is not None and " " in self.prog:
+            self._check_flags(args)
         found, rest = super().parse_known_args(args, namespace)
         if rest and " " in self.prog:
-            near = closest(rest[0], [name for name in self._option_string_actions if len(name) > 2], 1)
-            self.error(f"unrecognized arguments: {' '.join(rest)}{near}")
+            self.error(f"unrecognized arguments: {' '.join(rest)}")
         return found, rest
+
+    def _check_flags(self, args: Sequence[str]) -> None:
+        """Complain of a flag that there is not, before anything is missing; of one behind a single dash, too."""
+        known = self._option_string_actions
+        for at, word in enumerate(args):
+            if word == "--":
+                return
+            name = word.partition("=")[0]
+            meant = f"--{name.lstrip(_DASHES)}"
+            if name not in known and (name.startswith("--") or (name[:1] in [*_DASHES] and meant in known)):
+                near = closest(meant, [flag for flag in known if len(flag) > 2], 1)
+                value = [text for text in args[at + 1 : at + 2] if not text.startswith("-")]
+                self.error(f"unrecognized arguments: {' '.join([word, *value])}{near}")
 
     def error(self, message: str) -> NoReturn:
         raise OracleError(f"{message}; see `{self.prog} --help`")

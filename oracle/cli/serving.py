@@ -32,7 +32,7 @@ def add(commands: Any) -> None:
     command.add_argument("network", metavar="NET", help="name of a shipped decoder, or a YAML file")
     command.add_argument("-d", "--device", action="append", required=True, metavar="DEVICE", help="may be repeated")
     mix = command.add_argument_group("requests")
-    mix.add_argument("--input", type=natural, required=True, metavar="TOKENS", help="of a prompt")
+    mix.add_argument("--input", "--input-tokens", type=natural, required=True, metavar="TOKENS", help="of a prompt")
     mix.add_argument("--output-tokens", type=natural, required=True, metavar="TOKENS", help="that are generated")
     mix.add_argument(
         "--concurrency", type=_naturals, nargs="+", default=[(1, 4, 16, 64)], metavar="N", help="in flight (1 4 16 64)"

@@ -79,7 +79,7 @@ def sections_of(values: Any, file: str = "") -> dict[str, _Keys]:
         raise ConfigError(f"expected an object with a model_type, found a {type(values).__name__}", file=file)
     outer, inner = values, values.get("text_config")
     if isinstance(inner, Mapping):  # the decoder of a network that sees images as well
-        values = {**{name: outer[name] for name in ("tie_word_embeddings",) if name in outer}, **inner}
+        values = {**{name: outer[name] for name in _SHARED if name in outer}, **inner}
         values.setdefault("model_type", outer.get("model_type"))
     kind = values.get("model_type")
     if not isinstance(kind, str) or kind not in _CONVERTERS:
@@ -92,13 +92,28 @@ def sections_of(values: Any, file: str = "") -> dict[str, _Keys]:
     keys = _CONVERTERS[kind](reader)
     _refuse_other_parts(reader, keys)
     reader.refuse_misspelt()
-    word = "dtype" if "dtype" in values else "torch_dtype"
-    dtype = values.get(word)
-    if dtype not in (None, "auto", "float32", *HALVES):
-        raise reader.fail(word, f"float32, {' or '.join(HALVES)}")
+    dtype = _dtype(reader, values)
     cost = {"DTYPE": dtype, "WEIGHTS": dtype} if dtype in HALVES else {}
     return {"MODEL": {"TYPE": "decoder"}, "DECODER": keys, "COST": cost}
 
+
+def _dtype(read: Reader, values: Mapping[str, Any]) -> str:
+    """What the file says that its weights are in, by the new name or the old one; "" where it says nothing.
+
+    What is not packed of MXFP4 is in bfloat16, and so is what is unpacked (transformers' `integrations/mxfp4.py`).
+    """
+    packed = values.get("quantization_config")
+    for word in ("dtype", "torch_dtype"):
+        dtype = values.get(word)
+        if dtype in ("float32", *HALVES):
+            return str(dtype)
+        if dtype not in (None, "auto"):
+            raise read.fail(word, f"float32, {' or '.join(HALVES)}")
+    return "bfloat16" if isinstance(packed, Mapping) and packed.get("quant_method") == "mxfp4" else ""
+
+
+_SHARED = ("tie_word_embeddings", "dtype", "torch_dtype", "quantization_config")
+"""What a network that sees images may say beside its decoder's config, of both."""
 
 _HEADS = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
 

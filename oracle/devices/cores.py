@@ -209,7 +209,16 @@ CORES = Frozen(
                 "cortex-x3 cortex-x1",
                 _GUIDE.format("Cortex-X2", "four 128-bit FMA pipes, i8mm"),
             ),
-            _core("cortex-x3", 32, 64, 256, 1024, 30.0, "cortex-x2 cortex-x4", _RECALLED.format("as cortex-x2")),
+            _core(
+                "cortex-x3",
+                32,
+                64,
+                256,
+                1024,
+                30.0,
+                "cortex-x2 cortex-x4",
+                _GUIDE.format("Cortex-X3", "four 128-bit FMA pipes, i8mm"),
+            ),
             _core("cortex-x4", 32, 64, 256, 2048, 32.0, "cortex-x3 cortex-x2", _RECALLED.format("as cortex-x2")),
             _core(
                 "neoverse-n1",
@@ -249,7 +258,7 @@ CORES = Frozen(
                 2048,
                 30.0,
                 "neoverse-v1 neoverse-n2",
-                _RECALLED.format("four 128-bit FMA pipes"),
+                _GUIDE.format("Neoverse V2", "four 128-bit FMA pipes, i8mm"),
             ),
             # others that run Arm's instructions
             _core(

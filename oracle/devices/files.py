@@ -50,18 +50,36 @@ def load_device(name: str | Path) -> Device:
     """
     if not isinstance(name, (str, Path)):
         raise DeviceError(f"device={reprlib.repr(name)}: expected a name or the path of a YAML file")
+    device, file = _found(name)
+    if device.host is not None:
+        _check_host(device.host.name, file)
+    return device
+
+
+def _check_host(name: str, file: Path) -> None:
+    """Complain of a HOST that is no processor; its own HOST, if it has one, matters to nobody."""
+    try:
+        reason = "" if _found(name)[0].cores else "states no cores; expected a processor that does, such as i7-13700k"
+    except DeviceError as error:
+        reason = str(error)
+    if reason:
+        raise DeviceError(f"{file}: HOST={reprlib.repr(name)}: {reason}")
+
+
+def _found(name: str | Path) -> tuple[Device, Path]:
+    """The device, and the file that describes it."""
     if isinstance(name, Path) or is_path(name):
-        return _read(Path(name))
+        return _read(Path(name)), Path(name)
     path = find_config("devices", name)
     if path:
-        return _read(path)
+        return _read(path), path
     lowered = name.lower()
     texts = {file: file.read_text(encoding="utf-8") for file in shipped("devices").values()}
     # parsing every file for one alias would take ten times as long, so only those that have the word in them
     for file in (file for file, text in texts.items() if lowered in text):
         device = _read(file)
         if lowered in device.aliases:
-            return device
+            return device, file
     aliases = [alias for file, text in texts.items() if "ALIASES:" in text for alias in _read(file).aliases]
     near = closest(name, [*list_devices(), *aliases])
     raise DeviceError(

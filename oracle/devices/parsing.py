@@ -52,6 +52,7 @@ LINKS = {
     "NETWORK_GBPS": ("network", 1e9),
 }
 SECTIONS = {"VECTOR": "vector", "MATRIX": "matrix", "MATRIX_FP16_ACCUMULATE": "matrix_fp16_accumulate"}
+_WHOLE = ("COMPUTE_UNITS", "NVLINK_GPUS")
 _FLAGS = ("true", "false")
 CLUSTER = ("KIND", "COUNT", "CLOCK_MHZ")
 CLUSTER_MORE = ("BOOST_MHZ",)
@@ -213,13 +214,14 @@ def _links(section: object, at: _Place) -> Links:
 
 
 def _figure(entry: object, scale: float, at: _Place) -> Figure:
+    whole = at.key.endswith(_WHOLE)
     value, source = entry if isinstance(entry, list) and len(entry) == 2 else (entry, "unsourced")
     try:
         si = float(value) * scale if isinstance(value, str) else math.nan
     except ValueError:
         si = math.nan
-    if not (0 < si < math.inf and isinstance(source, str) and source.strip()):
-        raise at.error(entry, 'a positive number, or [number, "source"]')
+    if not (0 < si < math.inf and isinstance(source, str) and source.strip()) or (whole and not si.is_integer()):
+        raise at.error(entry, f'a positive {"whole " * whole}number, or [number, "source"]')
     return Figure(si, " ".join(source.split()))
 
 

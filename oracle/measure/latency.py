@@ -16,6 +16,7 @@ from oracle.families import to_spec
 from oracle.measure.engines import Models, check_dtypes, release_of
 from oracle.measure.graphs import captured
 from oracle.measure.host import affinity, ranges
+from oracle.measure.load import warned
 from oracle.measure.measurement import Measurement
 from oracle.measure.steps import check_memory, check_workload, engine_step_of, first_line, matmul_precision, step_of
 from oracle.measure.stopwatch import Place, today
@@ -48,8 +49,8 @@ def measure(
     """Time networks with random weights on this host, in PyTorch or in an engine that deploys them.
 
     Every network is built and called (on a GPU several times, to warm it up). Then, repeat by repeat, one block of
-    calls
-    of each runs in turn, so that a disturbance of the host meets all of them. A latency is the median over blocks.
+    calls of each runs in turn, so that a disturbance of the host meets all of them. A latency is the median over
+    blocks. If threads had to wait for other work meanwhile, the logger `oracle` warns.
 
     Args:
         networks: specs, configs, names of shipped networks or paths of YAML files; or one of them.
@@ -101,7 +102,8 @@ def measure(
         steps = [_prepared(net, job, place, graph, kept) for net, job in jobs]
         samples: list[list[float]] = [[] for _ in jobs]
         try:
-            _interleave(samples, steps, jobs, place, repeats, block_s, progress)
+            with warned(place):
+                _interleave(samples, steps, jobs, place, repeats, block_s, progress)
         except BaseException:
             if on_stop is not None:
                 on_stop(_measurements(jobs, samples, min(repeats, _ENOUGH), _facts(name, place)))

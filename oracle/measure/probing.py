@@ -19,6 +19,7 @@ from oracle.measure.host import (
     memory_bytes,
     ranges,
 )
+from oracle.measure.load import warned
 from oracle.measure.machine import gpu_facts
 from oracle.measure.roofs import (
     Cache,
@@ -64,7 +65,7 @@ def probe(
     on_cpu = place.device == "cpu"
     where = f" on CPUs {ranges(affinity())}" if on_cpu else ""
     how = f"threads: {place.threads}{where}, {place.clock} clock, torch {torch.__version__}, {today()}"
-    with place.threaded():
+    with place.threaded(), warned(place):
         matrix = _matrix(place, 0.5 * seconds, how)
         vector = vector_roof(place, 0.1 * seconds)
         memory, cache, reported = _bandwidths(place, 0.35 * seconds)

@@ -12,6 +12,7 @@ import numpy as np
 
 from oracle.calibration import Calibration, Origin, Prior, RoofTimes, fit, general_prior
 from oracle.calibration.domain import ANYWHERE, Domain
+from oracle.calibration.factors import BOARDS
 from oracle.calibration.model import Stack, roof_times
 from oracle.calibration.shipped import engines_like, kin_calibration
 from oracle.calibration.threading import at_cores
@@ -22,7 +23,7 @@ from oracle.errors import WorkloadError
 from oracle.families import to_spec
 from oracle.query.devices import find_devices
 from oracle.query.models import image_size_of, trust_of
-from oracle.query.running import dispatch_s, run_on, thread_count
+from oracle.query.running import call_count, dispatch_s, images_at_once, run_on, thread_count
 from oracle.spec import NetSpec, Workload
 
 if TYPE_CHECKING:
@@ -91,19 +92,21 @@ def calibrate(
     words = {"dtype": dtype, "mode": mode, "runtime": runtime, "layout": layout, "engine": engine, "threads": threads}
     chosen = measured_on(place, measurements, **words)
     workload = chosen[0].item.workload
+    calls = [call_count(item.workload) for item, _, _ in chosen]
+    at_once = [images_at_once(item.workload) for item, _, _ in chosen]
     named = source or (Path(measurements).name if isinstance(measurements, (str, Path)) else "unsourced")
     used, prior = run_on(place, workload), prior_of(place, workload)
     blocking = prior.efficiency.blocking
     networks = []
-    for item, net, _ in chosen:
-        form = network_form(shared_store(), net, item.workload)
+    for (item, net, _), batch_size in zip(chosen, at_once, strict=True):
+        form = network_form(shared_store(), net, item.workload.with_(batch_size=batch_size))
         kinds, (matrix, vector, traffic, weights) = form.every_kernel()
         products = form.every_product if blocking else None
         at_roofs = roof_times(
             *(kinds, matrix, vector, traffic, used, weights, workload.engine), blocking=blocking, products=products
         )
         networks.append(at_roofs)
-    seconds = [item.latency_ms * 1e-3 for item, _, _ in chosen]
+    seconds = [item.latency_ms * 1e-3 / count for (item, _, _), count in zip(chosen, calls, strict=True)]
     _check_unit(place, chosen, networks, seconds, prior)
     sides = [image_size_of(net.input_shape) for _, net, _ in chosen]
     return fit(
@@ -114,7 +117,7 @@ def calibrate(
         workload,
         families=[family for _, _, family in chosen],
         origin=Origin(named, licence, datetime.now(timezone.utc).date().isoformat()),
-        domain=_domain([item.workload.batch_size for item, _, _ in chosen], sides, thread_count(place, workload)),
+        domain=_domain(at_once, sides, thread_count(place, workload)),
     )
 
 
@@ -128,15 +131,16 @@ def _domain(batches: Sequence[int], sides: Sequence[float | None], threads: int)
 def _check_unit(
     device: Device, chosen: Sequence[Measured], networks: Sequence[RoofTimes], seconds: Sequence[float], prior: Prior
 ) -> None:
-    ratio = float(np.median(np.array(seconds) / Stack(networks).seconds(prior.mean)))
+    ratio = float(np.median(np.array(seconds) / Stack(networks, prior.efficiency.overlap).seconds(prior.mean)))
     if not 1 / _IMPLAUSIBLE < ratio < _IMPLAUSIBLE:
         raise WorkloadError(
             f"latency_ms: of device={device.name!r} they are {ratio:.3g} times what a {device.kind} commonly needs; "
             "expected milliseconds per call"
         )
-    for (item, net, _), network in zip(chosen, networks, strict=True):
-        bound_ms = network.roofline_s * 1e3
-        if item.latency_ms < bound_ms / _IMPOSSIBLE:
+    for (item, net, _), network, call_s in zip(chosen, networks, seconds, strict=True):
+        bound_s = network.roofline_s
+        if call_s < bound_s / _IMPOSSIBLE:
+            bound_ms = bound_s * item.latency_ms / call_s
             raise WorkloadError(
                 f"latency_ms={item.latency_ms:.4g} of {net.name or item.network}: device={device.name!r} cannot be "
                 f"faster than {bound_ms:.4g} at its peaks; expected milliseconds per call"
@@ -206,4 +210,5 @@ def prior_of(device: Device, workload: Workload) -> Prior:
     efficiency = at_cores(known.efficiency, known.threading, run_on(device, workload))
     own_s = efficiency.dispatch_s if known.device == device.name else None
     efficiency = replace(efficiency, dispatch_s=dispatch_s(device, workload, own_s))
-    return Prior(efficiency, source=trust.source, error=trust.expected_error, interval=trust.interval)
+    factors = BOARDS if known.engine == "ncnn" and known.device != device.name else None
+    return Prior(efficiency, source=trust.source, error=trust.expected_error, interval=trust.interval, factors=factors)

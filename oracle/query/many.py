@@ -44,7 +44,7 @@ from oracle.query.models import (
     latency_models,
     quantile_ms,
 )
-from oracle.query.recounting import Counted, counted_as
+from oracle.query.recounting import Counted, counted_as, seen_by
 from oracle.query.resolving import check_experts, check_no_call, check_words, resolve_all, stages_of
 from oracle.roofline import steady
 from oracle.spec import NetSpec, Workload
@@ -272,6 +272,12 @@ def score_many(
     else:
         specs, requested = resolve_all(networks, **workload)
     _counted(convention, dict.fromkeys(SUMS, 0), requested)  # complains before anything is costed
+    tool = None
+    if (seen := seen_by(convention, requested)) != requested:
+        shown = [networks] if isinstance(networks, Population) else specs
+        plain: list[Any] = [replace(item, dtypes=()) for item in shown]
+        same = plain[0] if isinstance(networks, Population) else plain
+        tool = score_many(same, store=store, chunk=chunk, convention=convention, **seen.to_dict())
     places = find_devices(devices)
     own = checked_calibrations(model, calibrations, places)
     templates = shared_store() if store is None else store
@@ -288,7 +294,7 @@ def score_many(
     predicted = _Predicted(rows, {side: latency_models(places, requested, model, own, side, mixed) for side in rows})
     if population is None:
         parts = [costs_of([network_form(templates, net, requested) for net in specs], predicted.places)]
-        return _scores(parts, specs, requested, convention, predicted, names)
+        return _scores(parts, specs, requested, convention, predicted, names, tool)
     if population.size > _FEW:
         keep_freed_arrays()
     parts = []
@@ -297,7 +303,7 @@ def score_many(
         parts.append(cost_population(templates, population.part(start, stop), requested, predicted.places))
         if progress is not None:
             progress(stop, population.size)
-    return _scores(parts, population, requested, convention, predicted, names)
+    return _scores(parts, population, requested, convention, predicted, names, tool)
 
 
 def _counted(convention: str | None, sums: Mapping[str, Any], workload: Workload) -> Counted:
@@ -349,6 +355,7 @@ def _scores(
     convention: str | None,
     predicted: _Predicted,
     names: tuple[str, ...],
+    tool: Scores | None,
 ) -> Scores:
     def column(name: str) -> Ints:
         if len(parts) == 1:
@@ -365,7 +372,9 @@ def _scores(
     return Scores(
         workload=workload,
         convention=convention or "oracle",
-        **_counted(convention, sums, workload)._asdict(),
+        **(
+            _counted(convention, sums, workload) if tool is None else Counted(tool.macs, tool.flops, None, None)
+        )._asdict(),
         traffic_bytes=sums["traffic_bytes"],
         executed_flops=sums["flops"],
         pycls_flops=sums["pycls_macs"] // workload.batch_size,

@@ -21,7 +21,16 @@ from oracle.devices import Device
 from oracle.devices.cores import CORES
 from oracle.devices.files import is_path
 from oracle.errors import WorkloadError
-from oracle.query.running import chooses_float, dispatch_s, host_caption, run_on, thread_count
+from oracle.query.running import (
+    call_count,
+    chooses_float,
+    dispatch_s,
+    host_caption,
+    images_at_once,
+    in_calls,
+    run_on,
+    thread_count,
+)
 from oracle.roofline import TEXTBOOK, Efficiency, steady, textbook_of
 from oracle.spec import GENERIC, Workload
 
@@ -205,12 +214,14 @@ def _models(
             places[device.name] = _kept(_Key(used[device.name], textbook))
             trust[device.name] = trust_without(device, workload)
             continue
-        octaves = fit.domain.octaves(_together(workload), image_size)
+        octaves = fit.domain.octaves(images_at_once(workload), image_size)
         efficiency = at_cores(fit.efficiency, fit.threading, used[device.name])
         own_s = efficiency.dispatch_s if fit.device == device.name else None
         efficiency = replace(efficiency, dispatch_s=dispatch_s(device, workload, own_s))
         key = _Key(used[device.name], efficiency)
-        places[device.name] = _kept(_outside(key, workload.runtime, octaves) if octaves > 0.0 else key)
+        if octaves > 0.0:
+            key = _outside(key, workload.runtime, octaves)
+        places[device.name] = _kept(_Key(key.device, in_calls(key.efficiency, call_count(workload))))
         trust[device.name] = trust_of(fit, device, workload, image_size)
     return LatencyModels(Frozen(places), Frozen(trust), textbook)
 
@@ -277,11 +288,6 @@ def _at_ratios_ms(
 def image_size_of(shape: Sequence[Any]) -> Any:
     """The side of a square image as large as those of a shape (channels, height, width); None for other inputs."""
     return (shape[-2] * shape[-1]) ** 0.5 if len(shape) == 3 else None
-
-
-def _together(workload: Workload) -> int:
-    """Images that a kernel works on at once: ncnn runs those of a batch one by one."""
-    return 1 if workload.engine == "ncnn" else workload.batch_size
 
 
 @lru_cache(maxsize=256)
@@ -397,7 +403,7 @@ def _trust_in_device(calibration: Calibration, device: Device, workload: Workloa
     if measured != requested:
         words = [word for word in measured if word != GENERIC or workload.engine != GENERIC]
         return Trust(model, None, f"{calibration.source}; fitted to {', '.join(words)}")
-    together, threads = _together(workload), thread_count(device, workload)
+    together, threads = images_at_once(workload), thread_count(device, workload)
     octaves = calibration.domain.octaves(together, image_size)
     known = calibration.domain.has_threads(threads)
     if known and not octaves:
@@ -458,7 +464,7 @@ class _Key:
             efficiency.savings,
         )
         shares = (frozenset(mapping.items()) for mapping in mappings)
-        times = efficiency.launch_s, efficiency.call_s, efficiency.floor_s, efficiency.dispatch_s
+        times = efficiency.launch_s, efficiency.call_s, efficiency.floor_s, efficiency.dispatch_s, efficiency.overlap
         cuts = efficiency.tiling, efficiency.attention_tiling, efficiency.cached_attention, efficiency.cache
         self.figures = (*shares, *times, *cuts)
 

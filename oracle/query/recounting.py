@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from oracle.spec import Workload
+from oracle.spec import GENERIC, Workload
 
-__all__ = ["Counted", "counted_as"]
+__all__ = ["Counted", "counted_as", "seen_by"]
 
 
 class Counted(NamedTuple):
@@ -17,6 +17,17 @@ class Counted(NamedTuple):
     flops: Any
     params: Any
     activations: Any
+
+
+def seen_by(convention: str | None, workload: Workload) -> Workload:
+    """The workload whose sums `counted_as` takes.
+
+    Torch's counter sees the eager module, of which an engine drops what nobody reads. What multiply-adds there are does
+    not depend on the types that an engine computes them in.
+    """
+    if convention != "torch" or workload.runtime != "engine":
+        return workload
+    return workload.with_(runtime="eager", engine=GENERIC, dtype="float32", weights="")
 
 
 def counted_as(convention: str | None, sums: Mapping[str, Any], workload: Workload) -> Counted | None:

@@ -136,12 +136,13 @@ def resolve_all(networks: Iterable[Any], **changes: Any) -> tuple[list[NetSpec],
             networks by reference, for which there are no closed forms.
     """
     items = several(networks)
-    specs, stated = [], dict[Workload, str]()
+    specs, bare, stated = [], list[NetSpec](), dict[Workload, str]()
     call = {name: changes.get(name) for name in CALL_WORDS}
     for item in items:
         if isinstance(item, NetSpec):
             check_no_call(call, item.name or "NetSpec")
             specs.append(_with_dtypes(item, changes.get("dtypes")))
+            bare.append(specs[-1])
             continue
         if isinstance(item, Source) or is_reference(item):
             raise WorkloadError(
@@ -153,7 +154,7 @@ def resolve_all(networks: Iterable[Any], **changes: Any) -> tuple[list[NetSpec],
     check_one_workload(stated)
     given = {name: value for name, value in changes.items() if value is not None and name in _FIELDS}
     requested = next(iter(stated), None) or Workload().with_(**given)
-    check_experts(specs, requested)
+    check_experts(bare, requested)  # the others were, as they were resolved
     return specs, requested
 
 

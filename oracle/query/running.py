@@ -5,12 +5,25 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import lru_cache
 
+from oracle._frozen import Frozen
+from oracle.calibration.classes import CLASSES
 from oracle.devices import Device, Figure, Peaks
 from oracle.devices.hosts import dispatch_of, host_of, named_host
 from oracle.devices.threads import at_threads
+from oracle.roofline import Efficiency
 from oracle.spec import Workload
 
-__all__ = ["arithmetic_of", "chooses_float", "dispatch_s", "host_caption", "run_on", "thread_count"]
+__all__ = [
+    "arithmetic_of",
+    "call_count",
+    "chooses_float",
+    "dispatch_s",
+    "host_caption",
+    "images_at_once",
+    "in_calls",
+    "run_on",
+    "thread_count",
+]
 
 _FLOATS = ("float32", "float16")
 
@@ -66,6 +79,36 @@ def host_caption(device: Device, workload: Workload) -> str:
     if host is None or workload.cuda_graphs or workload.runtime == "engine":
         return ""
     return workload.host or f"{host.name} ({host.source})"
+
+
+def images_at_once(workload: Workload) -> int:
+    """Images that a kernel works on: ncnn, whose tensors have no axis for a batch, runs them one by one."""
+    return 1 if workload.engine == "ncnn" else workload.batch_size
+
+
+def call_count(workload: Workload) -> int:
+    """How many times an engine runs a network for one batch."""
+    return workload.batch_size // images_at_once(workload)
+
+
+def in_calls(efficiency: Efficiency, count: int) -> Efficiency:
+    """What a device reaches where a batch is run in so many calls, each of which launches and fetches weights anew.
+
+    For kernels whose FLOPs and bytes are those of the batch, weights once: a batch takes `count` times as long as the
+    images of one call.
+    """
+    if count == 1:
+        return efficiency
+    weights = {name: efficiency.weights.get(name, efficiency.memory.get(name, 1.0)) for name in CLASSES}
+    return replace(
+        efficiency,
+        launch_s=efficiency.launch_s * count,
+        call_s=efficiency.call_s * count,
+        floor_s=efficiency.floor_s * count,
+        dispatch_s=efficiency.dispatch_s * count,
+        launches=Frozen({name: launch * count for name, launch in efficiency.launches.items()}),
+        weights=Frozen({name: share / count for name, share in weights.items()}),
+    )
 
 
 def arithmetic_of(device: Device, workload: Workload) -> str:

@@ -21,7 +21,7 @@ from oracle.families.caches import cache_bytes, token_bytes
 from oracle.families.stated import stated
 from oracle.query.cost import Cost, DeviceTime, KernelCost, Times
 from oracle.query.models import LatencyModels, Trust, interval_ms
-from oracle.query.recounting import counted_as
+from oracle.query.recounting import counted_as, seen_by
 from oracle.roofline import BOUNDS, Timing, latency_s
 
 if TYPE_CHECKING:
@@ -102,7 +102,9 @@ def score_net(
         OracleError: as `cost_of`; a cell that cannot be traced, or numbers beyond 62 bits.
     """
     form = network_form(shared_store(), net, workload)
-    recounted = None if convention in (None, "oracle") else _recounted(form, str(convention))
+    seen = seen_by(convention, workload)
+    counted = form if seen == workload else network_form(shared_store(), replace(net, dtypes=()), seen)
+    recounted = None if convention in (None, "oracle") else _recounted(counted, str(convention))
     cost = cost_of(form, net.name, workload, models, convention, strict, recounted)
     if net.dtypes:
         return replace(cost, dtypes=Frozen(dict(net.dtypes)))

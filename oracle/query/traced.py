@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -99,7 +99,23 @@ def score_count(
     if convention not in (None, "oracle"):
         found = recount(count.traced, str(convention))
         recounted = found.macs, found.flops, found.params, found.activations
-    return cost_of(_form_of(count, workload), name, workload, models, convention, strict, recounted)
+    cost = cost_of(_form_of(count, workload), name, workload, models, convention, strict, recounted)
+    on_gpu = any(place.device.kind.endswith("-gpu") for place in models.places.values())
+    return replace(cost, notes=(*cost.notes, *_recurrent_notes(count))) if on_gpu else cost
+
+
+def _recurrent_notes(count: NetCount) -> tuple[str, ...]:
+    """What to know of the time of recurrent layers on a GPU; their counts are the same whoever runs them."""
+    from torch import nn
+
+    names = sorted({type(call.module).__name__ for call in count.traced.calls if isinstance(call.module, nn.RNNBase)})
+    if not names:
+        return ()
+    note = (
+        f"{', '.join(names)}: taken to run step by step, as on a processor; on a GPU cuDNN and engines launch a few "
+        "kernels for all steps, and can be many times faster"
+    )
+    return (note,)
 
 
 def _form_of(count: NetCount, workload: Workload) -> TracedForm:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from oracle._files import MISSHAPEN
+from oracle._files import MISSHAPEN, misshape
 from oracle.calibration.files import from_yaml, to_yaml
 from oracle.devices import Device, Figure, Host, Links, Peaks
 from oracle.devices.model import Cluster
@@ -67,7 +67,7 @@ def manifest_beside(file: Path) -> Manifest | None:
     try:
         return _read(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, *MISSHAPEN) as error:
-        why = f"{type(error).__name__}: {error}" if isinstance(error, MISSHAPEN) else error
+        why = misshape(error) if isinstance(error, MISSHAPEN) else error.strerror
         raise OracleError(f"{path}: cannot be read as the manifest of a sweep: {why}") from None
 
 

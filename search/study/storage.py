@@ -17,7 +17,7 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, GrpcStorageProxy, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalStorage
 
-from oracle._files import MISSHAPEN, is_file
+from oracle._files import MISSHAPEN, is_file, misshape
 from oracle.errors import MissingDependencyError, OracleError
 
 from .labels import storage_label
@@ -74,7 +74,8 @@ def readable(complaint: str) -> Generator[None, None, None]:
     except OracleError:
         raise
     except (LookupError, *MISSHAPEN) as error:  # the former of SQLAlchemy, for words that it does not know
-        raise OracleError(f"{complaint}: {type(error).__name__}: {' '.join(str(error).split())}") from None
+        said = " ".join(str(error).split()) if isinstance(error, ValueError) or not isinstance(error, MISSHAPEN) else ""
+        raise OracleError(f"{complaint}: {said or misshape(error)}") from None
 
 
 def default_storage(name: str) -> str:

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
 from contextlib import closing, contextmanager
+from functools import partial
 from importlib import import_module
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any, TypeVar
@@ -140,9 +141,7 @@ def dask_executor(address: str) -> Iterator[tuple[Executor, int]]:
         try:
             yield client.get_executor(), workers
         except (distributed.scheduler.KilledWorker, distributed.comm.core.CommClosedError, CancelledError) as error:
-            raise OracleError(
-                f"dask={address!r}: lost its workers or its scheduler: {error}; the sweep can be resumed"
-            ) from None
+            raise OracleError(f"dask={address!r}: lost its workers or its scheduler: {error}") from None
 
 
 @contextmanager
@@ -175,7 +174,7 @@ def ray_executor(address: str) -> Iterator[tuple[Executor, int]]:
             raise OracleError(f"ray={address!r}: the cluster has no CPUs")
         yield _RayExecutor(ray), workers
     except ray.exceptions.RayError as error:
-        raise OracleError(f"ray={address!r}: lost its workers: {error}; the sweep can be resumed") from None
+        raise OracleError(f"ray={address!r}: lost its workers: {error}") from None
     finally:
         if own:
             with undisturbed():
@@ -222,22 +221,26 @@ def _silent_ray() -> Iterator[None]:
             os.environ.pop(name, None)
 
 
-def joblib_results(workers: int, function: Callable[[int], _Out], indices: range) -> Generator[_Out, None, None]:
-    """Results in order, by whatever backend of joblib `joblib.parallel_config` names; its processes if none.
+def joblib_results(workers: int, function: Callable[[int], Any]) -> Results:
+    """What makes results by whatever backend of joblib `joblib.parallel_config` names; by its processes if none.
 
     Args:
         workers: how many; 1 for what the configuration says.
         function: to be called in workers.
-        indices: what for.
 
     Raises:
         OracleError: joblib is not installed.
-        BrokenExecutor: a worker was killed.
     """
     try:
         joblib: Any = import_module("joblib")
     except ImportError:
         raise MissingDependencyError("joblib=True needs joblib; `pip install 'nas-cost-oracle[joblib]'`") from None
+    return partial(_by_joblib, joblib, workers, function)
+
+
+def _by_joblib(
+    joblib: Any, workers: int, function: Callable[[int], _Out], indices: range
+) -> Generator[_Out, None, None]:
     parallel = joblib.Parallel(
         n_jobs=workers if workers > 1 else None,
         return_as="generator",
@@ -303,7 +306,7 @@ def in_order(results: Results, indices: range) -> Generator[Any, None, None]:
         if failure is not None and attempts == _ATTEMPTS:
             raise OracleError(
                 f"chunk {indices[0]}: its worker was killed {attempts} times, perhaps for want of memory "
-                "(a smaller SETUP.CHUNK_SIZE or fewer workers help); the sweep can be resumed"
+                "(a smaller SETUP.CHUNK_SIZE or fewer workers help)"
             ) from failure
 
 

@@ -36,10 +36,7 @@ def written(path: Path) -> Iterator[BinaryIO]:
                 temporary.unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise OracleError(
-            f"{path}: cannot be written: {error.strerror or error}; chunks finished so far are kept, and the "
-            "sweep can be resumed"
-        ) from None
+        raise OracleError(f"{path}: cannot be written: {error.strerror or error}") from None
 
 
 def write_whole(path: Path, content: bytes) -> None:

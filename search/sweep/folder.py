@@ -7,7 +7,7 @@
 
 (also `.parquet`.) Every file is written under a temporary name and then renamed. The `.done` comes last: its checksum,
 a line of JSON, and the fingerprints as bytes. A chunk counts as finished when that is there and the others are as it
-says. Chunks are finished in order.
+says. Chunks are finished in order. Of a sweep that fails before its first chunk is finished nothing is left.
 """
 
 from __future__ import annotations
@@ -15,29 +15,32 @@ from __future__ import annotations
 import json
 import shutil
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from oracle._files import MISSHAPEN
-from oracle.errors import OracleError
+from oracle._files import MISSHAPEN, misshape
+from oracle.errors import MissingDependencyError, OracleError
 from oracle.families.fingerprint import Fingerprints
 
 from ..space import Miss, Tally
 from .columns import pyarrow
 from .files import TEMPORARY, write_whole, written
+from .lock import locked
 
-__all__ = ["CANDIDATES", "LOCK", "MANIFEST", "Finished", "Folder", "Sums"]
+__all__ = ["CANDIDATES", "MANIFEST", "Finished", "Folder", "Sums"]
 
 MANIFEST = "manifest.json"
 CANDIDATES = "candidates"
 _PARTS = "parts"
 _DONE = "done"
-LOCK = ".lock"
+_LOCK = ".lock"
 _DIGITS = 6
+_RESUMABLE = "chunks finished so far are kept, and the sweep can be resumed (--resume, resume=True)"
 _WORD = np.dtype("<u8")  # of a fingerprint
 _COPIED = 1 << 20
 
@@ -108,7 +111,8 @@ class Folder:
         except NotADirectoryError:
             raise OracleError(f"out={str(self.path)!r} is a file; expected a directory") from None
         except (OSError, *MISSHAPEN) as error:
-            raise OracleError(f"{file}: not the manifest of a sweep: {error}; choose another directory") from None
+            why = misshape(error) if isinstance(error, MISSHAPEN) else error.strerror
+            raise OracleError(f"{file}: not the manifest of a sweep: {why}; choose another directory") from None
         return dict(found)
 
     def sizes(self) -> dict[str, int]:
@@ -125,7 +129,7 @@ class Folder:
         if not self.path.exists():
             return
         try:
-            names = {entry.name for entry in self.path.iterdir()} - {LOCK, MANIFEST + TEMPORARY}
+            names = {entry.name for entry in self.path.iterdir()} - {_LOCK, MANIFEST + TEMPORARY}
             if self.parts.is_dir() and not any(self.parts.iterdir()):
                 names -= {_PARTS}  # of a sweep that ended before its first manifest
         except OSError as error:
@@ -134,12 +138,37 @@ class Folder:
             shown = ", ".join(sorted(names)[:3])
             raise OracleError(f"out={str(self.path)!r} is not empty ({shown}) and holds no sweep; choose another")
 
-    def create(self) -> None:
-        """Make the directories.
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """The directories, made and locked; if the work fails before a first chunk is finished, they are as before.
 
         Raises:
-            OracleError: the system refuses.
+            OracleError: the system refuses; another process is sweeping here; what the work raises, which then also
+                says that the sweep can be resumed, if it can.
         """
+        missing = [place for place in (self.path, *self.path.parents) if not place.exists()]
+        self._create()
+        with locked(self.path / _LOCK):
+            new = not (self.path / MANIFEST).exists()
+            try:
+                yield
+            except BaseException as error:
+                if new and next(self.finished(), None) is None:
+                    self._remove(missing)
+                elif isinstance(error, OracleError) and not isinstance(error, MissingDependencyError):
+                    error.args = (f"{error}; {_RESUMABLE}",)
+                raise
+
+    def _remove(self, places: Sequence[Path]) -> None:
+        """What a sweep made that finished nothing, and these directories, innermost first, if nothing else is there."""
+        self.remove_parts()
+        with suppress(OSError):
+            for file in (MANIFEST, _LOCK):
+                (self.path / file).unlink(missing_ok=True)
+            for place in places:
+                place.rmdir()
+
+    def _create(self) -> None:
         try:
             self.parts.mkdir(parents=True, exist_ok=True)
         except OSError as error:

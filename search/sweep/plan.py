@@ -107,6 +107,8 @@ def _differences(old: Any, new: Any, path: Sequence[str]) -> list[str]:
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, Mapping) or (isinstance(value, str) and "\n" in value):
+        return "set"  # a whole device, a calibration's file
     text = "not set" if value is None else json.dumps(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 

@@ -28,8 +28,7 @@ from ..space.space import REPEATED
 from .columns import csv_header, parquet_bytes, pyarrow
 from .evaluate import Evaluated, check, evaluate
 from .executors import Results, dask_executor, in_order, joblib_results, local_pool, ray_executor, submitted
-from .folder import LOCK, Finished, Folder, Sums
-from .lock import locked
+from .folder import Finished, Folder, Sums
 from .plan import FORMATS, Plan, identity, refuse_other, versions
 
 __all__ = ["SweepResult", "sweep"]
@@ -151,8 +150,7 @@ def sweep(
         if not resume:
             raise OracleError(f"out={str(out)!r} holds an unfinished sweep; resume it, or choose another directory")
     check(plan)  # before there is a directory
-    folder.create()
-    with locked(folder.path / LOCK):
+    with folder.opened():
         places = _Places(executor, workers, dask, ray, joblib)
         sums = _swept(plan, folder, partial(_evaluated, plan, places), progress)
     return _result(plan, folder, sums)
@@ -212,16 +210,17 @@ def _evaluated(plan: Plan, places: _Places, first: int) -> Generator[Evaluated, 
     if places.here:
         yield from map(work, indices)
         return
-    # Here the templates are made that all workers will find in the cache file.
-    yield from map(work, indices[:1])
     with ExitStack() as stack:
-        yield from in_order(_results(places, work, stack), indices[1:])
+        results = _results(places, work, stack)  # complains of a cluster that is not there before any work
+        # Here the templates are made that all workers will find in the cache file.
+        yield from map(work, indices[:1])
+        yield from in_order(results, indices[1:])
 
 
 def _results(places: _Places, work: Callable[[int], Evaluated], stack: ExitStack) -> Results:
     """What makes the results of chunks; connections to clusters are closed with the stack."""
     if places.joblib:
-        return partial(joblib_results, places.workers, work)
+        return joblib_results(places.workers, work)
     if places.dask is not None:
         remote, workers = stack.enter_context(dask_executor(places.dask))
     elif places.ray is not None:

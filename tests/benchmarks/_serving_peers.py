@@ -15,6 +15,7 @@ import numpy as np
 import oracle
 from oracle.collectives import link_between
 from oracle.errors import OracleError
+from oracle.serving.latency import Seconds
 from oracle.serving.steps import OTHER, Figures, Kernels
 from tests.benchmarks._serving_rows import NETWORKS, Row
 
@@ -40,20 +41,26 @@ def _operators(kernels: Kernels, figures: Figures, share: float) -> Floats:
     return longest
 
 
+def _by_step(data: Any, each: Floats) -> Seconds:
+    """Sums over the kernels of each step; arrays of one entry per row."""
+    count = len(Seconds._fields)
+    return Seconds(*np.bincount(data.owner, each, count * len(data.rows)).reshape(-1, count).T)
+
+
 def roofline(data: Any) -> Floats:
     """(2, rows) TPOT and TTFT by the plain roofline: all roofs reached, links free."""
     each = _operators(data.kernels, data.figures, 1.0) * data.kernels.counts
-    total = np.bincount(data.owner, each, 4 * len(data.rows)).reshape(-1, 4)
+    total = _by_step(data, each)
     pieces = np.array([steps.pieces for steps in data.steps])
-    return np.stack([total[:, 0], total[:, 2] * pieces])
+    return np.stack([total.decode, total.prompt * pieces])
 
 
 def genz(data: Any, share: float = 0.8) -> Floats:
     """(2, rows) the same by GenZ's formulas (arXiv 2406.01698): roofs at a share, rings at the link's bandwidth."""
     each = _operators(data.kernels, data.figures, share) * data.kernels.counts
-    total = np.bincount(data.owner, each, 4 * len(data.rows)).reshape(-1, 4)
+    total = _by_step(data, each)
     found = []
-    for row, steps, own in zip(data.rows, data.steps, total, strict=True):
+    for row, steps, decode_s, prompt_s in zip(data.rows, data.steps, total.decode, total.prompt, strict=True):
         device = oracle.load_device(row.device)
         sending = []
         for work in (steps.decode, steps.prompt):
@@ -63,7 +70,7 @@ def genz(data: Any, share: float = 0.8) -> Floats:
                 twice = 2.0 if operation == "all_reduce" else 1.0
                 seconds += count * twice * (ranks - 1) / ranks * message / (share * bandwidth)
             sending.append(seconds)
-        found.append((own[0] + sending[0], (own[2] + sending[1]) * steps.pieces * steps.running))
+        found.append((decode_s + sending[0], (prompt_s + sending[1]) * steps.pieces * steps.running))
     return np.array(found).T
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -42,7 +42,7 @@ from oracle.calibration.validation import cross_predict
 from oracle.devices import load_device
 from oracle.query.running import dispatch_s
 from oracle.roofline import Efficiency
-from oracle.spec import Workload
+from oracle.spec import RUNTIMES, Workload
 from tests.benchmarks._networks import (
     HELP,
     NEUSIGHT,
@@ -68,14 +68,21 @@ PER_SPACE = 160  # architectures of each design space: more do not change a fit 
 # What tests.benchmarks.products prints, all GPUs at once: device -> shares of peak and bandwidth of products in bfloat16,
 # of attention, and of that over a cache, whose launches are taken to be as long. Launches are in seconds at the clock of an H100, and last as many cycles at any other.
 GPU_KERNELS = "products and attention of {0} by ai-dynamo/aiconfigurator; other kernels as on rtx-3090 and rtx-4090"
-PRODUCTS = {"a100-sxm-80gb": (0.940, 0.794), "h100-sxm": (0.964, 0.936), "l40s": (0.746, 0.865)}
+ENGINE_KERNELS = (
+    "products and attention of {0} by ai-dynamo/aiconfigurator; other kernels as torch.compile makes them on rtx-4090, "
+    "launched as one graph; no network was measured"
+)
+PRODUCTS = {
+    "float16": {"a100-sxm-80gb": (0.936, 0.790), "h100-sxm": (0.954, 0.934), "l40s": (0.748, 0.859)},
+    "float8": {"h100-sxm": (0.765, 0.873), "l40s": (0.567, 0.814)},
+}
 ATTENTION = {"h100-sxm": (0.595, 0.470), "l40s": (0.574, 0.637)}
 PREFILL = {"a100-sxm-80gb": (0.611, 0.965), "h100-sxm": (0.694, 0.511), "l40s": (0.528, 1.0)}
-DECODE = {"a100-sxm-80gb": (1.0, 0.8), "h100-sxm": (0.391, 1.0), "l40s": (0.756, 0.872)}
+DECODE = {"a100-sxm-80gb": (1.0, 0.806), "h100-sxm": (0.401, 1.0), "l40s": (0.767, 0.864)}
 # Whether keys of heads alone are split, and whether heads of a group are packed.
 HABITS = {"a100-sxm-80gb": (False, False), "l40s": (False, True)}
 SAME_CHIP = {"a100-sxm-40gb": "a100-sxm-80gb", "h200": "h100-sxm"}  # with other memory, and as much power
-PRODUCT_LAUNCH_S, ATTENTION_LAUNCH_S = 2.389e-6, 7.456e-6
+PRODUCT_LAUNCH_S, ATTENTION_LAUNCH_S = 2.43e-6, 7.456e-6
 
 
 def main() -> None:
@@ -95,7 +102,7 @@ def main() -> None:
     for kind, workload in sorted({(group.device.kind, _workload(group)) for group, _ in fitted}, key=repr):
         kin = [item for item in fitted if item[0].device.kind == kind and _workload(item[0]) == workload]
         write(kind_prior(kind, workload, kin), kind, workload, asked.out)
-    for runtime in ("eager", "compiled") if "timm" in asked.only else ():
+    for runtime in RUNTIMES if "timm" in asked.only else ():
         write_datacenter(asked.data, runtime, asked.out)
 
 
@@ -119,31 +126,45 @@ def groups_of(source: str, data: Path, cache: Path) -> Iterator[Group]:
 
 
 def write_datacenter(data: Path, runtime: str, out: Path) -> None:
-    """Data-centre GPUs in half precision: products and attention as measured there, all else as consumer cards have it."""
-    workload = Workload(dtype="float16", runtime=runtime)
-    kin = load_calibration(out / f"{file_name('consumer-gpu', workload)}.yaml")
-    for name in (*PRODUCTS, *SAME_CHIP, "datacenter-gpu"):
-        chip = SAME_CHIP.get(name, name)
-        own = [chip] if chip in PRODUCTS else list(PRODUCTS)
-        attention = [at for at in own if at in ATTENTION] or list(ATTENTION)
-        clock = load_device(name).clock if chip in PRODUCTS else None
-        reach = [
-            np.mean([table[at] for at in at_hand], axis=0)
-            for table, at_hand in ((PRODUCTS, own), (ATTENTION, attention), (PREFILL, own), (DECODE, own))
-        ]
-        efficiency = with_tiles(
-            replace(kin.efficiency, dispatch_s=usual_dispatch("datacenter-gpu", runtime)),
-            products=reach[0],
-            attention=reach[1],
-            cached=(tuple(map(float, reach[2])), tuple(map(float, reach[3])), *HABITS.get(chip, (True, True))),
-            clock_hz=clock.value if clock else tiling.CLOCK_HZ,
-        )
-        source = GPU_KERNELS.format(", ".join(own) + (", the same chip," if name in SAME_CHIP else ""))
-        found = Calibration(name, runtime, "inference", "float16", "nchw", efficiency, domain=kin.domain)
-        found = replace(found, origin=Origin(source, "Apache-2.0", _today()), protocol="kernels alone")
-        if chip in PRODUCTS:
-            found = replace(found, measurements=_measured_kernels(data, chip))
-        write(found, name, workload, out)
+    """Data-centre GPUs in half precision and less: products and attention as measured there, all else as consumer cards.
+
+    Engines run the kernels that compilers make, and launch them all at once.
+    """
+    runner = "compiled" if runtime == "engine" else runtime
+    kin = load_calibration(out / f"{file_name('consumer-gpu', Workload(dtype='float16', runtime=runner))}.yaml")
+    base = replace(kin.efficiency, dispatch_s=usual_dispatch("datacenter-gpu", runtime))
+    words = ENGINE_KERNELS if runtime == "engine" else GPU_KERNELS
+    for dtype in ("float16", "float8") if runtime == "engine" else ("float16",):
+        products, workload = PRODUCTS[dtype], Workload(dtype=dtype, runtime=runtime)
+        twins = [name for name, chip in SAME_CHIP.items() if chip in products]
+        for name in (*products, *twins, "datacenter-gpu"):
+            chip = SAME_CHIP.get(name, name)
+            own = [chip] if chip in products else list(products)
+            source = words.format(", ".join(own) + (", the same chip," if name in SAME_CHIP else ""))
+            found = Calibration(name, runtime, "inference", dtype, "nchw", _tiled(base, name, own, products))
+            found = replace(found, domain=kin.domain, protocol="kernels alone")
+            found = replace(found, origin=Origin(source, "Apache-2.0", _today()))
+            if chip in products:
+                found = replace(found, measurements=_measured_kernels(data, chip, dtype))
+            write(found, name, workload, out)
+
+
+def _tiled(base: Efficiency, name: str, own: Sequence[str], products: Mapping[str, tuple[float, float]]) -> Efficiency:
+    """The shares of a device, or of its kind, as the GPUs `own` teach them; everything else as `base` has it."""
+    chip = SAME_CHIP.get(name, name)
+    clock = load_device(name).clock if chip in products else None
+    attention = [at for at in own if at in ATTENTION] or list(ATTENTION)
+    reach = [
+        np.mean([table[at] for at in at_hand], axis=0)
+        for table, at_hand in ((products, own), (ATTENTION, attention), (PREFILL, own), (DECODE, own))
+    ]
+    return with_tiles(
+        base,
+        products=reach[0],
+        attention=reach[1],
+        cached=(tuple(map(float, reach[2])), tuple(map(float, reach[3])), *HABITS.get(chip, (True, True))),
+        clock_hz=clock.value if clock else tiling.CLOCK_HZ,
+    )
 
 
 def with_tiles(
@@ -179,12 +200,13 @@ def with_tiles(
     )
 
 
-def _measured_kernels(data: Path, device: str) -> int:
-    """How many products in bfloat16 and attentions of an encoder there are of a device."""
-    count = 0
-    for name in ("gemm", "attention_encoder"):
+def _measured_kernels(data: Path, device: str, dtype: str) -> int:
+    """How many products in a dtype and attentions of an encoder there are of a device."""
+    count, half = 0, "bfloat16"  # what is measured in it is float16's
+    wanted = {"gemm": half if dtype == "float16" else dtype, "attention_encoder": half}
+    for name, kept in wanted.items():
         with (data / "gpu_kernels" / f"{name}.csv").open(encoding="utf-8", newline="") as stream:
-            count += sum(row["device"] == device and row["dtype"] == "bfloat16" for row in csv.DictReader(stream))
+            count += sum(row["device"] == device and row["dtype"] == kept for row in csv.DictReader(stream))
     return count
 
 

@@ -45,7 +45,7 @@ PRIORS = {
 }
 """How much a value's logarithm, squared, weighs against one row: kernels measured alone say what is plausible."""
 
-_STEPS = 4  # of a row
+_STEPS = len(Seconds._fields)  # of a row
 _ENGINE = ("step_s", "sequence_s", "request_s", "steps_waited", "queue")
 _TPOT = (*PRIORS, *(f"{name}:{engine}" for engine in ENGINES for name in _ENGINE[:2]))
 _TTFT = tuple(f"{name}:{engine}" for engine in ENGINES for name in _ENGINE[2:])
@@ -59,7 +59,7 @@ class Prepared:
         rows: those that fit the memory.
         steps: of each.
         kernels, figures: of all steps of all rows.
-        owner: which step each kernel belongs to, four a row.
+        owner: which step each kernel belongs to, as many a row as `Seconds` has.
         sending: (steps, 2) seconds of collectives, and the part of them that is latency of all-reduces.
     """
 
@@ -88,7 +88,7 @@ class Prepared:
 
     @lru_cache(maxsize=8)  # noqa: B019 - a script; values of engines change while reach stays
     def seconds(self, reach: Reach) -> Floats:
-        """(rows, 4) of each step."""
+        """(rows, steps) of each step."""
         each = reach.seconds(self.kernels, self.figures) * self.kernels.counts
         own: Floats = np.bincount(self.owner, each, _STEPS * len(self.rows)).astype(np.float64)
         total: Floats = own + self.sending[:, 0] - (1.0 - reach.reduce) * self.sending[:, 1]
@@ -127,7 +127,7 @@ def prepare(rows: Sequence[Row]) -> Prepared:
             continue
         kept.append(row)
         steps.append(own)
-        for work in (own.decode, own.mixed, own.prompt, own.packed):
+        for work in (getattr(own, name) for name in Seconds._fields):
             works.append((served, work))
             devices.append(figures_of(device, formats))
     sizes = [len(work.kernels.counts) for _, work in works]

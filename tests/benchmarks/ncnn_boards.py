@@ -6,20 +6,23 @@ DATA holds edge_ncnn.csv. One model for all boards, shares of roofs by class of 
 
     share = e_class x e_group x e_(group, class) x e_core x e_(core, class)
 
-and likewise, with fewer terms, for memory and for the cycles of a launch; what threads change is one law of
-`oracle.calibration.threading` per group. Releases of ncnn before the newest take longer by a factor per group, which
+and likewise, with fewer terms, for memory and for the cycles of a launch; computing and moving add up (`OVERLAP`);
+what threads change is one law of `oracle.calibration.threading` per group. In int8, cores with a dot product are groups
+of their own: other kernels run on them. Releases of ncnn before the newest take longer by a factor per group, which
 says why int8 on x86 differs threefold between boards; calibrations, and boards left out, are of the newest. Every term but the first is drawn to 1, the more strongly the finer it is:
 a core on which few boards were measured stays near its group. Boards that throttled or were busy (a whole setting off
 by more than e^0.6 from the first fit) are left out of the second.
 
-Boards are left out in folds, whole; the others of their micro-architecture stay in.
+Boards are left out in folds, whole; the others of their micro-architecture stay in. What is judged is what the
+package says of them: by the calibration of their cores or of the nearest kin, and with five measurements as
+`oracle.calibrate` fits them.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,8 +36,13 @@ from oracle._ranks import kendall_tau_b
 from oracle.calibration import Calibration, Origin, save_calibration
 from oracle.calibration.classes import CLASSES, CONTRACTIONS
 from oracle.calibration.domain import Domain
+from oracle.calibration.factors import BOARDS, ENOUGH
+from oracle.calibration.fitting import settled_vector
+from oracle.calibration.model import Floats, RoofTimes, Stack, vector_of
+from oracle.calibration.prior import Prior
 from oracle.calibration.shipped import file_name
-from oracle.calibration.threading import Threading
+from oracle.calibration.threading import Threading, at_cores
+from oracle.calibration.validation import COVERAGE
 from oracle.devices.cores import CORES, LITTLE
 from oracle.roofline import Efficiency, textbook_of
 from tests.benchmarks._ncnn_networks import INPUTS, NETWORKS
@@ -47,7 +55,8 @@ BUSY = 0.6  # of |log(predicted / measured)|, median of a setting
 HUBER = 0.15
 SPREAD2 = 0.04
 LARGEST_SHARE = 0.9999
-_FIVE, _DRAWS = 5, 20
+OVERLAP = 1.0  # ncnn packs, transforms, computes and writes one after the other
+_DRAWS = 12
 _PARTS = ("conv", "pointwise_conv", "depthwise", "grouped", "matmul", "attention", "stream", "copy")
 _COPIES = ("copy", "concat", "cast")
 _X86 = "zen1 zen2 zen3 zen4 zen5 haswell skylake skylake-server cascade-lake ice-lake ice-lake-server golden-cove "
@@ -60,16 +69,19 @@ _GROUPS: Mapping[str, frozenset[str]] = {
     "loongson": frozenset("la264 la364 la464 la664 gs264 gs464e gs464v".split()),
 }
 _REST = "arm-big"
-GROUPS = (*_GROUPS, _REST)
-KINDS = {"mobile-cpu": "arm-big", "desktop-cpu": "x86", "server-cpu": "x86"}
+_DOT = "-dot"  # of a group: its cores with a dot product, in int8
+GROUPS = (*_GROUPS, _REST, *(f"{name}{_DOT}" for name in ("arm-little", "arm-big", "x86")))
+KINDS = {"mobile-cpu": "cortex-a76", "desktop-cpu": "golden-cove", "server-cpu": "golden-cove-server"}
 # how strongly a term is drawn to 1
 _PRIORS = {"e_group": 2, "e_group_class": 10, "e_core": 4, "e_core_class": 30, "m_group": 2, "l_group": 2}
 _PRIORS |= {"m_core": 5, "l_core": 5, "serial_group": 3, "older": 3}
 
 
-def group_of(core: str) -> str:
+def group_of(core: str, dtype: str) -> str:
     """The group of micro-architectures that a core belongs to."""
-    return next((name for name, cores in _GROUPS.items() if core in cores), _REST)
+    own = next((name for name, cores in _GROUPS.items() if core in cores), _REST)
+    dots = CORES[core].int8 >= 4 * CORES[core].fp32 and (CORES[core].fp16 or own == "x86")
+    return f"{own}{_DOT}" if dtype == "int8" and dots and f"{own}{_DOT}" in GROUPS else own
 
 
 def part_of(name: str) -> int:
@@ -120,7 +132,7 @@ def table_of(rows: Sequence[Row]) -> Table:
         *(plain([row.threads for row in rows]), plain([row.balance for row in rows])),
         plain([row.clock for row in rows]),
         torch.tensor([_CORES.index(row.core) for row in rows]),
-        torch.tensor([GROUPS.index(group_of(row.core)) for row in rows]),
+        torch.tensor([GROUPS.index(group_of(row.core, row.dtype)) for row in rows]),
         torch.tensor([row.release for row in rows]),
         plain([np.log(row.seconds) for row in rows]),
         plain([min(1.0, 40 / many[row.board]) for row in rows]),
@@ -170,7 +182,7 @@ def predicted(found: Parameters, table: Table) -> Tensor:
     reach = table.balance ** torch.sigmoid(found["uneven"]) / (1 + serial * (table.threads - 1))
     longer = (1 + torch.exp(found["barrier"]) * torch.log2(table.threads)) / table.clock
     own = [torch.gather(torch.exp(column), 1, table.parts) for column in (compute, memory, launch)]
-    busy_s = torch.maximum(table.compute_s / (own[0] * reach[:, None]), table.memory_s / own[1])
+    busy_s = table.compute_s / (own[0] * reach[:, None]) + table.memory_s / own[1]
     total = (table.repeats * (busy_s + own[2] * longer[:, None])).sum(1)
     return torch.log(total + torch.exp(found["call"]) / table.clock)
 
@@ -206,26 +218,44 @@ def fitted(rows: Sequence[Row], steps: int = 250) -> Parameters:
 
 
 class Judged(NamedTuple):
-    """How well a setting that was left out is predicted."""
+    """How well a setting is predicted."""
 
     row: Row
-    error: float
-    tau: float
-    ratios: tuple[float, ...]  # measured / predicted
+    reached: Efficiency
+    networks: tuple[RoofTimes, ...]
+    measured_s: Floats
+    predicted_s: Floats
+
+    @property
+    def error(self) -> float:
+        """Mean, relative."""
+        return float(np.abs(self.predicted_s / self.measured_s - 1).mean())
+
+    @property
+    def tau(self) -> float:
+        """Of the order."""
+        many = len(self.networks) > 2
+        return float(kendall_tau_b(self.measured_s, self.predicted_s)) if many else float("nan")
 
 
-def judged(rows: Sequence[Row], log_s: Sequence[float]) -> list[Judged]:
-    """Each setting by itself."""
-    settings: dict[object, list[tuple[Row, float]]] = defaultdict(list)
-    for row, value in zip(rows, log_s, strict=True):
-        settings[row.setting].append((row, float(np.exp(value))))
-    found = []
-    for pairs in settings.values():
-        measured, guessed = (np.array(each) for each in zip(*((r.seconds, s) for r, s in pairs), strict=True))
-        tau = float(kendall_tau_b(measured, guessed)) if len(pairs) > 2 else float("nan")
-        error = float(np.abs(guessed / measured - 1).mean())
-        found.append(Judged(pairs[0][0], error, tau, tuple((measured / guessed).tolist())))
-    return found
+def judged(rows: Sequence[Row], found: Parameters, cores: Collection[str]) -> list[Judged]:
+    """Each setting by itself, as the calibrations of some cores predict it."""
+    settings: dict[object, list[Row]] = defaultdict(list)
+    for row in rows:
+        settings[row.setting].append(row)
+    items = []
+    for own in settings.values():
+        reached, networks = reached_by(found, own[0], cores), tuple(row.at_roofs() for row in own)
+        predicted_s = Stack(networks, reached.overlap).seconds(vector_of(reached))
+        items.append(Judged(own[0], reached, networks, np.array([row.seconds for row in own]), predicted_s))
+    return items
+
+
+def reached_by(found: Parameters, row: Row, cores: Collection[str]) -> Efficiency:
+    """What a board reaches as the calibration of its cores says, or of their nearest kin; else as its group does."""
+    core = next((name for name in (row.core, *CORES[row.core].kin) if name in cores), None)
+    group = group_of(core or row.core, row.dtype)
+    return at_cores(efficiency_of(found, core, group), threading_of(found, group), row.device)
 
 
 def left_out(rows: Sequence[Row], folds: int) -> list[Judged]:
@@ -236,7 +266,7 @@ def left_out(rows: Sequence[Row], folds: int) -> list[Judged]:
     for fold in range(folds):
         out = {boards[index] for index in order[fold::folds]}
         there, here = [row for row in rows if row.board not in out], [row for row in rows if row.board in out]
-        found += judged(here, predicted(fitted(there, steps=150), table_of(here)).tolist())
+        found += judged(here, fitted(there, steps=150), {row.core for row in there})
     return found
 
 
@@ -250,6 +280,7 @@ def efficiency_of(found: Parameters, core: str | None, group: str) -> Efficiency
         call_s=float(torch.exp(found["call"])) / GHZ,
         launches=Frozen({name: launch[part_of(name)] / GHZ for name in CLASSES}),
         savings=textbook_of("ncnn").savings,
+        overlap=OVERLAP,
     )
 
 
@@ -264,15 +295,13 @@ def calibrations(rows: Sequence[Row], found: Parameters, errors: Sequence[Judged
     dtype = rows[0].dtype
     sides = [INPUTS.get(name, 224) for name in NETWORKS]
     base = Calibration("", "engine", "inference", dtype, "nchw", Efficiency(), engine="ncnn")
-    everyone = [ratio for item in errors for ratio in item.ratios]
     made = []
     for core in sorted({row.core for row in rows}):
         own = [row for row in rows if row.core == core]
         mine = [item for item in errors if item.row.core == core]
-        ratios = [ratio for item in mine for ratio in item.ratios]
         domain = Domain.of([1] * len(sides), sides)._replace(threads=(1, max(row.threads for row in own)))
         boards = ", ".join(sorted({row.device.name for row in own}))
-        group = group_of(core)
+        group = group_of(core, dtype)
         made.append(
             _with(
                 base,
@@ -282,14 +311,15 @@ def calibrations(rows: Sequence[Row], found: Parameters, errors: Sequence[Judged
                 measurements=len(own),
                 error=_mean_of_boards(mine) if mine else None,
                 protocol="leave-board-out",
-                interval=_interval(ratios if len(mine) > 3 else everyone) if errors else None,
+                interval=interval_of(errors) if errors else None,
                 origin=_origin(boards),
                 domain=domain,
             )
         )
-    for kind, group in KINDS.items():
+    for kind, core in KINDS.items():
+        group = group_of(core, dtype)
         own_efficiency = at_four_cores(efficiency_of(found, None, group), threading_of(found, group))
-        origin = _origin(f"mean of {'Arm' if group == 'arm-big' else 'x86'} cores, four of them at 2 GHz")
+        origin = _origin(f"mean of {group} cores, four of them at 2 GHz")
         made.append(_with(base, device=kind, efficiency=own_efficiency, origin=origin))
     return [(item.device, item) for item in made]
 
@@ -322,9 +352,39 @@ def _mean_of_boards(items: Sequence[Judged]) -> float:
     return float(np.mean([np.mean(errors) for errors in boards.values()]))
 
 
-def _interval(ratios: Sequence[float]) -> tuple[float, float]:
-    low, high = np.quantile(ratios, (0.1, 0.9))
+def interval_of(items: Sequence[Judged]) -> tuple[float, float]:
+    """What measured over predicted lies between on four of five boards that were left out.
+
+    Boards, not networks, are what the next board is alike to: networks of a board are off together. So each board counts
+    once, the next one as one more (`oracle.calibration.validation.conformal`), and all count: the two or three of a core
+    say by how much they were off, not by how much the next will be.
+    """
+    ratios: dict[str, list[float]] = defaultdict(list)
+    for item in items:
+        ratios[item.row.board] += (item.measured_s / item.predicted_s).tolist()
+    return between(list(ratios.values()))
+
+
+def between(ratios: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """The range of `interval_of`, given what each board has."""
+    weights = np.concatenate([np.full(len(each), 1 / len(each)) for each in ratios]) / (len(ratios) + 1)
+    values = np.concatenate(ratios)
+    order = np.argsort(values)
+    low, high = (
+        values[way][np.searchsorted(np.cumsum(weights[way]), COVERAGE / 2 + 0.5 - 1e-9)] for way in (order[::-1], order)
+    )
     return float(low), float(high)
+
+
+def told_coverage(title: str, items: Sequence[Judged]) -> None:
+    """Print how much of a board the intervals of all others hold."""
+    held = []
+    for board in {item.row.board for item in items}:
+        own, others = ([i for i in items if (i.row.board == board) is mine] for mine in (True, False))
+        low, high = interval_of(others)
+        ratios = np.concatenate([item.measured_s / item.predicted_s for item in own])
+        held.append(float(((low <= ratios) & (ratios <= high)).mean()))
+    print(f"{title}: 80 % intervals from the other boards hold {np.mean(held):.0%} of a board's networks")
 
 
 def told(title: str, items: Sequence[Judged]) -> None:
@@ -343,17 +403,27 @@ def told(title: str, items: Sequence[Judged]) -> None:
 
 
 def told_of_five(title: str, items: Sequence[Judged]) -> None:
-    """Print how far off boards that were left out are once five of their networks are measured, by one factor."""
-    rng, boards = np.random.default_rng(0), defaultdict[str, list[float]](list)
+    """Print how far off boards that were left out are once five of their networks are measured, as `calibrate` fits."""
+    rng, errors = np.random.default_rng(0), defaultdict[str, list[tuple[float, float]]](list)
+    ratios = defaultdict[str, list[float]](list)
     for item in items:
-        ratios = np.array(item.ratios)
-        for _ in range(_DRAWS if len(ratios) > _FIVE + 1 else 0):
-            order = rng.permutation(len(ratios))
-            factor, others = np.median(ratios[order[:_FIVE]]), ratios[order[_FIVE:]]
-            boards[item.row.board].append(float(np.abs(factor / others - 1).mean()))
-    errors = [np.mean(own) for own in boards.values()]
-    spread = ", ".join(f"{np.quantile(errors, q):.0%}" for q in (0.25, 0.5, 0.75))
-    print(f"{title}: {len(boards)} boards; error at 25, 50, 75 %: {spread}")
+        prior, many = Prior(item.reached, factors=BOARDS), len(item.networks)
+        for _ in range(_DRAWS if many > ENOUGH + 1 else 0):
+            order = rng.permutation(many)
+            some, others = order[:ENOUGH], order[ENOUGH:]
+            vector = settled_vector([item.networks[index] for index in some], item.measured_s[some], prior)
+            found_s = Stack(item.networks, item.reached.overlap).seconds(vector)
+            off = [np.abs(each[others] / item.measured_s[others] - 1).mean() for each in (found_s, item.predicted_s)]
+            errors[item.row.board].append((float(off[0]), float(off[1])))
+            ratios[item.row.board] += (item.measured_s[others] / found_s[others]).tolist()
+    means = [np.mean(own, axis=0)[0] for own in errors.values()]
+    worse = [found > before + 0.005 for own in errors.values() for found, before in own]
+    spread = ", ".join(f"{np.quantile(means, q):.1%}" for q in (0.25, 0.5, 0.75))
+    low, high = between(list(ratios.values()))
+    print(
+        f"{title}: {len(means)} boards; error at 25, 50, 75 %: {spread}; 80 % interval {low:.2f} to {high:.2f}; "
+        f"draws worse than before: {np.mean(worse):.0%}"
+    )
 
 
 def main() -> None:
@@ -369,9 +439,10 @@ def main() -> None:
         errors = left_out(rows, asked.folds) if asked.folds else []
         if errors:
             told(f"{dtype}, boards left out", errors)
+            told_coverage(f"{dtype}, boards left out", errors)
             told_of_five(f"{dtype}, five networks of a board left out measured, the others", errors)
         found = fitted(rows)
-        told(f"{dtype}, all boards fitted", judged(rows, predicted(found, table_of(rows)).tolist()))
+        told(f"{dtype}, all boards fitted", judged(rows, found, {row.core for row in rows}))
         for name, calibration in calibrations(rows, found, errors):
             save_calibration(calibration, asked.out / f"{file_name(name, workload_of(dtype))}.yaml")
 

@@ -487,6 +487,12 @@ def test_the_documented_example_is_a_device(tmp_path: Path) -> None:
     assert load_device(path).dtypes == ("float32", "float16")
 
 
+def test_a_device_that_names_itself_as_its_host_is_an_error(tmp_path: Path, make: Any) -> None:
+    path = str(tmp_path / "my-board.yaml")
+    with pytest.raises(DeviceError, match=r"HOST='.*my-board.yaml': states no cores"):
+        make(HOST=path)
+
+
 def test_a_path_may_be_text(make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     device = make()
     monkeypatch.chdir(tmp_path)
@@ -570,6 +576,13 @@ EXPECTED = re.escape('expected a positive number, or [number, "source"]')
         ({"MEMORY_GIB": [8, ""]}, EXPECTED),
         ({"MEMORY_GIB": [8, ["a"]]}, EXPECTED),
         ({"MEMORY_GIB": ["sheet", 8]}, EXPECTED),
+        ({"COMPUTE_UNITS": 0.5}, "COMPUTE_UNITS='0.5': expected a positive whole number"),
+        ({"LINK": {"NVLINK_GBPS": 450, "NVLINK_GPUS": 1.5}}, "LINK.NVLINK_GPUS='1.5': expected a positive whole num"),
+        ({"HOST": "i7-13700"}, "my-board.yaml: HOST='i7-13700': .*unknown; did you mean i7-13700k"),
+        ({"HOST": ["t4", "guess"]}, "my-board.yaml: HOST='t4': states no cores; expected a processor that does"),
+        ({"HOST": "nowhere.yaml"}, "my-board.yaml: HOST='nowhere.yaml': nowhere.yaml: no such file"),
+        ({"HOST": -1}, "my-board.yaml: HOST='-1': .*unknown"),
+        ({"HOST": {"NAME": "i7-13700k"}}, "my-board.yaml: HOST=.*: expected the name of a processor, or "),
     ],
 )
 def test_a_wrong_key_or_value_is_named(make: Any, changes: dict[str, object], message: str) -> None:

@@ -40,6 +40,34 @@ def test_a_file_and_its_directory_are_a_network(tmp_path: Path) -> None:
     assert one.params == 2 * 320 * 64 + 64 + 2 * (64 * (64 + 2 * 32) + 64 * 64 + 3 * 64 * 128 + 2 * 64)
 
 
+_NONE = {"torch_dtype": None}
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [
+        ({**_LLAMA, **_NONE}, "float32"),  # what transformers builds of it
+        ({**_LLAMA, "torch_dtype": "auto"}, "float32"),
+        ({**_LLAMA, "torch_dtype": "float32"}, "float32"),
+        ({**_LLAMA, "torch_dtype": "float16"}, "float16"),
+        ({**_LLAMA, **_NONE, "dtype": "float16"}, "float16"),
+        ({**_LLAMA, "dtype": "float16"}, "float16"),
+        ({**_LLAMA, "dtype": None}, "bfloat16"),
+        ({**_LLAMA, **_NONE, "quantization_config": {"quant_method": "mxfp4"}}, "bfloat16"),
+        ({**_LLAMA, **_NONE, "quantization_config": {"quant_method": "gptq"}}, "float32"),
+        ({"model_type": "llava", "torch_dtype": "float16", "text_config": {**_LLAMA}}, "bfloat16"),
+    ],
+)
+def test_weights_are_in_what_the_file_says(tmp_path: Path, values: dict[str, Any], dtype: str) -> None:
+    cost = oracle.score(_written(tmp_path, values))
+    assert (cost.workload.dtype, cost.workload.weights) == (dtype, "" if dtype == "float32" else dtype)
+    outer = {name: values[name] for name in ("dtype", "torch_dtype", "quantization_config") if name in values}
+    inner = {name: value for name, value in values.items() if name not in outer}
+    if "text_config" not in values:  # of a network that sees images, the file says it once, of both parts
+        both = oracle.score(_written(tmp_path, {"model_type": "llava", **outer, "text_config": inner}))
+        assert both.workload == cost.workload
+
+
 def test_every_kind_is_listed_where_one_is_unknown(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="model_type: value 'llamma': expected a decoder of a known kind") as found:
         oracle.score(_written(tmp_path, {**_LLAMA, "model_type": "llamma"}))

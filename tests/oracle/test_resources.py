@@ -63,6 +63,20 @@ def test_closest_names_the_likely_ones_only() -> None:
 
 
 @pytest.mark.parametrize(
+    ("word", "name"),
+    [
+        ("--modle", "--model"),
+        ("--hsot", "--host"),
+        ("--dpp", "--dp"),
+        ("--outputt", "--output"),
+    ],
+)
+def test_closest_undoes_a_slip_of_the_fingers_first(word: str, name: str) -> None:
+    there = ["--mode", "--model", "--sort", "--host", "--dp", "--pp", "--output-tokens", "--output", "--on"]
+    assert resources.closest(word, there, 1) == f"; did you mean {name}?"
+
+
+@pytest.mark.parametrize(
     ("word", "names"),
     [("i9", "i9-10940x, mi9"), ("rtx40", "rtx-4090"), ("4090", "rtx-4090"), ("i9-10940", "i9-10940x"), ("-", "")],
 )

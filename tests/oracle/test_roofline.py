@@ -14,7 +14,7 @@ from oracle.devices import Device, Figure, Peaks, list_devices, load_device
 from oracle.errors import DeviceError
 from oracle.products import CACHED, PLAIN, Product, Products
 from oracle.query import score
-from oracle.roofline import BOUNDS, Efficiency, KernelKinds, Roofs, time_at, time_kernels, total_seconds
+from oracle.roofline import BOUNDS, TEXTBOOK, Efficiency, KernelKinds, Roofs, time_at, time_kernels, total_seconds
 from oracle.tiling import CACHE, DECODE, PREFILL, Cache, CachedAttention, Tiling
 
 _DEVICE = Device(
@@ -54,6 +54,22 @@ def test_each_kernel_takes_its_longest_roof() -> None:
     assert timing.total_s.tolist() == pytest.approx([2e-3, 4e-3, 0.0])
     assert timing.latency_s == pytest.approx(6e-3)
     assert [BOUNDS[index] for index in timing.bound] == ["compute", "memory", "launch"]
+
+
+@pytest.mark.parametrize("overlap", [0.25, 1.0])
+def test_what_does_not_overlap_adds_up(overlap: float) -> None:
+    # conv: 2 ms against 0.1 ms; activation: 1 ms against 4 ms, see above
+    numbers = arrays([16 * 10**9, 0, 0], [0, 10**9, 0], [10**7, 4 * 10**8, 0])
+    efficiency = Efficiency(overlap=overlap)
+    timing = time_kernels(_KINDS, *numbers, _DEVICE, efficiency)
+    assert timing.total_s.tolist() == pytest.approx([2e-3 + overlap * 1e-4, 4e-3 + overlap * 1e-3, 0.0])
+    roofs = [
+        Roofs.of(_KINDS, [True, False, False], [False, True, False], _DEVICE, own) for own in (efficiency, TEXTBOOK)
+    ]
+    alone = total_seconds(roofs[0], *(np.stack([each, each], axis=1) for each in numbers))
+    assert alone.tolist() == pytest.approx([timing.latency_s] * 2)
+    beside = time_at(Roofs.joined([Roofs.stacked(roofs)]), np.stack([*numbers, numbers[0] * 0]))
+    assert beside.total_s.sum(axis=1).tolist() == pytest.approx([timing.latency_s, 6e-3])
 
 
 def test_a_working_set_that_fits_the_cache_sees_its_roof() -> None:

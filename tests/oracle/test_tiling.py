@@ -150,6 +150,23 @@ def test_a_group_works_together_and_splits_its_keys() -> None:
     assert attend(8, 1, 1024, 64, flash=later) - attend(8, 1, 1024, 64) == pytest.approx(5e-6)
 
 
+@given(st.integers(1, 300), st.integers(1, 9000), st.integers(1, 64), st.booleans(), st.integers(1, 200))
+def test_more_sequences_never_take_less_time(heads: int, keys: int, group: int, splits: bool, units: int) -> None:
+    """Where keys cease to be split among units, too."""
+    batches = np.arange(1, 200)
+    dims = np.stack(np.broadcast_arrays(batches * heads * group, 1.0, keys, 128.0))
+    seconds = DECODE.compute_s(dims, PEAK, units, causal=True, group=group, splits=splits)
+    assert (np.diff(seconds) >= -1e-12 * seconds[1:]).all()
+
+
+@given(st.integers(1, 4), st.integers(1, 4096), st.integers(1, 20_000), st.integers(1, 200), st.floats(1e12, 1e16))
+def test_more_rows_never_take_less_time(batch: int, n: int, k: int, units: int, peak: float) -> None:
+    """Where products cease to be split among units, too."""
+    dims = np.stack(np.broadcast_arrays(batch, np.arange(1, 2000, 7), n, k)).astype(float)
+    seconds = PRODUCTS.compute_s(dims, peak, units)
+    assert (np.diff(seconds) >= -1e-12 * seconds[1:]).all()
+
+
 @given(sizes, sizes, sizes, st.integers(1, 512), st.sampled_from([ENCODER, PREFILL, DECODE]))
 def test_no_attention_beats_its_peak(heads: int, query: int, key: int, width: int, flash: AttentionTiling) -> None:
     assert attend(heads, query, key, width, flash=flash) >= 4 * heads * query * key * width / PEAK * (1 - 1e-12)
@@ -168,7 +185,7 @@ def test_quantising_takes_a_time_per_row_and_per_element() -> None:
 
 @pytest.mark.parametrize(
     ("name", "share", "memory", "most"),
-    [("a100-sxm-80gb", 0.940, 0.794, 0.11), ("h100-sxm", 0.964, 0.936, 0.10), ("l40s", 0.746, 0.865, 0.13)],
+    [("a100-sxm-80gb", 0.936, 0.790, 0.11), ("h100-sxm", 0.954, 0.934, 0.10), ("l40s", 0.748, 0.859, 0.13)],
 )
 def test_measured_products(name: str, share: float, memory: float, most: float, shared_data: Path) -> None:
     """Mean absolute relative error of bfloat16 products, at the reach that the GPU was fitted to."""
@@ -185,5 +202,5 @@ def test_measured_products(name: str, share: float, memory: float, most: float, 
     near = CACHE.holds(2 * n * k, 2 * m * (k + n), device.llc.value)
     memory_s = 2 * (n * k + m * k + m * n) / np.where(near, np.maximum(slow, CACHE.bandwidth(units, clock)), slow)
     busy_s = np.maximum(compute_s, memory_s) + PRODUCTS.overlap * np.minimum(compute_s, memory_s)
-    predicted = busy_s + 2.389e-6 * CLOCK_HZ / clock
+    predicted = busy_s + 2.43e-6 * CLOCK_HZ / clock
     assert np.abs(predicted / (milliseconds / 1e3) - 1).mean() < most

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from oracle.errors import OracleError
-from oracle.imports.engines.openvino import of_figures
-from oracle.imports.engines.report import Layer, Report, number
+from oracle.imports.engines.openvino import Node, of_figures, of_nodes
+from oracle.imports.engines.report import Report, number
 
 __all__ = ["knows", "read"]
 
@@ -35,13 +35,13 @@ def read(content: Any, file: str) -> Report:
     if "execution_results" in content:
         parts = [content.get(key) for key in ("cmd_options", "configuration_setup", "execution_results")]
         return of_figures({key: value for part in parts if isinstance(part, dict) for key, value in part.items()}, file)
-    layers = []
-    nodes = _counters(content)
-    for index, node in enumerate(nodes if isinstance(nodes, list) else ()):
+    found = _counters(content)
+    nodes = []
+    for index, node in enumerate(found if isinstance(found, list) else ()):
         place = f"{file}: nodes[{index}]"
         if not (isinstance(node, dict) and isinstance(node.get("name"), str)):
             raise OracleError(f"{place}: expected a node with its name, found {node!r:.60}")
-        if "NOT_RUN" not in str(node.get("status", "")):
-            seconds = number(node.get("real_time"), place, "real_time") * 1e-3
-            layers.append(Layer(node["name"], str(node.get("node_type", "")), seconds, place))
-    return Report("openvino", tuple(layers))
+        status, kind, primitive = (str(node.get(key, "")) for key in ("status", "node_type", "exec_type"))
+        milliseconds = number(node.get("real_time"), place, "real_time")
+        nodes.append(Node(node["name"], status, kind, primitive, milliseconds, place))
+    return of_nodes(nodes, file)

@@ -54,7 +54,6 @@ class _Entry(NamedTuple):
         module, name: where its adapter is.
         modules: what has to be importable, by the name of the package that brings it.
         dtypes, layouts: what it runs here. float16 and bfloat16 are storage and arithmetic where the processor has it.
-        batched: whether it runs more than one image per call.
         quantiser: further packages that int8 needs.
         device: where it runs: cpu or cuda.
     """
@@ -64,7 +63,6 @@ class _Entry(NamedTuple):
     modules: Mapping[str, str]
     dtypes: tuple[str, ...]
     layouts: tuple[str, ...] = ("nchw",)
-    batched: bool = True
     quantiser: Mapping[str, str] = {}
     device: str = "cpu"
 
@@ -87,7 +85,7 @@ _ENTRIES = {
         ("nchw", "nhwc"),
         quantiser={"ai-edge-quantizer": "ai_edge_quantizer"},
     ),
-    "ncnn": _Entry("ncnn", "Ncnn", {"ncnn": "ncnn", "pnnx": "pnnx"}, ("float32", "float16"), batched=False),
+    "ncnn": _Entry("ncnn", "Ncnn", {"ncnn": "ncnn", "pnnx": "pnnx"}, ("float32", "float16")),
     "tensorrt": _Entry(
         "tensorrt",
         "TensorRt",
@@ -139,8 +137,6 @@ def check_engine(workload: Workload, device: str) -> None:
             raise WorkloadError(f"{key}={value!r}: expected {' or '.join(words)} with engine={name!r} here")
     if workload.weights:
         raise WorkloadError(f"weights={workload.weights!r}: engine={name!r} is measured with the usual weights here")
-    if workload.batch_size > 1 and not entry.batched:
-        raise WorkloadError(f"batch_size={workload.batch_size}: expected 1, for engine={name!r} takes one image a call")
     needed = {**entry.modules, **(entry.quantiser if workload.is_quantised else {})}
     missing = [package for package, module in needed.items() if find_spec(module) is None]
     if missing:

@@ -31,12 +31,14 @@ class Ncnn:
         """See `Engine`: half precision in storage and, where the processor has it, arithmetic, only on request."""
         if profiled:
             raise OracleError(_NO_PROFILER)
-        path = models.made(net, workload.batch_size, "ncnn.param", partial(_convert, net))
-        return _Session(path, images_of(net, workload.batch_size)[0].numpy(), threads, workload.dtype)
+        path = models.made(net, 1, "ncnn.param", partial(_convert, net))
+        return _Session(path, images_of(net, workload.batch_size).numpy(), threads, workload.dtype)
 
 
 class _Session:
-    def __init__(self, path: Path, image: Any, threads: int, dtype: str) -> None:
+    """Images one by one: ncnn's tensors have no axis for a batch, so that each image is a call of the network."""
+
+    def __init__(self, path: Path, images: Any, threads: int, dtype: str) -> None:
         import ncnn
 
         self._net = ncnn.Net()
@@ -47,14 +49,17 @@ class _Session:
         options.use_bf16_packed = options.use_bf16_storage = False
         if self._net.load_param(str(path)) or self._net.load_model(str(path.with_suffix(".bin"))):
             raise OracleError(f"engine='ncnn' cannot load {path.name}")
-        self._image = ncnn.Mat(image).clone()
+        self._images = [ncnn.Mat(image).clone() for image in images]
         (self._input,), (self._output,) = self._net.input_names(), self._net.output_names()
 
     def __call__(self) -> Any:
+        return np.stack([self._scores(image) for image in self._images])
+
+    def _scores(self, image: Any) -> Any:
         extractor = self._net.create_extractor()
-        extractor.input(self._input, self._image)
+        extractor.input(self._input, image)
         _, found = extractor.extract(self._output)
-        return np.array(found)[None]
+        return np.array(found)
 
     def profile(self, repeats: int) -> tuple[Layer, ...]:  # noqa: ARG002 - of the protocol
         """None can be had, as `Engine.session` says before anything is built."""

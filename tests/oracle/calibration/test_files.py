@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from oracle._resources import shipped
 from oracle.calibration import (
@@ -89,7 +90,8 @@ def test_a_bare_one_comes_back_too(tmp_path: Path) -> None:
         ("LAUNCH_US: 2.0", "LAUNCH_US: {cnv: 2.0}", "LAUNCH_US.cnv: unknown class"),
         ("[0.9, 1.2]", "[1.2, 0.9]", "the lower first"),
         ("    ERROR: 0.05\n", "    EROR: 0.05\n", "CARRIED.p4="),
-        ("NETWORKS: 300", "NETWORKS: many", "CARRIED.p4.NETWORKS='many': expected a number"),
+        ("NETWORKS: 300", "NETWORKS: many", "CARRIED.p4.NETWORKS='many': expected a whole number"),
+        ("MEASUREMENTS: ", "MEASUREMENTS: 0.", "expected a whole number of at least 0"),
         ("[0.9, 1.1]", "[0.9]", "CARRIED.p4.INTERVAL=[0.9]: expected two positive numbers"),
         ("[0.9, 1.2]", "[1.2]", "INTERVAL=[1.2]: expected two positive numbers"),
     ],
@@ -103,6 +105,23 @@ def test_what_is_wrong(tmp_path: Path, old: str, new: str, expected: str) -> Non
         load_calibration(file)
     assert expected in str(caught.value)
     assert str(file) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "wrong", ["nosuch", None, [], [0.5], [0.5, 0.5, 0.5], [0.5, None], [[1], "s"], [0, 1], {"A": 1}]
+)
+@pytest.mark.parametrize("phase", ["PREFILL", "DECODE"])
+def test_shares_of_cached_attention_are_two(tmp_path: Path, phase: str, wrong: object) -> None:
+    whole = {"PREFILL": [0.5, 0.9], "DECODE": [0.8, 0.7]}
+    file = tmp_path / "bad.yaml"
+    file.write_text(to_yaml(SOME) + yaml.safe_dump({"CACHED_ATTENTION": {**whole, phase: wrong}}))
+    with pytest.raises(DeviceError) as caught:
+        load_calibration(file)
+    assert str(caught.value).startswith(f"{file}: CACHED_ATTENTION.{phase}=")
+    file.write_text(to_yaml(SOME) + yaml.safe_dump({"CACHED_ATTENTION": whole}))
+    found = load_calibration(file).efficiency.cached_attention
+    assert found is not None
+    assert (found.prefill_shares, found.decode_shares) == ((0.5, 0.9), (0.8, 0.7))
 
 
 def test_no_file_and_no_yaml(tmp_path: Path) -> None:
@@ -168,14 +187,24 @@ def test_a_processor_finds_that_of_its_cores_or_of_their_relatives() -> None:
     assert core_calibration(load_device("t4"), ncnn, "ncnn") is None
 
 
-def test_threading_and_savings_come_back_from_a_file(tmp_path: Path) -> None:
+def test_threading_savings_and_overlap_come_back_from_a_file(tmp_path: Path) -> None:
     found = load_calibration(shipped("calibrations")["cortex-a72.ncnn.inference.float32.nchw"])
     assert found.efficiency.savings == {"conv": pytest.approx(5.062)}  # 324 / 64, F(6x6, 3x3)
+    assert found.efficiency.overlap == 1.0
     assert found.threading.clock == 1e9
     assert 0 < found.threading.serial < 1
     assert found.domain.threads == (1, 4)
     save_calibration(found, tmp_path / "again.yaml")
     assert load_calibration(tmp_path / "again.yaml") == found
+
+
+@pytest.mark.parametrize("overlap", ["1.5", "-0.1", "much"])
+def test_an_overlap_is_a_share(overlap: str, tmp_path: Path) -> None:
+    text = Path(shipped("calibrations")["cortex-a72.ncnn.inference.float32.nchw"]).read_text(encoding="utf-8")
+    broken = tmp_path / "broken.yaml"
+    broken.write_text(text.replace("OVERLAP: 1.0", f"OVERLAP: {overlap}"), encoding="utf-8")
+    with pytest.raises(DeviceError, match="OVERLAP"):
+        load_calibration(broken)
 
 
 def test_broken_threading_names_its_key(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oracle.calibration import GENERAL, Prior, RoofTimes, general_prior, prior_from, roof_times
-from oracle.calibration.fitting import fit_vector, scaled, settled_vector
+from oracle.calibration.factors import scaled
+from oracle.calibration.fitting import fit_vector, settled_vector
 from oracle.calibration.model import CALL, DISPATCH, NAMES, Floats, Stack, efficiency_of, vector_of
 from oracle.devices import load_device
 from oracle.roofline import KernelKinds, time_kernels
@@ -27,8 +28,11 @@ def test_it_is_the_formula_of_the_roofline(some_device: SomeDevice) -> None:
     kinds = KernelKinds(("conv", "matmul", "elementwise"), ("float32",) * 3, ("float32",) * 3)
     numbers = (np.array([4e9, 1e6, 0.0]), np.array([0.0, 0.0, 3e7]), np.array([1e7, 5e5, 4e8]))
     vector = some_device(1)
-    expected = time_kernels(kinds, *numbers, device, efficiency_of(vector)).latency_s
-    assert Stack([roof_times(kinds, *numbers, device)]).seconds(vector)[0] == pytest.approx(expected, rel=1e-12)
+    for overlap in (0.0, 0.3, 1.0):
+        efficiency = replace(efficiency_of(vector), overlap=overlap)
+        expected = time_kernels(kinds, *numbers, device, efficiency).latency_s
+        (found,) = Stack([roof_times(kinds, *numbers, device)], overlap).seconds(vector)
+        assert found == pytest.approx(expected, rel=1e-12)
 
 
 def test_equal_kernels_are_kept_once_and_counted() -> None:
@@ -38,9 +42,10 @@ def test_equal_kernels_are_kept_once_and_counted() -> None:
     assert sorted(found.count.tolist()) == [2, 3]
 
 
+@pytest.mark.parametrize("overlap", [0.0, 0.3, 1.0])
 @pytest.mark.parametrize("dispatch_s", [1e-9, 3e-3, 1.0])  # never, here and there, always what takes longest
-def test_slopes_are_differences(dispatch_s: float, networks: Networks, some_device: SomeDevice) -> None:
-    stack, vector = Stack(networks(6)), some_device(2)
+def test_slopes_are_differences(dispatch_s: float, overlap: float, networks: Networks, some_device: SomeDevice) -> None:
+    stack, vector = Stack(networks(6), overlap), some_device(2)
     vector[DISPATCH] = np.log(dispatch_s)
     seconds, slopes = stack.slopes(vector)
     np.testing.assert_allclose(seconds, stack.seconds(vector))
@@ -49,6 +54,9 @@ def test_slopes_are_differences(dispatch_s: float, networks: Networks, some_devi
         step[index] = 1e-6
         difference = (stack.seconds(vector + step) - stack.seconds(vector - step)) / 2e-6
         np.testing.assert_allclose(slopes[:, index], difference, rtol=1e-4, atol=1e-9)
+    again, parts = stack.parts(vector)
+    np.testing.assert_array_equal(again, seconds)
+    np.testing.assert_allclose(parts.sum(axis=1), seconds)  # which are of the first degree in all times
 
 
 @given(values=st.lists(st.floats(-30, 30), min_size=len(NAMES), max_size=len(NAMES)))

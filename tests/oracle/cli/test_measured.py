@@ -117,8 +117,8 @@ def test_validate_as_data(run: Run, table: Path) -> None:
         (("calibrate", "-d", "no-device", "--measurements", "m.csv"), "no-device"),
         (("calibrate", "-d", "rtx-4090", "--measurements", "m.csv", "-o", "no/where.yaml"), "cannot be written"),
         (
-            ("score", "R-56", "-d", "t4", "--runtime", "engine", "--model", "calibrated"),
-            "no calibration of device='t4'",
+            ("score", "R-56", "-d", "edge-tpu", "--runtime", "engine", "--model", "calibrated"),
+            "no calibration of device='edge-tpu'",
         ),
         (("score", "R-56", "-d", "t4", "--model", "magic"), "magic"),
         (("measure", "R-56", "--model", "calibrated"), "a prediction needs --device-file"),

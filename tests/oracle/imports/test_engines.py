@@ -41,6 +41,10 @@ def report(name: str) -> Any:
         ("openvino_run.csv", "openvino", 0, 0, [("r.onnx", 18.2, 7.16, 53)]),
         ("openvino_run.json", "openvino", 0, 0, [("r.onnx", 16.17, 3.46, 58)]),
         ("openvino_counters.csv", "openvino", 49, 14.46, []),
+        ("openvino_detailed.json", "openvino", 7, 0.047, []),
+        ("openvino_two_requests.csv", "openvino", 8, 3.467, []),
+        ("openvino_short_run.json", "openvino", 0, 0, [("tiny.xml", 0.04, 0.04, 20)]),
+        ("openvino_two_streams.json", "openvino", 0, 0, [("tiny.xml", 0.05, 0.05, 20)]),
         ("tflite.txt", "litert", 3, 4.269 + 0.302 + 0.101, [("mobilenet.tflite", 14.5752, 14.356, 50)]),
         ("tflite.csv", "litert", 2, 4.269 + 0.302, []),
         ("benchncnn.txt", "ncnn", 0, 0, [("squeezenet", 11.74, 11.66, 8), ("squeezenet_int8", 11.04, 10.84, 8), ("resnet50", 65.74, 65.12, 8)]),
@@ -63,7 +67,35 @@ def test_what_a_report_says_of_the_workload() -> None:
     ]  # fmt: skip
     assert dict(report("openvino_run.csv").timings[0].words) == {"batch_size": 1, "threads": 1}
     assert dict(report("tflite.txt").timings[0].words) == {"threads": 4}
-    assert report("openvino_counters.csv").notes == ("convolutions ran in bfloat16: say --dtype",)
+    for name in ("openvino_counters.csv", "openvino_detailed.json", "openvino_two_requests.csv"):
+        assert report(name).notes == ("convolutions ran in bfloat16: say --dtype",)
+    (coarse,) = report("openvino_short_run.json").notes
+    assert coarse == "the latency is rounded to 0.01 ms, which is up to 12 % of it"
+    streams, _ = report("openvino_two_streams.json").notes
+    assert streams.startswith("2 streams ran at once, so that a call waits for others")
+
+
+def test_counters_of_openvino_as_json_are_those_that_it_states(tmp_path: Path) -> None:
+    """Of benchmark_app 2026.4; of an average it writes the first node alone, and that is a parameter."""
+    content = json.loads((FIXTURES / "openvino_detailed.json").read_text(encoding="utf-8"))
+    (request,) = content["detailed_performance"]
+    ran = [node for node in request["nodes"] if node["status"] == "Status.EXECUTED"]
+    layers = report("openvino_detailed.json").layers
+    assert [(layer.name, layer.kind) for layer in layers] == [(node["name"], node["node_type"]) for node in ran]
+    assert sum(layer.seconds for layer in layers) * 1e3 == pytest.approx(float(request["total_real_time"]), abs=1e-3)
+    average = tmp_path / "average.json"
+    average.write_text(json.dumps({"report_type": "average", "avg_performance": {"nodes": request["nodes"][:1]}}))
+    with pytest.raises(OracleError, match=r"average.json: expected nodes that ran; .* -report_type detailed_counters"):
+        read_report(average)
+    for nodes, complaint in (
+        ([{"node_type": "Convolution"}], r"nodes\[0\]: expected a node with its name"),
+        ([ran[0], {**ran[1], "real_time": "soon"}], r"nodes\[1\]: .*real_time='soon'"),
+        ([ran[0], 7], r"nodes\[1\]: expected a node with its name, found 7"),
+        ([], "expected nodes that ran"),
+    ):
+        average.write_text(json.dumps({"report_type": "detailed", "detailed_performance": [{"nodes": nodes}]}))
+        with pytest.raises(OracleError, match=complaint):
+            read_report(average)
 
 
 def test_a_profile_of_onnx_runtime() -> None:
@@ -132,14 +164,16 @@ def test_measurements_keep_what_the_report_says_and_take_what_is_said() -> None:
 def test_a_table_calibrates(tmp_path: Path) -> None:
     """Latencies that are 1.5 times those predicted are what the fit then says."""
     names = ["ResNet-101", "ResNet-50", "RegNetX-400MF", "RegNetX-1.6GF", "EfficientNet-B0"]
-    predicted = [score(name, devices=["t4"], runtime="engine").latency_ms["t4"] for name in names]
+    predicted = [score(name, devices=["rtx-4090"], runtime="engine").latency_ms["rtx-4090"] for name in names]
     path = tmp_path / "table.csv"
     lines = [f"{name},{1.5 * ms:.6f}" for name, ms in zip(names, predicted, strict=True)]
     path.write_text("\n".join(["network,latency_ms", *lines]), encoding="utf-8")
-    assert main(["import", str(path), "-d", "t4", "--measurements", str(tmp_path / "m.csv"), "--format", "csv"]) == 0
-    fit = calibrate("t4", tmp_path / "m.csv")
+    assert (
+        main(["import", str(path), "-d", "rtx-4090", "--measurements", str(tmp_path / "m.csv"), "--format", "csv"]) == 0
+    )
+    fit = calibrate("rtx-4090", tmp_path / "m.csv")
     for name, ms in zip(names, predicted, strict=True):
-        latency = score(name, devices=["t4"], runtime="engine", calibrations=[fit]).latency_ms["t4"]
+        latency = score(name, devices=["rtx-4090"], runtime="engine", calibrations=[fit]).latency_ms["rtx-4090"]
         assert latency == pytest.approx(1.5 * ms, rel=0.1)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 import oracle
 from oracle.calibration import predict
+from oracle.calibration.factors import BOARDS
 from oracle.counting.networks import count_net
 from oracle.errors import ConfigError, OracleError
 from oracle.imports.points import roof_times_of
@@ -164,3 +165,32 @@ def test_plain_data() -> None:
     found = comparison((1, 1.0, 1.0), (2, 3.0, 2.0), (3, 2.0, 4.0)).to_dict()
     assert found["pareto"] == {"worth": "macs", "measured": 2, "predicted": 3, "found": 2}
     assert found["by_family"]["odd"] == {"measurements": 1, "mape": pytest.approx(1 / 3), "bias": pytest.approx(-1 / 3)}
+
+
+def test_batches_under_ncnn_teach_what_single_images_do() -> None:
+    """It runs images one by one: a batch of eight is eight calls, and its fit that of one."""
+    words = Workload(runtime="engine", engine="ncnn", threads=4)
+    board = "raspberry-pi-5"
+    scores = {name: oracle.score(name, [board], engine="ncnn", threads=4) for name in NETWORKS}
+    singles = [Measurement(name, board, words, 1.4 * cost.latency_ms[board]) for name, cost in scores.items()]
+    batches = [replace(row, workload=words.with_(batch_size=8), latency_ms=8 * row.latency_ms) for row in singles]
+    one, eight = (calibrate(board, each) for each in (singles, batches))
+    assert eight.efficiency == one.efficiency
+    assert eight.domain == one.domain
+
+
+def test_an_interval_of_a_board_is_as_wide_as_its_measurements_leave_it() -> None:
+    """Of one network nothing but its relatives' interval is known; five show how networks scatter on boards."""
+    words, board = Workload(runtime="engine", engine="ncnn", threads=4), "raspberry-pi-5"
+    rows = [
+        Measurement(name, board, words, 1.4 * oracle.score(name, [board], engine="ncnn", threads=4).latency_ms[board])
+        for name in NETWORKS
+    ]
+    relatives = oracle.score(NETWORKS[0], [board], engine="ncnn", threads=4).times[board]
+    one, five = (calibrate(board, rows[:count]).interval for count in (1, 5))
+    assert one
+    assert five
+    assert relatives.interval_ms
+    assert one[1] == pytest.approx(relatives.interval_ms[1] / relatives.latency_ms, rel=0.3)  # wider beyond 128 x 128
+    assert five == BOARDS.interval
+    assert five[1] / five[0] < 0.6 * one[1] / one[0]

@@ -9,7 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
 
+import oracle
 from oracle.closedform import TemplateStore
 from oracle.closedform.library import library, role_of
 from oracle.config import load_cfg
@@ -153,6 +156,29 @@ def test_conventions_count_as_those_of_score(convention: str | None, mode: str) 
                 assert (None if column is None else column[row]) == expected, name
             assert scores.intensity[row] == pytest.approx(cost.intensity)
             assert scores.latency_ms["t4"][row] == cost.latency_ms["t4"]
+
+
+_DEAD = "|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|"
+"""A cell whose only convolution nobody reads."""
+
+
+@pytest.mark.parametrize("words", [{}, {"dtype": "int8"}, {"dtypes": {"stem": "int8"}}, {"weights": "int8"}])
+def test_torch_counts_the_eager_module_whoever_runs_the_network(words: dict[str, Any]) -> None:
+    """What FlopCounterMode says of it, dead edges included, which an engine drops."""
+    net = to_spec(load_cfg("NB201-ResNet", ["NB201.ARCH", _DEAD]))
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        oracle.build(net).eval()(torch.empty(2, 3, 32, 32, device="meta"))
+    flops = counter.get_total_flops()
+    words = {"batch_size": 2, "runtime": "engine", **words}
+    assert flops > 5 * score(net, **words).flops
+    cost = score(net, ["t4"], convention="torch", **words)
+    assert (cost.macs, cost.flops) == (flops // 2, flops)
+    assert cost.traffic_bytes == score(net, **words).traffic_bytes
+    for networks in ([net], [net] * 9, Population.of([net] * 3)):
+        scores = score_many(networks, ["t4"], store=_STORE, convention="torch", **words)
+        assert set(scores.flops.tolist()) == {flops}
+        assert (scores.params, scores.activations) == (None, None)
+        assert set(scores.latency_ms["t4"].tolist()) == {cost.latency_ms["t4"]}
 
 
 def test_columns_that_a_tool_does_not_report_are_left_out() -> None:

@@ -17,6 +17,8 @@ from oracle.query.models import MODELS, calibration_for, latency_models
 from oracle.roofline import Efficiency
 from oracle.spec import Workload
 
+NARROW = ("float16", "float8", "int8")
+
 HALF = Calibration(
     device="t4",
     runtime="eager",
@@ -97,8 +99,20 @@ def test_ncnn_reaches_the_same_for_a_batch_as_for_one_image() -> None:
         latency_models([device], workload, "best", image_size=side).places[device.name]
         for workload, side in ((base, 224.0), (base.with_(batch_size=64), 224.0), (base, 1792.0))
     )
-    assert many is one
+    assert many.efficiency.compute == one.efficiency.compute
     assert large.efficiency.compute["conv"] > one.efficiency.compute["conv"]
+
+
+@pytest.mark.parametrize("network", ["R-56", "ViT-S-16"])
+def test_a_batch_under_ncnn_takes_as_long_as_its_images_one_by_one(network: str) -> None:
+    """Launches, the call and the weights are paid for every image; measured here, see docs/accuracy.md."""
+    one, many = (
+        oracle.score(network, ["raspberry-pi-4"], engine="ncnn", batch_size=batch).times["raspberry-pi-4"]
+        for batch in (1, 64)
+    )
+    assert many.latency_ms == pytest.approx(64 * one.latency_ms)
+    assert one.interval_ms
+    assert many.interval_ms == pytest.approx([64 * end for end in one.interval_ms])
 
 
 @pytest.mark.parametrize("side", [32.0, 224.0])  # fitted to images of 128 to 416
@@ -159,13 +173,12 @@ def test_a_calibration_as_a_file_and_in_a_ranking(tmp_path: Path) -> None:
     ("words", "complaint"),
     [
         ({"model": "magic"}, "model='magic': expected one of best, roofline, calibrated"),
-        ({"model": "calibrated", "runtime": "engine"}, "no calibration of device='t4' and no prior of its kind"),
         (
-            {"model": "calibrated", "runtime": "engine"},
+            {"model": "calibrated", "runtime": "compiled", "mode": "training"},
             (
-                "datacenter-gpu, in any dtype; there are t4 (eager, inference, float32, nchw), datacenter-gpu (eager, "
-                "inference, float32, nchw), datacenter-gpu (compiled, inference, float16, nchw); `oracle calibrate` "
-                "makes one of measurements"
+                "no calibration of device='t4' and no prior of its kind, datacenter-gpu, in any dtype; there are t4 "
+                "(eager, inference, float32, nchw), datacenter-gpu (compiled, inference, float16, nchw), "
+                "datacenter-gpu (eager, inference, float32, nchw); `oracle calibrate` makes one of measurements"
             ),
         ),
         ({"model": "roofline", "calibrations": [HALF]}, "uses no calibration"),
@@ -177,6 +190,22 @@ def test_no_model_steps_in_for_another(words: dict[str, object], complaint: str)
     with pytest.raises(WorkloadError) as caught:
         oracle.score("R-56", ["t4"], **words)  # type: ignore[arg-type]
     assert complaint in str(caught.value)
+
+
+@pytest.mark.parametrize("network", ["ResNet-50", "ViT-B-16", "FBNet-C"])
+@pytest.mark.parametrize("device", ["h100-sxm", "l40s", "h200", "b200", "rtx-pro-6000-server"])
+def test_engines_on_data_centre_gpus(device: str, network: str) -> None:
+    """Kernels were measured, no network: a prediction without an error; narrow types and engines are never slower."""
+    for batch in (1, 64):
+        words = {"batch_size": batch, "runtime": "engine"}
+        times = {dtype: oracle.score(network, [device], dtype=dtype, **words).times[device] for dtype in NARROW}  # type: ignore[arg-type]
+        half, *narrow = (times[dtype] for dtype in NARROW)
+        assert {time.model for time in times.values()} <= {"calibrated", "prior"}
+        assert {time.interval_ms for time in times.values()} == {None}
+        assert "no network was measured" in half.source
+        assert max(time.latency_ms for time in narrow) <= half.latency_ms
+        compiled = oracle.score(network, [device], batch_size=batch, dtype="float16", runtime="compiled")
+        assert half.latency_ms <= compiled.latency_ms[device]
 
 
 @pytest.mark.parametrize(

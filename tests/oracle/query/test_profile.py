@@ -207,3 +207,13 @@ def test_the_batch_is_that_of_the_first_tensor_that_has_one(inputs: Any, kwargs:
 def test_what_is_no_module_is_refused(thing: Any, said: str) -> None:
     with pytest.raises(TraceError, match=f"module={said}"):
         profile(thing, torch.zeros(2, 3))
+
+
+def test_recurrent_layers_on_a_gpu_say_that_it_has_better_ways() -> None:
+    inputs = torch.empty(2, 6, 8)
+    lstm, plain = nn.Sequential(nn.LSTM(8, 16, batch_first=True)), nn.Linear(8, 16)
+    (note,) = profile(lstm, inputs, devices=["raspberry-pi-4", "t4"]).notes
+    assert note.startswith("LSTM: taken to run step by step")
+    assert not profile(lstm, inputs, devices=["raspberry-pi-4"]).notes
+    assert not profile(lstm, inputs).notes
+    assert not profile(plain, inputs, devices=["t4"]).notes

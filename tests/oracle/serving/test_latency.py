@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +14,8 @@ from oracle.config import CfgNode
 from oracle.errors import ConfigError, DeviceError, WorkloadError
 from oracle.serving import serve_latency
 from oracle.serving.engines import ENGINES, engine_named
-from oracle.serving.latency import Mix
+from oracle.serving.latency import Mix, Seconds, Steps, latencies
+from oracle.serving.steps import Work
 
 SMALL = {"VOCAB": 4096, "LAYERS": 8, "WIDTH": 512, "HEADS": 8, "KV_HEADS": 2, "FF": 2048}
 
@@ -33,6 +36,41 @@ def test_more_requests_in_flight_are_slower_for_each_and_faster_for_all(engine: 
         values = [getattr(point, name) for point in points]
         assert values == sorted(values)[::order]
     assert points[0].tpot_ms == pytest.approx(points[0].decode_ms)  # nobody else's prompts
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    ("network", "words", "around"),
+    [
+        ("gpt-oss-20b", {"input_tokens": 2, "output_tokens": 10, "tp": 2}, 256),  # 25 prompts to a step
+        ("gpt-oss-20b", {"input_tokens": 2, "output_tokens": 10, "dp": 2}, 256),
+        ("gpt-oss-20b", {"input_tokens": 2, "output_tokens": 10, "pp": 2}, 256),
+        ("Llama-3.1-8B", {"input_tokens": 1, "output_tokens": 1, "tp": 2}, 512),  # a prompt for each that decodes
+        ("Llama-3.2-1B", {"input_tokens": 5000, "output_tokens": 50, "tp": 2}, 512),  # more than a step holds
+    ],
+)
+def test_one_more_request_never_makes_tokens_come_faster(
+    network: str, words: dict[str, int], around: int, engine: str
+) -> None:
+    """At products of as many rows as a tile has, or one more."""
+    points = serve_latency(
+        network, "h100-sxm", engine=engine, concurrency=range(around - 4, around + 5), **words
+    ).points
+    times = [point.tpot_ms for point in points]
+    assert all(more >= less * (1 - 1e-9) for less, more in itertools.pairwise(times))
+
+
+def test_a_step_takes_as_many_prompts_as_it_meets() -> None:
+    """24 of 25 running make a token of ten: 2.4 prompts to a step, of which at most three can be in it."""
+    work = Work(None, ())  # type: ignore[arg-type]
+    steps = Steps(25, work, work, work, work, work, pieces=1, beside=2, together=3)
+    seconds = Seconds(decode=10.0, mixed=14.0, fuller=19.0, prompt=4.0, packed=9.0)
+    engine = replace(engine_named("vllm"), mixes=True, step_s=0.0, sequence_s=0.0, burst=0.0)
+    tpot_s, _, _ = latencies(engine, Mix(8, 10, 25), steps, seconds, in_step=1.0)
+    assert tpot_s == pytest.approx(10.0 + 4.0 + 0.4 * 5.0)
+    full = steps._replace(beside=3)
+    tpot_s, _, _ = latencies(engine, Mix(8, 5, 25), full, seconds._replace(mixed=19.0), in_step=1.0)
+    assert tpot_s == pytest.approx(10.0 + 9.0 + (4.8 - 3.0) * 9.0 / 3.0)  # the rest is read in steps of its own
 
 
 def test_throughput_follows_littles_law() -> None:

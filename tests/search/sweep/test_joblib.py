@@ -71,7 +71,7 @@ class Always:
 
 def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:
     def results(indices: range) -> Any:
-        return joblib_results(2, Once(str(tmp_path / "killed")), indices)
+        return joblib_results(2, Once(str(tmp_path / "killed")))(indices)
 
     assert list(in_order(results, range(12))) == list(range(12))
     assert (tmp_path / "killed").exists()
@@ -80,7 +80,7 @@ def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:
 def test_a_worker_killed_again_and_again_is_an_error() -> None:
     found: list[int] = []
     with pytest.raises(OracleError, match=r"chunk 3: its worker was killed 3 times"):
-        found += in_order(lambda indices: joblib_results(2, Always(), indices), range(6))
+        found += in_order(joblib_results(2, Always()), range(6))
     assert found == [0, 1, 2]
 
 

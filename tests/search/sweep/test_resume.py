@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from oracle.errors import OracleError
+from oracle.errors import MissingDependencyError, OracleError
+from search.report.manifests import manifest_beside
 from search.space import Space, space_of
 from search.sweep import SweepResult, sweep
 from tests.search.processes import workers_of
@@ -169,17 +170,34 @@ def test_another_sweep_in_the_directory_is_named(tmp_path: Path) -> None:
     assert "wanted is 0 there and 7 here" in said["n"]
     assert "space.SETUP.NUM_SAMPLES is 300 there and 700 here" in said["samples"]
     assert 'formats is ["csv"] there and ["csv", "parquet"] here' in said["formats"]
-    with pytest.raises(OracleError, match=r"devices\.l4 is not set there"):
+    with pytest.raises(
+        OracleError, match=r"devices\.l4 is not set there and set here; model\.calibrations\.l4 is not set"
+    ):
         sweep(space(), ["t4", "l4"], out=tmp_path, resume=True)
+
+
+FOREIGN = (
+    (b'{"half": ', "broken JSON"),
+    (b"{}", "expected a key 'identity'"),
+    (b"[]", "a value is of another kind than expected"),
+    (b'{"identity": [], "complete": true, "counts": [], "tally": 7}', "a value is of another kind than expected"),
+    (b"\xff", "no UTF-8 text"),
+    (b"[" * 100_000, "nested too deeply"),
+)
 
 
 def test_a_directory_of_somebody_elses_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("text")
     with pytest.raises(OracleError, match=r"is not empty \(thesis.tex\) and holds no sweep"):
         run(tmp_path)
-    (tmp_path / "manifest.json").write_text('{"half": ')
-    with pytest.raises(OracleError, match="not the manifest of a sweep"):
-        run(tmp_path, resume=True)
+    for content, reason in FOREIGN:
+        (tmp_path / "manifest.json").write_bytes(content)
+        with pytest.raises(
+            OracleError, match=f"manifest.json: not the manifest of a sweep: {reason}.*; choose another"
+        ):
+            run(tmp_path, resume=True)
+        with pytest.raises(OracleError, match=f"manifest.json: cannot be read as the manifest of a sweep: {reason}"):
+            manifest_beside(tmp_path / "candidates.csv")
     assert (tmp_path / "thesis.tex").read_text() == "text"
 
 
@@ -211,7 +229,7 @@ class Full:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-@pytest.mark.parametrize("files", [0, 1, 2, 3, 3 * CHUNKS + 1, 3 * CHUNKS + 2])
+@pytest.mark.parametrize("files", [3, 4, 3 * CHUNKS + 1, 3 * CHUNKS + 2])
 def test_a_full_disk_is_one_error_and_no_loss(
     tmp_path: Path, alone: SweepResult, monkeypatch: pytest.MonkeyPatch, files: int
 ) -> None:
@@ -220,6 +238,40 @@ def test_a_full_disk_is_one_error_and_no_loss(
         with pytest.raises(OracleError, match=r"cannot be written: No space left on device; .* can be resumed"):
             run(tmp_path / "out")
     assert not list((tmp_path / "out").rglob("*.tmp"))
+    assert same(run(tmp_path / "out", resume=True), alone)
+
+
+@pytest.mark.parametrize("files", [0, 1, 2])  # the manifest, the candidates of a chunk, and what makes it count
+def test_nothing_is_left_of_a_sweep_that_fails_before_its_first_chunk_is_finished(
+    tmp_path: Path, alone: SweepResult, monkeypatch: pytest.MonkeyPatch, files: int
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", Full(files).fsync)
+        with pytest.raises(OracleError, match=r"cannot be written: No space left on device$"):
+            run(tmp_path / "deep" / "out")
+    assert not list(tmp_path.iterdir())
+    assert same(run(tmp_path / "deep" / "out"), alone)
+
+
+@pytest.mark.parametrize("where", [{"dask": "tcp://127.0.0.1:1"}, {"ray": "auto"}, {"joblib": True}])
+def test_a_directory_that_was_there_is_left_empty_by_workers_that_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: dict[str, Any]
+) -> None:
+    for module in ("distributed", "ray", "joblib"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(OracleError, match=r"pip install '[^;]*$"):
+        run(tmp_path, **where)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unfinished_sweep_survives_a_resumption_that_fails_at_once(
+    tmp_path: Path, alone: SweepResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted(tmp_path / "out")
+    monkeypatch.setitem(sys.modules, "joblib", None)
+    _flip(tmp_path / "out" / "parts" / "000000.csv")
+    with pytest.raises(MissingDependencyError, match=r"pip install"):
+        run(tmp_path / "out", joblib=True, resume=True)
     assert same(run(tmp_path / "out", resume=True), alone)
 
 

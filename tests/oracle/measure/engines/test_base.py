@@ -16,7 +16,6 @@ from oracle.spec import Workload
         ({"engine": "tensorrt"}, "cpu", "engine='tensorrt' is measured on cuda, got device='cpu'; or run trtexec"),
         ({"engine": "coreml"}, "cpu", "engine='coreml' cannot be measured here"),
         ({"engine": "ncnn"}, "cuda:0", "engine='ncnn' is measured on the cpu, got device='cuda:0'"),
-        ({"engine": "ncnn", "batch_size": 2}, "cpu", "batch_size=2: expected 1, for engine='ncnn' takes one image"),
         ({"engine": "onnxruntime", "dtype": "float16"}, "cpu", "dtype='float16': expected float32 or int8 with"),
         ({"engine": "openvino", "layout": "nhwc"}, "cpu", "layout='nhwc': expected nchw with engine='openvino'"),
         ({"engine": "openvino", "mode": "training"}, "cpu", "mode='training': expected inference"),

@@ -21,6 +21,12 @@ def test_scores_are_pytorchs(kind: str, models: Path) -> None:
     assert graph.with_suffix(".bin").exists()
 
 
+def test_a_batch_is_run_image_by_image(models: Path) -> None:
+    net = network("regnet")
+    agree(session(net, models, "ncnn", batch_size=3)(), scores_of_torch(net, 3), 1e-4)
+    assert len(list(models.glob(f"{net.name}-*.ncnn.param"))) == 1  # the same file as for one image
+
+
 def test_it_has_no_profiler(models: Path) -> None:
     with pytest.raises(OracleError, match="engine='ncnn' has no profiler"):
         session(network("vit"), models, "ncnn", profiled=True)
