@@ -26,10 +26,10 @@ __all__ = [
 _MEMBERS = {
     "conv": "conv_tbc conv_tbc_backward torchvision::deform_conv2d",
     "linear": "addmm mm addmv mv _scaled_mm _scaled_mm_v2 _int_mm",
-    "matmul": "bmm baddbmm addbmm dot vdot _trilinear _grouped_mm oracle::experts oracle::experts_backward"
-    " oracle::delta_rule oracle::delta_rule_backward",
+    "matmul": "bmm baddbmm addbmm dot vdot _trilinear _grouped_mm oracle::experts oracle::experts_backward",
     "attention": "oracle::attention oracle::attention_backward oracle::cached_attention"
     " oracle::latent_attention oracle::sparse_attention oracle::index_scores"
+    " oracle::delta_rule oracle::delta_rule_backward"
     " _scaled_dot_product_flash_attention _scaled_dot_product_flash_attention_backward"
     " _scaled_dot_product_flash_attention_for_cpu _scaled_dot_product_flash_attention_for_cpu_backward"
     " _scaled_dot_product_efficient_attention _scaled_dot_product_efficient_attention_backward"

@@ -197,16 +197,19 @@ def index_choice(scores: Tensor, chosen: int) -> Tensor:
 
 
 @_overridable
-def causal_conv(x: Tensor, weight: Tensor, state: Tensor) -> Tensor:
-    """SiLU of a convolution over the latest tokens of each channel alone; the state becomes the last of these.
+def causal_conv(x: Tensor, weight: Tensor, state: Tensor | None) -> Tensor:
+    """SiLU of a convolution over the latest tokens of each channel alone; a state becomes the last of these.
 
     Args:
         x: (N, L, channels).
         weight: (channels, k).
-        state: (N, channels, k - 1) the tokens before.
+        state: (N, channels, k - 1) the tokens before; None for zeros that nobody keeps.
     """
-    whole = torch.cat((state.to(x.dtype), x.transpose(1, 2)), dim=2)
-    state.copy_(whole[..., -state.shape[2] :])
+    before = weight.shape[1] - 1
+    zeros = x.new_zeros((x.shape[0], x.shape[2], before))
+    whole = torch.cat((zeros if state is None else state.to(x.dtype), x.transpose(1, 2)), dim=2)
+    if state is not None:
+        state.copy_(whole[..., -before:])
     return F.silu(F.conv1d(whole, weight.unsqueeze(1), groups=x.shape[2])).transpose(1, 2)
 
 

@@ -71,25 +71,19 @@ class LinearAttention(nn.Module):
         """What the rule makes of normalised tokens."""
         n, length, _ = h.shape
         both = self.qkvz(h)
-        mixed = self._convolved(both.narrow(2, 0, self.channels))
+        state = window = None
+        if not self.training:
+            state = resident(h, (n, self.heads, self.key_dim, self.value_dim), torch.float32, "cache")
+            window = resident(both, (n, self.channels, self.kernel - 1), None, "cache")
+        mixed = causal_conv(both.narrow(2, 0, self.channels), self.conv, window)
         z = both.narrow(2, self.channels, self.heads * self.value_dim).view(n, length, self.heads, self.value_dim)
         keys = self.key_heads * self.key_dim
         q, k = (mixed.narrow(2, at, keys).view(n, length, self.key_heads, self.key_dim) for at in (0, keys))
         v = mixed.narrow(2, 2 * keys, self.heads * self.value_dim).view(n, length, self.heads, self.value_dim)
-        state = None
-        if not self.training:
-            state = resident(h, (n, self.heads, self.key_dim, self.value_dim), torch.float32, "cache")
         ba = self.ba(h).view(n, length, 2, self.heads)
         y = self.value_norm(delta_rule(q, k, v, ba, self.rate, self.shift, state, self.chunk)) * F.silu(z)
         out: Tensor = self.out(y.reshape(n, length, self.heads * self.value_dim))
         return out
-
-    def _convolved(self, mixed: Tensor) -> Tensor:
-        if not self.training:
-            state = resident(mixed, (mixed.shape[0], self.channels, self.kernel - 1), None, "cache")
-            return causal_conv(mixed, self.conv, state)
-        whole = F.pad(mixed.transpose(1, 2), (self.kernel - 1, 0))
-        return F.silu(F.conv1d(whole, self.conv.unsqueeze(1), groups=self.channels)).transpose(1, 2).contiguous()
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.attended(self.norm(x))

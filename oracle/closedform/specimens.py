@@ -213,7 +213,7 @@ _BIASED: dict[str, Any] = {"QKV_BIAS": True, "OUT_BIAS": True, "MLP_BIAS": True}
 _GEMMA: dict[str, Any] = {"ACTIVATION": "gelu_tanh", "SCALED": True, "TIED": True, "POST_NORM": True}
 _LATENT: dict[str, Any] = {"KV_RANK": 28, "NOPE_DIM": 16, "ROPE_DIM": 8, "V_DIM": 12, "EXPERTS": 8, "SHARED_FF": 80}
 _GROUPED: dict[str, Any] = {"EXPERT_GROUPS": 4, "GROUPS_PER_TOKEN": 2}
-_LINEAR: dict[str, Any] = {"LINEAR_HEADS": 6, "LINEAR_KEY_HEADS": 3, "LINEAR_KEY_DIM": 14, "LINEAR_VALUE_DIM": 10}
+_LINEAR: dict[str, Any] = {"LINEAR_HEADS": 10, "LINEAR_KEY_HEADS": 5, "LINEAR_KEY_DIM": 14, "LINEAR_VALUE_DIM": 9}
 _INDEX: dict[str, Any] = {**_LATENT, "ROUTER": "sigmoid", "Q_RANK": 24, "INDEX_HEADS": 4, "INDEX_DIM": 10}
 _DECODERS: dict[str, dict[str, Any]] = {
     "llama": {},
@@ -237,13 +237,7 @@ _DECODERS: dict[str, dict[str, Any]] = {
     "deepseek_v3": {**_LATENT, "Q_RANK": 24, "ROUTER": "sigmoid", **_GROUPED},
     "deepseek_v32": {**_INDEX, "INDEX_TOPK": 20},
     "deepseek_v32_all": {**_INDEX, "INDEX_TOPK": 64},
-    "qwen3_next": {
-        **_LINEAR,
-        "MIXERS": ["linear", "full", "full"],
-        "LINEAR_KERNEL": 6,
-        "OUT_GATE": True,
-        "QK_NORM": True,
-    },
+    "qwen3_next": {**_LINEAR, "MIXERS": ["linear", "full", "full"], "OUT_GATE": True, "QK_NORM": True},
     "minimax_m2": {"ROUTER": "sigmoid", "EXPERTS": 8},
 }
 _SHARED_OUT = (

@@ -49,7 +49,8 @@ _SCHEMAS = {
     "sparse_attention": "(Tensor latent, Tensor ids, Tensor q, Tensor turned, SymInt width) -> Tensor",
     "index_scores": "(Tensor q, Tensor k, Tensor weights) -> Tensor",
     "index_choice": "(Tensor scores, SymInt chosen) -> Tensor",
-    "causal_conv": "(Tensor x, Tensor weight, Tensor(a!) state) -> Tensor",
+    "causal_conv": "(Tensor x, Tensor weight, Tensor(a!)? state) -> Tensor",
+    "causal_conv_backward": "(Tensor grad, Tensor x, Tensor weight, bool[2] wanted) -> (Tensor, Tensor)",
     "delta_rule": "(Tensor q, Tensor k, Tensor v, Tensor ba, Tensor rate, Tensor shift, Tensor(a!)? state, int chunk)"
     " -> (Tensor, Tensor)",
     "delta_rule_backward": "(Tensor grad, Tensor q, Tensor k, Tensor v, Tensor ba, Tensor rate, Tensor shift,"
@@ -75,11 +76,11 @@ def _stand_ins() -> dict[Callable[..., Any], Callable[..., Any]]:
     if hasattr(torch, "rms_norm"):
         found[torch.rms_norm] = _rms_norm
     found[torch.dropout] = _dropout
-    for function in (
-        resident, append_cache, cached_attention, latent_attention, sparse_attention, index_scores, index_choice,
-        causal_conv,
-    ):  # fmt: skip
+    plain: tuple[Callable[..., Any], ...] = (resident, append_cache, cached_attention, latent_attention)
+    plain += (sparse_attention, index_scores, index_choice)
+    for function in plain:
         found[function] = _operator(function.__name__)
+    found[causal_conv] = _CausalConv.apply
     found[delta_rule] = _DeltaRule.apply
     found[rotary] = _Rotary.apply
     found[routed] = _Routed.apply
@@ -110,7 +111,7 @@ def _library() -> torch.library.Library:
     )
     results += (_resident_results, _no_results, _cached_attention_results, _latent_attention_results)
     results += (_sparse_attention_results, _index_scores_results, _index_choice_results, _causal_conv_results)
-    results += (_delta_rule_results, _delta_rule_gradients)
+    results += (_causal_conv_gradients, _delta_rule_results, _delta_rule_gradients)
     results += (_rotary_results, _routed_results, _routed_gradients, _experts_results, _experts_gradients)
     for (name, schema), result in zip(_SCHEMAS.items(), results, strict=True):
         library.define(name + schema)
@@ -281,6 +282,25 @@ def _index_choice_results(scores: Any, chosen: Any) -> Any:
 
 def _causal_conv_results(x: Any, weight: Any, state: Any) -> Any:
     return x.new_empty(x.shape)
+
+
+def _causal_conv_gradients(grad: Any, x: Any, weight: Any, wanted: list[bool]) -> Any:
+    return _like_wanted((x, weight), wanted, x)
+
+
+class _CausalConv(torch.autograd.Function):
+    """A convolution with its activation: saves what it reads, and computes what the activation takes anew."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, weight: Any, state: Any) -> Any:
+        ctx.save_for_backward(x, weight)
+        return _operators().causal_conv(x, weight, state)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        wanted = ctx.needs_input_grad[:2]
+        found = _operators().causal_conv_backward(grads[0], *ctx.saved_tensors, wanted)
+        return *_none_unless(wanted, found), None
 
 
 def _delta_rule_results(q: Any, k: Any, v: Any, ba: Any, rate: Any, shift: Any, state: Any, chunk: int) -> Any:

@@ -7,7 +7,7 @@ these layers, of both attention products, and of max-pools. Its figures are for 
 from __future__ import annotations
 
 from oracle.counting.conventions.recounting import Recount, argument, macs_of, parameters_of
-from oracle.optable import OpTable, Row, prod
+from oracle.optable import Dim, OpTable, Row, prod
 
 __all__ = ["recount"]
 
@@ -32,12 +32,19 @@ def recount(table: OpTable) -> Recount:
             macs += prod(row.result) if _adds_bias(row) and row.call not in biases else 0
         elif row.op_class == "attention":
             macs += macs_of(row)
-            sparse = row.name == "oracle.sparse_attention"  # of latents and of which of them queries see
-            scores = prod(row.result[:-1]) * row.args[1][-1] if sparse else prod(row.args[0][:-1]) * row.args[1][-2]
-            activations += scores + prod(row.result)
+            activations += _scores(row) + prod(row.result)
         elif row.name in _MAX_POOLS:
             activations += prod(row.out[0])
     return Recount(macs=macs, params=parameters_of(table), activations=activations)
+
+
+def _scores(row: Row) -> Dim:
+    """Scores of attention; linear attention writes none."""
+    if row.name == "oracle.delta_rule":
+        return 0
+    if row.name == "oracle.sparse_attention":  # of latents, and of which of them queries see
+        return prod(row.result[:-1]) * row.args[1][-1]
+    return prod(row.args[0][:-1]) * row.args[1][-2]
 
 
 def _adds_bias(row: Row) -> bool:

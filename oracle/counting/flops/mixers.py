@@ -13,15 +13,23 @@ _GATES = 11
 
 
 @register_flops("oracle.causal_conv", op_class="elementwise")
-def _causal_conv(x: Shape, weight: Shape, state: Shape, out: Shape) -> Work:
+def _causal_conv(x: Shape, weight: Shape, state: Shape | None, out: Shape) -> Work:
     macs = prod(out) * weight[1]
     return Work(macs, 2 * macs + 5 * prod(out))  # and SiLU
 
 
+@register_flops("oracle.causal_conv_backward", op_class="elementwise")
+def _causal_conv_backward(grad: Shape, x: Shape, weight: Shape, wanted: Any, out: Any) -> Work:
+    # As causal_conv1d's: the convolution anew, the derivative of SiLU, and a convolution for each gradient.
+    macs = (1 + int(wanted[0]) + int(wanted[1])) * prod(grad) * weight[1]
+    return Work(macs, 2 * macs + 9 * prod(grad))
+
+
 @register_flops("oracle.delta_rule")
 def _delta_rule(
-    q: Shape, k: Shape, v: Shape, ba: Shape, rate: Shape, shift: Shape, state: Shape | None, chunk: int, out: Any
-) -> Work:
+    q: Shape, k: Shape, v: Shape, ba: Shape, rate: Shape, shift: Shape, state: Shape | None, chunk: int, out: Any,
+    causal_half: bool = False,
+) -> Work:  # fmt: skip
     """Of a head with keys of D elements and values of E.
 
     Token by token (arXiv 2412.06464, equation 10): what the key reads, what is learned, what the query reads, D E
@@ -32,7 +40,8 @@ def _delta_rule(
     its D + E right-hand sides; what the state gives to the correction and to the result, and what it learns, 3 C D E;
     the result of the chunk's own values, C C E. Beside, decays of all pairs and of what goes in and out.
 
-    Keys and queries are of length 1 and of length 1 / sqrt(D): 3 and 4 per element, of each group of heads.
+    Chunks compute all of their pairs, whatever is asked of causal attention. Keys and queries are of length 1 and of
+    length 1 / sqrt(D): 3 and 4 per element, of each group of heads.
     """
     keys, values = k[-1], v[-1]
     lengths = 7 * prod(k)
@@ -50,7 +59,7 @@ def _delta_rule(
 @register_flops("oracle.delta_rule_backward")
 def _delta_rule_backward(
     grad: Shape, q: Shape, k: Shape, v: Shape, ba: Shape, rate: Shape, shift: Shape, inverse: Shape, chunk: int,
-    wanted: Any, out: Any,
+    wanted: Any, out: Any, causal_half: bool = False,
 ) -> Work:  # fmt: skip
     # The products of flash-linear-attention's chunk_gated_delta_rule_bwd, per chunk of C: 10 C C D, 5 C C E and 8 C D E
     # (corrected keys and values and all states anew, gradients of values, states, queries, keys and corrections), and

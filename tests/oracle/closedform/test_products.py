@@ -28,8 +28,10 @@ ATTENTION = AttentionTiling(64, 64, 16, 5e-12, 4.0, 64.0, 1.6e-6, 1e-6, 0.3)
 BACKWARD = {"aten.convolution_backward", "oracle.attention_backward"}
 GROUPED = {
     "oracle.experts",
-    "oracle.experts_backward",
-}  # products of as many rows as tokens chose each expert, which no shape states
+    "oracle.experts_backward",  # products of as many rows as tokens chose each expert, which no shape states
+    "oracle.delta_rule",
+    "oracle.delta_rule_backward",  # several products of each chunk
+}
 NAMES = ("RegNetX-400MF", "EfficientNet-B0", "ViT-S-16", "NB201-ResNet")
 _EVERY = 97  # of the keys that ship, of which there are thousands
 

@@ -8,6 +8,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from oracle.cells.functions import delta_rule
 from oracle.counting.flops.mixers import (
+    _causal_conv,
+    _causal_conv_backward,
     _delta_rule,
     _delta_rule_backward,
     _index_scores,
@@ -41,6 +43,13 @@ def test_backward_by_hand() -> None:
     assert macs == 2 * 9 * 2 * (10 * 64 * 6 + 5 * 64 * 5 + 8 * 8 * 30 + 2 * 512)
     forward = _delta_rule(*_SHAPES, None, 8, out=None)
     assert flops - 2 * macs == 2 * (forward.flops - 2 * forward.macs)
+
+
+def test_a_convolution_and_its_gradients() -> None:
+    """Four tokens of each of 20 channels; SiLU is five operations, its derivative nine."""
+    x, weight = Shape((2, 7, 20)), Shape((20, 4))
+    assert _causal_conv(x, weight, None, out=x) == (280 * 4, 280 * (8 + 5))
+    assert _causal_conv_backward(x, x, weight, [True, True], out=None) == (3 * 280 * 4, 280 * (24 + 9))
 
 
 def test_half_of_a_mask_is_what_each_query_can_choose_from() -> None:
