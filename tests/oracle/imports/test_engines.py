@@ -163,17 +163,17 @@ def test_measurements_keep_what_the_report_says_and_take_what_is_said() -> None:
 
 def test_a_table_calibrates(tmp_path: Path) -> None:
     """Latencies that are 1.5 times those predicted are what the fit then says."""
-    names = ["ResNet-101", "ResNet-50", "RegNetX-400MF", "RegNetX-1.6GF", "EfficientNet-B0"]
-    predicted = [score(name, devices=["rtx-4090"], runtime="engine").latency_ms["rtx-4090"] for name in names]
-    path = tmp_path / "table.csv"
+    names, device = ["ResNet-101", "ResNet-50", "RegNetX-400MF", "RegNetX-1.6GF", "EfficientNet-B0"], "gtx-1080-ti"
+    words = {"devices": [device], "runtime": "engine", "batch_size": 4}
+    predicted = [score(name, **words).latency_ms[device] for name in names]
+    path, measured = tmp_path / "table.csv", tmp_path / "m.csv"
     lines = [f"{name},{1.5 * ms:.6f}" for name, ms in zip(names, predicted, strict=True)]
     path.write_text("\n".join(["network,latency_ms", *lines]), encoding="utf-8")
-    assert (
-        main(["import", str(path), "-d", "rtx-4090", "--measurements", str(tmp_path / "m.csv"), "--format", "csv"]) == 0
-    )
-    fit = calibrate("rtx-4090", tmp_path / "m.csv")
+    command = f"import {path} -d {device} --batch 4 --measurements {measured} --format csv"
+    assert main(command.split()) == 0
+    fit = calibrate(device, measured)
     for name, ms in zip(names, predicted, strict=True):
-        latency = score(name, devices=["rtx-4090"], runtime="engine", calibrations=[fit]).latency_ms["rtx-4090"]
+        latency = score(name, calibrations=[fit], **words).latency_ms[device]
         assert latency == pytest.approx(1.5 * ms, rel=0.1)
 
 
