@@ -6,16 +6,20 @@ Of one network on several devices, or of several networks on one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oracle.blocking import Blocking
 from oracle.products import ATTENTION, CACHED, PLAIN, Products
-from oracle.tiling import AttentionTiling, CachedAttention, Tiling
+from oracle.tiling import CLOCK_HZ, AttentionTiling, CachedAttention, Tiling
 
-__all__ = ["Cut", "Cutting", "cut_to_tiles"]
+if TYPE_CHECKING:
+    from oracle.devices import Device
+    from oracle.roofline import Efficiency
+
+__all__ = ["Cut", "Cutting", "cut_to_tiles", "cutting_of"]
 
 Array = NDArray[Any]
 _Way = Blocking | Tiling | AttentionTiling | CachedAttention
@@ -45,6 +49,17 @@ class Cutting(NamedTuple):
             return None if self.products is None else (self.products, (1.0, 1.0))
         found = self.cached if kind == CACHED and self.cached is not None else self.attention
         return None if found is None else (found, self.shares)
+
+
+def cutting_of(device: Device, efficiency: Efficiency) -> Cutting | None:
+    """How a device cuts products; one that states no compute units cuts none into tiles."""
+    if not efficiency.tiled or (device.compute_units is None and efficiency.blocking is None):
+        return None
+    units = 1.0 if device.compute_units is None else device.compute_units.value
+    clock_hz = device.clock.value if device.clock else CLOCK_HZ
+    ways = efficiency.tiling, efficiency.attention_tiling, efficiency.cached_attention
+    shares = efficiency.compute.get("attention", 1.0), efficiency.memory.get("attention", 1.0)
+    return Cutting(*ways, shares, units, clock_hz)
 
 
 class Cut(NamedTuple):

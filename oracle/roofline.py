@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from oracle._frozen import Frozen
 from oracle.blocking import Blocking
-from oracle.cutting import Cut, Cutting, cut_to_tiles
+from oracle.cutting import Cut, Cutting, cut_to_tiles, cutting_of
 from oracle.devices import Device
 from oracle.products import Products
 from oracle.tiling import CLOCK_HZ, AttentionTiling, Cache, CachedAttention, Tiling
@@ -245,7 +245,7 @@ class Roofs:
             np.array([copies]) if copies > 1.0 else None,
             np.array([efficiency.floor_s]) if efficiency.floor_s else None,
             bool(efficiency.weights),
-            (_cutting(device, efficiency),),
+            (cutting_of(device, efficiency),),
             device.flash_bandwidth is not None,
             np.array([efficiency.overlap]) if efficiency.overlap else None,
         )
@@ -457,17 +457,6 @@ def _overlapped(
         if np.any(overlap):
             busy_s[where] += np.where(known, overlap * np.minimum(compute_s[where], memory_s[where]), 0.0)
     return busy_s
-
-
-def _cutting(device: Device, efficiency: Efficiency) -> Cutting | None:
-    """How a device cuts products; one that states no compute units cuts none into tiles."""
-    if not efficiency.tiled or (device.compute_units is None and efficiency.blocking is None):
-        return None
-    units = 1.0 if device.compute_units is None else device.compute_units.value
-    clock_hz = device.clock.value if device.clock else CLOCK_HZ
-    ways = efficiency.tiling, efficiency.attention_tiling, efficiency.cached_attention
-    shares = efficiency.compute.get("attention", 1.0), efficiency.memory.get("attention", 1.0)
-    return Cutting(*ways, shares, units, clock_hz)
 
 
 _NEAR = ("matmul", "attention")  # classes whose kernels were measured with operands in a cache
