@@ -135,8 +135,8 @@ def _latent_attention(reads: _Shapes, out: Sequence[Dim]) -> Product:
 
 
 def _sparse_attention(reads: _Shapes, out: Sequence[Dim]) -> Product:
-    latent, ids = reads[:2]
-    return Product(CACHED, (prod(out[:-2]), out[-2], ids[-1], (latent[-1] + out[-1]) // 2, out[-3]))
+    latent, ids = reads[:2]  # each token has keys of its own, all of which it sees, as a decode step's has
+    return Product(CACHED, (prod(out[:-1]), 1, ids[-1], (latent[-1] + out[-1]) // 2, out[-3]))
 
 
 def _index_scores(reads: _Shapes, out: Sequence[Dim]) -> Product:

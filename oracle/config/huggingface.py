@@ -80,6 +80,7 @@ def sections_of(values: Any, file: str = "") -> dict[str, _Keys]:
     outer, inner = values, values.get("text_config")
     if isinstance(inner, Mapping):  # the decoder of a network that sees images as well
         values = {**{name: outer[name] for name in _SHARED if name in outer}, **inner}
+        values |= {name: outer[name] for name in _SHARED[:1] if name in outer}  # whose head is tied is its own matter
         values.setdefault("model_type", outer.get("model_type"))
     kind = values.get("model_type")
     if not isinstance(kind, str) or kind not in _CONVERTERS:
@@ -354,31 +355,32 @@ def _qwen3_moe(read: Reader) -> _Keys:
 
 def _qwen3_next(read: Reader) -> _Keys:
     keys = _qwen3_moe(read)
-    return {**keys, **_mixers(read, keys["LAYERS"]), **_shared_expert(read)}
+    return {**keys, **_mixers(read, keys["LAYERS"], 2), **_shared_expert(read)}
 
 
-def _qwen3_5(read: Reader, ff: int | None = None) -> _Keys:
+def _qwen3_5(read: Reader, ff: int | None = None, groups: int = 4) -> _Keys:
     keys = {**_llama(read, ff), "QK_NORM": True, "MLP_BIAS": False}
-    return {**keys, **_mixers(read, keys["LAYERS"])}
+    return {**keys, **_mixers(read, keys["LAYERS"], groups)}
 
 
 def _qwen3_5_moe(read: Reader) -> _Keys:
     expert_ff = read.integer("moe_intermediate_size")
     experts = _expert_keys(read, "num_local_experts" if read.has("num_local_experts") else "num_experts", expert_ff)
-    return {**_qwen3_5(read, expert_ff), **experts, **_shared_expert(read)}
+    return {**_qwen3_5(read, expert_ff, 2), **experts, **_shared_expert(read)}
 
 
 def _shared_expert(read: Reader) -> _Keys:
     return {"SHARED_FF": read.integer("shared_expert_intermediate_size"), "SHARED_GATE": True}
 
 
-def _mixers(read: Reader, layers: int) -> _Keys:
-    """Linear attention in most layers, attention with a gate in the others."""
+def _mixers(read: Reader, layers: int, groups: int) -> _Keys:
+    """Linear attention in most layers, attention with a gate in the others, of so many groups if nothing is said."""
     read.expect("attn_output_gate", True)
     every = read.integer("full_attention_interval", 4)
     usual = ["full_attention" if (layer + 1) % every == 0 else "linear_attention" for layer in range(layers)]
-    words = read.words("layer_types", usual)
+    words = read.words("layer_types", usual, ("linear_attention", "full_attention"))
     return {
+        "KV_HEADS": read.integer("num_key_value_heads", groups),
         "HEAD_DIM": read.integer("head_dim", 256),
         "ROTARY": read.number("partial_rotary_factor", 0.25),
         "OUT_GATE": True,
@@ -391,8 +393,8 @@ def _mixers(read: Reader, layers: int) -> _Keys:
     }
 
 
-def _latent(read: Reader) -> _Keys:
-    """Attention over latents, and experts after the first layers, as DeepSeek's configs have both."""
+def _latent(read: Reader, dense: int, shared: int) -> _Keys:
+    """Attention over latents, and experts after so many layers, beside so many shared ones, if nothing is said."""
     read.expect("moe_layer_freq", 1)
     layers, bias = read.integer("num_hidden_layers"), read.flag("attention_bias", False)
     expert_ff = read.integer("moe_intermediate_size")
@@ -408,8 +410,8 @@ def _latent(read: Reader) -> _Keys:
         "ROPE_DIM": read.integer("qk_rope_head_dim"),
         "V_DIM": read.integer("v_head_dim"),
         **_expert_keys(read, "n_routed_experts", expert_ff),
-        "SHARED_FF": expert_ff * read.integer("n_shared_experts", 0, low=0),
-        "DENSE_LAYERS": min(read.integer("first_k_dense_replace", 0, low=0), layers),
+        "SHARED_FF": expert_ff * read.integer("n_shared_experts", shared, low=0),
+        "DENSE_LAYERS": min(read.integer("first_k_dense_replace", dense, low=0), layers),
     }
 
 
@@ -419,13 +421,13 @@ def _groups(read: Reader) -> _Keys:
 
 def _deepseek_v2(read: Reader) -> _Keys:
     grouped = read.word("topk_method", "greedy", ("greedy", "group_limited_greedy")) == "group_limited_greedy"
-    return {**_latent(read), "MLP_BIAS": False, "ROUTER": "softmax_all", **(_groups(read) if grouped else {})}
+    return {**_latent(read, 0, 2), "MLP_BIAS": False, "ROUTER": "softmax_all", **(_groups(read) if grouped else {})}
 
 
 def _deepseek_v3(read: Reader) -> _Keys:
     read.expect("scoring_func", "sigmoid")
     read.expect("topk_method", "noaux_tc")
-    return {**_latent(read), "ROUTER": "sigmoid", **_groups(read)}
+    return {**_latent(read, 3, 1), "ROUTER": "sigmoid", **_groups(read)}
 
 
 def _indexed(read: Reader) -> _Keys:
@@ -434,7 +436,13 @@ def _indexed(read: Reader) -> _Keys:
     read.expect("index_topk_freq", 1)
     read.expect("index_topk_pattern", None)
     index = {f"INDEX_{ours}": read.integer(f"index_{name}") for ours, name in _INDEX.items()}
-    return {**_deepseek_v3(read), **index}
+    keys = _deepseek_v3(read)
+    dense, layers = keys["DENSE_LAYERS"], keys["LAYERS"]
+    usual = ["dense"] * dense + ["sparse"] * (layers - dense)
+    words = read.words("mlp_layer_types", usual, ("dense", "sparse"))  # which decides in transformers
+    if words != sorted(words):
+        raise read.fail("mlp_layer_types", "dense for the first layers, and sparse for the others")
+    return {**keys, **index, "DENSE_LAYERS": words.count("dense")}
 
 
 _INDEX = {"HEADS": "n_heads", "DIM": "head_dim", "TOPK": "topk"}

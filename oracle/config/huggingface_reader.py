@@ -13,7 +13,6 @@ __all__ = ["Reader"]
 
 _LARGEST = 2**31
 _ALIKE = 0.9  # a letter more, less or swapped; further apart are other keys, such as head_dim and v_head_dim
-_MIXERS = ("linear_attention", "full_attention")
 _ACTIVATIONS = {
     "gelu": "gelu",
     "gelu_new": "gelu_tanh",
@@ -82,13 +81,13 @@ class Reader:
             raise self.fail(name, f"one of {', '.join(known)}")
         return str(value)
 
-    def words(self, name: str, usual: list[str]) -> list[str]:
-        """A word of each layer, as `usual` where the file does not say; each must be one of these."""
+    def words(self, name: str, usual: list[str], known: tuple[str, ...]) -> list[str]:
+        """One of some words for each layer, as `usual` where the file does not say."""
         value = self._get(name)
         if value is None:
             return usual
-        if not isinstance(value, list) or len(value) != len(usual) or any(word not in _MIXERS for word in value):
-            raise self.fail(name, f"{' or '.join(_MIXERS)} for each of {len(usual)} layers")
+        if not isinstance(value, list) or len(value) != len(usual) or any(word not in known for word in value):
+            raise self.fail(name, f"{' or '.join(known)} for each of {len(usual)} layers")
         return value
 
     def expect(self, name: str, value: Any) -> None:

@@ -288,6 +288,7 @@ def work_of(decode: NetSpec, prefill: NetSpec | None, step: Step, parallel: Para
     return Work(kernels, sent)
 
 
+_SPARSE = "oracle.sparse_attention"
 _STATES = ("oracle.delta_rule", "oracle.causal_conv", "oracle.index_choice")
 """Kernels beside attention that are of each sequence, and not of all tokens of a step alike."""
 
@@ -401,7 +402,8 @@ def _attention(net: NetSpec, batch: int, kind: int, formats: Formats) -> list[_E
             found.append((times, PRODUCT, narrow, 0.0, float(traffic), (n, rows, seen, width), 1.0, *ends))
         elif meta.op_class == "attention" and dims is not None:
             window = float(spec.kwargs.get("window", 0)) or np.inf
-            found.append((times, kind, False, 0.0, float(traffic), dims[:4], dims[4], window, 0.0, 0.0))
+            own_kind = DECODING if meta.name.startswith(_SPARSE) else kind  # each token over keys of its own
+            found.append((times, own_kind, False, 0.0, float(traffic), dims[:4], dims[4], window, 0.0, 0.0))
     return found
 
 

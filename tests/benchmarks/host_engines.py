@@ -132,7 +132,7 @@ def blocking_of(engine: str, dtype: str) -> Blocking:
 def _before(device: Device) -> Prior:
     """What is believed of engines on processors: wide, and without the constant per call of a framework."""
     general = general_prior(device.kind, "engine")
-    spreads = {"compute": 1.5, "memory": 1.5, "weights": 1.5, "launch": 0.3}
+    spreads = {"compute": 1.5, "memory": 1.5, "weights": 0.3, "launch": 0.5}
     own = {f"{kind}.{name}": spread for kind, spread in spreads.items() for name in CLASSES}
     efficiency = replace(general.efficiency, call_s=5e-6, floor_s=5e-7)
     return replace(general, efficiency=efficiency, own=own | {"call": 0.3, "floor": 0.1}, common_launch=0.3)

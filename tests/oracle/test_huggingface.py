@@ -242,6 +242,40 @@ def test_indexers_are_read(kind: str) -> None:
         sections_of({**_DEEPSEEK, **index})
 
 
+@pytest.mark.parametrize("kind", ["deepseek_v3", "deepseek_v32", "glm_moe_dsa"])
+def test_what_deepseek_leaves_out_is_as_transformers_has_it(kind: str) -> None:
+    """Defaults of transformers 5.24: three layers without experts, one shared expert."""
+    index = {} if kind == "deepseek_v3" else {"index_n_heads": 4, "index_head_dim": 10, "index_topk": 64}
+    left = {
+        name: value for name, value in _DEEPSEEK.items() if name not in ("first_k_dense_replace", "n_shared_experts")
+    }
+    keys = sections_of({**left, **index, "model_type": kind, "num_hidden_layers": 5})["DECODER"]
+    assert (keys["DENSE_LAYERS"], keys["SHARED_FF"]) == (3, _DEEPSEEK["moe_intermediate_size"])
+    if index:
+        words = {"mlp_layer_types": ["dense", "sparse"] + ["sparse"] * 3}
+        keys = sections_of({**left, **index, **words, "model_type": kind, "num_hidden_layers": 5})["DECODER"]
+        assert keys["DENSE_LAYERS"] == 1
+        with pytest.raises(ConfigError, match="dense for the first layers"):
+            sections_of({**_DEEPSEEK, **index, "mlp_layer_types": ["sparse", "dense"], "model_type": kind})
+
+
+def test_whose_head_is_tied_an_outer_config_decides() -> None:
+    """As transformers' Qwen3.5, which writes an inner flag that it does not read."""
+    inner = {**_LINEAR, "tie_word_embeddings": False}
+    outer = {"model_type": "qwen3_5", "text_config": inner, "tie_word_embeddings": True}
+    assert sections_of(outer)["DECODER"]["TIED"]
+    assert not sections_of({**outer, "tie_word_embeddings": False})["DECODER"]["TIED"]
+
+
+@pytest.mark.parametrize(("kind", "groups"), [("qwen3_next", 2), ("qwen3_5_text", 4), ("qwen3_5_moe_text", 2)])
+def test_groups_of_heads_that_are_not_stated(kind: str, groups: int) -> None:
+    left = {name: value for name, value in {**_LINEAR, **_EXPERTS}.items() if name != "num_key_value_heads"}
+    sizes = {"num_attention_heads": 8, "hidden_size": 64}
+    if kind == "qwen3_5_text":
+        left = {name: value for name, value in left.items() if name not in _EXPERTS}
+    assert sections_of({**left, **sizes, "model_type": kind})["DECODER"]["KV_HEADS"] == groups
+
+
 _LINEAR: dict[str, Any] = {
     **_LLAMA, "model_type": "qwen3_5_text", "num_hidden_layers": 4, "linear_num_value_heads": 6,
     "linear_num_key_heads": 3, "linear_key_head_dim": 8, "linear_value_head_dim": 12,

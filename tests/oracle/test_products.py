@@ -56,6 +56,12 @@ GROUPED = ("aten.convolution", [(2, 128, 56, 56), (128, 4, 3, 3)], [(2, 128, 28,
             [(2, 64, 1, 512)],
             Product(CACHED, (128, 1, 2048, 544, 64)),
         ),
+        (  # a prompt: each of its tokens has keys of its own, and sees them all
+            "oracle.sparse_attention",
+            [(2, 9000, 576), (2, 4096, 2048)],
+            [(2, 64, 4096, 512)],
+            Product(CACHED, (2 * 64 * 4096, 1, 2048, 544, 64)),
+        ),
         (
             "oracle.index_scores",
             [(2, 3, 32, 128), (2, 9000, 128)],
