@@ -154,7 +154,9 @@ def closest(word: str, options: Iterable[str], count: int = 3) -> str:
         key=len,
     )
     named.sort(key=lambda name: name[:2] != lower[:2])
-    slips = [name for name in by_lower if name in _unslipped(lower)]
+    longest = max(map(len, by_lower), default=0)
+    unslipped = _unslipped(lower) if len(lower) <= longest + 1 else set()
+    slips = [name for name in by_lower if name in unslipped]
     named = [*slips, *(name for name in named if name not in slips)]
     others = [name for name in by_lower if name not in named]
     short = len(lower) < _SHORT
