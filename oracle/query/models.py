@@ -221,7 +221,9 @@ def _models(
         key = _Key(used[device.name], efficiency)
         if octaves > 0.0:
             key = _outside(key, workload.runtime, octaves)
-        places[device.name] = _kept(_Key(key.device, in_calls(key.efficiency, call_count(workload))))
+        if (calls := call_count(workload)) > 1:
+            key = _Key(key.device, in_calls(key.efficiency, calls))
+        places[device.name] = _kept(key)
         trust[device.name] = trust_of(fit, device, workload, image_size)
     return LatencyModels(Frozen(places), Frozen(trust), textbook)
 

@@ -97,8 +97,6 @@ def in_calls(efficiency: Efficiency, count: int) -> Efficiency:
     For kernels whose FLOPs and bytes are those of the batch, weights once: a batch takes `count` times as long as the
     images of one call.
     """
-    if count == 1:
-        return efficiency
     weights = {name: efficiency.weights.get(name, efficiency.memory.get(name, 1.0)) for name in CLASSES}
     return replace(
         efficiency,
