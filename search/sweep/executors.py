@@ -285,6 +285,9 @@ def submitted(
 def in_order(results: Results, indices: range) -> Generator[Any, None, None]:
     """The results of every index, in their order.
 
+    A killed worker can take what others were at with it. So the first index that is left is then asked for by itself:
+    whoever is killed alone is the one to blame.
+
     Args:
         results: makes them; called anew, for the indices that are left, when a worker was killed.
         indices: what for.
@@ -295,7 +298,7 @@ def in_order(results: Results, indices: range) -> Generator[Any, None, None]:
     attempts = 0
     while indices:
         failure: BrokenExecutor | None = None
-        with closing(_until_broken(results, indices)) as found:
+        with closing(_until_broken(results, indices[:1] if attempts else indices)) as found:
             for result in found:
                 if isinstance(result, BrokenExecutor):
                     failure = result

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Generator
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +84,23 @@ def test_a_worker_killed_again_and_again_is_an_error() -> None:
     with pytest.raises(OracleError, match=r"chunk 3: its worker was killed 3 times"):
         found += in_order(joblib_results(2, Always()), range(6))
     assert found == [0, 1, 2]
+
+
+def test_the_chunk_that_kills_its_worker_is_named() -> None:
+    """Whatever a dying pool takes with it: here all that was under way beside chunk 3."""
+    asked: list[range] = []
+
+    def results(indices: range) -> Generator[int, None, None]:
+        asked.append(indices)
+        if 3 in indices:
+            raise BrokenExecutor
+        yield from indices
+
+    found: list[int] = []
+    with pytest.raises(OracleError, match=r"chunk 3: its worker was killed 3 times"):
+        found += in_order(results, range(6))
+    assert found == [0, 1, 2]
+    assert asked[-2:] == [range(3, 4)] * 2
 
 
 def test_one_place_to_work_at(tmp_path: Path) -> None:
