@@ -119,7 +119,7 @@ class Efficiency:
 TEXTBOOK = Efficiency()
 """All peaks reached, launches free: a lower bound on time."""
 
-_WINOGRAD = Efficiency(savings=Frozen({"conv": 36 * 9 / 64}))
+_WINOGRAD = Efficiency(savings=Frozen({"winograd": 36 * 9 / 64}))
 
 
 def textbook_of(engine: str) -> Efficiency:
@@ -127,8 +127,7 @@ def textbook_of(engine: str) -> Efficiency:
 
     ncnn runs 3 x 3 convolutions of stride 1 by Winograd's algorithm where it is faster, in tiles of up to 6 x 6
     outputs, F(6x6, 3x3): 64 multiplications in place of 324 (Lavin and Gray, "Fast algorithms for convolutional neural
-    networks", CVPR 2016). Kernels are not distinguished by stride, so the whole class `conv` has the saving in the
-    bound: low for convolutions of other windows, but never above what real kernels do.
+    networks", CVPR 2016).
     """
     return _WINOGRAD if engine == "ncnn" else TEXTBOOK
 

@@ -36,15 +36,16 @@ class Factors(NamedTuple):
 
 
 ENOUGH = 5
-BOARDS = Factors(0.45, 0.2, 0.2, (0.76, 1.37))
+BOARDS = Factors(0.45, 0.2, 0.2, (0.80, 1.32))
 """Of 72 boards under ncnn, each left out (`tests.benchmarks.ncnn_boards`); the interval is that of floating point, in
-int8 (0.81, 1.23) would do."""
+int8 (0.83, 1.23) would do."""
 
 _FREEDOM = 4.0  # degrees of, of Student's t
 _STEPS = 12
+_ODD = 3.0  # times the noise
 _LEAST = 0.1  # spread of a network's ratio: a few that agree may do so by chance
 _LONGEST = 1.0  # of one step, in any factor
-_ARITHMETIC = {"conv": 0, "pointwise_conv": 1, "depthwise": 2, "grouped": 2}
+_ARITHMETIC = {"conv": 0, "winograd": 0, "pointwise_conv": 1, "depthwise": 2, "grouped": 2}
 _OTHERS, _MEMORY, _LAUNCHES = 3, 4, 5
 _GROUPS = np.array(
     [_ARITHMETIC.get(name, _OTHERS) for name in CLASSES]
@@ -56,7 +57,9 @@ _GROUPS = np.array(
 def factored(stack: Stack, measured_s: Floats, mean: Floats, factors: Factors) -> Floats:
     """The parameters of a relative, times the most probable factors.
 
-    The relative as it is where the median factor is within a standard error of 1.
+    Less the part of them that chance explains: by 1 - (s / r)^2, where r is the logarithm of the median factor and s
+    its standard error, the positive-part shrinkage of James and Stein ("Estimation with quadratic loss", 1961). So the
+    relative stays as it is where r is within s.
 
     Args:
         stack: networks.
@@ -67,9 +70,10 @@ def factored(stack: Stack, measured_s: Floats, mean: Floats, factors: Factors) -
     target, count = np.log(measured_s), 1 + _LAUNCHES
     precision = np.linalg.inv(factors.common**2 + np.diag(np.full(count, factors.own**2)))
     ratios = target - np.log(stack.seconds(mean))
-    if abs(np.median(ratios)) < max(float(np.std(ratios)), _LEAST) / np.sqrt(len(ratios)):
+    median, chance = float(np.median(ratios)), _median_error(ratios, _ODD * factors.noise)
+    if abs(median) <= chance:
         return mean
-    found = np.full(count, np.median(ratios))
+    found = np.full(count, median)
     for _ in range(_STEPS):
         vector = scaled(mean, np.exp(found)[_GROUPS])
         seconds, parts = stack.parts(vector)
@@ -79,7 +83,14 @@ def factored(stack: Stack, measured_s: Floats, mean: Floats, factors: Factors) -
         hessian = (slopes * weight[:, None]).T @ slopes + precision
         step = np.linalg.solve(hessian, slopes.T @ (weight * error) - precision @ found)
         found = found + np.clip(step, -_LONGEST, _LONGEST)
-    return scaled(mean, np.exp(found)[_GROUPS])
+    return scaled(mean, np.exp((1 - (chance / median) ** 2) * found)[_GROUPS])
+
+
+def _median_error(values: Floats, odd: float) -> float:
+    """Standard error of the median of some values, as if they were normal; one further off counts as `odd`."""
+    away = np.minimum(np.abs(values - np.median(values)), odd)
+    spread = max(float(np.sqrt((away**2).mean())), _LEAST)
+    return float(np.sqrt(np.pi / 2 / len(values))) * spread
 
 
 def scaled(vector: Floats, factor: float | Floats) -> Floats:

@@ -25,7 +25,7 @@ DOMAIN: {BATCH_SIZE: [64, 1024], IMAGE_SIZE: [128, 384]}  # of what was measured
 COMPUTE: {conv: 0.83}            # shares of the peaks, by class of kernel
 MEMORY: {conv: 0.49}             # shares of the bandwidth
 WEIGHTS: {conv: 0.3}             # shares of the bandwidth at which weights come; those of MEMORY where absent
-SAVINGS: {conv: 5.06}            # how many times fewer multiplications than FLOPs are counted: Winograd; 1 where absent
+SAVINGS: {winograd: 5.06}        # how many times fewer multiplications than FLOPs are counted: Winograd; 1 where absent
 OVERLAP: 1                       # of the shorter of computing and moving, the share that does not hide; 0 if absent
 THREADING: {CLOCK_MHZ: 1000, SERIAL: 0.1, UNEVEN: 0.7, BARRIER: 0.5}  # see oracle.calibration.threading
 """
@@ -34,7 +34,7 @@ from __future__ import annotations
 
 import reprlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -45,11 +45,11 @@ from oracle._frozen import Frozen
 from oracle._resources import closest
 from oracle.blocking import Blocking
 from oracle.calibration.calibration import Calibration, Carried, Origin
-from oracle.calibration.classes import CLASSES
+from oracle.calibration.classes import CLASSES, WHOLES
 from oracle.calibration.domain import Domain
 from oracle.calibration.threading import Threading
 from oracle.errors import DeviceError
-from oracle.roofline import Efficiency
+from oracle.roofline import Efficiency, textbook_of
 from oracle.spec import DTYPES, ENGINES, GENERIC, LAYOUTS, MODES, RUNTIMES
 from oracle.tiling import CachedAttention, Tiling
 
@@ -179,7 +179,7 @@ def to_yaml(calibration: Calibration) -> str:
     """The content of a file."""
     import yaml
 
-    efficiency, origin = calibration.efficiency, calibration.origin
+    efficiency, origin, classes = calibration.efficiency, calibration.origin, _classes_of(calibration)
     content: dict[str, Any] = {
         "DEVICE": calibration.device,
         "RUNTIME": calibration.runtime,
@@ -206,13 +206,13 @@ def to_yaml(calibration: Calibration) -> str:
             name: {"ERROR": _rounded(item.error), "INTERVAL": _interval_yaml(item.interval), "NETWORKS": item.networks}
             for name, item in calibration.carried.items()
         },
-        "LAUNCH_US": _launch_yaml(efficiency),
+        "LAUNCH_US": _launch_yaml(efficiency, classes),
         "CALL_US": _rounded(efficiency.call_s / _MICRO),
         "FLOOR_US": _rounded(efficiency.floor_s / _MICRO),
         "DISPATCH_US": _rounded(efficiency.dispatch_s / _MICRO) if efficiency.dispatch_s > _NO_TIME_S else None,
-        "COMPUTE": {name: _rounded(efficiency.compute.get(name, 1.0)) for name in CLASSES},
-        "MEMORY": {name: _rounded(efficiency.memory.get(name, 1.0)) for name in CLASSES},
-        "WEIGHTS": {name: _rounded(share) for name, share in efficiency.weights.items()},
+        "COMPUTE": {name: _rounded(efficiency.compute.get(name, 1.0)) for name in classes},
+        "MEMORY": {name: _rounded(efficiency.memory.get(name, 1.0)) for name in classes},
+        "WEIGHTS": {name: _rounded(share) for name, share in efficiency.weights.items() if name in classes},
         "SAVINGS": {name: _rounded(saving) for name, saving in efficiency.savings.items()},
         "OVERLAP": _rounded(efficiency.overlap) if efficiency.overlap else None,
         "THREADING": _threading_yaml(calibration.threading),
@@ -247,7 +247,7 @@ def _parsed(content: Any, file: str) -> Calibration:
             dispatch_s=_number(content.get("DISPATCH_US", 0), file, "DISPATCH_US") * _MICRO,
             launches=_launches(content["LAUNCH_US"], file),
             weights=_shares(content.get("WEIGHTS", {}), file, "WEIGHTS"),
-            savings=_numbers(content.get("SAVINGS", {}), file, "SAVINGS"),
+            savings=_by_class(content.get("SAVINGS", {}), file, "SAVINGS"),
             overlap=_part(content.get("OVERLAP", 0), file, "OVERLAP"),
             tiling=_named(content, "TILING", TILINGS, file),
             attention_tiling=_named(content, "ATTENTION_TILING", ATTENTION_TILINGS, file),
@@ -372,21 +372,28 @@ def _launches(section: Any, file: str) -> Mapping[str, float]:
     return Frozen({name: value * _MICRO for name, value in found.items()})
 
 
-def _launch_yaml(efficiency: Efficiency) -> dict[str, float] | float:
-    launches = dict(zip(CLASSES, (efficiency.launch_of(CLASSES) / _MICRO).tolist(), strict=True))
+def _launch_yaml(efficiency: Efficiency, classes: Sequence[str]) -> dict[str, float] | float:
+    launches = dict(zip(classes, (efficiency.launch_of(classes) / _MICRO).tolist(), strict=True))
     if len(set(launches.values())) == 1:
         return _rounded(launches["other"])
     return {name: _rounded(value) for name, value in launches.items()}
 
 
+def _classes_of(calibration: Calibration) -> tuple[str, ...]:
+    """The classes that its engine tells apart."""
+    return tuple(name for name in CLASSES if name not in WHOLES or name in textbook_of(calibration.engine).savings)
+
+
 def _by_class(section: Any, file: str, key: str) -> dict[str, float]:
+    """Figures by class; a class that the file does not tell from another has the figure of that one."""
     found = _numbers(section, file, key)
     for name in found:
         if name not in CLASSES:
             raise DeviceError(
                 f"{file}: {key}.{name}: unknown class{closest(name, CLASSES, 1)}; one of {', '.join(CLASSES)}"
             )
-    return found
+    parts = {part: found[whole] for part, whole in WHOLES.items() if whole in found and part not in found}
+    return {**found, **parts}
 
 
 def _shares(section: Any, file: str, key: str) -> Mapping[str, float]:

@@ -25,7 +25,7 @@ class Builder(Protocol):
 
 
 def kernel_fields(
-    builder: Builder, table: OpTable, counts: TableCount, pycls: tuple[Dim, Dim], runtime: str
+    builder: Builder, table: OpTable, counts: TableCount, pycls: tuple[Dim, Dim], runner: str
 ) -> dict[str, Any]:
     """The fields of a `Template` that its kernels decide, by name.
 
@@ -33,7 +33,7 @@ def kernel_fields(
         builder: understands the sizes in the table and its counts; it collects their steps.
         table, counts: of the cell.
         pycls: what pycls counts as its MACs and activations.
-        runtime: of the workload.
+        runner: of the workload.
     """
     kernels = counts.kernels
     numbers = KernelNumbers(
@@ -51,7 +51,7 @@ def kernel_fields(
     ours = {"macs": sum(kernel.macs for kernel in kernels), "activations": counts.activations}
     for (name, size), theirs in zip(ours.items(), pycls, strict=True):
         sums[f"pycls_{name}"] = sums[name] if equal(size, theirs) else builder.add(theirs)
-    classes = (kernel_class(table, kernel.rows, runtime) for kernel in kernels)
+    classes = (kernel_class(table, kernel.rows, runner) for kernel in kernels)
     shapes = (table.rows[main_row(table, kernel.rows)].main_shapes for kernel in kernels)
     return {
         "kernels": tuple(

@@ -187,7 +187,7 @@ def counted_template(
     hints = Hints(traced.symbols, values or {})
     table = lowered_for(traced.table, workload, hints.of, hints.decide)
     builder, counts, pycls = ProgramBuilder(traced.symbols), count(table, workload), recount(traced.table, "pycls")
-    fields = kernel_fields(builder, table, counts, (pycls.macs, pycls.activations), workload.runtime)
+    fields = kernel_fields(builder, table, counts, (pycls.macs, pycls.activations), workload.runner)
     relations = [relation for guard in traced.guards for relation in builder.relation(guard)]
     relations += [relation for guard in hints.guards for relation in builder.relation(guard)]
     memory = measure(counts.lifetimes, [builder.term(builder.add(size)) for size in counts.sizes], Term.maximum)

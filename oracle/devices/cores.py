@@ -325,7 +325,7 @@ CORES = Frozen(
                 "neoverse-n1 cortex-a76",
                 _RECALLED.format("HiSilicon, two 128-bit FMA pipes"),
             ),
-            _core("ftc66x", 8, 0, 16, 512, 7.0, "cortex-a72 cortex-a57", _RECALLED.format("Phytium; as cortex-a72")),
+            _core("ftc66x", 8, 0, 16, 512, 9.0, "cortex-a72 cortex-a57", _RECALLED.format("Phytium; as cortex-a72")),
             _core("ftc310", 8, 0, 16, 128, 2.5, "cortex-a53", _RECALLED.format("Phytium; as cortex-a53")),
             # x86
             _core("zen1", 16, 0, 32, 512, 36.0, "zen2", _AMD.format("17h: two 128-bit FMA pipes")),

@@ -87,7 +87,7 @@ def profile_of_layers(
     """
     matched = match_layers(layers, count.kernels)
     kernels = [count.kernels[place] for place in matched.values()]
-    roofs, predicted = seconds_of(kernels, count, device, efficiency, workload.runtime)
+    roofs, predicted = seconds_of(kernels, count, device, efficiency, workload.runner)
     operators = [
         operator_of([kernel], layers[place].seconds, [roof], [guess])
         for place, kernel, roof, guess in zip(matched, kernels, roofs, predicted, strict=True)

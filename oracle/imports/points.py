@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 
 
 def calibration_points(
-    matching: Matching, count: NetCount, device: Device, runtime: str
+    matching: Matching, count: NetCount, device: Device, runner: str
 ) -> tuple[list[RoofTimes], list[float]]:
     """What `oracle.calibration.fit` takes: roof times and measured seconds, one entry per match.
 
@@ -31,24 +31,24 @@ def calibration_points(
         matching: of a trace with the kernels of `count`; matches that took no time are left out.
         count: of the network that was traced.
         device: the one that was traced; its roofs count.
-        runtime: what ran.
+        runner: what ran, as `oracle.spec.Workload.runner` says.
 
     Raises:
         DeviceError: it states no peak for a dtype that was used.
     """
     timed = [match for match in matching.matches if match.seconds > 0]
-    rows = [roof_times_of(match.kernels, count, device, runtime) for match in timed]
+    rows = [roof_times_of(match.kernels, count, device, runner) for match in timed]
     return rows, [match.seconds for match in timed]
 
 
-def roof_times_of(kernels: Sequence[KernelCount], count: NetCount, device: Device, runtime: str) -> RoofTimes:
-    """Kernels of a counted network, as a runtime runs them, at the roofs of a device."""
-    kinds, matrix, vector, traffic, weights = kernel_columns(kernels, count, runtime)
+def roof_times_of(kernels: Sequence[KernelCount], count: NetCount, device: Device, runner: str) -> RoofTimes:
+    """Kernels of a counted network, as what runs them has them, at the roofs of a device."""
+    kinds, matrix, vector, traffic, weights = kernel_columns(kernels, count, runner)
     return roof_times(kinds, matrix, vector, traffic, device, weights)
 
 
 def kernel_columns(
-    kernels: Sequence[KernelCount], count: NetCount, runtime: str
+    kernels: Sequence[KernelCount], count: NetCount, runner: str
 ) -> tuple[KernelKinds, Floats, Floats, Floats, Floats]:
     """Kernels of a counted network as rooflines take them.
 
@@ -57,7 +57,7 @@ def kernel_columns(
         weights, each (kernels,).
     """
     kinds = KernelKinds(
-        tuple(kernel_class(count.table, kernel.rows, runtime) for kernel in kernels),
+        tuple(kernel_class(count.table, kernel.rows, runner) for kernel in kernels),
         tuple(kernel.matrix_dtype for kernel in kernels),
         tuple(kernel.vector_dtype for kernel in kernels),
     )

@@ -130,7 +130,7 @@ def profile_of(
     seen = list(calls)
     matching = match_operators(seen, count.kernels, workload)
     kernels = [kernel for match in matching.matches for kernel in match.kernels]
-    roofs, predicted = map(iter, seconds_of(kernels, count, device, efficiency, workload.runtime))
+    roofs, predicted = map(iter, seconds_of(kernels, count, device, efficiency, workload.runner))
     operators = [
         operator_of(match.kernels, match.seconds, list(islice(roofs, many)), list(islice(predicted, many)))
         for match in matching.matches
@@ -172,12 +172,12 @@ def network_profile(
 
 
 def seconds_of(
-    kernels: Sequence[KernelCount], count: NetCount, device: Device | None, efficiency: Efficiency | None, runtime: str
+    kernels: Sequence[KernelCount], count: NetCount, device: Device | None, efficiency: Efficiency | None, runner: str
 ) -> tuple[list[float] | list[None], list[float] | list[None]]:
     """Seconds of each kernel at the roofs of a device, and by a calibration of it; None without one."""
-    roofs = _seconds(kernels, count, device, TEXTBOOK, runtime)
+    roofs = _seconds(kernels, count, device, TEXTBOOK, runner)
     priced = None if efficiency is None else device
-    return roofs, _seconds(kernels, count, priced, efficiency or TEXTBOOK, runtime)
+    return roofs, _seconds(kernels, count, priced, efficiency or TEXTBOOK, runner)
 
 
 def _total(seconds: Sequence[float | None]) -> float | None:
@@ -186,7 +186,7 @@ def _total(seconds: Sequence[float | None]) -> float | None:
 
 
 def _seconds(
-    kernels: Sequence[KernelCount], count: NetCount, device: Device | None, efficiency: Efficiency, runtime: str
+    kernels: Sequence[KernelCount], count: NetCount, device: Device | None, efficiency: Efficiency, runner: str
 ) -> list[float] | list[None]:
     """Seconds of each kernel on a device, at a share of its roofs; None of each without a device.
 
@@ -195,7 +195,7 @@ def _seconds(
     """
     if device is None:
         return [None] * len(kernels)
-    kinds, matrix, vector, traffic, weights = kernel_columns(kernels, count, runtime)
+    kinds, matrix, vector, traffic, weights = kernel_columns(kernels, count, runner)
     products = products_of(kernels, count.table) if efficiency.tiled else None
     timing = time_kernels(kinds, matrix, vector, traffic, device, efficiency, weights, products=products)
     return [float(value) for value in timing.total_s]

@@ -126,7 +126,7 @@ def _form_of(count: NetCount, workload: Workload) -> TracedForm:
         meta = KernelMeta(
             kernel.name,
             kernel.op_class,
-            kernel_class(table, kernel.rows, workload.runtime),
+            kernel_class(table, kernel.rows, workload.runner),
             kernel.module,
             kernel.phase,
             kernel.matrix_dtype,

@@ -235,4 +235,4 @@ def kernels_of(network: str, dtype: str) -> Kernels:
         module, image = NETWORKS[network]().eval(), torch.empty(1, 3, side, side)
     workload = workload_of(dtype)
     table = trace_module(module, (image,), {}, workload)
-    return _kernels([(table, kernel) for kernel in count(table, workload).kernels], "engine")
+    return _kernels([(table, kernel) for kernel in count(table, workload).kernels], workload.runner)

@@ -148,7 +148,7 @@ def _timm(row: dict[str, str], workload: Workload, cache: Path) -> Kernels | Non
     table = _table(row, asked, variant.startswith("reparam"), cache / f"{name}.pkl")
     if table is None:
         return None
-    kernels = _kernels([(table, kernel) for kernel in count(table, asked).kernels], asked.runtime)
+    kernels = _kernels([(table, kernel) for kernel in count(table, asked).kernels], asked.runner)
     file.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(
         file,
@@ -237,11 +237,11 @@ def _cross_entropy(output: Any) -> Any:
     return torch.nn.functional.cross_entropy(scores, target)
 
 
-def _kernels(counted: Sequence[tuple[OpTable, KernelCount]], runtime: str) -> Kernels:
+def _kernels(counted: Sequence[tuple[OpTable, KernelCount]], runner: str) -> Kernels:
     kernels = [kernel for _, kernel in counted]
     return Kernels(
         KernelKinds(
-            tuple(kernel_class(table, kernel.rows, runtime) for table, kernel in counted),
+            tuple(kernel_class(table, kernel.rows, runner) for table, kernel in counted),
             tuple(kernel.matrix_dtype for kernel in kernels),
             tuple(kernel.vector_dtype for kernel in kernels),
         ),
@@ -294,7 +294,7 @@ def space_groups(data: Path, space: str, limit: int, seed: int = 0) -> Iterator[
 
 def _of_spec(spec: NetSpec, workload: Workload) -> Kernels:
     counted = count_net(spec, workload)
-    return _kernels([(counted.table, kernel) for kernel in counted.kernels], workload.runtime)
+    return _kernels([(counted.table, kernel) for kernel in counted.kernels], workload.runner)
 
 
 def _spec(space: str, arch: str) -> NetSpec:

@@ -75,7 +75,7 @@ def said_by_count(counted: NetCount, workload: Workload) -> dict[str, Any]:
             (
                 kernel.name,
                 kernel.op_class,
-                kernel_class(table, kernel.rows, workload.runtime),
+                kernel_class(table, kernel.rows, workload.runner),
                 kernel.module,
                 kernel.phase,
                 kernel.matrix_dtype,

@@ -75,7 +75,7 @@ def _report(
     workload: Workload,
 ) -> None:
     counts = [count_net(net, workload) for net in networks]
-    rows = [roof_times_of(count.kernels, count, device, workload.runtime) for count in counts]
+    rows = [roof_times_of(count.kernels, count, device, workload.runner) for count in counts]
     measured = np.array([item.latency_ms for item in found]) * 1e-3
     tested = len(families)
     launch = device.launch.value if device.launch else 0.0

@@ -4,9 +4,9 @@
 
 DATA holds edge_ncnn.csv. One model for all boards, shares of roofs by class of kernel (see `oracle.calibration`):
 
-    share = e_class x e_group x e_(group, class) x e_core x e_(core, class)
+    share / (1 - share) = e_class x e_group x e_(group, class) x e_core x e_(core, class)
 
-and likewise, with fewer terms, for memory and for the cycles of a launch; computing and moving add up (`OVERLAP`);
+and likewise, with fewer terms, for memory and, as it is, for the cycles of a launch; computing and moving add up (`OVERLAP`);
 what threads change is one law of `oracle.calibration.threading` per group. In int8, cores with a dot product are groups
 of their own: other kernels run on them. Releases of ncnn before the newest take longer by a factor per group, which
 says why int8 on x86 differs threefold between boards; calibrations, and boards left out, are of the newest. Every term but the first is drawn to 1, the more strongly the finer it is:
@@ -34,7 +34,7 @@ from torch import Tensor
 from oracle._frozen import Frozen
 from oracle._ranks import kendall_tau_b
 from oracle.calibration import Calibration, Origin, save_calibration
-from oracle.calibration.classes import CLASSES, CONTRACTIONS
+from oracle.calibration.classes import CLASSES
 from oracle.calibration.domain import Domain
 from oracle.calibration.factors import BOARDS, ENOUGH
 from oracle.calibration.fitting import settled_vector
@@ -57,8 +57,10 @@ SPREAD2 = 0.04
 LARGEST_SHARE = 0.9999
 OVERLAP = 1.0  # ncnn packs, transforms, computes and writes one after the other
 _DRAWS = 12
-_PARTS = ("conv", "pointwise_conv", "depthwise", "grouped", "matmul", "attention", "stream", "copy")
-_COPIES = ("copy", "concat", "cast")
+_WIDE = {"activation": "elementwise", "cast": "copy"}
+_WIDE |= dict.fromkeys(("softmax", "layer_norm", "reduction", "embedding"), "other")
+_PARTS = ("conv", "winograd", "pointwise_conv", "depthwise", "grouped", "matmul", "attention")
+_PARTS += ("elementwise", "pool", "concat", "copy", "other", "stream")
 _X86 = "zen1 zen2 zen3 zen4 zen5 haswell skylake skylake-server cascade-lake ice-lake ice-lake-server golden-cove "
 _GROUPS: Mapping[str, frozenset[str]] = {
     "arm-32": frozenset("cortex-a5 cortex-a7 cortex-a9 cortex-a15 cortex-a17".split()),
@@ -86,9 +88,8 @@ def group_of(core: str, dtype: str) -> str:
 
 def part_of(name: str) -> int:
     """Which of the fitted classes a class of kernels belongs to."""
-    if name in CONTRACTIONS and name in _PARTS:
-        return _PARTS.index(name)
-    return _PARTS.index("copy" if name in _COPIES else "stream")
+    part = _WIDE.get(name, name)
+    return _PARTS.index(part if part in _PARTS else "stream")
 
 
 class Table(NamedTuple):
@@ -155,18 +156,18 @@ def start() -> Parameters:
     at = {"e": 0.4, "m": 0.6, "l": 2e4, "serial": 0.05, "barrier": 0.3, "call": 1e5}
     for name, value in at.items():
         found[name] += float(np.log(value))
-    found["e"][0] -= float(np.log(textbook_of("ncnn").savings["conv"] / 2))  # of Winograd's roof
+    found["e"][_PARTS.index("winograd")] -= float(np.log(textbook_of("ncnn").savings["winograd"] / 2))
     return found
 
 
-def shares(found: Parameters, core: Any, group: Any) -> tuple[Tensor, Tensor, Tensor]:
-    """Logarithms: shares of peak and bandwidth, cycles of a launch; of a core, or of a group if the core is None."""
+def reached(found: Parameters, core: Any, group: Any) -> tuple[Tensor, Tensor, Tensor]:
+    """Shares of peak and bandwidth, cycles of a launch; of a core, or of a group if the core is None."""
     compute = found["e"] + found["e_group"][group] + found["e_group_class"][group]
     memory, launch = found["m"] + found["m_group"][group], found["l"] + found["l_group"][group]
-    if core is None:
-        return compute, memory, launch
-    compute = compute + found["e_core"][core] + found["e_core_class"][core]
-    return compute, memory + found["m_core"][core], launch + found["l_core"][core]
+    if core is not None:
+        compute = compute + found["e_core"][core] + found["e_core_class"][core]
+        memory, launch = memory + found["m_core"][core], launch + found["l_core"][core]
+    return torch.sigmoid(compute), torch.sigmoid(memory), torch.exp(launch)
 
 
 def measured(found: Parameters, table: Table) -> Tensor:
@@ -177,11 +178,11 @@ def measured(found: Parameters, table: Table) -> Tensor:
 
 def predicted(found: Parameters, table: Table) -> Tensor:
     """Logarithms of seconds of the newest release; the same arithmetic as `at_cores` and `time_kernels`."""
-    compute, memory, launch = shares(found, table.core, table.group)
+    every = reached(found, table.core, table.group)
     serial = torch.exp(found["serial"] + found["serial_group"][table.group])
     reach = table.balance ** torch.sigmoid(found["uneven"]) / (1 + serial * (table.threads - 1))
     longer = (1 + torch.exp(found["barrier"]) * torch.log2(table.threads)) / table.clock
-    own = [torch.gather(torch.exp(column), 1, table.parts) for column in (compute, memory, launch)]
+    own = [torch.gather(column, 1, table.parts) for column in every]
     busy_s = table.compute_s / (own[0] * reach[:, None]) + table.memory_s / own[1]
     total = (table.repeats * (busy_s + own[2] * longer[:, None])).sum(1)
     return torch.log(total + torch.exp(found["call"]) / table.clock)
@@ -273,7 +274,7 @@ def left_out(rows: Sequence[Row], folds: int) -> list[Judged]:
 def efficiency_of(found: Parameters, core: str | None, group: str) -> Efficiency:
     """Shares of one core at 1 GHz."""
     place = None if core is None else _CORES.index(core)
-    compute, memory, launch = (torch.exp(each).tolist() for each in shares(found, place, GROUPS.index(group)))
+    compute, memory, launch = (each.tolist() for each in reached(found, place, GROUPS.index(group)))
     return Efficiency(
         Frozen({name: min(LARGEST_SHARE, compute[part_of(name)]) for name in CLASSES}),
         Frozen({name: min(LARGEST_SHARE, memory[part_of(name)]) for name in CLASSES}),
@@ -417,12 +418,13 @@ def told_of_five(title: str, items: Sequence[Judged]) -> None:
             errors[item.row.board].append((float(off[0]), float(off[1])))
             ratios[item.row.board] += (item.measured_s[others] / found_s[others]).tolist()
     means = [np.mean(own, axis=0)[0] for own in errors.values()]
-    worse = [found > before + 0.005 for own in errors.values() for found, before in own]
+    more = np.array([found - before for own in errors.values() for found, before in own])
+    worse = more[more > 0.005]
     spread = ", ".join(f"{np.quantile(means, q):.1%}" for q in (0.25, 0.5, 0.75))
     low, high = between(list(ratios.values()))
     print(
         f"{title}: {len(means)} boards; error at 25, 50, 75 %: {spread}; 80 % interval {low:.2f} to {high:.2f}; "
-        f"draws worse than before: {np.mean(worse):.0%}"
+        f"draws worse than before: {len(worse) / len(more):.1%}, by {np.median(worse):.1%} in the median"
     )
 
 

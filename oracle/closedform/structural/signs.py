@@ -149,7 +149,7 @@ class Signs:
             reads.append((row, which, -1 if table.rows[row].reads[which] is use else use.value))
         writes = tuple((row, _which(table.rows[row].writes, use)) for row, use in kernel.writes)
         run = frozenset(row for other in kernels for row in other.rows)
-        return Sign(graph, kernel, tuple(reads), writes, run, kernel_class(table, kernel.rows, workload.runtime))
+        return Sign(graph, kernel, tuple(reads), writes, run, kernel_class(table, kernel.rows, workload.runner))
 
     def _again(self, composed: Composed | None, graph: Graph) -> Composed:
         if composed is None:

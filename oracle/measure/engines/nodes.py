@@ -56,7 +56,7 @@ def engine_profile(
     """
     groups = _groups(count.kernels)
     times = _assigned(nodes, modules, groups, count)
-    roofs, predicted = seconds_of(count.kernels, count, device, efficiency, workload.runtime)
+    roofs, predicted = seconds_of(count.kernels, count, device, efficiency, workload.runner)
     operators, left = list[OperatorTime](), list[KernelCount]()
     for group, seconds in zip(groups, times, strict=True):
         kernels = [count.kernels[position] for position in group.positions]

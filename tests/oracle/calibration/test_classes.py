@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from oracle.calibration import CLASSES, kernel_class
+from oracle.calibration.classes import WHOLES
 from oracle.counting import count
 from oracle.spec import Workload
 from oracle.trace import trace_module
@@ -15,7 +16,7 @@ from oracle.trace import trace_module
 def classes(module: nn.Module, *shape: int, **workload: str) -> list[str]:
     asked = Workload(**workload)  # type: ignore[arg-type]
     table = trace_module(module.eval(), (torch.empty(*shape, device="meta"),), {}, asked)
-    return [kernel_class(table, kernel.rows, asked.runtime) for kernel in count(table, asked).kernels]
+    return [kernel_class(table, kernel.rows, asked.runner) for kernel in count(table, asked).kernels]
 
 
 @pytest.mark.parametrize(
@@ -39,6 +40,28 @@ def classes(module: nn.Module, *shape: int, **workload: str) -> list[str]:
 def test_one_operator(module: nn.Module, shape: tuple[int, ...], expected: str) -> None:
     assert classes(module, *shape) == [expected]
     assert expected in CLASSES
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        (nn.Conv2d(8, 16, 3), "winograd"),
+        (nn.Conv2d(8, 16, 3, padding=1, bias=False), "winograd"),
+        (nn.Conv2d(8, 16, 3, 2, 1), "conv"),
+        (nn.Conv2d(8, 16, 3, (1, 2)), "conv"),
+        (nn.Conv2d(8, 16, 3, dilation=2), "conv"),
+        (nn.Conv2d(8, 16, 5), "conv"),
+        (nn.Conv2d(8, 16, (1, 3)), "conv"),
+        (nn.ConvTranspose2d(8, 16, 3), "conv"),
+        (nn.Conv2d(8, 16, 1), "pointwise_conv"),
+        (nn.Conv2d(8, 8, 3, groups=2), "grouped"),
+    ],
+)
+def test_ncnn_tells_convolutions_that_winograd_serves_from_others(module: nn.Module, expected: str) -> None:
+    """ncnn's `Convolution::create_pipeline`: kernel 3 x 3, dilation 1, stride 1."""
+    assert classes(module, 1, 8, 9, 9, runtime="engine", engine="ncnn") == [expected]
+    whole = WHOLES.get(expected, expected)
+    assert classes(module, 1, 8, 9, 9, runtime="engine") == [whole]
 
 
 class Squeeze(nn.Module):

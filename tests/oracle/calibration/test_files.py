@@ -56,14 +56,26 @@ def test_round_trip(tmp_path: Path) -> None:
     assert replace(found, efficiency=SOME.efficiency) == SOME
     assert found.efficiency.compute == SOME.efficiency.compute
     assert found.efficiency.call_s == pytest.approx(3e-4)
-    assert found.efficiency.weights == {"conv": 0.125}
+    assert found.efficiency.weights == {"conv": 0.125, "winograd": 0.125}  # a part of it
     assert found.efficiency.launches == pytest.approx(dict.fromkeys(CLASSES, 2e-6))
 
 
 def test_launches_may_differ_by_class(tmp_path: Path) -> None:
     launches = {name: 1e-6 * (place + 1) for place, name in enumerate(CLASSES)}
-    save_calibration(replace(SOME, efficiency=replace(SOME.efficiency, launches=launches)), tmp_path / "t4.yaml")
+    found = replace(SOME, runtime="engine", engine="ncnn", efficiency=replace(SOME.efficiency, launches=launches))
+    save_calibration(found, tmp_path / "t4.yaml")
     assert load_calibration(tmp_path / "t4.yaml").efficiency.launches == pytest.approx(launches)
+
+
+def test_a_class_that_an_engine_does_not_tell_apart_is_what_it_is_a_part_of(tmp_path: Path) -> None:
+    launches = {name: 1e-6 * (place + 1) for place, name in enumerate(CLASSES)}
+    compute = {name: 0.9 / (place + 1) for place, name in enumerate(CLASSES)}
+    efficiency = replace(SOME.efficiency, launches=launches, compute=compute)
+    save_calibration(replace(SOME, efficiency=efficiency), tmp_path / "t4.yaml")
+    found = load_calibration(tmp_path / "t4.yaml").efficiency
+    assert "winograd" not in (tmp_path / "t4.yaml").read_text(encoding="utf-8")
+    assert found.compute == pytest.approx({**compute, "winograd": compute["conv"]}, rel=1e-3)
+    assert found.launches == pytest.approx({**launches, "winograd": launches["conv"]})
 
 
 def test_a_bare_one_comes_back_too(tmp_path: Path) -> None:
@@ -189,7 +201,7 @@ def test_a_processor_finds_that_of_its_cores_or_of_their_relatives() -> None:
 
 def test_threading_savings_and_overlap_come_back_from_a_file(tmp_path: Path) -> None:
     found = load_calibration(shipped("calibrations")["cortex-a72.ncnn.inference.float32.nchw"])
-    assert found.efficiency.savings == {"conv": pytest.approx(5.062)}  # 324 / 64, F(6x6, 3x3)
+    assert found.efficiency.savings == {"winograd": pytest.approx(5.062)}  # 324 / 64, F(6x6, 3x3)
     assert found.efficiency.overlap == 1.0
     assert found.threading.clock == 1e9
     assert 0 < found.threading.serial < 1

@@ -96,7 +96,7 @@ def test_other_integers_give_the_concrete_trace(
         *(k.weight_bytes for k in kernels),
     ]
     for (meta, macs, shapes), k in zip(template.described(arguments), kernels, strict=True):
-        kind = kernel_class(traced, k.rows, workload.runtime)
+        kind = kernel_class(traced, k.rows, workload.runner)
         assert meta == KernelMeta(k.name, k.op_class, kind, k.module, k.phase, k.matrix_dtype, k.vector_dtype)
         assert macs == k.macs
         assert shapes == shapes_text(traced.rows[main_row(traced, k.rows)].main_shapes)

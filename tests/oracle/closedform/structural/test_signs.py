@@ -36,7 +36,7 @@ def test_signs_are_counted_as_the_kernels_of_each_table(workload: Workload, arch
         assert cell is not None
         expected = count(composed.table, workload).kernels
         assert numbers([found for found, _ in signs.counts(cell.signs, VALUES)]) == numbers(expected)
-        classes = [kernel_class(composed.table, kernel.rows, workload.runtime) for kernel in expected]
+        classes = [kernel_class(composed.table, kernel.rows, workload.runner) for kernel in expected]
         assert list(signs.classes(cell.signs)) == classes
 
 
