@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from oracle._frozen import Frozen
+from oracle.calibration.classes import WHOLES
 from oracle.calibration.domain import ANYWHERE, Domain
 from oracle.calibration.factors import ENOUGH
 from oracle.calibration.fitting import settled_vector
@@ -21,6 +23,8 @@ from oracle.roofline import Efficiency, textbook_of
 from oracle.spec import GENERIC, Workload
 
 __all__ = ["Calibration", "Carried", "Origin", "fit", "predict"]
+
+_BY_CLASS = ("compute", "memory", "weights", "launches", "savings")
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,8 @@ class Calibration:
         device: its name; the kind of device for a prior.
         runtime, engine, mode, dtype, layout: what was measured; another dtype is predicted with the same shares of its
             peaks.
-        efficiency: shares in (0, 1), so that no prediction beats the textbook's roofline.
+        efficiency: shares in (0, 1), so that no prediction beats the textbook's roofline; of classes that the engine
+            does not tell apart the same.
         measurements: how many latencies were fitted; 0 for a prior.
         error: mean relative error of predictions for networks that the fit had not seen; None if nobody checked.
         protocol: how the error was found.
@@ -90,6 +95,9 @@ class Calibration:
     engine: str = GENERIC
     threading: Threading = ALIKE
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "efficiency", _with_parts(self.efficiency, self.engine))
+
     @property
     def source(self) -> str:
         """One line for people: on what, and on how many measurements, the error was found."""
@@ -101,6 +109,17 @@ class Calibration:
     def interval_ms(self, latency_ms: float) -> tuple[float, float] | None:
         """Where a latency lies in 80 % of cases, given its prediction."""
         return None if self.interval is None else (latency_ms * self.interval[0], latency_ms * self.interval[1])
+
+
+def _with_parts(efficiency: Efficiency, engine: str) -> Efficiency:
+    """Classes that an engine does not tell apart, or nobody gave, reach what those do that they are parts of."""
+    own, changes = textbook_of(engine).savings, dict[str, Any]()
+    for name in _BY_CLASS:
+        found = getattr(efficiency, name)
+        wholes = [pair for pair in WHOLES.items() if pair[1] in found and not (pair[0] in own and pair[0] in found)]
+        if wholes:
+            changes[name] = Frozen({**found, **{part: found[whole] for part, whole in wholes}})
+    return replace(efficiency, **changes) if changes else efficiency
 
 
 def fit(

@@ -385,15 +385,13 @@ def _classes_of(calibration: Calibration) -> tuple[str, ...]:
 
 
 def _by_class(section: Any, file: str, key: str) -> dict[str, float]:
-    """Figures by class; a class that the file does not tell from another has the figure of that one."""
     found = _numbers(section, file, key)
     for name in found:
         if name not in CLASSES:
             raise DeviceError(
                 f"{file}: {key}.{name}: unknown class{closest(name, CLASSES, 1)}; one of {', '.join(CLASSES)}"
             )
-    parts = {part: found[whole] for part, whole in WHOLES.items() if whole in found and part not in found}
-    return {**found, **parts}
+    return found
 
 
 def _shares(section: Any, file: str, key: str) -> Mapping[str, float]:

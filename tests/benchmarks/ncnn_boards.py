@@ -59,8 +59,8 @@ OVERLAP = 1.0  # ncnn packs, transforms, computes and writes one after the other
 _DRAWS = 12
 _WIDE = {"activation": "elementwise", "cast": "copy"}
 _WIDE |= dict.fromkeys(("softmax", "layer_norm", "reduction", "embedding"), "other")
-_PARTS = ("conv", "winograd", "pointwise_conv", "depthwise", "grouped", "matmul", "attention")
-_PARTS += ("elementwise", "pool", "concat", "copy", "other", "stream")
+_PRODUCTS = ("conv", "winograd", "pointwise_conv", "depthwise", "grouped", "matmul", "attention")
+_PARTS = (*_PRODUCTS, "elementwise", "pool", "concat", "copy", "other", "stream")
 _X86 = "zen1 zen2 zen3 zen4 zen5 haswell skylake skylake-server cascade-lake ice-lake ice-lake-server golden-cove "
 _GROUPS: Mapping[str, frozenset[str]] = {
     "arm-32": frozenset("cortex-a5 cortex-a7 cortex-a9 cortex-a15 cortex-a17".split()),
