@@ -117,7 +117,9 @@ def roof_times(
         bound = replace(bound, compute=cut.compute, memory=cut.memory)
         compute, memory = (np.array([_share(own, name) for name in names]) for own in (cut.compute, cut.memory))
     held_bytes = weight_bytes if cut.cache else None
-    timing = time_kernels(kinds, matrix_flops, vector_flops, traffic_bytes, device, bound, held_bytes, products=products)
+    timing = time_kernels(
+        kinds, matrix_flops, vector_flops, traffic_bytes, device, bound, held_bytes, products=products
+    )
     compute_s, memory_s = timing.compute_s * compute, timing.memory_s * memory
     index = {name: number for number, name in enumerate(CLASSES)}
     classes = np.array([index.get(name, index["other"]) for name in names], dtype=np.float64)
@@ -255,9 +257,7 @@ def refitted(before: Efficiency, vector: Floats) -> Efficiency:
         return min(1.0, shares[0] * more[0]), min(1.0, shares[1] * more[1])
 
     cached = before.cached_attention
-    cached = replace(
-        cached, prefill_shares=scaled(cached.prefill_shares), decode_shares=scaled(cached.decode_shares)
-    )
+    cached = replace(cached, prefill_shares=scaled(cached.prefill_shares), decode_shares=scaled(cached.decode_shares))
     return replace(kept, cached_attention=cached)
 
 

@@ -224,9 +224,21 @@ def write_jetsons(data: Path, out: Path) -> None:
     found = Calibration("embedded-gpu", "engine", "inference", "float16", "nchw", refitted(kin.efficiency, both))
     error = float(np.abs(predict(kin, nano.networks) / nano.seconds - 1).mean())
     found = replace(found, error=error, protocol="leave-device-out, jetson-nano")
-    spans = [(min(ends), max(ends)) for ends in (sum(pair, ()) for pair in zip(kin.domain[:3], nano.domain[:3]))]
+    spans = [
+        _span(kin.domain.ranges[name], nano.domain.ranges[name]) for name in ("batch_size", "image_size", "pixels")
+    ]
     found = replace(found, domain=Domain(*spans))
-    write(replace(found, origin=Origin(JETSONS, f"{nano.licence} and Apache-2.0", _today())), "embedded-gpu", workload, out)
+    write(
+        replace(found, origin=Origin(JETSONS, f"{nano.licence} and Apache-2.0", _today())),
+        "embedded-gpu",
+        workload,
+        out,
+    )
+
+
+def _span(first: tuple[int, int], second: tuple[int, int]) -> tuple[int, int]:
+    """The smallest range that holds two."""
+    return min(first[0], second[0]), max(first[1], second[1])
 
 
 def _tiled(base: Efficiency, name: str, own: Sequence[str], products: Mapping[str, tuple[float, float]]) -> Efficiency:

@@ -9,8 +9,8 @@ import pytest
 
 import oracle
 from oracle.calibration import predict
-from oracle.calibration.files import from_yaml, to_yaml
 from oracle.calibration.factors import BOARDS
+from oracle.calibration.files import from_yaml, to_yaml
 from oracle.counting.networks import count_net
 from oracle.errors import ConfigError, OracleError
 from oracle.imports.points import roof_times_of

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -215,16 +216,18 @@ def test_engines_on_data_centre_gpus(device: str, network: str) -> None:
 def test_engines_on_gpus_that_none_was_measured_on(device: str, network: str) -> None:
     """A prediction without an interval, above the bound; narrow types and graphs are never slower; no image is free."""
     for engine in ("generic", "tensorrt"):
-        words = {"runtime": "engine", "engine": engine}
+        words: dict[str, Any] = {"runtime": "engine", "engine": engine}
         for dtype in ("float32", *NARROW):
             if dtype not in oracle.load_device(device).dtypes:
                 continue
-            batches = [oracle.score(network, [device], dtype=dtype, batch_size=batch, **words) for batch in (1, 2, 8, 64)]  # type: ignore[arg-type]
+            batches = [
+                oracle.score(network, [device], dtype=dtype, batch_size=batch, **words) for batch in (1, 2, 8, 64)
+            ]
             assert all(cost.times[device].interval_ms is None for cost in batches)
             assert all(cost.latency_ms[device] > cost.roofline_ms[device] for cost in batches)
             assert [cost.latency_ms[device] for cost in batches] == sorted(cost.latency_ms[device] for cost in batches)
         half, narrow, eager, compiled = (
-            oracle.score(network, [device], **own).latency_ms[device]  # type: ignore[arg-type]
+            oracle.score(network, [device], **own).latency_ms[device]
             for own in (
                 words | {"dtype": "float16"},
                 words | {"dtype": "int8"},
