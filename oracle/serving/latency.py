@@ -90,7 +90,7 @@ class Steps(NamedTuple):
         fuller: a step with one piece more, if it may hold that.
         prompt: a step of such a piece alone.
         packed: a step of as many such pieces as it may hold, or as there are sequences.
-        pieces: of a prompt.
+        pieces: of a prompt, not a whole number where the last is a part of one.
         beside: pieces in a mixed step: as many as it meets, rounded down, but one.
         together: pieces in a packed step, which is the most.
     """
@@ -101,7 +101,7 @@ class Steps(NamedTuple):
     fuller: Work
     prompt: Work
     packed: Work
-    pieces: int
+    pieces: float
     beside: int
     together: int
 
@@ -325,11 +325,12 @@ class Served:
         self._working_bytes = working_bytes(net, parallel, engine.chunk_tokens)
         if device.memory is None:
             raise DeviceError(f"device={device.name!r} states no memory size; add MEMORY_GIB to a device file")
-        self._free_bytes = device.memory.value * engine.memory_share - self.weight_bytes - self._working_bytes
+        of_all, of_free = (1.0, engine.memory_share) if engine.share_of_free else (engine.memory_share, 1.0)
+        self._free_bytes = (device.memory.value * of_all - self.weight_bytes - self._working_bytes) * of_free
         if self._free_bytes <= 0:
             raise DeviceError(
                 f"device={device.name!r}: {self.weight_bytes / 2**30:.1f} GiB of weights and"
-                f" {self._working_bytes / 2**30:.1f} GiB to work with leave nothing of {engine.memory_share:.0%} of"
+                f" {self._working_bytes / 2**30:.1f} GiB to work with leave nothing of {of_all:.0%} of"
                 f" {device.memory.value / 2**30:.0f} GiB for a cache; share the network among more GPUs"
             )
 
@@ -359,18 +360,17 @@ class Served:
         batch = math.ceil(running / parallel.pp)  # a pipeline has a batch in each part
         past = mix.input_tokens + mix.output_tokens // 2
         own = mix.input_tokens - mix.cached_tokens
-        pieces = math.ceil(own / chunk)
-        tokens = math.ceil(own / pieces)
-        behind = mix.cached_tokens + tokens * (pieces - 1) // 2
+        tokens = min(own, chunk)
+        behind = mix.cached_tokens + (own - tokens) // 2
         decode, prefill = self._nets("decode", 1, past), self._nets("prefill", tokens, behind)
         together = min(chunk // tokens, running)
-        beside = min(max(int(mix.met(running) * pieces), 1), together)
+        beside = min(max(int(mix.met(running) * own / tokens), 1), together)
         requested = [Step(batch, past)]
         requested += [Step(batch, past, some, tokens, behind) for some in (beside, min(beside + 1, together))]
         requested += [Step(0, past, some, tokens, behind) for some in (1, together)]
         works = (work_of(decode, prefill, step, parallel, self.formats) for step in requested)
         decoding, mixed, fuller, prompt, packed = works
-        return Steps(running, decoding, mixed, fuller, prompt, packed, pieces, beside, together)
+        return Steps(running, decoding, mixed, fuller, prompt, packed, own / tokens, beside, together)
 
     def seconds(self, steps: Steps, reach: Reach) -> Seconds:
         """Of each step, through all parts of a pipeline."""
