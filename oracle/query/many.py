@@ -376,7 +376,7 @@ def _scores(
             _counted(convention, sums, workload) if tool is None else Counted(tool.macs, tool.flops, None, None)
         )._asdict(),
         traffic_bytes=sums["traffic_bytes"],
-        executed_flops=sums["flops"],
+        executed_flops=sums["flops"] - sums["masked_flops"],
         pycls_flops=sums["pycls_macs"] // workload.batch_size,
         pycls_acts=sums["pycls_activations"] // workload.batch_size,
         peak_memory_bytes=column("peak_memory_bytes"),

@@ -45,7 +45,7 @@ class Form(Protocol):
 
     @property
     def numbers(self) -> Ints:
-        """(4, kernels) matrix FLOPs, vector FLOPs, bytes moved, bytes of weights."""
+        """(4, kernels) matrix FLOPs and vector FLOPs that run, bytes moved, bytes of weights."""
 
     @property
     def counts(self) -> Floats:
@@ -167,7 +167,7 @@ def cost_of(
         times=times or Frozen(),
         unknown=unknown,
         coverage=form.coverage,
-        executed_flops=sums["flops"],
+        executed_flops=sums["flops"] - sums["masked_flops"],
         _details=details,
         notes=form.notes,
     )
