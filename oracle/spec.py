@@ -111,6 +111,8 @@ class NetSpec:
             mapping is taken as well. A name is that of a cell as tables have it (`s3_b1`), of a stage (`s3`), or stem,
             block or head for all of these; the nearest counts. An engine that runs it quantises and casts between
             cells, see `oracle.closedform.mixed`.
+        notes: lines for people on what of the network its cells leave out.
+        others: the other parts of a pipeline of which this is one, where they differ (`oracle.query.parts`).
 
     Raises:
         WorkloadError: a name that no cell has, or an unknown dtype.
@@ -120,6 +122,8 @@ class NetSpec:
     input_shape: tuple[int, ...]
     name: str = field(default="", compare=False)
     dtypes: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    others: tuple[NetSpec, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         if self.dtypes:

@@ -185,10 +185,8 @@ class NetworkForm:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Lines for people: which stages compute in another type."""
-        if not self.net.dtypes:
-            return ()
-        return (dtypes_note(self.net, self.workload),)
+        """Lines for people: what of the network is left out, and which stages compute in another type."""
+        return (*self.net.notes, *([dtypes_note(self.net, self.workload)] if self.net.dtypes else []))
 
     @property
     def coverage(self) -> tuple[int, int, int]:

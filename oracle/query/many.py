@@ -44,6 +44,7 @@ from oracle.query.models import (
     latency_models,
     quantile_ms,
 )
+from oracle.query.parts import shown_part
 from oracle.query.recounting import Counted, counted_as, seen_by
 from oracle.query.resolving import check_experts, check_no_call, check_words, resolve_all, stages_of
 from oracle.roofline import steady
@@ -281,6 +282,7 @@ def score_many(
     places = find_devices(devices)
     own = checked_calibrations(model, calibrations, places)
     templates = shared_store() if store is None else store
+    specs = _shown(specs, requested, lambda: latency_models(places, requested, model, own))
     names = tuple(net.name for net in specs)
     few = 0 < len(specs) <= _FEW
     population = networks if isinstance(networks, Population) else None if few else Population.of(specs)
@@ -304,6 +306,14 @@ def score_many(
         if progress is not None:
             progress(stop, population.size)
     return _scores(parts, population, requested, convention, predicted, names, tool)
+
+
+def _shown(specs: list[NetSpec], workload: Workload, models: Callable[[], LatencyModels]) -> list[NetSpec]:
+    """Of pipelines whose parts differ those that `oracle.score` shows."""
+    if not any(net.others for net in specs):
+        return specs
+    places = tuple(models().places.values())
+    return [shown_part(net, workload, places) for net in specs]
 
 
 def _counted(convention: str | None, sums: Mapping[str, Any], workload: Workload) -> Counted:

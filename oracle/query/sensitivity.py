@@ -101,7 +101,9 @@ def sensitivity_of(
     return Sensitivity(
         net.name,
         workload,
-        *(_at(scores, name, 0) for name in ("macs", "flops", "traffic_bytes")),
+        _at(scores, "macs", 0),
+        _at(scores, "flops", 0),
+        _at(scores, "traffic_bytes", 0),
         Frozen({name: float(column[0]) for name, column in scores.latency_ms.items()}),
         effects,
         scores.trust,

@@ -34,7 +34,7 @@ from oracle.closedform import network_form, shared_store
 from oracle.closedform.network import NetworkForm
 from oracle.devices import Device
 from oracle.errors import ConfigError
-from oracle.families.sharding import EXPERTS, LATENT, SPARSE, Collective, Parallel, collectives, sharded, stage
+from oracle.families.sharding import EXPERTS, LATENT, SPARSE, Collective, Parallel, collectives, sharded, stages
 from oracle.spec import DELTA_CHUNK, MXFP4, CellSpec, NetSpec, Workload
 from oracle.tiling import CLOCK_HZ, DECODE, PREFILL, PRODUCTS
 
@@ -256,27 +256,30 @@ class Work(NamedTuple):
     collectives: tuple[Collective, ...]
 
 
-def work_of(decode: NetSpec, prefill: NetSpec | None, step: Step, parallel: Parallel, formats: Formats) -> Work:
+def work_of(
+    decode: NetSpec, prefill: NetSpec | None, step: Step, parallel: Parallel, formats: Formats, part: int = 0
+) -> Work:
     """The kernels and collectives of a step.
 
     Args:
         decode: the decoder for one token after `step.past`, its cache in `formats.kv`.
         prefill: the decoder for the tokens of a piece of a prompt; None where the step has none.
         step: what it computes; of one group of data parallelism.
-        parallel: how GPUs share the decoder. Of a pipeline, the work of its longest part.
+        parallel: how GPUs share the decoder.
         formats: of weights and cache.
+        part: of a pipeline, as `oracle.families.sharding.stages` numbers them.
 
     Raises:
         ConfigError: a network that is no decoder, or that so many GPUs cannot share.
     """
-    shard = stage(sharded(decode, parallel), parallel)
+    shard = stages(sharded(decode, parallel), parallel)[part]
     samples = step.decoding + step.prompts
     found = _plain(shard, step.width, parallel, formats, heads=False)
     found += _plain(shard, samples, parallel, formats, heads=True)
     if step.decoding:
         found += _attention(shard, step.decoding, DECODING, formats)
     if prefill is not None and step.prompts:
-        prompts = stage(sharded(prefill, parallel), parallel)
+        prompts = stages(sharded(prefill, parallel), parallel)[part]
         found += _attention(prompts, step.prompts, PREFILLING, formats) + _expansion(prompts, step, formats)
     columns = list(zip(*found, strict=True))
     arrays = [np.array(column) for column in columns]
