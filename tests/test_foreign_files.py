@@ -441,7 +441,7 @@ def test_a_real_file_has_a_result(name: str, real: Callable[[str], list[Path]]) 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", READERS)
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**32), data=st.data())
 def test_a_file_made_wrong_is_a_result_or_one_line(
     name: str, real: Callable[[str], list[Path]], tmp_path_factory: pytest.TempPathFactory, seed: int, data: Any

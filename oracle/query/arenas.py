@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oracle.arena import Lifetime, greedy_arena
@@ -36,12 +37,37 @@ def table_arena(table: OpTable, workload: Workload) -> int:
     _check(workload)
     from oracle.counting import count, lowered_for
 
-    counts = count(lowered_for(table, workload), workload)
+    counts = count(lowered_for(_functional(table), workload), workload)
     alive, sizes = counts.lifetimes, counts.sizes
     spans = [(storage, first, last) for storage, first, last in alive.spans[0]]
     if alive.boundary_in >= 0 and alive.input_forward >= 0:
         spans.append((alive.boundary_in, 0, alive.input_forward))
     return greedy_arena(Lifetime(int(sizes[storage]), first, last) for storage, first, last in sorted(spans))
+
+
+def _functional(table: OpTable) -> OpTable:
+    """The table with memory of its own for each result: operators of LiteRT never write over what they read."""
+    storages, moved = list(table.storages), dict[int, int]()
+    seen = {value.storage for value in table.values if value.producer < 0}
+    last = dict[int, int]()
+    for index in sorted(range(len(table.values)), key=lambda index: table.values[index].producer):
+        value = table.values[index]
+        if value.base >= 0:
+            moved[index] = moved.get(value.base, value.storage)
+        elif value.producer >= 0 and value.storage in seen:
+            storages.append(table.storages[value.storage]._replace(kind="activation"))
+            moved[index] = len(storages) - 1
+        seen.add(value.storage)
+        last[value.storage] = moved.get(index, value.storage)
+    return replace(
+        table,
+        values=tuple(
+            value._replace(storage=moved.get(index, value.storage)) for index, value in enumerate(table.values)
+        ),
+        storages=tuple(storages),
+        boundary_out=last.get(table.boundary_out, table.boundary_out),
+        released=(),
+    )
 
 
 def _check(workload: Workload) -> None:

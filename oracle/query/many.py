@@ -32,6 +32,7 @@ from oracle.devices import Device
 from oracle.errors import DeviceError, WorkloadError
 from oracle.families.caches import cache_bytes_of_many, token_bytes_of_many
 from oracle.families.population import Population
+from oracle.families.sharding import LINEAR
 from oracle.families.stated import stated_of_many
 from oracle.query.devices import find_devices
 from oracle.query.models import (
@@ -272,7 +273,8 @@ def score_many(
         check_experts(networks, requested)
     else:
         specs, requested = resolve_all(networks, **workload)
-    _counted(convention, dict.fromkeys(SUMS, 0), requested)  # complains before anything is costed
+    whole = networks if isinstance(networks, Population) else specs
+    _counted(convention, dict.fromkeys(SUMS, 0), requested, whole)  # complains before anything is costed
     tool = None
     if (seen := seen_by(convention, requested)) != requested:
         shown = [networks] if isinstance(networks, Population) else specs
@@ -316,14 +318,25 @@ def _shown(specs: list[NetSpec], workload: Workload, models: Callable[[], Latenc
     return [shown_part(net, workload, places) for net in specs]
 
 
-def _counted(convention: str | None, sums: Mapping[str, Any], workload: Workload) -> Counted:
-    counted = counted_as(convention, sums, workload)
+def _counted(
+    convention: str | None, sums: Mapping[str, Any], workload: Workload, networks: Population | list[NetSpec]
+) -> Counted:
+    kinds = _kinds(networks) if convention == "torch" else ()
+    counted = counted_as(convention, sums, workload, kinds)
     if counted is None:
+        linear = " of decoders with linear attention" if LINEAR in kinds else ""
         raise WorkloadError(
-            f"convention={convention!r} under mode={workload.mode!r}: expected pycls or, in inference, torch, which "
-            "columns are counted for; oracle.score has others, one network at a time"
+            f"convention={convention!r} under mode={workload.mode!r}{linear}: expected pycls or, in inference, torch, "
+            "which columns are counted for; oracle.score has others, one network at a time"
         )
     return counted
+
+
+def _kinds(networks: Population | list[NetSpec]) -> set[str]:
+    """Of all their cells."""
+    if isinstance(networks, Population):
+        return {cells.kind for place in networks.places for cells in place}
+    return {cell.kind for net in networks for cell in net.cells}
 
 
 class _Predicted(NamedTuple):
@@ -383,7 +396,9 @@ def _scores(
         workload=workload,
         convention=convention or "oracle",
         **(
-            _counted(convention, sums, workload) if tool is None else Counted(tool.macs, tool.flops, None, None)
+            _counted(convention, sums, workload, networks)
+            if tool is None
+            else Counted(tool.macs, tool.flops, None, None)
         )._asdict(),
         traffic_bytes=sums["traffic_bytes"],
         executed_flops=sums["flops"] - sums["masked_flops"],

@@ -267,7 +267,8 @@ _BOUND = Trust("roofline", None, LOWER_BOUND)
 
 def _recounted(form: NetworkForm, convention: str) -> tuple[int | None, ...]:
     """What another tool would count: from the sums that closed forms have, or else from a trace of each cell."""
-    counted = counted_as(convention, form.sums, form.workload)
+    kinds = {cell.template.key.kind for cell in form.cells}
+    counted = counted_as(convention, form.sums, form.workload, kinds)
     if counted is not None:
         return counted
     traced_cell = tracing().traced_cell

@@ -86,6 +86,10 @@ class TracedForm:
         return [(place, cell, kernel.meta.module) for place, (cell, kernel) in numbered]
 
 
+_RECURRENT = {"lstm": "LSTM", "gru": "GRU", "rnn_tanh": "RNN", "rnn_relu": "RNN"}
+"""Layers by the torch function that runs them."""
+
+
 def score_count(
     count: NetCount,
     name: str,
@@ -106,9 +110,7 @@ def score_count(
 
 def _recurrent_notes(count: NetCount) -> tuple[str, ...]:
     """What to know of the time of recurrent layers on a GPU; their counts are the same whoever runs them."""
-    from torch import nn
-
-    names = sorted({type(call.module).__name__ for call in count.traced.calls if isinstance(call.module, nn.RNNBase)})
+    names = sorted({_RECURRENT[row.function] for row in count.table.rows if row.function in _RECURRENT})
     if not names:
         return ()
     note = (

@@ -38,6 +38,17 @@ def quantised(module: nn.Module, shape: Sequence[int], seed: int = 0) -> bytes:
     return _Writer(module, shape, seed).content()
 
 
+def _without_repeats(graph: fx.Graph) -> None:
+    """Leave one of activations that are computed twice, as LiteRT's own converter does."""
+    first: dict[Any, fx.Node] = {}
+    for node in list(graph.nodes):
+        if str(node.target).rpartition(".")[0] in _ACTIVATIONS:
+            kept = first.setdefault((node.target, node.args), node)
+            if kept is not node:
+                node.replace_all_uses_with(kept)
+                graph.erase_node(node)
+
+
 class _Writer:
     """One graph on its way from ATen to TFLite; tensors are numbered in the order they are made."""
 
@@ -57,6 +68,7 @@ class _Writer:
         for kept in ("hardswish", "hardsigmoid", "silu"):
             decompositions.pop(getattr(torch.ops.aten, kept).default, None)
         self.graph = program.run_decompositions(decompositions).graph_module.graph
+        _without_repeats(self.graph)
         self.zeros: set[fx.Node] = set()
         self.inputs: list[int] = []
         self.outputs: list[int] = []

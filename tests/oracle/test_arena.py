@@ -89,9 +89,10 @@ def test_arenas_are_of_engines() -> None:
         net_arena(net, Workload())
 
 
-def test_the_arena_is_of_the_operators_that_the_engine_runs() -> None:
+@pytest.mark.parametrize("inplace", [False, True])  # no operator of LiteRT writes over what it reads
+def test_the_arena_is_of_the_operators_that_the_engine_runs(inplace: bool) -> None:
     """LiteRT's SiLU is two: at the product 288 bytes of the convolution, as many of the sigmoid, and of the result."""
-    module = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.SiLU())
+    module = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.SiLU(inplace))
     workload = Workload(runtime="engine", engine="litert", dtype="int8")
     table = trace_module(module, (torch.empty(1, 3, 8, 8),), {}, workload)
     assert table_arena(table, workload) == 3 * 8 * 6 * 6

@@ -8,8 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from oracle.errors import TraceError
-from oracle.sources.onnx.real import alike
-from oracle.sources.onnx.registry import Node, operator
+from oracle.sources.onnx.registry import Node, kernel
 from oracle.sources.onnx.windows import geometry, padded
 
 __all__: list[str] = []
@@ -18,7 +17,7 @@ _CONVOLUTIONS = (F.conv1d, F.conv2d, F.conv3d)
 _TRANSPOSED = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)
 
 
-@operator("Conv")
+@kernel("Conv")
 def _conv(node: Node, x: Any, w: Any, b: Any = None) -> Any:
     shape = geometry(node, x, w.shape[2:])
     x, pads = padded(x, shape)
@@ -26,7 +25,7 @@ def _conv(node: Node, x: Any, w: Any, b: Any = None) -> Any:
     return run(x, w, b, shape.strides, pads, shape.dilations, node.get("group", 1))
 
 
-@operator("ConvTranspose")
+@kernel("ConvTranspose")
 def _conv_transpose(node: Node, x: Any, w: Any, b: Any = None) -> Any:
     shape = geometry(node, x, w.shape[2:])
     extra = list(node.get("output_padding", [0] * len(shape.kernel)))
@@ -39,7 +38,7 @@ def _conv_transpose(node: Node, x: Any, w: Any, b: Any = None) -> Any:
     return run(x, w, b, shape.strides, pads, extra, node.get("group", 1), shape.dilations)
 
 
-@operator("Gemm")
+@kernel("Gemm")
 def _gemm(node: Node, a: Any, b: Any, c: Any = None) -> Any:
     a = a.t() if node.get("transA", 0) else a
     b = b.t() if node.get("transB", 0) else b
@@ -49,17 +48,17 @@ def _gemm(node: Node, a: Any, b: Any, c: Any = None) -> Any:
     return a @ b * alpha if c is None else torch.addmm(c, a, b, beta=beta, alpha=alpha)
 
 
-@operator("MatMul")
+@kernel("MatMul")
 def _matmul(node: Node, a: Any, b: Any) -> Any:
     return torch.matmul(a, b)
 
 
-@operator("Einsum")
+@kernel("Einsum")
 def _einsum(node: Node, *inputs: Any) -> Any:
     return torch.einsum(node.attributes["equation"], *inputs)
 
 
-@operator("Attention")
+@kernel("Attention")
 def _attention(node: Node, q: Any, k: Any, v: Any, mask: Any = None, *past: Any) -> Any:
     """ONNX's own, for (batch, heads, length, width), or heads side by side in the last dimension."""
     if any(item is not None for item in past) or node.get("softcap") or len(node.outputs) > 1:
@@ -67,13 +66,12 @@ def _attention(node: Node, q: Any, k: Any, v: Any, mask: Any = None, *past: Any)
     heads = [node.get(word) for word in ("q_num_heads", "kv_num_heads", "kv_num_heads")]
     if q.dim() == 3:  # (batch, length, heads * width)
         q, k, v = (x.unflatten(-1, (n, -1)).transpose(1, 2) for x, n in zip((q, k, v), heads, strict=True))
-    q, k, v, mask = alike(q, k, v, mask)
     causal = bool(node.get("is_causal", 0)) and mask is None  # a mask takes part in all pairs
     y = F.scaled_dot_product_attention(q, k, v, mask, 0.0, causal, enable_gqa=q.shape[1] != k.shape[1])
     return y.transpose(1, 2).flatten(2) if heads[0] else y
 
 
-@operator("LSTM", "GRU", "RNN")
+@kernel("LSTM", "GRU", "RNN")
 def _recurrent(
     node: Node, x: Any, w: Any, r: Any, b: Any = None, lengths: Any = None, h: Any = None, c: Any = None, *more: Any
 ) -> Any:

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from oracle.sources.onnx.real import listed, number
-from oracle.sources.onnx.registry import Node, operator
+from oracle.sources.onnx.registry import Node, kernel, operator
 
 __all__: list[str] = []
 
@@ -35,14 +35,14 @@ _REDUCTIONS: dict[str, Callable[..., Any]] = {
 }
 
 
-@operator("BatchNormalization")
+@kernel("BatchNormalization")
 def _batch_norm(node: Node, x: Any, scale: Any, bias: Any, mean: Any, var: Any) -> Any:
     training = bool(node.get("training_mode", 0))
     y = F.batch_norm(x, mean, var, scale, bias, training, 1 - node.get("momentum", 0.9), node.get("epsilon", 1e-5))
     return (y, mean, var) if training else y
 
 
-@operator("LayerNormalization")
+@kernel("LayerNormalization")
 def _layer_norm(node: Node, x: Any, scale: Any, bias: Any = None) -> Any:
     shape, epsilon = x.shape[node.get("axis", -1) :], node.get("epsilon", 1e-5)
     if len(node.outputs) > 1:  # its statistics, too
@@ -50,17 +50,17 @@ def _layer_norm(node: Node, x: Any, scale: Any, bias: Any = None) -> Any:
     return F.layer_norm(x, shape, scale, bias, epsilon)
 
 
-@operator("RMSNormalization", "SimplifiedLayerNormalization")
+@kernel("RMSNormalization", "SimplifiedLayerNormalization")
 def _rms_norm(node: Node, x: Any, scale: Any) -> Any:
     return F.rms_norm(x, x.shape[node.get("axis", -1) :], scale, node.get("epsilon", 1e-5))
 
 
-@operator("GroupNormalization")
+@kernel("GroupNormalization")
 def _group_norm(node: Node, x: Any, scale: Any, bias: Any) -> Any:
     return F.group_norm(x, node.attributes["num_groups"], scale, bias, node.get("epsilon", 1e-5))
 
 
-@operator("InstanceNormalization")
+@kernel("InstanceNormalization")
 def _instance_norm(node: Node, x: Any, scale: Any, bias: Any) -> Any:
     return F.instance_norm(x, weight=scale, bias=bias, eps=node.get("epsilon", 1e-5))
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from oracle.sources.onnx.dtypes import dtype_of
 from oracle.sources.onnx.real import alike, number
-from oracle.sources.onnx.registry import Node, operator
+from oracle.sources.onnx.registry import Node, kernel, operator
 
 __all__: list[str] = []
 
@@ -53,9 +53,9 @@ def _div(node: Node, a: Any, b: Any) -> Any:
     return torch.div(a, b, rounding_mode="trunc" if whole else None)
 
 
-@operator(*_SEVERAL)
+@kernel(*_SEVERAL)
 def _several(node: Node, *inputs: Any) -> Any:
-    return reduce(_SEVERAL[node.op], alike(*inputs))
+    return reduce(_SEVERAL[node.op], inputs)
 
 
 @operator("Clip")
@@ -97,21 +97,21 @@ def _thresholded(node: Node, x: Any) -> Any:
     return F.threshold(x, node.get("alpha", 1.0), 0.0)
 
 
-@operator("Mean")
+@kernel("Mean")
 def _mean(node: Node, *inputs: Any) -> Any:
-    return reduce(torch.add, alike(*inputs)) / len(inputs)
+    return reduce(torch.add, inputs) / len(inputs)
 
 
-@operator("PRelu")
+@kernel("PRelu")
 def _prelu(node: Node, x: Any, slope: Any) -> Any:
     if slope.numel() == 1 or slope.shape == (x.shape[1], *(1,) * (x.dim() - 2)):
         return F.prelu(x, slope.reshape(-1))
     return torch.where(x < 0, x * slope, x)
 
 
-@operator("Where")
+@kernel("Where")
 def _where(node: Node, condition: Any, a: Any, b: Any) -> Any:
-    return torch.where(*alike(condition, a, b))
+    return torch.where(condition, a, b)
 
 
 @operator("Cast")
@@ -119,9 +119,8 @@ def _cast(node: Node, x: Any) -> Any:
     return x.to(dtype_of(node.attributes["to"]))
 
 
-@operator("Mod")
+@kernel("Mod")
 def _mod(node: Node, a: Any, b: Any) -> Any:
-    a, b = alike(a, b)
     return torch.fmod(a, b) if node.get("fmod", 0) else torch.remainder(a, b)
 
 

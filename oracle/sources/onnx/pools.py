@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from oracle.errors import TraceError
 from oracle.sources.onnx.real import listed
-from oracle.sources.onnx.registry import Node, operator
+from oracle.sources.onnx.registry import Node, kernel, operator
 from oracle.sources.onnx.windows import geometry, padded
 
 __all__: list[str] = []
@@ -51,7 +51,7 @@ def _global_max(node: Node, x: Any) -> Any:
     return run(x, 1)
 
 
-@operator("GridSample")
+@kernel("GridSample")
 def _grid_sample(node: Node, x: Any, grid: Any) -> Any:
     mode = {"linear": "bilinear", "cubic": "bicubic"}.get(node.get("mode", "bilinear"), node.get("mode", "bilinear"))
     return F.grid_sample(x, grid, mode, node.get("padding_mode", "zeros"), bool(node.get("align_corners", 0)))

@@ -33,6 +33,16 @@ _LONGEST = 10_000  # characters of the names of a node's scopes
 
 _RUNNING = {"BatchNormalization": (3, 4)}  # inputs that are statistics, no parameters
 _SETTINGS = {"Resize": (1, 2, 3), "Upsample": (1,), "Pad": (1, 2, 3), "Clip": (1, 2), "Dropout": (1, 2)}
+_WEIGHTS = {
+    **dict.fromkeys(("Conv", "ConvTranspose", "Gemm", "LayerNormalization", "GroupNormalization"), (1, 2)),
+    **dict.fromkeys(("InstanceNormalization", "RMSNormalization", "SimplifiedLayerNormalization", "PRelu"), (1, 2)),
+    **dict.fromkeys(("LSTM", "GRU", "RNN"), (1, 2, 3)),
+    "BatchNormalization": (1, 2, 3, 4),
+    "MatMul": (0, 1),
+    **{op: (*places, *TABLES.get(op, ())) for op, places in WEIGHTS.items()},
+}
+"""Inputs that are weights, also where a file has them as constants."""
+_VIEWS = ("Cast", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 _OWN = ("", "ai.onnx")
 
 
@@ -65,6 +75,7 @@ def _opened(path: Path, onnx: Any, inliner: Any, shape_inference: Any) -> Opened
     if model.functions:
         _check_functions(model)
         model = inliner.inline_local_functions(model)
+    _with_weights(model.graph)
     _without_content(model)
     stated = shape_inference.infer_shapes(model).graph
     if not model.graph.node:
@@ -115,6 +126,26 @@ def _dims(value: Any) -> tuple[int | str | None, ...]:
     return tuple(
         int(dim.dim_value) if dim.HasField("dim_value") and dim.dim_value > 0 else dim.dim_param or None for dim in dims
     )
+
+
+def _with_weights(graph: Any) -> None:
+    """Make initialisers of constants that are weights, maybe transposed on the way: some exporters write no others."""
+    wanted: set[str] = set()
+    kept = []
+    for node in reversed(graph.node):
+        wanted.update(node.input[place] for place in _WEIGHTS.get(_op(node), ()) if place < len(node.input))
+        is_wanted = any(name in wanted for name in node.output)
+        if node.op_type in _VIEWS and is_wanted:
+            wanted.update(node.input[:1])
+        value = next((item for item in node.attribute if item.name == "value"), None)
+        if node.op_type == "Constant" and is_wanted and value is not None and value.HasField("t"):
+            value.t.name = node.output[0]
+            graph.initializer.append(value.t)
+        else:
+            kept.append(node)
+    if len(kept) < len(graph.node):
+        del graph.node[:]
+        graph.node.extend(reversed(kept))
 
 
 def _without_content(model: Any) -> None:
@@ -213,10 +244,14 @@ def _tensor(tensor: Any) -> torch.Tensor:
 
 def _node(node: Any, versions: dict[str, int]) -> Node:
     own = node.domain in _OWN
-    op = node.op_type if own else f"{node.domain}.{node.op_type}"
     attributes = {item.name: _attribute(item) for item in node.attribute}
     version = versions.get("" if own else node.domain, versions.get("ai.onnx", 1))
-    return Node(op, node.name, attributes, tuple(node.input), tuple(node.output), _module(node), version)
+    return Node(_op(node), node.name, attributes, tuple(node.input), tuple(node.output), _module(node), version)
+
+
+def _op(node: Any) -> str:
+    """Its operator, with its domain if that is not ONNX's own."""
+    return str(node.op_type if node.domain in _OWN else f"{node.domain}.{node.op_type}")
 
 
 def _attribute(attribute: Any) -> Any:

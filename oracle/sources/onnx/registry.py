@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any
 
 from oracle.errors import OracleError
+from oracle.sources.onnx.real import alike
 
-__all__ = ["OPERATORS", "Node", "operator"]
+__all__ = ["OPERATORS", "Node", "kernel", "operator"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,5 +58,18 @@ def operator(*names: str) -> Callable[[Operator], Operator]:
                 raise OracleError(f"the ONNX operator {name} is registered twice")
             OPERATORS[name] = function
         return function
+
+    return register
+
+
+def kernel(*names: str) -> Callable[[Operator], Operator]:
+    """Register operators that compute on all of their inputs and read none for its content: see `alike`."""
+
+    def register(function: Operator) -> Operator:
+        @wraps(function)
+        def run(node: Node, *inputs: Any) -> Any:
+            return function(node, *alike(*inputs))
+
+        return operator(*names)(run)
 
     return register

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from oracle.errors import TraceError
 from oracle.sources.onnx.dtypes import dtype_of
 from oracle.sources.onnx.real import alike, listed, number
-from oracle.sources.onnx.registry import Node, operator
+from oracle.sources.onnx.registry import Node, kernel, operator
 from oracle.trace import isolated
 
 __all__: list[str] = []
@@ -130,6 +130,8 @@ def _gather(node: Node, x: Any, index: Any) -> Any:
     axis = node.get("axis", 0)
     if not index.is_meta and not index.dim():
         return x.select(axis, int(number(index)))
+    if index.is_meta:
+        x, index = alike(x, index)
     if axis == 0 and x.dim() == 2 and index.is_meta:
         return F.embedding(index, x)
     if not index.is_meta:  # from the end, which torch does not take
@@ -138,14 +140,14 @@ def _gather(node: Node, x: Any, index: Any) -> Any:
     return x.index_select(axis, index.reshape(-1)).unflatten(axis, index.shape)
 
 
-@operator("GatherND")
+@kernel("GatherND")
 def _gather_nd(node: Node, x: Any, index: Any) -> Any:
     if node.get("batch_dims", 0):
         raise TraceError(f"GatherND {node.name!r}: expected batch_dims=0")
     return x[_indices(index)]
 
 
-@operator("ScatterND")
+@kernel("ScatterND")
 def _scatter_nd(node: Node, x: Any, index: Any, updates: Any) -> Any:
     return torch.index_put(x, _indices(index), updates, node.get("reduction", "none") == "add")
 
@@ -157,15 +159,13 @@ def _indices(index: Any) -> tuple[Any, ...]:
     return tuple(index.unbind(-1))
 
 
-@operator("GatherElements")
+@kernel("GatherElements")
 def _gather_elements(node: Node, x: Any, index: Any) -> Any:
-    x, index = alike(x, index)
     return torch.gather(x, node.get("axis", 0), index)
 
 
-@operator("ScatterElements", "Scatter")
+@kernel("ScatterElements", "Scatter")
 def _scatter_elements(node: Node, x: Any, index: Any, updates: Any) -> Any:
-    x, index, updates = alike(x, index, updates)
     how = {"add": "sum", "mul": "prod", "max": "amax", "min": "amin"}.get(node.get("reduction", "none"))
     if how is None:
         return torch.scatter(x, node.get("axis", 0), index, updates)

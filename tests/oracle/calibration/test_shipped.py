@@ -63,16 +63,16 @@ def test_no_share_of_a_roof_is_above_one(file: Path) -> None:
 
 
 _WORKLOADS = list(product(["float16", "float32"], ["eager", "compiled"], [1, 64]))
-_THIRDS = {("float16", "eager", 64): 0, ("float32", "compiled", 1): 1, ("float32", "eager", 1): 2}
+_FIRST = {("float16", "eager", 64): 0, ("float32", "compiled", 1): 3, ("float32", "eager", 1): 6}
 
 
-@pytest.mark.parametrize(("workload", "first"), _THIRDS.items())
+@pytest.mark.parametrize(("workload", "first"), _FIRST.items())
 def test_no_calibrated_prediction_beats_the_roof_on_any_device(workload: tuple[str, str, int], first: int) -> None:
-    """A third of the networks on all devices that have a calibration or a prior for the workload.
+    """A ninth of the networks on all devices that have a calibration or a prior for the workload.
 
     Far from what they were fitted to, calibrations count in part: one image is, and so are small images.
     """
-    assert_none_beats_the_roof(_nets()[first::3], *workload)
+    assert_none_beats_the_roof(_nets()[first::9], *workload)
 
 
 @pytest.mark.nightly

@@ -54,7 +54,7 @@ def test_cross_validation_sees_noise_of_the_size_it_has(networks: Networks, some
 
 
 def test_fit_says_what_it_is(networks: Networks, some_device: SomeDevice) -> None:
-    known = networks(30, 1)
+    known = networks(14, 1)
     seconds = Stack(known).seconds(some_device(1))
     found = fit("t4", known, seconds, general_prior("datacenter-gpu"), Workload(dtype="float16", runtime="compiled"))
     assert (found.device, found.runtime, found.mode, found.dtype, found.measurements) == (
@@ -62,14 +62,14 @@ def test_fit_says_what_it_is(networks: Networks, some_device: SomeDevice) -> Non
         "compiled",
         "inference",
         "float16",
-        30,
+        14,
     )
     assert found.error is not None
     assert found.error < 0.3
     assert found.interval is not None
     low, high = found.interval
     assert found.interval_ms(10.0) == (10 * low, 10 * high)
-    assert "30 measurements" in found.source
+    assert "14 measurements" in found.source
     assert np.abs(predict(found, known) / seconds - 1).mean() < 0.05
 
 

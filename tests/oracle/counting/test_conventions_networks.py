@@ -22,8 +22,9 @@ from oracle.build import build
 from oracle.config import list_networks, load_cfg
 from oracle.counting.conventions import CONVENTIONS, Recount, recount
 from oracle.counting.networks import trace_whole
+from oracle.errors import WorkloadError
 from oracle.families import to_spec
-from oracle.query import score
+from oracle.query import score, score_many
 from oracle.spec import NetSpec, Workload
 from tests.nightly import unless
 
@@ -116,6 +117,27 @@ def test_torch_and_thop_of_decoders(name: str) -> None:
     assert score(cfg, convention="torch").flops == counter.get_total_flops()
     ours = score(cfg, convention="thop")
     assert (ours.macs, ours.params) == thop.profile(build(to_spec(cfg)).eval(), (tokens,), verbose=False)
+
+
+@pytest.mark.parametrize("name", ["Mixtral-8x7B", "Qwen3-Next-80B-A3B"])
+@pytest.mark.parametrize("phase", ["prefill", "training"])
+def test_torch_of_decoders_whose_kernels_stand_for_products(name: str, phase: str) -> None:
+    """Experts, and linear attention in two whole chunks and a part of one."""
+    keys = {"DECODER.LAYERS": 2, "DECODER.VOCAB": 300, "COST.DTYPE": "float32", "COST.WEIGHTS": ""}
+    keys |= {"COST.PHASE": phase, "COST.PROMPT": 150}
+    cfg = load_cfg(name, [item for pair in keys.items() for item in pair])
+    tokens = torch.zeros(1, 150, dtype=torch.long, device="meta")
+    module = build(to_spec(cfg)).train(phase == "training")
+    with FlopCounterMode(display=False) as counter:
+        logits = module(tokens)
+        if phase == "training":
+            torch.autograd.backward(F.cross_entropy(logits.flatten(0, -2), tokens[0]))
+    assert score(cfg, convention="torch").flops == counter.get_total_flops()
+
+
+def test_columns_have_no_chunks_of_linear_attention_as_torch_counts_them() -> None:
+    with pytest.raises(WorkloadError, match="of decoders with linear attention: expected pycls"):
+        score_many([load_cfg("Qwen3-Next-80B-A3B")], convention="torch")
 
 
 @every_network

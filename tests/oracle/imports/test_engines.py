@@ -214,7 +214,7 @@ def test_looking_at_a_report_needs_no_torch() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@settings(max_examples=400)
+@settings(max_examples=120)
 @given(seed=st.integers(0, 2**32), file=st.sampled_from(FILES))
 def test_a_report_made_wrong_is_a_result_or_one_line(
     tmp_path_factory: pytest.TempPathFactory, seed: int, file: Path

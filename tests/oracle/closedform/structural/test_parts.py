@@ -21,8 +21,8 @@ def text_of(parts: Parts) -> str:
 
 # One of each dtype, mode, layout and way to keep weights; bfloat16 loads what float16 has made.
 _ALWAYS = [
-    Workload(),
-    Workload(dtype="float16", mode="training", layout="nhwc"),
+    Workload(mode="training"),
+    Workload(dtype="float16", layout="nhwc"),
     Workload(dtype="bfloat16", weights="bfloat16"),
 ]
 _AT_NIGHT = [*traced_workloads(), Workload(dtype="bfloat16")]

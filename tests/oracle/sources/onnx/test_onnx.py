@@ -147,7 +147,10 @@ def test_one_node_costs_what_torch_does(name: str, save: Save) -> None:
 
 def test_an_lstm_costs_what_torch_does(save: Save) -> None:
     make, shape, weights, _ = ONE_NODE["LSTM"]
-    ours, theirs = score(save([make()], {"x": shape}, weights)), profile(nn.LSTM(4, 6), torch.empty(shape))
+    ours_file = save([make()], {"x": shape}, weights)
+    ours, theirs = score(ours_file), profile(nn.LSTM(4, 6), torch.empty(shape))
+    assert not ours.notes
+    assert score(ours_file, ["t4"]).notes[0].startswith("LSTM: taken to run step by step")
     # torch writes its first states as zeros: 2 * 2 * 6 floats
     assert (ours.macs, ours.flops, ours.params) == (theirs.macs, theirs.flops, theirs.params)
     assert theirs.traffic_bytes - ours.traffic_bytes == 4 * 2 * 2 * 6
@@ -252,6 +255,21 @@ def test_an_exported_network_costs_what_its_module_costs(tmp_path: Path) -> None
         theirs = profile(net, torch.empty(4, 3, 16, 16), **workload)
         same(ours, theirs)
         assert [(k.name, k.module) for k in ours.kernels()] == [(k.name, k.module) for k in theirs.kernels()]
+    constants = tmp_path / "constants.onnx"
+    constants.write_bytes(with_constants(file))
+    same(score(constants, batch_size=4), score(file, batch_size=4), "peak_memory_bytes")
+
+
+def with_constants(file: Path) -> bytes:
+    """The same graph with its weights in nodes."""
+    model = onnx.load(file)
+    weights = [node("Constant", "", item.name, value=item) for item in model.graph.initializer]
+    for item in weights:
+        del item.input[:]
+    nodes = [*weights, *model.graph.node]
+    del model.graph.initializer[:], model.graph.node[:]
+    model.graph.node.extend(nodes)
+    return bytes(model.SerializeToString())
 
 
 def test_content_elsewhere_is_never_opened(save: Save, tmp_path: Path) -> None:
