@@ -275,16 +275,16 @@ def score_many(
         specs, requested = resolve_all(networks, **workload)
     whole = networks if isinstance(networks, Population) else specs
     _counted(convention, dict.fromkeys(SUMS, 0), requested, whole)  # complains before anything is costed
+    places = find_devices(devices)
+    own = checked_calibrations(model, calibrations, places)
+    templates = shared_store() if store is None else store
+    specs = _shown(specs, requested, lambda: latency_models(places, requested, model, own))
     tool = None
     if (seen := seen_by(convention, requested)) != requested:
         shown = [networks] if isinstance(networks, Population) else specs
         plain: list[Any] = [replace(item, dtypes=()) for item in shown]
         same = plain[0] if isinstance(networks, Population) else plain
         tool = score_many(same, store=store, chunk=chunk, convention=convention, **seen.to_dict())
-    places = find_devices(devices)
-    own = checked_calibrations(model, calibrations, places)
-    templates = shared_store() if store is None else store
-    specs = _shown(specs, requested, lambda: latency_models(places, requested, model, own))
     names = tuple(net.name for net in specs)
     few = 0 < len(specs) <= _FEW
     population = networks if isinstance(networks, Population) else None if few else Population.of(specs)
@@ -315,7 +315,7 @@ def _shown(specs: list[NetSpec], workload: Workload, models: Callable[[], Latenc
     if not any(net.others for net in specs):
         return specs
     places = tuple(models().places.values())
-    return [shown_part(net, workload, places) for net in specs]
+    return [replace(shown_part(net, workload, places), others=()) for net in specs]
 
 
 def _counted(
