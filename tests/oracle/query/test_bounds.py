@@ -24,6 +24,15 @@ def test_prompts_take_no_less_than_the_bound(name: str, runtime: str) -> None:
             assert cost.latency_ms[device] >= cost.roofline_ms[device] * (1 - 1e-9), (device, prompt, past)
 
 
+@pytest.mark.parametrize(("runtime", "engine"), [("eager", None), ("compiled", None), ("engine", "onnxruntime")])
+def test_prompts_on_a_processor_take_no_less_than_the_bound(runtime: str, engine: str | None) -> None:
+    for name, prompt in (("Gemma-3-1B", 9000), ("GPT-2", 1024), ("GPT-2", 1)):
+        cost = oracle.score(
+            name, ["i9-10940x", "epyc-7742"], dtype="float32", prompt=prompt, runtime=runtime, engine=engine
+        )
+        assert all(cost.latency_ms[device] >= cost.roofline_ms[device] for device in cost.latency_ms)
+
+
 def test_how_masked_scores_are_counted_decides_no_time() -> None:
     words: dict[str, Any] = {"prompt": 9000, "runtime": "compiled", "dtype": "float16"}
     for name in ("Llama-3.1-8B", "gpt-oss-20b"):
