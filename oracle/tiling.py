@@ -230,7 +230,7 @@ class CachedAttention:
     packs: bool = True
 
     def reached(
-        self, dims: Any, peak_flops: Any, units: Any, clock_hz: Any, shares: tuple[float, float]
+        self, dims: Any, peak_flops: Any, units: Any, clock_hz: Any, shares: tuple[float, float], windows: Any = np.inf
     ) -> tuple[Array, Array, Array]:
         """Seconds at the compute roof; the share of the shorter roof that does not hide; how much longer memory takes.
 
@@ -239,6 +239,7 @@ class CachedAttention:
             peak_flops: FLOP/s, of which `shares[0]` was taken.
             units, clock_hz: of the device.
             shares: of peak and bandwidth, in place of which these are.
+            windows: the latest keys that a query sees at most.
         """
         group, single = dims[4], dims[1] == 1.0
         found = [
@@ -248,6 +249,7 @@ class CachedAttention:
                 units,
                 clock_hz,
                 causal=True,
+                window=windows,
                 group=group,
                 splits=splits,
                 packs=self.packs,
