@@ -92,7 +92,7 @@ def cut_to_tiles(
         matrix_flops: (kernels,) or (kernels, networks).
         products: of the kernels.
     """
-    known = products.explain(matrix_flops[products.kernels])
+    known, causal, windows = products.explained(matrix_flops[products.kernels])
     dims = np.where(known, products.dims, 1.0)
     several = peaks.ndim == 2
     found = []
@@ -114,7 +114,8 @@ def cut_to_tiles(
                 np.array([getattr(cuttings[number], name) for number in alike]).reshape(-1, 1, *rest)
                 for name in ("units", "clock_hz")
             )
-            seconds, overlap, memory = _cut(*way, dims[:, None, own], (peak, units, clocks))
+            seen = causal[None, own], np.maximum(windows[None, own], 1.0)
+            seconds, overlap, memory = _cut(*way, dims[:, None, own], (peak, units, clocks), seen)
             if not several:
                 seconds, overlap, memory = seconds[0], overlap[0], memory[0]
             matrix_s[where] = np.where(known[own], seconds, matrix_s[where])
@@ -123,9 +124,20 @@ def cut_to_tiles(
 
 
 def _cut(
-    way: _Way, shares: tuple[float, float], dims: Array, figures: tuple[Array, Array, Array]
+    way: _Way,
+    shares: tuple[float, float],
+    dims: Array,
+    figures: tuple[Array, Array, Array],
+    seen: tuple[Array, Array],
 ) -> tuple[Array, Array, Array]:
-    """Seconds at the compute roof, and the overlap and memory of `Cut`; figures are peak, units and clock."""
+    """Seconds at the compute roof, and the overlap and memory of `Cut`.
+
+    Figures are peak, units and clock; `seen` says which attention is causal, and what windows it has.
+    """
+    causal, windows = seen
     if isinstance(way, CachedAttention):
-        return way.reached(dims, *figures, shares)
+        return way.reached(dims, *figures, shares, windows)
+    if isinstance(way, AttentionTiling):
+        seconds = way.compute_s(dims[:4], *figures, causal=causal, window=windows)
+        return seconds, np.array([way.overlap]), np.ones(1)
     return way.compute_s(dims[:4], *figures), np.array([way.overlap]), np.ones(1)

@@ -13,7 +13,6 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 __all__ = [
-    "CHUNK",
     "ITEMSIZE",
     "MATRIX_CLASSES",
     "OP_CLASSES",
@@ -26,6 +25,7 @@ __all__ = [
     "Use",
     "Value",
     "equal",
+    "larger",
     "pieces",
     "prod",
     "shapes_text",
@@ -92,8 +92,13 @@ def smaller(a: Dim, b: Dim) -> Dim:
     return Min(a, b)  # type: ignore[no-untyped-call]
 
 
-CHUNK = 64
-"""Tokens that the chunked delta rule takes at once, in flash-linear-attention and in transformers."""
+def larger(a: Dim, b: Dim) -> Dim:
+    """The larger of two sizes, which may be expressions."""
+    if isinstance(a, int) and isinstance(b, int):
+        return max(a, b)
+    from torch.utils._sympy.functions import Max  # whoever has expressions has torch
+
+    return Max(a, b)  # type: ignore[no-untyped-call]
 
 
 def pieces(length: Dim, size: int) -> Dim:
@@ -182,7 +187,8 @@ class Storage(NamedTuple):
     `kind` says why it exists: input, parameter, buffer, state (of the optimiser), constant (a tensor
     the module holds but did not register), scale (of a quantised weight, which no trace saw), gradient (of a
     parameter), cache (keys and values of tokens that came before), shared (a parameter that another cell owns, or its
-    gradient), accumulated (what gradients of both come to) or activation; `requires_grad` tells parameters that
+    gradient), accumulated (what gradients of both come to), idle (parameters that an engine has loaded, though this
+    call reads none of them) or activation; `requires_grad` tells parameters that
     training changes from frozen ones.
     """
 

@@ -67,21 +67,34 @@ class Products:
             np.array([product.dims for _, product in numbered], dtype=np.float64).reshape(-1, 5).T,
         )
 
-    def explain(self, flops: Floats) -> NDArray[np.bool_]:
-        """Which of them are all that their kernel computes on the matrix unit.
+    def explained(self, flops: Floats) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Floats]:
+        """Which of them are all that their kernel computes on the matrix unit; which are causal; their windows.
 
-        A transposed convolution's shapes, say, read as if it were a plain one, give another number of FLOPs; so does
-        attention of which half is masked and not counted, but over a cache, where masks are causal.
+        A transposed convolution's shapes, say, read as if it were a plain one, give another number of FLOPs.
+
+        Of attention FLOPs say how many scores V there are: without a mask m n, of m queries and n keys. Under a causal
+        one the first query sees p = n - m + 1 keys and each after it one more, up to a window of W. The first g = W - p
+        see fewer than that, by g, g - 1, ..., 1, so that V = m W - g (g + 1) / 2 if g > 0, else m W:
+
+            W = p + (2 m - 1 - sqrt((2 m - 1)^2 - 8 (V - m p))) / 2 if V > m p, else V / m
+
+        A window of n is none. Over a cache masks are causal; elsewhere they may be, where there is a key per query.
 
         Args:
             flops: (products,) or (products, networks) on the matrix unit.
         """
         batch, m, n, k, _ = self.dims
         kinds = self.kinds.reshape(-1, *(1,) * (batch.ndim - 1))
-        each = np.where(kinds == PLAIN, 2.0, 4.0) * batch * m * k  # attention has two products
-        unseen = np.where(kinds == CACHED, (m - 1.0) / 2.0, 0.0)  # keys that come after a query, on average
-        found = np.minimum(np.abs(each * n - flops), np.abs(each * (n - unseen) - flops)) <= _CLOSE * flops
-        return np.asarray(found & (flops > 0.0))
+        scores = flops / (np.where(kinds == PLAIN, 2.0, 4.0) * batch * k)  # attention has two products
+        whole = np.abs(scores - m * n) <= _CLOSE * scores
+        most, first = m * (n - (m - 1.0) / 2.0), n - m + 1.0
+        causal = (kinds == CACHED) & (whole | (scores <= most * (1.0 + _CLOSE)))
+        causal |= (kinds == ATTENTION) & (m == n) & (m > 1.0) & (np.abs(scores - most) <= _CLOSE * scores)
+        beyond = np.clip(scores - m * first, 0.0, m * (m - 1.0) / 2.0)
+        root = np.sqrt(np.maximum((2.0 * m - 1.0) ** 2 - 8.0 * beyond, 0.0))
+        windows = np.where(beyond > 0.0, first + (2.0 * m - 1.0 - root) / 2.0, scores / m)
+        known = (whole | causal) & (flops > 0.0)
+        return np.asarray(known), np.asarray(known & causal), np.where(known & causal & ~whole, windows, n)
 
 
 NO_PRODUCTS = Products(np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp), np.zeros((5, 0)))

@@ -72,7 +72,7 @@ class Efficiency:
             its operands out, differs by class.
         tiling: how a GPU cuts matrix products into tiles, or a processor into blocks: they take as long as these, at
             the share of the matrix unit's peak that `compute` says; None where they take as long as their FLOPs.
-        attention_tiling: the same of attention, in which every query is taken to see all keys.
+        attention_tiling: the same of attention.
         cached_attention: the same of attention over a cache of keys and values, with the shares that it reaches.
         cache: when products and attention find their operands in the last-level cache, and how fast.
         savings: class -> how many times fewer multiplications an engine needs than the FLOPs counted: Winograd's

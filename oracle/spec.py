@@ -18,6 +18,7 @@ from oracle.errors import WorkloadError
 
 __all__ = [
     "CELL_NAMES",
+    "DELTA_CHUNK",
     "DTYPES",
     "ENGINES",
     "GENERIC",
@@ -25,6 +26,7 @@ __all__ = [
     "LAYOUTS",
     "LOSS",
     "MODES",
+    "MXFP4",
     "OPTIMIZERS",
     "QUANTISED_WEIGHTS",
     "RUNTIMES",
@@ -55,13 +57,18 @@ ENGINES = (GENERIC, "onnxruntime", "openvino", "litert", "ncnn", "tensorrt", "co
 LAYOUTS = ("nchw", "nhwc")
 OPTIMIZERS = ("sgd", "adamw")
 HALVES = ("float16", "bfloat16")
-QUANTISED_WEIGHTS = ("int8", "int4", "float8", "float4")
+MXFP4 = "float4"
+"""The weights of experts alone in four bits (OCP Microscaling formats, 2023), as gpt-oss has them."""
+QUANTISED_WEIGHTS = ("int8", "int4", "float8", MXFP4)
 WEIGHTS = ("", "float32", *HALVES, *QUANTISED_WEIGHTS)
 CELL_NAMES = re.compile(r"(stem|block|head)[0-9]*|s[0-9]+(_b[0-9]+)?")
 """What cells, stages and all cells of a role may be called."""
 
-WEIGHT_GROUPS = {"int4": 128, "float4": 32}
+WEIGHT_GROUPS = {"int4": 128, MXFP4: 32}
 """Inputs of a linear layer, or of an expert, that share a scale where weights alone are in four bits."""
+
+DELTA_CHUNK = 64
+"""Tokens that the chunked delta rule takes at once, in flash-linear-attention and in transformers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +111,8 @@ class NetSpec:
             mapping is taken as well. A name is that of a cell as tables have it (`s3_b1`), of a stage (`s3`), or stem,
             block or head for all of these; the nearest counts. An engine that runs it quantises and casts between
             cells, see `oracle.closedform.mixed`.
+        notes: lines for people on what of the network its cells leave out.
+        others: the other parts of a pipeline of which this is one, where they differ (`oracle.query.parts`).
 
     Raises:
         WorkloadError: a name that no cell has, or an unknown dtype.
@@ -113,6 +122,8 @@ class NetSpec:
     input_shape: tuple[int, ...]
     name: str = field(default="", compare=False)
     dtypes: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    others: tuple[NetSpec, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         if self.dtypes:

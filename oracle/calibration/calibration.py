@@ -14,7 +14,7 @@ from oracle.calibration.classes import WHOLES
 from oracle.calibration.domain import ANYWHERE, Domain
 from oracle.calibration.factors import ENOUGH
 from oracle.calibration.fitting import settled_vector
-from oracle.calibration.model import Floats, RoofTimes, Stack, efficiency_of, vector_of
+from oracle.calibration.model import Floats, RoofTimes, Stack, refitted, vector_of
 from oracle.calibration.prior import Prior
 from oracle.calibration.threading import ALIKE, Threading
 from oracle.calibration.validation import Validation, cross_validate
@@ -137,8 +137,8 @@ def fit(
 
     Args:
         device: its name.
-        networks: what each measured network is at the device's roofs, see `roof_times`; in blocks, where the prior has
-            some.
+        networks: what each measured network is at the device's roofs, see `roof_times`; cut as the prior cuts
+            products.
         measured_s: seconds per call of each.
         prior: what its kind teaches.
         workload: what was measured; all but its batch size is kept.
@@ -159,12 +159,7 @@ def fit(
         mode=workload.mode,
         dtype=workload.dtype,
         layout=workload.layout,
-        efficiency=replace(
-            efficiency_of(vector),
-            savings=textbook_of(workload.engine).savings,
-            tiling=prior.efficiency.blocking,
-            overlap=prior.efficiency.overlap,
-        ),
+        efficiency=replace(refitted(prior.efficiency, vector), savings=textbook_of(workload.engine).savings),
         measurements=len(networks),
         error=prior.error if found is None else found.error,
         protocol="of its kind" if found is None else found.protocol,

@@ -97,6 +97,7 @@ THREADING = {"CLOCK_MHZ": "clock", "SERIAL": "serial", "UNEVEN": "uneven", "BARR
 TILINGS: Mapping[str, Blocking | Tiling] = Frozen(
     {
         "products": tiling.PRODUCTS,
+        "hiding_products": tiling.HIDING_PRODUCTS,
         "float8_products": tiling.FLOAT8_PRODUCTS,
         "float8_products_ada": tiling.FLOAT8_PRODUCTS_ADA,
         "onednn": blocking.ONEDNN,

@@ -21,11 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oracle._frozen import Frozen
-from oracle.blocking import Blocking
 from oracle.calibration.classes import CLASSES
 from oracle.devices import Device
 from oracle.products import Products
-from oracle.roofline import Efficiency, KernelKinds, textbook_of, time_kernels
+from oracle.roofline import TEXTBOOK, Efficiency, KernelKinds, Timing, textbook_of, time_kernels
 from oracle.spec import GENERIC
 
 __all__ = [
@@ -38,6 +37,7 @@ __all__ = [
     "RoofTimes",
     "Stack",
     "efficiency_of",
+    "refitted",
     "roof_times",
     "vector_of",
 ]
@@ -51,6 +51,7 @@ WEIGHTS, LAUNCH, CALL, FLOOR, DISPATCH = 2 * _COUNT, 3 * _COUNT, 4 * _COUNT, 4 *
 NAMES = (*(f"{kind}.{name}" for kind in _KINDS for name in CLASSES), "call", "floor", "dispatch")
 """What each entry of the vector is; `WEIGHTS` and `LAUNCH` are where theirs begin."""
 
+_NO_TIME_S = 1e-10
 _LIMIT = 12.0  # logits beyond are 1 to five digits
 
 
@@ -63,6 +64,8 @@ class RoofTimes:
         compute_s, memory_s: seconds at each roof; 0 where there is nothing to do.
         count: how many such kernels the network has.
         weights_s: the part of `memory_s` that is for weights.
+        overlap: the share of the shorter of computing and moving that does not hide behind the longer, of kernels that
+            are cut to tiles, beside that of the library.
     """
 
     classes: NDArray[np.intp]
@@ -70,10 +73,11 @@ class RoofTimes:
     memory_s: Floats
     count: Floats
     weights_s: Floats
+    overlap: Floats | float = 0.0
 
     @property
     def roofline_s(self) -> float:
-        """The textbook's lower bound."""
+        """The textbook's lower bound, where nothing is cut."""
         return float((self.count * np.maximum(self.compute_s, self.memory_s)).sum())
 
 
@@ -86,10 +90,13 @@ def roof_times(
     weight_bytes: Array | None = None,
     engine: str = GENERIC,
     *,
-    blocking: Blocking | None = None,
+    cut: Efficiency = TEXTBOOK,
     products: Products | None = None,
 ) -> RoofTimes:
     """Put a network's kernels, one entry each, to a device's roofs.
+
+    What is cut to tiles needs its time at the shares that `cut` says, times these shares: with them it takes exactly as
+    long as its tiles do, and with others nearly, for latencies of tiles do not scale.
 
     Args:
         kinds: their classes are those of `kernel_class`; unknown ones count as `other`.
@@ -97,23 +104,40 @@ def roof_times(
         device: whose roofs count.
         weight_bytes: the part of the traffic that is weights; None for none.
         engine: which runs them: some need fewer multiplications, see `oracle.roofline.textbook_of`.
-        blocking: how products are cut into blocks; None where they take as long as their FLOPs.
-        products: of the kernels, which blocks need.
+        cut: how products are cut to tiles or blocks, and the shares that they reach; by default they take as long as
+            their FLOPs.
+        products: of the kernels, which tiles and blocks need.
 
     Raises:
         DeviceError: the device states no peak for a dtype that a kernel computes in.
     """
-    bound = replace(textbook_of(engine), tiling=blocking)
-    timing = time_kernels(kinds, matrix_flops, vector_flops, traffic_bytes, device, bound, products=products)
+    bound, names = replace(textbook_of(engine), **_cuts(cut)), kinds.op_classes
+    compute, memory = np.ones(len(names)), np.ones(len(names))
+    if cut.tiled:
+        bound = replace(bound, compute=cut.compute, memory=cut.memory)
+        compute, memory = (np.array([_share(own, name) for name in names]) for own in (cut.compute, cut.memory))
+    held_bytes = weight_bytes if cut.cache else None
+    timing = time_kernels(
+        kinds, matrix_flops, vector_flops, traffic_bytes, device, bound, held_bytes, products=products
+    )
+    compute_s, memory_s = timing.compute_s * compute, timing.memory_s * memory
     index = {name: number for number, name in enumerate(CLASSES)}
-    classes = np.array([index.get(name, index["other"]) for name in kinds.op_classes], dtype=np.float64)
+    classes = np.array([index.get(name, index["other"]) for name in names], dtype=np.float64)
     weights_s = np.zeros(len(classes))
     if weight_bytes is not None:
-        weights_s = timing.memory_s * (weight_bytes / np.maximum(traffic_bytes, 1))
-    rows = np.stack([classes, timing.compute_s, timing.memory_s, weights_s], axis=1)
-    distinct, count = np.unique(rows.reshape(-1, 4), axis=0, return_counts=True)
-    kind, compute_s, memory_s, weights_s = (distinct[:, place].copy() for place in range(4))
-    return RoofTimes(kind.astype(np.intp), compute_s, memory_s, count.astype(np.float64), weights_s)
+        weights_s = memory_s * (weight_bytes / np.maximum(traffic_bytes, 1))
+    rows = np.stack([classes, compute_s, memory_s, weights_s, _overlap_of(timing)], axis=1)
+    distinct, count = np.unique(rows.reshape(-1, 5), axis=0, return_counts=True)
+    kind, *columns = (distinct[:, place].copy() for place in range(5))
+    compute_s, memory_s, weights_s, overlap = columns
+    return RoofTimes(kind.astype(np.intp), compute_s, memory_s, count.astype(np.float64), weights_s, overlap)
+
+
+def _overlap_of(timing: Timing) -> Floats:
+    """The share of the shorter roof's time that does not hide behind the longer's, of kernels without launches."""
+    longer, shorter = (take(timing.compute_s, timing.memory_s) for take in (np.maximum, np.minimum))
+    seen = shorter > _NO_TIME_S
+    return np.where(seen, np.round((timing.total_s - longer) / np.where(seen, shorter, 1.0), 4), 0.0)
 
 
 class Stack:
@@ -125,7 +149,8 @@ class Stack:
     """
 
     def __init__(self, networks: Sequence[RoofTimes], overlap: float = 0.0) -> None:
-        self._overlap = overlap
+        own = [np.broadcast_to(network.overlap, network.count.shape) for network in networks]
+        self._overlap = overlap + np.concatenate(own)
         sizes = [len(network.count) for network in networks]
         self._starts = np.cumsum([0, *sizes[:-1]])
         self._owner = np.repeat(np.arange(len(networks)), sizes)
@@ -212,6 +237,33 @@ def efficiency_of(vector: Floats) -> Efficiency:
         weights=Frozen(dict(zip(CLASSES, shares[WEIGHTS:], strict=True))),
         launches=Frozen(dict(zip(CLASSES, np.exp(vector[LAUNCH:CALL]).tolist(), strict=True))),
     )
+
+
+def refitted(before: Efficiency, vector: Floats) -> Efficiency:
+    """The parameters with what a library does alike whatever it reaches: how it cuts products, what it saves and hides.
+
+    Attention over a cache, whose shares are its own, reaches so much more or less as other attention does.
+    """
+    found = efficiency_of(vector)
+    kept = replace(found, savings=before.savings, overlap=before.overlap, **_cuts(before))
+    if before.cached_attention is None:
+        return kept
+    more = [
+        _share(own, "attention") / _share(old, "attention")
+        for own, old in ((found.compute, before.compute), (found.memory, before.memory))
+    ]
+
+    def scaled(shares: tuple[float, float]) -> tuple[float, float]:
+        return min(1.0, shares[0] * more[0]), min(1.0, shares[1] * more[1])
+
+    cached = before.cached_attention
+    cached = replace(cached, prefill_shares=scaled(cached.prefill_shares), decode_shares=scaled(cached.decode_shares))
+    return replace(kept, cached_attention=cached)
+
+
+def _cuts(efficiency: Efficiency) -> dict[str, Any]:
+    """How products are cut, and where they find their operands."""
+    return {name: getattr(efficiency, name) for name in ("tiling", "attention_tiling", "cached_attention", "cache")}
 
 
 def vector_of(efficiency: Efficiency) -> Floats:

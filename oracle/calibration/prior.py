@@ -15,7 +15,7 @@ import numpy as np
 
 from oracle.calibration.classes import CLASSES, CONTRACTIONS
 from oracle.calibration.factors import Factors
-from oracle.calibration.model import CALL, DISPATCH, FLOOR, LAUNCH, WEIGHTS, Floats, efficiency_of, vector_of
+from oracle.calibration.model import CALL, DISPATCH, FLOOR, LAUNCH, WEIGHTS, Floats, efficiency_of, refitted, vector_of
 from oracle.devices.hosts import HOSTS, dispatch_of, named_host
 from oracle.roofline import Efficiency
 
@@ -59,8 +59,7 @@ class Prior:
 
     def at(self, vector: Floats) -> Prior:
         """The same around another mean."""
-        kept = {name: getattr(self.efficiency, name) for name in ("savings", "overlap", "tiling")}
-        return replace(self, efficiency=replace(efficiency_of(vector), **kept))
+        return replace(self, efficiency=refitted(self.efficiency, vector))
 
     @property
     def mean(self) -> Floats:

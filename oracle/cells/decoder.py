@@ -167,7 +167,7 @@ class Attention(nn.Module):
         self.rotary, self.past, self.capacity, self.window = rotary, past, capacity, window
         self.softcap, self.kv_byte = softcap, kv_byte
         self.norm = _norm(norm, width, ln_eps) if own_norm else None
-        self.qkv = _linear(width, (heads + 2 * kv_heads) * head_dim, qkv_bias)
+        self.qkv = _linear(width, ((1 + self.gated) * heads + 2 * kv_heads) * head_dim, qkv_bias)
         self.q_norm = _norm("rms", head_dim, ln_eps) if qk_norm else None
         self.k_norm = _norm("rms", head_dim, ln_eps) if qk_norm else None
         self.sinks = parameter(heads) if sinks else None

@@ -61,7 +61,7 @@ def resident(like: Tensor, shape: Sequence[int], dtype: torch.dtype | None, kind
         like: says the device, and the type where that is floating.
         shape: of the result.
         dtype: of the result; None for that of `like`.
-        kind: cache, shared or accumulated: what `oracle.optable.Storage` calls it.
+        kind: cache, shared, accumulated or idle: what `oracle.optable.Storage` calls it.
     """
     return like.new_zeros(tuple(shape), dtype=dtype or (like.dtype if like.is_floating_point() else torch.float32))
 

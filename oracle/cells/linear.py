@@ -16,7 +16,7 @@ from oracle.cells.decoder import Attention, _linear, _norm
 from oracle.cells.functions import causal_conv, delta_rule, resident
 from oracle.cells.layers import parameter
 from oracle.cells.registry import register_cell
-from oracle.optable import CHUNK
+from oracle.spec import DELTA_CHUNK
 
 __all__ = ["GatedAttention", "LinearAttention"]
 
@@ -49,7 +49,7 @@ class LinearAttention(nn.Module):
     ) -> None:
         super().__init__()
         self.heads, self.key_heads, self.key_dim, self.value_dim = heads, key_heads, key_dim, value_dim
-        self.kernel, self.chunk = kernel, 0 if recurrent else CHUNK
+        self.kernel, self.chunk = kernel, 0 if recurrent else DELTA_CHUNK
         self.channels = 2 * key_heads * key_dim + heads * value_dim
         self.norm = _norm(norm, width, ln_eps)
         self.qkvz = _linear(width, self.channels + heads * value_dim, False)
@@ -123,4 +123,3 @@ class GatedAttention(Attention):
         switches = qkv_bias, out_bias, qk_norm, False, False, kv_byte
         sizes = width, heads, kv_heads, head_dim, rotary, past, capacity, window
         super().__init__(*sizes, *switches, norm, post_norm, ln_eps)
-        self.qkv = _linear(width, 2 * (heads + kv_heads) * head_dim, qkv_bias)

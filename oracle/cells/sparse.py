@@ -61,7 +61,8 @@ class SparseAttention(LatentAttention):
 
     def _chosen(self, h: Tensor, source: Tensor) -> Tensor | None:
         n, length, _ = h.shape
-        key = self.index_norm(self.index_k(h)).unsqueeze(2)
+        made = self.index_k(h)
+        key = self.index_norm(made).unsqueeze(2)
         # Without scores only keys are turned; no query stands for these.
         q = key.narrow(2, 0, 0)
         if self.absorbed:
@@ -71,6 +72,7 @@ class SparseAttention(LatentAttention):
         cache = resident(key, (n, self.capacity, self.index_dim), dtype, "cache")
         cache.narrow(1, self.past, length).copy_(key.squeeze(2))
         if not self.absorbed:
+            resident(made, (self.index_q.weight.numel() + self.index_weights.weight.numel(),), None, "idle")
             return None
         scores = index_scores(q, cache.narrow(1, 0, self.past + length), self.index_weights(h))
         return index_choice(scores, self.chosen)

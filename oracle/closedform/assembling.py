@@ -40,9 +40,11 @@ def kernel_fields(
         *(tuple(builder.add(getattr(kernel, name)) for kernel in kernels) for name in KernelNumbers._fields)
     )
     traffic = tuple(builder.total(pair) for pair in zip(numbers.read_bytes, numbers.write_bytes, strict=True))
+    masked = [builder.add(kernel.masked_flops) for kernel in kernels]
     sums = {
         "macs": builder.total(numbers.macs),
-        "flops": builder.total([*numbers.matrix_flops, *numbers.vector_flops]),
+        "flops": builder.total([*numbers.matrix_flops, *numbers.vector_flops, *masked]),
+        "masked_flops": builder.total(masked),
         "traffic_bytes": builder.total(traffic),
         "params": builder.add(counts.params),
         "activations": builder.add(counts.activations),

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from oracle.closedform.program import OPERATIONS, RELATIONS, Program, Step
-from oracle.closedform.template import MEMORY_SIZES, Format, KernelMeta, KernelNumbers, Template, TemplateKey
+from oracle.closedform.template import MEMORY_SIZES, SUMS, Format, KernelMeta, KernelNumbers, Template, TemplateKey
 from oracle.errors import OracleError
 from oracle.memory import CellMemory
 
@@ -191,6 +191,8 @@ def unpack(
     *numbers, traffic = [tuple([step[own] for own in column]) for column in columns]
     if not all(len(column) == len(metas) for column in (*numbers, traffic, shapes)):
         raise OracleError(f"template of cell kind={key.kind!r}: expected as many numbers as kernels")
+    if len(sums) != len(SUMS):
+        raise OracleError(f"template of cell kind={key.kind!r}: expected {len(SUMS)} sums")
     return Template(
         key=key,
         program=program,

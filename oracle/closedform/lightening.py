@@ -14,7 +14,7 @@ from functools import reduce
 from oracle.closedform.program import Program, Step
 from oracle.closedform.template import SUMS, KernelMeta, Template, TemplateKey
 from oracle.optable import ITEMSIZE
-from oracle.spec import HALVES, WEIGHT_GROUPS
+from oracle.spec import HALVES, MXFP4, WEIGHT_GROUPS
 
 __all__ = ["lightened", "plain_key"]
 
@@ -45,7 +45,7 @@ def lightened(template: Template, key: TemplateKey, weights: str) -> Template:
     sums = list(template.sums)
     resident = template.memory.weights
     place = SUMS.index("traffic_bytes")
-    tied = bool(dict(key.static).get("tied")) and weights != "float4"
+    tied = bool(dict(key.static).get("tied")) and weights != MXFP4
     for number, kernel in enumerate(template.kernels):
         if tied and kernel.op_class == "embedding":  # the product that shares the table reads one of its own
             resident = writer.step("add", resident, writer.table_bytes(key, template.shapes[number]))
@@ -55,7 +55,7 @@ def lightened(template: Template, key: TemplateKey, weights: str) -> Template:
         if kernel.name.partition(" ")[0] == _EXPERTS:
             biased = bool(dict(key.static)["mlp_bias"])
             moved, kept = writer.saved_by_experts(kernel, template.shapes[number], weights, loads[number], biased)
-        elif kernel.op_class in _LAYERS and weights != "float4":
+        elif kernel.op_class in _LAYERS and weights != MXFP4:
             moved = kept = writer.saved(kernel, template.shapes[number], weights)
         else:
             continue
@@ -145,7 +145,7 @@ class _Writer:
     def _less(self, kernel: KernelMeta, elements: int, scales: int, weights: str) -> int:
         """The bytes that elements take less, with their scales."""
         size, stored = self._size(kernel), elements
-        scale = self.step("const", 1) if weights == "float4" else size
+        scale = self.step("const", 1) if weights == MXFP4 else size
         if weights in WEIGHT_GROUPS:
             stored = self.step("floordiv", self.step("add", elements, self.step("const", 1)), self.step("const", 2))
         kept = self.step("add", stored, self.step("mul", scales, scale))

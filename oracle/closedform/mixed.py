@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from oracle.closedform.inputs import workload_key
 from oracle.closedform.library import role_of
 from oracle.closedform.program import Program, Step
-from oracle.closedform.template import Format, KernelMeta, KernelNumbers, Template, TemplateKey
+from oracle.closedform.template import SUMS, Format, KernelMeta, KernelNumbers, Template, TemplateKey
 from oracle.errors import WorkloadError
 from oracle.families.population import CellArray, Population, Rows
 from oracle.memory import CellMemory
@@ -134,7 +134,7 @@ def conversion(before: str, after: str, form: Format, workload: Workload) -> Tem
         numbers=KernelNumbers((zero,), (zero,), (zero,), (read,), (written,), (zero,)),
         shapes=(((dims,), (dims,)),),
         traffic=(moved,),
-        sums=(zero, zero, moved, zero, zero, zero, zero),
+        sums=tuple(moved if name == "traffic_bytes" else zero for name in SUMS),
         memory=CellMemory(**{**sizes, "output_retained": False, "input_retained": False}),
         output=dims,
         output_format=form,

@@ -84,7 +84,7 @@ class NetworkForm:
         """How many kernels run."""
         numbers = b"".join([cell.answer[-1] for cell in self.cells])
         self.numbers: Ints = np.frombuffer(numbers, dtype=np.int64).reshape(-1, 4).T
-        """(4, kernels) matrix FLOPs, vector FLOPs, bytes moved, bytes of weights: each kernel of `cells`."""
+        """(4, kernels) matrix FLOPs, vector FLOPs, bytes moved, bytes of weights: what each kernel of `cells` runs."""
         # What `ALONE` names, then the bytes of weights and those alive in the forward pass, each for all cells.
         self._heads = list(zip(*[answer[: len(ALONE) + 2] for _, _, answer, _ in self.cells], strict=True))
         self.sums = self._sums()
@@ -99,7 +99,7 @@ class NetworkForm:
             totals = (self.numbers @ self.counts.astype(np.int64)).tolist()
         found = {name: sum(map(mul, own, self.times)) for name, own in zip(ALONE, self._heads, strict=False)}
         found["traffic_bytes"] = int(totals[2])
-        found["flops"] = int(totals[0]) + int(totals[1])
+        found["flops"] = int(totals[0]) + int(totals[1]) + found["masked_flops"]
         return found
 
     def _floats(self) -> NDArray[np.float64]:
@@ -185,10 +185,8 @@ class NetworkForm:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Lines for people: which stages compute in another type."""
-        if not self.net.dtypes:
-            return ()
-        return (dtypes_note(self.net, self.workload),)
+        """Lines for people: what of the network is left out, and which stages compute in another type."""
+        return (*self.net.notes, *([dtypes_note(self.net, self.workload)] if self.net.dtypes else []))
 
     @property
     def coverage(self) -> tuple[int, int, int]:

@@ -33,10 +33,13 @@ __all__ = [
 MEMORY_SIZES = tuple(name for name in CellMemory.__dataclass_fields__ if not name.endswith("put_retained"))
 """Fields of a cell's memory that are bytes; the others are flags."""
 
-SUMS = ("macs", "flops", "traffic_bytes", "params", "activations", "pycls_macs", "pycls_activations")
-"""What is added up over the kernels of a cell, and over the cells of a network; the last two as pycls counts."""
+SUMS = ("macs", "flops", "masked_flops", "traffic_bytes", "params", "activations", "pycls_macs", "pycls_activations")
+"""What is added up over the kernels of a cell, and over the cells of a network; the last two as pycls counts.
 
-ALONE = ("macs", "params", "activations", "pycls_macs", "pycls_activations")
+FLOPs are those that are counted; `masked_flops` those of them that no kernel runs, see `oracle.counting`.
+"""
+
+ALONE = ("macs", "masked_flops", "params", "activations", "pycls_macs", "pycls_activations")
 """Those of `SUMS` that the numbers of the kernels do not add up to."""
 
 _PLACES = 64  # devices, as calibrated, whose roofs a template remembers
@@ -215,19 +218,6 @@ class Template:
     def part_roofs(self) -> Callable[[CalibratedDevice, tuple[int, ...]], Roofs]:
         """A function of a place and the numbers of some kernels: their roofs there."""
         return lru_cache(maxsize=8 * _PLACES)(lambda place, kernels: self.roofs(place).of_kernels(kernels))
-
-    @cached_property
-    def alone(self) -> Callable[..., tuple[int, ...] | None]:
-        """A function of the symbols' values, all ints: what one cell costs, or None where the guards do not hold.
-
-        It returns what `ALONE` names, the `sizes`, the output's dimensions, then of each kernel the matrix FLOPs, of
-        each the vector FLOPs, of each the bytes, and of each those of its weights.
-        """
-        sizes = [getattr(self.memory, name) for name in self.sizes]
-        numbers = self.numbers
-        columns = [*numbers.matrix_flops, *numbers.vector_flops, *self.traffic, *numbers.weight_bytes]
-        sums = [step for name, step in zip(SUMS, self.sums, strict=True) if name in ALONE]
-        return self.program.scalar(self.guards, [*sums, *sizes, *self.output, *columns])
 
     def described(self, values: Sequence[int]) -> list[tuple[KernelMeta, int, str]]:
         """Each kernel of one cell: its words, its multiply-adds, and the shapes of its main operator for people."""

@@ -27,6 +27,7 @@ class PopulationCosts:
 
     macs: Ints
     flops: Ints
+    masked_flops: Ints
     traffic_bytes: Ints
     params: Ints
     activations: Ints
@@ -64,6 +65,8 @@ class Totals:
         shares: dict[str, Any] = dict(zip(SUMS, costs.sums, strict=True))
         for name, base in _BEYOND.items():
             shares[name] = None if shares[name] is shares[base] else shares[name] - shares[base]
+        if isinstance(shares["masked_flops"], int) and not shares["masked_flops"]:  # of nearly all cells
+            shares["masked_flops"] = None
         totals = [*self._sums.values(), self._kernels, *self._latency]
         for total, found in zip(totals, [*shares.values(), costs.kernels, *costs.latency_s], strict=True):
             if found is not None:

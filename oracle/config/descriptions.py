@@ -133,6 +133,8 @@ KEYS: dict[str, str] = {
     "DECODER.INDEX_DIM": "With INDEX_TOPK: elements of each, and of a token's key, which the cache holds, too.",
     "DECODER.INDEX_TOPK": "Keys that a query sees, which an indexer chooses (sparse attention, arXiv:2512.02556); 0 "
     "for all. With KV_RANK only.",
+    "DECODER.MTP_LAYERS": "Layers beyond LAYERS that predict further tokens (arXiv:2412.19437): not counted, and "
+    "answers say so.",
     "DECODER.EXPERTS": "Experts of a layer; 0 for one feed-forward half that all tokens take.",
     "DECODER.EXPERTS_PER_TOKEN": "Experts that a token goes to.",
     "DECODER.EXPERT_FF": "Width within an expert; 0 for FF.",

@@ -13,6 +13,8 @@ __all__ = ["Reader"]
 
 _LARGEST = 2**31
 _ALIKE = 0.9  # a letter more, less or swapped; further apart are other keys, such as head_dim and v_head_dim
+_RELATED = 0.75  # within keys of one part, of which none but ours decide counts
+_PARTS = ("linear_", "index_")
 _ACTIVATIONS = {
     "gelu": "gelu",
     "gelu_new": "gelu_tanh",
@@ -54,6 +56,10 @@ class Reader:
         if type(value) is not int or not low <= value <= _LARGEST:
             raise self.fail(name, f"an integer from {low} to {_LARGEST}")
         return value
+
+    def rank(self, name: str, default: int) -> int:
+        """An integer that null, unlike no key at all, makes 0."""
+        return self.integer(name, 0 if name in self._values else default)
 
     def number(self, name: str, default: float) -> float:
         """A part, from 0 to 1; newer files have it among the rotary parameters."""
@@ -130,6 +136,14 @@ class Reader:
             raise self.fail(name, "a list of integers")
         return value
 
+    def agree(self, names: tuple[str, ...]) -> str:
+        """The first of some names for one value that the file has, or else the first; all that it has must agree."""
+        there = [name for name in names if self.has(name)]
+        for name in there[1:]:
+            if self._get(name) != self._get(there[0]):
+                raise self.fail(name, f"{shown(self._get(there[0]))}, as {there[0]} says")
+        return there[0] if there else names[0]
+
     def has(self, name: str) -> bool:
         """Whether a value is there, and is not null."""
         return self._get(name) is not None
@@ -142,7 +156,9 @@ class Reader:
         for name in sorted(self._values.keys() - self._asked):
             if name.startswith("_"):  # transformers' own notes, such as _sliding_window_pattern
                 continue
-            if near := get_close_matches(name, missed, n=1, cutoff=_ALIKE):
+            part = next((part for part in _PARTS if name.startswith(part)), "")
+            alike = {other for other in missed if other.startswith(part)}
+            if near := get_close_matches(name, alike, n=1, cutoff=_RELATED if part else _ALIKE):
                 raise ConfigError(f"unknown key; did you mean {near[0]}?", key=name, file=self._file)
 
     def windows(self, layers: int, usual: Callable[[int], bool]) -> list[int]:

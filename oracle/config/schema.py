@@ -226,6 +226,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "INDEX_HEADS": 0,
         "INDEX_DIM": 0,
         "INDEX_TOPK": 0,
+        "MTP_LAYERS": 0,
         "EXPERTS": 0,
         "EXPERTS_PER_TOKEN": 2,
         "EXPERT_FF": 0,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 from oracle.counting.conversions import operands_of, runs_integers, without_conversions
 from oracle.counting.flops import Work, work_of
@@ -11,11 +12,12 @@ from oracle.counting.memory import Lifetimes, lifetimes_of
 from oracle.counting.quantised import quantised
 from oracle.counting.traffic import moved_elements, stored_bytes
 from oracle.optable import MATRIX_CLASSES, OpTable, Row, Shape, Use, prod
-from oracle.spec import QUANTISED_WEIGHTS, Workload
+from oracle.spec import MXFP4, QUANTISED_WEIGHTS, Workload
 
-__all__ = ["MATRIX_CLASSES", "KernelCount", "TableCount", "count", "kernel_count", "lowered_for"]
+__all__ = ["MATRIX_CLASSES", "KernelCount", "TableCount", "count", "kernel_count", "lowered_for", "works_of"]
 
 Dim = Any  # an int, or a sympy expression
+Works: TypeAlias = tuple[Work | None, Work | None]
 
 _PRODUCTS = frozenset({"conv", "depthwise", "grouped", "linear", "matmul"})
 
@@ -27,8 +29,10 @@ class KernelCount(NamedTuple):
         name: its main operator, and how many more it contains: `aten.convolution +2`.
         op_class, module, phase, cell: those of the main operator.
         matrix_dtype, vector_dtype: types it computes in on each unit.
-        macs: multiply-adds of contractions.
-        matrix_flops, vector_flops: operations on the matrix unit (2 per MAC) and on the vector unit.
+        macs: multiply-adds of contractions, as they are counted.
+        matrix_flops, vector_flops: operations that run on the matrix unit (2 per MAC) and on the vector unit.
+        masked_flops: operations that are counted and that no kernel runs: of scores that causal masks and windows hide
+            (`Workload.causal`).
         read_bytes, write_bytes: what crosses its border.
         weight_bytes: the part of `read_bytes` that is weights.
         rows: its operators, as rows of the table.
@@ -44,6 +48,7 @@ class KernelCount(NamedTuple):
     macs: Dim
     matrix_flops: Dim
     vector_flops: Dim
+    masked_flops: Dim
     read_bytes: Dim
     write_bytes: Dim
     weight_bytes: Dim
@@ -74,21 +79,31 @@ class TableCount(NamedTuple):
 def count(table: OpTable, workload: Workload) -> TableCount:
     """Count a table under a workload's runtime and dtype; it is what runs there, see `lowered_for`."""
     table = quantised(without_conversions(table, workload.runtime), workload)
-    works = [work_of(row, workload.causal) for row in table.rows]
+    works = [works_of(row, workload) for row in table.rows]
     integers = workload.is_quantised or runs_integers(table)
     kernels = kernels_of(table, workload.runtime, workload.engine, quantised=integers)
     run = {row for kernel in kernels for row in kernel.rows}
     quantises = workload.weights in QUANTISED_WEIGHTS
-    other = workload.weights != "float4" if quantises else bool(workload.autocast_dtype)
+    other = workload.weights != MXFP4 if quantises else bool(workload.autocast_dtype)
     return TableCount(
         tuple(kernel_count(table, kernel, works, run, workload) for kernel in kernels),
         sum(storage.elements for storage in table.storages if storage.kind == "parameter"),
-        sum(_activations(row, work) for row, work in zip(table.rows, works, strict=True) if row.phase == "forward"),
-        tuple(sorted({row.name for row, work in zip(table.rows, works, strict=True) if work is None})),
-        _coverage(works),
+        sum(_activations(row) for row in table.rows if row.phase == "forward"),
+        tuple(sorted({row.name for row, (work, _) in zip(table.rows, works, strict=True) if work is None})),
+        _coverage([work for work, _ in works]),
         lifetimes_of(table, kernels, workload.runtime, recast=workload.runtime == "engine" and other),
         tuple(stored_bytes(storage.elements, storage.dtype) for storage in table.storages),
     )
+
+
+def works_of(row: Row, workload: Workload) -> Works:
+    """What is counted of a row, and what runs: kernels skip the scores that a causal mask hides, all counters do not.
+
+    None for both where no formula is registered.
+    """
+    counted = work_of(row, workload.causal)
+    hides = row.op_class == "attention" and workload.causal != "half"
+    return counted, work_of(row, "half") if hides else counted
 
 
 def _coverage(works: list[Work | None]) -> tuple[int, int, int]:
@@ -98,14 +113,14 @@ def _coverage(works: list[Work | None]) -> tuple[int, int, int]:
 
 
 def kernel_count(
-    table: OpTable, kernel: Kernel, works: list[Work | None], run: set[int], workload: Workload
+    table: OpTable, kernel: Kernel, works: Sequence[Works] | Mapping[int, Works], run: set[int], workload: Workload
 ) -> KernelCount:
     """Count one kernel of a table.
 
     Args:
         table: the operators.
         kernel: those that it runs, and what crosses its border.
-        works: of each operator of the table.
+        works: of each operator of the table, as from `works_of`.
         run: the rows that any kernel runs.
         workload: runtime, dtype.
     """
@@ -113,15 +128,17 @@ def kernel_count(
     macs: Dim = 0
     matrix: Dim = 0
     vector: Dim = 0
+    masked: Dim = 0
     for index in kernel.rows:
-        row, work = table.rows[index], works[index] or Work(0, 0)
+        row, (counted, work) = table.rows[index], (own or Work(0, 0) for own in works[index])
         if index in kernel.folded:
             # The scale went into the weights, the shift into the bias: one addition is left, none if there was a bias.
-            work = Work(0, 0 if has_bias(main) else prod(row.args[0]))
-        macs = macs + work.macs
+            counted = work = Work(0, 0 if has_bias(main) else prod(row.args[0]))
+        macs = macs + counted.macs
         products = 2 * work.macs if row.op_class in MATRIX_CLASSES else 0
         matrix = matrix + products
         vector = vector + work.flops - products
+        masked = masked + (counted.flops - work.flops)
     reads = [(table.rows[row], use) for row, use in kernel.reads]
     extra = len(kernel.rows) - 1
     return KernelCount(
@@ -135,6 +152,7 @@ def kernel_count(
         macs,
         matrix,
         vector,
+        masked,
         _bytes(reads, False),
         _bytes([(table.rows[row], use) for row, use in kernel.writes], True),
         _bytes([(row, use) for row, use in reads if _is_weight(table, use, run)], False),
@@ -177,7 +195,7 @@ def _vector_dtype(rows: list[Row], workload: Workload) -> str:
     return dtypes.pop() if len(dtypes) == 1 and not workload.is_quantised else "float32"
 
 
-def _activations(row: Row, work: Work | None) -> Dim:
+def _activations(row: Row) -> Dim:
     if row.op_class in _PRODUCTS:
         return prod(row.out) if isinstance(row.out, Shape) else 0
     if row.op_class == "attention":

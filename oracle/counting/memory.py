@@ -162,6 +162,8 @@ def _residents(
             resident = True
         elif storage.kind == "shared":  # the cell that owns it counts it
             resident = recast
+        elif storage.kind == "idle":  # others have the parameters themselves
+            resident = inference and runtime == "engine"
         elif inference and runtime == "engine":
             # What an engine loads is what its kernels read, folded and cast as they read it.
             resident = index in touched and index not in born and storage.kind != "input"

@@ -12,6 +12,9 @@ for all engines (what tools write by default: onnxruntime.quantization, TensorRT
 * Products accumulate in registers: int32 sums are never stored. Requantisation is a conversion of type, which costs no
   FLOPs, and runs where the result is made.
 * Softmax, norms, GELU and other functions compute in float, reading and writing one byte.
+* The matrices that linear attention keeps between calls stay in float32, in which they are added to call after call
+  (flash-linear-attention's kernels, `mamba_ssm_dtype` of Qwen3.5 in vLLM, SGLang's default); the last tokens of its
+  convolution are activations, and stored as these are.
 
 Weights alone (`Workload.weights` of int8, float8, int4 or float4): operands that are weights take one byte, or half a
 byte, and a scale in the type of the computation per output channel, of linear layers in int4 one per output channel and
@@ -31,17 +34,18 @@ from oracle.counting.conversions import operands_of
 from oracle.counting.fusion.constants import constant_rows
 from oracle.counting.fusion.engine import is_vector
 from oracle.optable import OpTable, Row, Storage, Use, Value
-from oracle.spec import WEIGHT_GROUPS, Workload
+from oracle.spec import MXFP4, WEIGHT_GROUPS, Workload
 
 __all__ = ["WEIGHT_DTYPES", "quantised"]
 
 Dim = Any
 
-WEIGHT_DTYPES = {"int8": "int8", "int4": "uint4", "float8": "float8_e4m3fn", "float4": "uint4"}
+WEIGHT_DTYPES = {"int8": "int8", "int4": "uint4", "float8": "float8_e4m3fn", MXFP4: "uint4"}
 """How weights alone are stored, by the word of the workload: of float4 what matters is that two share a byte."""
 
 _CONTRACTIONS = frozenset({"conv", "depthwise", "grouped", "linear", "matmul"})
 _EXPERTS = "oracle.experts"
+_STATEFUL = "oracle.delta_rule"
 _SCALE = "scale"  # the kind of storage that scales are
 
 
@@ -62,12 +66,12 @@ def quantised(table: OpTable, workload: Workload) -> OpTable:
     if any(storage.kind == _SCALE for storage in table.storages):
         return table
     ready = constant_rows(table)
-    if workload.weights in WEIGHT_DTYPES and workload.weights != "float4":
+    if workload.weights in WEIGHT_DTYPES and workload.weights != MXFP4:
         table = _parted(table)
     found = {index: _weights_of(table, row, ready, workload) for index, row in enumerate(table.rows)}
     weights = {index: several for index, several in found.items() if several}
     stored = _stored(table, workload, weights)
-    scale = "float32" if workload.is_quantised else "uint8" if workload.weights == "float4" else ""
+    scale = "float32" if workload.is_quantised else "uint8" if workload.weights == MXFP4 else ""
     return _with_scales(_retyped(table, stored), weights, scale)
 
 
@@ -100,7 +104,7 @@ def _weights_of(table: OpTable, row: Row, ready: Collection[int], workload: Work
     """The operands of a contraction that are known before the call, and not quantised yet."""
     if row.op_class not in _CONTRACTIONS or row.phase != "forward":
         return ()
-    if workload.weights == "float4" and row.name != _EXPERTS:
+    if workload.weights == MXFP4 and row.name != _EXPERTS:
         return ()
     found = []
     for place, use in enumerate(operands_of(row)):
@@ -140,8 +144,15 @@ def _stored(table: OpTable, workload: Workload, weights: Mapping[int, tuple[_Wei
         for use in row.reads
         if table.storage_of(use).is_weight and is_vector(use)
     }
+    states = {
+        table.values[use.value].storage
+        for row in table.rows
+        if row.name == _STATEFUL
+        for use in row.reads
+        if table.storage_of(use).kind == "cache"
+    }
     floats = {index for index, storage in enumerate(table.storages) if "float" in storage.dtype}
-    return dict.fromkeys(floats - (vectors - matrices), "int8")
+    return dict.fromkeys(floats - (vectors - matrices) - states, "int8")
 
 
 def _retyped(table: OpTable, stored: Mapping[int, str]) -> OpTable:

@@ -53,6 +53,7 @@ LINKS = {
 }
 SECTIONS = {"VECTOR": "vector", "MATRIX": "matrix", "MATRIX_FP16_ACCUMULATE": "matrix_fp16_accumulate"}
 _WHOLE = ("COMPUTE_UNITS", "NVLINK_GPUS")
+_LEAST, _MOST = 1e-9, 1e12  # in the units of keys; beyond them times are nothing or without end
 _FLAGS = ("true", "false")
 CLUSTER = ("KIND", "COUNT", "CLOCK_MHZ")
 CLUSTER_MORE = ("BOOST_MHZ",)
@@ -217,11 +218,14 @@ def _figure(entry: object, scale: float, at: _Place) -> Figure:
     whole = at.key.endswith(_WHOLE)
     value, source = entry if isinstance(entry, list) and len(entry) == 2 else (entry, "unsourced")
     try:
-        si = float(value) * scale if isinstance(value, str) else math.nan
+        number = float(value) if isinstance(value, str) else math.nan
     except ValueError:
-        si = math.nan
+        number = math.nan
+    si = number * scale
     if not (0 < si < math.inf and isinstance(source, str) and source.strip()) or (whole and not si.is_integer()):
         raise at.error(entry, f'a positive {"whole " * whole}number, or [number, "source"]')
+    if not _LEAST <= number <= _MOST:
+        raise at.error(entry, f"a number from {_LEAST:g} to {_MOST:g}")
     return Figure(si, " ".join(source.split()))
 
 

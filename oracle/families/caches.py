@@ -71,19 +71,21 @@ def token_elements(words: Any) -> Any:
     return 2 * words["kv_heads"] * words["head_dim"] if "kv_heads" in words else 0
 
 
-def state_bytes(words: Any, size: int, matrix_size: int = 4) -> Any:
+def state_bytes(words: Any, size: int) -> Any:
     """Bytes that a cell keeps of a sequence of any length: matrices in float32, and a convolution's last tokens.
+
+    The matrices are in float32 whatever else is quantised, as flash-linear-attention and SGLang keep them; the tokens
+    are activations, in their type (transformers, and vLLM's `mamba_cache_dtype` of "auto").
 
     Args:
         words: arguments of the cell.
-        size: bytes of an element of the latter.
-        matrix_size: of the former.
+        size: bytes of an element of an activation.
     """
     if "recurrent" not in words:
         return 0
     values = words["heads"] * words["value_dim"]
     channels = 2 * words["key_heads"] * words["key_dim"] + values
-    return matrix_size * values * words["key_dim"] + size * channels * (words["kernel"] - 1)
+    return 4 * values * words["key_dim"] + size * channels * (words["kernel"] - 1)
 
 
 def _elements(words: Any, workload: Workload, tokens: str | None) -> Any:
@@ -92,6 +94,6 @@ def _elements(words: Any, workload: Workload, tokens: str | None) -> Any:
     if workload.training:
         return 0
     if "kv_byte" not in words:
-        return state_bytes(words, size, 1 if workload.is_quantised else 4) if tokens else 0
+        return state_bytes(words, size) if tokens else 0
     size = 1 if words["kv_byte"] else size
     return (words[tokens] if tokens else 1) * token_elements(words) * size

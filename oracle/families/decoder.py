@@ -13,13 +13,13 @@ training in the expanded form, a decode step in the absorbed one (`oracle.cells.
 that an indexer chooses (`oracle.cells.sparse`). Layers whose MIXERS say linear keep states in the place of a cache
 (`oracle.cells.linear`).
 
-COST.PARALLEL makes it what one of several GPUs has (`oracle.families.sharding`): of a pipeline the one with most
-layers, and both ends.
+COST.PARALLEL makes it what one of several GPUs has (`oracle.families.sharding`): of a pipeline the last part, with both
+ends, and the others where they differ as `NetSpec.others`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,7 @@ from oracle.families.sharding import (
     SPARSE,
     Parallel,
     cuts_heads,
-    longest_part,
+    parts_of,
     shard_cell,
 )
 from oracle.spec import CellSpec, NetSpec, Scalar
@@ -46,6 +46,7 @@ NORMS = ("layer", "rms")
 ROUTERS = ("softmax", "softmax_all", "sigmoid")
 PHASES = ("prefill", "decode", "training")
 _PLAIN = "decoder_attention"
+_FURTHER = "further tokens, not counted (DECODER.MTP_LAYERS)"
 MAX_EXPERTS = 2**12
 MAX_VOCAB = 2**24
 
@@ -113,9 +114,18 @@ def to_spec(cfg: Any) -> NetSpec:
     sizes = _sizes(section, width, words.shared)
     cells = words.first(width, vocab)
     layers = _layers(section, sizes, words.shared)
-    for layer in layers[len(layers) - longest_part(len(layers), words.shared) :]:
-        cells += words.layer(layer, sizes)
-    return NetSpec((*cells, words.head(width, vocab)), (call.tokens,), cfg["COST"]["NAME"])
+    further = integer("DECODER.MTP_LAYERS", section["MTP_LAYERS"], low=0, high=MAX_BLOCKS)
+    notes = (
+        (f"{further} {'layers that predict' if further > 1 else 'layer that predicts'} {_FURTHER}",) if further else ()
+    )
+    found: dict[tuple[CellSpec, ...], NetSpec] = {}
+    for part in parts_of(len(layers), words.shared):
+        own = [cell for at in part for cell in words.layer(layers[at], sizes)]
+        shown = f"shown are layers {part.start + 1} to {part.stop} of {len(layers)}"
+        net = NetSpec((*cells, *own, words.head(width, vocab)), (call.tokens,), cfg["COST"]["NAME"])
+        found.setdefault(net.cells, replace(net, notes=(*notes, *([shown] if words.shared.pp > 1 else []))))
+    one, *others = found.values()
+    return replace(one, others=tuple(others)) if others else one
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,10 +42,11 @@ __all__ = [
     "cuts_heads",
     "halves",
     "longest_part",
+    "parts_of",
     "shard_cell",
     "shard_of",
     "sharded",
-    "stage",
+    "stages",
 ]
 
 Ints = NDArray[np.int64]
@@ -101,7 +102,7 @@ class Parallel:
     @property
     def note(self) -> str:
         """In words, whose numbers those of one of them are."""
-        ends = ", the one with most layers and both ends" if self.pp > 1 else ""
+        ends = ", a part with both ends of the network" if self.pp > 1 else ""
         return f"every number is of one GPU of {self.gpus} ({self.ways}){ends}"
 
     @property
@@ -148,10 +149,10 @@ def sharded(net: NetSpec, parallel: Parallel) -> NetSpec:
     return replace(net, cells=tuple([_checked(cell, parallel) for cell in net.cells]))
 
 
-def stage(net: NetSpec, parallel: Parallel) -> NetSpec:
-    """The longest of the `pp` parts into which the layers are cut, with the head, which the last part has."""
+def stages(net: NetSpec, parallel: Parallel) -> tuple[NetSpec, ...]:
+    """The `pp` parts into which the layers are cut, each with both ends; the last one comes first."""
     if parallel.pp == 1:
-        return net
+        return (net,)
     ends = [cell for cell in net.cells if cell.kind in _ENDS]
     layers: list[list[CellSpec]] = []
     for cell in net.cells:
@@ -163,13 +164,32 @@ def stage(net: NetSpec, parallel: Parallel) -> NetSpec:
             layers.append([cell])
     if parallel.pp > len(layers):
         raise ConfigError(f"pp={parallel.pp}: expected at most one GPU per layer, {len(layers)}")
-    kept = layers[len(layers) - longest_part(len(layers), parallel) :]
-    return replace(net, cells=(ends[0], *[cell for layer in kept for cell in layer], *ends[1:]))
+    return tuple(
+        [
+            replace(net, cells=(ends[0], *[cell for at in part for cell in layers[at]], *ends[1:]))
+            for part in parts_of(len(layers), parallel)
+        ]
+    )
 
 
 def longest_part(layers: Any, parallel: Parallel) -> Any:
     """How many of so many layers the longest part has."""
     return -(-layers // parallel.pp)
+
+
+def parts_of(layers: int, parallel: Parallel) -> list[range]:
+    """Which of so many layers each part of a pipeline has, the last part first; the last ones may have one more.
+
+    Example:
+        >>> parts_of(7, Parallel(pp=3))
+        [range(4, 7), range(2, 4), range(0, 2)]
+    """
+    least, more = divmod(layers, parallel.pp)
+    found, stop = [], layers
+    for at in range(parallel.pp):
+        found.append(range(stop - least - (at < more), stop))
+        stop = found[-1].start
+    return found
 
 
 def cuts_heads(heads: Any, kv_heads: Any, parallel: Parallel) -> Any:

@@ -15,7 +15,7 @@ from oracle.devices import Device
 from oracle.imports.matching import Matching
 from oracle.optable import OpTable
 from oracle.products import Products, product_of
-from oracle.roofline import KernelKinds
+from oracle.roofline import TEXTBOOK, Efficiency, KernelKinds
 
 __all__ = ["calibration_points", "kernel_columns", "products_of", "roof_times_of"]
 
@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 
 
 def calibration_points(
-    matching: Matching, count: NetCount, device: Device, runner: str
+    matching: Matching, count: NetCount, device: Device, runner: str, cut: Efficiency = TEXTBOOK
 ) -> tuple[list[RoofTimes], list[float]]:
     """What `oracle.calibration.fit` takes: roof times and measured seconds, one entry per match.
 
@@ -32,19 +32,23 @@ def calibration_points(
         count: of the network that was traced.
         device: the one that was traced; its roofs count.
         runner: what ran, as `oracle.spec.Workload.runner` says.
+        cut: how the device cuts products, see `oracle.calibration.roof_times`.
 
     Raises:
         DeviceError: it states no peak for a dtype that was used.
     """
     timed = [match for match in matching.matches if match.seconds > 0]
-    rows = [roof_times_of(match.kernels, count, device, runner) for match in timed]
+    rows = [roof_times_of(match.kernels, count, device, runner, cut) for match in timed]
     return rows, [match.seconds for match in timed]
 
 
-def roof_times_of(kernels: Sequence[KernelCount], count: NetCount, device: Device, runner: str) -> RoofTimes:
-    """Kernels of a counted network, as what runs them has them, at the roofs of a device."""
+def roof_times_of(
+    kernels: Sequence[KernelCount], count: NetCount, device: Device, runner: str, cut: Efficiency = TEXTBOOK
+) -> RoofTimes:
+    """Kernels of a counted network, as what runs them has them, at the roofs of a device which cuts products so."""
     kinds, matrix, vector, traffic, weights = kernel_columns(kernels, count, runner)
-    return roof_times(kinds, matrix, vector, traffic, device, weights)
+    products = products_of(kernels, count.table) if cut.tiled else None
+    return roof_times(kinds, matrix, vector, traffic, device, weights, cut=cut, products=products)
 
 
 def kernel_columns(

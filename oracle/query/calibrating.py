@@ -17,6 +17,7 @@ from oracle.calibration.model import Stack, roof_times
 from oracle.calibration.shipped import engines_like, kin_calibration
 from oracle.calibration.threading import at_cores
 from oracle.closedform import network_form, shared_store
+from oracle.closedform.calibrated import CalibratedDevice
 from oracle.config import load_cfg
 from oracle.devices import Device
 from oracle.errors import WorkloadError
@@ -24,6 +25,7 @@ from oracle.families import to_spec
 from oracle.query.devices import find_devices
 from oracle.query.models import image_size_of, trust_of
 from oracle.query.running import call_count, dispatch_s, images_at_once, run_on, thread_count
+from oracle.roofline import TEXTBOOK, Efficiency
 from oracle.spec import NetSpec, Workload
 
 if TYPE_CHECKING:
@@ -95,30 +97,47 @@ def calibrate(
     calls = [call_count(item.workload) for item, _, _ in chosen]
     at_once = [images_at_once(item.workload) for item, _, _ in chosen]
     named = source or (Path(measurements).name if isinstance(measurements, (str, Path)) else "unsourced")
-    used, prior = run_on(place, workload), prior_of(place, workload)
-    blocking = prior.efficiency.blocking
+    prior = prior_of(place, workload)
+    plain = _at_roofs(place, workload, chosen, at_once)
+    seconds = [item.latency_ms * 1e-3 / count for (item, _, _), count in zip(chosen, calls, strict=True)]
+    sides = [image_size_of(net.input_shape) for _, net, _ in chosen]
+
+    def fitted(cut: Efficiency) -> Calibration:
+        networks = _at_roofs(place, workload, chosen, at_once, cut) if cut.tiled else plain
+        _check_unit(place, chosen, networks, plain, seconds, prior)
+        return fit(
+            place.name,
+            networks,
+            seconds,
+            prior,
+            workload,
+            families=[family for _, _, family in chosen],
+            origin=Origin(named, licence, datetime.now(timezone.utc).date().isoformat()),
+            domain=_domain(at_once, sides, thread_count(place, workload)),
+        )
+
+    found = fitted(prior.efficiency)
+    # Tiles take exactly as long as fitted only at the shares that they were timed at.
+    return fitted(found.efficiency) if found.efficiency.tiled and not found.efficiency.blocking else found
+
+
+def _at_roofs(
+    device: Device, workload: Workload, chosen: Sequence[Measured], batches: Sequence[int], cut: Efficiency = TEXTBOOK
+) -> list[RoofTimes]:
+    """The measured networks at the roofs of a device, which cuts products as `cut` says."""
+    place = CalibratedDevice(run_on(device, workload), cut)
     networks = []
-    for (item, net, _), batch_size in zip(chosen, at_once, strict=True):
+    for (item, net, _), batch_size in zip(chosen, batches, strict=True):
         form = network_form(shared_store(), net, item.workload.with_(batch_size=batch_size))
         kinds, (matrix, vector, traffic, weights) = form.every_kernel()
-        products = form.every_product if blocking else None
-        at_roofs = roof_times(
-            *(kinds, matrix, vector, traffic, used, weights, workload.engine), blocking=blocking, products=products
+        networks.append(
+            roof_times(
+                *(kinds, matrix, vector, traffic, place.device, weights, workload.engine),
+                cut=place.holding(form.flash_bytes).efficiency,
+                products=form.every_product if cut.tiled else None,
+            )
         )
-        networks.append(at_roofs)
-    seconds = [item.latency_ms * 1e-3 / count for (item, _, _), count in zip(chosen, calls, strict=True)]
-    _check_unit(place, chosen, networks, seconds, prior)
-    sides = [image_size_of(net.input_shape) for _, net, _ in chosen]
-    return fit(
-        place.name,
-        networks,
-        seconds,
-        prior,
-        workload,
-        families=[family for _, _, family in chosen],
-        origin=Origin(named, licence, datetime.now(timezone.utc).date().isoformat()),
-        domain=_domain(at_once, sides, thread_count(place, workload)),
-    )
+    return networks
 
 
 def _domain(batches: Sequence[int], sides: Sequence[float | None], threads: int) -> Domain:
@@ -129,15 +148,21 @@ def _domain(batches: Sequence[int], sides: Sequence[float | None], threads: int)
 
 
 def _check_unit(
-    device: Device, chosen: Sequence[Measured], networks: Sequence[RoofTimes], seconds: Sequence[float], prior: Prior
+    device: Device,
+    chosen: Sequence[Measured],
+    networks: Sequence[RoofTimes],
+    plain: Sequence[RoofTimes],
+    seconds: Sequence[float],
+    prior: Prior,
 ) -> None:
+    """That latencies are in milliseconds, by what networks need as the prior has them and at the textbook's roofs."""
     ratio = float(np.median(np.array(seconds) / Stack(networks, prior.efficiency.overlap).seconds(prior.mean)))
     if not 1 / _IMPLAUSIBLE < ratio < _IMPLAUSIBLE:
         raise WorkloadError(
             f"latency_ms: of device={device.name!r} they are {ratio:.3g} times what a {device.kind} commonly needs; "
             "expected milliseconds per call"
         )
-    for (item, net, _), network, call_s in zip(chosen, networks, seconds, strict=True):
+    for (item, net, _), network, call_s in zip(chosen, plain, seconds, strict=True):
         bound_s = network.roofline_s
         if call_s < bound_s / _IMPOSSIBLE:
             bound_ms = bound_s * item.latency_ms / call_s

@@ -17,6 +17,7 @@ from oracle.errors import DeviceError, TraceError, WorkloadError
 from oracle.families.sharding import shard_of
 from oracle.query.arenas import net_arena, table_arena
 from oracle.query.devices import find_devices
+from oracle.query.parts import largest_part
 from oracle.query.resolving import resolve
 from oracle.query.sourced import count_source, source_of, source_workload
 from oracle.sources import Source
@@ -169,6 +170,7 @@ def _stated(net: NetSpec, workload: Workload) -> dict[str, Any]:
         "tokens": net.input_shape[0] if len(net.input_shape) == 1 else 0,
         "dtypes": Frozen(dict(net.dtypes)),
         "notes": (
+            *([] if net.others else net.notes),
             *([dtypes_note(net, workload)] if net.dtypes else []),
             *([] if shared is None else [shared.note]),
         ),
@@ -267,7 +269,8 @@ def _smallest(peak: Callable[[int], int]) -> int:
 
 def _net_needs(net: NetSpec, workload: Workload) -> _Needs:
     def needs(batch_size: int) -> tuple[int, int]:
-        form = network_form(shared_store(), net, workload.with_(batch_size=batch_size))
+        sized = workload.with_(batch_size=batch_size)
+        form = network_form(shared_store(), largest_part(net, sized), sized)
         return form.peak_memory_bytes, form.flash_bytes
 
     return needs

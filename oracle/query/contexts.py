@@ -18,7 +18,8 @@ from oracle.families.caches import cache_bytes
 from oracle.families.sharding import shard_of
 from oracle.query.capacity import largest_batch, memory_of
 from oracle.query.devices import find_devices
-from oracle.spec import Workload
+from oracle.query.parts import largest_part
+from oracle.spec import NetSpec, Workload
 
 if TYPE_CHECKING:
     from oracle.config import CfgNode
@@ -101,8 +102,8 @@ def fit_context(
 def _fitted(cfg: CfgNode, workload: Workload, device: Device, limit: int, reserve_bytes: int) -> ContextFit:
     store, memory_bytes = shared_store(), memory_of(device)
 
-    def spec(context: int) -> Any:
-        return to_spec(with_call(cfg, {"past": context - 1}))
+    def spec(context: int) -> NetSpec:
+        return largest_part(to_spec(with_call(cfg, {"past": context - 1})), workload)
 
     def peak(context: int) -> int:
         return network_form(store, spec(context), workload).peak_memory_bytes
@@ -128,5 +129,5 @@ def _fitted(cfg: CfgNode, workload: Workload, device: Device, limit: int, reserv
         memory_bytes=memory_bytes,
         reserve_bytes=reserve_bytes,
         least_bytes=peak(2),
-        notes=() if shared is None else (shared.note,),
+        notes=(*(found.notes if found else ()), *([] if shared is None else [shared.note])),
     )

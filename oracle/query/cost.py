@@ -29,7 +29,8 @@ class KernelCost(NamedTuple):
     Attributes:
         name, op_class, module, phase, cell: what it runs and where.
         dtype: the type it computes in.
-        macs, flops: multiply-adds of contractions; all floating-point operations.
+        macs, flops: multiply-adds of contractions, as they are counted; all floating-point operations that it runs,
+            which scores under a causal mask are not (`Workload.causal`).
         traffic_bytes, weight_bytes: bytes moved, and the part of them that is weights.
         intensity: FLOP/byte.
         time_ms: predicted time; this and the next are nan, and the bound is "", where there is no device.
@@ -191,7 +192,7 @@ class Cost(Shown):
         convention: whose counting rules `macs`, `flops`, `params` and `activations` follow; "oracle" is ours. A
             field that another tool does not report is None.
         macs: multiply-adds of convolutions, linear layers, matrix products and attention.
-        flops: all floating-point operations that the kernels execute (2 per MAC, and the rest).
+        flops: all floating-point operations (2 per MAC, and the rest), as they are counted.
         params: elements of parameters.
         activations: elements of the outputs of convolutions, linear layers and matrix products.
         traffic_bytes: bytes that cross the borders of kernels.

@@ -9,6 +9,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from oracle.calibration import Calibration, Origin, fit
+from oracle.closedform.calibrated import CalibratedDevice
 from oracle.counting.networks import NetCount
 from oracle.devices import Device
 from oracle.errors import OracleError
@@ -61,15 +62,13 @@ def fit_operators(
     Raises:
         DeviceError: the device states no peak for a dtype that was used.
     """
-    rows, seconds = [], []
-    for part in parts:
-        more, times = calibration_points(
-            match_operators(part, count.kernels, workload), count, device, workload.runtime
-        )
-        rows += more
-        seconds += times
+    found = [match_operators(part, count.kernels, workload) for part in parts]
+    prior, weight_bytes = prior_of(device, workload), sum(kernel.weight_bytes for kernel in count.kernels)
+    cut = CalibratedDevice(device, prior.efficiency).holding(weight_bytes).efficiency
+    points = [calibration_points(matching, count, device, workload.runner, cut) for matching in found]
+    rows, seconds = [row for own, _ in points for row in own], [time for _, own in points for time in own]
     origin = Origin(f"operators of {Path(source).name}", "unstated", _today())
-    return fit(device.name, rows, seconds, prior_of(device, workload), workload, origin=origin)
+    return fit(device.name, rows, seconds, prior, workload, origin=origin)
 
 
 def _today() -> str:

@@ -45,6 +45,7 @@ from oracle.query.models import (
     latency_models,
     quantile_ms,
 )
+from oracle.query.parts import shown_part
 from oracle.query.recounting import Counted, counted_as, seen_by
 from oracle.query.resolving import check_experts, check_no_call, check_words, resolve_all, stages_of
 from oracle.roofline import steady
@@ -274,15 +275,16 @@ def score_many(
         specs, requested = resolve_all(networks, **workload)
     whole = networks if isinstance(networks, Population) else specs
     _counted(convention, dict.fromkeys(SUMS, 0), requested, whole)  # complains before anything is costed
+    places = find_devices(devices)
+    own = checked_calibrations(model, calibrations, places)
+    templates = shared_store() if store is None else store
+    specs = _shown(specs, requested, lambda: latency_models(places, requested, model, own))
     tool = None
     if (seen := seen_by(convention, requested)) != requested:
         shown = [networks] if isinstance(networks, Population) else specs
         plain: list[Any] = [replace(item, dtypes=()) for item in shown]
         same = plain[0] if isinstance(networks, Population) else plain
         tool = score_many(same, store=store, chunk=chunk, convention=convention, **seen.to_dict())
-    places = find_devices(devices)
-    own = checked_calibrations(model, calibrations, places)
-    templates = shared_store() if store is None else store
     names = tuple(net.name for net in specs)
     few = 0 < len(specs) <= _FEW
     population = networks if isinstance(networks, Population) else None if few else Population.of(specs)
@@ -306,6 +308,14 @@ def score_many(
         if progress is not None:
             progress(stop, population.size)
     return _scores(parts, population, requested, convention, predicted, names, tool)
+
+
+def _shown(specs: list[NetSpec], workload: Workload, models: Callable[[], LatencyModels]) -> list[NetSpec]:
+    """Of pipelines whose parts differ those that `oracle.score` shows."""
+    if not any(net.others for net in specs):
+        return specs
+    places = tuple(models().places.values())
+    return [replace(shown_part(net, workload, places), others=()) for net in specs]
 
 
 def _counted(
@@ -391,7 +401,7 @@ def _scores(
             else Counted(tool.macs, tool.flops, None, None)
         )._asdict(),
         traffic_bytes=sums["traffic_bytes"],
-        executed_flops=sums["flops"],
+        executed_flops=sums["flops"] - sums["masked_flops"],
         pycls_flops=sums["pycls_macs"] // workload.batch_size,
         pycls_acts=sums["pycls_activations"] // workload.batch_size,
         peak_memory_bytes=column("peak_memory_bytes"),

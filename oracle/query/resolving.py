@@ -17,7 +17,7 @@ from oracle.families.population import Population
 from oracle.families.sharding import EXPERTS
 from oracle.naming import cell_names, near_names
 from oracle.sources import Source, is_reference
-from oracle.spec import NetSpec, Workload, checked_dtypes
+from oracle.spec import MXFP4, NetSpec, Workload, checked_dtypes
 
 if TYPE_CHECKING:
     from oracle.config import CfgNode
@@ -164,7 +164,7 @@ def check_experts(networks: Iterable[NetSpec] | Population, workload: Workload) 
     Raises:
         WorkloadError: the first of them.
     """
-    if workload.weights != "float4":
+    if workload.weights != MXFP4:
         return
     if isinstance(networks, Population):
         kinds = [("no candidate has", [group.kind for place in networks.places for group in place])]

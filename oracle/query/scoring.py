@@ -21,6 +21,7 @@ from oracle.families.caches import cache_bytes, token_bytes
 from oracle.families.stated import stated
 from oracle.query.cost import Cost, DeviceTime, KernelCost, Times
 from oracle.query.models import LatencyModels, Trust, interval_ms
+from oracle.query.parts import largest_part, shown_part
 from oracle.query.recounting import counted_as, seen_by
 from oracle.roofline import BOUNDS, Timing, latency_s
 
@@ -45,7 +46,7 @@ class Form(Protocol):
 
     @property
     def numbers(self) -> Ints:
-        """(4, kernels) matrix FLOPs, vector FLOPs, bytes moved, bytes of weights."""
+        """(4, kernels) matrix FLOPs and vector FLOPs that run, bytes moved, bytes of weights."""
 
     @property
     def counts(self) -> Floats:
@@ -101,6 +102,7 @@ def score_net(
     Raises:
         OracleError: as `cost_of`; a cell that cannot be traced, or numbers beyond 62 bits.
     """
+    whole, net = net, shown_part(net, workload, tuple(models.places.values()))
     form = network_form(shared_store(), net, workload)
     seen = seen_by(convention, workload)
     counted = form if seen == workload else network_form(shared_store(), replace(net, dtypes=()), seen)
@@ -110,6 +112,10 @@ def score_net(
         return replace(cost, dtypes=Frozen(dict(net.dtypes)))
     if len(net.input_shape) != 1:
         return cost
+    largest = largest_part(whole, workload)
+    if largest.cells != net.cells:
+        most = network_form(shared_store(), largest, workload).peak_memory_bytes
+        cost = replace(cost, notes=(*cost.notes, f"another part needs more memory: {most / 1e9:.2f} GB at its peak"))
     return replace(
         cost,
         tokens=net.input_shape[0],
@@ -167,7 +173,7 @@ def cost_of(
         times=times or Frozen(),
         unknown=unknown,
         coverage=form.coverage,
-        executed_flops=sums["flops"],
+        executed_flops=sums["flops"] - sums["masked_flops"],
         _details=details,
         notes=form.notes,
     )

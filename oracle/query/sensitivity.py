@@ -101,9 +101,9 @@ def sensitivity_of(
     return Sensitivity(
         net.name,
         workload,
-        int(scores.macs[0]),
-        int(scores.executed_flops[0]),
-        int(scores.traffic_bytes[0]),
+        _at(scores, "macs", 0),
+        _at(scores, "flops", 0),
+        _at(scores, "traffic_bytes", 0),
         Frozen({name: float(column[0]) for name, column in scores.latency_ms.items()}),
         effects,
         scores.trust,
@@ -128,8 +128,11 @@ def _effect(turn: Turn, scores: Scores, row: int) -> Effect:
 
 
 def _delta(scores: Scores, name: str, row: int) -> int:
-    column = getattr(scores, name)
-    return int(column[row]) - int(column[0])
+    return _at(scores, name, row) - _at(scores, name, 0)
+
+
+def _at(scores: Scores, name: str, row: int) -> int:
+    return int(getattr(scores, name)[row])
 
 
 def _worth(effect: Effect, device: str) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from oracle.errors import WorkloadError
-from oracle.spec import HALVES, QUANTISED_WEIGHTS
+from oracle.spec import HALVES, MXFP4, QUANTISED_WEIGHTS
 from oracle.trace.storing import stored_dtype, stored_dtypes
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def stored_words(
         main, owners = stored_dtype(inputs), "inputs"
     if dtype in ("int8", "float8"):  # by an engine, whatever they were
         return requested
-    if weights == "float4":
+    if weights == MXFP4:
         raise WorkloadError("weights='float4': only experts of a decoder's config are stored so; expected int4, say")
     if weights in QUANTISED_WEIGHTS:
         return {"dtype": main if dtype is None and main in HALVES else dtype, "weights": weights}

@@ -141,9 +141,11 @@ def _form_of(count: NetCount, workload: Workload) -> TracedForm:
         columns = np.array(numbers, dtype=np.int64).reshape(-1, 4).T
     except OverflowError as error:
         raise OracleError("a kernel's FLOPs or bytes exceed 64 bits: the network or the batch is too large") from error
+    masked = sum(kernel.masked_flops for kernel in count.kernels)
     sums = {
         "macs": sum(kernel.macs for kernel in kernels),
-        "flops": sum(matrix + vector for matrix, vector, *_ in numbers),
+        "flops": sum(matrix + vector for matrix, vector, *_ in numbers) + masked,
+        "masked_flops": masked,
         "traffic_bytes": sum(own[2] for own in numbers),
         "params": count.params,
         "activations": count.activations,

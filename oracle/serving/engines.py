@@ -3,6 +3,7 @@
 MIXES: true                      # whether a step may hold decoding sequences and pieces of prompts at once
 CHUNK_TOKENS: 8192               # tokens of prompts in a step at most
 MEMORY_SHARE: 0.9                # of a GPU's memory that weights, activations and the cache may take
+SHARE_OF_FREE: false             # or of what weights and activations leave, which the cache takes then
 OUTPUT_RESERVED: 1.0             # share of a request's output that the cache keeps free from the start
 KV_FLOAT8: true                  # whether the cache is float8 where weights are
 STEP_US: 900                     # of the host per step, that the GPU waits for
@@ -39,6 +40,7 @@ class Engine:
     name: str
     mixes: bool
     kv_float8: bool
+    share_of_free: bool
     chunk_tokens: int
     memory_share: float
     output_reserved: float
@@ -62,7 +64,7 @@ _NUMBERS = {
     "BURST": ("burst", 1.0),
 }
 _WHOLE = {"CHUNK_TOKENS": ("chunk_tokens", 1.0)}
-_FLAGS = {"MIXES": "mixes", "KV_FLOAT8": "kv_float8"}
+_FLAGS = {"MIXES": "mixes", "KV_FLOAT8": "kv_float8", "SHARE_OF_FREE": "share_of_free"}
 _REACH = {
     "PRODUCT": ("product", 1.0),
     "NARROW": ("narrow", 1.0),

@@ -48,7 +48,7 @@ from oracle.families import to_spec
 from oracle.families.sharding import EXPERTS, Parallel
 from oracle.query.devices import find_devices
 from oracle.serving.engines import ERRORS, Engine, engine_named, reach_in_engines
-from oracle.serving.memory import cache_bytes_per_sequence, weight_bytes, working_bytes
+from oracle.serving.memory import cache_bytes_per_sequence, cache_bytes_per_token, weight_bytes, working_bytes
 from oracle.serving.steps import Formats, Reach, Step, Work, figures_of, work_of
 from oracle.spec import QUANTISED_WEIGHTS, NetSpec
 from oracle.tiling import CLOCK_HZ
@@ -90,7 +90,7 @@ class Steps(NamedTuple):
         fuller: a step with one piece more, if it may hold that.
         prompt: a step of such a piece alone.
         packed: a step of as many such pieces as it may hold, or as there are sequences.
-        pieces: of a prompt.
+        pieces: of a prompt, not a whole number where the last is a part of one.
         beside: pieces in a mixed step: as many as it meets, rounded down, but one.
         together: pieces in a packed step, which is the most.
     """
@@ -101,7 +101,7 @@ class Steps(NamedTuple):
     fuller: Work
     prompt: Work
     packed: Work
-    pieces: int
+    pieces: float
     beside: int
     together: int
 
@@ -154,8 +154,9 @@ class Serving(Shown):
         parallel, weights, kv: how GPUs share it, and what weights and the cache are stored in.
         in_step: the share of requests that are of equal lengths.
         cached: the share of a prompt's tokens that are in the cache of prefixes.
-        weight_bytes: of one GPU.
-        kv_bytes_per_token: of one GPU, per token of a sequence.
+        weight_bytes: of one GPU; of a pipeline whose parts differ the most that one has, and so the next.
+        kv_bytes_per_token: what a token of one sequence takes in the caches of all layers of one GPU.
+        kv_cache_bytes: what a request has there when it ends: pages of all of its tokens, or of a window's, and states.
         capacity: requests that the caches of all GPUs hold at once.
         points: one per concurrency.
         expected_error: TPOT, TTFT -> mean relative error on rows of networks that the fit had not seen, dense ones or
@@ -174,7 +175,8 @@ class Serving(Shown):
     in_step: float
     cached: float
     weight_bytes: int
-    kv_bytes_per_token: float
+    kv_bytes_per_token: int
+    kv_cache_bytes: int
     capacity: int
     points: tuple[ServingPoint, ...]
     expected_error: dict[str, float]
@@ -267,9 +269,10 @@ def serve_latency(
     points = []
     for count in requested:
         mix = Mix(input_tokens, output_tokens, count, cached)
-        steps = served.steps(mix)
-        points.append(_point(served, mix, steps, served.seconds(steps, reach), in_step))
-    tokens = input_tokens + output_tokens
+        parts = [served.steps(mix, part) for part in range(pp)]
+        each = [served.seconds(steps, reach) for steps in parts]
+        slowest = Seconds(*map(max, zip(*each, strict=True)))
+        points.append(_point(served, mix, parts[0], slowest, in_step))
     return Serving(
         network=str(cfg.COST.NAME) or str(network),
         device=place.name,
@@ -282,7 +285,8 @@ def serve_latency(
         in_step=in_step,
         cached=cached,
         weight_bytes=served.weight_bytes,
-        kv_bytes_per_token=served.cache_bytes(tokens) / tokens,
+        kv_bytes_per_token=served.token_bytes,
+        kv_cache_bytes=max(served.cache_bytes(input_tokens + output_tokens, part) for part in range(pp)),
         capacity=served.capacity(Mix(input_tokens, output_tokens, 1)) * parallel.dp,
         points=tuple(points),
         expected_error=served.expected_error,
@@ -321,15 +325,21 @@ class Served:
         net = self._nets("decode", 1, 1)
         kind = "EXPERTS_" if any(cell.kind in EXPERTS for cell in net.cells) else "DENSE_"
         self.expected_error = {name: engine.origin.error[kind + name] for name in ERRORS}
-        self.weight_bytes = weight_bytes(net, parallel, formats)
-        self._working_bytes = working_bytes(net, parallel, engine.chunk_tokens)
+        each = range(parallel.pp)
+        weights = [weight_bytes(net, parallel, formats, part) for part in each]
+        working = [working_bytes(net, parallel, engine.chunk_tokens, part) for part in each]
+        self.weight_bytes = max(weights)
+        self.token_bytes = max(cache_bytes_per_token(net, parallel, part) for part in each)
         if device.memory is None:
             raise DeviceError(f"device={device.name!r} states no memory size; add MEMORY_GIB to a device file")
-        self._free_bytes = device.memory.value * engine.memory_share - self.weight_bytes - self._working_bytes
-        if self._free_bytes <= 0:
+        of_all, of_free = (1.0, engine.memory_share) if engine.share_of_free else (engine.memory_share, 1.0)
+        room = device.memory.value * of_all
+        self._free_bytes = [(room - own - more) * of_free for own, more in zip(weights, working, strict=True)]
+        least = min(each, key=self._free_bytes.__getitem__)
+        if self._free_bytes[least] <= 0:
             raise DeviceError(
-                f"device={device.name!r}: {self.weight_bytes / 2**30:.1f} GiB of weights and"
-                f" {self._working_bytes / 2**30:.1f} GiB to work with leave nothing of {engine.memory_share:.0%} of"
+                f"device={device.name!r}: {weights[least] / 2**30:.1f} GiB of weights and"
+                f" {working[least] / 2**30:.1f} GiB to work with leave nothing of {of_all:.0%} of"
                 f" {device.memory.value / 2**30:.0f} GiB for a cache; share the network among more GPUs"
             )
 
@@ -343,34 +353,34 @@ class Served:
             cfg.COST.PARALLEL[name] = 1  # shards are made here
         return to_spec(cfg)
 
-    def cache_bytes(self, tokens: int) -> int:
+    def cache_bytes(self, tokens: int, part: int = 0) -> int:
         """Of one GPU, for a sequence of so many tokens."""
-        return cache_bytes_per_sequence(self._nets("decode", 1, max(tokens - 1, 1)), self.parallel)
+        return cache_bytes_per_sequence(self._nets("decode", 1, max(tokens - 1, 1)), self.parallel, part)
 
     def capacity(self, mix: Mix) -> int:
-        """Sequences of one group that its cache holds at once; at least one."""
+        """Sequences of one group that its caches hold at once, those of every part of a pipeline; at least one."""
         kept = mix.input_tokens + math.ceil(mix.output_tokens * self.engine.output_reserved)
-        return max(int(self._free_bytes / self.cache_bytes(kept)), 1)
+        free = enumerate(self._free_bytes)
+        return max(min(int(own / self.cache_bytes(kept, part)) for part, own in free), 1)
 
-    def steps(self, mix: Mix) -> Steps:
-        """The steps of a mix."""
+    def steps(self, mix: Mix, part: int = 0) -> Steps:
+        """The steps of a mix, on a GPU of one part of a pipeline."""
         parallel, chunk = self.parallel, self.engine.chunk_tokens
         running = max(min(math.ceil(mix.concurrency / parallel.dp), self.capacity(mix)), 1)
         batch = math.ceil(running / parallel.pp)  # a pipeline has a batch in each part
         past = mix.input_tokens + mix.output_tokens // 2
         own = mix.input_tokens - mix.cached_tokens
-        pieces = math.ceil(own / chunk)
-        tokens = math.ceil(own / pieces)
-        behind = mix.cached_tokens + tokens * (pieces - 1) // 2
+        tokens = min(own, chunk)
+        behind = mix.cached_tokens + (own - tokens) // 2
         decode, prefill = self._nets("decode", 1, past), self._nets("prefill", tokens, behind)
         together = min(chunk // tokens, running)
-        beside = min(max(int(mix.met(running) * pieces), 1), together)
+        beside = min(max(int(mix.met(running) * own / tokens), 1), together)
         requested = [Step(batch, past)]
         requested += [Step(batch, past, some, tokens, behind) for some in (beside, min(beside + 1, together))]
         requested += [Step(0, past, some, tokens, behind) for some in (1, together)]
-        works = (work_of(decode, prefill, step, parallel, self.formats) for step in requested)
+        works = (work_of(decode, prefill, step, parallel, self.formats, part) for step in requested)
         decoding, mixed, fuller, prompt, packed = works
-        return Steps(running, decoding, mixed, fuller, prompt, packed, pieces, beside, together)
+        return Steps(running, decoding, mixed, fuller, prompt, packed, own / tokens, beside, together)
 
     def seconds(self, steps: Steps, reach: Reach) -> Seconds:
         """Of each step, through all parts of a pipeline."""

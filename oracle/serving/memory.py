@@ -23,30 +23,32 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from oracle.errors import ConfigError
-from oracle.families.caches import state_bytes, token_elements
-from oracle.families.sharding import ATTENTION, EXPERTS, Parallel, sharded, stage
+from oracle.families.caches import cache_bytes, token_bytes
+from oracle.families.sharding import ATTENTION, EXPERTS, Parallel, sharded, stages
 from oracle.serving.steps import STORAGE_BITS, Formats, layer_form, plain_products
-from oracle.spec import NetSpec
+from oracle.spec import NetSpec, Workload
 
 __all__ = [
     "RECOMPUTATIONS",
     "TrainingMemory",
     "activation_bytes",
     "cache_bytes_per_sequence",
+    "cache_bytes_per_token",
     "training_memory",
     "weight_bytes",
     "working_bytes",
     "zero_bytes",
 ]
 
+_HALF = Workload(dtype="bfloat16", weights="bfloat16")
 RECOMPUTATIONS = ("none", "selective", "full")
 _SHARED_FROM = {"state": 1, "gradients": 2, "weights": 3}
 _BYTES = {"state": 12, "gradients": 2, "weights": 2}
 
 
-def weight_bytes(net: NetSpec, parallel: Parallel, formats: Formats) -> int:
-    """Weights of one GPU, as they are stored."""
-    shard = stage(sharded(net, parallel), parallel)
+def weight_bytes(net: NetSpec, parallel: Parallel, formats: Formats, part: int = 0) -> int:
+    """Weights of one GPU, as they are stored; of a pipeline a part as `stages` numbers them."""
+    shard = stages(sharded(net, parallel), parallel)[part]
     params = layer_form(shard, 1).sums["params"]
     absent = 0  # experts that other GPUs have
     narrow = plain_products(shard, formats)
@@ -60,20 +62,19 @@ def weight_bytes(net: NetSpec, parallel: Parallel, formats: Formats) -> int:
     return int(2 * (params - absent) - narrow * (2.0 - bits / 8.0))
 
 
-def cache_bytes_per_sequence(net: NetSpec, parallel: Parallel) -> int:
+def cache_bytes_per_sequence(net: NetSpec, parallel: Parallel, part: int = 0) -> int:
     """Keys and values of one sequence on one GPU, of as many tokens as layers have memory for, and states."""
-    found = 0
-    for cell in stage(sharded(net, parallel), parallel).cells:
-        words = cell.kwargs
-        found += int(state_bytes(words, 2))
-        if "kv_byte" in words:
-            found += int(token_elements(words)) * int(words["capacity"]) * (1 if words["kv_byte"] else 2)
-    return found
+    return cache_bytes(stages(sharded(net, parallel), parallel)[part], _HALF)
 
 
-def working_bytes(net: NetSpec, parallel: Parallel, tokens: int) -> int:
+def cache_bytes_per_token(net: NetSpec, parallel: Parallel, part: int = 0) -> int:
+    """What a token of one sequence takes there in all layers, as `oracle.Cost.kv_bytes_per_token` has it."""
+    return token_bytes(stages(sharded(net, parallel), parallel)[part], _HALF)
+
+
+def working_bytes(net: NetSpec, parallel: Parallel, tokens: int, part: int = 0) -> int:
     """What a step of so many tokens has alive at once beside weights and cache."""
-    shard = stage(sharded(net, parallel), parallel)
+    shard = stages(sharded(net, parallel), parallel)[part]
     body = NetSpec(shard.cells[:-1], shard.input_shape)  # scores are made of the last tokens only
     form = layer_form(body, tokens)
     return int(form.peak_memory_bytes - form.flash_bytes)

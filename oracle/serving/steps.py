@@ -34,9 +34,8 @@ from oracle.closedform import network_form, shared_store
 from oracle.closedform.network import NetworkForm
 from oracle.devices import Device
 from oracle.errors import ConfigError
-from oracle.families.sharding import EXPERTS, LATENT, SPARSE, Collective, Parallel, collectives, sharded, stage
-from oracle.optable import CHUNK
-from oracle.spec import CellSpec, NetSpec, Workload
+from oracle.families.sharding import EXPERTS, LATENT, SPARSE, Collective, Parallel, collectives, sharded, stages
+from oracle.spec import DELTA_CHUNK, MXFP4, CellSpec, NetSpec, Workload
 from oracle.tiling import CLOCK_HZ, DECODE, PREFILL, PRODUCTS
 
 __all__ = [
@@ -56,11 +55,11 @@ __all__ = [
 
 Array = NDArray[Any]
 
-STORAGE_BITS: Mapping[str, float] = {"bfloat16": 16.0, "float8": 8.0, "int8": 8.0, "int4": 4.5, "float4": 4.25}
+STORAGE_BITS: Mapping[str, float] = {"bfloat16": 16.0, "float8": 8.0, "int8": 8.0, "int4": 4.5, MXFP4: 4.25}
 """Bits that a weight is stored in, its share of scales included: int4 with one of 16 bits per 32 weights, float4 with
 one of 8 bits per 32 (OCP Microscaling formats, 2023)."""
 
-_NARROW = ("int4", "float4")
+_NARROW = ("int4", MXFP4)
 OTHER, PRODUCT, EXPERT, PREFILLING, DECODING = range(5)
 
 
@@ -110,7 +109,7 @@ class Formats:
 
     def computes_in(self, device: Device) -> str:
         """The type that matrix units multiply stored weights in: their own if the device has it, or bfloat16."""
-        native = self.weights in ("float8", "float4") and self.weights in device.matrix
+        native = self.weights in ("float8", MXFP4) and self.weights in device.matrix
         return self.weights if native else "bfloat16"
 
 
@@ -257,27 +256,30 @@ class Work(NamedTuple):
     collectives: tuple[Collective, ...]
 
 
-def work_of(decode: NetSpec, prefill: NetSpec | None, step: Step, parallel: Parallel, formats: Formats) -> Work:
+def work_of(
+    decode: NetSpec, prefill: NetSpec | None, step: Step, parallel: Parallel, formats: Formats, part: int = 0
+) -> Work:
     """The kernels and collectives of a step.
 
     Args:
         decode: the decoder for one token after `step.past`, its cache in `formats.kv`.
         prefill: the decoder for the tokens of a piece of a prompt; None where the step has none.
         step: what it computes; of one group of data parallelism.
-        parallel: how GPUs share the decoder. Of a pipeline, the work of its longest part.
+        parallel: how GPUs share the decoder.
         formats: of weights and cache.
+        part: of a pipeline, as `oracle.families.sharding.stages` numbers them.
 
     Raises:
         ConfigError: a network that is no decoder, or that so many GPUs cannot share.
     """
-    shard = stage(sharded(decode, parallel), parallel)
+    shard = stages(sharded(decode, parallel), parallel)[part]
     samples = step.decoding + step.prompts
     found = _plain(shard, step.width, parallel, formats, heads=False)
     found += _plain(shard, samples, parallel, formats, heads=True)
     if step.decoding:
         found += _attention(shard, step.decoding, DECODING, formats)
     if prefill is not None and step.prompts:
-        prompts = stage(sharded(prefill, parallel), parallel)
+        prompts = stages(sharded(prefill, parallel), parallel)[part]
         found += _attention(prompts, step.prompts, PREFILLING, formats) + _expansion(prompts, step, formats)
     columns = list(zip(*found, strict=True))
     arrays = [np.array(column) for column in columns]
@@ -390,7 +392,7 @@ def _attention(net: NetSpec, batch: int, kind: int, formats: Formats) -> list[_E
         ends = np.inf, 0.0, 0.0
         if meta.name.startswith(_STATES):
             if meta.name.startswith("oracle.delta_rule") and not spec["recurrent"]:
-                m, n, k = float(CHUNK), float(spec["value_dim"]), float(spec["key_dim"])
+                m, n, k = float(DELTA_CHUNK), float(spec["value_dim"]), float(spec["key_dim"])
                 own = matrix / (2.0 * m * n * k), m, n, k
                 found.append((times, PRODUCT, False, 0.0, float(traffic), own, 1.0, *ends))
             else:

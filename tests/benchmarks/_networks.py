@@ -26,9 +26,11 @@ from oracle.calibration.domain import Domain
 from oracle.counting import KernelCount, count
 from oracle.counting.networks import count_net, count_table
 from oracle.devices import Device
+from oracle.imports.points import products_of
 from oracle.measure import Measurement, read_measurements
 from oracle.optable import OpTable
-from oracle.roofline import KernelKinds
+from oracle.products import NO_PRODUCTS, Products
+from oracle.roofline import TEXTBOOK, Efficiency, KernelKinds
 from oracle.spec import NetSpec, Workload
 from oracle.trace import trace_module
 
@@ -53,11 +55,12 @@ class Kernels(NamedTuple):
     vector_flops: Any
     traffic_bytes: Any
     weight_bytes: Any
+    products: Products = NO_PRODUCTS
 
-    def at(self, device: Device) -> RoofTimes:
-        """The same on a device."""
+    def at(self, device: Device, cut: Efficiency = TEXTBOOK) -> RoofTimes:
+        """The same on a device that cuts products so."""
         numbers = self.matrix_flops, self.vector_flops, self.traffic_bytes
-        return roof_times(self.kinds, *numbers, device, self.weight_bytes)
+        return roof_times(self.kinds, *numbers, device, self.weight_bytes, cut=cut, products=self.products)
 
 
 class Group(NamedTuple):
@@ -155,7 +158,7 @@ def _timm(row: dict[str, str], workload: Workload, cache: Path) -> Kernels | Non
         classes=np.array(kernels.kinds.op_classes),
         matrix=np.array(kernels.kinds.matrix_dtypes),
         vector=np.array(kernels.kinds.vector_dtypes),
-        numbers=np.stack(kernels[1:]),
+        numbers=np.stack(kernels[1:5]),
     )
     return kernels
 
@@ -312,8 +315,8 @@ def _spec(space: str, arch: str) -> NetSpec:
 TORCH2TRT = "NVIDIA-AI-IOT/torch2trt results, {0}"
 
 
-def jetson_groups(data: Path) -> Iterator[Group]:
-    """Eager PyTorch, then TensorRT, both with `model.half()`; needs torchvision beside torch."""
+def jetson_groups(data: Path, cut: Efficiency = TEXTBOOK) -> Iterator[Group]:
+    """Eager PyTorch, then TensorRT, which cuts products so, both with `model.half()`; needs torchvision beside torch."""
     import torch
     import torchvision  # type: ignore[import-not-found]
 
@@ -327,7 +330,8 @@ def jetson_groups(data: Path) -> Iterator[Group]:
                 x = torch.empty(*map(int, row["input"].split("x")), dtype=torch.float16)
             counted = count_table(trace_module(module, (x,), {}, workload), workload)
             kernels = _kernels([(counted.table, kernel) for kernel in counted.kernels], runtime)
-            networks.append(kernels.at(device))
+            kernels = kernels._replace(products=products_of(counted.kernels, counted.table))
+            networks.append(kernels.at(device, cut if runtime == "engine" else TEXTBOOK))
         names = [row["torchvision_model"] for row in rows]
         yield Group(
             device,

@@ -35,7 +35,9 @@ from oracle.calibration import (
     prior_from,
     save_calibration,
 )
+from oracle.calibration.classes import CONTRACTIONS
 from oracle.calibration.domain import ANYWHERE, Domain
+from oracle.calibration.model import refitted, vector_of
 from oracle.calibration.prior import usual_dispatch
 from oracle.calibration.shipped import file_name
 from oracle.calibration.validation import cross_predict
@@ -72,6 +74,11 @@ ENGINE_KERNELS = (
     "products and attention of {0} by ai-dynamo/aiconfigurator; other kernels as torch.compile makes them on rtx-4090, "
     "launched as one graph; no network was measured"
 )
+CONSUMERS = (
+    "kernels as torch.compile makes them on rtx-4090 (huggingface/pytorch-image-models), products and attention in the "
+    "tiles of a100-sxm-80gb, h100-sxm, l40s, launched as one graph; nothing was measured under an engine"
+)
+JETSONS = "mean of jetson-nano (NVIDIA-AI-IOT/torch2trt) and of consumer GPUs under an engine, in their tiles"
 PRODUCTS = {
     "float16": {"a100-sxm-80gb": (0.936, 0.790), "h100-sxm": (0.954, 0.934), "l40s": (0.748, 0.859)},
     "float8": {"h100-sxm": (0.765, 0.873), "l40s": (0.567, 0.814)},
@@ -101,9 +108,14 @@ def main() -> None:
         write(calibration, group.device.name, group.workload, asked.out)
     for kind, workload in sorted({(group.device.kind, _workload(group)) for group, _ in fitted}, key=repr):
         kin = [item for item in fitted if item[0].device.kind == kind and _workload(item[0]) == workload]
-        write(kind_prior(kind, workload, kin), kind, workload, asked.out)
-    for runtime in RUNTIMES if "timm" in asked.only else ():
-        write_datacenter(asked.data, runtime, asked.out)
+        if (kind, workload.runtime) != ("embedded-gpu", "engine"):
+            write(kind_prior(kind, workload, kin), kind, workload, asked.out)
+    if "timm" in asked.only:
+        for runtime in RUNTIMES:
+            write_datacenter(asked.data, runtime, asked.out)
+        write_consumers(asked.out)
+    if "jetson" in asked.only:
+        write_jetsons(asked.data, asked.out)
 
 
 def groups_of(source: str, data: Path, cache: Path) -> Iterator[Group]:
@@ -141,12 +153,92 @@ def write_datacenter(data: Path, runtime: str, out: Path) -> None:
             chip = SAME_CHIP.get(name, name)
             own = [chip] if chip in products else list(products)
             source = words.format(", ".join(own) + (", the same chip," if name in SAME_CHIP else ""))
-            found = Calibration(name, runtime, "inference", dtype, "nchw", _tiled(base, name, own, products))
+            narrowed = replace(base, compute=_in_bytes(base.compute)) if dtype == "float8" else base
+            found = Calibration(name, runtime, "inference", dtype, "nchw", _tiled(narrowed, name, own, products))
             found = replace(found, domain=kin.domain, protocol="kernels alone")
             found = replace(found, origin=Origin(source, "Apache-2.0", _today()))
             if chip in products:
                 found = replace(found, measurements=_measured_kernels(data, chip, dtype))
             write(found, name, workload, out)
+
+
+def write_consumers(out: Path) -> None:
+    """Consumer GPUs under an engine: what a compiler reaches on them, cut to tiles, launched all at once.
+
+    Classes are those that were fitted to networks under torch.compile on an RTX 4090, the only one measured so; tiles,
+    attention over a cache and the last-level cache are those of data-centre GPUs. Operands of a byte reach the share
+    of what halves reach that products do on an H100 and an L40S.
+    """
+    for name in ("rtx-4090", "consumer-gpu"):
+        kin = load_calibration(out / f"{file_name(name, Workload(dtype='float16', runtime='compiled'))}.yaml")
+        for dtype in ("float16", "float8"):
+            workload = Workload(dtype=dtype, runtime="engine")
+            found = Calibration(name, "engine", "inference", dtype, "nchw", _in_tiles(kin.efficiency, dtype))
+            found = replace(found, measurements=kin.measurements, protocol="torch.compile", domain=kin.domain)
+            write(replace(found, origin=Origin(CONSUMERS, "Apache-2.0", _today())), name, workload, out)
+
+
+def _in_tiles(base: Efficiency, dtype: str) -> Efficiency:
+    """What a GPU reaches under an engine, given what it reached under a compiler in half precision."""
+    compute = _widened(base.compute)
+    compute = _in_bytes(compute) if dtype == "float8" else compute
+    attention = compute["attention"], base.memory["attention"]
+    decode = float(np.mean([shares[1] for shares in DECODE.values()]))
+    return replace(
+        base,
+        compute=compute,
+        dispatch_s=0.0,
+        tiling=tiling.HIDING_PRODUCTS,
+        attention_tiling=tiling.ENCODER,
+        cached_attention=tiling.CachedAttention(tiling.PREFILL, tiling.DECODE, attention, (attention[0], decode)),
+        cache=tiling.CACHE,
+    )
+
+
+def _in_bytes(compute: Mapping[str, float]) -> Mapping[str, float]:
+    """Shares of the peak with operands of a byte, given those in half precision.
+
+    Contractions on the matrix unit reach what products do, on GPUs that were measured in both.
+    """
+    half, byte = PRODUCTS["float16"], PRODUCTS["float8"]
+    narrower = float(np.mean([byte[name][0] / half[name][0] for name in byte]))
+    matrix = {name: compute[name] * narrower for name in CONTRACTIONS if name != "depthwise"}
+    return Frozen({**compute, **matrix})
+
+
+def _widened(compute: Mapping[str, float]) -> Mapping[str, float]:
+    """Shares of the peak where tiles say what narrow groups cost: grouped convolutions reach what others do."""
+    return Frozen({**compute, "grouped": max(compute["grouped"], compute["conv"])})
+
+
+def write_jetsons(data: Path, out: Path) -> None:
+    """Jetsons under an engine: the mean of a Jetson Nano and of what consumer GPUs teach, both in tiles.
+
+    The error is that of the Nano, of which nothing but the sheet is taken for it.
+    """
+    workload = Workload(dtype="float16", runtime="engine")
+    kin = load_calibration(out / f"{file_name('consumer-gpu', workload)}.yaml")
+    *_, nano = jetson_groups(data, kin.efficiency)
+    own = fit(nano.device.name, nano.networks, nano.seconds, Prior(kin.efficiency), workload)
+    both = np.mean([vector_of(efficiency) for efficiency in (own.efficiency, kin.efficiency)], axis=0)
+    found = Calibration("embedded-gpu", "engine", "inference", "float16", "nchw", refitted(kin.efficiency, both))
+    error = float(np.abs(predict(kin, nano.networks) / nano.seconds - 1).mean())
+    found = replace(found, error=error, protocol="leave-device-out, jetson-nano")
+    spans = [
+        _span(kin.domain.ranges[name], nano.domain.ranges[name]) for name in ("batch_size", "image_size", "pixels")
+    ]
+    found = replace(found, domain=Domain(*spans))
+    write(
+        replace(found, origin=Origin(JETSONS, f"{nano.licence} and Apache-2.0", _today())),
+        "embedded-gpu",
+        workload,
+        out,
+    )
+
+
+def _span(first: tuple[int, int], second: tuple[int, int]) -> tuple[int, int]:
+    """The smallest range that holds two."""
+    return min(first[0], second[0]), max(first[1], second[1])
 
 
 def _tiled(base: Efficiency, name: str, own: Sequence[str], products: Mapping[str, tuple[float, float]]) -> Efficiency:
@@ -188,7 +280,7 @@ def with_tiles(
     launches = {"matmul": PRODUCT_LAUNCH_S * slower, "attention": ATTENTION_LAUNCH_S * slower}
     return replace(
         base,
-        compute=Frozen({**base.compute, **compute}),
+        compute=Frozen({**_widened(base.compute), **compute}),
         memory=Frozen({**base.memory, **memory}),
         weights=Frozen({**base.weights, **memory}),  # of products they are operands like any other
         launches=Frozen({**base.launches, **launches}),

@@ -38,6 +38,7 @@ from oracle.measure.engines.nodes import _assigned, _Group, _groups
 from oracle.measure.latency import resolve
 from oracle.measure.operators import _nodes
 from oracle.measure.stopwatch import Place
+from oracle.roofline import Efficiency
 from tests.benchmarks.engine_accuracy import FITTED, SAME
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -150,7 +151,8 @@ def _at_roofs(groups: Sequence[_Group], count: NetCount, device: Device, blockin
     kernels = [count.kernels[position] for group in groups for position in group.positions]
     kinds, matrix, vector, traffic, weights = kernel_columns(kernels, count, "engine")
     products = products_of(kernels, count.table)
-    return roof_times(kinds, matrix, vector, traffic, device, weights, blocking=blocking, products=products)
+    cut = Efficiency(tiling=blocking)
+    return roof_times(kinds, matrix, vector, traffic, device, weights, cut=cut, products=products)
 
 
 def write_nodes(path: Path, latency: Sequence[Measurement], models: str | None) -> None:

@@ -119,7 +119,7 @@ def prepare(rows: Sequence[Row]) -> Prepared:
     for row in rows:
         cfg, device, engine = config_of(row.network), oracle.load_device(row.device), engine_named(row.engine)
         try:
-            formats = formats_of(cfg, engine, row.weights, None)
+            formats = formats_of(cfg, engine, row.weights, row.kv)
             served = Served(cfg, device, engine, row.parallel, formats)
             own = served.steps(row.mix)
         except OracleError as error:

@@ -576,6 +576,8 @@ EXPECTED = re.escape('expected a positive number, or [number, "source"]')
         ({"MEMORY_GIB": [8, ""]}, EXPECTED),
         ({"MEMORY_GIB": [8, ["a"]]}, EXPECTED),
         ({"MEMORY_GIB": ["sheet", 8]}, EXPECTED),
+        ({"CLOCK_MHZ": 1e-300}, "CLOCK_MHZ='1.0e-300': expected a number from 1e-09 to 1e.12"),
+        ({"COMPUTE_UNITS": 10**30}, "COMPUTE_UNITS=.*: expected a number from 1e-09 to 1e.12"),
         ({"COMPUTE_UNITS": 0.5}, "COMPUTE_UNITS='0.5': expected a positive whole number"),
         ({"LINK": {"NVLINK_GBPS": 450, "NVLINK_GPUS": 1.5}}, "LINK.NVLINK_GPUS='1.5': expected a positive whole num"),
         ({"HOST": "i7-13700"}, "my-board.yaml: HOST='i7-13700': .*unknown; did you mean i7-13700k"),

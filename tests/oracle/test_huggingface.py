@@ -317,3 +317,46 @@ def test_what_no_linear_decoder_is_names_its_key(changes: dict[str, Any], key: s
     with pytest.raises(ConfigError) as caught:
         sections_of({**_LINEAR, **changes})
     assert caught.value.key == key
+
+
+def test_keys_of_a_part_that_are_further_from_ours_are_misspelt_ones() -> None:
+    """Defaults stand in for what is not there, so that `linear_keydim` would be 128 whatever it says."""
+    linear = {**_LLAMA, "model_type": "qwen3_5", "head_dim": 16, "linear_num_key_heads": 2, "linear_num_value_heads": 4}
+    assert sections_of({**linear, "linear_key_head_dim": 8})["DECODER"]["LINEAR_KEY_DIM"] == 8
+    with pytest.raises(ConfigError, match="did you mean linear_key_head_dim") as found:
+        sections_of({**linear, "linear_keydim": 8})
+    assert found.value.key == "linear_keydim"
+    assert sections_of({**linear, "linear_bias_of_tomorrow": True}) == sections_of(linear)
+
+
+@pytest.mark.parametrize(
+    ("kind", "missing"), [("deepseek_v2", 1536), ("deepseek_v3", 1536), ("deepseek_v32", 1536), ("glm_moe_dsa", 2048)]
+)
+def test_no_rank_of_queries_is_null_and_not_a_key_that_is_left_out(kind: str, missing: int) -> None:
+    """Defaults of transformers 5.24, whose indexers refuse null."""
+    index = {"index_n_heads": 4, "index_head_dim": 10, "index_topk": 64} if missing == 2048 or "32" in kind else {}
+    values = {**_DEEPSEEK, **index, "model_type": kind}
+    left = {name: value for name, value in values.items() if name != "q_lora_rank"}
+    assert sections_of(left)["DECODER"]["Q_RANK"] == missing
+    if index:
+        with pytest.raises(ConfigError, match="q_lora_rank: value None"):
+            sections_of({**values, "q_lora_rank": None})
+    else:
+        assert sections_of({**values, "q_lora_rank": None})["DECODER"]["Q_RANK"] == 0
+
+
+def test_experts_of_latent_decoders_have_one_number() -> None:
+    """transformers writes some of them as num_local_experts; another number beside it would be read over in silence."""
+    left = {name: value for name, value in _DEEPSEEK.items() if name != "n_routed_experts"}
+    assert sections_of({**left, "num_local_experts": 8}) == sections_of({**_DEEPSEEK, "num_experts": 8})
+    with pytest.raises(ConfigError, match="num_experts: value 16: expected 8, as n_routed_experts says"):
+        sections_of({**_DEEPSEEK, "num_experts": 16})
+
+
+def test_layers_that_predict_further_tokens_are_read_and_stated(tmp_path: Path) -> None:
+    for name in ("num_nextn_predict_layers", "num_mtp_layers"):
+        assert sections_of({**_DEEPSEEK, name: 1})["DECODER"]["MTP_LAYERS"] == 1
+    (tmp_path / "config.json").write_text(json.dumps({**_DEEPSEEK, "num_nextn_predict_layers": 1}), encoding="utf-8")
+    cost = oracle.score(f"hf:{tmp_path}")
+    assert cost.notes == ("1 layer that predicts further tokens, not counted (DECODER.MTP_LAYERS)",)
+    assert cost.params == oracle.score(f"hf:{tmp_path}", phase="decode").params

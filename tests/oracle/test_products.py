@@ -96,8 +96,9 @@ def test_only_what_explains_all_flops_counts() -> None:
     assert found.kernels.tolist() == [0, 2, 3]
     assert found.kinds.tolist() == [PLAIN, PLAIN, PLAIN]
     convolution = 2.0 * 32 * 2 * 28 * 28 * 4 * 36
-    assert found.explain(np.array([convolution, 770.0, 2.0 * 16 * 16 * 8 * 4])).tolist() == [True, True, False]
-    assert found.explain(np.array([convolution, 771.0, 0.0])).tolist() == [True, False, False]
+    known, causal, _ = found.explained(np.array([convolution, 770.0, 2.0 * 16 * 16 * 8 * 4]))
+    assert (known.tolist(), causal.tolist()) == ([True, True, False], [False] * 3)
+    assert found.explained(np.array([convolution, 771.0, 0.0]))[0].tolist() == [True, False, False]
 
 
 def test_attention_over_a_cache_may_count_what_its_mask_leaves() -> None:
@@ -107,4 +108,21 @@ def test_attention_over_a_cache_may_count_what_its_mask_leaves() -> None:
     found = Products.of([over_cache, over_cache, plain])
     visible = sum(512 + query + 1 for query in range(16))
     flops = [4.0 * 64 * 128 * scores for scores in (16 * 528, visible, visible)]
-    assert found.explain(np.array(flops)).tolist() == [True, True, False]
+    known, causal, windows = found.explained(np.array(flops))
+    assert (known.tolist(), causal.tolist()) == ([True, True, False], [True, True, False])
+    assert windows[:2] == pytest.approx([528.0, 528.0])
+    square = Products.of([product_of("oracle.attention", [(2, 3, 16, 8)] * 2, [(2, 3, 16, 8)])] * 2)
+    known, causal, _ = square.explained(np.array([4.0 * 6 * 8 * scores for scores in (256, 16 * 17 // 2)]))
+    assert (known.tolist(), causal.tolist()) == ([True, True], [False, True])
+
+
+@pytest.mark.parametrize(("queries", "keys"), [(1, 7), (5, 11), (16, 16), (3, 100), (4000, 5000)])
+def test_scores_that_are_left_say_what_the_window_is(queries: int, keys: int) -> None:
+    windows = np.unique(np.linspace(1, keys, 20).astype(int))
+    seen = np.minimum(np.arange(keys - queries + 1, keys + 1)[:, None], windows).sum(axis=0)
+    one = Products.of([Product(CACHED, (6, queries, keys, 32, 2))])
+    found = Products(one.kernels, one.kinds, np.repeat(one.dims[:, :, None], len(windows), axis=2))
+    known, causal, inferred = found.explained(4.0 * 6 * 32 * seen[None])
+    assert known.all()
+    assert causal.all()
+    assert inferred[0] == pytest.approx(windows, rel=1e-6)

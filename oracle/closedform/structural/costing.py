@@ -169,7 +169,7 @@ class _Batch:
             raise self._too_large() from None
         if max(self._runs.most(column) for column in numbers.values()) >= LIMIT:
             raise self._too_large()
-        sums = {name: self._runs.sums(numbers[name]) for name in ("macs", "flops", "traffic_bytes")}
+        sums = {name: self._runs.sums(numbers[name]) for name in ("macs", "flops", "masked_flops", "traffic_bytes")}
         sums |= {name: self._edges.sums(column) for name, column in piecewise.items()}
         for name in ("macs", "activations"):  # in most cells pycls counts what we count: then one array serves both
             if np.array_equal(sums[name], sums[f"pycls_{name}"]):
@@ -189,7 +189,8 @@ class _Batch:
             "macs": [one.macs for one in counts],
             "matrix_flops": [one.matrix_flops for one in counts],
             "vector_flops": [one.vector_flops for one in counts],
-            "flops": [one.matrix_flops + one.vector_flops for one in counts],
+            "flops": [one.matrix_flops + one.vector_flops + one.masked_flops for one in counts],
+            "masked_flops": [one.masked_flops for one in counts],
             "traffic_bytes": [one.read_bytes + one.write_bytes for one in counts],
             "weight_bytes": [one.weight_bytes for one in counts],
         }

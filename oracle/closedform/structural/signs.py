@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 from oracle.calibration import kernel_class
 from oracle.closedform.structural.composing import OPTIMIZER, SUMS, Composed
 from oracle.closedform.structural.stock import MOST_SIZES, Stock, Values
-from oracle.counting import KernelCount, kernel_count
-from oracle.counting.flops import work_of
+from oracle.counting import KernelCount, kernel_count, works_of
 from oracle.counting.fusion import Kernel, kernels_of
 from oracle.errors import OracleError
 from oracle.families.graphs import Graph
@@ -176,7 +175,7 @@ class Signs:
             reads=tuple(read(*one) for one in sign.reads),
             writes=tuple((row, table.rows[row].writes[which]) for row, which in sign.writes),
         )
-        works: Any = {row: work_of(table.rows[row], workload.causal) for row in kernel.rows}
+        works = {row: works_of(table.rows[row], workload) for row in kernel.rows}
         found = kernel_count(table, kernel, works, set(sign.run), workload)
         product = product_of(found.name, *table.rows[kernel.main].main_shapes) if found.matrix_flops else None
         return found, product

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from oracle.counting.flops.registry import Dim, Work, register_flops
-from oracle.optable import Shape, prod, smaller
+from oracle.optable import Shape, larger, pieces, prod, smaller
 
 
 def _matmul(batch: Dim, m: Dim, k: Dim, n: Dim) -> Work:
@@ -109,7 +109,7 @@ def _scores(q: Shape, k: Shape, half: bool) -> Dim:
     if not half:
         return length * context
     diagonal = smaller(length, context)
-    return diagonal * (diagonal + 1) // 2 + (length - diagonal) * context
+    return pieces(diagonal * (diagonal + 1), 2) + (length - diagonal) * context
 
 
 @register_flops("oracle.attention")
@@ -171,11 +171,11 @@ def _grouped_mm(a: Shape, b: Shape, *rest: Any, out: Shape, **kwargs: Any) -> Wo
 
 def _visible(length: Dim, context: Dim, window: Dim) -> Dim:
     """Scores per head that a causal mask leaves, the last query seeing the last key; 0 is no window."""
-    past = context - length  # keys before those of the queries, of which a window leaves fewer than it is long
+    past = context - length  # keys before those of the queries
     if isinstance(window, int) and window == 0:
-        return length * past + length * (length + 1) // 2
-    growing = smaller(length, window - past)  # queries that see one key more than the one before
-    return growing * past + growing * (growing + 1) // 2 + (length - growing) * window
+        return length * past + pieces(length * (length + 1), 2)
+    growing = smaller(length, larger(window - past, 0))  # queries that see one key more than the one before
+    return growing * past + pieces(growing * (growing + 1), 2) + (length - growing) * window
 
 
 @register_flops("oracle.cached_attention")

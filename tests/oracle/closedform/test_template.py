@@ -11,6 +11,7 @@ from oracle.calibration import kernel_class
 from oracle.closedform.calibrated import CalibratedDevice
 from oracle.closedform.cells import templates_for
 from oracle.closedform.columns import Columns
+from oracle.closedform.desk import answers_of
 from oracle.closedform.evaluate import covered, evaluate
 from oracle.closedform.inputs import CellInputs, split_params
 from oracle.closedform.store import TemplateStore
@@ -86,14 +87,10 @@ def test_other_integers_give_the_concrete_trace(
 
     traced = trace_cell(changed, tensor(other), None, False, workload).table
     counted = count(traced, workload)
-    alone, kernels = template.alone(*arguments), counted.kernels
+    alone, kernels = answers_of(template)(*arguments), counted.kernels
     assert alone is not None
-    columns = [int(number) for number in alone[-4 * len(kernels) :]]
-    assert columns == [
-        *(k.matrix_flops for k in kernels),
-        *(k.vector_flops for k in kernels),
-        *(k.read_bytes + k.write_bytes for k in kernels),
-        *(k.weight_bytes for k in kernels),
+    assert np.frombuffer(alone[-1], dtype=np.int64).reshape(-1, 4).tolist() == [
+        [k.matrix_flops, k.vector_flops, k.read_bytes + k.write_bytes, k.weight_bytes] for k in kernels
     ]
     for (meta, macs, shapes), k in zip(template.described(arguments), kernels, strict=True):
         kind = kernel_class(traced, k.rows, workload.runner)
@@ -105,7 +102,8 @@ def test_other_integers_give_the_concrete_trace(
     pycls = recount(traced, "pycls")
     assert dict(zip(SUMS, answer.sums, strict=True)) == {
         "macs": sum(k.macs for k in counted.kernels),
-        "flops": sum(k.matrix_flops + k.vector_flops for k in counted.kernels),
+        "flops": sum(k.matrix_flops + k.vector_flops + k.masked_flops for k in counted.kernels),
+        "masked_flops": sum(k.masked_flops for k in counted.kernels),
         "traffic_bytes": sum(k.read_bytes + k.write_bytes for k in counted.kernels),
         "params": counted.params,
         "activations": counted.activations,

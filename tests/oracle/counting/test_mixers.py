@@ -59,6 +59,9 @@ def test_half_of_a_mask_is_what_each_query_can_choose_from() -> None:
     for half, scores in ((False, 5 * 9), (True, seen)):
         found = _sparse_attention(latent, ids, q, turned, 12, out=None, causal_half=half)
         assert found.macs == 2 * 4 * scores * (16 + 16 + 4)
+    late = Shape((2, 30, 20))  # whose first query has more keys before it than it may choose
+    found = _sparse_attention(late, ids, q, turned, 12, out=None, causal_half=True)
+    assert found.macs == 2 * 4 * 5 * 9 * (16 + 16 + 4)
     queries, keys, weights = (Shape(shape) for shape in ((2, 5, 3, 10), (2, 11, 10), (2, 5, 3)))
     for half, scores in ((False, 55), (True, sum(6 + at for at in range(1, 6)))):
         found = _index_scores(queries, keys, weights, out=Shape((2, 5, 11)), causal_half=half)

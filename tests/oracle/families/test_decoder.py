@@ -236,6 +236,42 @@ def test_states_of_linear_attention_by_hand() -> None:
         )
 
 
+@pytest.mark.parametrize("dtype", ["float8", "int8"])
+def test_states_of_linear_attention_stay_in_float32_whatever_is_quantised(dtype: str) -> None:
+    """The matrices alone: tokens of the convolution are activations, in a byte as all of these are.
+
+    transformers' `torch_recurrent_gated_delta_rule` returns states in float32 for queries in bfloat16, and its cache
+    holds the convolution's tokens in bfloat16 (5.24.0).
+    """
+    words = {"phase": "decode", "past": 1008, "batch_size": 4, "dtype": dtype, "runtime": "engine"}
+    state, convolution = 36 * 32 * 128 * 128 * 4, 36 * 8192 * 3
+    cost = oracle.score(_LINEAR, **words)
+    assert cost.kv_bytes_per_token == 12 * 2 * 2 * 256
+    assert cost.kv_cache_bytes == 4 * (state + convolution + 1024 * cost.kv_bytes_per_token)
+    rules = [kernel for kernel in cost.kernels() if kernel.name == "oracle.delta_rule"]
+    gates, tokens = 36 * (4 * 64 + 64), 36 * 4 * (8192 + 4096)
+    moved = sum(kernel.traffic_bytes for kernel in rules)
+    assert 2 * 4 * state + tokens + gates <= moved <= 2 * 4 * state + tokens + 4 * gates  # vectors stay in float32
+    assert {kernel.dtype for kernel in rules} == {dtype}
+    half = oracle.score(_LINEAR, **{**words, "dtype": "bfloat16"})
+    assert half.kv_cache_bytes - cost.kv_cache_bytes == 4 * (convolution + 1024 * cost.kv_bytes_per_token)
+    for weights in ("float8", "int4"):
+        narrow = oracle.score(_LINEAR, **{**words, "dtype": "bfloat16", "weights": weights})
+        assert narrow.kv_cache_bytes == half.kv_cache_bytes
+    ours, theirs = _counts(load_cfg(_LINEAR, _small(_LINEAR)), **words)
+    assert ours == theirs
+
+
+def test_weights_of_an_indexer_are_there_in_calls_that_score_nothing() -> None:
+    """GLM-5: 78 layers with queries of 32 heads of 128 from a latent of 2,048, and 32 weights of a token of 6,144."""
+    words = {"phase": "prefill", "dtype": "bfloat16", "runtime": "engine"}
+    every, chosen = (oracle.score("GLM-5", prompt=prompt, **words) for prompt in (2048, 2049))
+    assert every.flash_bytes == chosen.flash_bytes
+    assert every.params == chosen.params
+    moved = [sum(kernel.weight_bytes for kernel in cost.kernels()) for cost in (every, chosen)]
+    assert moved[1] - moved[0] == 2 * 78 * (2048 * 32 * 128 + 6144 * 32) + 2 * 6144  # one more row of the embedding
+
+
 def test_a_chunked_prompt_by_hand() -> None:
     """130 tokens are three chunks of 64: products of 64 x 64 pairs, systems, and three with a state of 128 x 128."""
     cost = oracle.score(_LINEAR, phase="prefill", prompt=130)

@@ -10,7 +10,7 @@ import pytest
 import oracle
 from oracle.errors import ConfigError, DeviceError
 from oracle.families.caches import token_bytes
-from oracle.families.sharding import GATED, LATENT, LINEAR, SHARD, SPARSE, Parallel, sharded, stage
+from oracle.families.sharding import GATED, LATENT, LINEAR, SHARD, SPARSE, Parallel, sharded, stages
 from oracle.spec import CellSpec, NetSpec, Workload
 
 TINY: dict[str, Any] = {
@@ -60,7 +60,7 @@ def test_experts_are_cut_by_what_is_left() -> None:
 
 def test_a_stage_has_its_layers_and_the_head() -> None:
     whole = decoder()
-    kinds = [cell.kind for cell in stage(whole, Parallel(pp=3)).cells]
+    kinds = [cell.kind for cell in stages(whole, Parallel(pp=3))[0].cells]
     assert kinds == ["decoder_embedding", "decoder_layer", "decoder_layer", "decoder_head"]
 
 
@@ -81,7 +81,7 @@ def test_what_gpus_cannot_share_is_an_error(words: dict[str, int], message: str)
 
 def _shared(words: dict[str, int]) -> None:
     parallel = Parallel(**words)
-    stage(sharded(decoder(), parallel), parallel)
+    stages(sharded(decoder(), parallel), parallel)
 
 
 def test_attention_over_latents_cuts_heads_and_keeps_the_cache() -> None:
@@ -90,14 +90,14 @@ def test_attention_over_latents_cuts_heads_and_keeps_the_cache() -> None:
     own = sharded(whole, Parallel(tp=4)).cells[1]
     assert (own.kind, own["heads"], own["kv_rank"]) == (LATENT, 2, 16)
     assert token_bytes(sharded(whole, Parallel(tp=4)), Workload(dtype="bfloat16")) == 4 * (16 + 4) * 2
-    parts = stage(decoder(**latent), Parallel(pp=2)).cells
+    parts = stages(decoder(**latent), Parallel(pp=2))[0].cells
     assert [cell.kind for cell in parts[1:-1]] == [LATENT, "decoder_mlp"] * 2
 
 
 def test_heads_of_linear_attention_are_cut_and_indexers_are_not() -> None:
     linear = {"LINEAR_HEADS": 8, "LINEAR_KEY_HEADS": 4, "LINEAR_KEY_DIM": 6, "LINEAR_VALUE_DIM": 10}
     whole = decoder(**linear, KV_HEADS=4, MIXERS=["linear", "full"], OUT_GATE=True)
-    parts = stage(sharded(whole, Parallel(tp=4)), Parallel(pp=2)).cells
+    parts = stages(sharded(whole, Parallel(tp=4)), Parallel(pp=2))[0].cells
     assert [cell.kind for cell in parts[1:-1]] == [LINEAR, "decoder_mlp", GATED, "decoder_mlp"]
     assert (parts[1]["heads"], parts[1]["key_heads"], parts[3]["heads"]) == (2, 1, 2)
     with pytest.raises(ConfigError, match="tp=3: expected a divisor of the heads, 8"):
@@ -126,7 +126,7 @@ def test_a_config_of_several_gpus_is_the_shard_of_a_network(phase: str) -> None:
     parallel = Parallel(tp=2, pp=2)
     cells = oracle.to_spec(config({"TP": 2, "PP": 2}, phase, **MIXED)).cells
     assert cells[1] == CellSpec.make(SHARD, tp=2, pp=2, ep=1)
-    assert (cells[0], *cells[2:]) == stage(sharded(decoder(phase, **MIXED), parallel), parallel).cells
+    assert (cells[0], *cells[2:]) == stages(sharded(decoder(phase, **MIXED), parallel), parallel)[0].cells
 
 
 def test_experts_that_are_shared_out_are_a_part_of_the_rows_and_of_the_weights() -> None:

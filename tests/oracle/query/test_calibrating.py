@@ -10,11 +10,13 @@ import pytest
 import oracle
 from oracle.calibration import predict
 from oracle.calibration.factors import BOARDS
+from oracle.calibration.files import from_yaml, to_yaml
 from oracle.counting.networks import count_net
 from oracle.errors import ConfigError, OracleError
 from oracle.imports.points import roof_times_of
 from oracle.measure import Measurement, write_measurements
 from oracle.query import Case, Comparison, calibrate, compare
+from oracle.query.models import best_calibration
 from oracle.spec import Workload
 
 NETWORKS = ("R-56", "R-110", "NB201-AllConv3x3", "NB201-ResNet", "NB201-AllSkip", "FBNet-C")
@@ -52,9 +54,36 @@ def test_a_device_that_measures_like_a_model_is_predicted_by_it() -> None:
 def test_calibrated_scores_are_what_the_fit_predicts() -> None:
     found = calibrate("t4", rows())
     count = count_net(oracle.to_spec(oracle.load_cfg("FBNet-C")), HALF)
-    (seconds,) = predict(found, [roof_times_of(count.kernels, count, oracle.load_device("t4"), "eager")])
+    (seconds,) = predict(
+        found, [roof_times_of(count.kernels, count, oracle.load_device("t4"), "eager", found.efficiency)]
+    )
     cost = oracle.score("FBNet-C", ["t4"], dtype="float16", model="calibrated", calibrations=[found])
     assert cost.latency_ms["t4"] == pytest.approx(seconds * 1e3, rel=1e-9)
+
+
+@pytest.mark.parametrize(("device", "runtime", "batch"), [("h100-sxm", "engine", 32), ("l40s", "engine", 4)])
+def test_measurements_scale_the_tiles_of_a_gpu(device: str, runtime: str, batch: int) -> None:
+    """Networks that all take a tenth longer: so do products that nobody measured, small and large, cut as before."""
+    words = {"dtype": "bfloat16", "runtime": runtime}
+    names = ["RegNetX-200MF", "RegNetX-800MF", "ResNet-50", "EfficientNet-B0", "FBNet-C", "ViT-S-16", "ViT-B-16"]
+    before = oracle.score_many(names, [device], batch_size=batch, **words).latency_ms[device]
+    workload = Workload(batch_size=batch, **words)
+    found = calibrate(
+        device, [Measurement(name, device, workload, 1.1 * ms) for name, ms in zip(names, before, strict=True)]
+    )
+    shipped = best_calibration(oracle.load_device(device), workload)
+    assert shipped is not None
+    assert shipped.efficiency.tiling is not None
+    for name in ("tiling", "attention_tiling", "cache"):
+        assert getattr(found.efficiency, name) == getattr(shipped.efficiency, name)
+    assert from_yaml(to_yaml(found), "here").efficiency.tiling == shipped.efficiency.tiling
+    for name in ("ResNet-50", "ViT-B-16", "ViT-L-16"):
+        for other in (1, batch):
+            old, new = (
+                oracle.score(name, [device], batch_size=other, calibrations=own, **words).latency_ms[device]
+                for own in ([], [found])
+            )
+            assert 1.0 < new / old < 1.2, (name, other)
 
 
 @pytest.mark.parametrize(("factor", "expected"), [(1e3, r"are [0-9.e+]+ times what"), (1e-3, r"are 0\.00[0-9]+ times")])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +13,7 @@ from torch import nn
 
 import oracle
 from oracle.calibration import Calibration, load_calibration, save_calibration
+from oracle.calibration.shipped import prior_calibration
 from oracle.cli._flags import _SELECTION, add_model
 from oracle.errors import DeviceError, WorkloadError
 from oracle.query.models import MODELS, calibration_for, latency_models
@@ -206,6 +209,45 @@ def test_engines_on_data_centre_gpus(device: str, network: str) -> None:
         assert max(time.latency_ms for time in narrow) <= half.latency_ms
         compiled = oracle.score(network, [device], batch_size=batch, dtype="float16", runtime="compiled")
         assert half.latency_ms <= compiled.latency_ms[device]
+
+
+@pytest.mark.parametrize("network", ["ResNet-50", "ViT-B-16", "RegNetX-800MF"])
+@pytest.mark.parametrize("device", ["rtx-3090", "rtx-4090", "rtx-5090", "rtx-pro-6000", "jetson-agx-xavier"])
+def test_engines_on_gpus_that_none_was_measured_on(device: str, network: str) -> None:
+    """A prediction without an interval, above the bound; narrow types and graphs are never slower; no image is free."""
+    for engine in ("generic", "tensorrt"):
+        words: dict[str, Any] = {"runtime": "engine", "engine": engine}
+        for dtype in ("float32", *NARROW):
+            if dtype not in oracle.load_device(device).dtypes:
+                continue
+            batches = [
+                oracle.score(network, [device], dtype=dtype, batch_size=batch, **words) for batch in (1, 2, 8, 64)
+            ]
+            assert all(cost.times[device].interval_ms is None for cost in batches)
+            assert all(cost.latency_ms[device] > cost.roofline_ms[device] for cost in batches)
+            assert [cost.latency_ms[device] for cost in batches] == sorted(cost.latency_ms[device] for cost in batches)
+        half, narrow, eager, compiled = (
+            oracle.score(network, [device], **own).latency_ms[device]
+            for own in (
+                words | {"dtype": "float16"},
+                words | {"dtype": "int8"},
+                {"dtype": "float16"},
+                {"dtype": "float16", "runtime": "compiled"},
+            )
+        )
+        assert narrow <= half <= compiled <= eager
+
+
+@pytest.mark.parametrize("network", ["ResNet-50", "ResNet-101", "ResNet-152"])
+def test_a_jetson_of_which_only_the_sheet_is_known(network: str, shared_data: Path) -> None:
+    """What GPUs 300 times as fast teach of engines, put to the measured times of TensorRT on a Jetson Nano."""
+    with (shared_data / "jetson_tensorrt.csv").open(encoding="utf-8") as table:
+        (row,) = (row for row in csv.DictReader(table) if row["torchvision_model"] == network.replace("-", "").lower())
+    kin = prior_calibration("consumer-gpu", Workload(runtime="engine", dtype="float16"))
+    assert kin is not None
+    kin = replace(kin, device="jetson-nano")
+    cost = oracle.score(network, ["jetson-nano"], runtime="engine", dtype="float16", calibrations=[kin])
+    assert cost.latency_ms["jetson-nano"] == pytest.approx(float(row["tensorrt_ms"]), rel=0.2)
 
 
 @pytest.mark.parametrize(
