@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -13,15 +14,22 @@ _Keys = dict[str, Any]
 _Item = TypeVar("_Item")
 
 
-def _base(read: Reader, ff: int | None = None) -> _Keys:
-    """What most configs call alike; `ff` where there may be no feed-forward half of that width."""
+def _base(read: Reader, ff: int | None = None, groups: int = 0) -> _Keys:
+    """What most configs call alike.
+
+    Args:
+        read: the file.
+        ff: where there may be no feed-forward half of that width.
+        groups: of heads in a file that does not say, as transformers' classes have them; 0 for as many as heads, which
+            is what null means.
+    """
     heads = read.integer("num_attention_heads")
     return {
         "VOCAB": read.integer("vocab_size"),
         "LAYERS": read.integer("num_hidden_layers"),
         "WIDTH": read.integer("hidden_size"),
         "HEADS": heads,
-        "KV_HEADS": read.integer("num_key_value_heads", heads),
+        "KV_HEADS": read.rank("num_key_value_heads", groups) or heads,
         "HEAD_DIM": read.integer("head_dim", 0),
         "FF": read.integer("intermediate_size", ff),
         "CONTEXT": read.integer("max_position_embeddings", 0),
@@ -29,10 +37,10 @@ def _base(read: Reader, ff: int | None = None) -> _Keys:
     }
 
 
-def _llama(read: Reader, ff: int | None = None) -> _Keys:
+def _llama(read: Reader, ff: int | None = None, groups: int = 0) -> _Keys:
     bias = read.flag("attention_bias", False)
     return {
-        **_base(read, ff),
+        **_base(read, ff, groups),
         "ACTIVATION": read.activation("hidden_act", "silu"),
         "QKV_BIAS": bias,
         "OUT_BIAS": bias,
@@ -40,38 +48,50 @@ def _llama(read: Reader, ff: int | None = None) -> _Keys:
     }
 
 
-def _mistral(read: Reader) -> _Keys:
-    keys = {**_base(read), "ACTIVATION": read.activation("hidden_act", "silu")}
-    return {**keys, "WINDOWS": read.windows(1, lambda _: True) if not read.has("layer_types") else _layered(read, keys)}
+def _mistral(read: Reader, window: int = 4096) -> _Keys:
+    keys = {**_base(read, groups=8), "ACTIVATION": read.activation("hidden_act", "silu")}
+    layers = keys["LAYERS"] if read.has("layer_types") else 1
+    return {**keys, "WINDOWS": read.windows(layers, _every, window)}
 
 
-def _layered(read: Reader, keys: _Keys, usual: Callable[[int], bool] = lambda _: True) -> list[int]:
-    return read.windows(keys["LAYERS"], usual)
+def _every(_: int) -> bool:
+    return True
 
 
-def _qwen_windows(read: Reader, keys: _Keys) -> list[int]:
-    """Windows of the layers from `max_window_layers` on, where they are used."""
+def _layered(read: Reader, keys: _Keys, usual: Callable[[int], bool], window: int = 4096) -> list[int]:
+    return read.windows(keys["LAYERS"], usual, window)
+
+
+def _qwen_windows(read: Reader, keys: _Keys, usual: Callable[[int, int], bool] = operator.ge) -> list[int]:
+    """Windows where they are used: usually of the layers from `max_window_layers` on."""
     if not read.flag("use_sliding_window", False):
         return []
-    first = read.integer("max_window_layers", 28, low=0)
-    return _layered(read, keys, lambda layer: layer >= first)
+    bound = read.integer("max_window_layers", 28, low=0)
+    return _layered(read, keys, lambda layer: usual(layer, bound))
+
+
+def _biased(read: Reader, groups: int) -> _Keys:
+    return {**_base(read, groups=groups), "ACTIVATION": read.activation("hidden_act", "silu"), "QKV_BIAS": True}
 
 
 def _qwen2(read: Reader) -> _Keys:
-    keys = {**_base(read), "ACTIVATION": read.activation("hidden_act", "silu"), "QKV_BIAS": True}
+    keys = _biased(read, 32)
     return {**keys, "WINDOWS": _qwen_windows(read, keys)}
+
+
+def _normed(read: Reader, groups: int) -> _Keys:
+    return {**_llama(read, groups=groups), "QK_NORM": True, "MLP_BIAS": False}
 
 
 def _qwen3(read: Reader) -> _Keys:
-    keys = {**_llama(read), "QK_NORM": True, "MLP_BIAS": False}
-    keys["HEAD_DIM"] = keys["HEAD_DIM"] or 128
-    return {**keys, "WINDOWS": _qwen_windows(read, keys)}
+    keys = _normed(read, 32)
+    return {**keys, "HEAD_DIM": keys["HEAD_DIM"] or 128, "WINDOWS": _qwen_windows(read, keys)}
 
 
-def _gemma(read: Reader) -> _Keys:
+def _gemma(read: Reader, groups: int = 16) -> _Keys:
     bias = read.flag("attention_bias", False)
     name = "hidden_activation" if read.has("hidden_activation") else "hidden_act"
-    keys = _base(read)
+    keys = _base(read, groups=groups)
     return {
         **keys,
         "HEAD_DIM": keys["HEAD_DIM"] or 256,
@@ -84,21 +104,21 @@ def _gemma(read: Reader) -> _Keys:
 
 
 def _gemma2(read: Reader) -> _Keys:
-    keys = {**_gemma(read), "POST_NORM": True, "SOFTCAP": _capped(read)}
+    keys = {**_gemma(read, 4), "POST_NORM": True, "SOFTCAP": _capped(read)}
     return {**keys, "WINDOWS": _shortened(_layered(read, keys, lambda layer: layer % 2 == 0))}
 
 
 def _capped(read: Reader) -> bool:
-    """Both caps, or none."""
-    both = read.has("attn_logit_softcapping"), read.has("final_logit_softcapping")
-    if both[0] != both[1]:
+    """Both caps, or none: they are there but for null."""
+    scores, final = (not read.denies(f"{name}_logit_softcapping") for name in ("attn", "final"))
+    if scores != final:
         raise read.fail("attn_logit_softcapping", "null where final_logit_softcapping is, and a number where that is")
-    return both[0]
+    return scores
 
 
 def _gemma3(read: Reader) -> _Keys:
     pattern = read.integer("sliding_window_pattern", 6)
-    keys = {**_gemma(read), "POST_NORM": True, "QK_NORM": True}
+    keys = {**_gemma(read, 4), "POST_NORM": True, "QK_NORM": True}
     read.expect("attn_logit_softcapping", None)
     read.expect("final_logit_softcapping", None)
     return {**keys, "WINDOWS": _shortened(_layered(read, keys, lambda layer: (layer + 1) % pattern != 0))}
@@ -114,7 +134,7 @@ def _shortened(windows: list[_Item]) -> list[_Item]:
 
 def _phi3(read: Reader) -> _Keys:
     keys = {**_base(read), "ACTIVATION": read.activation("hidden_act", "silu")}
-    return {**keys, "ROTARY": read.number("partial_rotary_factor", 1.0), "WINDOWS": read.windows(1, lambda _: True)}
+    return {**keys, "ROTARY": read.number("partial_rotary_factor", 1.0), "WINDOWS": read.windows(1, _every)}
 
 
 def _phi(read: Reader) -> _Keys:
@@ -189,7 +209,7 @@ def _opt(read: Reader) -> _Keys:
 
 
 def _mixtral(read: Reader) -> _Keys:
-    keys = _mistral(read)
+    keys = _mistral(read, 0)
     return {**keys, **_expert_keys(read, "num_local_experts", keys["FF"])}
 
 
@@ -207,7 +227,8 @@ def _sparse(read: Reader, layers: int) -> _Keys:
 
 
 def _qwen2_moe(read: Reader) -> _Keys:
-    keys = _qwen2(read)
+    keys = _biased(read, 16)
+    keys["WINDOWS"] = _qwen_windows(read, keys, lambda layer, bound: layer % 2 == 0 and layer < bound)
     keys |= _expert_keys(read, "num_experts", read.integer("moe_intermediate_size")) | _sparse(read, keys["LAYERS"])
     return {
         **keys,
@@ -218,10 +239,11 @@ def _qwen2_moe(read: Reader) -> _Keys:
 
 
 def _qwen3_moe(read: Reader) -> _Keys:
-    keys = _qwen3(read)
+    keys = _normed(read, 4)
     experts = "num_local_experts" if read.has("num_local_experts") else "num_experts"  # as transformers 5 writes it
     return {
         **keys,
+        "WINDOWS": _qwen_windows(read, keys, lambda _, __: True),
         **_expert_keys(read, experts, read.integer("moe_intermediate_size")),
         **_sparse(read, keys["LAYERS"]),
     }
@@ -292,8 +314,8 @@ def _latent(read: Reader, dense: int, shared: int, q_rank: int = 1536) -> _Keys:
     }
 
 
-def _groups(read: Reader) -> _Keys:
-    return {"EXPERT_GROUPS": read.integer("n_group", 1), "GROUPS_PER_TOKEN": read.integer("topk_group", 1)}
+def _groups(read: Reader, groups: int = 1, chosen: int = 1) -> _Keys:
+    return {"EXPERT_GROUPS": read.integer("n_group", groups), "GROUPS_PER_TOKEN": read.integer("topk_group", chosen)}
 
 
 def _deepseek_v2(read: Reader) -> _Keys:
@@ -301,23 +323,23 @@ def _deepseek_v2(read: Reader) -> _Keys:
     return {**_latent(read, 0, 2), "MLP_BIAS": False, "ROUTER": "softmax_all", **(_groups(read) if grouped else {})}
 
 
-def _deepseek_v3(read: Reader, q_rank: int = 1536) -> _Keys:
+def _deepseek_v3(read: Reader, q_rank: int = 1536, groups: tuple[int, int] = (8, 4)) -> _Keys:
     read.expect("scoring_func", "sigmoid")
     read.expect("topk_method", "noaux_tc")
     further = read.agree(("num_nextn_predict_layers", "num_mtp_layers"))
     return {
         **_latent(read, 3, 1, q_rank),
         "ROUTER": "sigmoid",
-        **_groups(read),
+        **_groups(read, *groups),
         "MTP_LAYERS": read.integer(further, 0, low=0),
     }
 
 
 def _glm_moe_dsa(read: Reader) -> _Keys:
-    return _indexed(read, 2048)
+    return _indexed(read, 2048, (1, 1))
 
 
-def _indexed(read: Reader, q_rank: int = 1536) -> _Keys:
+def _indexed(read: Reader, q_rank: int = 1536, groups: tuple[int, int] = (8, 4)) -> _Keys:
     """As DeepSeek-V3, with an indexer in every layer, whose queries are made from the latent of the others."""
     if not read.rank("q_lora_rank", q_rank):
         raise read.fail("q_lora_rank", "a number, for the indexer's queries are made from that latent")
@@ -325,7 +347,7 @@ def _indexed(read: Reader, q_rank: int = 1536) -> _Keys:
     read.expect("index_topk_freq", 1)
     read.expect("index_topk_pattern", None)
     index = {f"INDEX_{ours}": read.integer(f"index_{name}") for ours, name in _INDEX.items()}
-    keys = _deepseek_v3(read, q_rank)
+    keys = _deepseek_v3(read, q_rank, groups)
     dense, layers = keys["DENSE_LAYERS"], keys["LAYERS"]
     usual = ["dense"] * dense + ["sparse"] * (layers - dense)
     words = read.words("mlp_layer_types", usual, ("dense", "sparse"))  # which decides in transformers
@@ -338,7 +360,7 @@ _INDEX = {"HEADS": "n_heads", "DIM": "head_dim", "TOPK": "topk"}
 
 
 def _gpt_oss(read: Reader) -> _Keys:
-    keys = _base(read)
+    keys = _base(read, groups=8)
     bias = read.flag("attention_bias", True)
     chosen = "num_experts_per_tok" if read.has("num_experts_per_tok") else "experts_per_token"
     return {
@@ -349,7 +371,7 @@ def _gpt_oss(read: Reader) -> _Keys:
         "MLP_BIAS": True,
         "ACTIVATION": "silu_clamped",
         "SINKS": True,
-        "WINDOWS": _shortened(_layered(read, keys, lambda layer: layer % 2 == 0)),
+        "WINDOWS": _shortened(_layered(read, keys, lambda layer: layer % 2 == 0, 128)),
         "EXPERTS": read.integer("num_local_experts"),
         "EXPERTS_PER_TOKEN": read.integer(chosen),
     }

@@ -148,6 +148,10 @@ class Reader:
         """Whether a value is there, and is not null."""
         return self._get(name) is not None
 
+    def denies(self, name: str) -> bool:
+        """Whether a value is null, and not left out."""
+        return self._get(name, False) is None
+
     def refuse_misspelt(self) -> None:
         """Complain of a key that nothing has read and that is all but one that was looked for in vain."""
         from difflib import get_close_matches
@@ -161,14 +165,15 @@ class Reader:
             if near := get_close_matches(name, alike, n=1, cutoff=_RELATED if part else _ALIKE):
                 raise ConfigError(f"unknown key; did you mean {near[0]}?", key=name, file=self._file)
 
-    def windows(self, layers: int, usual: Callable[[int], bool]) -> list[int]:
+    def windows(self, layers: int, usual: Callable[[int], bool], window: int = 0) -> list[int]:
         """The window of each layer; 0 for none.
 
         Args:
             layers: how many.
             usual: number of a layer -> whether it has the window, where the file does not say it of each.
+            window: of a file that does not say, as the kind's class in transformers has it; null is none.
         """
-        window = self.integer("sliding_window", 0)
+        window = self.rank("sliding_window", window)
         kinds = self._get("layer_types")
         if kinds is None:
             found = [window if usual(layer) else 0 for layer in range(layers)]

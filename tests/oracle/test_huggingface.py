@@ -95,7 +95,8 @@ def test_every_kind_is_listed_where_one_is_unknown(tmp_path: Path) -> None:
         ({"model_type": "mistral", "sliding_window": "4096"}, "sliding_window"),
         ({"model_type": "qwen3", "use_sliding_window": True, "layer_types": ["full_attention"]}, "layer_types"),
         ({"model_type": "qwen3", "use_sliding_window": True, "layer_types": ["linear_attention"] * 2}, "layer_types"),
-        ({"model_type": "gemma2", "attn_logit_softcapping": 50.0}, "attn_logit_softcapping"),
+        ({"model_type": "gemma2", "final_logit_softcapping": None}, "attn_logit_softcapping"),
+        ({"model_type": "gemma2", "attn_logit_softcapping": None}, "attn_logit_softcapping"),
         ({"model_type": "mixtral"}, "num_local_experts"),
         ({"model_type": "qwen3_moe", "num_experts": 4, "num_experts_per_tok": 2}, "moe_intermediate_size"),
         ({"model_type": "phi", "partial_rotary_factor": 2}, "partial_rotary_factor"),
@@ -274,6 +275,52 @@ def test_groups_of_heads_that_are_not_stated(kind: str, groups: int) -> None:
     if kind == "qwen3_5_text":
         left = {name: value for name, value in left.items() if name not in _EXPERTS}
     assert sections_of({**left, **sizes, "model_type": kind})["DECODER"]["KV_HEADS"] == groups
+
+
+@pytest.mark.parametrize(
+    ("kind", "groups", "windows"),
+    [("llama", 64, []), ("mistral", 8, [4096]), ("mixtral", 8, []), ("gemma", 16, []), ("gemma2", 4, [4096, 0]),
+     ("gemma3_text", 4, [4096] * 5 + [0]), ("phi3", 64, []), ("qwen2", 32, [4096]), ("qwen3", 32, [4096]),
+     ("qwen2_moe", 16, [4096, 0]), ("qwen3_moe", 4, [4096]), ("gpt_oss", 8, [128, 0])],
+)  # fmt: skip
+def test_what_a_file_leaves_out_is_as_transformers_class_has_it(kind: str, groups: int, windows: list[int]) -> None:
+    """Groups of heads, windows and head width of transformers 5.24's configs; null is as many groups as heads, none."""
+    sizes = {"model_type": kind, "num_attention_heads": 64, "hidden_size": 256, "num_hidden_layers": 12}
+    left = {name: value for name, value in {**_LLAMA, **_EXPERTS}.items() if name != "num_key_value_heads"}
+    if kind in ("mixtral", "gpt_oss"):
+        left |= {"num_local_experts": left.pop("num_experts")}
+    elif not kind.endswith("_moe"):
+        left = {name: value for name, value in left.items() if name not in _EXPERTS}
+    used = {"use_sliding_window": True, "max_window_layers": 12 if kind == "qwen2_moe" else 0}
+    values = {**left, **sizes, **(used if kind.startswith("qwen") else {})}
+    found = sections_of(values)["DECODER"]
+    layers = [found["WINDOWS"][at % len(found["WINDOWS"])] for at in range(12)] if found.get("WINDOWS") else [0] * 12
+    assert layers == [(windows or [0])[at % len(windows or [0])] for at in range(12)]
+    assert found["KV_HEADS"] == groups
+    wide = {"gemma": 256, "gemma2": 256, "gemma3_text": 256, "qwen3": 128, "gpt_oss": 64}
+    assert found["HEAD_DIM"] == wide.get(kind, 0)
+    without = sections_of({**values, "num_key_value_heads": None, "sliding_window": None})["DECODER"]
+    assert (without["KV_HEADS"], without.get("WINDOWS", [])) == (64, [])
+
+
+def test_scores_of_the_second_gemma_are_capped_unless_null_says_otherwise() -> None:
+    gemma = {**_LLAMA, "model_type": "gemma2"}
+    none = {"attn_logit_softcapping": None, "final_logit_softcapping": None}
+    assert sections_of(gemma)["DECODER"]["SOFTCAP"]
+    assert not sections_of({**gemma, **none})["DECODER"]["SOFTCAP"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "groups"),
+    [("deepseek_v3", (8, 4)), ("kimi_k2", (8, 4)), ("deepseek_v32", (8, 4)), ("glm_moe_dsa", (1, 1))],
+)
+def test_groups_of_experts_that_are_not_stated(kind: str, groups: tuple[int, int]) -> None:
+    index = (
+        {"index_n_heads": 4, "index_head_dim": 10, "index_topk": 64} if kind not in ("deepseek_v3", "kimi_k2") else {}
+    )
+    left = {name: value for name, value in _DEEPSEEK.items() if name not in ("n_group", "topk_group")}
+    keys = sections_of({**left, **index, "model_type": kind})["DECODER"]
+    assert (keys["EXPERT_GROUPS"], keys["GROUPS_PER_TOKEN"]) == groups
 
 
 _LINEAR: dict[str, Any] = {
