@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from oracle.cli._flags import add_output, natural
+from oracle.cli._messages import complain
 from oracle.cli._output import deliver
+from oracle.errors import DeviceError
+
+if TYPE_CHECKING:
+    from oracle.devices import Device
 
 __all__ = ["add"]
 
@@ -17,6 +22,7 @@ examples:
   oracle serving gpt-oss-20b -d b200 --input 1024 --output-tokens 1024 --weights float4 --format json
 
 The state is a closed loop: so many requests are always in flight, a new one coming as soon as one is done.
+Of several devices, one that cannot hold the network is named, the others are shown, and the exit code is 2.
 docs/serving.md says what is modelled, and how far off it was."""
 
 
@@ -67,32 +73,46 @@ def add(commands: Any) -> None:
 
 def _run(args: argparse.Namespace) -> int:
     from oracle.config import load_cfg
+    from oracle.query.devices import find_devices
     from oracle.report.rows import serving_rows
     from oracle.report.table import serving_tables
-    from oracle.serving import serve_latency
+    from oracle.serving import Serving, serve_latency
 
     cfg = load_cfg(args.network)
     words = {
         name: getattr(args, name) for name in ("engine", "tp", "pp", "ep", "dp", "weights", "kv", "in_step", "cached")
     }
-    found = [
-        serve_latency(
-            cfg,
-            device,
-            input_tokens=args.input,
-            output_tokens=args.output_tokens,
-            concurrency=[number for some in args.concurrency for number in some],
-            **words,
-        )
-        for device in args.device
-    ]
+    found: list[Serving] = []
+    refused: list[DeviceError] = []
+
+    def serve(device: Device) -> None:
+        try:
+            found.append(
+                serve_latency(
+                    cfg,
+                    device,
+                    input_tokens=args.input,
+                    output_tokens=args.output_tokens,
+                    concurrency=[number for some in args.concurrency for number in some],
+                    **words,
+                )
+            )
+        except DeviceError as error:
+            refused.append(error)
+
+    for device in find_devices(args.device):
+        serve(device)
+    if not found:
+        raise refused[0]
     deliver(
         args,
         table=lambda: serving_tables(found),
         data=lambda: {"servings": [item.to_dict() for item in found]},
         rows=lambda: [row for item in found for row in serving_rows(item)],
     )
-    return 0
+    for error in refused:
+        complain(str(error))
+    return 2 if refused else 0
 
 
 def _naturals(text: str) -> tuple[int, ...]:

@@ -165,7 +165,8 @@ def _kept(path: str, _stamp: Stamp) -> dict[str, Any]:
 def _parsed(path: Path) -> dict[str, Any]:
     if path.suffix not in (*_SUFFIXES, ""):
         files = "; a network of PyTorch is taken as a file of torch.export (.pt2) or ONNX (.onnx)"
-        more = files if path.suffix.lower() in _OF_TORCH else ""
+        decoder = f", or hf:{path} for the config.json of a decoder" if path.suffix.lower() == ".json" else ""
+        more = files if path.suffix.lower() in _OF_TORCH else decoder
         raise ConfigError(f"suffix {path.suffix!r}: expected .yaml or .yml{more}", file=str(path))
     try:
         with path.open("rb") as stream:

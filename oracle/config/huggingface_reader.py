@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from oracle.config.merge import shown
@@ -45,7 +45,9 @@ class Reader:
     def fail(self, name: str, expected: str) -> ConfigError:
         """The error about a value."""
         if name not in self._values:
-            return ConfigError(f"missing: expected {expected}", key=name, file=self._file)
+            near = _nearest(name, self._values.keys() - self._asked, _ALIKE)
+            hint = f"; found {near}" if near else ""
+            return ConfigError(f"missing: expected {expected}{hint}", key=name, file=self._file)
         return ConfigError(f"value {shown(self._values[name])}: expected {expected}", key=name, file=self._file)
 
     def integer(self, name: str, default: int | None = None, low: int = 1) -> int:
@@ -154,16 +156,14 @@ class Reader:
 
     def refuse_misspelt(self) -> None:
         """Complain of a key that nothing has read and that is all but one that was looked for in vain."""
-        from difflib import get_close_matches
-
         missed = self._asked - self._values.keys()
         for name in sorted(self._values.keys() - self._asked):
             if name.startswith("_"):  # transformers' own notes, such as _sliding_window_pattern
                 continue
             part = next((part for part in _PARTS if name.startswith(part)), "")
             alike = {other for other in missed if other.startswith(part)}
-            if near := get_close_matches(name, alike, n=1, cutoff=_RELATED if part else _ALIKE):
-                raise ConfigError(f"unknown key; did you mean {near[0]}?", key=name, file=self._file)
+            if near := _nearest(name, alike, _RELATED if part else _ALIKE):
+                raise ConfigError(f"unknown key; did you mean {near}?", key=name, file=self._file)
 
     def windows(self, layers: int, usual: Callable[[int], bool], window: int = 0) -> list[int]:
         """The window of each layer; 0 for none.
@@ -185,3 +185,16 @@ class Reader:
                 raise self.fail("layer_types", f"{' or '.join(of)} for each layer")
             found = [of[kind] for kind in kinds]
         return [] if not any(found) else found
+
+
+def _nearest(name: str, others: Iterable[str], cutoff: float) -> str:
+    """The name that is most like another, whatever its case and however it writes keys and values; "" for none."""
+    from difflib import get_close_matches
+
+    plain = {_plain(other): other for other in sorted(others)}
+    near = get_close_matches(_plain(name), plain, n=1, cutoff=cutoff)
+    return plain[near[0]] if near else ""
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("kv_", "key_value_")

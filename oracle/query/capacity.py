@@ -13,7 +13,7 @@ from oracle._shown import Shown
 from oracle.closedform import network_form, shared_store
 from oracle.closedform.mixed import check_mixed, dtypes_note
 from oracle.devices import Device
-from oracle.errors import DeviceError, TraceError, WorkloadError
+from oracle.errors import ConfigError, DeviceError, TraceError, WorkloadError
 from oracle.families.sharding import shard_of
 from oracle.query.arenas import net_arena, table_arena
 from oracle.query.devices import find_devices
@@ -111,7 +111,7 @@ def fit(
         network: as in `oracle.score`.
         devices: names, paths or devices, each with a memory size.
         modes: inference, training, or both. Default: both, or inference where the workload cannot train, as in int8 or
-            with types by stage.
+            with types by stage, or the network is not built in training, as decoders with softcaps are not.
         reserve_bytes: memory that stays free.
         arena: on microcontrollers, use what TFLite-Micro's memory planner needs instead of what is alive at once.
             Traces the network, and so needs torch.
@@ -150,9 +150,9 @@ def fit(
                 if net.dtypes:
                     check_mixed(requested, net.input_shape)
                 name, origin, needs, planned = net.name, None, _net_needs(net, requested), _net_arena(net, requested)
-        except WorkloadError:
+        except (ConfigError, WorkloadError):
             if modes is None and mode != MODES[0]:
-                continue  # what nobody requested, and the workload cannot do
+                continue  # what nobody requested, and the workload or the network, fine in inference, cannot do
             raise
         needs, planned = lru_cache(maxsize=None)(needs), lru_cache(maxsize=None)(planned)
         fits = [

@@ -265,6 +265,10 @@ def serve_latency(
     parallel = Parallel(tp, pp, ep, dp)
     formats = formats_of(cfg, served_by, weights, kv)
     served = Served(cfg, place, served_by, parallel, formats)
+    longest = min(filter(None, (cfg.DECODER.POSITIONS, cfg.DECODER.CONTEXT)), default=2 * _LARGEST)
+    if input_tokens + output_tokens > longest:
+        asked = f"input_tokens={input_tokens}, output_tokens={output_tokens}"
+        raise WorkloadError(f"{asked}: expected at most {longest} together, as many as the network takes of a sequence")
     reach, _ = reach_in_engines()
     points = []
     for count in requested:

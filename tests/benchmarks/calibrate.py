@@ -183,10 +183,13 @@ def _in_tiles(base: Efficiency, dtype: str) -> Efficiency:
     compute = _widened(base.compute)
     compute = _in_bytes(compute) if dtype == "float8" else compute
     attention = compute["attention"], base.memory["attention"]
+    # The networks of the fit are convolutional for the most part, and their weights few: they tell nothing of products.
+    operands = {name: base.memory[name] for name in ("matmul", "attention")}
     decode = float(np.mean([shares[1] for shares in DECODE.values()]))
     return replace(
         base,
         compute=compute,
+        weights=Frozen({**base.weights, **operands}),  # of products they are operands like any other
         dispatch_s=0.0,
         tiling=tiling.HIDING_PRODUCTS,
         attention_tiling=tiling.ENCODER,

@@ -142,12 +142,31 @@ def test_what_says_that_a_part_is_absent_and_what_nobody_knows_is_read_over() ->
         ("head_dims", 32, "head_dim"),
         ("hidden_cat", "gelu", "hidden_act"),
         ("num_local_expert", 8, "num_local_experts"),
+        ("HEAD_DIM", 32, "head_dim"),
     ],
 )
 def test_a_misspelt_key_is_no_key_that_nobody_knows(name: str, value: Any, meant: str) -> None:
     with pytest.raises(ConfigError, match=f"unknown key; did you mean {meant}") as found:
         sections_of({**_LLAMA, name: value})
     assert found.value.key == name
+
+
+@pytest.mark.parametrize("name", ["num_kv_heads", "n_kv_heads", "Num_Key_Value_Heads"])
+def test_heads_of_keys_and_values_by_another_name_are_not_taken_to_be_as_many_as_heads(name: str) -> None:
+    values = {key: value for key, value in _LLAMA.items() if key != "num_key_value_heads"}
+    assert sections_of(values)["DECODER"]["KV_HEADS"] == 4
+    with pytest.raises(ConfigError, match="did you mean num_key_value_heads") as found:
+        sections_of({**values, name: 2})
+    assert found.value.key == name
+
+
+def test_what_is_missing_names_the_key_that_is_there_instead() -> None:
+    values = {key: value for key, value in _LLAMA.items() if key != "num_hidden_layers"}
+    with pytest.raises(ConfigError, match=r"missing: expected an integer .*; found num_hiden_layers$") as found:
+        sections_of({**values, "num_hiden_layers": 2})
+    assert found.value.key == "num_hidden_layers"
+    with pytest.raises(ConfigError, match=r"missing: expected an integer from 1 to \d+$"):
+        sections_of(values)
 
 
 def test_experts_are_read_as_either_transformers_writes_them() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from oracle._units import aligned, percent
 from oracle.report.grid import Column, Grid
 from oracle.report.texts import Text
+from oracle.spec import GENERIC
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -20,7 +21,8 @@ def calibration_tables(found: Calibration) -> list[RenderableType]:
     """Shares by class of kernel, constants, and how far to trust them."""
     shares = found.efficiency
     classes = list(shares.compute)
-    title = f"{found.device}: {found.dtype}, {found.mode}, {found.runtime}, {found.layout}"
+    runner = found.runtime if found.engine == GENERIC else found.engine
+    title = f"{found.device}: {found.dtype}, {found.mode}, {runner}, {found.layout}"
     grid = Grid(
         (
             Column("Class", classes),

@@ -162,3 +162,11 @@ def test_a_conformal_interval_covers_at_least_what_it_promises(count: int) -> No
         new = np.exp(rng.normal(0, 0.2, 500))
         inside += float(((new >= bounds[0]) & (new <= bounds[1])).mean())
     assert inside / 200 > COVERAGE - 0.01
+
+
+def test_a_chip_with_more_bandwidth_reads_weights_sooner_under_an_engine() -> None:
+    """Products of an L40S were measured, those of an RTX 4090, the same chip with more bandwidth, were not."""
+    names = ("l40s", "rtx-4090")
+    found = oracle.score("Llama-3.1-8B", names, runtime="engine", phase="decode", past=512)
+    slow, fast = (found.latency_ms[name] * oracle.load_device(name).bandwidth.value for name in names)
+    assert slow == pytest.approx(fast, rel=0.05)

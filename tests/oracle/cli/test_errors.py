@@ -37,6 +37,7 @@ FILES = {
     ),
     "net.PTH": ("", "taken as a file of torch.export (.pt2) or ONNX (.onnx)"),
     "net.toml": ("", "suffix '.toml': expected .yaml or .yml\n"),
+    "net.json": ("{}", "net.json for the config.json of a decoder"),
     "board.yaml": ("TITLE: T\n", "TITLE: unknown section"),
 }
 

@@ -92,6 +92,14 @@ def test_a_calibration_is_made_used_and_checked(run: Run, table: Path) -> None:
     assert all(len(line) <= 100 for line in done.lines)
 
 
+def test_a_calibration_names_its_engine(run: Run, tmp_path: Path) -> None:
+    workload = Workload(runtime="engine", engine="ncnn", threads=4)
+    row = Measurement("ResNet-50", "raspberry-pi-4", workload, 300.0)
+    write_measurements(tmp_path / "pi.csv", [row])
+    done = run("calibrate", "-d", "raspberry-pi-4", "--measurements", "pi.csv", "-o", "pi.yaml")
+    assert done.out.startswith("raspberry-pi-4: float32, inference, ncnn, nchw. Shares of the roofs")
+
+
 def test_validate_as_data(run: Run, table: Path) -> None:
     arguments = ("validate", "-d", "rtx-4090", "--measurements", str(table), "--model", "roofline")
     data = json.loads(run(*arguments, "--format", "json").out)

@@ -59,3 +59,17 @@ def test_concurrencies_come_by_words_or_commas(asked: list[str], capsys: Any) ->
     assert found[0] == found[1]
     assert main([*asked, "--concurrency", "1,x"]) == 2
     assert "'x' is not a positive integer" in capsys.readouterr().err
+
+
+def test_a_device_that_is_too_small_does_not_hide_the_others(capsys: Any) -> None:
+    asked = ["serving", "Llama-3.1-8B", "--input", "512", "--output-tokens", "128", "--format", "csv"]
+    assert main([*asked, "-d", "h100-sxm", "-d", "jetson-orin-nano", "-d", "raspberry-pi-4"]) == 2
+    out, err = capsys.readouterr()
+    assert {row["device"] for row in csv.DictReader(io.StringIO(out))} == {"h100-sxm"}
+    small, sizeless = err.splitlines()
+    assert small.startswith("oracle: error: device='jetson-orin-nano': 15.0 GiB of weights")
+    assert sizeless.startswith("oracle: error: device='raspberry-pi-4' states no memory size")
+    assert main([*asked, "-d", "jetson-orin-nano"]) == 2
+    assert capsys.readouterr() == ("", f"{small}\n")
+    assert main([*asked, "-d", "h100-sxm", "-d", "h100-smx"]) == 2
+    assert capsys.readouterr().out == ""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oracle.errors import WorkloadError
+from oracle.errors import ConfigError, WorkloadError
 from oracle.query import fit, score
 from oracle.query.capacity import largest_batch
 
@@ -90,3 +90,13 @@ def test_it_says_that_one_of_several_gpus_is_meant() -> None:
     assert half.tokens == 512
     assert half.notes == ("every number is of one GPU of 2 (TP 2)",)
     assert not whole.notes
+
+
+@pytest.mark.parametrize("network", ["Gemma-2-9B", "gpt-oss-20b", "GLM-5"])
+def test_a_decoder_that_is_not_built_in_training_fits_in_inference(network: str) -> None:
+    """Softcaps, sinks and indexers."""
+    (found,) = fit(network, ["mi300x"], phase="decode", past=1024)
+    assert (found.workload.mode, found.peak_memory_bytes <= found.memory_bytes) == ("inference", True)
+    assert (found.batch_size > 0) == (network != "GLM-5")  # 1.5 TB of weights in bfloat16
+    with pytest.raises(ConfigError, match="in training"):
+        fit(network, ["mi300x"], modes=["training"])

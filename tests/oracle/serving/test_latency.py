@@ -196,6 +196,13 @@ def test_what_is_no_decoder_or_does_not_fit_is_an_error() -> None:
         serve_latency(small(LAYERS=512, FF=32768), "l40s", input_tokens=1, output_tokens=1)
 
 
+def test_a_request_is_as_long_as_the_network_takes() -> None:
+    words = {"device": "h100-sxm", "output_tokens": 28}
+    assert serve_latency(small(CONTEXT=1024), input_tokens=996, **words).points
+    with pytest.raises(WorkloadError, match="input_tokens=997, output_tokens=28: expected at most 1024 together"):
+        serve_latency(small(CONTEXT=1024), input_tokens=997, **words)
+
+
 def test_blackwell_is_answered_from_its_sheet() -> None:
     h200, b200 = (
         serve_latency(small(), name, input_tokens=512, output_tokens=128, concurrency=64).points[0].tpot_ms
