@@ -95,6 +95,11 @@ class Population:
         return self.size
 
     @property
+    def kinds(self) -> frozenset[str]:
+        """Of all cells."""
+        return frozenset(cells.kind for place in self.places for cells in place)
+
+    @property
     def stated_dtypes(self) -> tuple[str, ...]:
         """The types that some cells may have beside the workload's."""
         return tuple(dict.fromkeys(str(word) for _, own in self.dtypes for word in np.unique(own) if word))

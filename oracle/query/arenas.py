@@ -48,16 +48,14 @@ def table_arena(table: OpTable, workload: Workload) -> int:
 def _functional(table: OpTable) -> OpTable:
     """The table with memory of its own for each result: operators of LiteRT never write over what they read."""
     storages, moved = list(table.storages), dict[int, int]()
-    seen = {value.storage for value in table.values if value.producer < 0}
-    last = dict[int, int]()
+    last = dict[int, int]()  # of each storage of the table, where its latest value is
     for index in sorted(range(len(table.values)), key=lambda index: table.values[index].producer):
         value = table.values[index]
         if value.base >= 0:
             moved[index] = moved.get(value.base, value.storage)
-        elif value.producer >= 0 and value.storage in seen:
+        elif value.producer >= 0 and value.storage in last:
             storages.append(table.storages[value.storage]._replace(kind="activation"))
             moved[index] = len(storages) - 1
-        seen.add(value.storage)
         last[value.storage] = moved.get(index, value.storage)
     return replace(
         table,

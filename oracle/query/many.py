@@ -332,11 +332,11 @@ def _counted(
     return counted
 
 
-def _kinds(networks: Population | list[NetSpec]) -> set[str]:
+def _kinds(networks: Population | list[NetSpec]) -> frozenset[str]:
     """Of all their cells."""
     if isinstance(networks, Population):
-        return {cells.kind for place in networks.places for cells in place}
-    return {cell.kind for net in networks for cell in net.cells}
+        return networks.kinds
+    return frozenset(cell.kind for net in networks for cell in net.cells)
 
 
 class _Predicted(NamedTuple):

@@ -167,11 +167,13 @@ def check_experts(networks: Iterable[NetSpec] | Population, workload: Workload) 
     if workload.weights != MXFP4:
         return
     if isinstance(networks, Population):
-        kinds = [("no candidate has", [group.kind for place in networks.places for group in place])]
+        kinds = [("no candidate has", networks.kinds)]
     else:
-        kinds = [(f"{net.name or 'the network'} has no", [cell.kind for cell in net.cells]) for net in networks]
+        kinds = [
+            (f"{net.name or 'the network'} has no", frozenset(cell.kind for cell in net.cells)) for net in networks
+        ]
     for who, own in kinds:
-        if not any(kind in EXPERTS for kind in own):
+        if own.isdisjoint(EXPERTS):
             raise WorkloadError(f"weights='float4': {who} experts, which alone are stored so; int4 is of all layers")
 
 

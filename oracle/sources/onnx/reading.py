@@ -33,7 +33,7 @@ _LONGEST = 10_000  # characters of the names of a node's scopes
 
 _RUNNING = {"BatchNormalization": (3, 4)}  # inputs that are statistics, no parameters
 _SETTINGS = {"Resize": (1, 2, 3), "Upsample": (1,), "Pad": (1, 2, 3), "Clip": (1, 2), "Dropout": (1, 2)}
-_WEIGHTS = {
+_PLACES = {
     **dict.fromkeys(("Conv", "ConvTranspose", "Gemm", "LayerNormalization", "GroupNormalization"), (1, 2)),
     **dict.fromkeys(("InstanceNormalization", "RMSNormalization", "SimplifiedLayerNormalization", "PRelu"), (1, 2)),
     **dict.fromkeys(("LSTM", "GRU", "RNN"), (1, 2, 3)),
@@ -133,7 +133,7 @@ def _with_weights(graph: Any) -> None:
     wanted: set[str] = set()
     kept = []
     for node in reversed(graph.node):
-        wanted.update(node.input[place] for place in _WEIGHTS.get(_op(node), ()) if place < len(node.input))
+        wanted.update(node.input[place] for place in _PLACES.get(_op(node), ()) if place < len(node.input))
         is_wanted = any(name in wanted for name in node.output)
         if node.op_type in _VIEWS and is_wanted:
             wanted.update(node.input[:1])
