@@ -111,9 +111,9 @@ class Efficiency:
         """Shares of the peaks that kernels of these classes reach, in FLOPs as they are counted."""
         return [self.compute.get(name, 1.0) * self.savings.get(name, 1.0) for name in op_classes]
 
-    def launch_of(self, op_classes: Sequence[str]) -> Array:
+    def launch_of(self, op_classes: Sequence[str]) -> list[float]:
         """Seconds per launch of kernels of these classes."""
-        return np.array([self.launches.get(name, self.launch_s) for name in op_classes], dtype=np.float64)
+        return [self.launches.get(name, self.launch_s) for name in op_classes]
 
 
 TEXTBOOK = Efficiency()
@@ -225,21 +225,29 @@ class Roofs:
         Raises:
             DeviceError: the device states no peak for a dtype that a kernel computes in.
         """
-        compute = efficiency.reach_of(kinds.op_classes)
-        flow = np.array([efficiency.memory.get(op_class, 1.0) for op_class in kinds.op_classes])
-        bandwidth = flow * device.peak_bandwidth()
-        near, copies = _near(device, efficiency, kinds.op_classes, flow, bandwidth)
-        rows = (
-            _peaks(device, "matrix", kinds.matrix_dtypes, uses_matrix, compute),
-            _peaks(device, "vector", kinds.vector_dtypes, uses_vector, compute),
-            bandwidth,
-            whole_quanta(efficiency.launch_of(kinds.op_classes)),
-            _weights(kinds.op_classes, efficiency),
-            near,
-            np.full(len(flow), np.inf if device.flash_bandwidth is None else device.flash_bandwidth.value),
+        classes = kinds.op_classes
+        compute = efficiency.reach_of(classes)
+        flow = [efficiency.memory.get(name, 1.0) for name in classes]
+        weights = [efficiency.weights.get(name, share) for name, share in zip(classes, flow, strict=True)]
+        memory_bps = device.peak_bandwidth()
+        bandwidth = [share * memory_bps for share in flow]
+        near, copies = _near(device, efficiency, classes, flow, bandwidth)
+        flash_bps = np.inf if device.flash_bandwidth is None else device.flash_bandwidth.value
+        rows = np.array(
+            (
+                _peaks(device, "matrix", kinds.matrix_dtypes, uses_matrix, compute),
+                _peaks(device, "vector", kinds.vector_dtypes, uses_vector, compute),
+                bandwidth,
+                efficiency.launch_of(classes),
+                [share / own - 1.0 for share, own in zip(flow, weights, strict=True)],
+                near,
+                [flash_bps] * len(classes),
+            ),
+            dtype=np.float64,
         )
+        whole_quanta(rows[_LAUNCH])
         return cls(
-            np.stack(rows),
+            rows,
             np.array([device.llc.value]) if copies and device.llc else None,
             np.array([copies]) if copies > 1.0 else None,
             np.array([efficiency.floor_s]) if efficiency.floor_s else None,
@@ -462,31 +470,29 @@ _NEAR = ("matmul", "attention")  # classes whose kernels were measured with oper
 
 
 def _near(
-    device: Device, efficiency: Efficiency, op_classes: Sequence[str], flow: Array, bandwidth: Array
-) -> tuple[Array, float]:
+    device: Device, efficiency: Efficiency, op_classes: Sequence[str], flow: Sequence[float], bandwidth: list[float]
+) -> tuple[list[float], float]:
     """Byte/s from the last-level cache, and how many times their size weights take there; 0 for no cache."""
     if device.llc is None:
         return bandwidth, 0.0
     if device.llc_bandwidth is not None:
-        return flow * device.llc_bandwidth.value, 1.0
+        cache_bps = device.llc_bandwidth.value
+        return [share * cache_bps for share in flow], 1.0
     if efficiency.cache is None or device.compute_units is None:
         return bandwidth, 0.0
     clock_hz = device.clock.value if device.clock else CLOCK_HZ
     cache = float(efficiency.cache.bandwidth(device.compute_units.value, clock_hz))
-    own = np.array([name in _NEAR for name in op_classes])
-    return np.where(own, np.maximum(bandwidth, cache), bandwidth), efficiency.cache.copies
+    own = [max(bps, cache) if name in _NEAR else bps for name, bps in zip(op_classes, bandwidth, strict=True)]
+    return own, efficiency.cache.copies
 
 
-def _weights(op_classes: Sequence[str], efficiency: Efficiency) -> Array:
-    shares = [efficiency.memory.get(name, 1.0) for name in op_classes]
-    own = [efficiency.weights.get(name, share) for name, share in zip(op_classes, shares, strict=True)]
-    return np.array([share / other - 1.0 for share, other in zip(shares, own, strict=True)])
-
-
-def _peaks(device: Device, unit: str, dtypes: Sequence[str], used: Sequence[bool], shares: Sequence[float]) -> Array:
-    known = {
-        dtype: device.peak_flops(unit, dtype) for dtype in {d for d, uses in zip(dtypes, used, strict=True) if uses}
-    }
-    return np.array(
-        [known[d] * s if uses else np.inf for d, s, uses in zip(dtypes, shares, used, strict=True)], dtype=np.float64
-    )
+def _peaks(
+    device: Device, unit: str, dtypes: Sequence[str], used: Sequence[bool], shares: Sequence[float]
+) -> list[float]:
+    known: dict[str, float] = {}
+    peaks = []
+    for dtype, share, uses in zip(dtypes, shares, used, strict=True):
+        if uses and dtype not in known:
+            known[dtype] = device.peak_flops(unit, dtype)
+        peaks.append(known[dtype] * share if uses else np.inf)
+    return peaks

@@ -374,7 +374,7 @@ def _launches(section: Any, file: str) -> Mapping[str, float]:
 
 
 def _launch_yaml(efficiency: Efficiency, classes: Sequence[str]) -> dict[str, float] | float:
-    launches = dict(zip(classes, (efficiency.launch_of(classes) / _MICRO).tolist(), strict=True))
+    launches = {name: seconds / _MICRO for name, seconds in zip(classes, efficiency.launch_of(classes), strict=True)}
     if len(set(launches.values())) == 1:
         return _rounded(launches["other"])
     return {name: _rounded(value) for name, value in launches.items()}

@@ -26,7 +26,7 @@ _MULTIPLES = (("experts", "shares"),)
 
 
 def differences(kind: str, draw: random.Random, most: int | None = None) -> Iterator[str]:
-    """What shipped templates and fresh traces of the same cells disagree on.
+    """What shipped templates and fresh traces of the same cells disagree on; or that too few of them were compared.
 
     Args:
         kind: of the cells.
@@ -34,12 +34,16 @@ def differences(kind: str, draw: random.Random, most: int | None = None) -> Iter
         most: keys to look at; None for all.
     """
     seed, keys = draw.random(), sorted(library().keys(kind), key=lambda key: (repr(_traced_alike(key)), repr(key)))
+    compared: list[bool] = []
     for key in keys if most is None else draw.sample(keys, min(len(keys), most)):
         for template in library().find(key):
             # Those that differ by runtime are drawn the same sizes, so that one trace (which is cached) serves all.
             values = sizes(template, random.Random(f"{seed} {_traced_alike(key)}"))
+            compared.append(values is not None)
             if values is not None and answer(template, values) != traced(key, values):
                 yield f"{key} at {values}"
+    if 3 * sum(compared) <= len(compared):
+        yield f"{kind}: sizes were found for {sum(compared)} of {len(compared)} templates"
 
 
 def _traced_alike(key: TemplateKey) -> TemplateKey:

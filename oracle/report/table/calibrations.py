@@ -28,7 +28,7 @@ def calibration_tables(found: Calibration) -> list[RenderableType]:
             Column("Class", classes),
             Column("of compute", percent([shares.compute[name] for name in classes]), "%", number=True),
             Column("of bandwidth", percent([shares.memory.get(name) for name in classes]), "%", number=True),
-            Column("Launch", aligned(shares.launch_of(classes).tolist(), 1e-6), "us", number=True),
+            Column("Launch", aligned(shares.launch_of(classes), 1e-6), "us", number=True),
         ),
         f"{title}. Shares of the roofs that kernels reach, and what their launch costs",
     )

@@ -66,8 +66,9 @@ def test_launches_weights_and_the_host_stay_above_the_domain() -> None:
 def test_no_share_grows_faster_than_the_work(share: float) -> None:
     """Work of 2^octaves over the share it is done at never falls, and nowhere jumps."""
     octaves = np.linspace(0.0, 20.0, 2001)
+    found = [beyond(lone(share), GENERAL, o).compute for o in octaves.tolist()]
     for name in ("conv", "elementwise"):
-        shares = np.array([beyond(lone(share), GENERAL, o).compute[name] for o in octaves.tolist()])
+        shares = np.array([compute[name] for compute in found])
         steps = np.diff(octaves - np.log2(shares))
         assert shares[0] == share
         assert (steps >= 0).all()

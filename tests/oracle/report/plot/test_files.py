@@ -13,23 +13,23 @@ from oracle.report.facts import DeviceFacts, NetworkFacts
 from oracle.report.plot import FORMATS, roofline_figure, write_figure
 
 
-@pytest.mark.parametrize(("suffix", "start"), [("svg", b"<?xml"), ("png", b"\x89PNG"), ("pdf", b"%PDF")])
 def test_the_suffix_says_the_format_and_the_file_is_always_the_same(
-    network: NetworkFacts, devices: list[DeviceFacts], tmp_path: Path, suffix: str, start: bytes
+    network: NetworkFacts, devices: list[DeviceFacts], tmp_path: Path
 ) -> None:
-    assert suffix in FORMATS
-    files = [tmp_path / f"{name}.{suffix}" for name in "ab"]
-    for file in files:
-        write_figure(file, roofline_figure(network, devices))
-    first, second = (file.read_bytes() for file in files)
-    assert first.startswith(start)
-    assert first == second
-    assert sorted(tmp_path.iterdir()) == files
-
-
-def test_text_in_svg_is_text(network: NetworkFacts, devices: list[DeviceFacts], tmp_path: Path) -> None:
-    write_figure(tmp_path / "a.svg", roofline_figure(network, devices))
-    assert re.search(r"<text[^>]*>NVIDIA T4</text>", (tmp_path / "a.svg").read_text(encoding="utf-8"))
+    starts = {"pdf": b"%PDF", "png": b"\x89PNG", "svg": b"<?xml"}
+    assert set(starts) == set(FORMATS)
+    files = []
+    for name in "ab":
+        figure = roofline_figure(network, devices)
+        files.append([tmp_path / f"{name}.{suffix}" for suffix in starts])
+        for file in files[-1]:
+            write_figure(file, figure)
+    for first, second in zip(*files, strict=True):
+        assert first.read_bytes().startswith(starts[first.suffix[1:]])
+        assert first.read_bytes() == second.read_bytes(), first.suffix
+    assert sorted(tmp_path.iterdir()) == [*files[0], *files[1]]
+    text_in_svg = (tmp_path / "a.svg").read_text(encoding="utf-8")
+    assert re.search(r"<text[^>]*>NVIDIA T4</text>", text_in_svg), "text is text"
 
 
 def test_what_is_no_figure(
