@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import importlib
 import subprocess
 import sys
@@ -14,9 +13,10 @@ import oracle
 import search
 import search.cli._parser
 import search.sweep.run
+from tests.programs import ROOT, imported, public_imports
 
-ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("torch", "numpy", "yacs", "rich", "optuna")
+PUBLIC = public_imports(ROOT / "search")
 
 
 @pytest.fixture
@@ -32,14 +32,6 @@ def run(where: Path, *words: str) -> str:
     return done.stdout.strip()
 
 
-def twin_imports() -> dict[str, str]:
-    """Public name -> module, as the `if TYPE_CHECKING` block of the package says it."""
-    tree = ast.parse((ROOT / "search/__init__.py").read_text(encoding="utf-8"))
-    block = next(n for n in tree.body if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING")
-    imports = [n for n in block.body if isinstance(n, ast.ImportFrom)]
-    return {alias.name: f"oracle.search.{node.module}" for node in imports for alias in node.names}
-
-
 def test_both_names_are_one_package() -> None:
     assert search is oracle.search
     assert search.sweep is oracle.search.sweep
@@ -50,13 +42,13 @@ def test_both_names_are_one_package() -> None:
 
 def test_all_is_sorted_and_is_what_type_checkers_see() -> None:
     assert list(search.__all__) == sorted(set(search.__all__))
-    assert set(search.__all__) == set(twin_imports())
+    assert set(search.__all__) == set(PUBLIC)
 
 
 @pytest.mark.parametrize("name", search.__all__)
 def test_every_public_name_is_its_modules_own(name: str) -> None:
     value = getattr(oracle.search, name)
-    assert value is getattr(importlib.import_module(twin_imports()[name]), name)
+    assert value is getattr(importlib.import_module(f"oracle.search.{PUBLIC[name]}"), name)
     assert callable(value)
 
 
@@ -73,8 +65,7 @@ def test_a_module_that_is_not_there_is_a_module_that_is_not_there() -> None:
 
 
 def test_the_door_loads_nothing_heavy() -> None:
-    ask = f"import sys, oracle; dir(oracle.search); print(*(m for m in {HEAVY!r} if m in sys.modules))"
-    assert run(ROOT, "-c", ask) == ""
+    assert imported("import oracle; dir(oracle.search)", HEAVY) == set()
 
 
 def test_somebodys_own_search_hides_nothing_of_ours(own: Path) -> None:

@@ -12,7 +12,7 @@ from oracle._files import MEBIBYTE, read_bytes
 from oracle.errors import OracleError
 from oracle.imports.engines.report import Report
 
-__all__ = ["is_report", "read_report"]
+__all__ = ["read_report"]
 
 _LARGEST = 256 * MEBIBYTE
 _JSON = ("trtexec", "onnxruntime", "openvino_json")
@@ -35,11 +35,6 @@ def read_report(path: str | Path) -> Report | None:
         content = _parsed(text)
         return _first(_JSON, content, str(path))
     return _first(_TEXT, text, str(path))
-
-
-def is_report(path: str | Path) -> bool:
-    """Whether some reader knows the file."""
-    return read_report(path) is not None
 
 
 def _first(names: tuple[str, ...], content: Any, file: str) -> Report | None:

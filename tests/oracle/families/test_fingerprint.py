@@ -1,9 +1,5 @@
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,8 +13,7 @@ from oracle.families.fingerprint import Fingerprints, Seen, fingerprint, fingerp
 from oracle.families.many import population_of
 from oracle.families.population import Population
 from oracle.spec import CellSpec, NetSpec
-
-ROOT = Path(__file__).resolve().parents[3]
+from tests.programs import printed as printed_by
 
 # So few cells, shapes and values that many networks are equal, and many differ in one thing only.
 CELLS = st.builds(
@@ -112,17 +107,7 @@ def test_every_process_finds_the_same() -> None:
         "from oracle.families.population import Population;"
         "print(fingerprints(Population.of([to_spec(load_cfg('ResNet-50'))])).tolist())"
     )
-    answers = {
-        subprocess.run(
-            [sys.executable, "-c", code],
-            cwd=ROOT,
-            env=os.environ | {"PYTHONHASHSEED": seed},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
-        for seed in ("1", "2")
-    }
+    answers = {printed_by(code, PYTHONHASHSEED=seed) for seed in ("1", "2")}
 
     assert answers == {str(fingerprints(Population.of([to_spec(load_cfg("ResNet-50"))])).tolist())}
 

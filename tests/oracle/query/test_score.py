@@ -6,20 +6,18 @@ import copy
 import json
 import pickle
 import resource
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import oracle
 from oracle.config import cfg_from_dict, load_cfg
 from oracle.errors import DeviceError, OracleError, WorkloadError
 from oracle.families import to_spec
 from oracle.query import Cost, score
 from oracle.spec import Workload
+from tests.programs import printed
 
 
 def test_a_known_network() -> None:
@@ -189,9 +187,7 @@ print(cost.params, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 
 
 def test_a_hundred_billion_parameters_take_no_memory() -> None:
-    root = Path(oracle.__file__).parent.parent
-    found = subprocess.run([sys.executable, "-c", _GIANT], cwd=root, capture_output=True, text=True, check=True)
-    params, extra = map(int, found.stdout.split())
+    params, extra = map(int, printed(_GIANT).split())
     kilobytes = extra if sys.platform != "darwin" else extra // 1024
     assert params > 100e9
     assert kilobytes < 1e6

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +11,7 @@ from oracle.errors import ConfigError
 from oracle.families import FAMILIES
 from oracle.families.many import depends, population_of
 from oracle.families.many.groups import groups, overlaid
-
-ROOT = Path(__file__).resolve().parents[4]
+from tests.programs import imported
 
 # A few rows of every family, of keys that twins read as columns and of others, one row being impossible.
 ROWS: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
@@ -149,7 +145,4 @@ def test_a_view_leaves_the_config_alone() -> None:
 
 
 def test_columns_need_neither_torch_nor_yacs() -> None:
-    code = "import sys, oracle.families.many, oracle.families.fingerprint;print({'torch', 'yacs'} & set(sys.modules))"
-    answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-
-    assert answer.stdout.strip() == "set()"
+    assert imported("import oracle.families.many, oracle.families.fingerprint", {"torch", "yacs"}) == set()
