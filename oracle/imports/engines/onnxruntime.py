@@ -71,7 +71,7 @@ def read(content: Any, file: str) -> Report:
         for key, (kind, macs, place) in first.items()
     )
     warm = runs[1:] or runs
-    timings = (timing_of(warm, "", file),) if warm else ()
+    timings = (timing_of(warm, file),) if warm else ()
     notes = ("a profiled run is slower than one that is not: nodes are timed one by one",)
     return Report("onnxruntime", layers, timings, notes)
 

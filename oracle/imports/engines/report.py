@@ -85,8 +85,8 @@ def number(value: Any, place: str, name: str) -> float:
     return found
 
 
-def timing_of(times_ms: Sequence[float], network: str, source: str, **words: Any) -> Timing:
-    """The runs of one network; milliseconds.
+def timing_of(times_ms: Sequence[float], source: str) -> Timing:
+    """The runs of one network, which the file does not name; milliseconds.
 
     Raises:
         OracleError: none of them took time.
@@ -96,4 +96,4 @@ def timing_of(times_ms: Sequence[float], network: str, source: str, **words: Any
     low, _, high = quantiles(times_ms, n=4, method="inclusive") if len(times_ms) > 1 else (0.0, 0.0, 0.0)
     spread = high - low if len(times_ms) > 1 else None
     least = min(times_ms) or None
-    return Timing(network, median(times_ms), source, least, spread, len(times_ms), tuple(words.items()))
+    return Timing("", median(times_ms), source, least, spread, len(times_ms))

@@ -34,7 +34,7 @@ def read(content: Any, file: str) -> Report:
             for i, item in enumerate(content)
         ]
         note = "latency is the median of computeMs: what the GPU computes, without transfers"
-        return Report("tensorrt", timings=(timing_of(times, "", file),), notes=(note,))
+        return Report("tensorrt", timings=(timing_of(times, file),), notes=(note,))
     runs, layers = 0, []
     for index, item in enumerate(content):
         entry, place = _entry(item, file, index), f"{file}[{index}]"

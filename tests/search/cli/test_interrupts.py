@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -32,33 +33,42 @@ SETUP:
 """
 
 
+def interrupted(
+    where: Path, templates: Path, command: list[str], number: signal.Signals, code: int, busy: Callable[[int], object]
+) -> tuple[list[int], str]:
+    """The workers of a command that a signal ends once it is busy, and what it says; nothing on standard output."""
+    main = "from search.cli import main\nif __name__ == '__main__': sys.exit(main())\n"
+    with subprocess.Popen(
+        [sys.executable, "-c", DEAF + main, *command],
+        cwd=where,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{where}", "NAS_COST_ORACLE_CACHE": str(templates)},
+    ) as process:
+        deadline = time.monotonic() + 600
+        while not busy(process.pid):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        workers = workers_of(process.pid)
+        if number == signal.SIGINT:
+            os.killpg(process.pid, number)  # as a terminal does: the workers get it too
+        else:
+            process.send_signal(number)
+        out, err = process.communicate(timeout=600)
+    assert (process.returncode, out) == (code, "")
+    return workers, err
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_one_line_while_workers_are_still_starting(
     tmp_path: Path, templates: Path, number: signal.Signals, code: int
 ) -> None:
     (tmp_path / "long.yaml").write_text(LONG)
     command = ["sweep", "long.yaml", "-d", "t4", "--workers", "2", "--out", "my out"]
-    main = "from search.cli import main\nif __name__ == '__main__': sys.exit(main())\n"
-    with subprocess.Popen(
-        [sys.executable, "-c", DEAF + main, *command],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "NAS_COST_ORACLE_CACHE": str(templates)},
-    ) as process:
-        deadline = time.monotonic() + 600
-        while not (workers := workers_of(process.pid)):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        if number == signal.SIGINT:
-            os.killpg(process.pid, number)  # as a terminal does: the workers get it too
-        else:
-            process.send_signal(number)
-        out, err = process.communicate(timeout=600)
+    workers, err = interrupted(tmp_path, templates, command, number, code, workers_of)
     resume = shlex.join(["oracle-search", *command, "--resume"])
-    assert (process.returncode, out) == (code, "")
     assert err == f"oracle-search: interrupted; what is finished is kept; go on with: {resume}\n"
     assert (tmp_path / "my out" / "manifest.json").is_file()
     deadline = time.monotonic() + 300  # whoever inherits them may be slow to take note of their end
@@ -91,24 +101,8 @@ def test_all_workers_of_a_study_end_and_what_they_were_at_waits(
 ) -> None:
     (tmp_path / "long.yaml").write_text(STUDY)
     (tmp_path / "slow.py").write_text(SLOW)
-    main = "from search.cli import main\nif __name__ == '__main__': sys.exit(main())\n"
-    with subprocess.Popen(
-        [sys.executable, "-c", f"{DEAF}{main}", "run", "long.yaml", "--workers", "2"],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        env={**os.environ, "PYTHONPATH": f"{ROOT}:{tmp_path}", "NAS_COST_ORACLE_CACHE": str(templates)},
-    ) as process:
-        deadline = time.monotonic() + 600
-        while len(list(tmp_path.glob("at-*"))) < 2:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        workers = workers_of(process.pid)
-        os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
-        out, err = process.communicate(timeout=600)
-    assert (process.returncode, out) == (code, "")
+    command = ["run", "long.yaml", "--workers", "2"]
+    workers, err = interrupted(tmp_path, templates, command, number, code, lambda _: len([*tmp_path.glob("at-*")]) == 2)
     assert err.splitlines() == [
         "oracle-search: interrupted; what is finished is kept; go on with: oracle-search resume long"
     ]
