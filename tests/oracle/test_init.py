@@ -7,6 +7,7 @@ import re
 import pytest
 
 import oracle
+from tests.each import each
 from tests.programs import ROOT, imported, printed, public_imports
 
 HEAVY = ("torch", "numpy", "yacs", "rich", "optuna")
@@ -18,7 +19,7 @@ def test_all_is_sorted_and_is_what_type_checkers_see() -> None:
     assert set(oracle.__all__) == set(PUBLIC)
 
 
-@pytest.mark.parametrize("name", oracle.__all__)
+@each({name: name for name in oracle.__all__})
 def test_every_public_name_is_its_modules_own(name: str) -> None:
     value = getattr(oracle, name)
     assert value is getattr(importlib.import_module(PUBLIC[name]), name)

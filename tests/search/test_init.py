@@ -13,6 +13,7 @@ import oracle
 import search
 import search.cli._parser
 import search.sweep.run
+from tests.each import each
 from tests.programs import ROOT, imported, public_imports
 
 HEAVY = ("torch", "numpy", "yacs", "rich", "optuna")
@@ -45,7 +46,7 @@ def test_all_is_sorted_and_is_what_type_checkers_see() -> None:
     assert set(search.__all__) == set(PUBLIC)
 
 
-@pytest.mark.parametrize("name", search.__all__)
+@each({name: name for name in search.__all__})
 def test_every_public_name_is_its_modules_own(name: str) -> None:
     value = getattr(oracle.search, name)
     assert value is getattr(importlib.import_module(f"oracle.search.{PUBLIC[name]}"), name)

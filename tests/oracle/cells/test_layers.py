@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 import torch
 from torch import nn
 
 from oracle.cells.layers import ConvStyle, chain, conv2d, layer_norm, linear, parameter, uninitialised
 from oracle.errors import ConfigError
+from tests.each import each
 
 STYLE = ConvStyle("relu", inplace=True, bn_eps=1e-3, bn_momentum=0.2)
 
@@ -55,10 +58,9 @@ def test_an_unknown_activation_is_refused() -> None:
         ConvStyle("ReLU", inplace=True, bn_eps=1e-5, bn_momentum=0.1).act()
 
 
-@pytest.mark.parametrize("kernel", [1, 3, 5, 7])
-@pytest.mark.parametrize("stride", [1, 2, 3])
-@pytest.mark.parametrize("size", [7, 8, 9])
-def test_convolutions_divide_the_image_by_their_stride_rounding_up(kernel: int, stride: int, size: int) -> None:
+@each({str(case): case for case in product([1, 3, 5, 7], [1, 2, 3], [7, 8, 9])})
+def test_convolutions_divide_the_image_by_their_stride_rounding_up(case: tuple[int, int, int]) -> None:
+    kernel, stride, size = case
     out = conv2d(2, 5, kernel, stride)(torch.empty(1, 2, size, size + 1, device="meta"))
     assert out.shape == (1, 5, -(-size // stride), -(-(size + 1) // stride))
 

@@ -15,6 +15,7 @@ from oracle.config.schema import LIST_ITEMS
 from oracle.errors import ConfigError
 from oracle.families import to_spec
 from oracle.spec import NetSpec
+from tests.each import each
 
 # What each kind of cell is made from: the contract with oracle.cells.
 NORM = ["bn_eps", "bn_momentum"]
@@ -70,13 +71,18 @@ def check(net: NetSpec) -> None:
             else:
                 assert type(value) is int
                 assert value >= (0 if name in MAY_BE_ZERO else 1)
+    if not any("vit" in cell.kind for cell in net.cells):
+        params = [cell.kwargs for cell in net.cells]
+        entering = [own["w_in"] if "w_in" in own else own["width"] for own in params]
+        leaving = [own["w_out"] if "w_out" in own else own["width"] for own in params[:-1]]
+        assert entering == [3, *leaving]
 
 
 # Those of images; what decoders keep is in test_decoder.py.
 IMAGES = [name for name in list_networks() if load_cfg(name).MODEL.TYPE != "decoder"]
 
 
-@pytest.mark.parametrize("name", IMAGES)
+@each({name: name for name in IMAGES})
 def test_a_shipped_network_keeps_the_contract(name: str) -> None:
     net = to_spec(load_cfg(name))
 
