@@ -46,9 +46,9 @@ def add(commands: Any) -> None:
     mix.add_argument(
         "--in-step",
         type=float,
-        default=1.0,
         metavar="SHARE",
-        help="of requests that are of equal lengths (1); 0 where lengths are drawn",
+        help="of requests that are of equal lengths: 1 in some load tests, 0 for users, whose lengths differ"
+        " (default: what was least off over both)",
     )
     mix.add_argument(
         "--cached",

@@ -12,8 +12,12 @@ REQUEST_MS: 20                   # of the host per request, before its first ste
 STEPS_WAITED: 2                  # from the arrival of a request to its first step, and from its token to the client
 BURST: 0.1                       # share of requests in step that come all at once, see `oracle.serving.latency`
 QUEUE: 1.5                       # prompts that wait before one of those in step
+IN_STEP_TPOT: 0.75               # share of requests in step, where a question does not say, for TPOT
+IN_STEP_TTFT: 0.75               # and for TTFT
 
-The rest is as in `oracle.fitted`; what kernels reach in all engines is `configs/serving/gpu.yaml`.
+The rest is as in `oracle.fitted`; ERROR.DENSE_TPOT and its like are of questions that say how many requests are in
+step, ERROR.DEFAULT_DENSE_TPOT and its like of those that do not. What kernels reach in all engines is
+`configs/serving/gpu.yaml`.
 """
 
 from __future__ import annotations
@@ -30,7 +34,8 @@ from oracle.serving.steps import Reach
 __all__ = ["ENGINES", "ERRORS", "Engine", "engine_named", "reach_in_engines"]
 
 ENGINES = ("vllm", "tensorrt-llm", "sglang")
-ERRORS = ("TPOT", "TPOT_MEDIAN", "TTFT", "TTFT_MEDIAN")  # of DENSE_ and of EXPERTS_ networks
+ERRORS = ("TPOT", "TPOT_MEDIAN", "TTFT", "TTFT_MEDIAN")
+KINDS = ("DENSE_", "EXPERTS_", "DEFAULT_DENSE_", "DEFAULT_EXPERTS_")  # of networks; and where nobody says `in_step`
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,8 @@ class Engine:
     steps_waited: float
     queue: float
     burst: float
+    in_step_tpot: float
+    in_step_ttft: float
     origin: Origin
 
 
@@ -62,6 +69,8 @@ _NUMBERS = {
     "STEPS_WAITED": ("steps_waited", 1.0),
     "QUEUE": ("queue", 1.0),
     "BURST": ("burst", 1.0),
+    "IN_STEP_TPOT": ("in_step_tpot", 1.0),
+    "IN_STEP_TTFT": ("in_step_ttft", 1.0),
 }
 _WHOLE = {"CHUNK_TOKENS": ("chunk_tokens", 1.0)}
 _FLAGS = {"MIXES": "mixes", "KV_FLOAT8": "kv_float8", "SHARE_OF_FREE": "share_of_free"}
@@ -87,10 +96,10 @@ def engine_named(name: str) -> Engine:
         ConfigError: none of that name; a broken file.
     """
     if name not in ENGINES:
-        raise ConfigError(f"engine={name!r}: expected one of {', '.join(ENGINES)}{closest(name, ENGINES)}")
+        raise ConfigError(f"engine={name!r}: expected one of {', '.join(ENGINES)}{closest(str(name), ENGINES)}")
     content, place = read_serving(name)
     origin = shared_keys(content, place, (*_NUMBERS, *_WHOLE, *_FLAGS))
-    for key in (f"{kind}_{name}" for kind in ("DENSE", "EXPERTS") for name in ERRORS):
+    for key in (f"{kind}{name}" for kind in KINDS for name in ERRORS):
         if key not in origin.error:
             raise ConfigError(f"{place}: ERROR.{key} is missing")
     found: dict[str, Any] = numbers_in(content, place, _NUMBERS)

@@ -44,7 +44,8 @@ def _sheet(item: Serving) -> Sheet:
             Column("All", aligned([point.tokens_per_s for point in points]), "tokens/s", number=True),
         ),
         f"{item.network} on {_place(item)} under {item.engine}: {item.input_tokens} tokens in{_cached(item)}, "
-        f"{item.output_tokens} out; weights {item.weights} ({item.weight_bytes / _GIB:.1f} GiB per GPU), "
+        f"{item.output_tokens} out{_in_step(item)}; "
+        f"weights {item.weights} ({item.weight_bytes / _GIB:.1f} GiB per GPU), "
         f"cache {item.kv} ({item.kv_bytes_per_token / 1e3:.1f} kB per token and GPU)",
         keys=1,
     )
@@ -52,6 +53,10 @@ def _sheet(item: Serving) -> Sheet:
 
 def _cached(item: Serving) -> str:
     return f" ({item.cached:.0%} of them cached)" if item.cached else ""
+
+
+def _in_step(item: Serving) -> str:
+    return "" if item.in_step is None else f", {item.in_step:.0%} of requests in step"
 
 
 def _place(item: Serving) -> str:

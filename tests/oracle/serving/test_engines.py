@@ -24,7 +24,10 @@ def test_shares_are_shares() -> None:
     for name in ("product", "narrow", "prefilling", "decoding", "memory", "cache", "reduce"):
         assert 0 < getattr(reach, name) <= 1
     for name in ENGINES:
-        assert 0 < engine_named(name).memory_share <= 1
+        engine = engine_named(name)
+        assert 0 < engine.memory_share <= 1
+        assert 0 <= engine.in_step_tpot <= 1
+        assert 0 <= engine.in_step_ttft <= 1
 
 
 @pytest.mark.parametrize(

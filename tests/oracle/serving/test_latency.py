@@ -120,6 +120,26 @@ def test_requests_of_equal_lengths_meet_the_prompts_of_others() -> None:
     assert equal.tpot_ms == drawn.tpot_ms  # vLLM mixes
 
 
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_load_of_which_nobody_says_the_lengths_is_between_both(name: str) -> None:
+    """Each figure is that of the engine's share for it; of errors, too, those of such questions are stated."""
+    engine = engine_named(name)
+    words: dict[str, Any] = {"engine": name, "concurrency": 32, "output_tokens": 16}
+    unsaid = served(**words)
+    of_tpot, of_ttft = (served(in_step=share, **words) for share in (engine.in_step_tpot, engine.in_step_ttft))
+    drawn, equal = (served(in_step=share, **words).points[0] for share in (0.0, 1.0))
+    (point,) = unsaid.points
+    assert point.tpot_ms == of_tpot.points[0].tpot_ms
+    assert point.ttft_ms == pytest.approx(
+        of_ttft.points[0].ttft_ms + engine.steps_waited * (point.tpot_ms - of_ttft.points[0].tpot_ms)
+    )
+    assert equal.tpot_ms <= point.tpot_ms <= drawn.tpot_ms
+    assert drawn.ttft_ms * 0.9 < point.ttft_ms < equal.ttft_ms
+    assert (unsaid.in_step, of_tpot.in_step) == (None, engine.in_step_tpot)
+    assert unsaid.expected_error["TTFT"] == engine.origin.error["DEFAULT_DENSE_TTFT"]
+    assert unsaid.expected_error["TTFT"] > of_ttft.expected_error["TTFT"]
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_prompt_that_is_cached_is_not_read(engine: str) -> None:
     """Reading what is left costs as much as a prompt of that alone, but for attention over what is cached."""
@@ -166,7 +186,7 @@ def test_a_cache_in_float8_is_half_as_large() -> None:
 
 
 def test_answers_say_how_far_off_they_may_be_and_go_into_json() -> None:
-    found = served()
+    found = served(in_step=1.0)
     assert found.expected_error["TPOT"] == engine_named("vllm").origin.error["DENSE_TPOT"]
     assert json.loads(json.dumps(found.to_dict()))["points"][0]["concurrency"] == 1
 
@@ -179,6 +199,11 @@ def test_answers_say_how_far_off_they_may_be_and_go_into_json() -> None:
         ({"output_tokens": True}, WorkloadError, "output_tokens=True: expected a whole number"),
         ({"in_step": 2.0}, WorkloadError, "in_step=2.0: expected a share, from 0 to 1"),
         ({"cached": 1.5}, WorkloadError, "cached=1.5: expected a share, from 0 to 1"),
+        ({"cached": "0.5"}, WorkloadError, "cached='0.5': expected a share, from 0 to 1"),
+        ({"in_step": True}, WorkloadError, "in_step=True: expected a share, from 0 to 1"),
+        ({"concurrency": "12"}, WorkloadError, "concurrency='12': expected a whole number from 1 to"),
+        ({"concurrency": None}, WorkloadError, "concurrency=None: expected a whole number from 1 to"),
+        ({"engine": None}, ConfigError, "engine=None: expected one of vllm, tensorrt-llm, sglang"),
         ({"engine": "vlm"}, ConfigError, "engine='vlm': expected one of vllm, tensorrt-llm, sglang; did you mean vllm"),
         ({"weights": "int3"}, ConfigError, "weights='int3': expected one of"),
         ({"tp": 3}, ConfigError, "tp=3: expected a divisor of the heads, 8"),
