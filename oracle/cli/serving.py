@@ -102,14 +102,13 @@ def _run(args: argparse.Namespace) -> int:
 
     for device in find_devices(args.device):
         serve(device)
-    if not found:
-        raise refused[0]
-    deliver(
-        args,
-        table=lambda: serving_tables(found),
-        data=lambda: {"servings": [item.to_dict() for item in found]},
-        rows=lambda: [row for item in found for row in serving_rows(item)],
-    )
+    if found:
+        deliver(
+            args,
+            table=lambda: serving_tables(found),
+            data=lambda: {"servings": [item.to_dict() for item in found]},
+            rows=lambda: [row for item in found for row in serving_rows(item)],
+        )
     for error in refused:
         complain(str(error))
     return 2 if refused else 0

@@ -43,6 +43,8 @@ def test_a_load_that_is_said_is_shown(asked: list[str], capsys: Any) -> None:
     for words, said in (([], None), (["--in-step", "0"], 0.0)):
         assert main([*asked, *words, "--format", "json"]) == 0
         assert json.loads(capsys.readouterr().out)["servings"][0]["in_step"] == said
+    assert main(asked) == 0
+    assert "Nobody said what share of requests are of equal lengths" in capsys.readouterr().out
 
 
 def test_json_and_csv_have_the_same_numbers(asked: list[str], capsys: Any) -> None:
@@ -79,5 +81,7 @@ def test_a_device_that_is_too_small_does_not_hide_the_others(capsys: Any) -> Non
     assert sizeless.startswith("oracle: error: device='raspberry-pi-4' states no memory size")
     assert main([*asked, "-d", "jetson-orin-nano"]) == 2
     assert capsys.readouterr() == ("", f"{small}\n")
+    assert main([*asked, "-d", "jetson-orin-nano", "-d", "raspberry-pi-4"]) == 2
+    assert capsys.readouterr() == ("", err)
     assert main([*asked, "-d", "h100-sxm", "-d", "h100-smx"]) == 2
     assert capsys.readouterr().out == ""
