@@ -44,7 +44,7 @@ def test_a_load_that_is_said_is_shown(asked: list[str], capsys: Any) -> None:
         assert main([*asked, *words, "--format", "json"]) == 0
         assert json.loads(capsys.readouterr().out)["servings"][0]["in_step"] == said
     assert main(asked) == 0
-    assert "Nobody said what share of requests are of equal lengths" in capsys.readouterr().out
+    assert "Nobody said what share of requests is of equal lengths" in capsys.readouterr().out
 
 
 def test_json_and_csv_have_the_same_numbers(asked: list[str], capsys: Any) -> None:
