@@ -27,9 +27,7 @@ def serving_tables(servings: Sequence[Serving]) -> list[RenderableType]:
         *dict.fromkeys(map(_error, servings)),
     ]
     if any(item.in_step is None for item in servings):
-        notes.insert(
-            1, "Nobody said what share of requests is of equal lengths (in step): it is that which was least off."
-        )
+        notes.insert(1, "Nobody said what share of requests is of equal lengths (in step): it is what was least off.")
     if any(point.running < point.concurrency for item in servings for point in item.points):
         notes.insert(1, "Running: requests that the cache has room for; the others wait, which is in TTFT.")
     return [*map(_sheet, servings), Text("\n".join(notes), style="dim")]
