@@ -1,12 +1,13 @@
 """What inference engines add to the kernels of a step, as data: `configs/serving/{vllm,tensorrt-llm,sglang}.yaml`.
 
+OVERLAPS: false                  # whether the host prepares a step while the GPU computes the one before
 MIXES: true                      # whether a step may hold decoding sequences and pieces of prompts at once
 CHUNK_TOKENS: 8192               # tokens of prompts in a step at most
 MEMORY_SHARE: 0.9                # of a GPU's memory that weights, activations and the cache may take
 SHARE_OF_FREE: false             # or of what weights and activations leave, which the cache takes then
 OUTPUT_RESERVED: 1.0             # share of a request's output that the cache keeps free from the start
 KV_FLOAT8: true                  # whether the cache is float8 where weights are
-STEP_US: 900                     # of the host per step, that the GPU waits for
+STEP_US: 900                     # of the host per step
 SEQUENCE_US: 15                  # of the host per sequence and step
 REQUEST_MS: 20                   # of the host per request, before its first step
 STEPS_WAITED: 2                  # from the arrival of a request to its first step, and from its token to the client
@@ -43,6 +44,7 @@ class Engine:
     """An inference engine; the module says what each value is."""
 
     name: str
+    overlaps: bool
     mixes: bool
     kv_float8: bool
     share_of_free: bool
@@ -59,6 +61,11 @@ class Engine:
     in_step_ttft: float
     origin: Origin
 
+    def paced_s(self, computing_s: float, running: float) -> float:
+        """From step to step of so many sequences, of which the GPU computes so many seconds; it waits for the host."""
+        host_s = self.step_s + self.sequence_s * running
+        return max(computing_s, host_s) if self.overlaps else computing_s + host_s
+
 
 _NUMBERS = {
     "MEMORY_SHARE": ("memory_share", 1.0),
@@ -73,7 +80,7 @@ _NUMBERS = {
     "IN_STEP_TTFT": ("in_step_ttft", 1.0),
 }
 _WHOLE = {"CHUNK_TOKENS": ("chunk_tokens", 1.0)}
-_FLAGS = {"MIXES": "mixes", "KV_FLOAT8": "kv_float8", "SHARE_OF_FREE": "share_of_free"}
+_FLAGS = {"OVERLAPS": "overlaps", "MIXES": "mixes", "KV_FLOAT8": "kv_float8", "SHARE_OF_FREE": "share_of_free"}
 _REACH = {
     "PRODUCT": ("product", 1.0),
     "NARROW": ("narrow", 1.0),

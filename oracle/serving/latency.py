@@ -11,6 +11,10 @@ reads prompts beside the decoding sequences and pays what the step takes longer;
     TTFT = request + waited * TPOT + (decode + prompt) * (1 + queue * in_step * (1 - 1 / running))
            + burst * (running - 1) / 2 * packed + (concurrency - running) / running * output * TPOT
 
+An engine that overlaps has its host prepare a step while the GPU computes the one before: it takes the longer of both,
+not the sum (TensorRT-LLM's overlap scheduler, the rule in its PyTorch backend; SGLang's since 0.4; vLLM's asynchronous
+scheduling, which its versions measured here had to be asked for).
+
 `in_step` is the share of requests that are of equal lengths. Those that were read one after the other end one after the
 other, too, and so do those that follow them: however long outputs are, each finds `queue` prompts before it. An engine
 that reads prompts before all else even makes them end at once. Where nobody says the share, TPOT and TTFT are each of
@@ -248,8 +252,8 @@ def serve_latency(
     """
     cfg = network if not isinstance(network, (str, Path)) else load_cfg(network)
     place = find_devices([device])[0]
-    several = isinstance(concurrency, Iterable) and not isinstance(concurrency, str)
-    requested: list[Any] = list(concurrency) if several else [concurrency]
+    one = isinstance(concurrency, str) or not isinstance(concurrency, Iterable)
+    requested: list[Any] = [concurrency] if one else [*concurrency]  # type: ignore[misc]
     for name, values in (
         ("input_tokens", [input_tokens]),
         ("output_tokens", [output_tokens]),
@@ -425,7 +429,6 @@ def _point(served: Served, mix: Mix, steps: Steps, seconds: Seconds, in_step: fl
     running = min(steps.running * parallel.dp, mix.concurrency)
     request_s = ttft_s - waiting_s + (mix.output_tokens - 1) * tpot_s
     rate = running * mix.output_tokens / request_s
-    host_s = engine.step_s + engine.sequence_s * steps.running
     return ServingPoint(
         concurrency=mix.concurrency,
         running=running,
@@ -434,7 +437,7 @@ def _point(served: Served, mix: Mix, steps: Steps, seconds: Seconds, in_step: fl
         tokens_per_s=rate,
         tokens_per_s_per_gpu=rate / parallel.gpus,
         tokens_per_s_per_user=1.0 / tpot_s,
-        decode_ms=(seconds.decode + host_s) * 1e3,
+        decode_ms=engine.paced_s(seconds.decode, steps.running) * 1e3,
         prefill_ms=seconds.prompt * steps.pieces * 1e3,
     )
 
@@ -447,11 +450,10 @@ def latencies(
     shares = (engine.in_step_tpot, engine.in_step_ttft) if in_step is None else (in_step, in_step)
     burst, first_burst = (_START + (engine.burst - _START) * share for share in shares)
     met = mix.met(running)
-    host_s = engine.step_s + engine.sequence_s * running
     prompt_s, packed_s = seconds.prompt * steps.pieces, seconds.packed * steps.pieces / steps.together
     prompts_s = _beside_s(steps, seconds, met * steps.pieces) if engine.mixes else met * prompt_s
     read_s = (1.0 - burst) * prompts_s + met * burst / 2.0 * packed_s
-    tpot_s = seconds.decode + read_s + host_s
+    tpot_s = engine.paced_s(seconds.decode + read_s, running)
     first_s = engine.request_s + engine.steps_waited * tpot_s
     first_s += (seconds.decode + prompt_s) * (1.0 + engine.queue * shares[1] * (1.0 - 1.0 / running))
     first_s += first_burst * (running - 1.0) / 2.0 * packed_s

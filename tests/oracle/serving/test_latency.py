@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -82,7 +83,7 @@ def test_a_step_takes_as_many_prompts_as_it_meets() -> None:
     work = Work(None, ())  # type: ignore[arg-type]
     steps = Steps(25, work, work, work, work, work, pieces=1, beside=2, together=3)
     seconds = Seconds(decode=10.0, mixed=14.0, fuller=19.0, prompt=4.0, packed=9.0)
-    engine = replace(engine_named("vllm"), mixes=True, step_s=0.0, sequence_s=0.0, burst=0.0)
+    engine = replace(engine_named("vllm"), overlaps=False, mixes=True, step_s=0.0, sequence_s=0.0, burst=0.0)
     tpot_s, _, _ = latencies(engine, Mix(8, 10, 25), steps, seconds, in_step=1.0)
     assert tpot_s == pytest.approx(10.0 + 4.0 + 0.4 * 5.0)
     full = steps._replace(beside=3)
@@ -144,6 +145,7 @@ def test_a_load_of_which_nobody_says_the_lengths_is_between_both(name: str) -> N
 def test_a_prompt_that_is_cached_is_not_read(engine: str) -> None:
     """Reading what is left costs as much as a prompt of that alone, but for attention over what is cached."""
     words: Any = {"concurrency": [1, 32], "engine": engine, "output_tokens": 64, "input_tokens": 4096}
+    served = partial(serve_latency, "Llama-3.1-8B", "h100-sxm")  # whose steps no host makes longer
     whole, most, all_but_one = (served(cached=share, **words).points for share in (0.0, 0.75, 1.0))
     for a, b, c in zip(whole, most, all_but_one, strict=True):
         assert a.ttft_ms > b.ttft_ms > c.ttft_ms
@@ -164,7 +166,8 @@ def test_the_last_token_of_a_cached_prompt_is_read() -> None:
 
 
 def test_sglang_reads_all_prompts_of_a_burst_before_it_decodes() -> None:
-    drawn, equal = (served(concurrency=32, engine="sglang", in_step=share).points[0] for share in (0.0, 1.0))
+    words: Any = {"input_tokens": 512, "output_tokens": 128, "concurrency": 32, "engine": "sglang"}
+    drawn, equal = (serve_latency("Llama-3.1-8B", "h100-sxm", in_step=share, **words).points[0] for share in (0.0, 1.0))
     assert equal.ttft_ms > drawn.ttft_ms
     assert equal.tpot_ms < drawn.tpot_ms
 
