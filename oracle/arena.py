@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-__all__ = ["ALIGNMENT", "Lifetime", "greedy_arena", "live_peak"]
+__all__ = ["ALIGNMENT", "Lifetime", "greedy_arena"]
 
 ALIGNMENT = 16
 """Bytes that sizes are multiples of (MicroArenaBufferAlignment)."""
@@ -44,19 +44,6 @@ def greedy_arena(tensors: Iterable[Lifetime]) -> int:
             offset = max(offset, taken + other.size)
         placed.append((offset, tensor))
         top = max(top, offset + tensor.size)
-    return top
-
-
-def live_peak(tensors: Iterable[Lifetime]) -> int:
-    """The most bytes alive at once, sizes aligned: no planner needs less."""
-    changes: dict[int, int] = {}
-    for size, first, last in tensors:
-        changes[first] = changes.get(first, 0) + _aligned(size)
-        changes[last + 1] = changes.get(last + 1, 0) - _aligned(size)
-    top = alive = 0
-    for step in sorted(changes):
-        alive += changes[step]
-        top = max(top, alive)
     return top
 
 

@@ -19,13 +19,11 @@ from oracle.config.merge import shown
 from oracle.errors import ConfigError
 from oracle.spec import HALVES
 
-__all__ = ["MODEL_TYPES", "PREFIX", "is_huggingface", "read_huggingface", "sections_of"]
+__all__ = ["PREFIX", "is_huggingface", "read_huggingface", "sections_of"]
 
 PREFIX = "hf:"
 _FILE = "config.json"
 _MAX_BYTES = 1_000_000
-MODEL_TYPES = tuple(CONVERTERS)
-"""The `model_type`s that are known."""
 _Keys = dict[str, Any]
 
 

@@ -36,12 +36,10 @@ class Slope:
     Attributes:
         name: `memory`, or `last-level cache`, which holds for kernels that move no more bytes than it has.
         bytes_per_s: the bandwidth.
-        holds_bytes: size of the cache, None of the memory.
     """
 
     name: str
     bytes_per_s: float
-    holds_bytes: float | None = None
 
 
 def ceilings(device: Device, kernels: Iterable[KernelCost]) -> tuple[Ceiling, ...]:
@@ -66,4 +64,4 @@ def slopes(device: Device) -> tuple[Slope, ...]:
     memory = Slope("memory", device.peak_bandwidth())
     if device.llc is None or device.llc_bandwidth is None:
         return (memory,)
-    return (memory, Slope("last-level cache", device.llc_bandwidth.value, device.llc.value))
+    return (memory, Slope("last-level cache", device.llc_bandwidth.value))

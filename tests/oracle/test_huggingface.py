@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 import oracle
-from oracle.config.huggingface import MODEL_TYPES, sections_of
+from oracle.config.huggingface import sections_of
+from oracle.config.huggingface_kinds import CONVERTERS
 from oracle.errors import ConfigError
 
 _LLAMA: dict[str, Any] = {
@@ -71,7 +72,7 @@ def test_weights_are_in_what_the_file_says(tmp_path: Path, values: dict[str, Any
 def test_every_kind_is_listed_where_one_is_unknown(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="model_type: value 'llamma': expected a decoder of a known kind") as found:
         oracle.score(_written(tmp_path, {**_LLAMA, "model_type": "llamma"}))
-    assert all(kind in str(found.value) for kind in MODEL_TYPES)
+    assert all(kind in str(found.value) for kind in CONVERTERS)
     assert "did you mean" in str(found.value)
 
 

@@ -21,8 +21,6 @@ from oracle.roofline import KernelKinds, time_kernels
 Networks = Callable[..., list[RoofTimes]]
 SomeDevice = Callable[[int], Floats]
 
-RNG = np.random.default_rng(7)
-
 
 def test_it_is_the_formula_of_the_roofline(some_device: SomeDevice) -> None:
     device = load_device("t4")

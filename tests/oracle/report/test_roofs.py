@@ -39,4 +39,4 @@ def test_the_cache_has_a_slope_where_its_bandwidth_is_stated() -> None:
     device = load_device("t4")
     assert slopes(device) == (Slope("memory", 320e9),)
     cached = replace(device, llc_bandwidth=Figure(1280e9, "measured"))
-    assert slopes(cached)[1] == Slope("last-level cache", 1280e9, 4 * 2.0**20)
+    assert slopes(cached)[1] == Slope("last-level cache", 1280e9)
