@@ -200,6 +200,31 @@ def test_a_training_step_is_that_of_a_trace(name: str) -> None:
     assert ours == theirs
 
 
+@pytest.mark.parametrize("windows", [[4], [4, 0]])
+def test_windows_in_training_by_hand(windows: list[int]) -> None:
+    """Ten tokens, of which each sees four: 1 + 2 + 3 + 7 * 4 = 34 scores of a head in place of 55, and of 100."""
+    section = ["WIDTH", 64, "HEADS", 4, "KV_HEADS", 2, "HEAD_DIM", 16, "FF", 48, "VOCAB", 96, "LAYERS", 2]
+    pairs = [f"DECODER.{item}" if isinstance(item, str) else item for item in section]
+    cfg = load_cfg("Gemma-3-1B", [*pairs, "DECODER.WINDOWS", windows])
+    words: dict[str, Any] = {"phase": "training", "prompt": 10, "batch_size": 2}
+    for causal in ("full", "half"):
+        ours, theirs = _counts(cfg, causal=causal, **words)
+        assert ours == theirs
+    heads = 2 * 4
+    seen = [34 if window else 55 for window in (windows * 2)[:2]]
+    half = [kernel for kernel in oracle.score(cfg, causal="half", **words).kernels() if kernel.op_class == "attention"]
+    assert [kernel.macs for kernel in half] == [
+        *(heads * scores * 2 * 16 for scores in seen),
+        *(
+            heads * scores * 5 * 16 for scores in reversed(seen)
+        ),  # again, and gradients of values, scores, queries, keys
+    ]
+    full = [kernel for kernel in oracle.score(cfg, **words).kernels() if kernel.op_class == "attention"]
+    assert [kernel.macs for kernel in full] == [heads * 100 * each * 16 for each in (2, 2, 5, 5)]
+    assert [kernel.flops for kernel in full] == [kernel.flops for kernel in half]  # what runs
+    assert [kernel.traffic_bytes for kernel in full] == [kernel.traffic_bytes for kernel in half]
+
+
 def test_a_decode_step_by_hand() -> None:
     """Llama 3.1 8B, 16 sequences after 4,096 tokens: weights but the embedding, and all keys and values, move once."""
     cost = oracle.score("Llama-3.1-8B", phase="decode", past=4096, batch_size=16)
