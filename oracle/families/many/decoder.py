@@ -23,7 +23,7 @@ Ints = NDArray[np.int64]
 
 _SIZES = (
     "VOCAB LAYERS WIDTH HEADS KV_HEADS HEAD_DIM FF Q_RANK NOPE_DIM ROPE_DIM V_DIM EXPERTS EXPERTS_PER_TOKEN EXPERT_FF"
-    " SHARED_FF DENSE_LAYERS"
+    " SHARED_FF DENSE_LAYERS LINEAR_HEADS LINEAR_KEY_HEADS LINEAR_KEY_DIM LINEAR_VALUE_DIM INDEX_HEADS INDEX_DIM"
 )
 _LISTS = ("LAYER_HEADS", "LAYER_KV_HEADS", "LAYER_FF")
 COLUMNS = frozenset(f"DECODER.{name}" for name in (*_SIZES.split(), *_LISTS))
@@ -94,8 +94,9 @@ def _sizes(rows: Rows, width: Any, shared: Parallel) -> Sizes:
     nope_dim, rope_dim, v_dim = (
         rows.integer(f"DECODER.{name}", low=int(latent)) for name in ("NOPE_DIM", "ROPE_DIM", "V_DIM")
     )
+    index = _index(rows)
     if rows.cfg["DECODER"]["INDEX_TOPK"]:
-        rope_dim = rows.sound("DECODER.ROPE_DIM", rope_dim, rope_dim <= rows.cfg["DECODER"]["INDEX_DIM"], 1)
+        rope_dim = rows.sound("DECODER.ROPE_DIM", rope_dim, rope_dim <= index[1], 1)
     if latent:
         given = nope_dim + rope_dim
     heads = rows.sound("DECODER.HEADS", heads, (given > 0) | (width % heads == 0), 1)
@@ -115,7 +116,30 @@ def _sizes(rows: Rows, width: Any, shared: Parallel) -> Sizes:
     if not section["GATED"] or section["PARALLEL"]:
         experts = rows.sound("DECODER.EXPERTS", experts, experts == 0, 0)
     latents = q_rank, nope_dim, rope_dim, v_dim
-    return Sizes(width, heads, kv_heads, head_dim, ff, *latents, experts, chosen, expert_ff, shared_ff)
+    others = *_linear(rows, shared), *index
+    return Sizes(width, heads, kv_heads, head_dim, ff, *latents, experts, chosen, expert_ff, shared_ff, *others)
+
+
+def _linear(rows: Rows, shared: Parallel) -> tuple[Any, Any, Any, Any]:
+    """`oracle.families.mixers.linear_sizes` of columns."""
+    if not any(mixers_of(rows.cfg["DECODER"])):
+        return 0, 0, 0, 0
+    names = ("HEADS", "KEY_HEADS", "KEY_DIM", "VALUE_DIM")
+    heads, groups, keys, values = (rows.integer(f"DECODER.LINEAR_{name}") for name in names)
+    wide = _plain(heads * np.maximum(keys, values) <= MAX_WIDTH)
+    heads = rows.sound("DECODER.LINEAR_HEADS", heads, wide, 1)
+    groups = rows.sound("DECODER.LINEAR_KEY_HEADS", groups, _plain(heads % groups == 0), 1)
+    cut = _plain(cuts_heads(heads, groups, shared))
+    heads, groups = (rows.sound("COST.PARALLEL.TP", value, cut, shared.tp) for value in (heads, groups))
+    return heads, groups, keys, values
+
+
+def _index(rows: Rows) -> tuple[Any, Any]:
+    """`oracle.families.mixers.index_sizes` of columns."""
+    if not rows.cfg["DECODER"]["INDEX_TOPK"]:
+        return 0, 0
+    heads, width = (rows.integer(f"DECODER.INDEX_{name}") for name in ("HEADS", "DIM"))
+    return rows.sound("DECODER.INDEX_HEADS", heads, _plain(heads * width <= MAX_WIDTH), 1), width
 
 
 def _or(value: Any, other: Any) -> Any:
