@@ -196,7 +196,7 @@ class AttentionTiling:
         longest = np.where(halves, np.minimum(seen + self.queries, key), seen)
         mean = seen - growing * growing / (2.0 * query) + self.queries / 2.0
         mean = np.where(halves, np.minimum(mean, longest), seen)
-        # As many as are free, however few the keys: a limit that grows with them would make more of them take less time.
+        # As many as are free, however few the keys: with a limit that grows with them, more would take less time.
         split = np.where(splits, np.clip(np.floor(units / blocks), 1.0, self.split_limit), 1.0)
         scores = 4.0 * self.step_width * np.ceil(width / self.step_width) * units / peak_flops + self.softmax_s * slower
         adds_up = np.logical_and(splits, longest > self.keys) & (self.split_limit > 1.0)
