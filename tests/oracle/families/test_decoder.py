@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from oracle.query.resolving import resolve
 from oracle.spec import CellSpec
 
 _TRUTHS: dict[str, Any] = json.loads((Path(__file__).parent / "truths" / "decoders.json").read_text(encoding="utf-8"))
+_SHIPPED = [name for name in _TRUTHS if name in oracle.list_networks()]
 _SMALL = ["DECODER.VOCAB", 320, "DECODER.LAYERS", 2]
 _LATENT = ("DeepSeek-V2-Lite", "DeepSeek-V3")
 _LINEAR = "Qwen3-Next-80B-A3B"
@@ -51,12 +53,13 @@ def test_parameters_and_macs_are_those_of_transformers(name: str) -> None:
     That has no formula for products of experts: three matrices of each expert that a token chose. What else runs in
     another form here: `_absorbed`, `_linear`.
     """
-    section = load_cfg(name).DECODER
+    cfg = load_cfg(name) if name in _SHIPPED else cfg_from_dict(sections_of(_TRUTHS[name]["config"]))
+    section = cfg.DECODER
     width, mixed = section.EXPERT_FF or section.FF, section.LAYERS - section.DENSE_LAYERS
     each = 3 * section.EXPERTS_PER_TOKEN * section.WIDTH * width * mixed if section.EXPERTS else 0
     for call, macs in _TRUTHS[name]["macs"].items():
         batch, tokens, past = (int(part) for part in call.replace("+", "x").split("x"))
-        cost = oracle.score(name, **_call(call))
+        cost = oracle.score(cfg, **_call(call))
         more = section.LAYERS * _absorbed(section, tokens, past) if section.KV_RANK else 0
         more += section.MIXERS.count("linear") * section.LAYERS // 4 * _linear(section, tokens, past)
         expected = _TRUTHS[name]["params"], macs + batch * (tokens * each + more), ()
@@ -91,7 +94,7 @@ def _linear(section: Any, tokens: int, past: int) -> int:
     return int(section.LINEAR_HEADS * unseen - padding)
 
 
-@pytest.mark.parametrize("name", _TRUTHS)
+@pytest.mark.parametrize("name", _SHIPPED)
 def test_shipped_networks_are_what_their_config_json_says(name: str) -> None:
     values = sections_of(_TRUTHS[name]["config"])
     assert to_spec(cfg_from_dict({"MODEL": values["MODEL"], "DECODER": values["DECODER"]})) == to_spec(load_cfg(name))
@@ -237,6 +240,35 @@ def test_a_decode_step_by_hand() -> None:
     read = sum(kernel.traffic_bytes for kernel in cost.kernels() if kernel.op_class == "attention")
     assert read == 16 * (4097 * per_token + layers * 2 * 2 * 4096)  # queries in, values out
     assert cost.flash_bytes + cost.kv_cache_bytes < cost.peak_memory_bytes < 1.01 * (cost.flash_bytes + 2**33 + 2**27)
+
+
+_LENGTHS = [1, 2, 3, 16, 17, 63, 64, 65, 128, 129, 500, 511, 512, 513, 767, 1024, 2000, 4096]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"runtime": "eager"},
+        {"runtime": "compiled", "kv_dtype": "float8"},
+        {"runtime": "engine", "weights": "int8"},
+        {"runtime": "engine", "dtype": "float8"},
+        {"runtime": "engine", "engine": "tensorrt"},
+    ],
+    ids=lambda words: " ".join(map(str, words.values())),
+)
+def test_more_work_never_takes_less_time(words: dict[str, Any]) -> None:
+    """Tokens before a call, tokens of a prompt and sequences, in layers with windows of 512 and without."""
+    devices = ["h100-sxm", "l40s", "rtx-4090"]
+    grown: dict[str, list[dict[str, Any]]] = {
+        "past": [{"phase": "decode", "past": length} for length in _LENGTHS],
+        "prompt": [{"phase": "prefill", "prompt": length, "past": 300} for length in _LENGTHS],
+        "batch": [{"phase": "decode", "past": 700, "batch_size": size} for size in (1, 2, 3, 8, 15, 16, 17, 64, 100)],
+    }
+    for name, calls in grown.items():
+        costs = [oracle.score("Gemma-3-1B", devices, **words, **call) for call in calls]
+        for device in devices:
+            times = [cost.latency_ms[device] for cost in costs]
+            assert all(after >= before * (1 - 1e-12) for before, after in pairwise(times)), (name, device)
 
 
 def test_states_of_linear_attention_by_hand() -> None:
