@@ -406,13 +406,21 @@ def _indexed(read: Reader, q_rank: int = 1536, groups: tuple[int, int] = (8, 4))
     read.expect("index_topk_freq", 1)
     read.expect("index_topk_pattern", None)
     index = {f"INDEX_{ours}": read.integer(f"index_{name}") for ours, name in _INDEX.items()}
-    keys = _deepseek_v3(read, q_rank, groups)
+    return {**_typed(read, _deepseek_v3(read, q_rank, groups)), **index}
+
+
+def _typed(read: Reader, keys: _Keys) -> _Keys:
+    """With the first layers without experts as `mlp_layer_types` has them, which decides in transformers."""
     dense, layers = keys["DENSE_LAYERS"], keys["LAYERS"]
     usual = ["dense"] * dense + ["sparse"] * (layers - dense)
-    words = read.words("mlp_layer_types", usual, ("dense", "sparse"))  # which decides in transformers
+    words = read.words("mlp_layer_types", usual, ("dense", "sparse"))
     if words != sorted(words):
         raise read.fail("mlp_layer_types", "dense for the first layers, and sparse for the others")
-    return {**keys, **index, "DENSE_LAYERS": words.count("dense")}
+    return {**keys, "DENSE_LAYERS": words.count("dense")}
+
+
+def _glm4_moe_lite(read: Reader) -> _Keys:
+    return _typed(read, {**_latent(read, 1, 1, 768), **_sigmoid(read, (1, 1))})
 
 
 _INDEX = {"HEADS": "n_heads", "DIM": "head_dim", "TOPK": "topk"}
@@ -462,6 +470,7 @@ CONVERTERS: dict[str, Callable[[Reader], _Keys]] = {
     "kimi_k2": _deepseek_v3,
     "deepseek_v32": _indexed,
     "glm4_moe": _glm4_moe,
+    "glm4_moe_lite": _glm4_moe_lite,
     "glm_moe_dsa": _glm_moe_dsa,
     "qwen3_next": _qwen3_next,
     "qwen3_5": _qwen3_5,

@@ -124,7 +124,7 @@ class Population:
         dtypes = {name: str(own[row] if isinstance(own, np.ndarray) else own) for name, own in self.dtypes}
         stated = tuple([pair for pair in dtypes.items() if pair[1]])
         own = NetSpec(tuple(cells), shape, self.names[row] if self.names else "", stated)
-        others = dict.fromkeys(part.spec(row) for part in self.others)
+        others = dict.fromkeys(replace(part.spec(row), dtypes=own.dtypes) for part in self.others)
         return replace(own, others=tuple(part for part in others if part.cells != own.cells))
 
     def specs(self) -> Iterator[NetSpec]:

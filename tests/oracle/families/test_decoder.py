@@ -419,6 +419,7 @@ def test_words_of_a_call_are_of_decoders_only() -> None:
         oracle.score("GPT-2", phase="decoding")
 
 
+_INDEXED = {"INDEX_TOPK": 8, "KV_RANK": 16, "NOPE_DIM": 8, "ROPE_DIM": 4, "V_DIM": 8}
 _HEADS = {
     "MIXERS": ["linear"], "LINEAR_HEADS": 6, "LINEAR_KEY_HEADS": 3, "LINEAR_KEY_DIM": 8, "LINEAR_VALUE_DIM": 8,
 }  # fmt: skip
@@ -451,8 +452,8 @@ _HEADS = {
         ({"OUT_GATE": True, "SINKS": True}, "DECODER.SINKS"),
         ({"OUT_GATE": True, "PARALLEL": "one"}, "DECODER.OUT_GATE"),
         ({"INDEX_TOPK": 8, "INDEX_DIM": 4, "INDEX_HEADS": 2}, "DECODER.INDEX_TOPK"),
-        ({"INDEX_TOPK": 8, "INDEX_DIM": 4}, "DECODER.INDEX_HEADS"),
-        ({"INDEX_TOPK": 8, "INDEX_DIM": 2**19, "INDEX_HEADS": 4}, "DECODER.INDEX_HEADS"),
+        ({**_INDEXED, "INDEX_DIM": 4}, "DECODER.INDEX_HEADS"),
+        ({**_INDEXED, "INDEX_DIM": 2**19, "INDEX_HEADS": 4}, "DECODER.INDEX_HEADS"),
     ],
 )
 def test_what_no_decoder_is_names_its_key(keys: dict[str, Any], key: str) -> None:
