@@ -14,7 +14,7 @@ from oracle.calibration import Calibration, calibration_of, general_prior, load_
 from oracle.calibration.domain import beyond, widened
 from oracle.calibration.intervals import quantile
 from oracle.calibration.shipped import TWINS, engines_like, kin_calibration
-from oracle.calibration.threading import at_cores
+from oracle.calibration.threading import ALIKE, Threading, at_cores
 from oracle.closedform.calibrated import CalibratedDevice
 from oracle.closedform.mixed import check_mixed
 from oracle.devices import Device
@@ -214,7 +214,7 @@ def _models(
             trust[device.name] = trust_without(device, workload)
             continue
         octaves = fit.domain.octaves(images_at_once(workload), image_size)
-        efficiency = at_cores(fit.efficiency, fit.threading, used[device.name])
+        efficiency = at_cores(fit.efficiency, *_threads_of(fit, device, workload, used[device.name]))
         own_s = efficiency.dispatch_s if fit.device == device.name else None
         efficiency = replace(efficiency, dispatch_s=dispatch_s(device, workload, own_s))
         key = _Key(used[device.name], efficiency)
@@ -289,6 +289,18 @@ def _at_ratios_ms(
 def image_size_of(shape: Sequence[Any]) -> Any:
     """The side of a square image as large as those of a shape (channels, height, width); None for other inputs."""
     return (shape[-2] * shape[-1]) ** 0.5 if len(shape) == 3 else None
+
+
+def _threads_of(
+    fit: Calibration, device: Device, workload: Workload, used: Device
+) -> tuple[Threading, Device, Device | None]:
+    """How a calibration is moved to the cores in use: as it says, or as kin do from those that it was measured with."""
+    threads, measured = thread_count(device, workload), fit.domain.threads
+    if fit.device != device.name or measured is None or fit.domain.has_threads(threads):
+        return fit.threading, used, None
+    kin = kin_of(device, workload.with_(batch_size=1, threads=0))
+    nearest = min(max(threads, measured[0]), measured[1])
+    return ALIKE if kin is None else kin.threading, used, run_on(device, workload.with_(threads=nearest))
 
 
 @lru_cache(maxsize=256)

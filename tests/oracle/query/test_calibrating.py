@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import oracle
-from oracle.calibration import predict
+from oracle.calibration import Calibration, predict
 from oracle.calibration.factors import BOARDS
 from oracle.calibration.files import from_yaml, to_yaml
 from oracle.counting.networks import count_net
@@ -223,3 +223,17 @@ def test_an_interval_of_a_board_is_as_wide_as_its_measurements_leave_it() -> Non
     assert one[1] == pytest.approx(relatives.interval_ms[1] / relatives.latency_ms, rel=0.3)  # wider beyond 128 x 128
     assert five == BOARDS.interval
     assert five[1] / five[0] < 0.6 * one[1] / one[0]
+
+
+def test_threads_that_were_not_measured_are_predicted_from_those_that_were() -> None:
+    """A board 1.4 times as slow as its relatives with four threads is so with one: what threads change, they teach."""
+    board, words = "raspberry-pi-4", Workload(runtime="engine", engine="ncnn", threads=4)
+
+    def latency_ms(name: str, threads: int, *own: Calibration) -> float:
+        return oracle.score(name, [board], engine="ncnn", threads=threads, calibrations=own).latency_ms[board]
+
+    found = calibrate(board, [Measurement(name, board, words, 1.4 * latency_ms(name, 4)) for name in NETWORKS])
+    for name in NETWORKS:
+        factors = [latency_ms(name, threads, found) / latency_ms(name, threads) for threads in (4, 2, 1)]
+        assert factors == pytest.approx([factors[0]] * 3, rel=0.05)
+        assert latency_ms(name, 1) > 1.5 * latency_ms(name, 4)
