@@ -44,7 +44,9 @@ ALIKE = Threading()
 """What changes nothing."""
 
 
-def at_cores(efficiency: Efficiency, threading: Threading, device: Device, measured: Device | None = None) -> Efficiency:
+def at_cores(
+    efficiency: Efficiency, threading: Threading, device: Device, measured: Device | None = None
+) -> Efficiency:
     """What a device reaches with the cores in use.
 
     Args:

@@ -447,7 +447,9 @@ def told_of_threads(title: str, items: Sequence[Judged]) -> None:
     """
     rng, errors = np.random.default_rng(0), defaultdict[str, list[list[float]]](list)
     low, high = interval_of(items)
-    pairs = [(a, b) for a in items for b in items if a.row.board == b.row.board and a.row.setting[2] == b.row.setting[2]]
+    pairs = [
+        (a, b) for a in items for b in items if a.row.board == b.row.board and a.row.setting[2] == b.row.setting[2]
+    ]
     for there, here in pairs:
         if there.row.threads == here.row.threads or len(there.networks) <= ENOUGH:
             continue
