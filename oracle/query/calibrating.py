@@ -58,7 +58,7 @@ def calibrate(
     engine: str | None = None,
     threads: int | None = None,
 ) -> Calibration:
-    """Fit what a device reaches of its roofs to latencies measured on it, regularised towards what predicts without them.
+    """Fit what a device reaches of its roofs to latencies measured on it, near what predicts without them.
 
     Args:
         device: name, path or device.
