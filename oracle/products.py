@@ -89,7 +89,7 @@ class Products:
         whole = np.abs(scores - m * n) <= _CLOSE * scores
         most, first = m * (n - (m - 1.0) / 2.0), n - m + 1.0
         causal = (kinds == CACHED) & (whole | (scores <= most * (1.0 + _CLOSE)))
-        causal |= (kinds == ATTENTION) & (m == n) & (m > 1.0) & (np.abs(scores - most) <= _CLOSE * scores)
+        causal |= (kinds == ATTENTION) & (m == n) & (m > 1.0) & (scores <= most * (1.0 + _CLOSE))
         beyond = np.clip(scores - m * first, 0.0, m * (m - 1.0) / 2.0)
         root = np.sqrt(np.maximum((2.0 * m - 1.0) ** 2 - 8.0 * beyond, 0.0))
         windows = np.where(beyond > 0.0, first + (2.0 * m - 1.0 - root) / 2.0, scores / m)

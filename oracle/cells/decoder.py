@@ -16,7 +16,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from oracle.cells.functions import append_cache, cached_attention, experts, resident, rotary, tied_embedding
+from oracle.cells.functions import (
+    append_cache,
+    cached_attention,
+    experts,
+    resident,
+    rotary,
+    tied_embedding,
+    windowed_attention,
+)
 from oracle.cells.layers import layer_norm, parameter, uninitialised
 from oracle.cells.registry import register_cell
 from oracle.errors import ConfigError
@@ -200,6 +208,8 @@ class Attention(nn.Module):
 
     def _trained(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
+        if self.window:
+            return windowed_attention(q, k, v, self.window)
         return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
 
     def _cached(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:

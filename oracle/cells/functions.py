@@ -31,6 +31,7 @@ __all__ = [
     "routed",
     "sparse_attention",
     "tied_embedding",
+    "windowed_attention",
 ]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -135,6 +136,18 @@ def cached_attention(q: Tensor, k: Tensor, v: Tensor, sinks: Tensor | None, wind
         beside = sinks.to(q.dtype)[None, :, None, None].expand(*scores.shape[:-1], 1)
         return F.softmax(torch.cat((scores, beside), dim=-1), dim=-1)[..., :-1] @ v
     return F.softmax(scores, dim=-1) @ v
+
+
+@_overridable
+def windowed_attention(q: Tensor, k: Tensor, v: Tensor, window: int) -> Tensor:
+    """Causal attention of training, without a cache: (N, heads, L, E), (N, groups, L, E), same -> like q.
+
+    Args:
+        q, k, v, window: as in `cached_attention`; the window is one.
+    """
+    ages = torch.arange(q.shape[2], device=q.device)
+    ages = ages[:, None] - ages[None, :]
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=(ages >= 0) & (ages < window), enable_gqa=True)
 
 
 @_overridable

@@ -48,6 +48,35 @@ def _llama(read: Reader, ff: int | None = None, groups: int = 0) -> _Keys:
     }
 
 
+def _seed_oss(read: Reader) -> _Keys:
+    keys = _base(read, groups=8)
+    return {
+        **keys,
+        "HEAD_DIM": keys["HEAD_DIM"] or 128,
+        "ACTIVATION": read.activation("hidden_act", "silu"),
+        "QKV_BIAS": read.flag("attention_bias", True),
+        "OUT_BIAS": read.flag("attention_out_bias", False),
+        "MLP_BIAS": read.flag("mlp_bias", False),
+    }
+
+
+def _ernie4_5(read: Reader) -> _Keys:
+    keys, bias = _base(read, groups=2), read.flag("use_bias", False)
+    return {
+        **keys,
+        "HEAD_DIM": keys["HEAD_DIM"] or 128,
+        "TIED": read.flag("tie_word_embeddings", True),
+        "ACTIVATION": read.activation("hidden_act", "silu"),
+        **dict.fromkeys(_BIASED, bias),
+    }
+
+
+def _ministral3(read: Reader) -> _Keys:
+    """As Mistral; the scale of queries at far positions is a part of the rotary kernel."""
+    keys = _mistral(read, 0)
+    return {**keys, "HEAD_DIM": keys["HEAD_DIM"] or 128}
+
+
 def _mistral(read: Reader, window: int = 4096) -> _Keys:
     keys = {**_base(read, groups=8), "ACTIVATION": read.activation("hidden_act", "silu")}
     layers = keys["LAYERS"] if read.has("layer_types") else 1
@@ -163,6 +192,17 @@ def _gpt_neox(read: Reader) -> _Keys:
         "ACTIVATION": read.activation("hidden_act", "gelu"),
         "ROTARY": read.number("rotary_pct", 0.25),
         "PARALLEL": "two" if read.flag("use_parallel_residual", True) else "",
+    }
+
+
+def _starcoder2(read: Reader) -> _Keys:
+    return {
+        **_base(read, groups=2),
+        **_LAYER_NORMED,
+        "TIED": read.flag("tie_word_embeddings", True),
+        **dict.fromkeys(_BIASED, read.flag("use_bias", True)),
+        "ACTIVATION": read.activation("hidden_act", "gelu_pytorch_tanh"),
+        "WINDOWS": read.windows(1, _every),
     }
 
 
@@ -290,13 +330,11 @@ def _mixers(read: Reader, layers: int, groups: int) -> _Keys:
 
 
 def _latent(read: Reader, dense: int, shared: int, q_rank: int = 1536) -> _Keys:
-    """Attention over latents, and experts after so many layers, beside so many shared ones, if nothing is said.
+    """Attention over latents, and experts as `_after_dense` has them.
 
     `q_rank` is that of a file that has no `q_lora_rank`; null is none.
     """
-    read.expect("moe_layer_freq", 1)
-    layers, bias = read.integer("num_hidden_layers"), read.flag("attention_bias", False)
-    expert_ff = read.integer("moe_intermediate_size")
+    bias = read.flag("attention_bias", False)
     return {
         **_base(read),
         "HEAD_DIM": 0,
@@ -308,9 +346,18 @@ def _latent(read: Reader, dense: int, shared: int, q_rank: int = 1536) -> _Keys:
         "NOPE_DIM": read.integer("qk_nope_head_dim"),
         "ROPE_DIM": read.integer("qk_rope_head_dim"),
         "V_DIM": read.integer("v_head_dim"),
+        **_after_dense(read, dense, shared),
+    }
+
+
+def _after_dense(read: Reader, dense: int, shared: int) -> _Keys:
+    """Experts after so many layers, beside so many shared ones, if nothing is said."""
+    read.expect("moe_layer_freq", 1)
+    expert_ff = read.integer("moe_intermediate_size")
+    return {
         **_expert_keys(read, read.agree(("n_routed_experts", "num_local_experts", "num_experts")), expert_ff),
         "SHARED_FF": expert_ff * read.integer("n_shared_experts", shared, low=0),
-        "DENSE_LAYERS": min(read.integer("first_k_dense_replace", dense, low=0), layers),
+        "DENSE_LAYERS": min(read.integer("first_k_dense_replace", dense, low=0), read.integer("num_hidden_layers")),
     }
 
 
@@ -324,14 +371,26 @@ def _deepseek_v2(read: Reader) -> _Keys:
 
 
 def _deepseek_v3(read: Reader, q_rank: int = 1536, groups: tuple[int, int] = (8, 4)) -> _Keys:
+    return {**_latent(read, 3, 1, q_rank), **_sigmoid(read, groups)}
+
+
+def _sigmoid(read: Reader, groups: tuple[int, int]) -> _Keys:
+    """The router of DeepSeek-V3, and layers that predict further tokens."""
     read.expect("scoring_func", "sigmoid")
     read.expect("topk_method", "noaux_tc")
     further = read.agree(("num_nextn_predict_layers", "num_mtp_layers"))
+    return {"ROUTER": "sigmoid", **_groups(read, *groups), "MTP_LAYERS": read.integer(further, 0, low=0)}
+
+
+def _glm4_moe(read: Reader) -> _Keys:
     return {
-        **_latent(read, 3, 1, q_rank),
-        "ROUTER": "sigmoid",
-        **_groups(read, *groups),
-        "MTP_LAYERS": read.integer(further, 0, low=0),
+        **_base(read, groups=8),
+        "ACTIVATION": read.activation("hidden_act", "silu"),
+        "QKV_BIAS": read.flag("attention_bias", False),
+        "QK_NORM": read.flag("use_qk_norm", False),
+        "ROTARY": read.number("partial_rotary_factor", 0.5),
+        **_after_dense(read, 1, 1),
+        **_sigmoid(read, (1, 1)),
     }
 
 
@@ -347,13 +406,21 @@ def _indexed(read: Reader, q_rank: int = 1536, groups: tuple[int, int] = (8, 4))
     read.expect("index_topk_freq", 1)
     read.expect("index_topk_pattern", None)
     index = {f"INDEX_{ours}": read.integer(f"index_{name}") for ours, name in _INDEX.items()}
-    keys = _deepseek_v3(read, q_rank, groups)
+    return {**_typed(read, _deepseek_v3(read, q_rank, groups)), **index}
+
+
+def _typed(read: Reader, keys: _Keys) -> _Keys:
+    """With the first layers without experts as `mlp_layer_types` has them, which decides in transformers."""
     dense, layers = keys["DENSE_LAYERS"], keys["LAYERS"]
     usual = ["dense"] * dense + ["sparse"] * (layers - dense)
-    words = read.words("mlp_layer_types", usual, ("dense", "sparse"))  # which decides in transformers
+    words = read.words("mlp_layer_types", usual, ("dense", "sparse"))
     if words != sorted(words):
         raise read.fail("mlp_layer_types", "dense for the first layers, and sparse for the others")
-    return {**keys, **index, "DENSE_LAYERS": words.count("dense")}
+    return {**keys, "DENSE_LAYERS": words.count("dense")}
+
+
+def _glm4_moe_lite(read: Reader) -> _Keys:
+    return _typed(read, {**_latent(read, 1, 1, 768), **_sigmoid(read, (1, 1))})
 
 
 _INDEX = {"HEADS": "n_heads", "DIM": "head_dim", "TOPK": "topk"}
@@ -380,6 +447,9 @@ def _gpt_oss(read: Reader) -> _Keys:
 CONVERTERS: dict[str, Callable[[Reader], _Keys]] = {
     "llama": _llama,
     "mistral": _mistral,
+    "ministral3": _ministral3,
+    "seed_oss": _seed_oss,
+    "ernie4_5": _ernie4_5,
     "qwen2": _qwen2,
     "qwen3": _qwen3,
     "gemma": _gemma,
@@ -390,6 +460,7 @@ CONVERTERS: dict[str, Callable[[Reader], _Keys]] = {
     "gpt2": _gpt2,
     "gpt_neox": _gpt_neox,
     "opt": _opt,
+    "starcoder2": _starcoder2,
     "mixtral": _mixtral,
     "qwen2_moe": _qwen2_moe,
     "qwen3_moe": _qwen3_moe,
@@ -398,6 +469,8 @@ CONVERTERS: dict[str, Callable[[Reader], _Keys]] = {
     "deepseek_v3": _deepseek_v3,
     "kimi_k2": _deepseek_v3,
     "deepseek_v32": _indexed,
+    "glm4_moe": _glm4_moe,
+    "glm4_moe_lite": _glm4_moe_lite,
     "glm_moe_dsa": _glm_moe_dsa,
     "qwen3_next": _qwen3_next,
     "qwen3_5": _qwen3_5,

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from oracle.families._checks import MAX_BLOCKS, MAX_TOKENS, MAX_WIDTH, choice, integer, require
-from oracle.families.mixers import check_index, check_mixers, mixers_of
+from oracle.families.mixers import check_index, check_mixers, index_sizes, linear_sizes, mixers_of
 from oracle.families.sharding import (
     GATED,
     LATENT,
@@ -136,6 +136,8 @@ class Sizes:
         width, heads, kv_heads, head_dim, ff: as the DECODER section has them, what is 0 there worked out.
         q_rank, nope_dim, rope_dim, v_dim: of attention over latents.
         experts, chosen, expert_ff, shared: of a layer with experts; `experts` is 0 where there are none.
+        linear_heads, linear_key_heads, linear_key_dim, linear_value_dim: of linear attention; 0 where there is none.
+        index_heads, index_dim: of an indexer; 0 where there is none.
     """
 
     width: Any
@@ -151,6 +153,12 @@ class Sizes:
     chosen: Any
     expert_ff: Any
     shared: Any
+    linear_heads: Any
+    linear_key_heads: Any
+    linear_key_dim: Any
+    linear_value_dim: Any
+    index_heads: Any
+    index_dim: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +234,7 @@ class Words:
         choice("DECODER.ROUTER", section["ROUTER"], ROUTERS)
         ends = {"norm": norm, "ln_eps": cfg["LN"]["EPS"]}
         shared = _shared(cfg["COST"]["PARALLEL"])
-        check_mixers(section, shared)
+        check_mixers(section)
         check_index(section, call.phase == "training")
         return cls(call, part, positions, parallel, kv_rank, groups, of, shared, section, ends)
 
@@ -315,15 +323,21 @@ class Words:
     def _mixer(self, layer: Layer, sizes: Sizes) -> tuple[str, dict[str, Any]]:
         """The kind of a layer's attention, and its arguments."""
         if layer.linear:
-            return LINEAR, self._linear()
+            return LINEAR, self._linear(sizes)
         if self.kv_rank:
             return (SPARSE if self.section["INDEX_TOPK"] else LATENT), self._latent(layer, sizes)
         return (GATED if self.section["OUT_GATE"] else _PLAIN), self._attention(layer, sizes)
 
-    def _linear(self) -> dict[str, Scalar]:
+    def _linear(self, sizes: Sizes) -> dict[str, Any]:
         """Arguments of linear attention."""
-        sizes = {key.lower(): self.section[f"LINEAR_{key}"] for key in ("KEY_HEADS", "KEY_DIM", "VALUE_DIM", "KERNEL")}
-        return {"heads": self.section["LINEAR_HEADS"], **sizes, "recurrent": self.call.phase == "decode"}
+        return {
+            "heads": sizes.linear_heads,
+            "key_heads": sizes.linear_key_heads,
+            "key_dim": sizes.linear_key_dim,
+            "value_dim": sizes.linear_value_dim,
+            "kernel": self.section["LINEAR_KERNEL"],
+            "recurrent": self.call.phase == "decode",
+        }
 
     def _attention(self, layer: Layer, sizes: Sizes) -> dict[str, Any]:
         """Arguments of attention."""
@@ -349,7 +363,7 @@ class Words:
         training = self.call.phase == "training"
         past, capacity = self.call.seen(0)
         seen, most = past + self.call.tokens, self.section["INDEX_TOPK"]
-        index = {"index_heads": self.section["INDEX_HEADS"], "index_dim": self.section["INDEX_DIM"]}
+        index = {"index_heads": sizes.index_heads, "index_dim": sizes.index_dim}
         return {
             **({**index, "chosen": min(seen, most)} if most else {}),
             "heads": layer.heads,
@@ -423,8 +437,8 @@ def _sizes(section: Any, width: int, shared: Parallel) -> Sizes:
     nope_dim, rope_dim, v_dim = (
         integer(f"DECODER.{name}", section[name], low=int(latent)) for name in ("NOPE_DIM", "ROPE_DIM", "V_DIM")
     )
-    turned = not section["INDEX_TOPK"] or rope_dim <= section["INDEX_DIM"]
-    require(turned, "DECODER.ROPE_DIM", rope_dim, f"at most INDEX_DIM, {section['INDEX_DIM']}")
+    index = index_sizes(section)
+    require(rope_dim <= index[1] or not index[1], "DECODER.ROPE_DIM", rope_dim, f"at most INDEX_DIM, {index[1]}")
     if latent:
         head_dim = nope_dim + rope_dim
     if not head_dim:
@@ -444,7 +458,8 @@ def _sizes(section: Any, width: int, shared: Parallel) -> Sizes:
     mixed = not experts or (section["GATED"] and not section["PARALLEL"])
     require(mixed, "DECODER.EXPERTS", experts, "0 where GATED is False or PARALLEL is set")
     latents = q_rank, nope_dim, rope_dim, v_dim
-    return Sizes(width, heads, kv_heads, head_dim, ff, *latents, experts, chosen, expert_ff, shared_ff)
+    others = *linear_sizes(section, shared), *index
+    return Sizes(width, heads, kv_heads, head_dim, ff, *latents, experts, chosen, expert_ff, shared_ff, *others)
 
 
 def _layers(section: Any, sizes: Sizes, shared: Parallel) -> list[Layer]:

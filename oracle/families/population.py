@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from oracle.errors import OracleError
 from oracle.families.graphs import structure_of
 from oracle.spec import CellSpec, NetSpec, Scalar
 
-__all__ = ["CellArray", "Population", "Rows", "index_of", "taken"]
+__all__ = ["CellArray", "Population", "Rows", "index_of", "joined", "taken"]
 
 Ints = NDArray[np.int64]
 
@@ -58,6 +59,7 @@ class Population:
         places: the cells at each place, kinds apart, from the stem to the head.
         names: one per candidate, or none.
         dtypes: as in `NetSpec`; a type may be an array of texts with one entry per candidate, "" where it says nothing.
+        others: the other parts of pipelines of which these are one, where they may differ; a population for each.
     """
 
     size: int
@@ -65,6 +67,7 @@ class Population:
     places: tuple[tuple[CellArray, ...], ...]
     names: tuple[str, ...] = ()
     dtypes: tuple[tuple[str, Any], ...] = ()
+    others: tuple[Population, ...] = ()
 
     @classmethod
     def of(cls, specs: Iterable[NetSpec]) -> Population:
@@ -120,7 +123,9 @@ class Population:
         shape = tuple(int(dim[row]) if isinstance(dim, np.ndarray) else dim for dim in self.input_shape)
         dtypes = {name: str(own[row] if isinstance(own, np.ndarray) else own) for name, own in self.dtypes}
         stated = tuple([pair for pair in dtypes.items() if pair[1]])
-        return NetSpec(tuple(cells), shape, self.names[row] if self.names else "", stated)
+        own = NetSpec(tuple(cells), shape, self.names[row] if self.names else "", stated)
+        others = dict.fromkeys(replace(part.spec(row), dtypes=own.dtypes) for part in self.others)
+        return replace(own, others=tuple(part for part in others if part.cells != own.cells))
 
     def specs(self) -> Iterator[NetSpec]:
         """All candidates as specs, one after the other."""
@@ -141,7 +146,8 @@ class Population:
         whole = Rows(slice(start, stop))
         shape = tuple(whole.of(dim) for dim in self.input_shape)
         dtypes = tuple((name, whole.of(own)) for name, own in self.dtypes)
-        return Population(min(stop, self.size) - start, shape, places, self.names[start:stop], dtypes)
+        others = tuple(part.part(start, stop) for part in self.others)
+        return Population(min(stop, self.size) - start, shape, places, self.names[start:stop], dtypes, others)
 
     def take(self, rows: Ints) -> Population:
         """The candidates at some positions (ascending, each once), as a smaller population."""
@@ -159,7 +165,49 @@ class Population:
         places = tuple(tuple(map(taken, place)) for place in self.places)
         shape = tuple(everyone.of(dim) for dim in self.input_shape)
         names = tuple(self.names[int(row)] for row in rows) if self.names else ()
-        return Population(len(rows), shape, places, names, tuple((name, everyone.of(own)) for name, own in self.dtypes))
+        dtypes = tuple((name, everyone.of(own)) for name, own in self.dtypes)
+        return Population(len(rows), shape, places, names, dtypes, tuple(part.take(rows) for part in self.others))
+
+    def shown(self, part: Ints) -> Population:
+        """Of each candidate one part of its pipeline: 0 for this, then those of `others`."""
+        own = [np.flatnonzero(part == number) for number in range(len(self.others) + 1)]
+        every = replace(self, others=()), *self.others
+        chosen = [(population.take(rows), rows) for population, rows in zip(every, own, strict=True)]
+        return replace(joined(chosen, np.arange(self.size)), names=self.names, dtypes=self.dtypes)
+
+
+def joined(parts: Iterable[tuple[Population, Ints]], rows: Ints) -> Population:
+    """One population of several without names and types; `rows` are the positions of all candidates, ascending."""
+    some = [(population, own) for population, own in parts if population.size]
+    if len(some) <= 1:
+        return some[0][0] if some else Population(0, (), ())
+    homes = [np.searchsorted(rows, own) for _, own in some]
+    places = tuple(
+        tuple(
+            CellArray(group.kind, group.params, home[group.rows], group.counts)
+            for home, cells in zip(homes, place, strict=True)
+            for group in cells
+        )
+        for place in zip_longest(*(population.places for population, _ in some), fillvalue=())
+    )
+    dims = zip(*(population.input_shape for population, _ in some), strict=True)
+    shape = tuple(_dimension(dim, homes, len(rows)) for dim in dims)
+    most = max(len(population.others) for population, _ in some)  # whose parts are alike has itself in their place
+    others = [
+        joined(
+            [(population.others[at] if at < len(population.others) else population, own) for population, own in some],
+            rows,
+        )
+        for at in range(most)
+    ]
+    return Population(len(rows), shape, places, others=tuple(replace(part, others=()) for part in others))
+
+
+def _dimension(values: tuple[int | Ints, ...], homes: list[Ints], size: int) -> int | Ints:
+    column = np.empty(size, dtype=np.int64)
+    for value, home in zip(values, homes, strict=True):
+        column[home] = value
+    return int(column[0]) if (column == column[0]).all() else column
 
 
 class Rows:

@@ -41,7 +41,6 @@ __all__ = [
     "collectives_of_many",
     "cuts_heads",
     "halves",
-    "longest_part",
     "parts_of",
     "shard_cell",
     "shard_of",
@@ -170,11 +169,6 @@ def stages(net: NetSpec, parallel: Parallel) -> tuple[NetSpec, ...]:
             for part in parts_of(len(layers), parallel)
         ]
     )
-
-
-def longest_part(layers: Any, parallel: Parallel) -> Any:
-    """How many of so many layers the longest part has."""
-    return -(-layers // parallel.pp)
 
 
 def parts_of(layers: int, parallel: Parallel) -> list[range]:

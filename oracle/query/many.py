@@ -263,31 +263,23 @@ def score_many(
     if chunk < 1:
         raise WorkloadError(f"chunk={chunk!r}: expected at least 1")
     check_words(workload)
-    if isinstance(networks, Population):
-        check_no_call({name: workload.pop(name, None) for name in CALL_WORDS}, "a population")
-        dtypes = workload.pop("dtypes", None)
-        if dtypes is not None:
-            networks = replace(networks, dtypes=stages_of(dtypes))
-            check_stages(networks)
-        specs, requested = list[NetSpec](), Workload().with_(**workload)
-        check_experts(networks, requested)
-    else:
-        specs, requested = resolve_all(networks, **workload)
-    whole = networks if isinstance(networks, Population) else specs
+    whole, requested = _asked(networks, workload)
     _counted(convention, dict.fromkeys(SUMS, 0), requested, whole)  # complains before anything is costed
     places = find_devices(devices)
     own = checked_calibrations(model, calibrations, places)
     templates = shared_store() if store is None else store
-    specs = _shown(specs, requested, lambda: latency_models(places, requested, model, own))
+
+    def shown_at() -> tuple[CalibratedDevice, ...]:
+        return tuple(latency_models(places, requested, model, own).places.values())[:1]
+
+    whole = _shown(whole, requested, templates, shown_at, chunk)
+    specs = [] if isinstance(whole, Population) else whole
     tool = None
     if (seen := seen_by(convention, requested)) != requested:
-        shown = [networks] if isinstance(networks, Population) else specs
-        plain: list[Any] = [replace(item, dtypes=()) for item in shown]
-        same = plain[0] if isinstance(networks, Population) else plain
-        tool = score_many(same, store=store, chunk=chunk, convention=convention, **seen.to_dict())
+        tool = score_many(_in_one_type(whole), store=store, chunk=chunk, convention=convention, **seen.to_dict())
     names = tuple(net.name for net in specs)
     few = 0 < len(specs) <= _FEW
-    population = networks if isinstance(networks, Population) else None if few else Population.of(specs)
+    population = whole if isinstance(whole, Population) else None if few else Population.of(specs)
     if population is None:
         sides: Any = [image_size_of(net.input_shape) for net in specs]
     else:
@@ -310,12 +302,58 @@ def score_many(
     return _scores(parts, population, requested, convention, predicted, names, tool)
 
 
-def _shown(specs: list[NetSpec], workload: Workload, models: Callable[[], LatencyModels]) -> list[NetSpec]:
+_Places = Callable[[], tuple[CalibratedDevice, ...]]
+
+
+def _asked(
+    networks: Iterable[CfgNode | NetSpec | str | Path] | Population, words: dict[str, Any]
+) -> tuple[Population | list[NetSpec], Workload]:
+    """What is to be costed, and under what."""
+    if not isinstance(networks, Population):
+        return resolve_all(networks, **words)
+    check_no_call({name: words.pop(name, None) for name in CALL_WORDS}, "a population")
+    dtypes = words.pop("dtypes", None)
+    if dtypes is not None:
+        networks = replace(networks, dtypes=stages_of(dtypes))
+        check_stages(networks)
+    requested = Workload().with_(**words)
+    check_experts(networks, requested)
+    return networks, requested
+
+
+def _in_one_type(networks: Population | list[NetSpec]) -> Population | list[NetSpec]:
+    """Without types by stage."""
+    if isinstance(networks, Population):
+        return replace(networks, dtypes=())
+    return [replace(net, dtypes=()) for net in networks]
+
+
+def _shown(
+    networks: Population | list[NetSpec], workload: Workload, store: TemplateStore, places: _Places, chunk: int
+) -> Population | list[NetSpec]:
     """Of pipelines whose parts differ those that `oracle.score` shows."""
-    if not any(net.others for net in specs):
-        return specs
-    places = tuple(models().places.values())
-    return [replace(shown_part(net, workload, places), others=()) for net in specs]
+    if isinstance(networks, Population):
+        return _deciding(networks, workload, store, places, chunk)
+    if not any(net.others for net in networks):
+        return networks
+    shown = places()
+    return [replace(shown_part(net, workload, shown), others=()) for net in networks]
+
+
+def _deciding(
+    networks: Population, workload: Workload, store: TemplateStore, places: _Places, chunk: int
+) -> Population:
+    """The same of columns."""
+    if not networks.others:
+        return networks
+    shown, slowest = places(), []
+    for start in range(0, networks.size, chunk):
+        some = networks.part(start, start + chunk)
+        parts = replace(some, others=()), *(replace(part, dtypes=some.dtypes) for part in some.others)
+        costs = [cost_population(store, part, workload, shown) for part in parts]
+        most = [cost.latency_s[0] if shown else cost.peak_memory_bytes for cost in costs]
+        slowest.append(np.argmax(most, axis=0))
+    return networks.shown(np.concatenate(slowest))
 
 
 def _counted(

@@ -22,6 +22,7 @@ HALF = frozenset(
     "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d conv_tbc convolution _convolution prelu"
     " linear matmul __matmul__ __rmatmul__ mm addmm bmm baddbmm addbmm mv addmv addr einsum chain_matmul"
     " linalg_vecdot linalg_multi_dot scaled_dot_product_attention lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell"
+    " windowed_attention"  # of `oracle.cells.functions`, whose own is the line above's
     # not on the lists, but their cuDNN kernels cast all the same
     " lstm gru rnn_tanh rnn_relu".split()
 )

@@ -30,15 +30,17 @@ from oracle.cells.functions import (
     rotary,
     routed,
     sparse_attention,
+    windowed_attention,
 )
 
 __all__ = ["fused"]
 
 _DEFINING = Lock()
 _SCHEMAS = {
-    "attention": "(Tensor q, Tensor k, Tensor v, Tensor? mask, float dropout_p, bool is_causal) -> (Tensor, Tensor)",
+    "attention": "(Tensor q, Tensor k, Tensor v, Tensor? mask, float dropout_p, bool is_causal,"
+    " SymInt window) -> (Tensor, Tensor)",
     "attention_backward": "(Tensor grad, Tensor q, Tensor k, Tensor v, Tensor out, Tensor logsumexp, Tensor? mask,"
-    " float dropout_p, bool is_causal, bool[4] wanted) -> (Tensor, Tensor, Tensor, Tensor)",
+    " float dropout_p, bool is_causal, SymInt window, bool[4] wanted) -> (Tensor, Tensor, Tensor, Tensor)",
     "rms_norm": "(Tensor x, SymInt[] shape, Tensor? weight) -> (Tensor, Tensor)",
     "rms_norm_backward": "(Tensor grad, Tensor x, SymInt[] shape, Tensor rstd, Tensor? weight, bool[2] wanted)"
     " -> (Tensor, Tensor)",
@@ -80,6 +82,7 @@ def _stand_ins() -> dict[Callable[..., Any], Callable[..., Any]]:
     plain += (sparse_attention, index_scores, index_choice)
     for function in plain:
         found[function] = _operator(function.__name__)
+    found[windowed_attention] = _windowed_attend
     found[causal_conv] = _CausalConv.apply
     found[delta_rule] = _DeltaRule.apply
     found[rotary] = _Rotary.apply
@@ -122,7 +125,7 @@ def _library() -> torch.library.Library:
 # -- attention -----------------------------------------------------------------------------------------------
 
 
-def _attention_results(q: Any, k: Any, v: Any, mask: Any, dropout_p: float, is_causal: bool) -> Any:
+def _attention_results(q: Any, k: Any, v: Any, mask: Any, dropout_p: float, is_causal: bool, window: Any) -> Any:
     # Fused kernels return (N, H, L, E) as a view of (N, L, H, E), so that heads merge without a copy.
     n, h, length, _ = q.shape
     out = q.new_empty((n, length, h, v.shape[-1])).transpose(1, 2)
@@ -139,6 +142,7 @@ def _attention_gradients(
     mask: Any,
     dropout_p: float,
     is_causal: bool,
+    window: Any,
     wanted: list[bool],
 ) -> Any:
     return _like_wanted((q, k, v, mask), wanted, q)
@@ -157,10 +161,10 @@ class _Attention(torch.autograd.Function):
     """Fused attention: saves its inputs, its output and the log-sum-exp of each row (arXiv 2205.14135)."""
 
     @staticmethod
-    def forward(ctx: Any, q: Any, k: Any, v: Any, mask: Any, dropout_p: float, is_causal: bool) -> Any:
-        out, logsumexp = _operators().attention(q, k, v, mask, dropout_p, is_causal)
+    def forward(ctx: Any, q: Any, k: Any, v: Any, mask: Any, dropout_p: float, is_causal: bool, window: Any) -> Any:
+        out, logsumexp = _operators().attention(q, k, v, mask, dropout_p, is_causal, window)
         ctx.save_for_backward(q, k, v, out, logsumexp, mask)
-        ctx.options = (dropout_p, is_causal)
+        ctx.options = (dropout_p, is_causal, window)
         return out
 
     @staticmethod
@@ -168,7 +172,7 @@ class _Attention(torch.autograd.Function):
         q, k, v, out, logsumexp, mask = ctx.saved_tensors
         wanted = ctx.needs_input_grad[:4]
         found = _operators().attention_backward(grads[0], q, k, v, out, logsumexp, mask, *ctx.options, wanted)
-        return *_none_unless(wanted, found), None, None
+        return *_none_unless(wanted, found), None, None, None
 
 
 def _attend(
@@ -196,7 +200,11 @@ def _attend(
     if not enable_gqa and query.shape[:-2] != key.shape[:-2]:
         lead = torch.broadcast_shapes(query.shape[:-2], key.shape[:-2])
         query = query.expand(*lead, *query.shape[-2:])
-    return _Attention.apply(query, key, value, attn_mask, dropout_p, is_causal)
+    return _Attention.apply(query, key, value, attn_mask, dropout_p, is_causal, 0)
+
+
+def _windowed_attend(q: Any, k: Any, v: Any, window: Any) -> Any:
+    return _Attention.apply(q, k, v, None, 0.0, True, window)
 
 
 # -- RMS norm ------------------------------------------------------------------------------------------------

@@ -97,7 +97,6 @@ def attention_of(values: Mapping[str, Any]) -> AttentionTiling:
         16,
         values["softmax"] * 1e-12,
         32.0 if "split" in values else 1.0,
-        values.get("split_keys", 1.0),
         values["wave"] * 1e-6,
         values.get("split", 0.0) * 1e-6,
         values["overlap"],
@@ -254,7 +253,7 @@ PARTS: dict[str, Part] = {
     "decode": Part(
         lambda data: gpu_rows(data, "attention_decode"),
         attention,
-        {**_ATTENTION, "split_keys": 80.0, "split": 2.4, "float8": 2.9, "regroup": 3.3},
+        {**_ATTENTION, "split": 2.4, "float8": 2.9, "regroup": 3.3},
         {"share": 0.8, "memory": 0.9},
         {"softmax": {"softmax": 0.0}, "wave": {"wave": 0.0}, "overlap": {"overlap": 0.0}},
     ),

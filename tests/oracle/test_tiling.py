@@ -22,12 +22,13 @@ from oracle.tiling import (
     PRODUCTS,
     AttentionTiling,
     Cache,
+    CachedAttention,
     Quantising,
     Tiling,
 )
 
 SQUARE = Tiling(((128, 128),), split_limit=4, split_k=256, step_k=32, width=0, wave_s=0, split_s=0)
-FLASH = AttentionTiling(64, 64, 16, 0, 8, 128, 0, 0)
+FLASH = AttentionTiling(64, 64, 16, 0, 8, 0, 0)
 PEAK, UNITS = 1e14, 100
 UNIT = PEAK / UNITS
 
@@ -156,6 +157,42 @@ def test_more_sequences_never_take_less_time(heads: int, keys: int, group: int, 
     batches = np.arange(1, 200)
     dims = np.stack(np.broadcast_arrays(batches * heads * group, 1.0, keys, 128.0))
     seconds = DECODE.compute_s(dims, PEAK, units, causal=True, group=group, splits=splits)
+    assert (np.diff(seconds) >= -1e-12 * seconds[1:]).all()
+
+
+@given(
+    st.sampled_from(["past", "queries", "batch"]),
+    st.tuples(st.integers(1, 300), st.integers(1, 400), st.integers(0, 9000), st.sampled_from([64, 128, 256])),
+    st.sampled_from([1, 3, 8]),
+    st.sampled_from([np.inf, 100.0, 4096.0]),
+    st.tuples(*[st.floats(0.3, 1.0)] * 4),
+    st.tuples(st.booleans(), st.booleans()),
+    st.tuples(st.floats(1e12, 1e15), st.integers(1, 200), st.floats(1e11, 5e12)),
+)
+def test_more_to_attend_never_takes_less_time(
+    grown: str,
+    sizes: tuple[int, int, int, int],
+    group: int,
+    window: float,
+    shares: tuple[float, float, float, float],
+    habits: tuple[bool, bool],
+    device: tuple[float, int, float],
+) -> None:
+    """Keys before a call, queries (one as a decoding step, several as a prompt) and sequences, at both roofs."""
+    batch, queries, past, width = (np.full(160, size, dtype=float) for size in sizes)
+    steps = np.arange(160.0)
+    past, queries, batch = (
+        past + 7 * steps * (grown == "past"),
+        queries * (grown != "queries") + (1 + steps) * (grown == "queries"),
+        batch + steps * (grown == "batch"),
+    )
+    peak, units, bandwidth = device
+    way = CachedAttention(PREFILL, DECODE, shares[:2], shares[2:], *habits)
+    dims = np.stack([group * batch, queries, past + queries, width, np.full(160, float(group))])
+    compute_s, overlap, longer = way.reached(dims, peak, units, CLOCK_HZ, (1.0, 1.0), window)
+    read = np.minimum(past + queries, np.where(queries == 1.0, window, window + queries))
+    memory_s = longer * 4.0 * batch * width * (read + group * queries) / bandwidth
+    seconds = np.maximum(compute_s, memory_s) + overlap * np.minimum(compute_s, memory_s)
     assert (np.diff(seconds) >= -1e-12 * seconds[1:]).all()
 
 

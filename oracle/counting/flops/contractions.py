@@ -103,22 +103,27 @@ def _deform_conv2d(
     return Work(macs, 2 * macs + prod(out) + samples * (7 + modulated))
 
 
-def _scores(q: Shape, k: Shape, half: bool) -> Dim:
-    """Scores per head that are computed; half: those on and below the diagonal of a top-left aligned mask."""
+def _scores(q: Shape, k: Shape, half: bool, window: Dim) -> Dim:
+    """Scores per head that are computed; half: those on and below the diagonal of a top-left aligned mask.
+
+    A window is one of as many keys as queries, where there is no other way to align it; 0 is none.
+    """
     length, context = q[-2], k[-2]
     if not half:
         return length * context
+    if not (isinstance(window, int) and window == 0):
+        return _visible(length, context, window)
     diagonal = smaller(length, context)
     return pieces(diagonal * (diagonal + 1), 2) + (length - diagonal) * context
 
 
 @register_flops("oracle.attention")
 def _attention(
-    q: Shape, k: Shape, v: Shape, mask: Shape | None, dropout_p: float, is_causal: bool, out: Any,
+    q: Shape, k: Shape, v: Shape, mask: Shape | None, dropout_p: float, is_causal: bool, window: Dim, out: Any,
     causal_half: bool = False,
 ) -> Work:  # fmt: skip
     # Per score: q.k and p.v (MACs); scale, and softmax (max, subtract, exponential, sum, divide).
-    scores = prod(q[:-2]) * _scores(q, k, causal_half and is_causal)
+    scores = prod(q[:-2]) * _scores(q, k, causal_half and is_causal, window)
     macs = scores * (q[-1] + v[-1])
     return Work(macs, 2 * macs + scores * (6 + (mask is not None)))
 
@@ -126,11 +131,11 @@ def _attention(
 @register_flops("oracle.attention_backward")
 def _attention_backward(
     grad: Shape, q: Shape, k: Shape, v: Shape, o: Shape, logsumexp: Shape, mask: Shape | None, dropout_p: float,
-    is_causal: bool, mask_grad: bool, out: Any, causal_half: bool = False,
+    is_causal: bool, window: Dim, wanted: Any, out: Any, causal_half: bool = False,
 ) -> Work:  # fmt: skip
     # FlashAttention (arXiv 2205.14135, algorithm 4): scores again, dV, dP, dQ, dK: 3 products over the width of q
     # and 2 over that of v; per score: scale, subtract, exponential; p * (dp - d) and scale again.
-    scores = prod(q[:-2]) * _scores(q, k, causal_half and is_causal)
+    scores = prod(q[:-2]) * _scores(q, k, causal_half and is_causal, window)
     macs = scores * (3 * q[-1] + 2 * v[-1])
     return Work(macs, 2 * macs + scores * (6 + (mask is not None)) + 2 * prod(o))
 
@@ -140,7 +145,7 @@ def _flash_attention(
     q: Shape, k: Shape, v: Shape, dropout_p: float = 0.0, is_causal: bool = False, *rest: Any, out: Any,
     causal_half: bool = False, attn_mask: Shape | None = None, **kwargs: Any,
 ) -> Work:  # fmt: skip
-    return _attention(q, k, v, attn_mask, dropout_p, is_causal, out, causal_half)
+    return _attention(q, k, v, attn_mask, dropout_p, is_causal, 0, out, causal_half)
 
 
 @register_flops("aten._scaled_dot_product_efficient_attention", "aten._scaled_dot_product_cudnn_attention")
@@ -148,7 +153,7 @@ def _masked_attention(
     q: Shape, k: Shape, v: Shape, mask: Shape | None, logsumexp: bool, dropout_p: float = 0.0, is_causal: bool = False,
     *rest: Any, out: Any, causal_half: bool = False, **kwargs: Any,
 ) -> Work:  # fmt: skip
-    return _attention(q, k, v, mask, dropout_p, is_causal, out, causal_half)
+    return _attention(q, k, v, mask, dropout_p, is_causal, 0, out, causal_half)
 
 
 @register_flops("aten._trilinear")

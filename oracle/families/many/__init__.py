@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from oracle.families import FAMILIES, to_spec
 from oracle.families._checks import choice
 from oracle.families.many.groups import groups, overlaid
 from oracle.families.many.rows import Rows
-from oracle.families.population import CellArray, Population
+from oracle.families.population import Population, joined
 from oracle.spec import NetSpec
 
 __all__ = ["DTYPES", "depends", "population_of"]
@@ -93,7 +92,7 @@ def _population(
         parts.append((_draft(rows, varying), own[rows.kept]))
         rejected.update(rows.rejected)
     kept = np.sort(np.concatenate([own for _, own in parts])) if len(parts) > 1 else parts[0][1]
-    return _merged(parts, kept), kept, dict(rejected)
+    return joined(parts, kept), kept, dict(rejected)
 
 
 def depends(family: str, key: str) -> bool:
@@ -140,28 +139,3 @@ def _alone(rows: Rows, columns: Columns, row: Any) -> NetSpec | None:
     except ConfigError as error:
         rows.reject(error.key, np.array([row]))
         return None
-
-
-def _merged(parts: list[tuple[Population, Ints]], rows: Ints) -> Population:
-    """One population of several; `rows` are the positions of all their candidates, ascending."""
-    parts = [(population, own) for population, own in parts if population.size]
-    if len(parts) <= 1:
-        return parts[0][0] if parts else Population(0, (), ())
-    homes = [np.searchsorted(rows, own) for _, own in parts]
-    places = tuple(
-        tuple(
-            CellArray(group.kind, group.params, home[group.rows], group.counts)
-            for home, cells in zip(homes, place, strict=True)
-            for group in cells
-        )
-        for place in zip_longest(*(population.places for population, _ in parts), fillvalue=())
-    )
-    dims = zip(*(population.input_shape for population, _ in parts), strict=True)
-    return Population(len(rows), tuple(_dimension(dim, homes, len(rows)) for dim in dims), places)
-
-
-def _dimension(values: tuple[int | Ints, ...], homes: list[Ints], size: int) -> int | Ints:
-    column = np.empty(size, dtype=np.int64)
-    for value, home in zip(values, homes, strict=True):
-        column[home] = value
-    return int(column[0]) if (column == column[0]).all() else column

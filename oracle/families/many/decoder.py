@@ -14,16 +14,18 @@ from oracle.families.many.chain import ChainBuilder
 from oracle.families.many.rows import Rows
 from oracle.families.mixers import mixers_of
 from oracle.families.population import Population, taken
-from oracle.families.sharding import Parallel, cuts_heads, longest_part
+from oracle.families.sharding import Parallel, cuts_heads
 from oracle.spec import CellSpec
 
 __all__ = ["COLUMNS", "population"]
 
 Ints = NDArray[np.int64]
+_Layers = tuple[Ints, Any, Layer]
+"""Rows with a layer, how often each repeats it, and the layer."""
 
 _SIZES = (
     "VOCAB LAYERS WIDTH HEADS KV_HEADS HEAD_DIM FF Q_RANK NOPE_DIM ROPE_DIM V_DIM EXPERTS EXPERTS_PER_TOKEN EXPERT_FF"
-    " SHARED_FF DENSE_LAYERS"
+    " SHARED_FF DENSE_LAYERS LINEAR_HEADS LINEAR_KEY_HEADS LINEAR_KEY_DIM LINEAR_VALUE_DIM INDEX_HEADS INDEX_DIM"
 )
 _LISTS = ("LAYER_HEADS", "LAYER_KV_HEADS", "LAYER_FF")
 COLUMNS = frozenset(f"DECODER.{name}" for name in (*_SIZES.split(), *_LISTS))
@@ -40,10 +42,18 @@ def population(rows: Rows) -> Population:
     vocab = rows.integer("DECODER.VOCAB", high=MAX_VOCAB)
     words = Words.of(rows.cfg, call)
     sizes = _sizes(rows, width, words.shared)
-    layers = _layers(rows, sizes, words.shared)
+    ends = words.first(width, vocab), words.head(width, vocab)
+    one, *others = (_part(rows, words, sizes, ends, layers) for layers in _layers(rows, sizes, words.shared))
+    return replace(one, others=tuple(others))
+
+
+def _part(
+    rows: Rows, words: Words, sizes: Sizes, ends: tuple[list[CellSpec], CellSpec], layers: list[_Layers]
+) -> Population:
+    """Some layers between both ends of the network."""
     chain = ChainBuilder(rows.size)
-    last = words.head(width, vocab)
-    for cell in words.first(width, vocab):
+    first, last = ends
+    for cell in first:
         chain.add(cell.kind, rows.everyone, **cell.kwargs)
     for at, counts, layer in layers:
         own = Sizes(*(taken(getattr(sizes, name), at, rows.size) for name in Sizes.__dataclass_fields__))
@@ -51,7 +61,7 @@ def population(rows: Rows) -> Population:
             inside = Sizes(*(taken(getattr(own, name), part, len(at)) for name in Sizes.__dataclass_fields__))
             _add(chain, words.layer(chosen, inside), at[part], taken(counts, part, len(at)))
     chain.add(last.kind, rows.everyone, **last.kwargs)
-    return chain.population((call.tokens,))
+    return chain.population((words.call.tokens,))
 
 
 def _add(chain: ChainBuilder, cells: list[CellSpec], at: Ints, counts: Any) -> None:
@@ -94,8 +104,9 @@ def _sizes(rows: Rows, width: Any, shared: Parallel) -> Sizes:
     nope_dim, rope_dim, v_dim = (
         rows.integer(f"DECODER.{name}", low=int(latent)) for name in ("NOPE_DIM", "ROPE_DIM", "V_DIM")
     )
+    index = _index(rows)
     if rows.cfg["DECODER"]["INDEX_TOPK"]:
-        rope_dim = rows.sound("DECODER.ROPE_DIM", rope_dim, rope_dim <= rows.cfg["DECODER"]["INDEX_DIM"], 1)
+        rope_dim = rows.sound("DECODER.ROPE_DIM", rope_dim, rope_dim <= index[1], 1)
     if latent:
         given = nope_dim + rope_dim
     heads = rows.sound("DECODER.HEADS", heads, (given > 0) | (width % heads == 0), 1)
@@ -115,7 +126,30 @@ def _sizes(rows: Rows, width: Any, shared: Parallel) -> Sizes:
     if not section["GATED"] or section["PARALLEL"]:
         experts = rows.sound("DECODER.EXPERTS", experts, experts == 0, 0)
     latents = q_rank, nope_dim, rope_dim, v_dim
-    return Sizes(width, heads, kv_heads, head_dim, ff, *latents, experts, chosen, expert_ff, shared_ff)
+    others = *_linear(rows, shared), *index
+    return Sizes(width, heads, kv_heads, head_dim, ff, *latents, experts, chosen, expert_ff, shared_ff, *others)
+
+
+def _linear(rows: Rows, shared: Parallel) -> tuple[Any, Any, Any, Any]:
+    """`oracle.families.mixers.linear_sizes` of columns."""
+    if not any(mixers_of(rows.cfg["DECODER"])):
+        return 0, 0, 0, 0
+    names = ("HEADS", "KEY_HEADS", "KEY_DIM", "VALUE_DIM")
+    heads, groups, keys, values = (rows.integer(f"DECODER.LINEAR_{name}") for name in names)
+    wide = _plain(heads * np.maximum(keys, values) <= MAX_WIDTH)
+    heads = rows.sound("DECODER.LINEAR_HEADS", heads, wide, 1)
+    groups = rows.sound("DECODER.LINEAR_KEY_HEADS", groups, _plain(heads % groups == 0), 1)
+    cut = _plain(cuts_heads(heads, groups, shared))
+    heads, groups = (rows.sound("COST.PARALLEL.TP", value, cut, shared.tp) for value in (heads, groups))
+    return heads, groups, keys, values
+
+
+def _index(rows: Rows) -> tuple[Any, Any]:
+    """`oracle.families.mixers.index_sizes` of columns."""
+    if not rows.cfg["DECODER"]["INDEX_TOPK"]:
+        return 0, 0
+    heads, width = (rows.integer(f"DECODER.INDEX_{name}") for name in ("HEADS", "DIM"))
+    return rows.sound("DECODER.INDEX_HEADS", heads, _plain(heads * width <= MAX_WIDTH), 1), width
 
 
 def _or(value: Any, other: Any) -> Any:
@@ -125,18 +159,20 @@ def _or(value: Any, other: Any) -> Any:
     return value or other
 
 
-def _layers(rows: Rows, sizes: Sizes, shared: Parallel) -> list[tuple[Ints, Any, Layer]]:
-    """Rows with a layer, how often each repeats it, and the layer; from the first to the last."""
+def _layers(rows: Rows, sizes: Sizes, shared: Parallel) -> list[list[_Layers]]:
+    """The layers of each part of a pipeline, from the first to the last; of parts that are all alike only the last."""
     count = rows.integer("DECODER.LAYERS", high=MAX_BLOCKS)
     count = rows.sound("COST.PARALLEL.PP", count, _plain(np.asarray(count) >= shared.pp), shared.pp)
-    kept = longest_part(count, shared)  # of the layers, the last ones
     dense = rows.integer("DECODER.DENSE_LAYERS", low=0, high=MAX_BLOCKS)
     windows, mixers = windows_of(rows.cfg["DECODER"]), mixers_of(rows.cfg["DECODER"])
     own = {name: _list(rows, name, count) for name in _LISTS}
     if all(values is None for values in own.values()) and len(set(windows)) == len(set(mixers)) == 1:
-        layer = Layer(sizes.heads, sizes.kv_heads, sizes.ff, windows[0], False, mixers[0])
-        return _runs(rows, sizes, count, dense, kept, _checked(rows, sizes, layer, rows.everyone, shared))
-    found: list[tuple[Ints, Any, Layer]] = []
+        usual = Layer(sizes.heads, sizes.kv_heads, sizes.ff, windows[0], False, mixers[0])
+        layer = _checked(rows, sizes, usual, rows.everyone, shared)
+        alike = not (np.any(sizes.experts) and np.any(dense))
+        return [_runs(rows, sizes, count, dense, span, layer) for span in _spans(count, shared)[: 1 if alike else None]]
+    spans = _spans(count, shared)
+    found: list[list[_Layers]] = [[] for _ in spans]
     for at in range(int(np.max(count))):
         here = np.flatnonzero(np.broadcast_to(count, rows.size) > at)
         heads, kv_heads, ff = [
@@ -145,22 +181,34 @@ def _layers(rows: Rows, sizes: Sizes, shared: Parallel) -> list[tuple[Ints, Any,
         ]
         own_layer = Layer(heads, kv_heads, ff, windows[at % len(windows)], False, mixers[at % len(mixers)])
         layer = _checked(rows, sizes, own_layer, here, shared)
-        behind = np.broadcast_to(at >= np.asarray(count - kept), rows.size)[here]
         mixed = np.broadcast_to((np.asarray(sizes.experts) > 0) & (at >= np.asarray(dense)), rows.size)[here]
-        for part, mixes in ((np.flatnonzero(mixed & behind), True), (np.flatnonzero(~mixed & behind), False)):
-            if len(part):
-                inside = {name: taken(getattr(layer, name), part, len(here)) for name in ("heads", "kv_heads", "ff")}
-                found.append((here[part], 1, replace(layer, **inside, mixed=mixes)))
+        for layers, (start, stop) in zip(found, spans, strict=True):
+            within = np.broadcast_to((np.asarray(start) <= at) & (at < np.asarray(stop)), rows.size)[here]
+            for part, mixes in ((np.flatnonzero(mixed & within), True), (np.flatnonzero(~mixed & within), False)):
+                if len(part):
+                    names = ("heads", "kv_heads", "ff")
+                    inside = {name: taken(getattr(layer, name), part, len(here)) for name in names}
+                    layers.append((here[part], 1, replace(layer, **inside, mixed=mixes)))
     return found
 
 
-def _runs(rows: Rows, sizes: Sizes, count: Any, dense: Any, kept: Any, layer: Layer) -> list[tuple[Ints, Any, Layer]]:
+def _spans(count: Any, shared: Parallel) -> list[tuple[Any, Any]]:
+    """`oracle.families.sharding.parts_of` of columns: the first layer of each part, and the one after its last."""
+    found, stop = [], count
+    for at in range(shared.pp):
+        start = stop - count // shared.pp - (at < count % shared.pp)
+        found.append((start, stop))
+        stop = start
+    return found
+
+
+def _runs(rows: Rows, sizes: Sizes, count: Any, dense: Any, span: tuple[Any, Any], layer: Layer) -> list[_Layers]:
     """Layers that are all alike, but that the first may have no experts."""
+    start, stop = span
     has = np.broadcast_to(sizes.experts, rows.size) > 0
-    first = np.where(has, np.minimum(dense, count), count)
-    rest = np.minimum(np.broadcast_to(count, rows.size) - first, kept)
-    first = kept - rest
-    found: list[tuple[Ints, Any, Layer]] = []
+    first = np.clip(np.where(has, np.minimum(dense, count), count), start, stop) - start
+    rest = stop - start - first
+    found: list[_Layers] = []
     for counts, mixed in ((first, False), (rest, True)):
         at = np.flatnonzero(counts > 0)
         if len(at):

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from oracle.build import build, initialise
-from oracle.cells.functions import cached_attention, experts, rotary
+from oracle.cells.functions import cached_attention, experts, rotary, windowed_attention
 from oracle.config import cfg_from_dict
 from oracle.families import to_spec
 
@@ -22,6 +22,14 @@ def test_a_network_makes_scores_of_the_next_token(keys: dict[str, object]) -> No
         scores = net(torch.randint(96, (2, 6), generator=torch.Generator().manual_seed(0)))
     assert scores.shape == (2, 96)
     assert torch.isfinite(scores).all()
+
+
+def test_windows_of_training_are_those_of_inference() -> None:
+    torch.manual_seed(0)
+    q, k, v = torch.randn(2, 4, 9, 8), torch.randn(2, 2, 9, 8), torch.randn(2, 2, 9, 8)
+    for window in (1, 3, 9):
+        expected = cached_attention(q, k, v, None, window, False)
+        torch.testing.assert_close(windowed_attention(q, k, v, window), expected)
 
 
 def test_attention_is_that_of_pytorch() -> None:

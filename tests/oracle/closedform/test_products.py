@@ -24,7 +24,7 @@ from oracle.spec import NetSpec
 from oracle.tiling import AttentionTiling, Tiling
 
 TILING = Tiling(((128, 128), (64, 64), (64, 16)), 8.0, 64.0, 16, 64.0, 1e-7, 1e-6, 64.0, 0.2)
-ATTENTION = AttentionTiling(64, 64, 16, 5e-12, 4.0, 64.0, 1.6e-6, 1e-6, 0.3)
+ATTENTION = AttentionTiling(64, 64, 16, 5e-12, 4.0, 1.6e-6, 1e-6, 0.3)
 BACKWARD = {"aten.convolution_backward", "oracle.attention_backward"}
 GROUPED = {
     "oracle.experts",

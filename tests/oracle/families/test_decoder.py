@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from oracle.query.resolving import resolve
 from oracle.spec import CellSpec
 
 _TRUTHS: dict[str, Any] = json.loads((Path(__file__).parent / "truths" / "decoders.json").read_text(encoding="utf-8"))
+_SHIPPED = [name for name in _TRUTHS if name in oracle.list_networks()]
 _SMALL = ["DECODER.VOCAB", 320, "DECODER.LAYERS", 2]
 _LATENT = ("DeepSeek-V2-Lite", "DeepSeek-V3")
 _LINEAR = "Qwen3-Next-80B-A3B"
@@ -51,12 +53,13 @@ def test_parameters_and_macs_are_those_of_transformers(name: str) -> None:
     That has no formula for products of experts: three matrices of each expert that a token chose. What else runs in
     another form here: `_absorbed`, `_linear`.
     """
-    section = load_cfg(name).DECODER
+    cfg = load_cfg(name) if name in _SHIPPED else cfg_from_dict(sections_of(_TRUTHS[name]["config"]))
+    section = cfg.DECODER
     width, mixed = section.EXPERT_FF or section.FF, section.LAYERS - section.DENSE_LAYERS
     each = 3 * section.EXPERTS_PER_TOKEN * section.WIDTH * width * mixed if section.EXPERTS else 0
     for call, macs in _TRUTHS[name]["macs"].items():
         batch, tokens, past = (int(part) for part in call.replace("+", "x").split("x"))
-        cost = oracle.score(name, **_call(call))
+        cost = oracle.score(cfg, **_call(call))
         more = section.LAYERS * _absorbed(section, tokens, past) if section.KV_RANK else 0
         more += section.MIXERS.count("linear") * section.LAYERS // 4 * _linear(section, tokens, past)
         expected = _TRUTHS[name]["params"], macs + batch * (tokens * each + more), ()
@@ -91,7 +94,7 @@ def _linear(section: Any, tokens: int, past: int) -> int:
     return int(section.LINEAR_HEADS * unseen - padding)
 
 
-@pytest.mark.parametrize("name", _TRUTHS)
+@pytest.mark.parametrize("name", _SHIPPED)
 def test_shipped_networks_are_what_their_config_json_says(name: str) -> None:
     values = sections_of(_TRUTHS[name]["config"])
     assert to_spec(cfg_from_dict({"MODEL": values["MODEL"], "DECODER": values["DECODER"]})) == to_spec(load_cfg(name))
@@ -200,6 +203,31 @@ def test_a_training_step_is_that_of_a_trace(name: str) -> None:
     assert ours == theirs
 
 
+@pytest.mark.parametrize("windows", [[4], [4, 0]])
+def test_windows_in_training_by_hand(windows: list[int]) -> None:
+    """Ten tokens, of which each sees four: 1 + 2 + 3 + 7 * 4 = 34 scores of a head in place of 55, and of 100."""
+    section = ["WIDTH", 64, "HEADS", 4, "KV_HEADS", 2, "HEAD_DIM", 16, "FF", 48, "VOCAB", 96, "LAYERS", 2]
+    pairs = [f"DECODER.{item}" if isinstance(item, str) else item for item in section]
+    cfg = load_cfg("Gemma-3-1B", [*pairs, "DECODER.WINDOWS", windows])
+    words: dict[str, Any] = {"phase": "training", "prompt": 10, "batch_size": 2}
+    for causal in ("full", "half"):
+        ours, theirs = _counts(cfg, causal=causal, **words)
+        assert ours == theirs
+    heads = 2 * 4
+    seen = [34 if window else 55 for window in (windows * 2)[:2]]
+    half = [kernel for kernel in oracle.score(cfg, causal="half", **words).kernels() if kernel.op_class == "attention"]
+    assert [kernel.macs for kernel in half] == [
+        *(heads * scores * 2 * 16 for scores in seen),
+        *(
+            heads * scores * 5 * 16 for scores in reversed(seen)
+        ),  # again, and gradients of values, scores, queries, keys
+    ]
+    full = [kernel for kernel in oracle.score(cfg, **words).kernels() if kernel.op_class == "attention"]
+    assert [kernel.macs for kernel in full] == [heads * 100 * each * 16 for each in (2, 2, 5, 5)]
+    assert [kernel.flops for kernel in full] == [kernel.flops for kernel in half]  # what runs
+    assert [kernel.traffic_bytes for kernel in full] == [kernel.traffic_bytes for kernel in half]
+
+
 def test_a_decode_step_by_hand() -> None:
     """Llama 3.1 8B, 16 sequences after 4,096 tokens: weights but the embedding, and all keys and values, move once."""
     cost = oracle.score("Llama-3.1-8B", phase="decode", past=4096, batch_size=16)
@@ -212,6 +240,35 @@ def test_a_decode_step_by_hand() -> None:
     read = sum(kernel.traffic_bytes for kernel in cost.kernels() if kernel.op_class == "attention")
     assert read == 16 * (4097 * per_token + layers * 2 * 2 * 4096)  # queries in, values out
     assert cost.flash_bytes + cost.kv_cache_bytes < cost.peak_memory_bytes < 1.01 * (cost.flash_bytes + 2**33 + 2**27)
+
+
+_LENGTHS = [1, 2, 3, 16, 17, 63, 64, 65, 128, 129, 500, 511, 512, 513, 767, 1024, 2000, 4096]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"runtime": "eager"},
+        {"runtime": "compiled", "kv_dtype": "float8"},
+        {"runtime": "engine", "weights": "int8"},
+        {"runtime": "engine", "dtype": "float8"},
+        {"runtime": "engine", "engine": "tensorrt"},
+    ],
+    ids=lambda words: " ".join(map(str, words.values())),
+)
+def test_more_work_never_takes_less_time(words: dict[str, Any]) -> None:
+    """Tokens before a call, tokens of a prompt and sequences, in layers with windows of 512 and without."""
+    devices = ["h100-sxm", "l40s", "rtx-4090"]
+    grown: dict[str, list[dict[str, Any]]] = {
+        "past": [{"phase": "decode", "past": length} for length in _LENGTHS],
+        "prompt": [{"phase": "prefill", "prompt": length, "past": 300} for length in _LENGTHS],
+        "batch": [{"phase": "decode", "past": 700, "batch_size": size} for size in (1, 2, 3, 8, 15, 16, 17, 64, 100)],
+    }
+    for name, calls in grown.items():
+        costs = [oracle.score("Gemma-3-1B", devices, **words, **call) for call in calls]
+        for device in devices:
+            times = [cost.latency_ms[device] for cost in costs]
+            assert all(after >= before * (1 - 1e-12) for before, after in pairwise(times)), (name, device)
 
 
 def test_states_of_linear_attention_by_hand() -> None:
@@ -362,6 +419,7 @@ def test_words_of_a_call_are_of_decoders_only() -> None:
         oracle.score("GPT-2", phase="decoding")
 
 
+_INDEXED = {"INDEX_TOPK": 8, "KV_RANK": 16, "NOPE_DIM": 8, "ROPE_DIM": 4, "V_DIM": 8}
 _HEADS = {
     "MIXERS": ["linear"], "LINEAR_HEADS": 6, "LINEAR_KEY_HEADS": 3, "LINEAR_KEY_DIM": 8, "LINEAR_VALUE_DIM": 8,
 }  # fmt: skip
@@ -394,8 +452,8 @@ _HEADS = {
         ({"OUT_GATE": True, "SINKS": True}, "DECODER.SINKS"),
         ({"OUT_GATE": True, "PARALLEL": "one"}, "DECODER.OUT_GATE"),
         ({"INDEX_TOPK": 8, "INDEX_DIM": 4, "INDEX_HEADS": 2}, "DECODER.INDEX_TOPK"),
-        ({"INDEX_TOPK": 8, "INDEX_DIM": 4}, "DECODER.INDEX_HEADS"),
-        ({"INDEX_TOPK": 8, "INDEX_DIM": 2**19, "INDEX_HEADS": 4}, "DECODER.INDEX_HEADS"),
+        ({**_INDEXED, "INDEX_DIM": 4}, "DECODER.INDEX_HEADS"),
+        ({**_INDEXED, "INDEX_DIM": 2**19, "INDEX_HEADS": 4}, "DECODER.INDEX_HEADS"),
     ],
 )
 def test_what_no_decoder_is_names_its_key(keys: dict[str, Any], key: str) -> None:

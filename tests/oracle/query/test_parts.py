@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import pytest
+
 import oracle
+from oracle.families.many import population_of
 from oracle.families.sharding import Parallel, parts_of
 from oracle.query.contexts import fit_context
 
@@ -49,6 +53,34 @@ def test_the_slowest_part_need_not_be_the_largest() -> None:
     ]
     assert largest.peak_memory_bytes > slowest.peak_memory_bytes
     assert slowest.notes[-1] == f"another part needs more memory: {largest.peak_memory_bytes / 1e9:.2f} GB at its peak"
+
+
+@pytest.mark.parametrize("devices", [[], ["h100-sxm"], ["l40s", "h100-sxm"]])
+def test_candidates_of_a_space_are_judged_by_the_part_that_decides(devices: list[str]) -> None:
+    """Caches before, experts behind, and layers without a half: now this part decides and now that."""
+    keys = {"EXPERTS_PER_TOKEN": 1, "WINDOWS": [0, 0, 16, 16], "LAYER_HEADS": [4, 4, 0, 4]}
+    columns = {
+        "DENSE_LAYERS": [0, 1, 2, 3, 4, 2, 2],
+        "EXPERT_FF": [8, 8, 16384, 4096, 64, 64, 16],
+        "EXPERTS": [64, 64, 64, 64, 64, 0, 8],
+    }
+    arrays = {f"DECODER.{key}": np.array(column) for key, column in columns.items()}
+    population, kept, rejected = population_of(_config(8191, **keys), arrays)
+    assert (len(population.others), kept.tolist(), rejected) == (1, list(range(7)), {})
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    configs = [_config(8191, **keys, **row) for row in rows]
+    for own, config in zip(population.specs(), configs, strict=True):
+        assert set(own.others) == set(oracle.to_spec(config).others)
+    many, each = (oracle.score_many(networks, devices, **_WORDS) for networks in (population, configs))
+    assert list(many.specs()) == list(each.specs())
+    shown = [net.cells != own.cells for net, own in zip(many.specs(), population.specs(), strict=True)]
+    assert any(shown)
+    assert not all(shown)
+    chunks = oracle.score_many(population, devices, chunk=3, **_WORDS)
+    for name in ("peak_memory_bytes", "kv_cache_bytes", "traffic_bytes", "macs"):
+        assert getattr(many, name).tolist() == getattr(each, name).tolist() == getattr(chunks, name).tolist()
+    for device in devices:
+        assert many.latency_ms[device].tolist() == pytest.approx(each.latency_ms[device].tolist(), rel=1e-12)
 
 
 def test_parts_that_are_alike_are_one() -> None:

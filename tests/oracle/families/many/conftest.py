@@ -43,6 +43,8 @@ def compare(base: dict[str, Any], rows: Rows, num_stages: tuple[int, int] | None
     assert rejected == dict(reasons)
     assert population.size == len(kept)
     assert list(population.specs()) == specs
+    for own, net in zip(population.specs(), specs, strict=True):  # parts that are shorter, and alike, are left out
+        assert set(own.others) == set(net.others) or not own.others
     return population
 
 

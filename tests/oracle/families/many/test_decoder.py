@@ -24,6 +24,12 @@ _SIZES: dict[str, list[int]] = {
     "NOPE_DIM": [0, 16],
     "ROPE_DIM": [8, 12],
     "V_DIM": [0, 12],
+    "LINEAR_HEADS": [0, 4, 6, 2**16],
+    "LINEAR_KEY_HEADS": [0, 1, 2, 3],
+    "LINEAR_KEY_DIM": [0, 14, 16],
+    "LINEAR_VALUE_DIM": [0, 10, 2**14],
+    "INDEX_HEADS": [0, 4, 6, 2**16],
+    "INDEX_DIM": [0, 10, 2**14],
 }
 _SHARED: dict[str, st.SearchStrategy[Any]] = {
     "WINDOWS": st.sampled_from([[], [16], [16, 0], [0, 0]]),
