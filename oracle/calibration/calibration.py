@@ -162,7 +162,7 @@ def fit(
         efficiency=replace(refitted(prior.efficiency, vector), savings=textbook_of(workload.engine).savings),
         measurements=len(networks),
         error=prior.error if found is None else found.error,
-        protocol="of its kind" if found is None else found.protocol,
+        protocol="of the prior" if found is None else found.protocol,
         error_by_family={} if found is None else found.by_family,
         interval=_interval(found, prior, len(networks)),
         origin=origin,

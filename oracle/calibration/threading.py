@@ -13,7 +13,6 @@ Roofs scale with the cores (`oracle.devices.threads`); what is reached of them d
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from oracle._frozen import Frozen
@@ -39,34 +38,44 @@ class Threading:
     barrier: float = 0.0
 
 
+_MOST = 0.9999  # of a roof
+
 ALIKE = Threading()
 """What changes nothing."""
 
 
-def at_cores(efficiency: Efficiency, threading: Threading, device: Device) -> Efficiency:
+def at_cores(
+    efficiency: Efficiency, threading: Threading, device: Device, measured: Device | None = None
+) -> Efficiency:
     """What a device reaches with the cores in use.
 
     Args:
-        efficiency: of one core, at the clock that `threading` says.
+        efficiency: of one core, at the clock that `threading` says; or of `measured`.
         threading: what changes.
         device: as `oracle.devices.threads.at_threads` gives it; unchanged where it states no cores.
+        measured: the device with the cores that `efficiency` is of, where it is not of one.
     """
     if threading == ALIKE or not device.cores:
         return efficiency
-    count = sum(cluster.count for cluster in device.cores)
-    rates = [cluster.clock.value * CORES[cluster.kind].fp32 for cluster in device.cores]
-    total = sum(cluster.count * rate for cluster, rate in zip(device.cores, rates, strict=True))
-    share = (count * min(rates) / total) ** threading.uneven / (1.0 + threading.serial * (count - 1))
-    slower = threading.clock / device.cores[0].clock.value if threading.clock else 1.0
-    longer = slower * (1.0 + threading.barrier * math.log2(count))
+    share, slower, barrier = _changes(threading, device)
+    if measured is not None:
+        before = _changes(threading, measured)
+        share, slower, barrier = share / before[0], slower / before[1], barrier / before[2]
+    longer = slower * barrier
     return replace(
         efficiency,
-        compute=_times(efficiency.compute, share),
-        launches=_times(efficiency.launches, longer),
+        compute=Frozen({name: min(_MOST, value * share) for name, value in efficiency.compute.items()}),
+        launches=Frozen({name: value * longer for name, value in efficiency.launches.items()}),
         launch_s=efficiency.launch_s * longer,
         call_s=efficiency.call_s * slower,
     )
 
 
-def _times(values: Mapping[str, float], factor: float) -> Mapping[str, float]:
-    return Frozen({name: value * factor for name, value in values.items()})
+def _changes(threading: Threading, device: Device) -> tuple[float, float, float]:
+    """Of one core: by what its shares of the peak, and its times by the clock and by the barrier, are multiplied."""
+    count = sum(cluster.count for cluster in device.cores)
+    rates = [cluster.clock.value * CORES[cluster.kind].fp32 for cluster in device.cores]
+    total = sum(cluster.count * rate for cluster, rate in zip(device.cores, rates, strict=True))
+    share = (count * min(rates) / total) ** threading.uneven / (1.0 + threading.serial * (count - 1))
+    slower = threading.clock / device.cores[0].clock.value if threading.clock else 1.0
+    return share, slower, 1.0 + threading.barrier * math.log2(count)

@@ -66,7 +66,7 @@ def _yaml_files(folder: Path | None) -> list[str]:
 def _here(name: str) -> Path | None:
     """A directory in the file system."""
     try:
-        return Path(name) if Path(name).is_dir() else None
+        return Path(name) if name and Path(name).is_dir() else None  # no name is no working directory
     except OSError:  # a name too long for a file's
         return None
 

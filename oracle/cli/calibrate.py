@@ -44,7 +44,7 @@ def add(commands: Any) -> None:
 def _run(args: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from oracle.calibration.files import to_yaml
+    from oracle.calibration.files import from_yaml, to_yaml
     from oracle.query import calibrate
     from oracle.query.calibrating import measured_on
     from oracle.report.captions import spread_note
@@ -57,9 +57,10 @@ def _run(args: argparse.Namespace) -> int:
     if note := spread_note(rows):
         warn(note)
     found = calibrate(device, rows, source=args.source or Path(args.measurements).name, licence=args.licence)
+    content = to_yaml(found)
     if args.output in (None, "-"):
-        write(to_yaml(found))
+        write(content)
     else:
-        write_text(args.output, to_yaml(found))
-        show(calibration_tables(found))
+        write_text(args.output, content)
+        show(calibration_tables(from_yaml(content, args.output)))  # its figures as every later command reads them
     return 0

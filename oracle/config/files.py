@@ -47,7 +47,7 @@ def locate(source: str | Path, kind: str = "networks") -> Path:
         if named:
             return named
         is_file = path.is_file()
-        is_dir = not is_file and path.is_dir()
+        is_dir = name != "" and not is_file and path.is_dir()
     except (OSError, TypeError, ValueError) as error:
         raise ConfigError(f"not a usable path: {error}", file=str(source)) from None
     if is_code:

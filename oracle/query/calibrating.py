@@ -14,7 +14,6 @@ from oracle.calibration import Calibration, Origin, Prior, RoofTimes, fit, gener
 from oracle.calibration.domain import ANYWHERE, Domain
 from oracle.calibration.factors import BOARDS
 from oracle.calibration.model import Stack, roof_times
-from oracle.calibration.shipped import engines_like, kin_calibration
 from oracle.calibration.threading import at_cores
 from oracle.closedform import network_form, shared_store
 from oracle.closedform.calibrated import CalibratedDevice
@@ -23,7 +22,7 @@ from oracle.devices import Device
 from oracle.errors import WorkloadError
 from oracle.families import to_spec
 from oracle.query.devices import find_devices
-from oracle.query.models import image_size_of, trust_of
+from oracle.query.models import best_calibration, image_size_of, trust_of
 from oracle.query.running import call_count, dispatch_s, images_at_once, run_on, thread_count
 from oracle.roofline import TEXTBOOK, Efficiency
 from oracle.spec import NetSpec, Workload
@@ -59,7 +58,7 @@ def calibrate(
     engine: str | None = None,
     threads: int | None = None,
 ) -> Calibration:
-    """Fit what a device reaches of its roofs to latencies measured on it, regularised towards the prior of its kind.
+    """Fit what a device reaches of its roofs to latencies measured on it, near what predicts without them.
 
     Args:
         device: name, path or device.
@@ -226,9 +225,8 @@ def _resolved(item: Measurement) -> Measured:
 
 
 def prior_of(device: Device, workload: Workload) -> Prior:
-    """What a device's kind teaches about it; general knowledge where nothing was calibrated."""
-    found = (kin_calibration(device, workload, engine) for engine in engines_like(workload))
-    known = next(filter(None, found), None)
+    """What is known of a device before measurements: what predicts without them, or general knowledge."""
+    known = best_calibration(device, workload)
     if known is None:
         return general_prior(device.kind, workload.runtime, dispatch_s(device, workload))
     trust = trust_of(known, device, workload)

@@ -12,6 +12,7 @@ from oracle._frozen import Frozen
 from oracle._shown import Shown
 from oracle.closedform import network_form, shared_store
 from oracle.closedform.mixed import check_mixed, dtypes_note
+from oracle.config import load_cfg
 from oracle.devices import Device
 from oracle.errors import ConfigError, DeviceError, TraceError, WorkloadError
 from oracle.families.sharding import shard_of
@@ -47,7 +48,7 @@ class Fit(Shown):
         workload: of the largest batch (of a batch of 1 where none fits).
         batch_size: the largest whose peak is no more than the memory without the reserve; 0 where none is.
         peak_memory_bytes: its peak; 0 where none fits.
-        next_batch_size: the smallest batch that does not fit.
+        next_batch_size: the smallest batch that does not fit; None where a file fixes its batch, and that one fits.
         next_peak_memory_bytes: the peak of that one.
         memory_bytes: of the device, by its file.
         reserve_bytes: kept free.
@@ -58,7 +59,8 @@ class Fit(Shown):
         arena: whether these peaks are what a planner of a tensor arena needs, and not what is alive at once.
         tokens: of a decoder, tokens of each sequence that a call works on; 0 for a network of images.
         dtypes: as in `Cost`.
-        notes: which stages compute in another type; whose numbers these are, where several GPUs share a decoder.
+        notes: which stages compute in another type; whose numbers these are, where several GPUs share a decoder; that a
+            file fixes its batch.
     """
 
     network: str
@@ -66,8 +68,8 @@ class Fit(Shown):
     workload: Workload
     batch_size: int
     peak_memory_bytes: int
-    next_batch_size: int
-    next_peak_memory_bytes: int
+    next_batch_size: int | None
+    next_peak_memory_bytes: int | None
     memory_bytes: int
     reserve_bytes: int
     origin: Origin | None = None
@@ -105,13 +107,15 @@ def fit(
     """Find the largest batch that each device's memory holds, in inference and in training.
 
     The answer is exact: the peak memory of that batch fits, and that of the next one does not. On a microcontroller,
-    flash has to hold what never changes, and SRAM decides on the batch.
+    flash has to hold what never changes, and SRAM decides on the batch. Of a file that fixes its batch, only that one
+    is looked at.
 
     Args:
         network: as in `oracle.score`.
         devices: names, paths or devices, each with a memory size.
-        modes: inference, training, or both. Default: both, or inference where the workload cannot train, as in int8 or
-            with types by stage, or the network is not built in training, as decoders with softcaps are not.
+        modes: inference, training, or both. Default: that of a decoder's phase, where it is decode or training; else
+            both, or inference where the workload cannot train, as in int8 or with types by stage, or the network is not
+            built in training, as decoders with softcaps are not.
         reserve_bytes: memory that stays free.
         arena: on microcontrollers, use what TFLite-Micro's memory planner needs instead of what is alive at once.
             Traces the network, and so needs torch.
@@ -123,7 +127,7 @@ def fit(
 
     Raises:
         DeviceError: a device whose memory size nobody states; `arena` without a device with SRAM and flash.
-        OracleError: as `oracle.score`; also a file that fixes its batch, or a negative reserve.
+        OracleError: as `oracle.score`; also a negative reserve.
 
     Examples:
         >>> import oracle
@@ -138,8 +142,10 @@ def fit(
     places = find_devices(devices)
     _check_places(places, arena)
     source = source_of(network, inputs, None, selected)
+    only = None if source is None else source.fixed_batch
+    network = load_cfg(network) if source is None and isinstance(network, (str, Path)) else network
     found = []
-    for mode in MODES if modes is None else modes:
+    for mode in _modes_of(network, workload) if modes is None else modes:
         words = {**workload, "mode": mode}
         try:
             if source is not None:
@@ -156,11 +162,18 @@ def fit(
             raise
         needs, planned = lru_cache(maxsize=None)(needs), lru_cache(maxsize=None)(planned)
         fits = [
-            _fitted(device, name, requested, needs, planned if arena else None, reserve_bytes, origin)
+            _fitted(device, name, requested, needs, planned if arena else None, reserve_bytes, origin, only)
             for device in places
         ]
         found += fits if source is not None else [replace(item, **_stated(net, requested)) for item in fits]
     return tuple(sorted(found, key=lambda item: [device.name for device in places].index(item.device)))
+
+
+def _modes_of(network: Any, words: Mapping[str, Any]) -> tuple[str, ...]:
+    """The mode of a decoder's phase, where only one has it; else all."""
+    decodes = hasattr(network, "COST") and network.MODEL.TYPE == "decoder"
+    phase = words.get("phase") or (network.COST.PHASE if decodes else "")
+    return {"decode": ("inference",), "training": ("training",)}.get(phase, MODES)
 
 
 def _stated(net: NetSpec, workload: Workload) -> dict[str, Any]:
@@ -185,6 +198,7 @@ def _fitted(
     arena: Callable[[int], int] | None,
     reserve_bytes: int,
     origin: Origin | None,
+    only: int | None,
 ) -> Fit:
     """What a device holds of a network.
 
@@ -192,6 +206,7 @@ def _fitted(
         device, name, requested, reserve_bytes, origin: as in `Fit`.
         needs: the peak at a batch size, and what of that never changes.
         arena: what takes the place of the rest of the peak where the device has flash; None if nothing does.
+        only: the batch size that the network has; None if it may be any.
     """
     memory_bytes = memory_of(device)
     flash = None if device.flash is None else int(device.flash.value)
@@ -202,12 +217,15 @@ def _fitted(
         whole, constant = needs(batch_size)
         return whole if flash is None else whole - constant
 
-    first = _smallest(peak)
+    first, limit = only or _smallest(peak), memory_bytes - reserve_bytes
     flash_bytes = None if flash is None else needs(first)[1]
-    if flash is not None and flash_bytes is not None and flash_bytes > flash:
+    following: int | None
+    if (flash_bytes or 0) > (flash or 0) or (only and peak(only) > limit):
         most, following = 0, first
+    elif only:
+        most, following = only, None
     else:
-        most, following = largest_batch(peak, memory_bytes - reserve_bytes)
+        most, following = largest_batch(peak, limit)
     return Fit(
         name,
         device.name,
@@ -215,13 +233,14 @@ def _fitted(
         most,
         peak(most) if most else 0,
         following,
-        peak(following),
+        None if following is None else peak(following),
         memory_bytes,
         reserve_bytes,
         origin,
         flash_bytes,
         flash,
         flash is not None and arena is not None,
+        notes=(f"{name} fixes its batch at {only}",) if only else (),
     )
 
 
@@ -278,11 +297,15 @@ def _net_needs(net: NetSpec, workload: Workload) -> _Needs:
 
 def _source_needs(source: Source, workload: Workload) -> _Needs:
     def needs(batch_size: int) -> tuple[int, int]:
-        sized = source.with_batch(batch_size)
-        memory = count_source(sized, workload.with_(batch_size=batch_size)).memory
+        memory = count_source(_sized(source, batch_size), workload.with_(batch_size=batch_size)).memory
         return int(memory.peak_bytes), 0 if workload.training else int(memory.weights_bytes)
 
     return needs
+
+
+def _sized(source: Source, batch_size: int) -> Source:
+    """With another batch, unless it is fixed: which inputs have one need not be clear then."""
+    return source if source.fixed_batch else source.with_batch(batch_size)
 
 
 def _check_places(places: Sequence[Device], arena: bool) -> None:
@@ -304,7 +327,7 @@ def _net_arena(net: NetSpec, workload: Workload) -> Callable[[int], int]:
 def _source_arena(source: Source, workload: Workload) -> Callable[[int], int]:
     def arena(batch_size: int) -> int:
         sized = workload.with_(batch_size=batch_size)
-        return table_arena(count_source(source.with_batch(batch_size), sized).table, sized)
+        return table_arena(count_source(_sized(source, batch_size), sized).table, sized)
 
     return arena
 

@@ -14,7 +14,7 @@ from oracle.calibration import Calibration, calibration_of, general_prior, load_
 from oracle.calibration.domain import beyond, widened
 from oracle.calibration.intervals import quantile
 from oracle.calibration.shipped import TWINS, engines_like, kin_calibration
-from oracle.calibration.threading import at_cores
+from oracle.calibration.threading import ALIKE, Threading, at_cores
 from oracle.closedform.calibrated import CalibratedDevice
 from oracle.closedform.mixed import check_mixed
 from oracle.devices import Device
@@ -46,7 +46,7 @@ __all__ = [
     "checked_calibrations",
     "image_size_of",
     "interval_ms",
-    "is_of",
+    "kin_of",
     "latency_models",
     "quantile_ms",
     "trust_of",
@@ -183,13 +183,12 @@ def _least(every: Sequence[Trust]) -> Trust:
     if len(set(every)) == 1:
         return every[0]
     words = ("roofline", "prior", "calibrated")
-    errors, ends = [trust.expected_error for trust in every], [trust.interval for trust in every]
-    known = [interval for interval in ends if interval is not None]
+    errors = [trust.expected_error for trust in every]
     return every[0]._replace(
         model=min((trust.model for trust in every), key=words.index),
         expected_error=None if None in errors else max(error for error in errors if error is not None),
         source="; ".join(dict.fromkeys(trust.source for trust in every)),
-        interval=(min(low for low, _ in known), max(high for _, high in known)) if len(known) == len(ends) else None,
+        interval=_hull([trust.interval for trust in every]),
     )
 
 
@@ -215,7 +214,7 @@ def _models(
             trust[device.name] = trust_without(device, workload)
             continue
         octaves = fit.domain.octaves(images_at_once(workload), image_size)
-        efficiency = at_cores(fit.efficiency, fit.threading, used[device.name])
+        efficiency = at_cores(fit.efficiency, *_threads_of(fit, device, workload, used[device.name]))
         own_s = efficiency.dispatch_s if fit.device == device.name else None
         efficiency = replace(efficiency, dispatch_s=dispatch_s(device, workload, own_s))
         key = _Key(used[device.name], efficiency)
@@ -292,6 +291,18 @@ def image_size_of(shape: Sequence[Any]) -> Any:
     return (shape[-2] * shape[-1]) ** 0.5 if len(shape) == 3 else None
 
 
+def _threads_of(
+    fit: Calibration, device: Device, workload: Workload, used: Device
+) -> tuple[Threading, Device, Device | None]:
+    """How a calibration is moved to the cores in use: as it says, or as kin do from those that it was measured with."""
+    threads, measured = thread_count(device, workload), fit.domain.threads
+    if fit.device != device.name or measured is None or fit.domain.has_threads(threads):
+        return fit.threading, used, None
+    kin = kin_of(device, workload.with_(batch_size=1, threads=0))
+    nearest = min(max(threads, measured[0]), measured[1])
+    return ALIKE if kin is None else kin.threading, used, run_on(device, workload.with_(threads=nearest))
+
+
 @lru_cache(maxsize=256)
 def _outside(key: _Key, runtime: str, octaves: float) -> _Key:
     """A place above the domain of its calibration, where general knowledge of its kind counts beside it."""
@@ -350,18 +361,27 @@ def calibration_for(device: Device, workload: Workload, own: Iterable[Calibratio
 
 
 def best_calibration(device: Device, workload: Workload, own: Iterable[Calibration] = ()) -> Calibration | None:
-    """As `calibration_for`; None where there is none.
+    """As `calibration_for`; None where there is none. Of several of the user's, the one most like the workload.
 
     Raises:
         WorkloadError: the user's own is of another runtime or mode.
     """
     mine = [item for item in own if item.device == device.name]
-    found = next((item for item in mine if is_of(item, workload)), None)
-    if mine and found is None:
+    if not mine:
+        return _shipped(device, workload.with_(batch_size=1, threads=0))
+    usable = [item for item in mine if (item.runtime, item.mode) == (workload.runtime, workload.mode)]
+    if not usable:
         there = ", ".join(f"{item.runtime} {item.mode}" for item in mine)
         requested = f"runtime={workload.runtime!r}, mode={workload.mode!r}"
         raise WorkloadError(f"{requested}: the calibration given for device={device.name!r} is of {there}")
-    return found or _shipped(device, workload.with_(batch_size=1, threads=0))
+    threads = thread_count(device, workload)
+    return max(
+        usable,
+        key=lambda item: (
+            *(getattr(item, word) == getattr(workload, word) for word in ("engine", "dtype", "layout")),
+            item.domain.has_threads(threads),
+        ),
+    )
 
 
 def _nearest(device: Device, workload: Workload, most: int = 3) -> list[str]:
@@ -373,16 +393,12 @@ def _nearest(device: Device, workload: Workload, most: int = 3) -> list[str]:
     return [f"{name} ({', '.join(words)})" for name, *words in own[:most]]
 
 
-def is_of(calibration: Calibration, workload: Workload) -> bool:
-    """Whether the runtime and mode are those that were measured."""
-    return (calibration.runtime, calibration.mode) == (workload.runtime, workload.mode)
-
-
 def trust_of(calibration: Calibration, device: Device, workload: Workload, image_size: float | None = None) -> Trust:
     """How far to trust a calibration for a device, a workload and images of a size (any if None).
 
     What was found for another dtype, layout or kind of device promises nothing: then error and interval are None.
     Outside of what was measured the interval is wider; by more than an octave, see `Domain.octaves`, there is no error.
+    With threads that were not measured there is none either, and the interval is at least as wide as that of its kin.
     """
     found = _trust_in_device(calibration, device, workload, image_size)
     host = host_caption(device, workload)
@@ -413,7 +429,28 @@ def _trust_in_device(calibration: Calibration, device: Device, workload: Workloa
     outside = calibration.domain.describe(together, image_size, threads)
     source = f"{calibration.source}; {outside}" if outside else calibration.source
     error = calibration.error if known and abs(octaves) <= 1 else None
-    return Trust(model, error, source, widened(calibration.interval, octaves))
+    interval = calibration.interval if known or model == "prior" else _of_any_threads(calibration, device, workload)
+    return Trust(model, error, source, widened(interval, octaves))
+
+
+def _of_any_threads(calibration: Calibration, device: Device, workload: Workload) -> Interval | None:
+    """Where a device's own calibration lies with threads that were not measured: as far off as its kin's, or more."""
+    kin = kin_of(device, workload.with_(batch_size=1, threads=0))
+    general = None if kin is None else trust_of(kin, device, workload).interval
+    return _hull([calibration.interval, general])
+
+
+def _hull(intervals: Sequence[Interval | None]) -> Interval | None:
+    """As wide as all of some intervals; None where one is not known."""
+    known = [interval for interval in intervals if interval is not None]
+    return (min(low for low, _ in known), max(high for _, high in known)) if len(known) == len(intervals) else None
+
+
+@lru_cache(maxsize=256)
+def kin_of(device: Device, workload: Workload) -> Calibration | None:
+    """What was calibrated of others like a device, the nearest engine first; None if nothing was."""
+    found = (kin_calibration(device, workload, engine) for engine in engines_like(workload))
+    return next(filter(None, found), None)
 
 
 @lru_cache(maxsize=256)

@@ -17,7 +17,8 @@ from oracle.errors import ConfigError, WorkloadError
 from oracle.families import to_spec
 from oracle.query.cost import Cost, DeviceTime
 from oracle.query.devices import find_devices
-from oracle.query.models import Trust, calibration_for, image_size_of, is_of, latency_models
+from oracle.query.models import Trust, calibration_for, image_size_of, latency_models
+from oracle.query.running import thread_count
 from oracle.query.scoring import score_net
 from oracle.spec import NetSpec, Workload
 
@@ -29,7 +30,8 @@ __all__ = ["Elsewhere", "Measured", "carry", "elsewhere", "here_and_there"]
 Measured: TypeAlias = "Mapping[str | Path | Device, str | Path | Iterable[Measurement]]"
 """Device -> what was measured on it: a CSV file (see `oracle.measure`), or its rows."""
 
-_ALIKE = ("dtype", "mode", "runtime", "engine", "layout", "weights")
+_FITTED = ("dtype", "mode", "runtime", "engine", "layout")
+_ALIKE = (*_FITTED, "weights")
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +183,8 @@ def _trust(
     used = calibration_for(device, workload, own)
     known = used.carried.get(there.name)
     source += ", carried over by the ratio of the two calibrated predictions"
-    fitted = used.device == device.name and is_of(used, workload)
-    if known is None or not fitted or (used.dtype, used.layout) != (workload.dtype, workload.layout):
+    alike = all(getattr(used, name) == getattr(workload, name) for name in _FITTED)
+    threads = used.domain.has_threads(thread_count(device, workload))
+    if known is None or used.device != device.name or not (alike and threads):
         return Trust("transfer", None, source)
     return Trust("transfer", known.error, f"{source}; error on {known.networks} networks of both", known.interval)

@@ -48,6 +48,12 @@ class Source:
         return batch_of(self.inputs)
 
     @property
+    def fixed_batch(self) -> int | None:
+        """The batch size that a file fixes; None where it may be any."""
+        free = self._opened.symbolic
+        return None if free is None or all(0 in dims for dims in free) else self.batch_size
+
+    @property
     def args(self) -> tuple[Any, ...]:
         """New tensors on meta for the positional inputs."""
         return tuple(item.empty() for item in self.inputs if not item.name)

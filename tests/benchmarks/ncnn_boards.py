@@ -38,7 +38,7 @@ from oracle.calibration.classes import CLASSES
 from oracle.calibration.domain import Domain
 from oracle.calibration.factors import BOARDS, ENOUGH
 from oracle.calibration.fitting import settled_vector
-from oracle.calibration.model import Floats, RoofTimes, Stack, vector_of
+from oracle.calibration.model import Floats, RoofTimes, Stack, refitted, vector_of
 from oracle.calibration.prior import Prior
 from oracle.calibration.shipped import file_name
 from oracle.calibration.threading import Threading, at_cores
@@ -226,6 +226,7 @@ class Judged(NamedTuple):
     networks: tuple[RoofTimes, ...]
     measured_s: Floats
     predicted_s: Floats
+    threading: Threading
 
     @property
     def error(self) -> float:
@@ -248,15 +249,26 @@ def judged(rows: Sequence[Row], found: Parameters, cores: Collection[str]) -> li
     for own in settings.values():
         reached, networks = reached_by(found, own[0], cores), tuple(row.at_roofs() for row in own)
         predicted_s = Stack(networks, reached.overlap).seconds(vector_of(reached))
-        items.append(Judged(own[0], reached, networks, np.array([row.seconds for row in own]), predicted_s))
+        measured_s = np.array([row.seconds for row in own])
+        items.append(Judged(own[0], reached, networks, measured_s, predicted_s, threading_by(found, own[0], cores)))
     return items
 
 
 def reached_by(found: Parameters, row: Row, cores: Collection[str]) -> Efficiency:
     """What a board reaches as the calibration of its cores says, or of their nearest kin; else as its group does."""
-    core = next((name for name in (row.core, *CORES[row.core].kin) if name in cores), None)
+    core = nearest_of(row, cores)
     group = group_of(core or row.core, row.dtype)
     return at_cores(efficiency_of(found, core, group), threading_of(found, group), row.device)
+
+
+def threading_by(found: Parameters, row: Row, cores: Collection[str]) -> Threading:
+    """What threads change on a board, by the same."""
+    return threading_of(found, group_of(nearest_of(row, cores) or row.core, row.dtype))
+
+
+def nearest_of(row: Row, cores: Collection[str]) -> str | None:
+    """Of some cores, the board's own or their nearest kin."""
+    return next((name for name in (row.core, *CORES[row.core].kin) if name in cores), None)
 
 
 def left_out(rows: Sequence[Row], folds: int) -> list[Judged]:
@@ -428,6 +440,34 @@ def told_of_five(title: str, items: Sequence[Judged]) -> None:
     )
 
 
+def told_of_threads(title: str, items: Sequence[Judged]) -> None:
+    """Print how far off boards that were left out are with other threads than five of their networks were measured with.
+
+    As `oracle.query.models` has it: what was fitted, moved by what threads change of the others, or as it is.
+    """
+    rng, errors = np.random.default_rng(0), defaultdict[str, list[list[float]]](list)
+    low, high = interval_of(items)
+    pairs = [
+        (a, b) for a in items for b in items if a.row.board == b.row.board and a.row.setting[2] == b.row.setting[2]
+    ]
+    for there, here in pairs:
+        if there.row.threads == here.row.threads or len(there.networks) <= ENOUGH:
+            continue
+        some = rng.permutation(len(there.networks))[:ENOUGH]
+        prior = Prior(there.reached, factors=BOARDS)
+        vector = settled_vector([there.networks[index] for index in some], there.measured_s[some], prior)
+        fit = refitted(there.reached, vector)
+        moved = at_cores(fit, there.threading, here.row.device, there.row.device)
+        ratios = [here.measured_s / Stack(here.networks, OVERLAP).seconds(vector_of(own)) for own in (fit, moved)]
+        held = ((min(low, BOARDS.interval[0]) <= ratios[1]) & (ratios[1] <= max(high, BOARDS.interval[1]))).mean()
+        errors[here.row.board].append([*(float(np.abs(1 / each - 1).mean()) for each in ratios), float(held)])
+    plain, moved_error, held_share = np.mean([np.mean(own, axis=0) for own in errors.values()], axis=0)
+    print(
+        f"{title}: {len(errors)} boards; mean error {plain:.1%} as fitted, {moved_error:.1%} with what threads change; "
+        f"the interval of boards holds {held_share:.0%}"
+    )
+
+
 def main() -> None:
     """Fit, judge, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -443,6 +483,7 @@ def main() -> None:
             told(f"{dtype}, boards left out", errors)
             told_coverage(f"{dtype}, boards left out", errors)
             told_of_five(f"{dtype}, five networks of a board left out measured, the others", errors)
+            told_of_threads(f"{dtype}, five networks of a board left out measured, with other threads", errors)
         found = fitted(rows)
         told(f"{dtype}, all boards fitted", judged(rows, found, {row.core for row in rows}))
         for name, calibration in calibrations(rows, found, errors):

@@ -82,5 +82,9 @@ def test_shares_and_launches_change_with_cores_as_told() -> None:
     assert found.compute["conv"] == pytest.approx(0.5 * (4 * 38.72 / 207.04) / 1.3)
     assert found.launches["conv"] == pytest.approx(1e-3 / 2.84 * (1 + 0.5 * 2))
     assert found.call_s == pytest.approx(2e-3 / 2.84)
+    one, four = at_threads(PHONE, 1), at_threads(PHONE, 4)
+    back = at_cores(found, threading, one, four)  # what four reach, moved to one, is what one reaches
+    assert back.compute == pytest.approx(at_cores(own, threading, one).compute)
+    assert back.launches == pytest.approx(at_cores(own, threading, one).launches)
     assert at_cores(own, ALIKE, PHONE) is own
     assert at_cores(own, threading, load_device("t4")) is own

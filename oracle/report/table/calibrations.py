@@ -44,7 +44,7 @@ def _notes(found: Calibration) -> list[str]:
         f"Fitted to {found.source}.",
     ]
     if found.error is None:
-        return [*lines, "Error not measured: too few networks to leave any out, and no other device of its kind."]
+        return [*lines, "Error not measured: too few networks to leave any out, and none known of the prior."]
     error = f"Mean error {percent([found.error])[0].strip()} %, {found.protocol}"
     if found.interval is not None:
         low, high = (100 * (edge - 1) for edge in found.interval)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from oracle._units import aligned
+from oracle._units import MISSING, aligned
 from oracle.report.captions import origin_caption
 from oracle.report.grid import Column, Grid
 from oracle.report.texts import Text
@@ -22,7 +22,7 @@ _GIB, _KIB = 2**30, 2**10
 
 
 def fit_tables(fits: Sequence[Fit]) -> list[RenderableType]:
-    """One row per network, device and mode, in a table for those of two memories; then what peaks leave out."""
+    """One row per network, device and mode; decoders, and devices of two memories, apart; then what peaks leave out."""
     words = {
         ", ".join(
             [w.dtype, w.runner, *([] if item.tokens else [w.layout]), *([f"weights {w.weights}"] if w.weights else [])]
@@ -30,8 +30,9 @@ def fit_tables(fits: Sequence[Fit]) -> list[RenderableType]:
         for item in fits
         for w in (item.workload,)
     }
-    one, two = ([item for item in fits if (item.fits_flash is None) is alone] for alone in (True, False))
-    grids = [*([_one_memory(one)] if one else []), *([_two_memories(two)] if two else [])]
+    two = [item for item in fits if item.fits_flash is not None]
+    one = ([item for item in fits if item not in two and bool(item.tokens) is long] for long in (False, True))
+    grids = [*(_one_memory(some) for some in one if some), *([_two_memories(two)] if two else [])]
     return [
         Text(f"Largest batch: {'; '.join(sorted(words))}.", style="bold"),
         *grids,
@@ -67,14 +68,14 @@ def context_tables(fits: Sequence[ContextFit]) -> list[RenderableType]:
 
 
 def _one_memory(fits: Sequence[Fit]) -> Grid:
-    unit = " or ".join(sorted({"sequences" if item.tokens else "images" for item in fits}))
+    unit = "sequences" if fits[0].tokens else "images"
     return Grid(
         (
             *_who(fits),
             Column("Memory", aligned([item.memory_bytes for item in fits], _GIB), "GiB", number=True),
             Column("Batch", [str(item.batch_size) for item in fits], unit, number=True),
             Column("Peak", aligned([item.peak_memory_bytes or None for item in fits], _GIB), "GiB", number=True),
-            Column("Next", [str(item.next_batch_size) for item in fits], unit, number=True),
+            Column("Next", [str(item.next_batch_size or MISSING) for item in fits], unit, number=True),
             Column("Its peak", aligned([item.next_peak_memory_bytes for item in fits], _GIB), "GiB", number=True),
         )
     )
@@ -82,7 +83,7 @@ def _one_memory(fits: Sequence[Fit]) -> Grid:
 
 def _two_memories(fits: Sequence[Fit]) -> Grid:
     """Where a batch fits, its tensors beside the SRAM, else those of the smallest batch."""
-    tensors = [item.peak_memory_bytes or item.next_peak_memory_bytes for item in fits]
+    tensors = [_tensors(item) for item in fits]
     return Grid(
         (
             *_who(fits),
@@ -96,8 +97,13 @@ def _two_memories(fits: Sequence[Fit]) -> Grid:
     )
 
 
+def _tensors(item: Fit) -> int:
+    """Bytes of the largest batch that fits, else of the smallest."""
+    return item.peak_memory_bytes or item.next_peak_memory_bytes or 0
+
+
 def _verdict(item: Fit) -> str:
-    in_sram = (item.peak_memory_bytes or item.next_peak_memory_bytes) <= item.memory_bytes - item.reserve_bytes
+    in_sram = _tensors(item) <= item.memory_bytes - item.reserve_bytes
     return {
         (True, True): "both",
         (True, False): "flash only",

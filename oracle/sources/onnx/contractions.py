@@ -14,6 +14,7 @@ from oracle.sources.onnx.windows import geometry, padded
 __all__: list[str] = []
 
 _CONVOLUTIONS = (F.conv1d, F.conv2d, F.conv3d)
+_ACTIVATIONS = {"LSTM": {"Sigmoid", "Tanh"}, "GRU": {"Sigmoid", "Tanh"}, "RNN": {"Tanh"}}
 _TRANSPOSED = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)
 
 
@@ -78,7 +79,9 @@ def _recurrent(
     """(length, batch, width) -> (length, directions, batch, hidden); the order of gates does not matter to cost."""
     directions, hidden = r.shape[0], r.shape[2]
     gates, batch = w.shape[1], x.shape[1]
-    if node.get("layout", 0) or node.get("activations") or (more and more[-1] is not None):
+    activations = {*node.get("activations", _ACTIVATIONS[node.op])}
+    usual = activations == _ACTIVATIONS[node.op] or (node.op == "RNN" and activations == {"Relu"})
+    if node.get("layout", 0) or not usual or (more and more[-1] is not None):
         raise TraceError(f"{node.op} {node.name!r}: expected the default layout and activations, and no peepholes")
     weights: list[Any] = []
     for way in range(directions):
@@ -90,5 +93,6 @@ def _recurrent(
         cell = x.new_empty((directions, batch, hidden)) if c is None else c
         y, h, c = torch.lstm(x, (state, cell), weights, *plain)
     else:
-        y, h = (torch.gru if node.op == "GRU" else torch.rnn_tanh)(x, state, weights, *plain)
+        run = torch.gru if node.op == "GRU" else torch.rnn_tanh if "Tanh" in activations else torch.rnn_relu
+        y, h = run(x, state, weights, *plain)
     return y.view(y.shape[0], batch, directions, hidden).transpose(1, 2), h, c

@@ -6,7 +6,7 @@ import ast
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import nn
@@ -24,6 +24,9 @@ from oracle.sources.references import Reference
 
 __all__ = ["open_onnx"]
 
+_Wired: TypeAlias = tuple[str, Sequence[str], Sequence[str]]
+"""A node: its operator, its inputs, its outputs."""
+
 _LARGEST_REAL = 65_536
 """Elements of a constant that is kept with its content: index tables and shapes, no weights."""
 
@@ -36,13 +39,15 @@ _SETTINGS = {"Resize": (1, 2, 3), "Upsample": (1,), "Pad": (1, 2, 3), "Clip": (1
 _PLACES = {
     **dict.fromkeys(("Conv", "ConvTranspose", "Gemm", "LayerNormalization", "GroupNormalization"), (1, 2)),
     **dict.fromkeys(("InstanceNormalization", "RMSNormalization", "SimplifiedLayerNormalization", "PRelu"), (1, 2)),
-    **dict.fromkeys(("LSTM", "GRU", "RNN"), (1, 2, 3)),
+    **dict.fromkeys(("LSTM", "GRU", "RNN"), (1, 2, 3, 5, 6)),
     "BatchNormalization": (1, 2, 3, 4),
     "MatMul": (0, 1),
     **{op: (*places, *TABLES.get(op, ())) for op, places in WEIGHTS.items()},
 }
 """Inputs that are weights, also where a file has them as constants."""
-_VIEWS = ("Cast", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
+_STATES = dict.fromkeys(("LSTM", "GRU", "RNN"), (5, 6))  # which begin as zeros, unless they are learnt
+_BIASED = ("Conv", "ConvTranspose", "Gemm", "MatMul")  # what is added to them is a weight
+_VIEWS = ("Cast", "Expand", "Identity", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze")
 _OWN = ("", "ai.onnx")
 
 
@@ -129,23 +134,58 @@ def _dims(value: Any) -> tuple[int | str | None, ...]:
 
 
 def _with_weights(graph: Any) -> None:
-    """Make initialisers of constants that are weights, maybe transposed on the way: some exporters write no others."""
-    wanted: set[str] = set()
-    kept = []
-    for node in reversed(graph.node):
-        wanted.update(node.input[place] for place in _PLACES.get(_op(node), ()) if place < len(node.input))
-        is_wanted = any(name in wanted for name in node.output)
-        if node.op_type in _VIEWS and is_wanted:
-            wanted.update(node.input[:1])
-        value = next((item for item in node.attribute if item.name == "value"), None)
-        if node.op_type == "Constant" and is_wanted and value is not None and value.HasField("t"):
-            value.t.name = node.output[0]
-            graph.initializer.append(value.t)
-        else:
-            kept.append(node)
-    if len(kept) < len(graph.node):
-        del graph.node[:]
-        graph.node.extend(reversed(kept))
+    """Make initialisers of constants that are weights: all real ones where weights are in no other form, else by use.
+
+    They may be transposed, or cast, on the way to where they are used.
+    """
+    made = {node.output[0]: tensor for node in graph.node if (tensor := _constant(node)) is not None}
+    wanted = _used_as_weights(graph.node)
+    if made.keys() & wanted and not any(map(_is_array, graph.initializer)):
+        wanted.update(name for name, tensor in made.items() if _is_array(tensor))
+    found = made.keys() & wanted
+    if not found:
+        return
+    for name in found:
+        made[name].name = name
+    kept = [node for node in graph.node if not (node.output and node.output[0] in found)]
+    del graph.node[:]
+    graph.node.extend(kept)
+    graph.initializer.extend(made[name] for name in made if name in found)
+
+
+def _used_as_weights(nodes: Sequence[Any]) -> set[str]:
+    """Values that stand where weights do, and what they are views of."""
+    products = {node.output[0] for node in nodes if node.op_type in _BIASED}
+    added = {name for node in nodes if node.op_type == "Add" and products & {*node.input} for name in node.input}
+    wired = [(_op(node), node.input, node.output) for node in nodes]
+    return _traced(wired, _PLACES, added)
+
+
+def _traced(nodes: Sequence[_Wired], places: Mapping[str, Sequence[int]], more: Iterable[str] = ()) -> set[str]:
+    """The names of values that nodes take in some places, of `more`, and of what all these are views of."""
+    found = {*more}
+    for op, inputs, outputs in reversed(nodes):
+        found.update(inputs[place] for place in places.get(op, ()) if place < len(inputs))
+        if op in _VIEWS and found & {*outputs}:
+            found.update(inputs[:1])
+    return found
+
+
+def _constant(node: Any) -> Any:
+    """The tensor of a constant that might be a weight; None of another node."""
+    from onnx import TensorProto, helper
+
+    for item in node.attribute if node.op_type == "Constant" else ():
+        if item.name == "value" and item.HasField("t"):
+            return item.t
+        if item.name == "value_floats":
+            return helper.make_tensor("", TensorProto.FLOAT, [len(item.floats)], item.floats)
+    return None
+
+
+def _is_array(tensor: Any) -> bool:
+    """Whether a tensor is more than one real number, as weights are."""
+    return bool(tensor.dims) and dtype_of(tensor.data_type).is_floating_point
 
 
 def _without_content(model: Any) -> None:
@@ -184,6 +224,8 @@ def _graph(model: Any, stated: Any) -> Graph:
 
 def _weights(graph: Any, parsed: Graph) -> Iterator[tuple[str, torch.Tensor]]:
     others = _named(parsed.nodes, _RUNNING) | _named(parsed.nodes, TABLES) | _dynamic_scales(parsed.nodes)
+    states = _traced([(node.op, node.inputs, node.outputs) for node in parsed.nodes], _STATES)
+    buffers = {value.name for value in graph.value_info if _is_buffer(value)}
     integers = _named(parsed.nodes, WEIGHTS) - others
     packed = {node.inputs[1]: packed_shape(node) for node in parsed.nodes if node.op == "com.microsoft.MatMulNBits"}
     for tensor in graph.initializer:
@@ -191,8 +233,21 @@ def _weights(graph: Any, parsed: Graph) -> Iterator[tuple[str, torch.Tensor]]:
             continue
         shape, dtype = packed.get(tensor.name, (tuple(tensor.dims), dtype_of(tensor.data_type)))
         twin = torch.empty(shape, dtype=dtype, device="meta")
-        is_parameter = tensor.name in integers or (twin.is_floating_point() and tensor.name not in others)
+        is_state = tensor.name in buffers or (tensor.name in states and not _is_learnt(tensor))
+        is_real = twin.is_floating_point() and tensor.name not in others and not is_state
+        is_parameter = tensor.name in integers or is_real
         yield tensor.name, nn.Parameter(twin, twin.is_floating_point()) if is_parameter else twin
+
+
+def _is_learnt(tensor: Any) -> bool:
+    """Whether a first state is anything but zeros."""
+    return not _is_elsewhere(tensor) and _elements(tensor) <= _LARGEST_REAL and bool(_tensor(tensor).any())
+
+
+def _is_buffer(value: Any) -> bool:
+    """Whether torch's exporter says that an initialiser was a buffer."""
+    kinds = (item.value for item in value.metadata_props if item.key.endswith("InputSpec.kind"))
+    return "BUFFER" in kinds
 
 
 def _dynamic_scales(nodes: Sequence[Node]) -> set[str]:
@@ -262,7 +317,9 @@ def _attribute(attribute: Any) -> Any:
         return _tensor(value)
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
-    return list(value) if isinstance(value, Iterable) and not isinstance(value, str) else value
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return [item.decode("utf-8", "replace") if isinstance(item, bytes) else item for item in value]
+    return value
 
 
 def _module(node: Any) -> str:

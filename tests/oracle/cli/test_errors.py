@@ -45,6 +45,7 @@ ARGUMENTS = [
     ([], "the following arguments are required: COMMAND"),
     (["scoer"], "invalid choice: 'scoer'"),
     (["score"], "the following arguments are required: NET"),
+    (["score", ""], "no file and no shipped config called ''"),
     (["score", "none.yaml"], "none.yaml: no such file"),
     (["score", "RegNetX-40MF"], "did you mean RegNetX-400MF"),
     (["score", "x" * 5000], "not a usable path"),

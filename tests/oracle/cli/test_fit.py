@@ -106,3 +106,8 @@ def test_a_batch_of_a_decoder_is_of_sequences(run: Run) -> None:
 def test_what_does_not_fit_at_any_length_is_said(run: Run) -> None:
     found = run("fit", "Llama-3.1-70B", "-d", "rtx-4090", "--context")
     assert "Llama-3.1-70B alone, with sequences of two tokens, takes" in found.out
+
+
+def test_images_and_sequences_are_counted_in_tables_of_their_own(run: Run) -> None:
+    heads = [line for line in run("fit", "R-56", "GPT-2", "-d", "t4", *WORDS).lines if "GiB" in line][:2]
+    assert [line.split() for line in heads] == [["GiB", unit, "GiB", unit, "GiB"] for unit in ("images", "sequences")]

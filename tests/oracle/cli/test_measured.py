@@ -100,6 +100,19 @@ def test_a_calibration_names_its_engine(run: Run, tmp_path: Path) -> None:
     assert done.out.startswith("raspberry-pi-4: float32, inference, ncnn, nchw. Shares of the roofs")
 
 
+def test_calibrate_says_the_error_that_its_file_says(
+    run: Run, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files have four digits: .15649 is .1565 there, and 15.7 % wherever it is shown."""
+    found = Calibration(
+        *("rtx-4090", "eager", "inference", "float16", "nchw", Efficiency()), measurements=5, error=0.15649
+    )
+    monkeypatch.setattr("oracle.query.calibrate", lambda *_, **__: found)
+    words = ("-d", "rtx-4090", "--measurements", str(table))
+    assert "Mean error 15.7 %" in run("calibrate", *words, "-o", "my.yaml").out
+    assert "mean error 15.7 %" in " ".join(run("validate", *words, "--calibration", "my.yaml").out.split())
+
+
 def test_validate_as_data(run: Run, table: Path) -> None:
     arguments = ("validate", "-d", "rtx-4090", "--measurements", str(table), "--model", "roofline")
     data = json.loads(run(*arguments, "--format", "json").out)

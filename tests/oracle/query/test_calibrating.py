@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 import oracle
-from oracle.calibration import predict
+from oracle.calibration import Calibration, predict
 from oracle.calibration.factors import BOARDS
 from oracle.calibration.files import from_yaml, to_yaml
 from oracle.counting.networks import count_net
@@ -20,6 +22,7 @@ from oracle.query.models import best_calibration
 from oracle.spec import Workload
 
 NETWORKS = ("R-56", "R-110", "NB201-AllConv3x3", "NB201-ResNet", "NB201-AllSkip", "FBNet-C")
+MORE = ("ResNet-50", "RegNetX-400MF", "RegNetY-800MF", "EN-B0", "ViT-S-16", "RegNetX-3.2GF", "ResNeXt-50-32x4d")
 HALF = Workload(dtype="float16")
 
 
@@ -223,3 +226,41 @@ def test_an_interval_of_a_board_is_as_wide_as_its_measurements_leave_it() -> Non
     assert one[1] == pytest.approx(relatives.interval_ms[1] / relatives.latency_ms, rel=0.3)  # wider beyond 128 x 128
     assert five == BOARDS.interval
     assert five[1] / five[0] < 0.6 * one[1] / one[0]
+
+
+def test_threads_that_were_not_measured_are_predicted_from_those_that_were() -> None:
+    """A board 1.4 times as slow as its relatives with four threads is so with one: what threads change, they teach."""
+    board, words = "raspberry-pi-4", Workload(runtime="engine", engine="ncnn", threads=4)
+
+    def latency_ms(name: str, threads: int, *own: Calibration) -> float:
+        return oracle.score(name, [board], engine="ncnn", threads=threads, calibrations=own).latency_ms[board]
+
+    found = calibrate(board, [Measurement(name, board, words, 1.4 * latency_ms(name, 4)) for name in NETWORKS])
+    for name in NETWORKS:
+        factors = [latency_ms(name, threads, found) / latency_ms(name, threads) for threads in (4, 2, 1)]
+        assert factors == pytest.approx([factors[0]] * 3, rel=0.05)
+        assert latency_ms(name, 1) > 1.5 * latency_ms(name, 4)
+
+
+@pytest.mark.parametrize("draw", range(3))
+@pytest.mark.parametrize(
+    ("device", "words"),
+    [
+        ("jetson-nano", {"engine": "tensorrt", "dtype": "float16"}),
+        ("t4", {"batch_size": 64}),
+        ("rtx-4090", {"dtype": "float16", "batch_size": 64}),
+    ],
+)
+def test_measurements_that_a_prediction_meets_leave_it_as_it_is(device: str, words: dict[str, Any], draw: int) -> None:
+    """A device that ships with a calibration starts from it: ten networks as predicted, give or take 10 %, do no harm."""
+    rng, pool = np.random.default_rng(draw), [*NETWORKS, *MORE]
+    costs = {name: oracle.score(name, [device], **words) for name in pool}
+    scatter = rng.normal(0, 0.1 * (draw > 0), len(pool))
+    rows = [
+        Measurement(name, device, cost.workload, cost.latency_ms[device] * np.exp(off))
+        for (name, cost), off in zip(costs.items(), scatter, strict=True)
+    ]
+    found = calibrate(device, [rows[index] for index in rng.permutation(len(rows))[:10]])
+    after = oracle.score_many(pool, [device], calibrations=[found], **words).latency_ms[device]
+    before = np.array([cost.latency_ms[device] for cost in costs.values()])
+    assert np.abs(after / before - 1).mean() < (0.05 if draw else 1e-4)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
+from oracle.config import load_cfg
 from oracle.errors import ConfigError, WorkloadError
 from oracle.query import fit, score
 from oracle.query.capacity import largest_batch
@@ -100,3 +104,26 @@ def test_a_decoder_that_is_not_built_in_training_fits_in_inference(network: str)
     assert (found.batch_size > 0) == (network != "GLM-5")  # 1.5 TB of weights in bfloat16
     with pytest.raises(ConfigError, match="in training"):
         fit(network, ["mi300x"], modes=["training"])
+
+
+@pytest.mark.parametrize(("phase", "mode"), [("decode", "inference"), ("training", "training")])
+def test_a_phase_that_one_mode_has_is_looked_at_in_that_mode(phase: str, mode: str) -> None:
+    """Said in the config, or beside it."""
+    cfg = load_cfg("GPT-2", ["COST.PHASE", phase])
+    for found in (fit(cfg, ["t4"]), fit("GPT-2", ["t4"], phase=phase)):
+        assert [item.workload.mode for item in found] == [mode]
+
+
+def test_of_a_file_that_fixes_its_batch_only_that_one_is_looked_at(tmp_path: Path) -> None:
+    file = tmp_path / "net.pt2"
+    torch.export.save(torch.export.export(nn.Conv2d(3, 3, 1), (torch.zeros(2, 3, 64, 64),)), file)
+    inference, training = fit(str(file), ["t4"])
+    cost = score(str(file))
+    assert (inference.batch_size, inference.peak_memory_bytes) == (2, cost.peak_memory_bytes)
+    assert (inference.next_batch_size, inference.next_peak_memory_bytes) == (None, None)
+    assert training.batch_size == 2
+    assert inference.notes == ("net.pt2 fixes its batch at 2",)
+    words: dict[str, Any] = {"dtype": "int8", "runtime": "engine", "arena": True}
+    (small,) = fit(str(file), ["stm32f746"], reserve_bytes=300 * 1024, **words)
+    assert (small.batch_size, small.next_batch_size) == (0, 2)
+    assert small.next_peak_memory_bytes == 2 * 2 * 3 * 64 * 64  # what comes in and what goes out, in int8

@@ -13,6 +13,7 @@ from torch import nn
 
 import oracle
 from oracle.calibration import Calibration, load_calibration, save_calibration
+from oracle.calibration.domain import Domain
 from oracle.calibration.shipped import prior_calibration
 from oracle.cli._flags import _SELECTION, add_model
 from oracle.errors import DeviceError, WorkloadError
@@ -92,6 +93,27 @@ def test_outside_of_what_was_measured_the_interval_is_wider_and_the_line_says_wh
     assert outside.interval_ms
     widths = [time.interval_ms[1] / time.interval_ms[0] for time in (inside, outside) if time.interval_ms]
     assert widths[1] > widths[0]
+
+
+def test_an_interval_belongs_to_the_threads_that_were_measured() -> None:
+    """With others a device's own calibration is as far off as its kin's, or more; where they say nothing, it does not."""
+    board, interval = "raspberry-pi-4", (0.9, 1.2)
+    words = {"runtime": "engine", "engine": "ncnn", "layout": "nchw", "interval": interval}
+    four = replace(HALF, device=board, domain=Domain(threads=(4, 4)), **words)  # type: ignore[arg-type]
+
+    def ratios(threads: int, *own: Calibration) -> list[float] | None:
+        asked = oracle.score("ResNet-50", [board], batch_size=1, engine="ncnn", threads=threads, calibrations=own)
+        time = asked.times[board]
+        return time.interval_ms and [end / time.latency_ms for end in time.interval_ms]
+
+    assert ratios(4, four) == pytest.approx(interval)
+    for threads in (1, 2, 3):
+        assert ratios(threads, four) == pytest.approx(ratios(threads))
+    assert ratios(2, replace(four, interval=None)) is None
+    assert ratios(2, replace(four, dtype="int8")) is None
+    two = replace(four, domain=Domain(threads=(1, 2)))
+    assert ratios(2, four, two) == ratios(2, two) == pytest.approx(interval)  # the one that was measured so predicts
+    assert ratios(4, two, four) == pytest.approx(interval)
 
 
 def test_ncnn_reaches_the_same_for_a_batch_as_for_one_image() -> None:

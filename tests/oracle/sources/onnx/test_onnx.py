@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import os
 import warnings
 from collections.abc import Callable
@@ -25,6 +25,7 @@ from tests.mutations import mutated_json
 
 onnx: Any = pytest.importorskip("onnx", reason="the extra onnx is not installed")
 
+HAS_RUNTIME = importlib.util.find_spec("onnxruntime") is not None
 Save = Callable[..., str]
 FLOAT = 1
 
@@ -260,16 +261,91 @@ def test_an_exported_network_costs_what_its_module_costs(tmp_path: Path) -> None
     same(score(constants, batch_size=4), score(file, batch_size=4), "peak_memory_bytes")
 
 
-def with_constants(file: Path) -> bytes:
-    """The same graph with its weights in nodes."""
+def with_constants(file: Path, lists: bool = False) -> bytes:
+    """The same graph with its weights in nodes, those of one dimension as lists."""
     model = onnx.load(file)
-    weights = [node("Constant", "", item.name, value=item) for item in model.graph.initializer]
+
+    def content(item: Any) -> dict[str, Any]:
+        array = onnx.numpy_helper.to_array(item)
+        is_list = lists and array.ndim == 1 and array.dtype == np.float32
+        return {"value_floats": array.tolist()} if is_list else {"value": item}
+
+    weights = [node("Constant", "", item.name, **content(item)) for item in model.graph.initializer]
     for item in weights:
         del item.input[:]
     nodes = [*weights, *model.graph.node]
     del model.graph.initializer[:], model.graph.node[:]
     model.graph.node.extend(nodes)
     return bytes(model.SerializeToString())
+
+
+class Recurrent(nn.Module):
+    """A recurrent layer and a head over three dimensions, which exporters write as MatMul and Add."""
+
+    def __init__(self, layer: type[nn.RNNBase], learnt: bool, bidirectional: bool = False) -> None:
+        super().__init__()
+        self.layer, ways = layer(8, 6, bidirectional=bidirectional), 1 + bidirectional
+        self.head = nn.Linear(6 * ways, 3)
+        count = 0 if not learnt else 2 if layer is nn.LSTM else 1
+        self.first = nn.ParameterList(torch.randn(ways, 1, 6) for _ in range(count))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        first = tuple(self.first) if len(self.first) == 2 else next(iter(self.first), None)
+        return self.head(self.layer(x, first)[0])
+
+
+@pytest.mark.parametrize("layer", [nn.LSTM, nn.GRU, nn.RNN])
+@pytest.mark.parametrize(("learnt", "bidirectional"), [(False, False), (True, False), (False, True), (True, True)])
+def test_weights_are_those_of_the_module_in_each_form_of_a_file(
+    layer: type[nn.RNNBase], learnt: bool, bidirectional: bool, tmp_path: Path
+) -> None:
+    """First states are weights where they are learnt. Of one file: initialisers, tensors in nodes, lists in nodes."""
+    net, file = Recurrent(layer, learnt, bidirectional).eval(), tmp_path / "net.onnx"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(net, (torch.randn(7, 1, 8),), str(file), dynamo=False, opset_version=17)
+    (tmp_path / "constants.onnx").write_bytes(with_constants(file))
+    (tmp_path / "lists.onnx").write_bytes(with_constants(file, lists=True))
+    (tmp_path / "weights.onnx").write_bytes(without_constants(file))
+    files = [*tmp_path.glob("*.onnx"), *([as_onnxruntime_has_it(file)] if HAS_RUNTIME else [])]
+    found = {path.name: score(path, strict=True) for path in files}
+    assert {name: cost.params for name, cost in found.items()} == dict.fromkeys(
+        found, sum(parameter.numel() for parameter in net.parameters())
+    )
+    for name, cost in found.items():
+        if name != "folded.onnx":  # which has other kernels
+            same(cost, found["net.onnx"])
+
+
+def as_onnxruntime_has_it(file: Path) -> Path:
+    """The graph of an ONNX file after the runtime's own folding of constants."""
+    runtime = importlib.import_module("onnxruntime")
+    options, folded = runtime.SessionOptions(), file.with_name("folded.onnx")
+    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath, options.log_severity_level = str(folded), 3
+    runtime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    return folded
+
+
+def without_constants(file: Path) -> bytes:
+    """The same graph with its constants among its weights."""
+    model = onnx.load(file)
+    constants = [node for node in model.graph.node if node.op_type == "Constant"]
+    for item in constants:
+        item.attribute[0].t.name = item.output[0]
+        model.graph.initializer.append(item.attribute[0].t)
+        model.graph.node.remove(item)
+    return bytes(model.SerializeToString())
+
+
+def test_what_was_a_buffer_is_no_weight(save: Save) -> None:
+    """As torch's exporter says of initialisers."""
+    stated = onnx.helper.make_tensor_value_info("mean", FLOAT, (1, 3, 1, 1))
+    stated.metadata_props.add(key="pkg.torch.export.graph_signature.InputSpec.kind", value="BUFFER")
+    shape = {"x": (1, 3, 4, 4)}
+    nodes, weights = [node("Sub", "x,mean", "y")], {"mean": zeros(1, 3, 1, 1)}
+    assert score(save(nodes, shape, weights, value_info=[stated])).params == 0
+    assert score(save(nodes, shape, weights)).params == 3
 
 
 def test_content_elsewhere_is_never_opened(save: Save, tmp_path: Path) -> None:
