@@ -1,19 +1,24 @@
 """What inference engines add to the kernels of a step, as data: `configs/serving/{vllm,tensorrt-llm,sglang}.yaml`.
 
+OVERLAPS: false                  # whether the host prepares a step while the GPU computes the one before
 MIXES: true                      # whether a step may hold decoding sequences and pieces of prompts at once
 CHUNK_TOKENS: 8192               # tokens of prompts in a step at most
 MEMORY_SHARE: 0.9                # of a GPU's memory that weights, activations and the cache may take
 SHARE_OF_FREE: false             # or of what weights and activations leave, which the cache takes then
 OUTPUT_RESERVED: 1.0             # share of a request's output that the cache keeps free from the start
 KV_FLOAT8: true                  # whether the cache is float8 where weights are
-STEP_US: 900                     # of the host per step, that the GPU waits for
+STEP_US: 900                     # of the host per step
 SEQUENCE_US: 15                  # of the host per sequence and step
 REQUEST_MS: 20                   # of the host per request, before its first step
 STEPS_WAITED: 2                  # from the arrival of a request to its first step, and from its token to the client
 BURST: 0.1                       # share of requests in step that come all at once, see `oracle.serving.latency`
 QUEUE: 1.5                       # prompts that wait before one of those in step
+IN_STEP_TPOT: 0.75               # share of requests in step, where a question does not say, for TPOT
+IN_STEP_TTFT: 0.75               # and for TTFT
 
-The rest is as in `oracle.fitted`; what kernels reach in all engines is `configs/serving/gpu.yaml`.
+The rest is as in `oracle.fitted`; ERROR.DENSE_TPOT and its like are of questions that say how many requests are in
+step, ERROR.DEFAULT_DENSE_TPOT and its like of those that do not. What kernels reach in all engines is
+`configs/serving/gpu.yaml`.
 """
 
 from __future__ import annotations
@@ -30,7 +35,8 @@ from oracle.serving.steps import Reach
 __all__ = ["ENGINES", "ERRORS", "Engine", "engine_named", "reach_in_engines"]
 
 ENGINES = ("vllm", "tensorrt-llm", "sglang")
-ERRORS = ("TPOT", "TPOT_MEDIAN", "TTFT", "TTFT_MEDIAN")  # of DENSE_ and of EXPERTS_ networks
+ERRORS = ("TPOT", "TPOT_MEDIAN", "TTFT", "TTFT_MEDIAN")
+KINDS = ("DENSE_", "EXPERTS_", "DEFAULT_DENSE_", "DEFAULT_EXPERTS_")  # of networks; and where nobody says `in_step`
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,7 @@ class Engine:
     """An inference engine; the module says what each value is."""
 
     name: str
+    overlaps: bool
     mixes: bool
     kv_float8: bool
     share_of_free: bool
@@ -50,7 +57,14 @@ class Engine:
     steps_waited: float
     queue: float
     burst: float
+    in_step_tpot: float
+    in_step_ttft: float
     origin: Origin
+
+    def paced_s(self, computing_s: float, running: float) -> float:
+        """From step to step of so many sequences, of which the GPU computes so many seconds; it waits for the host."""
+        host_s = self.step_s + self.sequence_s * running
+        return max(computing_s, host_s) if self.overlaps else computing_s + host_s
 
 
 _NUMBERS = {
@@ -62,9 +76,11 @@ _NUMBERS = {
     "STEPS_WAITED": ("steps_waited", 1.0),
     "QUEUE": ("queue", 1.0),
     "BURST": ("burst", 1.0),
+    "IN_STEP_TPOT": ("in_step_tpot", 1.0),
+    "IN_STEP_TTFT": ("in_step_ttft", 1.0),
 }
 _WHOLE = {"CHUNK_TOKENS": ("chunk_tokens", 1.0)}
-_FLAGS = {"MIXES": "mixes", "KV_FLOAT8": "kv_float8", "SHARE_OF_FREE": "share_of_free"}
+_FLAGS = {"OVERLAPS": "overlaps", "MIXES": "mixes", "KV_FLOAT8": "kv_float8", "SHARE_OF_FREE": "share_of_free"}
 _REACH = {
     "PRODUCT": ("product", 1.0),
     "NARROW": ("narrow", 1.0),
@@ -87,10 +103,10 @@ def engine_named(name: str) -> Engine:
         ConfigError: none of that name; a broken file.
     """
     if name not in ENGINES:
-        raise ConfigError(f"engine={name!r}: expected one of {', '.join(ENGINES)}{closest(name, ENGINES)}")
+        raise ConfigError(f"engine={name!r}: expected one of {', '.join(ENGINES)}{closest(str(name), ENGINES)}")
     content, place = read_serving(name)
     origin = shared_keys(content, place, (*_NUMBERS, *_WHOLE, *_FLAGS))
-    for key in (f"{kind}_{name}" for kind in ("DENSE", "EXPERTS") for name in ERRORS):
+    for key in (f"{kind}{name}" for kind in KINDS for name in ERRORS):
         if key not in origin.error:
             raise ConfigError(f"{place}: ERROR.{key} is missing")
     found: dict[str, Any] = numbers_in(content, place, _NUMBERS)

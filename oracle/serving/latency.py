@@ -11,9 +11,14 @@ reads prompts beside the decoding sequences and pays what the step takes longer;
     TTFT = request + waited * TPOT + (decode + prompt) * (1 + queue * in_step * (1 - 1 / running))
            + burst * (running - 1) / 2 * packed + (concurrency - running) / running * output * TPOT
 
+An engine that overlaps has its host prepare a step while the GPU computes the one before: it takes the longer of both,
+not the sum (TensorRT-LLM's overlap scheduler, the rule in its PyTorch backend; SGLang's since 0.4; vLLM's asynchronous
+scheduling, which its versions measured here had to be asked for).
+
 `in_step` is the share of requests that are of equal lengths. Those that were read one after the other end one after the
 other, too, and so do those that follow them: however long outputs are, each finds `queue` prompts before it. An engine
-that reads prompts before all else even makes them end at once. `burst` is the share of requests that come all at once,
+that reads prompts before all else even makes them end at once. Where nobody says the share, TPOT and TTFT are each of
+that which was least off under the engine. `burst` is the share of requests that come all at once,
 of which one waits for half the others and then, while they are read, decodes nothing that the others would slow down: a
 tenth, as load tests start with all places full and measure about ten requests per place, or the engine's value for
 those in step. They are read as many to a step as it holds, at `packed` a prompt. Past what the cache holds, requests
@@ -34,6 +39,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -152,7 +158,7 @@ class Serving(Shown):
         input_tokens: tokens of every prompt.
         output_tokens: tokens of every answer.
         parallel, weights, kv: how GPUs share it, and what weights and the cache are stored in.
-        in_step: the share of requests that are of equal lengths.
+        in_step: the share of requests that are of equal lengths; None if nobody said.
         cached: the share of a prompt's tokens that are in the cache of prefixes.
         weight_bytes: of one GPU; of a pipeline whose parts differ the most that one has, and so the next.
         kv_bytes_per_token: what a token of one sequence takes in the caches of all layers of one GPU.
@@ -160,7 +166,8 @@ class Serving(Shown):
         capacity: requests that the caches of all GPUs hold at once.
         points: one per concurrency.
         expected_error: TPOT, TTFT -> mean relative error on rows of networks that the fit had not seen, dense ones or
-            mixtures of experts as this one; TPOT_MEDIAN, TTFT_MEDIAN -> the median.
+            mixtures of experts as this one, and where `in_step` was said or not, as here; TPOT_MEDIAN, TTFT_MEDIAN ->
+            the median.
         source: on what that was found.
     """
 
@@ -172,7 +179,7 @@ class Serving(Shown):
     parallel: Parallel
     weights: str
     kv: str
-    in_step: float
+    in_step: float | None
     cached: float
     weight_bytes: int
     kv_bytes_per_token: int
@@ -201,7 +208,7 @@ def serve_latency(
     dp: int = 1,
     weights: str | None = None,
     kv: str | None = None,
-    in_step: float = 1.0,
+    in_step: float | None = None,
     cached: float = 0.0,
 ) -> Serving:
     """Time to first token, time per output token and tokens per second of a served decoder.
@@ -221,8 +228,9 @@ def serve_latency(
             or COST.WEIGHTS where that is narrower.
         kv: what the cache is stored in, bfloat16 or float8; what the engine takes for such weights if absent, or
             COST.KV_DTYPE.
-        in_step: the share of requests that are of equal lengths, as they are here, from 0 to 1: 0 for a load test that
-            draws lengths at random, of which these are the means.
+        in_step: the share of requests that are of equal lengths, from 0 to 1: 1 for a load test of such requests, 0 for
+            users, or a test that draws lengths at random, of which these are the means. If absent, TPOT and TTFT are
+            each of the share that was least off under the engine over measured loads of both kinds.
         cached: the share of a prompt's tokens that are in the cache of prefixes when it comes, from 0 to 1.
 
     Returns:
@@ -244,7 +252,8 @@ def serve_latency(
     """
     cfg = network if not isinstance(network, (str, Path)) else load_cfg(network)
     place = find_devices([device])[0]
-    requested = [concurrency] if isinstance(concurrency, int) else list(concurrency)
+    one = isinstance(concurrency, str) or not isinstance(concurrency, Iterable)
+    requested: list[Any] = [concurrency] if one else [*concurrency]  # type: ignore[misc]
     for name, values in (
         ("input_tokens", [input_tokens]),
         ("output_tokens", [output_tokens]),
@@ -256,8 +265,8 @@ def serve_latency(
     if not requested:
         raise WorkloadError("concurrency: expected at least one number")
     served_by = engine_named(engine)
-    for name, share in (("in_step", in_step), ("cached", cached)):
-        if not 0.0 <= share <= 1.0:
+    for name, share in (("in_step", 0.0 if in_step is None else in_step), ("cached", cached)):
+        if isinstance(share, bool) or not isinstance(share, Real) or not 0.0 <= share <= 1.0:
             raise WorkloadError(f"{name}={share!r}: expected a share, from 0 to 1")
     stated = cfg.COST.PARALLEL
     given = ((tp, "TP"), (pp, "PP"), (ep, "EP"))
@@ -293,7 +302,7 @@ def serve_latency(
         kv_cache_bytes=max(served.cache_bytes(input_tokens + output_tokens, part) for part in range(pp)),
         capacity=served.capacity(Mix(input_tokens, output_tokens, 1)) * parallel.dp,
         points=tuple(points),
-        expected_error=served.expected_error,
+        expected_error=served.expected_error(load_said=in_step is not None),
         source=f"{served_by.origin.source}; {served_by.origin.protocol}",
     )
 
@@ -327,8 +336,7 @@ class Served:
             raise ConfigError(f"MODEL.TYPE={cfg.MODEL.TYPE!r}: expected a decoder, which can be served token by token")
         self._nets = lru_cache(maxsize=64)(self._net)
         net = self._nets("decode", 1, 1)
-        kind = "EXPERTS_" if any(cell.kind in EXPERTS for cell in net.cells) else "DENSE_"
-        self.expected_error = {name: engine.origin.error[kind + name] for name in ERRORS}
+        self._kind = "EXPERTS_" if any(cell.kind in EXPERTS for cell in net.cells) else "DENSE_"
         each = range(parallel.pp)
         weights = [weight_bytes(net, parallel, formats, part) for part in each]
         working = [working_bytes(net, parallel, engine.chunk_tokens, part) for part in each]
@@ -356,6 +364,11 @@ class Served:
         for name in cfg.COST.PARALLEL:
             cfg.COST.PARALLEL[name] = 1  # shards are made here
         return to_spec(cfg)
+
+    def expected_error(self, load_said: bool) -> dict[str, float]:
+        """By name, as `Serving` has it; where a question says how many requests are in step, or does not."""
+        kind = self._kind if load_said else f"DEFAULT_{self._kind}"
+        return {name: self.engine.origin.error[kind + name] for name in ERRORS}
 
     def cache_bytes(self, tokens: int, part: int = 0) -> int:
         """Of one GPU, for a sequence of so many tokens."""
@@ -410,13 +423,12 @@ class Served:
         return found
 
 
-def _point(served: Served, mix: Mix, steps: Steps, seconds: Seconds, in_step: float) -> ServingPoint:
+def _point(served: Served, mix: Mix, steps: Steps, seconds: Seconds, in_step: float | None) -> ServingPoint:
     engine, parallel = served.engine, served.parallel
     tpot_s, ttft_s, waiting_s = latencies(engine, mix, steps, seconds, in_step, parallel.dp)
     running = min(steps.running * parallel.dp, mix.concurrency)
     request_s = ttft_s - waiting_s + (mix.output_tokens - 1) * tpot_s
     rate = running * mix.output_tokens / request_s
-    host_s = engine.step_s + engine.sequence_s * steps.running
     return ServingPoint(
         concurrency=mix.concurrency,
         running=running,
@@ -425,26 +437,26 @@ def _point(served: Served, mix: Mix, steps: Steps, seconds: Seconds, in_step: fl
         tokens_per_s=rate,
         tokens_per_s_per_gpu=rate / parallel.gpus,
         tokens_per_s_per_user=1.0 / tpot_s,
-        decode_ms=(seconds.decode + host_s) * 1e3,
+        decode_ms=engine.paced_s(seconds.decode, steps.running) * 1e3,
         prefill_ms=seconds.prompt * steps.pieces * 1e3,
     )
 
 
 def latencies(
-    engine: Engine, mix: Mix, steps: Steps, seconds: Seconds, in_step: float, groups: int = 1
+    engine: Engine, mix: Mix, steps: Steps, seconds: Seconds, in_step: float | None, groups: int = 1
 ) -> tuple[float, float, float]:
     """TPOT and TTFT of a mix, and of the latter what requests wait for a place in the cache; see the module."""
     running = float(steps.running)
-    burst = _START + (engine.burst - _START) * in_step
+    shares = (engine.in_step_tpot, engine.in_step_ttft) if in_step is None else (in_step, in_step)
+    burst, first_burst = (_START + (engine.burst - _START) * share for share in shares)
     met = mix.met(running)
-    host_s = engine.step_s + engine.sequence_s * running
     prompt_s, packed_s = seconds.prompt * steps.pieces, seconds.packed * steps.pieces / steps.together
     prompts_s = _beside_s(steps, seconds, met * steps.pieces) if engine.mixes else met * prompt_s
     read_s = (1.0 - burst) * prompts_s + met * burst / 2.0 * packed_s
-    tpot_s = seconds.decode + read_s + host_s
+    tpot_s = engine.paced_s(seconds.decode + read_s, running)
     first_s = engine.request_s + engine.steps_waited * tpot_s
-    first_s += (seconds.decode + prompt_s) * (1.0 + engine.queue * in_step * (1.0 - 1.0 / running))
-    first_s += burst * (running - 1.0) / 2.0 * packed_s
+    first_s += (seconds.decode + prompt_s) * (1.0 + engine.queue * shares[1] * (1.0 - 1.0 / running))
+    first_s += first_burst * (running - 1.0) / 2.0 * packed_s
     waiting = max(mix.concurrency / groups - running, 0.0)
     waiting_s = waiting / running * mix.output_tokens * tpot_s
     return tpot_s, first_s + waiting_s, waiting_s

@@ -1,10 +1,11 @@
 """Print how far the latency of served decoders is from measured rows, beside what published analytic tools say.
 
-    python -m tests.benchmarks.llm_serving DATA [--fit] [--splits] [--peers] [--unfitted]
+    python -m tests.benchmarks.llm_serving DATA [--fit] [--splits] [--peers] [--unfitted] [--in-step]
 
 DATA is llm_serving.csv (ai-dynamo/aiconfigurator, Apache-2.0): TTFT and TPOT of vLLM, TensorRT-LLM and SGLang on H100
 SXM and H200. Prints the errors of the shipped values by model; then those of values fitted to all other models, and to
-the other device: rows not fitted. `--fit` prints values fitted to all rows. Values are fitted to logarithms, so that a
+the other device: rows not fitted; each by what is known of its load, and as a question that says nothing of it is
+answered. `--fit` prints values fitted to all rows, `--in-step` what share of requests in step suits engines. Values are fitted to logarithms, so that a
 row twice and a row half as long as measured count the same, and far-off rows (soft L1) less than by their square.
 """
 
@@ -14,6 +15,7 @@ import argparse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache, partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,7 @@ from tests.benchmarks._serving_rows import NETWORKS, UNFITTED, Row, config_of, r
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Values = dict[str, float]
+Share = Callable[[Row], float | None]
 _SECTIONS = {**NETWORKS, **UNFITTED}
 
 PRIORS = {
@@ -94,16 +97,16 @@ class Prepared:
         total: Floats = own + self.sending[:, 0] - (1.0 - reach.reduce) * self.sending[:, 1]
         return total.reshape(-1, _STEPS)
 
-    def predicted(self, values: Mapping[str, float], in_step: float | None = None) -> Floats:
-        """(2, rows) TPOT and TTFT in seconds; each row with its own share of requests in step if none is said."""
+    def predicted(self, values: Mapping[str, float], share: Share = attrgetter("in_step")) -> Floats:
+        """(2, rows) TPOT and TTFT in seconds, where a question says such a share of requests in step, or None."""
         reach = Reach(**{name: values[name] for name in Reach.__dataclass_fields__})
         engines = {
             name: replace(engine_named(name), **{key: values[f"{key}:{name}"] for key in _ENGINE}) for name in ENGINES
         }
         found = []
         for row, steps, own in zip(self.rows, self.steps, self.seconds(reach), strict=True):
-            seconds, share = Seconds(*own.tolist()), row.in_step if in_step is None else in_step
-            tpot, ttft, _ = latencies(engines[row.engine], row.mix, steps, seconds, share, row.parallel.dp)
+            seconds, groups = Seconds(*own.tolist()), row.parallel.dp
+            tpot, ttft, _ = latencies(engines[row.engine], row.mix, steps, seconds, share(row), groups)
             found.append((tpot, ttft))
         return np.array(found).T
 
@@ -113,15 +116,20 @@ class Prepared:
         return np.array([(row.tpot_s, row.ttft_s) for row in self.rows]).T
 
 
-def prepare(rows: Sequence[Row]) -> Prepared:
-    """The steps of rows; one that does not fit the memory is named and left out."""
+def prepare(rows: Sequence[Row], told: bool = True) -> Prepared:
+    """The steps of rows; one that does not fit the memory is named and left out.
+
+    Args:
+        rows: measured.
+        told: whether to say of a load what its figures alone say: what is cached, and in what type.
+    """
     kept, steps, works, devices = [], [], [], []
     for row in rows:
         cfg, device, engine = config_of(row.network), oracle.load_device(row.device), engine_named(row.engine)
         try:
-            formats = formats_of(cfg, engine, row.weights, row.kv)
+            formats = formats_of(cfg, engine, row.weights, row.kv if told else None)
             served = Served(cfg, device, engine, row.parallel, formats)
-            own = served.steps(row.mix)
+            own = served.steps(row.mix if told else row.mix._replace(cached=0.0))
         except OracleError as error:
             print(f"left out: {row.model} on {row.device}, {row.parallel}: {error}")
             continue
@@ -236,14 +244,45 @@ def peers(data: Prepared) -> None:
                 _line(f"{name}, {title}", data, found / data.measured, which)
 
 
-def left_out(data: Prepared, group: Callable[[Row], str]) -> Floats:
-    """(2, rows) predicted over measured, of each row by values fitted to the rows of all other groups."""
+def left_out(data: Prepared, group: Callable[[Row], str], asked: Sequence[Asked]) -> list[Floats]:
+    """(2, rows) predicted over measured, of each row by values fitted to the rows of all other groups; as asked."""
     groups = np.array([group(row) for row in data.rows])
-    ratio = np.full((2, len(data.rows)), np.nan)
+    ratios = [np.full((2, len(data.rows)), np.nan) for _ in asked]
     for name in np.unique(groups):
         own = groups == name
-        ratio[:, own] = (data.predicted(fitted(data, ~own)) / data.measured)[:, own]
-    return ratio
+        values = fitted(data, ~own)
+        for ratio, (_, rows, share) in zip(ratios, asked, strict=True):
+            ratio[:, own] = (rows.predicted(values, share) / data.measured)[:, own]
+    return ratios
+
+
+Asked = tuple[str, Prepared, Share]
+"""How questions are put, the rows so prepared, and the share of requests in step that they say."""
+
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+def source(row: Row) -> str:
+    """Who measured it: rows of a source were measured under one kind of load."""
+    return f"{row.engine} {row.version or 'of no version'}, {row.network}"
+
+
+def in_step(data: Prepared) -> None:
+    """How far off engines are by share of requests in step, and the best shares without one source of rows."""
+    off = [np.abs(data.predicted(shipped(), lambda _, own=share: own) / data.measured - 1.0) for share in SHARES]
+    sources = np.array([source(row) for row in data.rows])
+    for answer, name in enumerate(("TPOT", "TTFT")):
+        print(f"\n== {name} off by so many %, by share in step\n{'':58s} rows   {SHARES}")
+        for engine in ENGINES:
+            names = sorted({source(row) for row in data.rows if row.engine == engine})
+            means = 100.0 * np.array([[each[answer, sources == own].mean() for each in off] for own in names])
+            for own, line in zip(names, means, strict=True):
+                print(f"{own:58s} {(sources == own).sum():4d}  ", *(f"{value:6.1f}" for value in line))
+            print(
+                f"{f'{engine}, mean of sources':58s} {len(names):4d}  ", *(f"{value:6.1f}" for value in means.mean(0))
+            )
+            best = [SHARES[np.delete(means, out, axis=0).mean(0).argmin()] for out in range(len(names))]
+            print(f"best without one of them: {sorted(best)}")
 
 
 def main() -> None:
@@ -254,7 +293,11 @@ def main() -> None:
     parser.add_argument("--peers", action="store_true", help="what published analytic tools say of the same rows")
     parser.add_argument("--unfitted", action="store_true", help="networks that nothing was fitted to, and no more")
     parser.add_argument("--splits", action="store_true", help="errors on models and devices not fitted to")
+    parser.add_argument("--in-step", action="store_true", help="TTFT by share of requests in step, and no more")
     args = parser.parse_args()
+    if args.in_step:
+        in_step(prepare(read_rows(args.data, _SECTIONS)[0]))
+        return
     rows, others = read_rows(args.data, UNFITTED if args.unfitted else NETWORKS)
     print("rows of models that the family does not have:", others)
     data = prepare(rows)
@@ -263,19 +306,22 @@ def main() -> None:
         print({name: float(f"{value:.4g}") for name, value in values.items()})
         table("fitted to all rows", data, data.predicted(values) / data.measured)
         return
+    asked: list[Asked] = [
+        ("loads known", data, attrgetter("in_step")),
+        ("loads known but for requests in step", data, lambda _: None),
+        ("nothing said of loads", prepare(rows, told=False), lambda _: None),
+    ]
+    for words, own, share in asked:
+        title = f"as shipped{', fitted to none of these' if args.unfitted else ''}; {words}"
+        table(title, data, own.predicted(shipped(), share) / data.measured)
     if args.unfitted:
-        table("as shipped, fitted to none of these", data, data.predicted(shipped()) / data.measured)
         return
-    table("as shipped", data, data.predicted(shipped()) / data.measured)
-    print("\n== as shipped, all rows taken to have so many requests in step")
-    for share in (0.0, 0.5, 1.0):
-        ratio = data.predicted(shipped(), share) / data.measured
-        _line(f"{share}", data, ratio, np.ones(len(data.rows), dtype=bool))
     if args.peers:
         peers(data)
     if args.splits:
-        table("leave one model out", data, left_out(data, lambda row: row.network))
-        table("leave one device out", data, left_out(data, lambda row: row.device))
+        for title, group in (("model", attrgetter("network")), ("device", attrgetter("device"))):
+            for (words, *_), ratio in zip(asked, left_out(data, group, asked), strict=True):
+                table(f"leave one {title} out; {words}", data, ratio)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,8 @@ def serving_tables(servings: Sequence[Serving]) -> list[RenderableType]:
         "TTFT, TPOT: mean time to first token, and per output token after it, with so many requests always in flight.",
         *dict.fromkeys(map(_error, servings)),
     ]
+    if any(item.in_step is None for item in servings):
+        notes.insert(1, "Nobody said what share of requests is of equal lengths (in step): it is what was least off.")
     if any(point.running < point.concurrency for item in servings for point in item.points):
         notes.insert(1, "Running: requests that the cache has room for; the others wait, which is in TTFT.")
     return [*map(_sheet, servings), Text("\n".join(notes), style="dim")]
@@ -44,7 +46,8 @@ def _sheet(item: Serving) -> Sheet:
             Column("All", aligned([point.tokens_per_s for point in points]), "tokens/s", number=True),
         ),
         f"{item.network} on {_place(item)} under {item.engine}: {item.input_tokens} tokens in{_cached(item)}, "
-        f"{item.output_tokens} out; weights {item.weights} ({item.weight_bytes / _GIB:.1f} GiB per GPU), "
+        f"{item.output_tokens} out{_in_step(item)}; "
+        f"weights {item.weights} ({item.weight_bytes / _GIB:.1f} GiB per GPU), "
         f"cache {item.kv} ({item.kv_bytes_per_token / 1e3:.1f} kB per token and GPU)",
         keys=1,
     )
@@ -52,6 +55,10 @@ def _sheet(item: Serving) -> Sheet:
 
 def _cached(item: Serving) -> str:
     return f" ({item.cached:.0%} of them cached)" if item.cached else ""
+
+
+def _in_step(item: Serving) -> str:
+    return "" if item.in_step is None else f", {item.in_step:.0%} of requests in step"
 
 
 def _place(item: Serving) -> str:

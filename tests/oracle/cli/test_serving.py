@@ -29,12 +29,22 @@ def asked(tmp_path: Path) -> list[str]:
 def test_a_table_has_a_row_per_concurrency(asked: list[str], capsys: Any) -> None:
     assert main([*asked, "--concurrency", "1", "8", "--tp", "2"]) == 0
     out = capsys.readouterr().out
-    assert "small on 2 h100-sxm (TP 2) under vllm: 512 tokens in, 128 out" in " ".join(out.split())
+    assert "small on 2 h100-sxm (TP 2) under vllm: 512 tokens in, 128 out; weights" in " ".join(out.split())
     assert [line.split()[0] for line in out.splitlines() if line[:1] == " " and line.split()[0].isdecimal()] == [
         "1",
         "8",
     ]
     assert "Mean error of vllm on rows not fitted: TPOT" in " ".join(out.split())
+
+
+def test_a_load_that_is_said_is_shown(asked: list[str], capsys: Any) -> None:
+    assert main([*asked, "--in-step", "0.25"]) == 0
+    assert "128 out, 25% of requests in step; weights" in " ".join(capsys.readouterr().out.split())
+    for words, said in (([], None), (["--in-step", "0"], 0.0)):
+        assert main([*asked, *words, "--format", "json"]) == 0
+        assert json.loads(capsys.readouterr().out)["servings"][0]["in_step"] == said
+    assert main(asked) == 0
+    assert "Nobody said what share of requests is of equal lengths" in capsys.readouterr().out
 
 
 def test_json_and_csv_have_the_same_numbers(asked: list[str], capsys: Any) -> None:
@@ -71,5 +81,7 @@ def test_a_device_that_is_too_small_does_not_hide_the_others(capsys: Any) -> Non
     assert sizeless.startswith("oracle: error: device='raspberry-pi-4' states no memory size")
     assert main([*asked, "-d", "jetson-orin-nano"]) == 2
     assert capsys.readouterr() == ("", f"{small}\n")
+    assert main([*asked, "-d", "jetson-orin-nano", "-d", "raspberry-pi-4"]) == 2
+    assert capsys.readouterr() == ("", err)
     assert main([*asked, "-d", "h100-sxm", "-d", "h100-smx"]) == 2
     assert capsys.readouterr().out == ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from oracle._resources import shipped
@@ -24,7 +26,18 @@ def test_shares_are_shares() -> None:
     for name in ("product", "narrow", "prefilling", "decoding", "memory", "cache", "reduce"):
         assert 0 < getattr(reach, name) <= 1
     for name in ENGINES:
-        assert 0 < engine_named(name).memory_share <= 1
+        engine = engine_named(name)
+        assert 0 < engine.memory_share <= 1
+        assert 0 <= engine.in_step_tpot <= 1
+        assert 0 <= engine.in_step_ttft <= 1
+
+
+def test_a_host_that_overlaps_hides_behind_the_gpu_until_it_takes_longer() -> None:
+    alone = replace(engine_named("vllm"), overlaps=False, step_s=1.0, sequence_s=0.5)
+    ahead = replace(alone, overlaps=True)
+    assert [alone.paced_s(seconds, 4) for seconds in (2.0, 3.0, 5.0)] == [5.0, 6.0, 8.0]
+    assert [ahead.paced_s(seconds, 4) for seconds in (2.0, 3.0, 5.0)] == [3.0, 3.0, 5.0]
+    assert {name for name in ENGINES if engine_named(name).overlaps} == {"tensorrt-llm", "sglang"}
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -82,7 +83,7 @@ def test_a_step_takes_as_many_prompts_as_it_meets() -> None:
     work = Work(None, ())  # type: ignore[arg-type]
     steps = Steps(25, work, work, work, work, work, pieces=1, beside=2, together=3)
     seconds = Seconds(decode=10.0, mixed=14.0, fuller=19.0, prompt=4.0, packed=9.0)
-    engine = replace(engine_named("vllm"), mixes=True, step_s=0.0, sequence_s=0.0, burst=0.0)
+    engine = replace(engine_named("vllm"), overlaps=False, mixes=True, step_s=0.0, sequence_s=0.0, burst=0.0)
     tpot_s, _, _ = latencies(engine, Mix(8, 10, 25), steps, seconds, in_step=1.0)
     assert tpot_s == pytest.approx(10.0 + 4.0 + 0.4 * 5.0)
     full = steps._replace(beside=3)
@@ -120,10 +121,31 @@ def test_requests_of_equal_lengths_meet_the_prompts_of_others() -> None:
     assert equal.tpot_ms == drawn.tpot_ms  # vLLM mixes
 
 
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_load_of_which_nobody_says_the_lengths_is_between_both(name: str) -> None:
+    """Each figure is that of the engine's share for it; of errors, too, those of such questions are stated."""
+    engine = engine_named(name)
+    words: dict[str, Any] = {"engine": name, "concurrency": 32, "output_tokens": 16}
+    unsaid = served(**words)
+    of_tpot, of_ttft = (served(in_step=share, **words) for share in (engine.in_step_tpot, engine.in_step_ttft))
+    drawn, equal = (served(in_step=share, **words).points[0] for share in (0.0, 1.0))
+    (point,) = unsaid.points
+    assert point.tpot_ms == of_tpot.points[0].tpot_ms
+    assert point.ttft_ms == pytest.approx(
+        of_ttft.points[0].ttft_ms + engine.steps_waited * (point.tpot_ms - of_ttft.points[0].tpot_ms)
+    )
+    assert equal.tpot_ms <= point.tpot_ms <= drawn.tpot_ms
+    assert drawn.ttft_ms * 0.9 < point.ttft_ms < equal.ttft_ms
+    assert (unsaid.in_step, of_tpot.in_step) == (None, engine.in_step_tpot)
+    assert unsaid.expected_error["TTFT"] == engine.origin.error["DEFAULT_DENSE_TTFT"]
+    assert unsaid.expected_error["TTFT"] > of_ttft.expected_error["TTFT"]
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_prompt_that_is_cached_is_not_read(engine: str) -> None:
     """Reading what is left costs as much as a prompt of that alone, but for attention over what is cached."""
     words: Any = {"concurrency": [1, 32], "engine": engine, "output_tokens": 64, "input_tokens": 4096}
+    served = partial(serve_latency, "Llama-3.1-8B", "h100-sxm")  # whose steps no host makes longer
     whole, most, all_but_one = (served(cached=share, **words).points for share in (0.0, 0.75, 1.0))
     for a, b, c in zip(whole, most, all_but_one, strict=True):
         assert a.ttft_ms > b.ttft_ms > c.ttft_ms
@@ -144,7 +166,8 @@ def test_the_last_token_of_a_cached_prompt_is_read() -> None:
 
 
 def test_sglang_reads_all_prompts_of_a_burst_before_it_decodes() -> None:
-    drawn, equal = (served(concurrency=32, engine="sglang", in_step=share).points[0] for share in (0.0, 1.0))
+    words: Any = {"input_tokens": 512, "output_tokens": 128, "concurrency": 32, "engine": "sglang"}
+    drawn, equal = (serve_latency("Llama-3.1-8B", "h100-sxm", in_step=share, **words).points[0] for share in (0.0, 1.0))
     assert equal.ttft_ms > drawn.ttft_ms
     assert equal.tpot_ms < drawn.tpot_ms
 
@@ -166,7 +189,7 @@ def test_a_cache_in_float8_is_half_as_large() -> None:
 
 
 def test_answers_say_how_far_off_they_may_be_and_go_into_json() -> None:
-    found = served()
+    found = served(in_step=1.0)
     assert found.expected_error["TPOT"] == engine_named("vllm").origin.error["DENSE_TPOT"]
     assert json.loads(json.dumps(found.to_dict()))["points"][0]["concurrency"] == 1
 
@@ -179,6 +202,11 @@ def test_answers_say_how_far_off_they_may_be_and_go_into_json() -> None:
         ({"output_tokens": True}, WorkloadError, "output_tokens=True: expected a whole number"),
         ({"in_step": 2.0}, WorkloadError, "in_step=2.0: expected a share, from 0 to 1"),
         ({"cached": 1.5}, WorkloadError, "cached=1.5: expected a share, from 0 to 1"),
+        ({"cached": "0.5"}, WorkloadError, "cached='0.5': expected a share, from 0 to 1"),
+        ({"in_step": True}, WorkloadError, "in_step=True: expected a share, from 0 to 1"),
+        ({"concurrency": "12"}, WorkloadError, "concurrency='12': expected a whole number from 1 to"),
+        ({"concurrency": None}, WorkloadError, "concurrency=None: expected a whole number from 1 to"),
+        ({"engine": None}, ConfigError, "engine=None: expected one of vllm, tensorrt-llm, sglang"),
         ({"engine": "vlm"}, ConfigError, "engine='vlm': expected one of vllm, tensorrt-llm, sglang; did you mean vllm"),
         ({"weights": "int3"}, ConfigError, "weights='int3': expected one of"),
         ({"tp": 3}, ConfigError, "tp=3: expected a divisor of the heads, 8"),
