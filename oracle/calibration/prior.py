@@ -13,19 +13,28 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from oracle._frozen import Frozen
 from oracle.calibration.classes import CLASSES, CONTRACTIONS
 from oracle.calibration.factors import Factors
 from oracle.calibration.model import CALL, DISPATCH, FLOOR, LAUNCH, WEIGHTS, Floats, efficiency_of, refitted, vector_of
 from oracle.devices.hosts import HOSTS, dispatch_of, named_host
 from oracle.roofline import Efficiency
 
-__all__ = ["GENERAL", "Prior", "general_prior", "prior_from", "usual_dispatch"]
+__all__ = ["GENERAL", "PRODUCTS", "Prior", "general_prior", "prior_from", "usual_dispatch"]
 
 _COUNT = len(CLASSES)
 
 # Of the vector peak, in depthwise convolutions, and per kernel: what ONNX Runtime and OpenVINO take on one Zen 4 lies
 # at .7 to .9 and 2 to 9 us (`tests/benchmarks/host_engines.py`).
 _ENGINES_DEPTHWISE, _ENGINES_LAUNCH_S = 0.6, 5e-6
+
+# Of the bandwidth, in products of at most 16 rows whose weights no cache holds: .75 on an A100, .88 on an H100, .83 on
+# an L40S (`tests/benchmarks/products.py`). Other cards were fitted to networks under autocast, which do not tell:
+# products read what a cast made of their weights. Linear layers of eager PyTorch reach less with images.
+_CARDS, _CARDS_PRODUCTS = frozenset({"consumer-gpu", "workstation-gpu"}), 0.82
+
+PRODUCTS = ("matmul", "pointwise_conv")
+"""Classes that libraries run as matrix products and nothing else."""
 
 # Shares of streaming kernels lie close together on every device; those of contractions differ with the library.
 _STREAMING = frozenset(CLASSES) - frozenset(CONTRACTIONS)
@@ -110,7 +119,7 @@ def general_prior(kind: str = "", runtime: str = "eager", dispatch_s: float | No
     Args:
         kind: one of `oracle.devices.KINDS`; no host launches the kernels of processors. PyTorch dispatches each by
             itself and starts it on all cores by a barrier, which takes longer than a launch on a GPU; engines have
-            prepared theirs.
+            prepared theirs. Consumer and workstation GPUs read weights as data-centre GPUs do.
         runtime: one of `oracle.spec.RUNTIMES`.
         dispatch_s: seconds that the host takes to launch one kernel; None for the usual host of the kind, see
             `oracle.devices.hosts`.
@@ -120,6 +129,11 @@ def general_prior(kind: str = "", runtime: str = "eager", dispatch_s: float | No
     efficiency = replace(
         GENERAL.efficiency, dispatch_s=usual_dispatch(kind, runtime) if dispatch_s is None else dispatch_s
     )
+    if kind in _CARDS:
+        efficiency = replace(efficiency, weights=Frozen(dict.fromkeys(CLASSES, _CARDS_PRODUCTS)))
+        if runtime != "eager":
+            memory = {**efficiency.memory, **dict.fromkeys(PRODUCTS, _CARDS_PRODUCTS)}
+            efficiency = replace(efficiency, memory=Frozen(memory))
     if kind.endswith("-cpu"):
         if runtime == "engine":
             compute = {**efficiency.compute, "depthwise": _ENGINES_DEPTHWISE}

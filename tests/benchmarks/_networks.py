@@ -12,7 +12,7 @@ import json
 import pickle
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -44,6 +44,7 @@ HELP = "HayeonLee/HELP, {0}"
 # no fused kernel takes in half precision, later versions in float32.
 _REPARAMETERISED = "rtx-4090"
 _HALF_SCORES = "rtx-3090"
+_CUT = ("kernels", "kinds", "dims")  # of the products
 _NORMS = frozenset({"layer_norm", "native_layer_norm", "rms_norm", "group_norm"})
 
 
@@ -99,8 +100,13 @@ class Group(NamedTuple):
         )
 
 
-def timm_groups(data: Path, cache: Path, file: str = "timm_inference.csv") -> Iterator[Group]:
-    """The inference or training table, by device, dtype, layout and runtime."""
+def timm_groups(
+    data: Path,
+    cache: Path,
+    file: str = "timm_inference.csv",
+    cut: Callable[[Device, Workload], Efficiency] = lambda *_: TEXTBOOK,
+) -> Iterator[Group]:
+    """The inference or training table, by device, dtype, layout and runtime, which cut products so."""
     column = "step_ms" if "training" in file else "latency_ms"
     tables: dict[tuple[str, str, str, str], list[dict[str, str]]] = {}
     for row in _rows(data / file):
@@ -115,6 +121,7 @@ def timm_groups(data: Path, cache: Path, file: str = "timm_inference.csv") -> It
         )
         found = [(row, _timm(row, workload, cache)) for row in rows]
         kept = [(row, kernels) for row, kernels in found if kernels is not None]
+        tiles = cut(device, workload)
         yield Group(
             device,
             workload,
@@ -123,7 +130,7 @@ def timm_groups(data: Path, cache: Path, file: str = "timm_inference.csv") -> It
             [f"{row['model']}@{row['image_size']}" for row, _ in kept],
             [timm_family(row["model"]) for row, _ in kept],
             [int(row["batch_size"]) for row, _ in kept],
-            [kernels.at(device) for _, kernels in kept],
+            [kernels.at(device, tiles) for _, kernels in kept],
             np.array([float(row[column]) for row, _ in kept]) * 1e-3,
             [int(row["image_size"]) for row, _ in kept],
         )
@@ -147,11 +154,13 @@ def _timm(row: dict[str, str], workload: Workload, cache: Path) -> Kernels | Non
     if file.exists():
         with np.load(file) as stored:
             kinds = KernelKinds(*(tuple(stored[name].tolist()) for name in ("classes", "matrix", "vector")))
-            return Kernels(kinds, *stored["numbers"])
+            return Kernels(kinds, *stored["numbers"], Products(*(stored[name] for name in _CUT)))
     table = _table(row, asked, variant.startswith("reparam"), cache / f"{name}.pkl")
     if table is None:
         return None
-    kernels = _kernels([(table, kernel) for kernel in count(table, asked).kernels], asked.runner)
+    counted = count(table, asked).kernels
+    kernels = _kernels([(table, kernel) for kernel in counted], asked.runner)
+    kernels = kernels._replace(products=products_of(counted, table))
     file.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(
         file,
@@ -159,6 +168,7 @@ def _timm(row: dict[str, str], workload: Workload, cache: Path) -> Kernels | Non
         matrix=np.array(kernels.kinds.matrix_dtypes),
         vector=np.array(kernels.kinds.vector_dtypes),
         numbers=np.stack(kernels[1:5]),
+        **{name: getattr(kernels.products, name) for name in _CUT},
     )
     return kernels
 

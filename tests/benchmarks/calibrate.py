@@ -59,7 +59,7 @@ from tests.benchmarks._transfer import carried_over, shared
 ROOT = Path(__file__).resolve().parents[2]
 # Ten times as slow as NAS-Bench-201 on the same processor, in no order that its networks explain.
 UNUSABLE = {"fbnet": ("gold_6226",)}
-SOURCES = ("timm", "jetson", "kernels", "spaces")
+SOURCES = ("timm", "training", "jetson", "kernels", "spaces")
 IMPOSSIBLE = 0.4  # of the roofline
 # Measured over predicted, in 80 % of cases, of a consumer GPU by what another teaches: the prior of rtx-3090 and rtx-4090.
 DEVICES_DIFFER = (0.853, 1.262)
@@ -120,9 +120,8 @@ def main() -> None:
 
 def groups_of(source: str, data: Path, cache: Path) -> Iterator[Group]:
     """What one of `SOURCES` measured."""
-    if source == "timm":
-        yield from timm_groups(data, cache)
-        yield from timm_groups(data, cache, "timm_training.csv")
+    if source in ("timm", "training"):
+        yield from timm_groups(data, cache, "timm_inference.csv" if source == "timm" else "timm_training.csv")
     elif source == "jetson":
         yield from jetson_groups(data)
     elif source == "kernels":
@@ -183,13 +182,10 @@ def _in_tiles(base: Efficiency, dtype: str) -> Efficiency:
     compute = _widened(base.compute)
     compute = _in_bytes(compute) if dtype == "float8" else compute
     attention = compute["attention"], base.memory["attention"]
-    # The networks of the fit are convolutional for the most part, and their weights few: they tell nothing of products.
-    operands = {name: base.memory[name] for name in ("matmul", "attention")}
     decode = float(np.mean([shares[1] for shares in DECODE.values()]))
     return replace(
         base,
         compute=compute,
-        weights=Frozen({**base.weights, **operands}),  # of products they are operands like any other
         dispatch_s=0.0,
         tiling=tiling.HIDING_PRODUCTS,
         attention_tiling=tiling.ENCODER,

@@ -350,6 +350,8 @@ def table(name: str, part: Part, rows: Rows, seed: int) -> None:
     print(f"{'left out':34s} {_line(left_out(part, rows, half, devices, {}))}", flush=True)
     for term, fixed in part.without.items():
         print(f"{'left out, without ' + term:34s} {_line(left_out(part, rows, half, devices, fixed))}", flush=True)
+    if name == "bfloat16":
+        print(f"{'weights of at most 16 rows reach':34s} {_line([weights_reach(_of(rows, d)) for d in devices])}")
     if name in SCORED:
         intervals(part, rows, half, devices, everything)
     final = at_once(part, rows, {})
@@ -427,6 +429,14 @@ def as_scored(name: str, rows: Rows, network_bytes: int = 0) -> Floats:
             )
             found[which] = timing.total_s[0]
     return found
+
+
+def weights_reach(rows: Rows) -> float:
+    """Per cent of the bandwidth, in the median, in products of few rows whose weights are four times the cache."""
+    m, n, k = rows["m"], rows["n"], rows["k"]
+    streamed = (m <= 16.0) & (2.0 * n * k >= 4.0 * rows.cache)
+    reached = 2.0 * (n * k + m * (n + k)) / rows.bandwidth / rows.seconds
+    return float(100.0 * np.median(reached[streamed]))
 
 
 def _write_s(rows: Rows) -> Floats:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,15 @@ import numpy as np
 from oracle.calibration import GENERAL, Prior, conformal, general_prior, prior_from
 from oracle.calibration.domain import beyond
 from oracle.calibration.fitting import fit_vector, settled_vector
-from oracle.calibration.model import Stack, efficiency_of, vector_of
+from oracle.calibration.model import NAMES, Stack, efficiency_of, vector_of
+from oracle.calibration.prior import PRODUCTS
 from oracle.calibration.validation import cross_predict, folds_of
 from oracle.devices import Device
 from oracle.devices.hosts import dispatch_of, named_host
 from oracle.query.running import dispatch_s
+from oracle.roofline import Efficiency
+from oracle.spec import Workload
+from oracle.tiling import ENCODER, HIDING_PRODUCTS
 from tests.benchmarks._networks import (
     KERNELS,
     Group,
@@ -59,6 +64,7 @@ def main() -> None:
     inference = {_key(group): group for group in timm_groups(asked.data, asked.cache)}
     training = {_key(group): group for group in timm_groups(asked.data, asked.cache, "timm_training.csv")}
     families(inference, "leave-family-out, 10 folds", {"rtx": (0.08, 0.94), "i9": (0.12, 0.90)})
+    tiles(inference, asked.data, asked.cache)
     families(training, "training steps, leave-family-out, 10 folds", {"rtx": (0.12, 0.92)})
     few(inference)
     elsewhere(inference)
@@ -80,6 +86,24 @@ def families(groups: dict[str, Group], title: str, targets: dict[str, tuple[floa
         line(name, group, predicted, f"target {error:.0%}, tau {order}")
         worst = _by(group.families, np.abs(predicted / group.seconds - 1))
         print("    worst families: " + ", ".join(f"{family} {value:.0%}" for family, value in worst[:8]))
+
+
+def tiles(groups: dict[str, Group], data: Path, cache: Path) -> None:
+    """The same of GPUs, with products in the tiles of data-centre GPUs, at the shares that fit without."""
+    print("\n== leave-family-out, 10 folds, products and attention in tiles")
+
+    def tiled(efficiency: Efficiency) -> Efficiency:
+        compute = {**efficiency.compute, "grouped": efficiency.compute["conv"]}  # tiles say what narrow groups cost
+        return replace(efficiency, compute=compute, tiling=HIDING_PRODUCTS, attention_tiling=ENCODER)
+
+    def cut(device: Device, workload: Workload) -> Efficiency:
+        group = groups[f"{device.name}.{workload.runtime}.{workload.dtype}.{workload.layout}"]
+        return tiled(efficiency_of(fit_vector(group.networks, group.seconds, _general(group))))
+
+    for group in timm_groups(data, cache, cut=cut):
+        if not group.device.kind.endswith("-cpu"):
+            prior = replace(_general(group), efficiency=tiled(_general(group).efficiency))
+            line(_key(group), group, cross_predict(group.networks, group.seconds, prior, group.families), "in tiles")
 
 
 def few(groups: dict[str, Group]) -> None:
@@ -369,7 +393,8 @@ def _ranks(values: Floats) -> Floats:
 def _prior_without(groups: dict[str, Group], group: Group) -> Prior:
     """What other devices of the kind teach, run eagerly in the same layout (compilers choose NHWC), else in another.
 
-    So do the shipped priors answer for a layout that was measured on no other device.
+    So do the shipped priors answer for a layout that was measured on no other device. Of what products move under a
+    compiler, which adds no bias in a pass of its own, eager calls teach nothing.
     """
     kin = [
         other
@@ -382,8 +407,15 @@ def _prior_without(groups: dict[str, Group], group: Group) -> Prior:
     kin = [other for other in kin if other.workload.layout == layout] or kin
     if not kin:
         return _general(group)
-    found = [efficiency_of(fit_vector(other.networks, other.seconds, GENERAL)) for other in kin]
-    return prior_from(found, "from " + ", ".join(_key(other) for other in kin))
+    general = _general(group)
+    vectors = [fit_vector(other.networks, other.seconds, _general(other)) for other in kin]
+    if group.workload.runtime != "eager":
+        streamed = [NAMES.index(f"memory.{name}") for name in PRODUCTS]
+        for vector in vectors:
+            vector[streamed] = general.mean[streamed]
+    source = "from " + ", ".join(_key(other) for other in kin)
+    prior = prior_from([efficiency_of(vector) for vector in vectors], source, group.device.kind, group.workload.runtime)
+    return replace(prior, efficiency=replace(prior.efficiency, dispatch_s=general.efficiency.dispatch_s))
 
 
 def _is_kin(other: Group, group: Group) -> bool:

@@ -15,6 +15,7 @@ from oracle.calibration import GENERAL, Prior, RoofTimes, general_prior, prior_f
 from oracle.calibration.factors import scaled
 from oracle.calibration.fitting import fit_vector, settled_vector
 from oracle.calibration.model import CALL, DISPATCH, NAMES, Floats, Stack, efficiency_of, vector_of
+from oracle.calibration.prior import PRODUCTS
 from oracle.devices import load_device
 from oracle.roofline import KernelKinds, time_kernels
 
@@ -128,6 +129,14 @@ def test_a_prior_counts_general_knowledge_as_a_device() -> None:
     processor, gpu = (general_prior(kind).efficiency.launch_of(["conv"]) for kind in ("desktop-cpu", "consumer-gpu"))
     assert processor > gpu
     assert np.all(np.linalg.eigvalsh(replace(GENERAL, common_compute=2.0).precision) > 0)
+
+
+def test_weights_of_cards_come_as_products_measured_alone_have_them() -> None:
+    """Whatever networks of images say, in which they are few."""
+    for kind, share in (("consumer-gpu", 0.82), ("embedded-gpu", 0.5), ("desktop-cpu", 0.5)):
+        assert efficiency_of(general_prior(kind).mean).weights["matmul"] == pytest.approx(share)
+    eager, compiled = (general_prior("consumer-gpu", runtime).efficiency.memory for runtime in ("eager", "compiled"))
+    assert {name for name in eager if eager[name] != compiled[name]} == set(PRODUCTS)
 
 
 def test_no_call_takes_less_than_its_host_needs_to_launch_its_kernels(

@@ -164,9 +164,11 @@ def test_a_conformal_interval_covers_at_least_what_it_promises(count: int) -> No
     assert inside / 200 > COVERAGE - 0.01
 
 
-def test_a_chip_with_more_bandwidth_reads_weights_sooner_under_an_engine() -> None:
+@pytest.mark.parametrize("runtime", ["eager", "compiled", "engine"])
+def test_a_chip_with_more_bandwidth_reads_weights_sooner(runtime: str) -> None:
     """Products of an L40S were measured, those of an RTX 4090, the same chip with more bandwidth, were not."""
     names = ("l40s", "rtx-4090")
-    found = oracle.score("Llama-3.1-8B", names, runtime="engine", phase="decode", past=512)
+    words = {"runtime": runtime, "phase": "decode", "past": 512, "dtype": "bfloat16", "weights": "bfloat16"}
+    found = oracle.score("Llama-3.1-8B", names, cuda_graphs=runtime != "engine", **words)  # type: ignore[arg-type]
     slow, fast = (found.latency_ms[name] * oracle.load_device(name).bandwidth.value for name in names)
-    assert slow == pytest.approx(fast, rel=0.05)
+    assert slow == pytest.approx(fast, rel=0.07)
