@@ -420,6 +420,8 @@ def _typed(read: Reader, keys: _Keys) -> _Keys:
 
 
 def _glm4_moe_lite(read: Reader) -> _Keys:
+    if read.has("first_k_dense_replace") and not read.has("mlp_layer_types"):
+        read.expect("first_k_dense_replace", 1)  # which transformers does not read here, and engines do
     return _typed(read, {**_latent(read, 1, 1, 768), **_sigmoid(read, (1, 1))})
 
 

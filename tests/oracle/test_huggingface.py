@@ -280,6 +280,22 @@ def test_what_deepseek_leaves_out_is_as_transformers_has_it(kind: str) -> None:
             sections_of({**_DEEPSEEK, **index, "mlp_layer_types": ["sparse", "dense"], "model_type": kind})
 
 
+def test_first_layers_of_glm4_moe_lite_that_transformers_does_not_read_are_refused() -> None:
+    """Transformers builds one without experts, however many the file says, unless it has a word for each layer."""
+    values = {**_DEEPSEEK, "model_type": "glm4_moe_lite", "num_hidden_layers": 3}
+    for said, words, dense in (
+        (1, None, 1),
+        (None, None, 1),
+        (2, ["dense", "dense", "sparse"], 2),
+        (1, ["sparse"] * 3, 0),
+    ):
+        keys = sections_of({**values, "first_k_dense_replace": said, "mlp_layer_types": words})["DECODER"]
+        assert keys["DENSE_LAYERS"] == dense
+    with pytest.raises(ConfigError) as caught:
+        sections_of({**values, "first_k_dense_replace": 2})
+    assert caught.value.key == "first_k_dense_replace"
+
+
 def test_whose_head_is_tied_an_outer_config_decides() -> None:
     """As transformers' Qwen3.5, which writes an inner flag that it does not read."""
     inner = {**_LINEAR, "tie_word_embeddings": False}
