@@ -60,7 +60,11 @@ class Domain(NamedTuple):
 
     def has_threads(self, threads: int) -> bool:
         """Whether so many threads were measured; 0, of a device that has none, always were."""
-        return not threads or self.threads is None or self.threads[0] <= threads <= self.threads[1]
+        return self.nearest_threads(threads) == threads
+
+    def nearest_threads(self, threads: int) -> int:
+        """Of the numbers of threads that were measured the one nearest to this."""
+        return threads if not threads or self.threads is None else min(max(threads, self.threads[0]), self.threads[1])
 
     def describe(self, batch_size: int, image_size: float | None, threads: int = 0) -> str:
         """In words, what of a call was not measured: `fitted to 32x32 images, this is 224x224`; "" within."""

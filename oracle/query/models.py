@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from math import log2
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -295,11 +296,11 @@ def _threads_of(
     fit: Calibration, device: Device, workload: Workload, used: Device
 ) -> tuple[Threading, Device, Device | None]:
     """How a calibration is moved to the cores in use: as it says, or as kin do from those that it was measured with."""
-    threads, measured = thread_count(device, workload), fit.domain.threads
-    if fit.device != device.name or measured is None or fit.domain.has_threads(threads):
+    threads = thread_count(device, workload)
+    nearest = fit.domain.nearest_threads(threads)
+    if fit.device != device.name or nearest == threads:
         return fit.threading, used, None
     kin = kin_of(device, workload.with_(batch_size=1, threads=0))
-    nearest = min(max(threads, measured[0]), measured[1])
     return ALIKE if kin is None else kin.threading, used, run_on(device, workload.with_(threads=nearest))
 
 
@@ -379,7 +380,7 @@ def best_calibration(device: Device, workload: Workload, own: Iterable[Calibrati
         usable,
         key=lambda item: (
             *(getattr(item, word) == getattr(workload, word) for word in ("engine", "dtype", "layout")),
-            item.domain.has_threads(threads),
+            -abs(log2((item.domain.nearest_threads(threads) or 1) / (threads or 1))),
         ),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,12 @@ def test_an_interval_belongs_to_the_threads_that_were_measured() -> None:
     two = replace(four, domain=Domain(threads=(1, 2)))
     assert ratios(2, four, two) == ratios(2, two) == pytest.approx(interval)  # the one that was measured so predicts
     assert ratios(4, two, four) == pytest.approx(interval)
+    cost = partial(oracle.score, "ResNet-50", [board], batch_size=1, engine="ncnn", threads=3)
+    one = replace(four, domain=Domain(threads=(1, 1)), efficiency=replace(four.efficiency, call_s=1.0))
+    alone = cost(calibrations=[four]).latency_ms[board]
+    assert cost(calibrations=[one]).latency_ms[board] > alone + 500.0
+    assert cost(calibrations=[one, four]).latency_ms[board] == alone  # of none that was, the nearest
+    assert cost(calibrations=[four, one]).latency_ms[board] == alone
 
 
 def test_ncnn_reaches_the_same_for_a_batch_as_for_one_image() -> None:
