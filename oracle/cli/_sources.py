@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["configs_of", "devices_of", "expand"]
 
 _SHIPPED = ("configs", "networks")  # where a checkout has what an installed oracle carries inside
+_MOST_OTHERS = 20_000  # files that are no YAML beside networks, such as their weights
 
 
 def expand(names: Iterable[str]) -> list[str]:
@@ -58,9 +60,20 @@ def configs_of(names: Iterable[str], what: str) -> list[str]:
 
 
 def _yaml_files(folder: Path | None) -> list[str]:
-    """Every YAML file below a directory, sorted."""
-    files = folder.rglob("*") if folder is not None and folder.is_dir() else ()
-    return sorted(str(file) for file in files if file.suffix in (".yaml", ".yml"))
+    """Every YAML file below a directory, sorted; directories that cannot be read have none.
+
+    Raises:
+        ConfigError: so much else is below it that it is no directory of configs: a home, or the root.
+    """
+    found, others = list[str](), 0
+    for root, _, names in () if folder is None else os.walk(folder):
+        own = [str(Path(root, name)) for name in names if Path(name).suffix in (".yaml", ".yml")]
+        found += own
+        others += len(names) - len(own)
+        if others > _MOST_OTHERS:
+            many = f"more than {_MOST_OTHERS} files that are no YAML below this directory"
+            raise ConfigError(f"{many}; expected one of networks", file=str(folder))
+    return sorted(found)
 
 
 def _here(name: str) -> Path | None:

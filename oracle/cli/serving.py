@@ -35,7 +35,9 @@ def add(commands: Any) -> None:
         "serves on one or several GPUs, by requests in flight.",
         epilog=_EXAMPLES,
     )
-    command.add_argument("network", metavar="NET", help="name of a shipped decoder, or a YAML file")
+    command.add_argument(
+        "network", metavar="NET", help="name of a shipped decoder, a YAML file, or hf:PATH of a config.json"
+    )
     command.add_argument("-d", "--device", action="append", required=True, metavar="DEVICE", help="may be repeated")
     mix = command.add_argument_group("requests")
     mix.add_argument("--input", "--input-tokens", type=natural, required=True, metavar="TOKENS", help="of a prompt")

@@ -136,7 +136,9 @@ def read_measurements(path: str | Path) -> list[Measurement]:
     Raises:
         OracleError: an unknown or missing column, or a value that is wrong; with file, line and column.
     """
-    path = Path(path) / _FILE if Path(path).is_dir() else Path(path)
+    folder, path = path, Path(path) / _FILE if Path(path).is_dir() else Path(path)
+    if path != Path(folder) and not path.exists():
+        raise OracleError(f"{folder}: cannot be read: a directory without {_FILE}; expected a CSV file")
     file = str(path)
     text = read_text(path, _MAX_BYTES)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)

@@ -114,8 +114,8 @@ def fit(
         network: as in `oracle.score`.
         devices: names, paths or devices, each with a memory size.
         modes: inference, training, or both. Default: that of a decoder's phase, where it is decode or training; else
-            both, or inference where the workload cannot train, as in int8 or with types by stage, or the network is not
-            built in training, as decoders with softcaps are not.
+            both, or inference where the workload cannot train, as in int8 or with types by stage, or the network has
+            nothing to train, or is not built in training, as decoders with softcaps are not.
         reserve_bytes: memory that stays free.
         arena: on microcontrollers, use what TFLite-Micro's memory planner needs instead of what is alive at once.
             Traces the network, and so needs torch.
@@ -145,7 +145,7 @@ def fit(
     only = None if source is None else source.fixed_batch
     network = load_cfg(network) if source is None and isinstance(network, (str, Path)) else network
     found = []
-    for mode in _modes_of(network, workload) if modes is None else modes:
+    for mode in _modes_of(source or network, workload) if modes is None else modes:
         words = {**workload, "mode": mode}
         try:
             if source is not None:
@@ -170,7 +170,9 @@ def fit(
 
 
 def _modes_of(network: Any, words: Mapping[str, Any]) -> tuple[str, ...]:
-    """The mode of a decoder's phase, where only one has it; else all."""
+    """The mode of a decoder's phase, where only one has it; that of a file without weights to train; else all."""
+    if isinstance(network, Source):
+        return MODES if any(param.requires_grad for param in network.module.parameters()) else MODES[:1]
     decodes = hasattr(network, "COST") and network.MODEL.TYPE == "decoder"
     phase = words.get("phase") or (network.COST.PHASE if decodes else "")
     return {"decode": ("inference",), "training": ("training",)}.get(phase, MODES)

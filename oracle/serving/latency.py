@@ -336,7 +336,10 @@ class Served:
             raise ConfigError(f"MODEL.TYPE={cfg.MODEL.TYPE!r}: expected a decoder, which can be served token by token")
         self._nets = lru_cache(maxsize=64)(self._net)
         net = self._nets("decode", 1, 1)
-        self._kind = "EXPERTS_" if any(cell.kind in EXPERTS for cell in net.cells) else "DENSE_"
+        mixed = any(cell.kind in EXPERTS for cell in net.cells)
+        if parallel.ep > 1 and not mixed:
+            raise ConfigError(f"ep={parallel.ep}: expected 1, for no layer of this network has experts to share out")
+        self._kind = "EXPERTS_" if mixed else "DENSE_"
         each = range(parallel.pp)
         weights = [weight_bytes(net, parallel, formats, part) for part in each]
         working = [working_bytes(net, parallel, engine.chunk_tokens, part) for part in each]
@@ -344,6 +347,7 @@ class Served:
         self.token_bytes = max(cache_bytes_per_token(net, parallel, part) for part in each)
         if device.memory is None:
             raise DeviceError(f"device={device.name!r} states no memory size; add MEMORY_GIB to a device file")
+        self._figures = figures_of(device, formats)
         of_all, of_free = (1.0, engine.memory_share) if engine.share_of_free else (engine.memory_share, 1.0)
         room = device.memory.value * of_all
         self._free_bytes = [(room - own - more) * of_free for own, more in zip(weights, working, strict=True)]
@@ -401,10 +405,9 @@ class Served:
 
     def seconds(self, steps: Steps, reach: Reach) -> Seconds:
         """Of each step, through all parts of a pipeline."""
-        figures = figures_of(self.device, self.formats)
         return Seconds(
             *(
-                float(reach.seconds(work.kernels, figures) @ work.kernels.counts) * self.parallel.pp
+                float(reach.seconds(work.kernels, self._figures) @ work.kernels.counts) * self.parallel.pp
                 + self.sending_s(work, reach.reduce)
                 for work in (steps.decode, steps.mixed, steps.fuller, steps.prompt, steps.packed)
             )

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from oracle.closedform import network_form, shared_store
 from oracle.closedform.network import NetworkForm
 from oracle.devices import Device
-from oracle.errors import ConfigError
+from oracle.errors import ConfigError, DeviceError
 from oracle.families.sharding import EXPERTS, LATENT, SPARSE, Collective, Parallel, collectives, sharded, stages
 from oracle.spec import DELTA_CHUNK, MXFP4, CellSpec, NetSpec, Workload
 from oracle.tiling import CLOCK_HZ, DECODE, PREFILL, PRODUCTS
@@ -238,9 +238,14 @@ def figures_of(device: Device, formats: Formats) -> Figures:
     Raises:
         DeviceError: it states no peak in bfloat16, or no bandwidth.
     """
-    peak = device.peak_flops("matrix", "bfloat16")
+    if "bfloat16" not in device.dtypes and "float16" in device.dtypes:
+        step = f"oracle score NET -d {device.name} --set COST.PHASE decode --dtype float16"
+        raise DeviceError(
+            f"device={device.name!r} has no matrix peak for dtype='bfloat16', in which alone engines are modelled; "
+            f"`{step}` has the time of a step"
+        )
     return Figures(
-        peak,
+        device.peak_flops("matrix", "bfloat16"),
         device.peak_flops("matrix", formats.computes_in(device)),
         device.peak_flops("vector", "float32"),
         device.peak_bandwidth(),

@@ -93,6 +93,19 @@ def complaint_of(run: Run, *arguments: str) -> str:
     return str(done.err)
 
 
+def test_a_directory_of_all_sorts_of_files_is_not_walked_to_its_end(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("oracle.cli._sources._MOST_OTHERS", 2)
+    for at in range(3):
+        (tmp_path / f"{at}.txt").touch()
+        (tmp_path / f"{at}.yaml").write_text("_BASE_: R-56\n")
+    said = complaint_of(run, "score", str(tmp_path))
+    assert said.endswith(": more than 2 files that are no YAML below this directory; expected one of networks\n")
+    (tmp_path / "0.txt").unlink()
+    assert run("score", str(tmp_path)).code == 0
+
+
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("command", ["score", "ops", "rank"])
 def test_a_file_that_is_no_network(run: Run, tmp_path: Path, name: str, command: str) -> None:

@@ -128,6 +128,8 @@ def test_errors_name_line_and_column(tmp_path: Path, header: str, row: str, comp
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(OracleError, match="cannot be read"):
         read_measurements(tmp_path / "m.csv")
+    with pytest.raises(OracleError, match=r"cannot be read: a directory without networks\.csv; expected a CSV file"):
+        read_measurements(tmp_path)
 
 
 @pytest.mark.parametrize(("latency", "clock"), [(0.0, "wall"), (float("inf"), "wall"), (1.0, "moon")])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from oracle.config import load_cfg
-from oracle.errors import ConfigError, WorkloadError
+from oracle.errors import ConfigError, TraceError, WorkloadError
 from oracle.query import fit, score
 from oracle.query.capacity import largest_batch
 
@@ -127,3 +127,11 @@ def test_of_a_file_that_fixes_its_batch_only_that_one_is_looked_at(tmp_path: Pat
     (small,) = fit(str(file), ["stm32f746"], reserve_bytes=300 * 1024, **words)
     assert (small.batch_size, small.next_batch_size) == (0, 2)
     assert small.next_peak_memory_bytes == 2 * 2 * 3 * 64 * 64  # what comes in and what goes out, in int8
+
+
+def test_a_file_without_weights_fits_in_inference(tmp_path: Path) -> None:
+    file = tmp_path / "net.pt2"
+    torch.export.save(torch.export.export(nn.ReLU(), (torch.zeros(2, 8),)), file)
+    assert [item.workload.mode for item in fit(str(file), ["t4"])] == ["inference"]
+    with pytest.raises(TraceError, match="cannot train"):
+        fit(str(file), ["t4"], modes=["training"])

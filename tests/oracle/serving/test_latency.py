@@ -27,7 +27,7 @@ def small(**section: Any) -> CfgNode:
 
 
 def served(**words: Any) -> Any:
-    return serve_latency(small(), "h100-sxm", **{"input_tokens": 512, "output_tokens": 128, **words})
+    return serve_latency(small(), **{"device": "h100-sxm", "input_tokens": 512, "output_tokens": 128, **words})
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -210,6 +210,8 @@ def test_answers_say_how_far_off_they_may_be_and_go_into_json() -> None:
         ({"engine": "vlm"}, ConfigError, "engine='vlm': expected one of vllm, tensorrt-llm, sglang; did you mean vllm"),
         ({"weights": "int3"}, ConfigError, "weights='int3': expected one of"),
         ({"tp": 3}, ConfigError, "tp=3: expected a divisor of the heads, 8"),
+        ({"tp": 2, "ep": 2}, ConfigError, "ep=2: expected 1, for no layer of this network has experts"),
+        ({"device": "v100-sxm2"}, DeviceError, "in which alone engines are modelled; `oracle score NET -d v100-sxm2"),
     ],
 )
 def test_questions_without_an_answer_are_errors(words: Any, error: type[Exception], message: str) -> None:
