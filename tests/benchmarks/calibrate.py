@@ -327,7 +327,7 @@ def calibrated(group: Group) -> Calibration:
         origin=Origin(group.source, group.licence, _today()),
         domain=group.domain,
     )
-    if len(set(group.spaces)) > 1:
+    if not alone and len(set(group.spaces)) > 1:
         prior = general_prior(group.device.kind, group.workload.runtime, host_s)
         found = replace(found, interval=in_each_space(group, prior))
     return replace(found, efficiency=replace(found.efficiency, dispatch_s=host_s)) if alone else found
@@ -335,6 +335,8 @@ def calibrated(group: Group) -> Calibration:
 
 def in_each_space(group: Group, prior: Prior) -> tuple[float, float] | None:
     """The interval of measured over predicted that holds so many of each space: a network is of one of them.
+
+    Not of kernels that ran alone, whose spaces are operators: a network is a sum of all of them (`validate.sums`).
 
     One over both spaces is too narrow for the one that is predicted worse: on a Raspberry Pi 4 the latency that 80 % of
     NAS-Bench-201 should stay below held 69 %.

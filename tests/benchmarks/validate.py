@@ -75,6 +75,7 @@ def main() -> None:
     spaces(asked.data)
     outside(inference, asked.data)
     kernels(asked.data)
+    sums(asked.data)
 
 
 def families(groups: dict[str, Group], title: str, targets: dict[str, tuple[float, float]]) -> None:
@@ -342,6 +343,38 @@ def kernels(data: Path) -> None:
             errors = [np.abs(predicted / group.seconds - 1).mean() for predicted in (inside, outside)]
             cells.append(f"{name} {errors[0]:.1%} | {errors[1]:.1%}")
         print(f"{operator:10s} " + "   ".join(cells), flush=True)
+
+
+_LIKE = {"convolutional": ("conv", "add", "gelu"), "transformers": ("linear", "bmm", "softmax", "ln", "add", "gelu")}
+
+
+def sums(data: Path, count: int = 30, draws: int = 4000) -> None:
+    """What one interval for the kernels of all operators holds: of single ones left out, and of sums of many.
+
+    No network was measured there; one is a sum of kernels, drawn at random or among a fifth of them, of like duration.
+    """
+    print(
+        f"\n== single kernels, 80 % interval of all: of each operator | of sums of {count} | of those of like duration"
+    )
+    for group in merged((group for _, group in kernel_groups(data)), "kernels"):
+        prior = general_prior(group.device.kind, group.workload.runtime, 0.0)
+        predicted = cross_predict(group.networks, group.seconds, prior, [str(i) for i in range(len(group.names))])
+        low, high = conformal(group.seconds / predicted) or (0.0, np.inf)
+        operators, chance = np.array(group.spaces), np.random.default_rng(0)
+
+        def held(rows: Any, predicted: Floats = predicted, group: Group = group, ends: Any = (low, high)) -> str:
+            ratio = group.seconds[rows].sum(-1) / predicted[rows].sum(-1)
+            return f"{np.mean((ratio >= ends[0]) & (ratio <= ends[1])):.0%}"
+
+        singles = [f"{name} {held(np.flatnonzero(operators == name)[:, None])}" for name in KERNELS]
+        cells = [f"{low:.3f} to {high:.3f}: " + ", ".join(singles)]
+        for name, kinds in _LIKE.items():
+            own = np.flatnonzero(np.isin(operators, kinds))
+            ordered, fifth = own[np.argsort(predicted[own])], len(own) // 5
+            first = chance.integers(0, len(own) - fifth + 1, (draws, 1))
+            near = ordered[first + chance.integers(0, fifth, (draws, count))]
+            cells.append(f"{name} {held(chance.choice(own, (draws, count)))} | {held(near)}")
+        print(f"{group.device.name:12s} " + "   ".join(cells), flush=True)
 
 
 def truth(folder: Path) -> None:

@@ -491,7 +491,7 @@ def test_a_byte_order_mark_is_no_problem(tmp_path: Path) -> None:
     [
         ("gone.yaml", "no such file"),
         ("gone/net.yaml", "no such file"),
-        ("", "directory"),
+        ("", "called ''"),
         (".", "directory"),
         ("ResNet-51", "ResNet-50"),
         ("a\x00b", "no file|usable"),

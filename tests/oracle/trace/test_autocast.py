@@ -63,7 +63,7 @@ def test_the_lists_are_those_of_torch() -> None:
     beside = {"__matmul__", "__rmatmul__", "__rpow__", "nll_loss_nd", "norm"}
     beside |= {"lstm", "gru", "rnn_tanh", "rnn_relu"}  # cast by the kernels of cuDNN
 
-    ours = HALF | FLOAT32 | FLOAT32_INSIDE | WIDEST | REFUSED
+    ours = (HALF | FLOAT32 | FLOAT32_INSIDE | WIDEST | REFUSED) - {"windowed_attention"}  # of our own cells
     assert theirs - ours == inside
     assert ours - theirs == beside - theirs
 
