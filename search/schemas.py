@@ -104,7 +104,7 @@ def _with_type(kind: str, properties: Schema) -> Schema:
 
 
 def _models() -> tuple[str, ...]:
-    from oracle.query.models import MODELS
+    from oracle.query.choosing import MODELS
 
     return tuple(MODELS)
 

@@ -21,9 +21,11 @@ from oracle.config import load_cfg
 from oracle.devices import Device
 from oracle.errors import WorkloadError
 from oracle.families import to_spec
+from oracle.query.choosing import best_calibration
 from oracle.query.devices import find_devices
-from oracle.query.models import best_calibration, image_size_of, trust_of
+from oracle.query.models import image_size_of
 from oracle.query.running import call_count, dispatch_s, images_at_once, run_on, thread_count
+from oracle.query.trust import trust_of
 from oracle.roofline import TEXTBOOK, Efficiency
 from oracle.spec import NetSpec, Workload
 

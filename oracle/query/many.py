@@ -34,20 +34,13 @@ from oracle.families.caches import cache_bytes_of_many, token_bytes_of_many
 from oracle.families.population import Population
 from oracle.families.sharding import LINEAR
 from oracle.families.stated import stated_of_many
+from oracle.query.choosing import checked_calibrations
 from oracle.query.devices import find_devices
-from oracle.query.models import (
-    Interval,
-    LatencyModels,
-    Trust,
-    checked_calibrations,
-    image_size_of,
-    interval_ms,
-    latency_models,
-    quantile_ms,
-)
+from oracle.query.models import LatencyModels, image_size_of, latency_models
 from oracle.query.parts import shown_part
 from oracle.query.recounting import Counted, counted_as, seen_by
 from oracle.query.resolving import check_experts, check_no_call, check_words, resolve_all, stages_of
+from oracle.query.trust import Interval, Trust, interval_ms, quantile_ms
 from oracle.roofline import steady
 from oracle.spec import NetSpec, Workload
 

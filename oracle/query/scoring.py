@@ -20,9 +20,10 @@ from oracle.errors import UnknownOperatorError
 from oracle.families.caches import cache_bytes, token_bytes
 from oracle.families.stated import stated
 from oracle.query.cost import Cost, DeviceTime, KernelCost, Times
-from oracle.query.models import LatencyModels, Trust, interval_ms
+from oracle.query.models import LatencyModels
 from oracle.query.parts import largest_part, shown_part
 from oracle.query.recounting import counted_as, seen_by
+from oracle.query.trust import Trust, interval_ms
 from oracle.roofline import BOUNDS, Timing, latency_s
 
 if TYPE_CHECKING:

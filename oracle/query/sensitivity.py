@@ -15,7 +15,7 @@ from oracle.families import to_spec
 from oracle.families.knobs import Turn, turns_of
 from oracle.query.devices import find_devices
 from oracle.query.many import Scores, score_many
-from oracle.query.models import Trust
+from oracle.query.trust import Trust
 from oracle.spec import Workload
 
 if TYPE_CHECKING:

@@ -15,11 +15,13 @@ from oracle.config import load_cfg
 from oracle.devices import Device
 from oracle.errors import ConfigError, WorkloadError
 from oracle.families import to_spec
+from oracle.query.choosing import calibration_for
 from oracle.query.cost import Cost, DeviceTime
 from oracle.query.devices import find_devices
-from oracle.query.models import Trust, calibration_for, image_size_of, latency_models
+from oracle.query.models import image_size_of, latency_models
 from oracle.query.running import thread_count
 from oracle.query.scoring import score_net
+from oracle.query.trust import Trust
 from oracle.spec import NetSpec, Workload
 
 if TYPE_CHECKING:

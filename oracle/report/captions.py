@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from oracle.measure import Measurement
     from oracle.memory import PeakMemory
     from oracle.query import BatchCurve, Cost, DeviceTime, Fit
-    from oracle.query.models import Trust
+    from oracle.query.trust import Trust
 
 __all__ = [
     "count_caption",

@@ -430,7 +430,10 @@ def _point(served: Served, mix: Mix, steps: Steps, seconds: Seconds, in_step: fl
     engine, parallel = served.engine, served.parallel
     tpot_s, ttft_s, waiting_s = latencies(engine, mix, steps, seconds, in_step, parallel.dp)
     running = min(steps.running * parallel.dp, mix.concurrency)
-    request_s = ttft_s - waiting_s + (mix.output_tokens - 1) * tpot_s
+    # Of one share, TPOT's: no load has the TTFT of one and the TPOT of another.
+    share = engine.in_step_tpot if in_step is None else in_step
+    first_s = latencies(engine, mix, steps, seconds, share, parallel.dp)[1]
+    request_s = first_s - waiting_s + (mix.output_tokens - 1) * tpot_s
     rate = running * mix.output_tokens / request_s
     return ServingPoint(
         concurrency=mix.concurrency,

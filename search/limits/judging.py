@@ -22,10 +22,12 @@ from oracle.families import to_spec
 from oracle.families.many import population_of
 from oracle.families.many.groups import overlaid
 from oracle.families.population import Population
+from oracle.query.choosing import checked_calibrations
 from oracle.query.devices import find_devices
 from oracle.query.many import Scores, score_many
-from oracle.query.models import Trust, checked_calibrations, latency_models
+from oracle.query.models import latency_models
 from oracle.query.resolving import check_words
+from oracle.query.trust import Trust
 from oracle.spec import NetSpec, Workload
 
 from ..space import Limit, Space, load_space

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from oracle._fronts import non_dominated
 from oracle._frozen import Frozen
 from oracle.errors import OracleError
-from oracle.query.models import Trust
+from oracle.query.trust import Trust
 
 from .agreement import Agreement, agreement, device_ranks, on_every_front
 from .objectives import LATENCY, Objective, objectives_of

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oracle.calibration.intervals import tie_ratio
-from oracle.query.models import Trust
+from oracle.query.trust import Trust
 
 from .objectives import LATENCY
 

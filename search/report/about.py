@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from oracle.report.captions import trust_caption, workload_caption
 
 if TYPE_CHECKING:
-    from oracle.query.models import Trust
+    from oracle.query.trust import Trust
     from oracle.spec import Workload
 
     from ..study import Results

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oracle.query.models import Trust
+from oracle.query.trust import Trust
 from oracle.report.facts import PairFacts, Population, PopulationValue, knob_of
 
 from ..pareto import Agreement, agreement, device_ranks, non_dominated

@@ -13,7 +13,8 @@ from oracle.calibration.files import from_yaml, to_yaml
 from oracle.devices import Device, Figure, Host, Links, Peaks
 from oracle.devices.model import Cluster
 from oracle.errors import ConfigError, OracleError
-from oracle.query.models import Trust, best_calibration, trust_of, trust_without
+from oracle.query.choosing import best_calibration
+from oracle.query.trust import Trust, trust_of, trust_without
 from oracle.spec import Workload
 
 from ..space import Limit, Space, Tally, space_of

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from oracle.errors import OracleError
-from oracle.query.models import Trust
+from oracle.query.trust import Trust
 from oracle.report.captions import titled, trust_caption, workload_caption
 from oracle.report.facts import WORTH, Population, RunFacts, device_facts, run_facts
 from oracle.report.page import PageFacts

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from oracle.errors import ConfigError
-from oracle.query.models import Trust
+from oracle.query.trust import Trust
 
 from .limits import Limit
 

@@ -18,8 +18,10 @@ from oracle.calibration.files import from_yaml, to_yaml
 from oracle.config import COST_KEYS, workload_of
 from oracle.devices import Device
 from oracle.errors import ConfigError, DeviceError, OracleError, WorkloadError
+from oracle.query.choosing import MODELS, calibration_for, checked_calibrations
 from oracle.query.devices import find_devices
-from oracle.query.models import MODELS, Trust, calibration_for, checked_calibrations, latency_models
+from oracle.query.models import latency_models
+from oracle.query.trust import Trust
 from oracle.spec import Workload
 
 from ..objectives import check_quality

@@ -23,7 +23,8 @@ from oracle.families import to_spec
 from oracle.families.fingerprint import fingerprint
 from oracle.query.devices import find_devices
 from oracle.query.many import score_many
-from oracle.query.models import Trust, latency_models
+from oracle.query.models import latency_models
+from oracle.query.trust import Trust
 from oracle.spec import GENERIC, NetSpec
 
 from ..pareto import non_dominated

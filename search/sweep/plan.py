@@ -16,7 +16,7 @@ from oracle.calibration.files import from_yaml, to_yaml
 from oracle.closedform.store import fingerprint
 from oracle.devices import Device
 from oracle.errors import OracleError
-from oracle.query.models import best_calibration
+from oracle.query.choosing import best_calibration
 from oracle.spec import Workload
 
 from ..space import Space

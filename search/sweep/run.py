@@ -16,9 +16,11 @@ from oracle.config import workload_of
 from oracle.devices import Device
 from oracle.errors import OracleError, WorkloadError
 from oracle.families.fingerprint import Seen
+from oracle.query.choosing import checked_calibrations
 from oracle.query.devices import find_devices
-from oracle.query.models import Trust, checked_calibrations, latency_models
+from oracle.query.models import latency_models
 from oracle.query.resolving import check_words
+from oracle.query.trust import Trust
 from oracle.spec import Workload
 
 from ..space import Limit, Space, Tally, load_space

@@ -18,7 +18,7 @@ from oracle.errors import ConfigError, OracleError
 from oracle.imports.points import roof_times_of
 from oracle.measure import Measurement, write_measurements
 from oracle.query import Case, Comparison, calibrate, compare
-from oracle.query.models import best_calibration
+from oracle.query.choosing import best_calibration
 from oracle.spec import Workload
 
 NETWORKS = ("R-56", "R-110", "NB201-AllConv3x3", "NB201-ResNet", "NB201-AllSkip", "FBNet-C")

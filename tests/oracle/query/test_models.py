@@ -18,7 +18,8 @@ from oracle.calibration.domain import Domain
 from oracle.calibration.shipped import prior_calibration
 from oracle.cli._flags import _SELECTION, add_model
 from oracle.errors import DeviceError, WorkloadError
-from oracle.query.models import MODELS, calibration_for, latency_models
+from oracle.query.choosing import MODELS, calibration_for
+from oracle.query.models import latency_models
 from oracle.roofline import Efficiency
 from oracle.spec import Workload
 

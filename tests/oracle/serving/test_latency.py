@@ -130,7 +130,7 @@ def test_a_load_of_which_nobody_says_the_lengths_is_between_both(name: str) -> N
     of_tpot, of_ttft = (served(in_step=share, **words) for share in (engine.in_step_tpot, engine.in_step_ttft))
     drawn, equal = (served(in_step=share, **words).points[0] for share in (0.0, 1.0))
     (point,) = unsaid.points
-    assert point.tpot_ms == of_tpot.points[0].tpot_ms
+    assert (point.tpot_ms, point.tokens_per_s) == (of_tpot.points[0].tpot_ms, of_tpot.points[0].tokens_per_s)
     assert point.ttft_ms == pytest.approx(
         of_ttft.points[0].ttft_ms + engine.steps_waited * (point.tpot_ms - of_ttft.points[0].tpot_ms)
     )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oracle.query.models import Trust
+from oracle.query.trust import Trust
 from search.pareto import fronts_of
 from search.pareto.ties import tie_caption, tie_ratios, tied_with
 from search.sweep import read_candidates

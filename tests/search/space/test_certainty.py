@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from oracle.errors import ConfigError
-from oracle.query.models import Trust
+from oracle.query.trust import Trust
 from search.space.certainty import bound_notes, check_confidence
 from search.space.expressions import limits_of_texts
 
