@@ -70,7 +70,7 @@ def best_calibration(device: Device, workload: Workload, own: Iterable[Calibrati
     """
     mine = [item for item in own if item.device == device.name]
     if not mine:
-        return _shipped(device, workload.with_(batch_size=1, threads=0))
+        return _shipped(device, _for_any_call(workload))
     usable = [item for item in mine if (item.runtime, item.mode) == (workload.runtime, workload.mode)]
     if not usable:
         there = ", ".join(f"{item.runtime} {item.mode}" for item in mine)
@@ -95,9 +95,18 @@ def _nearest(device: Device, workload: Workload, most: int = 3) -> list[str]:
     return [f"{name} ({', '.join(words)})" for name, *words in own[:most]]
 
 
-@lru_cache(maxsize=256)
 def kin_of(device: Device, workload: Workload) -> Calibration | None:
     """What was calibrated of others like a device, the nearest engine first; None if nothing was."""
+    return _kin(device, _for_any_call(workload))
+
+
+def _for_any_call(workload: Workload) -> Workload:
+    """Without what files of calibrations do not tell apart, so that each is read once for all batches and threads."""
+    return workload.with_(batch_size=1, threads=0)
+
+
+@lru_cache(maxsize=256)
+def _kin(device: Device, workload: Workload) -> Calibration | None:
     found = (kin_calibration(device, workload, engine) for engine in engines_like(workload))
     return next(filter(None, found), None)
 

@@ -179,7 +179,7 @@ def _threads_of(
     nearest = fit.domain.nearest_threads(threads)
     if fit.device != device.name or nearest == threads:
         return fit.threading, used, None
-    kin = kin_of(device, workload.with_(batch_size=1, threads=0))
+    kin = kin_of(device, workload)
     return ALIKE if kin is None else kin.threading, used, run_on(device, workload.with_(threads=nearest))
 
 

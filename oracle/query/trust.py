@@ -177,7 +177,7 @@ def _trust_in_device(calibration: Calibration, device: Device, workload: Workloa
 
 def _of_any_threads(calibration: Calibration, device: Device, workload: Workload) -> Interval | None:
     """Where a device's own calibration lies with threads that were not measured: as far off as its kin's, or more."""
-    kin = kin_of(device, workload.with_(batch_size=1, threads=0))
+    kin = kin_of(device, workload)
     general = None if kin is None else trust_of(kin, device, workload).interval
     return hull([calibration.interval, general])
 
