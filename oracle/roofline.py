@@ -5,7 +5,8 @@
 
 after Williams, Waterman and Patterson, "Roofline: an insightful visual performance model" (CACM 2009). With all
 efficiencies 1 and no launch time, the default, it is a lower bound: peaks are dense datasheet peaks, bytes are
-the least a kernel can move, and the two units work at the same time. Where the kernel's working set fits the
+the least a kernel can move, and the two units work at the same time. Weights that are laid out anew at every call are
+moved once more as far as the last-level cache does not hold both copies. Where the kernel's working set fits the
 last-level cache, and the device states that cache's bandwidth or a calibration knows it, B is the cache's. Where flash
 has a port of its own, weights come through it, at its bandwidth, while all else moves at B.
 
@@ -36,6 +37,8 @@ __all__ = [
     "Roofs",
     "Timing",
     "latency_s",
+    "packed_bytes",
+    "room_bytes",
     "steady",
     "textbook_of",
     "time_at",
@@ -80,6 +83,8 @@ class Efficiency:
         overlap: the share of the shorter of computing and memory traffic that does not hide behind the longer, of
             kernels that are not cut to tiles: 1 where a library packs operands, computes, and writes one after the
             other.
+        packing: whether weights are laid out anew at every call: what of both copies the last-level cache does not hold
+            is moved once more.
     """
 
     compute: Mapping[str, float] = field(default_factory=Frozen)
@@ -96,6 +101,7 @@ class Efficiency:
     cache: Cache | None = None
     savings: Mapping[str, float] = field(default_factory=Frozen)
     overlap: float = 0.0
+    packing: bool = False
 
     @property
     def tiled(self) -> bool:
@@ -195,6 +201,8 @@ class Roofs:
         cuttings: of each device, how it cuts products; None where nobody says.
         flashes: whether weights have a port of their own anywhere.
         overlap: see `Efficiency.overlap`; as `cache_bytes`.
+        room_bytes: of weights, two copies of which that cache holds, infinite where these are not laid out anew; as
+            `cache_bytes`.
     """
 
     rows: Array
@@ -205,6 +213,7 @@ class Roofs:
     cuttings: tuple[Cutting | None, ...] = (None,)
     flashes: bool = False
     overlap: Array | None = None
+    room_bytes: Array | None = None
 
     @property
     def tiled(self) -> bool:
@@ -255,16 +264,17 @@ class Roofs:
             (cutting_of(device, efficiency),),
             device.flash_bandwidth is not None,
             np.array([efficiency.overlap]) if efficiency.overlap else None,
+            None if np.isinf(room := room_bytes(device, efficiency)) else np.array([room]),
         )
 
     @classmethod
     def stacked(cls, devices: Sequence[Roofs]) -> Roofs:
         """The roofs of the same kernels on several devices, given those on each."""
 
-        def column(values: Sequence[Array | None]) -> Array | None:
+        def column(values: Sequence[Array | None], absent: float = 0.0) -> Array | None:
             if all(value is None for value in values):
                 return None
-            return np.stack([np.zeros(1) if value is None else value for value in values])
+            return np.stack([np.array([absent]) if value is None else value for value in values])
 
         return cls(
             np.stack([roofs.rows for roofs in devices], axis=1),
@@ -275,6 +285,7 @@ class Roofs:
             tuple(cutting for roofs in devices for cutting in roofs.cuttings),
             any(roofs.flashes for roofs in devices),
             column([roofs.overlap for roofs in devices]),
+            column([roofs.room_bytes for roofs in devices], np.inf),
         )
 
     @classmethod
@@ -424,6 +435,10 @@ def _roof_times(
     if roofs.tiled and products is not None:
         cuts = cut_to_tiles(matrix_s, roofs.rows[0], roofs.cuttings, matrix_flops, products)
     compute_s = np.maximum(matrix_s, vector_flops / vector)
+    if roofs.room_bytes is not None and weight_bytes is not None:
+        others_bytes = traffic_bytes - weight_bytes
+        weight_bytes = packed_bytes(weight_bytes, roofs.room_bytes)
+        traffic_bytes = others_bytes + weight_bytes
     held = _held(roofs, traffic_bytes, weight_bytes)
     if held is not None:
         bandwidth = np.where(held, rows[_CACHE], bandwidth)
@@ -439,6 +454,23 @@ def _roof_times(
     if roofs.floor_s is not None:
         busy_s = np.maximum(busy_s, roofs.floor_s)
     return compute_s, memory_s, busy_s
+
+
+def room_bytes(device: Device, efficiency: Efficiency) -> float:
+    """Of the weights of a kernel, those of which the last-level cache holds two copies; infinite without packing."""
+    return device.llc.value / 2.0 if efficiency.packing and device.llc else float("inf")
+
+
+def packed_bytes(weight_bytes: Array, room: Array | float) -> Array:
+    """Bytes of weights that are moved where they are laid out anew at every call.
+
+    What of both copies the last-level cache does not hold is moved once more: written to memory and read from there.
+
+    Example:
+        >>> packed_bytes(np.array([8.0, 12.0]), 10.0).tolist()
+        [8.0, 14.0]
+    """
+    return np.asarray(weight_bytes + np.maximum(weight_bytes - room, 0.0))
 
 
 def _held(roofs: Roofs, traffic_bytes: Array, weight_bytes: Array | None) -> Array | None:

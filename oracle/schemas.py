@@ -242,6 +242,7 @@ def calibration_schema() -> Schema:
         "WEIGHTS": shares,
         "SAVINGS": {"type": "object", "additionalProperties": number},
         "OVERLAP": number,
+        "PACKING": {"type": "boolean"},
         "THREADING": closed(dict.fromkeys(THREADING, number)),
     }
     described = {key: {**content, "description": _CALIBRATION[key]} for key, content in properties.items()}
@@ -278,6 +279,7 @@ _CALIBRATION = {
     "WEIGHTS": "Share of the bandwidth at which weights come; that of MEMORY where absent.",
     "SAVINGS": "How many times fewer multiplications than FLOPs are counted run, as by Winograd; 1 where absent.",
     "OVERLAP": "Share of the shorter of computing and moving that does not hide behind the longer; 0 if absent.",
+    "PACKING": "Whether weights are laid out anew at every call, which the last-level cache may not hold; false if absent.",
     "THREADING": "What threads and the clock change; see oracle.calibration.threading.",
 }
 

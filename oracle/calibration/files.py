@@ -26,6 +26,7 @@ COMPUTE: {conv: 0.83}            # shares of the peaks, by class of kernel
 MEMORY: {conv: 0.49}             # shares of the bandwidth
 WEIGHTS: {conv: 0.3}             # shares of the bandwidth at which weights come; those of MEMORY where absent
 SAVINGS: {winograd: 5.06}        # how many times fewer multiplications than FLOPs are counted: Winograd; 1 where absent
+PACKING: true                    # whether weights are laid out anew at every call; false if absent
 OVERLAP: 1                       # of the shorter of computing and moving, the share that does not hide; 0 if absent
 THREADING: {CLOCK_MHZ: 1000, SERIAL: 0.1, UNEVEN: 0.7, BARRIER: 0.5}  # see oracle.calibration.threading
 """
@@ -89,6 +90,7 @@ OPTIONAL = (
     "WEIGHTS",
     "SAVINGS",
     "OVERLAP",
+    "PACKING",
     "THREADING",
 )
 _MICRO = 1e-6
@@ -216,6 +218,7 @@ def to_yaml(calibration: Calibration) -> str:
         "WEIGHTS": {name: _rounded(share) for name, share in efficiency.weights.items() if name in classes},
         "SAVINGS": {name: _rounded(saving) for name, saving in efficiency.savings.items()},
         "OVERLAP": _rounded(efficiency.overlap) if efficiency.overlap else None,
+        "PACKING": efficiency.packing or None,
         "THREADING": _threading_yaml(calibration.threading),
     }
     kept = {key: value for key, value in content.items() if key in REQUIRED or value not in (None, "", {})}
@@ -250,6 +253,7 @@ def _parsed(content: Any, file: str) -> Calibration:
             weights=_shares(content.get("WEIGHTS", {}), file, "WEIGHTS"),
             savings=_by_class(content.get("SAVINGS", {}), file, "SAVINGS"),
             overlap=_part(content.get("OVERLAP", 0), file, "OVERLAP"),
+            packing=_flag(content.get("PACKING", False), file, "PACKING"),
             tiling=_named(content, "TILING", TILINGS, file),
             attention_tiling=_named(content, "ATTENTION_TILING", ATTENTION_TILINGS, file),
             cached_attention=_cached(content.get("CACHED_ATTENTION"), file),
@@ -283,10 +287,7 @@ def _cached(section: Any, file: str) -> CachedAttention | None:
         raise _error(
             file, "CACHED_ATTENTION", section, f"a mapping of {', '.join(PHASES)}, perhaps {', '.join(HABITS)}"
         )
-    habits = {habit.lower(): section.get(habit, True) for habit in HABITS}
-    for habit, value in habits.items():
-        if not isinstance(value, bool):
-            raise _error(file, f"CACHED_ATTENTION.{habit.upper()}", value, "true or false")
+    habits = {habit.lower(): _flag(section.get(habit, True), file, f"CACHED_ATTENTION.{habit}") for habit in HABITS}
     shares = dict[str, tuple[float, float]]()
     for phase in PHASES:
         found, key = section[phase], f"CACHED_ATTENTION.{phase}"
@@ -413,6 +414,12 @@ def _number(value: Any, file: str, key: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not (0 <= value <= _LARGEST):
         raise _error(file, key, value, "a number of at least 0")
     return float(value)
+
+
+def _flag(value: Any, file: str, key: str) -> bool:
+    if not isinstance(value, bool):
+        raise _error(file, key, value, "true or false")
+    return value
 
 
 def _part(value: Any, file: str, key: str) -> float:

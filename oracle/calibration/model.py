@@ -24,7 +24,16 @@ from oracle._frozen import Frozen
 from oracle.calibration.classes import CLASSES
 from oracle.devices import Device
 from oracle.products import Products
-from oracle.roofline import TEXTBOOK, Efficiency, KernelKinds, Timing, textbook_of, time_kernels
+from oracle.roofline import (
+    TEXTBOOK,
+    Efficiency,
+    KernelKinds,
+    Timing,
+    packed_bytes,
+    room_bytes,
+    textbook_of,
+    time_kernels,
+)
 from oracle.spec import GENERIC
 
 __all__ = [
@@ -77,7 +86,7 @@ class RoofTimes:
 
     @property
     def roofline_s(self) -> float:
-        """The textbook's lower bound, where nothing is cut."""
+        """The textbook's lower bound, where nothing is cut or laid out anew."""
         return float((self.count * np.maximum(self.compute_s, self.memory_s)).sum())
 
 
@@ -104,8 +113,8 @@ def roof_times(
         device: whose roofs count.
         weight_bytes: the part of the traffic that is weights; None for none.
         engine: which runs them: some need fewer multiplications, see `oracle.roofline.textbook_of`.
-        cut: how products are cut to tiles or blocks, and the shares that they reach; by default they take as long as
-            their FLOPs.
+        cut: how products are cut to tiles or blocks, and the shares that they reach, and whether weights are laid out
+            anew; by default they take as long as their FLOPs and bytes.
         products: of the kernels, which tiles and blocks need.
 
     Raises:
@@ -116,7 +125,7 @@ def roof_times(
     if cut.tiled:
         bound = replace(bound, compute=cut.compute, memory=cut.memory)
         compute, memory = (np.array([_share(own, name) for name in names]) for own in (cut.compute, cut.memory))
-    held_bytes = weight_bytes if cut.cache else None
+    held_bytes = weight_bytes if cut.cache or cut.packing else None
     timing = time_kernels(
         kinds, matrix_flops, vector_flops, traffic_bytes, device, bound, held_bytes, products=products
     )
@@ -125,7 +134,9 @@ def roof_times(
     classes = np.array([index.get(name, index["other"]) for name in names], dtype=np.float64)
     weights_s = np.zeros(len(classes))
     if weight_bytes is not None:
-        weights_s = memory_s * (weight_bytes / np.maximum(traffic_bytes, 1))
+        others_bytes = traffic_bytes - weight_bytes
+        weight_bytes = packed_bytes(weight_bytes, room_bytes(device, cut))
+        weights_s = memory_s * (weight_bytes / np.maximum(others_bytes + weight_bytes, 1))
     rows = np.stack([classes, compute_s, memory_s, weights_s, _overlap_of(timing)], axis=1)
     distinct, count = np.unique(rows.reshape(-1, 5), axis=0, return_counts=True)
     kind, *columns = (distinct[:, place].copy() for place in range(5))
@@ -262,8 +273,9 @@ def refitted(before: Efficiency, vector: Floats) -> Efficiency:
 
 
 def _cuts(efficiency: Efficiency) -> dict[str, Any]:
-    """How products are cut, and where they find their operands."""
-    return {name: getattr(efficiency, name) for name in ("tiling", "attention_tiling", "cached_attention", "cache")}
+    """How products are cut, where they find their operands, and whether weights are laid out anew."""
+    names = "tiling", "attention_tiling", "cached_attention", "cache", "packing"
+    return {name: getattr(efficiency, name) for name in names}
 
 
 def vector_of(efficiency: Efficiency) -> Floats:

@@ -109,8 +109,9 @@ def prior_from(devices: Sequence[Efficiency], source: str, kind: str = "", runti
     General knowledge counts as one more device: one device alone says little about its kind, and a share that its
     measurements left open, or that its software spoilt, should not be the next device's.
     """
-    known = [vector_of(efficiency) for efficiency in (*devices, general_prior(kind, runtime).efficiency)]
-    return Prior(efficiency_of(np.mean(known, axis=0)), source=source)
+    general = general_prior(kind, runtime).efficiency
+    known = [vector_of(efficiency) for efficiency in (*devices, general)]
+    return Prior(refitted(general, np.mean(known, axis=0)), source=source)
 
 
 def general_prior(kind: str = "", runtime: str = "eager", dispatch_s: float | None = None) -> Prior:
@@ -118,8 +119,8 @@ def general_prior(kind: str = "", runtime: str = "eager", dispatch_s: float | No
 
     Args:
         kind: one of `oracle.devices.KINDS`; no host launches the kernels of processors. PyTorch dispatches each by
-            itself and starts it on all cores by a barrier, which takes longer than a launch on a GPU; engines have
-            prepared theirs. Consumer and workstation GPUs read weights as data-centre GPUs do.
+            itself and starts it on all cores by a barrier, which takes longer than a launch on a GPU, and lays weights
+            out anew; engines have prepared theirs. Consumer and workstation GPUs read weights as data-centre GPUs do.
         runtime: one of `oracle.spec.RUNTIMES`.
         dispatch_s: seconds that the host takes to launch one kernel; None for the usual host of the kind, see
             `oracle.devices.hosts`.
@@ -139,7 +140,7 @@ def general_prior(kind: str = "", runtime: str = "eager", dispatch_s: float | No
             compute = {**efficiency.compute, "depthwise": _ENGINES_DEPTHWISE}
             efficiency = replace(efficiency, launches=dict.fromkeys(CLASSES, _ENGINES_LAUNCH_S), compute=compute)
         else:
-            efficiency = replace(efficiency, launches=dict.fromkeys(CLASSES, 2e-5))
+            efficiency = replace(efficiency, launches=dict.fromkeys(CLASSES, 2e-5), packing=True)
     return replace(GENERAL, efficiency=efficiency)
 
 

@@ -102,7 +102,7 @@ def evaluate(template: Template, columns: Columns, devices: Sequence[CalibratedD
     _check_size(template, requested)
     outputs: list[Any] = [None] * len(template.outputs)
     latency: list[Any] = [0.0] * len(devices)
-    weighted = any(device.efficiency.weights or device.efficiency.cache for device in devices)
+    weighted = any(own.weights or own.cache or own.packing for own in (device.efficiency for device in devices))
     tiled = any(device.efficiency.tiled for device in devices)
     parts = products_in(template).parts if tiled else template.parts
     for part in parts(requested.pattern, weighted):

@@ -104,7 +104,7 @@ def calibrate(
     sides = [image_size_of(net.input_shape) for _, net, _ in chosen]
 
     def fitted(cut: Efficiency) -> Calibration:
-        networks = _at_roofs(place, workload, chosen, at_once, cut) if cut.tiled else plain
+        networks = _at_roofs(place, workload, chosen, at_once, cut) if cut.tiled or cut.packing else plain
         _check_unit(place, chosen, networks, plain, seconds, prior)
         return fit(
             place.name,

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import oracle
-from oracle.calibration import RoofTimes, kernel_class, roof_times
+from oracle.calibration import RoofTimes, general_prior, kernel_class, roof_times
 from oracle.calibration.domain import Domain
 from oracle.counting import KernelCount, count
 from oracle.counting.networks import count_net, count_table
@@ -104,9 +104,12 @@ def timm_groups(
     data: Path,
     cache: Path,
     file: str = "timm_inference.csv",
-    cut: Callable[[Device, Workload], Efficiency] = lambda *_: TEXTBOOK,
+    cut: Callable[[Device, Workload], Efficiency] | None = None,
 ) -> Iterator[Group]:
-    """The inference or training table, by device, dtype, layout and runtime, which cut products so."""
+    """The inference or training table, by device, dtype, layout and runtime, which cut products so.
+
+    By default none does, but libraries lay weights out anew as they are believed to.
+    """
     column = "step_ms" if "training" in file else "latency_ms"
     tables: dict[tuple[str, str, str, str], list[dict[str, str]]] = {}
     for row in _rows(data / file):
@@ -121,7 +124,7 @@ def timm_groups(
         )
         found = [(row, _timm(row, workload, cache)) for row in rows]
         kept = [(row, kernels) for row, kernels in found if kernels is not None]
-        tiles = cut(device, workload)
+        tiles = cut(device, workload) if cut else general_prior(device.kind, workload.runtime).efficiency
         yield Group(
             device,
             workload,

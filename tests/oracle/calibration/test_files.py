@@ -219,6 +219,17 @@ def test_an_overlap_is_a_share(overlap: str, tmp_path: Path) -> None:
         load_calibration(broken)
 
 
+def test_packing_comes_back_from_a_file_and_is_true_or_false(tmp_path: Path) -> None:
+    found = load_calibration(shipped("calibrations")["i9-10940x.compiled.inference.float32.nchw"])
+    assert found.efficiency.packing
+    save_calibration(found, tmp_path / "again.yaml")
+    assert load_calibration(tmp_path / "again.yaml") == found
+    text = (tmp_path / "again.yaml").read_text(encoding="utf-8")
+    (tmp_path / "broken.yaml").write_text(text.replace("PACKING: true", "PACKING: 1"), encoding="utf-8")
+    with pytest.raises(DeviceError, match="PACKING"):
+        load_calibration(tmp_path / "broken.yaml")
+
+
 def test_broken_threading_names_its_key(tmp_path: Path) -> None:
     text = Path(shipped("calibrations")["cortex-a72.ncnn.inference.float32.nchw"]).read_text(encoding="utf-8")
     broken = tmp_path / "broken.yaml"

@@ -35,6 +35,20 @@ def test_it_is_the_formula_of_the_roofline(some_device: SomeDevice) -> None:
         assert found == pytest.approx(expected, rel=1e-12)
 
 
+def test_it_is_the_formula_of_the_roofline_where_weights_are_laid_out_anew() -> None:
+    device = load_device("i9-10940x")
+    kinds = KernelKinds(("conv", "matmul"), ("float32",) * 2, ("float32",) * 2)
+    numbers = (np.array([4e9, 1e6]), np.zeros(2), np.array([9e7, 5e5]))
+    weights = np.array([8e7, 4e5])
+    cut = general_prior("desktop-cpu", "compiled").efficiency
+    assert cut.packing
+    expected = time_kernels(kinds, *numbers, device, cut, weights).latency_s
+    (found,) = Stack([roof_times(kinds, *numbers, device, weights, cut=cut)]).seconds(vector_of(cut))
+    assert found == pytest.approx(expected, rel=1e-4)  # a dispatch of 0 is 1e-12 s there
+    plain = time_kernels(kinds, *numbers, device, replace(cut, packing=False), weights).latency_s
+    assert found > 1.2 * plain
+
+
 def test_equal_kernels_are_kept_once_and_counted() -> None:
     kinds = KernelKinds(("conv",) * 5, ("float32",) * 5, ("float32",) * 5)
     numbers = np.array([1e9, 1e9, 2e9, 1e9, 2e9])
@@ -129,6 +143,13 @@ def test_a_prior_counts_general_knowledge_as_a_device() -> None:
     processor, gpu = (general_prior(kind).efficiency.launch_of(["conv"]) for kind in ("desktop-cpu", "consumer-gpu"))
     assert processor > gpu
     assert np.all(np.linalg.eigvalsh(replace(GENERAL, common_compute=2.0).precision) > 0)
+
+
+def test_a_prior_of_processors_lays_weights_out_anew() -> None:
+    general = general_prior("desktop-cpu", "compiled")
+    assert prior_from([general.efficiency], "", "desktop-cpu", "compiled").efficiency.packing
+    assert not general_prior("desktop-cpu", "engine").efficiency.packing
+    assert not general_prior("consumer-gpu", "compiled").efficiency.packing
 
 
 def test_weights_of_cards_come_as_products_measured_alone_have_them() -> None:

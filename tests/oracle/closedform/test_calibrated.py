@@ -54,6 +54,17 @@ def test_closed_forms_give_the_calibrated_latency_of_score(
                 assert low == pytest.approx(time.interval_ms[0])
 
 
+@pytest.mark.parametrize("copies", [1, 4], ids=["plain numbers", "arrays"])
+def test_closed_forms_lay_weights_out_anew_as_score_does(copies: int) -> None:
+    """An i9-10940X holds 9.6 MiB of weights twice; the widest of these have layers of 14 and 56 MB."""
+    nets = [oracle.to_spec(oracle.load_cfg(name)) for name in ("R-56", "ViT-L-16", "RegNetY-32GF")] * copies
+    scores = oracle.score_many(nets, ["i9-10940x", "t4"], store=_STORE, runtime="compiled")
+    for index, net in enumerate(nets):
+        cost = oracle.score(net, ["i9-10940x", "t4"], runtime="compiled")
+        for name, time in cost.times.items():
+            assert scores.latency_ms[name][index] == pytest.approx(time.latency_ms, rel=1e-12)
+
+
 @pytest.mark.parametrize("copies", [1, 8], ids=["plain numbers", "arrays"])
 def test_images_of_several_sizes_are_predicted_as_each_alone(copies: int) -> None:
     """The Raspberry Pi 4 was measured on 32 x 32: the larger the image, the less its calibration counts."""
