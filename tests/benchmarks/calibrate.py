@@ -254,6 +254,7 @@ def _tiled(base: Efficiency, name: str, own: Sequence[str], products: Mapping[st
         products=reach[0],
         attention=reach[1],
         cached=(tuple(map(float, reach[2])), tuple(map(float, reach[3])), *HABITS.get(chip, (True, True))),
+        sustained=float(np.mean([PRODUCTS["float16"][at][0] for at in own])),
         clock_hz=clock.value if clock else tiling.CLOCK_HZ,
     )
 
@@ -263,6 +264,7 @@ def with_tiles(
     products: Sequence[float],
     attention: Sequence[float],
     cached: tuple[Any, Any, bool, bool],
+    sustained: float,
     clock_hz: float = tiling.CLOCK_HZ,
 ) -> Efficiency:
     """Shares whose products and attention are cut into tiles.
@@ -271,15 +273,20 @@ def with_tiles(
         base: of everything else.
         products, attention: shares of the peak and of the bandwidth.
         cached: the same of attention over a cache, of many queries and of one, and what libraries do in it.
+        sustained: the share of the peak that products reach in half precision, and so the most that convolutions do:
+            an L40S ends at 0.75, by its power.
         clock_hz: of the device; that of an H100 for a kind.
     """
     reach = {"matmul": products, "attention": attention}
     compute, memory = ({name: float(own[place]) for name, own in reach.items()} for place in (0, 1))
+    others = {
+        name: min(share, sustained) if name in CONTRACTIONS else share for name, share in _widened(base.compute).items()
+    }
     slower = tiling.CLOCK_HZ / clock_hz
     launches = {"matmul": PRODUCT_LAUNCH_S * slower, "attention": ATTENTION_LAUNCH_S * slower}
     return replace(
         base,
-        compute=Frozen({**_widened(base.compute), **compute}),
+        compute=Frozen({**others, **compute}),
         memory=Frozen({**base.memory, **memory}),
         weights=Frozen({**base.weights, **memory}),  # of products they are operands like any other
         launches=Frozen({**base.launches, **launches}),
