@@ -8,11 +8,11 @@ from dataclasses import replace
 from oracle._frozen import Frozen
 from oracle._resources import shipped
 from oracle.calibration.calibration import Calibration
-from oracle.calibration.classes import CONTRACTIONS
 from oracle.calibration.files import load_calibration
-from oracle.calibration.prior import usual_dispatch
+from oracle.calibration.prior import limited_classes, usual_dispatch
 from oracle.devices import Device
 from oracle.devices.cores import CORES
+from oracle.roofline import Efficiency
 from oracle.spec import DTYPES, GENERIC, LAYOUTS, Workload
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "file_name",
     "kin_calibration",
     "prior_calibration",
+    "within_power",
 ]
 
 _NEXT_OF_KIN = Frozen(
@@ -37,8 +38,6 @@ _NEXT_OF_KIN = Frozen(
     }
 )
 """Whose prior serves a kind that has none of its own."""
-
-_PRODUCTS = ("matmul", "pointwise_conv", "attention")
 
 TWINS = Frozen({"float16": ("bfloat16",), "bfloat16": ("float16",), "float8": ("int8",), "int8": ("float8",)})
 """Dtypes that the same units compute in at the same rate."""
@@ -79,17 +78,17 @@ def core_calibration(device: Device, workload: Workload, engine: str) -> Calibra
 def kin_calibration(device: Device, workload: Workload, engine: str) -> Calibration | None:
     """What was calibrated of others like a device: its micro-architecture first, then its kind; None if nothing was.
 
-    Contractions compute at no more of the peak than the device's power sustains; on vector units products alone, for
-    fast algorithms, Winograd's above all, multiply less than convolutions count.
+    None computes at more of the peak than the device's power sustains.
     """
     found = core_calibration(device, workload, engine) or prior_calibration(device.kind, workload, engine)
-    most = device.sustained(workload.dtype)
-    if found is None or most == 1.0:
-        return found
-    limited = CONTRACTIONS if workload.dtype in device.matrix else _PRODUCTS
-    shares = {name: min(found.efficiency.compute.get(name, 1.0), most) for name in limited}
-    compute = Frozen({**found.efficiency.compute, **shares})
-    return replace(found, efficiency=replace(found.efficiency, compute=compute))
+    return found and replace(found, efficiency=within_power(found.efficiency, device, workload.dtype))
+
+
+def within_power(efficiency: Efficiency, device: Device, dtype: str) -> Efficiency:
+    """What others reach, on a device whose power sustains less."""
+    limited, most = limited_classes(device, dtype), device.sustained(dtype)
+    shares = {name: min(efficiency.compute.get(name, 1.0), most) for name in limited}
+    return replace(efficiency, compute=Frozen({**efficiency.compute, **shares})) if limited else efficiency
 
 
 def engines_like(workload: Workload) -> tuple[str, ...]:
