@@ -281,7 +281,7 @@ _CALIBRATION = {
     "WEIGHTS": "Share of the bandwidth at which weights come; that of MEMORY where absent.",
     "SAVINGS": "How many times fewer multiplications than FLOPs are counted run, as by Winograd; 1 where absent.",
     "OVERLAP": "Share of the shorter of computing and moving that does not hide behind the longer; 0 if absent.",
-    "PACKING": "Whether weights are laid out anew at every call, which the last-level cache may not hold; false if absent.",
+    "PACKING": "Whether weights are laid out anew at every call, beyond what the cache holds; false if absent.",
     "THREADING": "What threads and the clock change; see oracle.calibration.threading.",
 }
 
