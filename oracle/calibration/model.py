@@ -4,11 +4,11 @@
     busy = max(c / e_c, b / e_m + w / e_w) + overlap min(c / e_c, b / e_m + w / e_w)
 
 n is the number of kernels, t_dispatch what the host takes to launch one while the device works on others. c, b and w
-are the seconds that a kernel's arithmetic, its bytes but for weights, and its weights need at the textbook's roofs, e
-the shares of these roofs that its class reaches, t_launch what a kernel of its class costs beside, overlap what of
-computing and moving does not hide behind the other: 0 or 1 of a library as a whole, and not fitted. The vector holds
-the logits of all shares and the logarithms of all times, so no value of it beats a roof. It is the formula of
-`oracle.roofline`, for many networks and with derivatives.
+are the seconds that a kernel's arithmetic, its bytes but for weights, and its weights (what is moved once more where
+they are laid out anew counts twice) need at the textbook's roofs, e the shares of these roofs that its class reaches,
+t_launch what a kernel of its class costs beside, overlap what of computing and moving does not hide behind the other: 0
+or 1 of a library as a whole, and not fitted. The vector holds the logits of all shares and the logarithms of all times,
+so no value of it beats a roof. It is the formula of `oracle.roofline`, for many networks and with derivatives.
 """
 
 from __future__ import annotations
