@@ -57,6 +57,9 @@ def open_onnx(reference: Reference) -> Opened:
     Raises:
         OracleError: no such file, not ONNX, or onnx is not installed.
     """
+    path = Path(reference.name)
+    if not is_file(path):
+        raise OracleError(f"network={reference.text!r}: no such file")
     try:
         import onnx
         from onnx import inliner, shape_inference
@@ -64,9 +67,6 @@ def open_onnx(reference: Reference) -> Opened:
         raise MissingDependencyError(
             f"ONNX files need onnx: pip install 'nas-cost-oracle[onnx]' or pip install onnx ({error})"
         ) from error
-    path = Path(reference.name)
-    if not is_file(path):
-        raise OracleError(f"network={reference.text!r}: no such file")
     try:
         return _opened(path, onnx, inliner, shape_inference)
     except OracleError as error:
