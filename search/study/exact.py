@@ -187,8 +187,8 @@ class Enumeration:
         count = chunk.population.size
         if not count:
             return chunk.tally
-        scores = self._gate.score(chunk.population)
-        feasible, tally = judge(self._gate.bounds, scores, count)
+        scores = self._gate.limits.scores(chunk.population)
+        feasible, tally = judge(self._gate.limits.limits, scores, count)
         rows = np.flatnonzero(feasible)
         columns = [sign * o.column(scores)[rows] for sign, o in zip(self._signs, self._plan.objectives, strict=True)]
         costs = np.stack(columns, axis=1)
