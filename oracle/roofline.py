@@ -35,7 +35,6 @@ __all__ = [
     "KernelKinds",
     "Roofs",
     "Timing",
-    "latency_s",
     "steady",
     "textbook_of",
     "time_at",
@@ -350,12 +349,6 @@ def _timed(
         call_s=0.0,
         floor_s=0.0 if roofs.floor_s is None else roofs.floor_s,
     )
-
-
-def latency_s(seconds: float) -> float:
-    """`steady` of one number, as a plain float."""
-    large = seconds * (2.0**20 + 1)
-    return large - (large - seconds)
 
 
 def whole_quanta(seconds: Array) -> Array:

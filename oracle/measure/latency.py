@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from oracle._versions import today
 from oracle.config import load_cfg, workload_of
 from oracle.errors import OracleError, WorkloadError
 from oracle.families import to_spec
@@ -19,7 +20,7 @@ from oracle.measure.host import affinity, ranges
 from oracle.measure.load import warned
 from oracle.measure.measurement import Measurement
 from oracle.measure.steps import check_memory, check_workload, engine_step_of, first_line, matmul_precision, step_of
-from oracle.measure.stopwatch import Place, today
+from oracle.measure.stopwatch import Place
 from oracle.measure.timers import Step
 from oracle.spec import NetSpec, Workload
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
+from oracle._versions import today
 from oracle.measure.host import affinity, cpu_name, ranges
-from oracle.measure.stopwatch import today
 
 __all__ = ["gpu_facts", "machine_facts", "parsed_gpu_facts"]
 

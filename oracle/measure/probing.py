@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from oracle._versions import today
 from oracle.devices import Device, Figure, Peaks
 from oracle.errors import DeviceError, WorkloadError
 from oracle.measure.host import (
@@ -30,7 +31,7 @@ from oracle.measure.roofs import (
     triad_ladder,
     vector_roof,
 )
-from oracle.measure.stopwatch import Place, today
+from oracle.measure.stopwatch import Place
 from oracle.measure.timers import last_level_bytes
 
 __all__ = ["probe"]
