@@ -63,14 +63,14 @@ __all__ = [
 lazy(
     __name__,
     {
-        "oracle.query.calibrating": ("calibrate",),
-        "oracle.query.capacity": ("Fit", "fit"),
-        "oracle.query.comparing": ("Case", "Comparison", "compare"),
-        "oracle.query.cost": ("Cost", "DeviceTime", "KernelCost", "PhaseCost"),
-        "oracle.query.curves": ("BatchCurve", "BatchPoint", "batch_curve"),
-        "oracle.query.many": ("Scores", "score_many"),
-        "oracle.query.ranking": ("Ranking",),
-        "oracle.query.sensitivity": ("Effect", "Sensitivity"),
+        "oracle.query.calibrating": "calibrate",
+        "oracle.query.capacity": "Fit fit",
+        "oracle.query.comparing": "Case Comparison compare",
+        "oracle.query.cost": "Cost DeviceTime KernelCost PhaseCost",
+        "oracle.query.curves": "BatchCurve BatchPoint batch_curve",
+        "oracle.query.many": "Scores score_many",
+        "oracle.query.ranking": "Ranking",
+        "oracle.query.sensitivity": "Effect Sensitivity",
     },
 )
 
