@@ -26,17 +26,7 @@ import numpy as np
 
 from oracle.families._checks import MAX_BLOCKS, MAX_TOKENS, MAX_WIDTH, choice, integer, require
 from oracle.families.mixers import check_index, check_mixers, index_sizes, linear_sizes, mixers_of
-from oracle.families.sharding import (
-    GATED,
-    LATENT,
-    LINEAR,
-    SHARD,
-    SPARSE,
-    Parallel,
-    cuts_heads,
-    parts_of,
-    shard_cell,
-)
+from oracle.families.sharding import GATED, LATENT, LINEAR, SHARD, SPARSE, Parallel, cuts_heads, parts_of, shard_cell
 from oracle.spec import CellSpec, NetSpec, Scalar
 
 __all__ = ["Call", "Layer", "Sizes", "Words", "call_of", "to_spec", "windows_of"]
