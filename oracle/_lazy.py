@@ -8,8 +8,6 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-__all__ = ["lazy"]
-
 
 class _Package(ModuleType):
     """A package with names that are yet to be loaded.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["today", "version_of"]
-
 
 def today() -> str:
     """The date in UTC, as in `2026-11-28`."""

@@ -28,21 +28,6 @@ from oracle.devices import Device
 from oracle.products import Products
 from oracle.tiling import CLOCK_HZ, AttentionTiling, Cache, CachedAttention, Tiling
 
-__all__ = [
-    "BOUNDS",
-    "TEXTBOOK",
-    "Efficiency",
-    "KernelKinds",
-    "Roofs",
-    "Timing",
-    "steady",
-    "textbook_of",
-    "time_at",
-    "time_kernels",
-    "total_seconds",
-    "whole_quanta",
-]
-
 Array = NDArray[Any]
 
 _LAUNCH, _WEIGHTS, _CACHE, _FLASH = range(3, 7)  # where they stand among the rows of `Roofs`

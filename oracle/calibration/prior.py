@@ -20,8 +20,6 @@ from oracle.calibration.model import CALL, DISPATCH, FLOOR, LAUNCH, WEIGHTS, Flo
 from oracle.devices.hosts import HOSTS, dispatch_of, named_host
 from oracle.roofline import Efficiency
 
-__all__ = ["GENERAL", "PRODUCTS", "Prior", "general_prior", "prior_from", "usual_dispatch"]
-
 _COUNT = len(CLASSES)
 
 # Of the vector peak, in depthwise convolutions, and per kernel: what ONNX Runtime and OpenVINO take on one Zen 4 lies

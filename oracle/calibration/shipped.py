@@ -14,16 +14,6 @@ from oracle.devices import Device
 from oracle.devices.cores import CORES
 from oracle.spec import DTYPES, GENERIC, LAYOUTS, Workload
 
-__all__ = [
-    "TWINS",
-    "calibration_of",
-    "core_calibration",
-    "engines_like",
-    "file_name",
-    "kin_calibration",
-    "prior_calibration",
-]
-
 _NEXT_OF_KIN = Frozen(
     {
         "workstation-gpu": "consumer-gpu",

@@ -10,8 +10,6 @@ from oracle.cli._messages import warn
 from oracle.cli._output import YAML, check_file
 from oracle.cli._sources import devices_of
 
-__all__ = ["add"]
-
 _EXAMPLES = """\
 examples:
   oracle calibrate --device host.yaml --measurements m.csv -o my.yaml

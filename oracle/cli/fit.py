@@ -16,8 +16,6 @@ from oracle.errors import OracleError
 if TYPE_CHECKING:
     from oracle.devices import Device
 
-__all__ = ["add"]
-
 _EXAMPLES = """\
 examples:
   oracle fit ResNet-50 --device t4 --device rtx-4090

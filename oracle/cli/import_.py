@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from oracle.imports import Imported
     from oracle.imports.engines import Report, Timing
 
-__all__ = ["add"]
-
 _EXAMPLES = """\
 examples:
   oracle import profile.csv                          # ncu --csv: kernels at the roofs the file knows

@@ -10,8 +10,6 @@ from oracle.cli._output import deliver
 from oracle.cli._sources import configs_of, devices_of
 from oracle.errors import OracleError
 
-__all__ = ["add"]
-
 _EXAMPLES = """\
 examples:
   oracle knobs RegNetX-400MF --device t4        # widths, depths, group widths, resolution

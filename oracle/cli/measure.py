@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from oracle.measure import KernelTime, Measurement
     from oracle.query import Cost
 
-__all__ = ["add"]
-
 Job = tuple[str, "int | None"]
 """A network as the user named it, and a batch size; None for the config's."""
 

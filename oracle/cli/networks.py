@@ -9,8 +9,6 @@ from oracle.cli._flags import add_output
 from oracle.cli._output import deliver
 from oracle.errors import OracleError
 
-__all__ = ["add"]
-
 _EXAMPLES = """\
 examples:
   oracle networks

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from oracle.query import Cost, KernelCost
     from oracle.report.breakdown import Group
 
-__all__ = ["add"]
-
 _EXAMPLES = """\
 examples:
   oracle ops ResNet-50 --device t4 --by class   # which class of operator takes the time

@@ -9,8 +9,6 @@ from oracle._files import is_file
 from oracle.cli._flags import add_place
 from oracle.cli._output import YAML, check_file
 
-__all__ = ["add"]
-
 _EXAMPLES = """\
 examples:
   oracle probe -o host.yaml                     # a device file like any other

@@ -15,8 +15,6 @@ from oracle.errors import OracleError
 if TYPE_CHECKING:
     from oracle.query import Cost
 
-__all__ = ["add"]
-
 _EXAMPLES = """\
 examples:
   oracle rank configs/networks/regnetx --device rtx-4090 --device jetson-agx-orin

@@ -9,8 +9,6 @@ from oracle.cli._flags import add_output, add_scoring, batch_sizes_of
 from oracle.cli._output import deliver
 from oracle.cli._scoring import curves_of, score_all
 
-__all__ = ["add"]
-
 _EXAMPLES = """\
 examples:
   oracle score ResNet-50                        # counts alone, no device needed

@@ -13,8 +13,6 @@ from oracle.errors import DeviceError
 if TYPE_CHECKING:
     from oracle.devices import Device
 
-__all__ = ["add"]
-
 _EXAMPLES = """\
 examples:
   oracle serving Llama-3.1-8B -d h100-sxm --input 1024 --output-tokens 256 --concurrency 1 4 16 64

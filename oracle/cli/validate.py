@@ -9,8 +9,6 @@ from oracle.cli._flags import add_model, add_output, add_selection, model_of, na
 from oracle.cli._output import check_output, deliver
 from oracle.cli._sources import devices_of
 
-__all__ = ["add"]
-
 _EXAMPLES = """\
 examples:
   oracle validate --device host.yaml --measurements m.csv --calibration my.yaml

@@ -16,8 +16,6 @@ from oracle.closedform.codec import Steps
 from oracle.closedform.program import Program, Step
 from oracle.closedform.template import MEMORY_SIZES, SUMS, Format, KernelNumbers, Template, TemplateKey
 
-__all__ = ["Exceptions", "exceptions_of", "half_key", "halved"]
-
 _FLOAT, _HALF = "float32", "float16"
 _POINTS = 8  # at which templates are compared
 _BYTES = ("read_bytes", "write_bytes", "weight_bytes")

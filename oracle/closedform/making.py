@@ -34,8 +34,6 @@ from oracle.errors import OracleError
 from oracle.optable import Use
 from oracle.spec import LOSS, CellSpec, Workload
 
-__all__ = ["made", "made_of", "write"]
-
 
 class _Request(NamedTuple):
     """A cell that a template was made for."""

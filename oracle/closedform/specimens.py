@@ -16,8 +16,6 @@ from oracle.counting.fusion.engines import RULES
 from oracle.families import to_spec
 from oracle.spec import GENERIC, NetSpec, Workload
 
-__all__ = ["BATCH", "networks", "workloads", "workloads_of"]
-
 BATCH = 2
 """Images, or sequences, per call: the smallest number that is no constant to torch."""
 

@@ -15,8 +15,6 @@ from oracle.closedform.halving import Exceptions, exceptions_of, half_key
 from oracle.closedform.library import FILTERS, STEPS, SUFFIX, Library, group_of
 from oracle.closedform.template import Template, TemplateKey
 
-__all__ = ["stamp", "write_file"]
-
 _Entries = Mapping[TemplateKey, tuple[Sequence[Template], bool]]
 
 

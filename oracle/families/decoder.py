@@ -29,8 +29,6 @@ from oracle.families.mixers import check_index, check_mixers, index_sizes, linea
 from oracle.families.sharding import GATED, LATENT, LINEAR, SHARD, SPARSE, Parallel, cuts_heads, parts_of, shard_cell
 from oracle.spec import CellSpec, NetSpec, Scalar
 
-__all__ = ["Call", "Layer", "Sizes", "Words", "call_of", "to_spec", "windows_of"]
-
 ACTIVATIONS = ("gelu", "gelu_tanh", "relu", "silu", "silu_clamped")
 NORMS = ("layer", "rms")
 ROUTERS = ("softmax", "softmax_all", "sigmoid")

@@ -24,8 +24,6 @@ from oracle.measure.stopwatch import Place
 from oracle.measure.timers import Step
 from oracle.spec import NetSpec, Workload
 
-__all__ = ["measure", "resolve"]
-
 _WARM_UP, _WARM_UP_S = 10, 0.3  # calls on a GPU, and seconds that they may take: clocks rise, kernels are chosen
 _ENOUGH = 3  # blocks: the fewest whose median one disturbed block does not move far
 

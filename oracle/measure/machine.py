@@ -14,8 +14,6 @@ import torch
 from oracle._versions import today
 from oracle.measure.host import affinity, cpu_name, ranges
 
-__all__ = ["gpu_facts", "machine_facts", "parsed_gpu_facts"]
-
 # nvidia-smi's name -> ours, with the unit of nvidia-smi's `nounits`
 _QUERIES = {
     "name": "name",

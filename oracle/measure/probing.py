@@ -34,8 +34,6 @@ from oracle.measure.roofs import (
 from oracle.measure.stopwatch import Place
 from oracle.measure.timers import last_level_bytes
 
-__all__ = ["probe"]
-
 _DTYPES = ("float32", "bfloat16", "float16", "int8")
 _CUDA_DTYPES = (*_DTYPES, "tf32", "float8")
 _MIB = 2**20

@@ -14,8 +14,6 @@ from oracle.errors import OracleError, WorkloadError
 from oracle.measure.host import affinity, cpu_name
 from oracle.measure.timers import EventTimer, HostTimer, Timer, sweeper
 
-__all__ = ["CACHES", "CLOCKS", "Place", "places"]
-
 CLOCKS = ("wall", "cpu", "events")
 CACHES = ("warm", "cold")
 

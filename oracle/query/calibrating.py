@@ -32,8 +32,6 @@ from oracle.spec import NetSpec, Workload
 if TYPE_CHECKING:
     from oracle.measure import Measurement
 
-__all__ = ["Measured", "calibrate", "measured_on", "prior_of", "rows_on"]
-
 _WORDS = ("dtype", "mode", "runner", "layout", "weights")
 _IMPOSSIBLE = 5.0  # boost clocks, caches and Winograd's convolutions run up to about twice as fast as a stated peak
 _IMPLAUSIBLE = 50.0  # slow hosts and untuned kernels cost up to ten times what a kind commonly needs; units, a thousand

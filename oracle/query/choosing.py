@@ -15,8 +15,6 @@ from oracle.errors import WorkloadError
 from oracle.query.running import thread_count
 from oracle.spec import Workload
 
-__all__ = ["MODELS", "best_calibration", "calibration_for", "checked_calibrations", "kin_of", "loaded"]
-
 MODELS = ("best", "roofline", "calibrated")
 """What can predict: the best there is for each device; the textbook's lower bound alone; or a calibration, and an error
 where there is none."""

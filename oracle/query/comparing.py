@@ -27,8 +27,6 @@ from oracle.spec import Workload
 if TYPE_CHECKING:
     from oracle.measure import Measurement
 
-__all__ = ["Case", "Comparison", "compare"]
-
 Floats = NDArray[np.float64]
 
 

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from oracle.imports.engines import Report
     from oracle.measure import Measurement
 
-__all__ = ["fit_operators", "measurement_of", "measurements_of"]
-
 _Calls = Sequence[Sequence[OperatorCall]]
 
 

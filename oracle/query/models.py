@@ -29,8 +29,6 @@ from oracle.query.trust import Trust, hull, trust_of, trust_without
 from oracle.roofline import TEXTBOOK, Efficiency, textbook_of
 from oracle.spec import NetSpec, Workload
 
-__all__ = ["LatencyModels", "image_size_of", "latency_models", "models_for"]
-
 
 class LatencyModels(NamedTuple):
     """What predicts on each device.

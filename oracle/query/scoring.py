@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from oracle.memory import PeakMemory
     from oracle.spec import NetSpec, Workload
 
-__all__ = ["Form", "cost_of", "score_net"]
-
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 

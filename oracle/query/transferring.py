@@ -28,8 +28,6 @@ from oracle.spec import NetSpec, Workload
 if TYPE_CHECKING:
     from oracle.measure import Measurement
 
-__all__ = ["Elsewhere", "Measured", "carry", "elsewhere", "here_and_there"]
-
 Measured: TypeAlias = "Mapping[str | Path | Device, str | Path | Iterable[Measurement]]"
 """Device -> what was measured on it: a CSV file (see `oracle.measure`), or its rows."""
 

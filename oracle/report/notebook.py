@@ -24,8 +24,6 @@ from oracle.report.texts import Text
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["html_of", "tables_html"]
-
 _TABLES: dict[str, Callable[[Any], Sequence[RenderableType]]] = {
     "BatchCurve": lambda found: curve_tables([found]),
     "Comparison": comparison_tables,

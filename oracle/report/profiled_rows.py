@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from oracle.imports import NetworkProfile, OnRoofline
     from oracle.measure import KernelTime
 
-__all__ = ["kernel_rows", "kernel_time_rows", "operator_rows"]
-
 
 def kernel_rows(found: Sequence[OnRoofline]) -> list[dict[str, Any]]:
     """One row per measured kernel."""

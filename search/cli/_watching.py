@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from ..study import Progress
 
-__all__ = ["progress_line", "resume_command", "teller", "watching"]
-
 _EVERY_S = 30.0
 _PROBING_EVERY_S = 5.0
 _STEPS = 10

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from ..space import Tally
     from ..sweep import SweepResult
 
-__all__ = ["add", "nothing_feasible"]
-
 _WIDTH = 96  # columns, beside an indent
 
 _EXAMPLES = """\

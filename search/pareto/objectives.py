@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from oracle.errors import ConfigError
 
-__all__ = ["LATENCY", "WAYS", "Objective", "objectives_of"]
-
 LATENCY = "latency_ms"
 
 WAYS = {"min": False, "minimise": False, "minimize": False, "max": True, "maximise": True, "maximize": True}

@@ -24,8 +24,6 @@ from ..study.stream import chunks, is_small
 from .features import raw_blocks
 from .identity import connected, identities
 
-__all__ = ["DISCONNECTED", "Members", "Source", "distinct", "united"]
-
 Ints = NDArray[np.int64]
 
 Prior = Callable[[Sequence[NDArray[np.float32]]], NDArray[np.float32]]

@@ -21,8 +21,6 @@ from oracle.errors import ConfigError, DeviceError
 
 from .limits import PLACED, Limit
 
-__all__ = ["LIMITED", "QUALITY", "SCORES", "columns_of", "limits_of_texts", "score_of", "texts_of", "united"]
-
 QUALITY = "quality"
 SCORES = (
     "macs",

@@ -23,8 +23,6 @@ from .limits import Limit, Tally, judge
 from .samplers import Choice, Entries, Number, Sampler, cardinality, draw, member
 from .stages import likely_rows
 
-__all__ = ["REPEATED", "Chunk", "Space", "config_at"]
-
 Ints = NDArray[np.int64]
 Columns = dict[str, NDArray[Any]]
 

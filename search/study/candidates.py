@@ -21,8 +21,6 @@ from .keys import Keys
 from .params import Parameters
 from .words import STRUCTURE
 
-__all__ = ["Candidate", "Gate", "gate_of"]
-
 
 @dataclass(frozen=True, slots=True)
 class Candidate:

@@ -32,8 +32,6 @@ from .progress import Watcher, progress_of
 from .recording import Proposal, Recorder, Timer
 from .workers import Watch, is_alive, others
 
-__all__ = ["Enumeration"]
-
 _REACH = 512  # steps of a number to its farthest neighbours
 _PARENTS = 512  # of the best, whose neighbours are judged at a time
 

@@ -39,8 +39,6 @@ from .words import QUALITY, STRUCTURE, Objective, objectives_of
 if TYPE_CHECKING:
     from ..pool.warm import Earlier
 
-__all__ = ["EXACT", "SAMPLERS", "StudyPlan", "default_study", "load_study", "study_of"]
-
 _STARTUP = 10  # of samplers but the pool's, and of the median pruner
 EXACT = "exact"  # no sampler: the space is enumerated, for nothing needs an evaluation
 SAMPLERS = ("pool", "tpe", "nsga2", "nsga3", "gp", "random", "grid", EXACT)

@@ -20,8 +20,6 @@ from .candidates import Candidate, Gate
 from .stream import chunks, is_small
 from .words import STRUCTURE
 
-__all__ = ["Pool", "Rows", "nothing_feasible"]
-
 _PATIENCE = 10_000_000  # draws in a row without a new feasible candidate, about a minute, after which there is none
 _MEMBERS = 2_000  # members among which the nearest is looked for; more once half of them are taken
 _DRAWS = 1_000_000  # that are spent on so many

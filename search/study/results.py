@@ -36,8 +36,6 @@ from .storage import default_storage, open_storage, readable
 from .store import load, plan_of
 from .words import Objective
 
-__all__ = ["Ranked", "Results", "find_study", "open_results"]
-
 
 @dataclass(frozen=True, slots=True)
 class Ranked:

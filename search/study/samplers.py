@@ -27,8 +27,6 @@ from oracle.errors import MissingDependencyError
 
 from .files import StudyPlan
 
-__all__ = ["LEARNERS", "Learner", "check_sampler", "suggest"]
-
 _DRAFT = -1  # the id of a trial that is not in the storage yet
 
 

@@ -14,8 +14,6 @@ from ..space import Tally
 from .columns import csv_lines, flat
 from .plan import Plan
 
-__all__ = ["Evaluated", "check", "evaluate"]
-
 Columns = dict[str, NDArray[Any]]
 
 _FIRST = 100  # draws among which some network is looked for

@@ -10,8 +10,6 @@ from typing import BinaryIO
 
 from oracle.errors import OracleError
 
-__all__ = ["TEMPORARY", "write_whole", "written"]
-
 TEMPORARY = ".tmp"
 """The last suffix of a file that is not finished."""
 

@@ -32,8 +32,6 @@ from .columns import pyarrow
 from .files import TEMPORARY, write_whole, written
 from .lock import locked
 
-__all__ = ["CANDIDATES", "MANIFEST", "Finished", "Folder", "Sums"]
-
 MANIFEST = "manifest.json"
 CANDIDATES = "candidates"
 _PARTS = "parts"

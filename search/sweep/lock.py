@@ -9,8 +9,6 @@ from pathlib import Path
 
 from oracle.errors import OracleError
 
-__all__ = ["locked"]
-
 _TAKEN = (errno.EACCES, errno.EAGAIN)
 
 

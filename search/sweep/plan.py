@@ -22,8 +22,6 @@ from oracle.spec import Workload
 from ..limits import OracleLimits
 from ..space import Space
 
-__all__ = ["FORMATS", "Plan", "identity", "refuse_other", "versions"]
-
 FORMATS = ("csv", "parquet")
 _SHOWN = 4
 

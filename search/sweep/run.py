@@ -32,8 +32,6 @@ from .executors import Results, dask_executor, in_order, joblib_results, local_p
 from .folder import Finished, Folder, Sums
 from .plan import FORMATS, Plan, identity, refuse_other, versions
 
-__all__ = ["SweepResult", "sweep"]
-
 Progress = Callable[[int, int], None]
 
 

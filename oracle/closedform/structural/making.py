@@ -27,8 +27,6 @@ from oracle.families.graphs import Structure, structure_of
 from oracle.spec import LAYOUTS, OPTIMIZERS, Workload
 from oracle.trace import isolated, trace
 
-__all__ = ["make_archive", "make_parts", "traced_workloads"]
-
 _HINTS = {"width": 24, "d0": 6, "d1": 24, "d2": 10, "d3": 14}
 _ORDERS = ((0, 1, 2, 3), (0, 2, 3, 1))
 _NORM = {"bn_eps": 1e-5, "bn_momentum": 0.1}  # nothing that is counted depends on them

@@ -20,8 +20,6 @@ from oracle.closedform.template import Format
 from oracle.optable import OpTable
 from oracle.spec import HALVES, Workload
 
-__all__ = ["SUM", "Part", "PartKey", "Parts", "archive_of", "load_parts", "member_of", "plain_parts"]
-
 SUM = "+"
 """The operation of a node: the sum of two tensors."""
 

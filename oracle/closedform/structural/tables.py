@@ -7,8 +7,6 @@ from typing import Any
 
 from oracle.optable import OpTable, Row, Shape, Storage, Use, Value
 
-__all__ = ["plain_table", "table_of"]
-
 _ENDS = ("boundary_in", "boundary_out", "grad_in", "grad_out")
 _PLAIN = (bool, int, float, str, type(None))
 

@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["groups", "overlaid", "plain"]
-
 Ints = NDArray[np.int64]
 Columns = Mapping[str, NDArray[Any]]
 

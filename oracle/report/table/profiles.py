@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from oracle.imports.roofs import OnRoofline
     from oracle.measure import KernelTime
 
-__all__ = ["kernel_time_tables", "measured_kernel_tables", "profile_tables"]
-
 _NOTES = """\
 Measured per {what}, whose microseconds are in the times;
 FLOPs and least bytes are counted. of roof: the time that the device's roofs allow over the time measured."""
