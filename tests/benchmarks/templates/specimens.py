@@ -1,7 +1,7 @@
 """Networks and workloads that the shipped templates are made of.
 
 Small networks of every family, chosen so that together they have every structure of every cell, under every workload
-whose templates are stored. `oracle.closedform.making` traces them.
+whose templates are stored. `tests.benchmarks.templates.making` traces them.
 """
 
 from __future__ import annotations
