@@ -111,7 +111,7 @@ def _swept(args: argparse.Namespace) -> SweepResult:
     from oracle.cli._sources import devices_of
 
     from ..sweep import sweep
-    from ._progress import bar
+    from ._watching import bar
 
     with bar("sweeping") as progress:
         return sweep(

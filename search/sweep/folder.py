@@ -29,8 +29,7 @@ from oracle.families.fingerprint import Fingerprints
 
 from ..space import Miss, Tally
 from .columns import pyarrow
-from .files import TEMPORARY, write_whole, written
-from .lock import locked
+from .files import TEMPORARY, locked, write_whole, written
 
 MANIFEST = "manifest.json"
 CANDIDATES = "candidates"
