@@ -15,22 +15,19 @@ if TYPE_CHECKING:
     from oracle.imports.counted import counted_operators
     from oracle.imports.kernels import Imported, MeasuredKernel
     from oracle.imports.kineto import read_trace
-    from oracle.imports.matching import Match, Matching, match_operators
+    from oracle.imports.matching import match_operators
     from oracle.imports.ncu import read_ncu
     from oracle.imports.points import calibration_points
-    from oracle.imports.profiles import NetworkProfile, OperatorTime, profile_of
+    from oracle.imports.profiles import NetworkProfile, profile_of
     from oracle.imports.replay import OperatorCall, replay
     from oracle.imports.roofs import OnRoofline, on_roofline
 
 __all__ = [
     "Imported",
-    "Match",
-    "Matching",
     "MeasuredKernel",
     "NetworkProfile",
     "OnRoofline",
     "OperatorCall",
-    "OperatorTime",
     "calibration_points",
     "counted_operators",
     "match_operators",
@@ -50,10 +47,10 @@ lazy(
         "oracle.imports.counted": "counted_operators",
         "oracle.imports.kernels": "Imported MeasuredKernel",
         "oracle.imports.kineto": "read_trace",
-        "oracle.imports.matching": "Match Matching match_operators",
+        "oracle.imports.matching": "match_operators",
         "oracle.imports.ncu": "read_ncu",
         "oracle.imports.points": "calibration_points",
-        "oracle.imports.profiles": "NetworkProfile OperatorTime profile_of",
+        "oracle.imports.profiles": "NetworkProfile profile_of",
         "oracle.imports.replay": "OperatorCall replay",
         "oracle.imports.roofs": "OnRoofline on_roofline",
     },
