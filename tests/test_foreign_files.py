@@ -40,7 +40,8 @@ from oracle.closedform.template import Template
 from oracle.collectives import link_values
 from oracle.config.strict_yaml import parse_yaml
 from oracle.errors import OracleError
-from oracle.imports import read_ncu, read_trace
+from oracle.imports.kineto import read_trace
+from oracle.imports.ncu import read_ncu
 from oracle.serve.answers import scored
 from oracle.serve.requests import Query
 from oracle.serving.engines import ENGINES, engine_named, reach_in_engines

@@ -69,7 +69,7 @@ def _run(args: argparse.Namespace) -> int:
     from oracle.config import load_cfg
     from oracle.query.capacity import Fit, fit
     from oracle.report.rows import fit_rows
-    from oracle.report.table import fit_tables
+    from oracle.report.table.fits import fit_tables
     from oracle.sources import is_reference
 
     if args.context:
@@ -116,7 +116,7 @@ def _run_context(args: argparse.Namespace) -> int:
     from oracle.config import load_cfg
     from oracle.query.contexts import ContextFit, fit_context
     from oracle.report.rows import context_rows
-    from oracle.report.table import context_tables
+    from oracle.report.table.fits import context_tables
     from oracle.sources import is_reference
 
     words = {name: word for name, word in workload_of(args).items() if name != "mode"}

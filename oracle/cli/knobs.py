@@ -47,7 +47,7 @@ def _run(args: argparse.Namespace) -> int:
     from oracle.config import load_cfg
     from oracle.query import knobs
     from oracle.report.rows import knob_data, knob_rows
-    from oracle.report.table import knob_tables
+    from oracle.report.table.knobs import knob_tables
 
     sources = configs_of([args.network], "knobs are the numbers of")
     if len(sources) != 1:

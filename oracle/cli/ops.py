@@ -84,7 +84,7 @@ def _lines(
 
 def _deliver(args: argparse.Namespace, cost: Cost, lines: dict[str, Sequence[KernelCost] | Sequence[Group]]) -> None:
     from oracle.report.rows import kernel_rows
-    from oracle.report.table import kernel_tables
+    from oracle.report.table.kernels import kernel_tables
 
     by = args.by or ("module" if args.depth else "")
     rows = {device: kernel_rows(some[: args.top], device or None) for device, some in lines.items()}

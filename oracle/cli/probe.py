@@ -40,7 +40,7 @@ def _run(args: argparse.Namespace) -> int:
     from oracle.measure import device_yaml, probe
     from oracle.report.console import show, write
     from oracle.report.export import write_text
-    from oracle.report.table import device_tables
+    from oracle.report.table.devices import device_tables
 
     file = None if args.output == "-" else args.output
     name = Path(file).stem if file else "host"

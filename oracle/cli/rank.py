@@ -47,7 +47,7 @@ def _run(args: argparse.Namespace) -> int:
     from oracle.query.ranking import ranking_of
     from oracle.query.resolving import check_one_workload
     from oracle.report.rows import ranking_rows
-    from oracle.report.table import ranking_tables
+    from oracle.report.table.ranking import ranking_tables
 
     check_one_workload({cost.workload: cost.name for cost in costs})
     ranking = ranking_of(costs, _common_devices(costs))

@@ -75,7 +75,7 @@ def _run(args: argparse.Namespace) -> int:
     from oracle.config import load_cfg
     from oracle.query.devices import find_devices
     from oracle.report.rows import serving_rows
-    from oracle.report.table import serving_tables
+    from oracle.report.table.servings import serving_tables
     from oracle.serving import Serving, serve_latency
 
     cfg = load_cfg(args.network)

@@ -7,7 +7,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from oracle.imports import NetworkProfile, OnRoofline
+    from oracle.imports.profiles import NetworkProfile
+    from oracle.imports.roofs import OnRoofline
     from oracle.measure import KernelTime
 
 

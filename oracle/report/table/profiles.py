@@ -14,7 +14,7 @@ from oracle.spec import Workload
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from oracle.imports import MeasuredKernel
+    from oracle.imports.kernels import MeasuredKernel
     from oracle.imports.profiles import NetworkProfile, OperatorTime
     from oracle.imports.roofs import OnRoofline
     from oracle.measure import KernelTime
