@@ -35,7 +35,7 @@ from oracle.cli import main as oracle_main
 from oracle.closedform import store as store_module
 from oracle.closedform.library import Library, library, library_directory
 from oracle.closedform.store import TemplateStore
-from oracle.closedform.structural.parts import archive_of, load_parts, member_of, plain_parts
+from oracle.closedform.structural.parts import archive_of, load_parts, member_of
 from oracle.closedform.template import Template
 from oracle.collectives import link_values
 from oracle.config.strict_yaml import parse_yaml
@@ -53,6 +53,7 @@ from search.space import load_space, space_of
 from search.study import load_study
 from search.study.results import open_results
 from search.sweep import read_candidates, sweep
+from tests.benchmarks.templates.plain import plain_parts
 from tests.mutations import flipped_bits, mutated_bytes, mutated_json, mutated_text
 from tests.search.sweep.small import SETUP
 

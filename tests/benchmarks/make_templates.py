@@ -14,9 +14,10 @@ from collections.abc import Iterable
 from multiprocessing import get_context
 
 from oracle.closedform.library import library, library_directory
-from oracle.closedform.structural.parts import load_parts, member_of, plain_parts
+from oracle.closedform.structural.parts import load_parts, member_of
 from oracle.closedform.template import Template, TemplateKey
 from tests.benchmarks.templates import checking, making
+from tests.benchmarks.templates.plain import plain_parts
 from tests.benchmarks.templates.specimens import networks
 from tests.benchmarks.templates.structures import make_archive, make_parts, traced_workloads
 from tests.benchmarks.templates.writing import stamp
