@@ -36,21 +36,6 @@ from oracle.roofline import (
 )
 from oracle.spec import GENERIC
 
-__all__ = [
-    "CALL",
-    "DISPATCH",
-    "FLOOR",
-    "LAUNCH",
-    "NAMES",
-    "WEIGHTS",
-    "RoofTimes",
-    "Stack",
-    "efficiency_of",
-    "refitted",
-    "roof_times",
-    "vector_of",
-]
-
 Floats = NDArray[np.float64]
 Array = NDArray[Any]
 
