@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from oracle._ranks import kendall_tau_b
@@ -18,6 +18,7 @@ from oracle.calibration.model import CALL, DISPATCH, NAMES, Floats, Stack, effic
 from oracle.calibration.prior import PRODUCTS
 from oracle.devices import load_device
 from oracle.roofline import KernelKinds, time_kernels
+from tests.nightly import examples
 
 Networks = Callable[..., list[RoofTimes]]
 SomeDevice = Callable[[int], Floats]
@@ -60,7 +61,7 @@ def test_slopes_are_differences(dispatch_s: float, overlap: float, networks: Net
 
 
 @given(values=st.lists(st.floats(-30, 30), min_size=len(NAMES), max_size=len(NAMES)))
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_no_parameters_beat_the_roofline(values: list[float], networks: Networks) -> None:
     found = networks(3)
     seconds = Stack(found).seconds(np.array(values))
