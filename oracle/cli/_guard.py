@@ -36,8 +36,6 @@ def guarded(
             code = _run(parser(arguments), arguments)
         if sys.stdout is not None:
             sys.stdout.flush()
-    except KeyboardInterrupt:
-        return 130
     except BrokenPipeError:
         _abandon_stdout()
         return 141

@@ -30,6 +30,7 @@ from oracle.families.sharding import (
     GATED,
     LATENT,
     LINEAR,
+    NO_EXPERTS,
     SHARD,
     SPARSE,
     Parallel,
@@ -467,6 +468,7 @@ def _layers(section: Any, sizes: Sizes, shared: Parallel) -> list[Layer]:
     count = integer("DECODER.LAYERS", section["LAYERS"], high=MAX_BLOCKS)
     require(shared.pp <= count, "COST.PARALLEL.PP", shared.pp, f"at most one GPU per layer, {count}")
     dense = integer("DECODER.DENSE_LAYERS", section["DENSE_LAYERS"], low=0, high=MAX_BLOCKS)
+    require(shared.ep == 1 or (sizes.experts and dense < count), "COST.PARALLEL.EP", shared.ep, NO_EXPERTS)
     windows, mixers = windows_of(section), mixers_of(section)
     heads = _per_layer(section, "LAYER_HEADS", count, sizes.heads)
     groups = _per_layer(section, "LAYER_KV_HEADS", count, sizes.kv_heads)

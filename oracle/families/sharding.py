@@ -32,6 +32,7 @@ __all__ = [
     "GATED",
     "LATENT",
     "LINEAR",
+    "NO_EXPERTS",
     "SHARD",
     "SPARSE",
     "Collective",
@@ -59,6 +60,8 @@ _FIRST_HALVES = ("decoder_attention", LATENT, SPARSE, LINEAR, GATED)
 ATTENTION = ("decoder_layer", "decoder_parallel_layer", "decoder_expert_layer", *_FIRST_HALVES)
 FEED_FORWARD = ("decoder_layer", "decoder_mlp", "decoder_parallel_layer")
 EXPERTS = ("decoder_experts", "decoder_expert_layer", "decoder_routed_experts")
+NO_EXPERTS = "1, for no layer of this network has experts to share out"
+"""What is expected of the GPUs that share experts."""
 _EMBEDDING, _HEAD = _ENDS = ("decoder_embedding", "decoder_head")
 _BOTH = ("decoder_layer", "decoder_expert_layer")
 
@@ -145,6 +148,8 @@ def sharded(net: NetSpec, parallel: Parallel) -> NetSpec:
         return net
     if any(cell.kind == SHARD for cell in net.cells):
         raise ConfigError(f"network {net.name!r} is one GPU's of several already; expected one without COST.PARALLEL")
+    if parallel.ep > 1 and not any(cell.kind in EXPERTS for cell in net.cells):
+        raise ConfigError(f"ep={parallel.ep}: expected {NO_EXPERTS}")
     return replace(net, cells=tuple([_checked(cell, parallel) for cell in net.cells]))
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from oracle._frozen import Frozen
 from oracle.calibration import Calibration, general_prior
 from oracle.calibration.domain import beyond
+from oracle.calibration.shipped import within_power
 from oracle.calibration.threading import ALIKE, Threading, at_cores
 from oracle.closedform.calibrated import CalibratedDevice
 from oracle.closedform.mixed import check_mixed
@@ -158,7 +159,7 @@ def _models(
         efficiency = replace(efficiency, dispatch_s=dispatch_s(device, workload, own_s))
         key = _Key(used[device.name], efficiency)
         if octaves > 0.0:
-            key = _outside(key, workload.runtime, octaves)
+            key = _outside(key, workload.runtime, workload.dtype, octaves)
         if (calls := call_count(workload)) > 1:
             key = _Key(key.device, in_calls(key.efficiency, calls))
         places[device.name] = _kept(key)
@@ -184,9 +185,10 @@ def _threads_of(
 
 
 @lru_cache(maxsize=256)
-def _outside(key: _Key, runtime: str, octaves: float) -> _Key:
+def _outside(key: _Key, runtime: str, dtype: str, octaves: float) -> _Key:
     """A place above the domain of its calibration, where general knowledge of its kind counts beside it."""
-    return _Key(key.device, beyond(key.efficiency, general_prior(key.device.kind, runtime).efficiency, octaves))
+    general = within_power(general_prior(key.device.kind, runtime).efficiency, key.device, dtype)
+    return _Key(key.device, beyond(key.efficiency, general, octaves))
 
 
 class _Same:

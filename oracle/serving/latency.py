@@ -337,8 +337,6 @@ class Served:
         self._nets = lru_cache(maxsize=64)(self._net)
         net = self._nets("decode", 1, 1)
         mixed = any(cell.kind in EXPERTS for cell in net.cells)
-        if parallel.ep > 1 and not mixed:
-            raise ConfigError(f"ep={parallel.ep}: expected 1, for no layer of this network has experts to share out")
         self._kind = "EXPERTS_" if mixed else "DENSE_"
         each = range(parallel.pp)
         weights = [weight_bytes(net, parallel, formats, part) for part in each]
