@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from oracle.devices import Device
     from oracle.roofline import Efficiency
 
-__all__ = ["Cut", "Cutting", "cut_to_tiles", "cutting_of"]
-
 Array = NDArray[Any]
 _Way = Blocking | Tiling | AttentionTiling | CachedAttention
 

@@ -28,22 +28,6 @@ from oracle.devices import Device
 from oracle.products import Products
 from oracle.tiling import CLOCK_HZ, AttentionTiling, Cache, CachedAttention, Tiling
 
-__all__ = [
-    "BOUNDS",
-    "TEXTBOOK",
-    "Efficiency",
-    "KernelKinds",
-    "Roofs",
-    "Timing",
-    "latency_s",
-    "steady",
-    "textbook_of",
-    "time_at",
-    "time_kernels",
-    "total_seconds",
-    "whole_quanta",
-]
-
 Array = NDArray[Any]
 
 _LAUNCH, _WEIGHTS, _CACHE, _FLASH, _ON_VECTOR = range(3, 8)  # where they stand among the rows of `Roofs`
@@ -353,12 +337,6 @@ def _timed(
         call_s=0.0,
         floor_s=0.0 if roofs.floor_s is None else roofs.floor_s,
     )
-
-
-def latency_s(seconds: float) -> float:
-    """`steady` of one number, as a plain float."""
-    large = seconds * (2.0**20 + 1)
-    return large - (large - seconds)
 
 
 def whole_quanta(seconds: Array) -> Array:

@@ -30,24 +30,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "CACHE",
-    "CLOCK_HZ",
-    "DECODE",
-    "ENCODER",
-    "FLOAT8_PRODUCTS",
-    "FLOAT8_PRODUCTS_ADA",
-    "HIDING_PRODUCTS",
-    "PREFILL",
-    "PRODUCTS",
-    "QUANTISING",
-    "AttentionTiling",
-    "Cache",
-    "CachedAttention",
-    "Quantising",
-    "Tiling",
-]
-
 Array = NDArray[Any]
 
 CLOCK_HZ = 1.83e9

@@ -12,8 +12,6 @@ from oracle.errors import ConfigError, DeviceError, OracleError
 if TYPE_CHECKING:
     from oracle.devices import Device
 
-__all__ = ["configs_of", "devices_of", "expand", "only"]
-
 _SHIPPED = ("configs", "networks")  # where a checkout has what an installed oracle carries inside
 _MOST_OTHERS = 20_000  # files that are no YAML beside networks, such as their weights
 

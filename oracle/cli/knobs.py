@@ -10,8 +10,6 @@ from oracle.cli._output import deliver
 from oracle.cli._sources import configs_of, devices_of, only
 from oracle.errors import OracleError
 
-__all__ = ["add"]
-
 _EXAMPLES = """\
 examples:
   oracle knobs RegNetX-400MF --device t4        # widths, depths, group widths, resolution
@@ -49,7 +47,7 @@ def _run(args: argparse.Namespace) -> int:
     from oracle.config import load_cfg
     from oracle.query import knobs
     from oracle.report.rows import knob_data, knob_rows
-    from oracle.report.table import knob_tables
+    from oracle.report.table.knobs import knob_tables
 
     source = only(configs_of([args.network], "knobs are the numbers of"), "knobs", args.network)
     cfg = load_cfg(source, [part for pair in args.overrides for part in pair])

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from oracle.query import Cost, KernelCost
     from oracle.report.breakdown import Group
 
-__all__ = ["add"]
-
 _EXAMPLES = """\
 examples:
   oracle ops ResNet-50 --device t4 --by class   # which class of operator takes the time
@@ -84,7 +82,7 @@ def _lines(
 
 def _deliver(args: argparse.Namespace, cost: Cost, lines: dict[str, Sequence[KernelCost] | Sequence[Group]]) -> None:
     from oracle.report.rows import kernel_rows
-    from oracle.report.table import kernel_tables
+    from oracle.report.table.kernels import kernel_tables
 
     by = args.by or ("module" if args.depth else "")
     rows = {device: kernel_rows(some[: args.top], device or None) for device, some in lines.items()}

@@ -25,30 +25,6 @@ from oracle.errors import ConfigError
 from oracle.families.population import Population
 from oracle.spec import HALVES, CellSpec, NetSpec, Workload
 
-__all__ = [
-    "ATTENTION",
-    "EXPERTS",
-    "FEED_FORWARD",
-    "GATED",
-    "LATENT",
-    "LINEAR",
-    "NO_EXPERTS",
-    "SHARD",
-    "SPARSE",
-    "Collective",
-    "Parallel",
-    "collectives",
-    "collectives_of",
-    "collectives_of_many",
-    "cuts_heads",
-    "halves",
-    "parts_of",
-    "shard_cell",
-    "shard_of",
-    "sharded",
-    "stages",
-]
-
 Ints = NDArray[np.int64]
 
 SHARD = "decoder_shard"

@@ -47,8 +47,6 @@ from oracle.spec import NetSpec, Workload
 if TYPE_CHECKING:
     from oracle.config import CfgNode
 
-__all__ = ["CHUNK", "Scores", "score_many"]
-
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 

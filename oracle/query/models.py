@@ -28,9 +28,7 @@ from oracle.query.running import (
 )
 from oracle.query.trust import Trust, hull, trust_of, trust_without
 from oracle.roofline import TEXTBOOK, Efficiency, textbook_of
-from oracle.spec import Workload
-
-__all__ = ["LatencyModels", "image_size_of", "latency_models"]
+from oracle.spec import NetSpec, Workload
 
 
 class LatencyModels(NamedTuple):
@@ -100,6 +98,21 @@ def latency_models(
         check_mixed(workload)
     others = {dtype: under(workload.in_dtype(dtype)) for dtype in dtypes if dtype != workload.dtype}
     return _mixed(base, others) if others else base
+
+
+def models_for(
+    net: NetSpec,
+    devices: Sequence[Device],
+    workload: Workload,
+    model: str,
+    calibrations: Iterable[Calibration | str | Path] = (),
+) -> LatencyModels:
+    """`latency_models` for the images and the types of one network.
+
+    Raises:
+        WorkloadError: as `latency_models`.
+    """
+    return latency_models(devices, workload, model, calibrations, image_size_of(net.input_shape), net.stated_dtypes)
 
 
 def _mixed(base: LatencyModels, others: Mapping[str, LatencyModels]) -> LatencyModels:

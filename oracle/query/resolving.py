@@ -24,19 +24,6 @@ from oracle.spec import MXFP4, CellSpec, NetSpec, Workload, checked_dtypes
 if TYPE_CHECKING:
     from oracle.config import CfgNode
 
-__all__ = [
-    "check_cells",
-    "check_no_call",
-    "check_one_workload",
-    "check_words",
-    "parsed",
-    "resolve",
-    "resolve_all",
-    "several",
-    "stages_of",
-]
-
-
 _FIELDS = frozenset(Workload.__dataclass_fields__)
 
 

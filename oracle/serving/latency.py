@@ -62,8 +62,6 @@ from oracle.tiling import CLOCK_HZ
 if TYPE_CHECKING:
     from oracle.config import CfgNode
 
-__all__ = ["Mix", "Serving", "ServingPoint", "Steps", "serve_latency"]
-
 _LARGEST = 2**20
 _START = 0.1  # share of a load test's requests that come when it starts
 

@@ -17,8 +17,6 @@ from oracle.families.population import Population, taken
 from oracle.families.sharding import Parallel, cuts_heads
 from oracle.spec import CellSpec
 
-__all__ = ["COLUMNS", "population"]
-
 Ints = NDArray[np.int64]
 _Layers = tuple[Ints, Any, Layer]
 """Rows with a layer, how often each repeats it, and the layer."""

