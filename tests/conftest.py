@@ -18,9 +18,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # a worker per core: threads of each wo
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# How fast the machine is, is no property under test. HYPOTHESIS_PROFILE=random looks where nobody has looked yet.
+# How fast the machine is, is no property under test. HYPOTHESIS_PROFILE=random looks twice as often, and where nobody
+# has looked yet.
 settings.register_profile("random", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("pinned", settings.get_profile("random"), derandomize=True, database=None)
+settings.register_profile("pinned", settings.get_profile("random"), max_examples=50, derandomize=True, database=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "pinned"))
 
 _CHROMIUM_FLAGS = (
@@ -33,6 +34,23 @@ _CHROMIUM_FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let every other worker collect from the other end, so that each compiles what the rest then need not.
+
+    In a fresh environment compiling takes three quarters of the time of collecting.
+    """
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    if number % 2 and config.args == ["tests"]:
+        folders, files = (sorted((ROOT / "tests").glob(pattern), reverse=True) for pattern in ("[a-z]*/", "test_*.py"))
+        config.args = [*map(str, folders), *map(str, files)]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All workers have the same items in the same order."""
+    items.sort(key=lambda item: item.path)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -1,4 +1,4 @@
-"""Which parameters of a test run always, and which in the nightly run alone."""
+"""Which parameters of a test run always, and which in the nightly run alone; how many examples are drawn."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
-__all__ = ["unless"]
+__all__ = ["examples", "unless"]
 
 
 def unless(always: Callable[[Any], bool], values: Iterable[Any]) -> list[Any]:
@@ -22,3 +23,8 @@ def unless(always: Callable[[Any], bool], values: Iterable[Any]) -> list[Any]:
         value if always(value) else pytest.param(*(value if isinstance(value, tuple) else (value,)), marks=nightly)
         for value in values
     ]
+
+
+def examples(most: int) -> settings:
+    """Settings of a test that draws at most so many examples; half of them with pinned seeds, which find nothing new."""
+    return settings(max_examples=most * settings.default.max_examples // 100)

@@ -25,7 +25,7 @@ from unittest.mock import patch
 import pytest
 import torch
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import oracle
@@ -55,6 +55,7 @@ from search.study.results import open_results
 from search.sweep import read_candidates, sweep
 from tests.benchmarks.templates.plain import plain_parts
 from tests.mutations import flipped_bits, mutated_bytes, mutated_json, mutated_text
+from tests.nightly import examples
 from tests.search.sweep.small import SETUP
 
 FIXTURES = Path(__file__).parent / "oracle" / "imports" / "fixtures"
@@ -443,7 +444,7 @@ def test_a_real_file_has_a_result(name: str, real: Callable[[str], list[Path]]) 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", READERS)
-@settings(max_examples=30)
+@examples(30)
 @given(seed=st.integers(0, 2**32), data=st.data())
 def test_a_file_made_wrong_is_a_result_or_one_line(
     name: str, real: Callable[[str], list[Path]], tmp_path_factory: pytest.TempPathFactory, seed: int, data: Any
@@ -460,7 +461,7 @@ def test_a_file_made_wrong_is_a_result_or_one_line(
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", COMMANDS)
-@settings(max_examples=10)
+@examples(10)
 @given(seed=st.integers(0, 2**32), data=st.data())
 def test_a_command_on_it_ends_in_its_result_or_in_one_line_and_exit_code_2(
     name: str, real: Callable[[str], list[Path]], tmp_path_factory: pytest.TempPathFactory, seed: int, data: Any

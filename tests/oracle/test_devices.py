@@ -26,6 +26,7 @@ from oracle.devices.cores import CORES
 from oracle.errors import DeviceError, OracleError
 from oracle.spec import DTYPES
 from tests.each import each
+from tests.nightly import examples
 from tests.programs import imported
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -644,7 +645,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.dictionaries(KEYS, VALUES, max_size=8) | VALUES, defaults=st.booleans())
 def test_any_content_is_a_device_or_an_error_for_people(tmp_path: Path, content: Any, defaults: bool) -> None:
     if defaults and isinstance(content, dict):

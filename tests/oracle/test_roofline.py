@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from oracle.config import list_networks
@@ -16,6 +16,7 @@ from oracle.products import CACHED, PLAIN, Product, Products
 from oracle.query import score
 from oracle.roofline import BOUNDS, TEXTBOOK, Efficiency, KernelKinds, Roofs, time_at, time_kernels, total_seconds
 from oracle.tiling import CACHE, DECODE, PREFILL, Cache, CachedAttention, Tiling
+from tests.nightly import examples
 
 _DEVICE = Device(
     name="board",
@@ -204,7 +205,7 @@ def test_networks_side_by_side_take_what_each_takes_alone(rows: list[tuple[int, 
     assert together == pytest.approx([alone] * copies)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(
     st.sampled_from(list_networks()),
     st.sampled_from(list_devices()),

@@ -46,11 +46,15 @@ def test_every_example_is_understood(example: str) -> None:
     assert {**whole, "check": None} == {**own, "check": None}
 
 
-def test_there_are_examples_for_every_command(run: Run) -> None:
+def test_there_are_examples_for_every_command(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
     said = {shlex.split(line)[1] for line in EXAMPLES}
     assert said == set(COMMANDS)
     for command in said:
-        assert "examples:" in run(command, "--help").out
+        lines = run(command, "--help").lines
+        assert "examples:" in lines
+        assert all(line.isascii() and line == line.rstrip() for line in lines)
+        assert max(map(len, lines)) <= (100 if command in ("score", "rank", "ops") else 120)
 
 
 def test_every_word_of_a_workload_is_in_the_help(run: Run) -> None:

@@ -50,7 +50,7 @@ def test_every_cell_gets_what_its_trace_says() -> None:
     answered = np.zeros(many, dtype=int)
     for piece in cost_cells(store, inputs, many, Workload(), []):
         answered[piece.where] += 1
-        for place, row in enumerate(piece.where[:12]):
+        for place, row in enumerate(piece.where[:5]):
             params = {k: int(v[row]) if isinstance(v, np.ndarray) else v for k, v in columns.items()}
             shape = tuple(int(dim[row]) for dim in dims)
             stride = (shape[1] * shape[2] * shape[3], shape[2] * shape[3], shape[3], 1)

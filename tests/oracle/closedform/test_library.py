@@ -19,6 +19,7 @@ from oracle.errors import OracleError
 from oracle.families.graphs import structure_of
 from oracle.spec import Workload
 from tests.benchmarks.templates.checking import differences, sizes, traced
+from tests.nightly import unless
 
 _KINDS = library().kinds()
 
@@ -42,7 +43,7 @@ def test_shipped_templates_say_what_a_fresh_trace_says(kind: str) -> None:
 
     Sizes are found that more than a third of the templates hold for.
     """
-    assert list(differences(kind, random.Random(kind), 12)) == []
+    assert list(differences(kind, random.Random(kind), 5)) == []
 
 
 @pytest.mark.nightly
@@ -75,7 +76,7 @@ def test_types_of_one_size_share_templates(asked: str, stored: str) -> None:
                 assert answer(template, values) == traced(mine, values)
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("dtype", unless("float16".__eq__, ["float16", "bfloat16"]))
 def test_weights_in_half_precision_have_templates_where_float32_has(dtype: str) -> None:
     """They are stored as what differs; nothing is cast in them."""
     for kind in ("res_bottleneck_block", "head", "vit_tokenizer", "cross_entropy"):
@@ -104,7 +105,7 @@ def test_weights_in_half_precision_have_templates_where_float32_has(dtype: str) 
 def test_a_batch_of_one_has_the_same_closed_form_or_its_own() -> None:
     found = 0
     for kind in ("vanilla_block", "vit_tokenizer"):
-        for key in sorted(library().keys(kind), key=repr)[::29]:
+        for key in sorted(library().keys(kind), key=repr)[::58]:
             one = key._replace(pinned=tuple(sorted({*key.pinned, BATCH_OF_ONE})))
             for template in library().find(one):
                 values = sizes(template, random.Random(5))

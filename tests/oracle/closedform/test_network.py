@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from oracle.build import build
@@ -19,6 +19,7 @@ from oracle.naming import cell_names
 from oracle.spec import RUNTIMES, NetSpec, Workload
 from oracle.trace import isolated, trace
 from tests.benchmarks.equality import said_by_count, said_by_forms, said_by_trace
+from tests.nightly import examples
 from tests.oracle.closedform.members import FAMILIES, WORKLOADS, runs
 
 _STORE = TemplateStore(library())
@@ -29,7 +30,7 @@ def assert_kernels_equal(net: NetSpec, workload: Workload) -> None:
     assert said_by_forms(net, workload, _STORE) == said_by_trace(net, workload)
 
 
-@settings(max_examples=15)
+@examples(15)
 @given(st.one_of(FAMILIES.values()), WORKLOADS)
 def test_kernels_are_those_of_the_whole_module(net: NetSpec, workload: Workload) -> None:
     if runs(net, workload):

@@ -9,7 +9,7 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -28,7 +28,7 @@ from oracle.query import score
 from oracle.roofline import steady
 from oracle.spec import CellSpec, NetSpec, Workload
 from tests.benchmarks.equality import sums_by_count
-from tests.nightly import unless
+from tests.nightly import examples, unless
 from tests.oracle.closedform.members import FAMILIES, WORKLOADS, runs
 
 _STORE = TemplateStore(library())
@@ -54,14 +54,14 @@ def assert_equal(nets: list[NetSpec], workload: Workload) -> None:
         assert len({float(steady(value)) for value in seconds}) == 1, net
 
 
-@settings(max_examples=12)
+@examples(12)
 @given(st.lists(_NETWORKS, min_size=2, max_size=3), WORKLOADS)
 def test_random_networks_cost_what_their_trace_says(nets: list[NetSpec], workload: Workload) -> None:
     assert_equal([net for net in nets if runs(net, workload)], workload)
 
 
 @pytest.mark.nightly
-@settings(max_examples=100)
+@examples(200)
 @given(st.lists(_NETWORKS, min_size=1, max_size=3), WORKLOADS)
 def test_many_random_networks_cost_what_their_trace_says(nets: list[NetSpec], workload: Workload) -> None:
     assert_equal([net for net in nets if runs(net, workload)], workload)

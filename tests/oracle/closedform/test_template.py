@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from oracle.devices import load_device
 from oracle.memory import CellMemory
 from oracle.optable import shapes_text
 from oracle.spec import CellSpec, Workload
+from tests.nightly import unless
 
 _BN: dict[str, Any] = {"activation": "relu", "inplace": True, "bn_eps": 1e-5, "bn_momentum": 0.1}
 _BLOCK = CellSpec.make(
@@ -74,8 +76,13 @@ def tensor(dims: tuple[int, ...]) -> TensorSpec:
     return TensorSpec(dims, tuple(stride), "float32")
 
 
-@pytest.mark.parametrize("workload", _WORKLOADS, ids=lambda w: f"{w.mode}-{w.runtime}-{w.dtype}")
-@pytest.mark.parametrize(("cell", "dims", "changes", "other"), _CASES, ids=["bottleneck", "mbconv", "encoder"])
+@pytest.mark.parametrize(
+    ("cell", "dims", "changes", "other", "workload"),
+    unless(
+        lambda case: (_CASES.index(case[:4]) + _WORKLOADS.index(case[4])) % 2 == 0,
+        ((*case, workload) for case, workload in product(_CASES, _WORKLOADS)),
+    ),
+)
 def test_other_integers_give_the_concrete_trace(
     cell: CellSpec, dims: tuple[int, ...], changes: dict[str, int], other: tuple[int, ...], workload: Workload
 ) -> None:

@@ -12,7 +12,7 @@ import thop
 import torch
 import torch.nn.functional as F
 from fvcore.nn import ActivationCountAnalysis, FlopCountAnalysis, parameter_count
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from ptflops import get_model_complexity_info
 from torch import Tensor, nn
@@ -25,6 +25,7 @@ from oracle.errors import WorkloadError
 from oracle.optable import OpTable
 from oracle.spec import Workload
 from oracle.trace import trace_module
+from tests.nightly import examples
 
 
 class Net(nn.Module):
@@ -360,7 +361,7 @@ def test_torch_in_training(name: str) -> None:
     bias=st.booleans(),
     transposed=st.booleans(),
 )
-@settings(max_examples=20)
+@examples(20)
 def test_any_convolution(
     n: int, groups: int, widths: tuple[int, int], kernel: int, stride: int, dilation: int, bias: bool,
     transposed: bool,

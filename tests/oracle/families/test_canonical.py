@@ -3,13 +3,14 @@ from __future__ import annotations
 import itertools
 
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from oracle.cells import make_cell
 from oracle.families.canonical import canonical_form, path_counts
 from oracle.families.nasbench201 import CELL, OPERATIONS, STRING, canonical, graph_of, paths
 from oracle.spec import CellSpec
+from tests.nightly import examples
 
 cells = st.lists(st.sampled_from(OPERATIONS), min_size=6, max_size=6).map(lambda ops: STRING.format(*ops))
 
@@ -80,7 +81,7 @@ def evaluated(arch: str) -> torch.Tensor:
     return module(torch.linspace(-2, 2, 2 * 2 * 16).double().cos().reshape(2, 2, 4, 4))
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(cells)
 def test_cells_of_one_form_compute_the_same(arch: str) -> None:
     form = canonical(arch)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from oracle.cli import main
@@ -20,6 +20,7 @@ from oracle.query import calibrate, resolve, score
 from oracle.query.importing import measurements_of
 from oracle.spec import Workload
 from tests.mutations import mutated_json, mutated_text
+from tests.nightly import examples
 from tests.programs import imported
 
 FIXTURES = Path(__file__).parent / "fixtures" / "engines"
@@ -210,7 +211,7 @@ def test_looking_at_a_report_needs_no_torch() -> None:
     assert imported(code, {"torch", "numpy"}) == set()
 
 
-@settings(max_examples=120)
+@examples(120)
 @given(seed=st.integers(0, 2**32), file=st.sampled_from(FILES))
 def test_a_report_made_wrong_is_a_result_or_one_line(
     tmp_path_factory: pytest.TempPathFactory, seed: int, file: Path

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from oracle.cli import main
@@ -17,6 +17,7 @@ from oracle.imports.counted import counted_operators
 from oracle.imports.kineto import read_trace
 from oracle.imports.replay import OperatorCall, replay
 from tests.mutations import mutated_json
+from tests.nightly import examples
 
 
 def event(name: str, dims: Any, types: Any, values: Any, index: int = 0) -> dict[str, Any]:
@@ -149,7 +150,7 @@ def test_launches_without_ids_find_their_operators_among_many(tmp_path: Path) ->
 FIXTURE = json.loads((Path(__file__).parent / "fixtures" / "trace.json").read_text(encoding="utf-8"))
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(seed=st.integers(0, 2**32))
 def test_a_trace_made_wrong_is_a_result_or_one_line(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
     path = tmp_path_factory.getbasetemp() / "mutated.json"

@@ -5,13 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from oracle.errors import OracleError
 from oracle.measure import Measurement, measurements_csv, read_measurements, write_measurements
 from oracle.spec import Workload
 from tests.mutations import mutated_text
+from tests.nightly import examples
 
 ONE = Measurement(
     "ResNet-50",
@@ -144,7 +145,7 @@ def test_a_pipe_is_no_table(tmp_path: Path) -> None:
         read_measurements(tmp_path / "m.csv")
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(seed=st.integers(0, 2**32))
 def test_a_table_made_wrong_is_a_result_or_one_line(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
     path = tmp_path_factory.getbasetemp() / "mutated.csv"

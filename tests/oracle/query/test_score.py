@@ -9,7 +9,7 @@ import resource
 import sys
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from oracle.config import cfg_from_dict, load_cfg
@@ -17,6 +17,7 @@ from oracle.errors import DeviceError, OracleError, WorkloadError
 from oracle.families import to_spec
 from oracle.query import Cost, score
 from oracle.spec import Workload
+from tests.nightly import examples
 from tests.programs import printed
 
 
@@ -137,7 +138,7 @@ _JUNK = st.one_of(
 )
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(
     st.dictionaries(
         st.sampled_from(
@@ -178,6 +179,7 @@ _GIANT = """
 import resource
 from oracle.config import cfg_from_dict
 from oracle.query import score
+from tests.nightly import examples
 score("R-56")
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 vit = {"PATCH_SIZE": 16, "NUM_LAYERS": 126, "NUM_HEADS": 64, "HIDDEN_DIM": 8192, "MLP_DIM": 32768}

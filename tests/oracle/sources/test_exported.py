@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -26,6 +26,7 @@ from oracle.errors import OracleError
 from oracle.query import Cost, profile
 from oracle.sources import inputs_of, open_source
 from tests.mutations import mutated_json
+from tests.nightly import examples
 
 FIELDS = ("macs", "flops", "params", "activations", "traffic_bytes", "peak_memory_bytes", "unknown")
 
@@ -287,7 +288,7 @@ def test_tied_weights_stay_tied(tmp_path: Path) -> None:
     assert profile(found.module, *found.args).params == 50 * 16
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(seed=st.integers(0, 2**32))
 def test_a_program_made_wrong_is_a_result_or_one_line(whole: Path, seed: int) -> None:
     bad = whole.with_name("mutated.pt2")

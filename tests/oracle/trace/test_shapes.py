@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from oracle.errors import TraceError
 from oracle.query import profile
 from oracle.trace.shapes import SHORTCUTS
+from tests.nightly import examples
 
 Call = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -253,7 +254,7 @@ def test_every_shortcut_is_tested() -> None:
 def test_a_shortcut_answers_like_torch(name: str) -> None:
     packet = getattr(torch.ops.aten, name.removeprefix("aten."))
 
-    @settings(max_examples=150 if "conv" in name else 60)
+    @examples(150 if "conv" in name else 60)
     @given(CALLS[name])
     def compare(call: Call) -> None:
         args, kwargs = call

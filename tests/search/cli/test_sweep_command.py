@@ -285,14 +285,12 @@ def test_spaces_are_listed_and_shown(run: Run) -> None:
     assert "CX.PARAMS          at most 2,000,000" in run("spaces", "cifar-regnet").out
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["sweep", "--help"], ["pareto", "--help"], ["spaces", "--help"]]
-)
-def test_help_imports_nothing_heavy(tmp_path: Path, arguments: list[str]) -> None:
+def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
     heavy = ["numpy", "optuna", "rich", "torch", "yacs", "yaml"]
-    ran = f"import sys\nfrom search.cli import main\nassert main({arguments!r}) == 0"
+    commands = ["--help", "--version", "sweep --help", "pareto --help", "spaces --help"]
+    ran = f"import sys\nfrom search.cli import main\nassert not any(main(words.split()) for words in {commands!r})"
     said = printed(f"{ran}\nassert sys.modules.keys().isdisjoint({heavy!r})", tmp_path, COLUMNS="100")
-    assert said
+    assert all(f"usage: oracle-search {words.removesuffix('--help')}" in said for words in commands[2:])
     assert all(len(line) <= 100 for line in said.splitlines())
 
 

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from oracle.errors import ConfigError
 from oracle.families import to_spec
 from oracle.families.fingerprint import fingerprints
 from search.space import Space, load_space, space_of
+from tests.nightly import examples
 
 
 def regnets(**changes: Any) -> Space:
@@ -50,7 +51,7 @@ def as_rows(columns: dict[str, Any]) -> list[tuple[Any, ...]]:
     return list(zip(*([plain(value) for value in column.tolist()] for column in columns.values()), strict=True))
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(st.integers(0, 1100), st.integers(0, 1100))
 def test_a_stream_is_the_same_in_whatever_parts_it_is_read(start: int, count: int) -> None:
     for space in (regnets(), grid()):

@@ -12,6 +12,7 @@ import pytest
 
 import oracle
 from oracle.cli import main
+from tests.oracle.report.page.elements import attributes, shown, texts
 
 Browser = Callable[..., Any]
 
@@ -51,27 +52,31 @@ def test_it_loads_whole_without_errors_and_without_a_network(
     events = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
     asked = {event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"}
     assert {url for url in asked if not url.startswith("data:")} == {page.as_uri()}
-    headings = [node.text for node in driver.find_elements("css selector", "h2")]
+    headings = texts(driver, "h2")
     assert headings == SECTIONS[request.node.callspec.params["page"]]
-    links = [node.get_attribute("href") for node in driver.find_elements("css selector", "nav a")]
-    assert all(driver.find_elements("css selector", "#" + link.partition("#")[2]) for link in links)
+    links = attributes(driver, "nav a", "href")
+    assert all(driver.find_elements("css selector", link) for link in links)
     assert len(links) == len(headings)
+    stops = driver.execute_script(
+        "return [...document.querySelectorAll('a[href], button, input, select, summary, [tabindex=\"0\"]')]"
+        ".map((node) => node.getAttribute('aria-label') || node.textContent.trim()"
+        " || (node.labels && node.labels[0] && node.labels[0].textContent))"
+    )
+    assert all(stops)  # whatever can be focused says what it is
+    assert len(stops) < 60  # each figure is one stop, whatever it holds
+    assert is_no_wider_than_its_window(driver, 1280)
+    assert is_no_wider_than_its_window(browser(page, 390), 390)
 
 
-@pytest.mark.parametrize("page", PAGES, indirect=True)
-@pytest.mark.parametrize("width", [390, 1280])
-def test_it_is_no_wider_than_its_window(browser: Browser, page: Path, width: int) -> None:
-    driver = browser(page, width)
+def is_no_wider_than_its_window(driver: Any, width: int) -> bool:
     seen = driver.execute_script(
         "const { clientWidth, scrollWidth } = document.documentElement; return [clientWidth, scrollWidth]"
     )
-    assert seen[0] > width - 40
-    assert seen[0] == seen[1]
     beyond = driver.execute_script(
         "return [...document.querySelectorAll('.chart text')].map((node) => [node, node.getBoundingClientRect()])"
         ".filter(([, box]) => box.left < 0 || box.right > arguments[0]).map(([node]) => node.textContent)", width
     )  # fmt: skip
-    assert beyond == []
+    return bool(seen[0] > width - 40 and seen[0] == seen[1] and beyond == [])
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -109,23 +114,11 @@ def test_it_prints_on_white_without_what_only_a_screen_can_use(browser: Browser,
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     assert driver.execute_script("return getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert not driver.find_element("css selector", "nav").is_displayed()
-    assert not any(node.is_displayed() for node in driver.find_elements("css selector", ".tools, .pager"))
+    assert not any(shown(driver, ".tools, .pager"))
     if page.stat().st_size < 1e6:  # ten thousand candidates have more columns than paper
         driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {**PAPER, "deviceScaleFactor": 1, "mobile": False})
         wide = "return [...document.querySelectorAll('table')].map((node) => node.scrollWidth)"
         assert max(driver.execute_script(wide)) <= PAPER["width"]
-
-
-@pytest.mark.parametrize("page", PAGES, indirect=True)
-def test_whatever_can_be_focused_says_what_it_is(browser: Browser, page: Path) -> None:
-    driver = browser(page)
-    stops = driver.execute_script(
-        "return [...document.querySelectorAll('a[href], button, input, select, summary, [tabindex=\"0\"]')]"
-        ".map((node) => node.getAttribute('aria-label') || node.textContent.trim()"
-        " || (node.labels && node.labels[0] && node.labels[0].textContent))"
-    )
-    assert all(stops)
-    assert len(stops) < 60  # each figure is one stop, whatever it holds
 
 
 def test_a_network_called_script_is_text(browser: Browser, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -22,6 +22,7 @@ from oracle.query import Cost, profile, score
 from oracle.sources import inputs_of, open_source
 from oracle.sources.onnx.registry import OPERATORS, operator
 from tests.mutations import mutated_json
+from tests.nightly import examples
 
 onnx: Any = pytest.importorskip("onnx", reason="the extra onnx is not installed")
 
@@ -439,7 +440,7 @@ def test_functions_of_functions_are_counted_before_they_are_written_out(tmp_path
         open_source(written(function("a", "b"), function("b", "a")))
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(seed=st.integers(0, 2**32))
 def test_a_file_made_wrong_is_a_result_or_one_line(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
     json_format: Any = importlib.import_module("google.protobuf.json_format")

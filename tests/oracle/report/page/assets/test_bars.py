@@ -11,6 +11,7 @@ import pytest
 import oracle
 from oracle.query import Cost
 from oracle.report.splits import by_kind, by_phase, by_stage
+from tests.oracle.report.page.elements import texts, widths
 
 Browser = Callable[..., Any]
 
@@ -21,14 +22,11 @@ def panels(driver: Any, title: str) -> list[Any]:
 
 
 def names(panel: Any) -> list[str]:
-    return [node.text for node in panel.find_elements("css selector", ".name")]
+    return texts(panel, ".name")
 
 
 def lengths(panel: Any) -> list[float]:
-    return [
-        sum(part.rect["width"] for part in row.find_elements("css selector", ".part"))
-        for row in panel.find_elements("css selector", "li")
-    ]
+    return [sum(widths(row, ".part")) for row in panel.find_elements("css selector", "li")]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import oracle
 from oracle.query import Cost
 from oracle.report.facts import decoding_facts
 from oracle.report.page import Detail, PageFacts, cost_page
+from tests.oracle.report.page.elements import texts
 
 Browser = Callable[..., Any]
 
@@ -50,7 +51,7 @@ def test_every_number_of_sequences_is_a_point_and_a_line(browser: Browser, page:
     _, tip = walk(driver, figure.find_element("css selector", "svg.chart"), "ARROW_RIGHT")
     assert "8 at once" in tip
     assert "tokens/s" in tip
-    cells = [row.text.split() for row in figure.find_elements("css selector", "tbody tr")]
+    cells = [text.split() for text in texts(figure, "tbody tr")]
     assert [row[0] for row in cells] == ["1", "8", "64"]
     assert "Something is missing." in driver.find_element("id", "network").text
     assert "KV CACHE PER TOKEN" in driver.find_element("css selector", ".tiles").text.upper()

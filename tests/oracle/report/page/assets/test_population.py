@@ -7,12 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.oracle.report.page.elements import attributes, facts, styles, texts
+
 Browser = Callable[..., Any]
 Settle = Callable[[Any], None]
-
-
-def facts(driver: Any, path: str) -> Any:
-    return driver.execute_script(f"return JSON.parse(document.getElementById('facts').textContent).{path}")
 
 
 def test_lines_rise_and_fall_with_the_ranks(browser: Browser, population_page: Path) -> None:
@@ -28,7 +26,7 @@ def test_lines_rise_and_fall_with_the_ranks(browser: Browser, population_page: P
         assert kind in path.get_attribute("class")
         _, y0, _, y1 = map(float, re.findall(r"[\d.]+", path.get_attribute("d")))
         assert (y1 < y0) == (after < before)
-    dashes = {node.value_of_css_property("stroke-dasharray") for node in driver.find_elements("css selector", ".slope")}
+    dashes = set(styles(driver, ".slope", "stroke-dasharray"))
     assert len(dashes) == 2  # a fall is dashed besides its colour
 
 
@@ -44,21 +42,21 @@ def test_bars_of_knobs_are_shares_of_all_and_of_the_best(
 ) -> None:
     driver = browser(population_page)
     depth, size = facts(driver, "population.knobs['REGNET.DEPTH'].column"), 10_000
-    labels = [node.get_attribute("aria-label") for node in driver.find_elements("css selector", ".smalls .bin")]
+    labels = attributes(driver, ".smalls .bin", "aria-label")
     assert len(labels) == 17 + 2  # depths 12 to 28, two stems
     share = float(re.search(r"^12: (.*?) %", labels[0])[1])  # type: ignore[index]
     assert abs(share - 100 * depth.count(12) / size) < 0.1
     assert labels[-1].endswith("of the best")
     driver.find_element("css selector", "#population input[type=search]").send_keys("regnet.depth=12")
     settled(driver)
-    chosen = [node.get_attribute("aria-label") for node in driver.find_elements("css selector", ".smalls .bin")]
+    chosen = attributes(driver, ".smalls .bin", "aria-label")
     assert "100 % of the selected" in chosen[0]
     assert "0 % of the selected" in chosen[1]
 
 
 def test_few_candidates_have_their_names_beside_them(browser: Browser, study_page: Path) -> None:
     driver = browser(study_page)
-    names = [node.text for node in driver.find_elements("css selector", "#population .layers .names text")]
+    names = texts(driver, "#population .layers .names text")
     assert len(names) > 12  # on two devices, where there is room
     assert set(names) <= {f"row {row}" for row in range(12)}
     boxes = driver.execute_script(

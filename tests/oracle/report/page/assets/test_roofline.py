@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from oracle.query import Cost
 from oracle.report.facts import runtime_facts
 from oracle.report.marks import MARKS, mark_of
 from oracle.report.page import Detail, PageFacts, cost_page
+from tests.oracle.report.page.elements import texts
 
 Browser = Callable[..., Any]
 
@@ -120,7 +119,7 @@ def test_the_cache_has_a_roof_of_its_own_where_it_is_known(
     drawn = driver.execute_script(GEOMETRY, 0)
     steep = [roof for roof in drawn["roofs"] if roof[2] != roof[4]]
     assert [roof[0] for roof in steep] == ["roof", "roof inner"]
-    labels = [node.text for node in driver.find_elements("css selector", ".labels text")]
+    labels = texts(driver, ".labels text")
     assert "1.28 TB/s last-level cache" in labels
     memory = [point for point in drawn["points"] if point[4] < steep[0][3]]  # left of the ridge
     assert any(point[5] < height(steep[:1], point[4]) - 1 for point in memory)  # what fits the cache is faster
@@ -134,5 +133,4 @@ def test_without_a_device_there_is_no_roofline_and_no_error(
     driver = browser(make_page(cost_page([Detail(cost, runtime_facts([cost], {}))], {})))
     assert driver.get_log("browser") == []
     assert not driver.find_elements("css selector", ".chart")
-    shown = json.dumps([node.text for node in driver.find_elements("css selector", "h3")])
-    assert re.fullmatch(r'\["Every kernel"\]', shown)
+    assert texts(driver, "h3") == ["Every kernel"]

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.oracle.report.page.elements import facts, texts
+
 Browser = Callable[..., Any]
 Settle = Callable[[Any], None]
 
@@ -31,10 +33,6 @@ event('pointerdown', 0);
 for (let step = 1; step <= steps; step++) event('pointermove', step / steps);
 if (steps >= 0 && arguments.length === 6) event('pointerup', 1);
 """
-
-
-def facts(driver: Any, path: str) -> Any:
-    return driver.execute_script(f"return JSON.parse(document.getElementById('facts').textContent).{path}")
 
 
 def status(driver: Any) -> str:
@@ -87,7 +85,7 @@ def test_a_rectangle_selects_the_same_candidates_everywhere(
     assert f"of {chosen:,} candidates, of 10,000" in count
     # the band of latencies on the first device holds nobody else
     driver.find_element("xpath", "//*[@id='population']//th[2]//button").click()
-    cells = [float(node.text) for node in driver.find_elements("css selector", "#population tbody td:nth-child(2)")]
+    cells = [float(text) for text in texts(driver, "#population tbody td:nth-child(2)")]
     latency = facts(driver, "population.latency_ms['rtx-4090']")
     assert cells == sorted(cells, reverse=True)
     assert sum(value <= cells[0] for value in latency) >= chosen

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.oracle.report.page.elements import attributes, facts, texts, widths
+
 Browser = Callable[..., Any]
 Settle = Callable[[Any], None]
 
@@ -24,15 +26,13 @@ event('pointerup', to);
 
 def test_outcomes_and_limits(browser: Browser, study_page: Path) -> None:
     driver = browser(study_page)
-    tiles = [node.text.split("\n")[:2] for node in driver.find_elements("css selector", "#study .tile")]
+    tiles = [text.split("\n")[:2] for text in texts(driver, "#study .tile")]
     assert tiles == [["Rejected", "30"], ["Evaluated", "12"], ["On the front", "2"]]
     bars = driver.find_elements("css selector", "#study .bars li")
-    assert [bar.find_element("css selector", ".name").text for bar in bars] == [
-        "params at most 20,000", "latency_ms@t4 at most 2",
-    ]  # fmt: skip
-    widths = [[part.rect["width"] for part in bar.find_elements("css selector", ".part")] for bar in bars]
-    track = bars[0].find_element("css selector", ".track").rect["width"]
-    for found, (alone, broken) in zip(widths, [(5, 20), (10, 25)], strict=True):
+    assert texts(driver, "#study .bars li .name") == ["params at most 20,000", "latency_ms@t4 at most 2"]
+    (track,) = widths(bars[0], ".track")
+    for bar, (alone, broken) in zip(bars, [(5, 20), (10, 25)], strict=True):
+        found = widths(bar, ".part")
         assert abs(found[0] - track * alone / 42) < 2
         assert abs(sum(found) - track * broken / 42) < 2
 
@@ -42,16 +42,14 @@ def test_the_front_of_every_snapshot_is_a_line(browser: Browser, study_page: Pat
     figure = driver.find_element("css selector", "#study figure")
     lines = figure.find_elements("css selector", ".layers path.front")
     assert ["early" in line.get_attribute("class") for line in lines] == [True, False]
-    members = [int(node.get_attribute("data-row")) for node in figure.find_elements("css selector", ".best")]
+    members = list(map(int, attributes(figure, ".best", "data-row")))
     assert sorted(members) == [0, 6]
     assert "after 6 evaluated trials (dashed) and after all 12 (solid)" in figure.text
 
 
 def test_ranges_on_axes_select_together(browser: Browser, settled: Settle, study_page: Path) -> None:
     driver = browser(study_page)
-    depth = driver.execute_script(
-        "return JSON.parse(document.getElementById('facts').textContent).population.knobs['REGNET.DEPTH'].column"
-    )
+    depth = facts(driver, "population.knobs['REGNET.DEPTH'].column")
     table = driver.find_element("css selector", "#population .table .status")
     assert table.text == "12 candidates"
     driver.execute_script(SWIPE, 0, 0, 0.5)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from oracle.query import Cost
+from tests.oracle.report.page.elements import texts
 
 Browser = Callable[..., Any]
 
@@ -18,7 +19,7 @@ def table(driver: Any, title: str) -> Any:
 
 
 def column(figure: Any, index: int) -> list[str]:
-    return [cell.text for cell in figure.find_elements("css selector", f"tbody td:nth-child({index + 1})")]
+    return texts(figure, f"tbody td:nth-child({index + 1})")
 
 
 def head(figure: Any, title: str) -> tuple[int, Any]:
@@ -115,7 +116,7 @@ def test_what_nobody_knows_goes_last_whichever_way(browser: Browser, network_pag
 
 def test_peaks_are_in_the_unit_of_the_memory_beside_them(browser: Browser, network_page: Path) -> None:
     figure = table(browser(network_page), "Largest batch that fits")
-    titles = [cell.text.split()[-1] for cell in figure.find_elements("css selector", "thead th")]
+    titles = [text.split()[-1] for text in texts(figure, "thead th")]
     assert [titles[place] for place in (3, 5, 6)] == ["GiB"] * 3
     for peak, after, memory in zip(
         *([float(text) for text in column(figure, place)] for place in (3, 5, 6)), strict=True
