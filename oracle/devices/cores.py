@@ -15,8 +15,8 @@ being two operations:
 
 `unsourced` marks figures that were checked against neither a vendor's manual nor a compiler's scheduling model of the
 very core, as everywhere in device files. Compilers borrow models: LLVM schedules a Cortex-A76 as an A57, a 5th Zen as a
-4th, which says nothing of either. `python -m tests.benchmarks.core_models` prints what LLVM's own models say beside this
-table, and why they are not followed where they differ.
+4th, which says nothing of either. `python -m tests.benchmarks.core_models` prints what LLVM's own models say beside
+this table, and why they are not followed where they differ.
 """
 
 from __future__ import annotations
@@ -73,7 +73,18 @@ _ROWS: tuple[tuple[str, float, float, float, int, float, int, str, str, str], ..
     ("cortex-a35", 4, 0, 16, 128, 2.0, 2, "cortex-a53", _RECALLED, "64-bit FMA"),
     ("cortex-a53", 8, 0, 16, 128, 2.5, 2, "cortex-a35 cortex-a55", _LLVM, "CortexA53Model, an FMLA, an SMLAL a cycle"),
     ("cortex-a55", 8, 16, 32, 128, 4.0, 2, "cortex-a510 cortex-a53", _ARM, "FMLA, SDOT 1 a cycle"),
-    ("cortex-a510", 8, 16, 64, 128, 8.0, 3, "cortex-a520 cortex-a55", _LLVM, "CortexA510Model, half of 2 FMLA, 2 SMMLA"),
+    (
+        "cortex-a510",
+        8,
+        16,
+        64,
+        128,
+        8.0,
+        3,
+        "cortex-a520 cortex-a55",
+        _LLVM,
+        "CortexA510Model, half of 2 FMLA, SMMLA",
+    ),
     ("cortex-a520", 8, 16, 64, 128, 8.0, 3, "cortex-a510 cortex-a55", _RECALLED, "as cortex-a510"),
     # Arm, big
     ("cortex-a57", 8, 0, 16, 512, 5.0, 3, "cortex-a72 cortex-a73", _ARM, "2 x 64-bit FMA"),
@@ -104,7 +115,18 @@ _ROWS: tuple[tuple[str, float, float, float, int, float, int, str, str, str], ..
     ("avalanche", 32, 64, 256, 4096, 60.0, 8, "firestorm oryon", _RECALLED, "Apple M2, A15: 4 x 128-bit"),
     ("everest", 32, 64, 256, 4096, 65.0, 9, "avalanche firestorm", _RECALLED, "Apple M3, A16: 4 x 128-bit"),
     ("icestorm", 16, 32, 64, 1024, 10.0, 4, "cortex-a78", _RECALLED, "2 x 128-bit FMA"),
-    ("oryon", 32, 64, 128, 2048, 50.0, 8, "firestorm cortex-x4", _LLVM, "OryonModel, 4 FMLA, 4 SDOT or 2 SMMLA a cycle"),
+    (
+        "oryon",
+        32,
+        64,
+        128,
+        2048,
+        50.0,
+        8,
+        "firestorm cortex-x4",
+        _LLVM,
+        "OryonModel, 4 FMLA, SDOT or 2 SMMLA a cycle",
+    ),
     ("tsv110", 16, 32, 64, 512, 15.0, 4, "neoverse-n1 cortex-a76", _LLVM, "TSV110Model, 2 FMLA, 2 SDOT a cycle"),
     ("ftc66x", 8, 0, 16, 512, 9.0, 4, "cortex-a72 cortex-a57", _RECALLED, "Phytium; as cortex-a72"),
     ("ftc310", 8, 0, 16, 128, 2.5, 2, "cortex-a53", _RECALLED, "Phytium; as cortex-a53"),
