@@ -57,9 +57,9 @@ def shipped(kind: str) -> dict[str, Path]:
 
 
 def find_config(kind: str, name: str) -> Path | None:
-    """The shipped config of that name, upper and lower case being equal; None when there is none."""
+    """The shipped config of that name, whatever its case, hyphens, underscores and spaces; None when there is none."""
     index = _index(kind)
-    return index.paths.get(name) or index.by_lower.get(name.lower())
+    return index.paths.get(name) or index.by_letters.get(_letters(name))
 
 
 def stamp_of(path: str | Path) -> Stamp | None:
@@ -90,12 +90,12 @@ class _Index:
     Attributes:
         folders: every directory that was looked through, with its stamp.
         paths: file stem -> path.
-        by_lower: file stem in lower case -> path.
+        by_letters: file stem without case and separators -> path.
     """
 
     folders: tuple[tuple[str, Stamp | None], ...]
     paths: Mapping[str, Path]
-    by_lower: Mapping[str, Path]
+    by_letters: Mapping[str, Path]
 
     @property
     def holds(self) -> bool:
@@ -134,10 +134,15 @@ def _walked(root: str) -> _Index:
         except OSError:  # no such kind, or a directory that may not be read: nothing to find
             continue
     paths = {path.stem: path for path in sorted(files)}
-    by_lower: dict[str, Path] = {}
+    by_letters: dict[str, Path] = {}
     for stem, path in paths.items():
-        by_lower.setdefault(stem.lower(), path)
-    return _Index(tuple(folders), paths, by_lower)
+        by_letters.setdefault(_letters(stem), path)
+    return _Index(tuple(folders), paths, by_letters)
+
+
+def _letters(name: str) -> str:
+    """A name as people type it: "resnet50" is ResNet-50. The dot stays, for RegNetX-1.6GF is not RegNetX-16GF."""
+    return name.lower().translate(_SEPARATORS)
 
 
 def closest(word: str, options: Iterable[str], count: int = 3) -> str:
@@ -184,3 +189,4 @@ def _begins(name: str, word: str) -> bool:
 
 _SHORT = 4  # letters: of fewer, one that differs is much of a word
 _MARKS = str.maketrans("-_./", "    ")
+_SEPARATORS = str.maketrans("", "", "-_ ")

@@ -168,6 +168,8 @@ _DEVICE = {
     "CLOCK_MHZ": "Clock at which the peaks are stated, MHz.",
     "LAUNCH_US": "Measured time of one tiny kernel called alone, microseconds; no bound.",
     "POWER_W": "Power, W.",
+    "SUSTAINED_MATRIX": "Share of MATRIX's peaks at which products compute for long, where power allows no more.",
+    "SUSTAINED_VECTOR": "The same of VECTOR's peaks.",
     "LINK": "Links to other devices of the kind, GB/s in one direction, and how many GPUs NVLink joins.",
     "HOST": "The processor that launches its kernels, a device of its own, and who says so.",
     "CALIBRATE_ONLY": "No trustworthy peaks are public: measure before predicting.",

@@ -17,10 +17,11 @@ from oracle._frozen import Frozen
 from oracle.calibration.classes import CLASSES, CONTRACTIONS
 from oracle.calibration.factors import Factors
 from oracle.calibration.model import CALL, DISPATCH, FLOOR, LAUNCH, WEIGHTS, Floats, efficiency_of, refitted, vector_of
+from oracle.devices import Device
 from oracle.devices.hosts import HOSTS, dispatch_of, named_host
 from oracle.roofline import Efficiency
 
-__all__ = ["GENERAL", "PRODUCTS", "Prior", "general_prior", "prior_from", "usual_dispatch"]
+__all__ = ["GENERAL", "PRODUCTS", "Prior", "general_prior", "limited_classes", "prior_from", "usual_dispatch"]
 
 _COUNT = len(CLASSES)
 
@@ -103,14 +104,33 @@ class Prior:
         return 0.6 if name in _STREAMING and key.startswith("memory") else 0.8
 
 
-def prior_from(devices: Sequence[Efficiency], source: str, kind: str = "", runtime: str = "eager") -> Prior:
+def limited_classes(device: Device, dtype: str) -> tuple[str, ...]:
+    """Classes whose share of the peak is what a device's power sustains, where it says so.
+
+    On vector units products alone: fast algorithms, Winograd's above all, multiply less than convolutions count.
+    """
+    if device.sustained(dtype) == 1.0:
+        return ()
+    return CONTRACTIONS if dtype in device.matrix else (*PRODUCTS, "attention")
+
+
+def prior_from(
+    devices: Sequence[Efficiency],
+    source: str,
+    kind: str = "",
+    runtime: str = "eager",
+    limited: Sequence[Sequence[str]] = (),
+) -> Prior:
     """What calibrated devices of one kind teach about another: the mean of their parameters.
 
     General knowledge counts as one more device: one device alone says little about its kind, and a share that its
-    measurements left open, or that its software spoilt, should not be the next device's.
+    measurements left open, or that its software spoilt, should not be the next device's. Nor should one that its power
+    decides: `limited` are the classes of each device, see `limited_classes`.
     """
-    known = [vector_of(efficiency) for efficiency in (*devices, general_prior(kind, runtime).efficiency)]
-    return Prior(efficiency_of(np.mean(known, axis=0)), source=source)
+    known = np.array([vector_of(efficiency) for efficiency in (*devices, general_prior(kind, runtime).efficiency)])
+    for vector, names in zip(known, limited, strict=False):
+        vector[[CLASSES.index(name) for name in names]] = np.nan
+    return Prior(efficiency_of(np.nanmean(known, axis=0)), source=source)
 
 
 def general_prior(kind: str = "", runtime: str = "eager", dispatch_s: float | None = None) -> Prior:

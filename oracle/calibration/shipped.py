@@ -9,9 +9,10 @@ from oracle._frozen import Frozen
 from oracle._resources import shipped
 from oracle.calibration.calibration import Calibration
 from oracle.calibration.files import load_calibration
-from oracle.calibration.prior import usual_dispatch
+from oracle.calibration.prior import limited_classes, usual_dispatch
 from oracle.devices import Device
 from oracle.devices.cores import CORES
+from oracle.roofline import Efficiency
 from oracle.spec import DTYPES, GENERIC, LAYOUTS, Workload
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "file_name",
     "kin_calibration",
     "prior_calibration",
+    "within_power",
 ]
 
 _NEXT_OF_KIN = Frozen(
@@ -74,8 +76,19 @@ def core_calibration(device: Device, workload: Workload, engine: str) -> Calibra
 
 
 def kin_calibration(device: Device, workload: Workload, engine: str) -> Calibration | None:
-    """What was calibrated of others like a device: its micro-architecture first, then its kind; None if nothing was."""
-    return core_calibration(device, workload, engine) or prior_calibration(device.kind, workload, engine)
+    """What was calibrated of others like a device: its micro-architecture first, then its kind; None if nothing was.
+
+    None computes at more of the peak than the device's power sustains.
+    """
+    found = core_calibration(device, workload, engine) or prior_calibration(device.kind, workload, engine)
+    return found and replace(found, efficiency=within_power(found.efficiency, device, workload.dtype))
+
+
+def within_power(efficiency: Efficiency, device: Device, dtype: str) -> Efficiency:
+    """What others reach, on a device whose power sustains less."""
+    limited, most = limited_classes(device, dtype), device.sustained(dtype)
+    shares = {name: min(efficiency.compute.get(name, 1.0), most) for name in limited}
+    return replace(efficiency, compute=Frozen({**efficiency.compute, **shares})) if limited else efficiency
 
 
 def engines_like(workload: Workload) -> tuple[str, ...]:

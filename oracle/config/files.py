@@ -60,7 +60,9 @@ def locate(source: str | Path, kind: str = "networks") -> Path:
         raise ConfigError("no such file", file=str(source))
     known = shipped(kind)
     hint = closest(name, known) or (f"; there are {', '.join(known)}" if len(known) <= _FEW else "")
-    raise ConfigError(f"no file and no shipped config called {str(source)!r} among the {kind}{hint}")
+    if kind == "networks" and name:
+        hint = (hint or ".") + " Networks of others are torchvision:NAME or timm:NAME"
+    raise ConfigError(f"no file and no shipped config called {name!r} among the {kind}{hint}")
 
 
 def _our_name(name: str) -> str:

@@ -21,6 +21,8 @@ does. A figure is one line, `KEY: [value, "source"]`, with the unit in the key:
     CLOCK_MHZ: [625, "data sheet"]              # the clock the peaks are stated at, where known
     LAUNCH_US: [10, "measured: how"]            # measured time of one tiny kernel; not a bound
     POWER_W: [15, "data sheet"]
+    SUSTAINED_MATRIX: [0.6, "derived: how"]     # share of MATRIX's peaks at which products compute for long, where
+    SUSTAINED_VECTOR: [0.4, "derived: how"]     # the power limit allows no more; predictions heed it, bounds do not
     LINK:                                       # to other devices of its kind, GB/s in one direction
       NVLINK_GBPS: [450, "data sheet"]          # all links of a GPU together, and among how many GPUs
       NVLINK_GPUS: [8, "data sheet"]

@@ -134,6 +134,9 @@ class Device(Shown):
             changes in flash. `memory` is that of devices with one memory for both.
         flash_bandwidth: byte/s at which weights come from the flash, through a port of its own; `bandwidth` is the
             SRAM's then. None where they share one.
+        sustained_matrix, sustained_vector: the share of that unit's peaks at which matrix products compute for as long
+            as one likes, where the power limit allows no more; None where nobody says so. Predictions heed it, bounds
+            do not: a short call may run at the full clock.
     """
 
     name: str
@@ -160,6 +163,8 @@ class Device(Shown):
     idle_cores: tuple[Cluster, ...] = ()
     links: Links = Links()
     host: Host | None = None
+    sustained_matrix: Figure | None = None
+    sustained_vector: Figure | None = None
 
     @property
     def dtypes(self) -> tuple[str, ...]:
@@ -199,6 +204,11 @@ class Device(Shown):
             stated = ", ".join(self.dtypes if unit == "matrix" else self.vector) or "nothing"
             raise DeviceError(f"device={self.name!r} has no {unit} peak for dtype={dtype!r}, only for {stated}")
         return max(self.vector[word].value for word in (*native, *widened))
+
+    def sustained(self, dtype: str) -> float:
+        """The share of their peak in a dtype at which products may compute for long; 1 where no limit is stated."""
+        figure = self.sustained_matrix if dtype in self.matrix else self.sustained_vector
+        return 1.0 if figure is None else figure.value
 
     def peak_bandwidth(self) -> float:
         """Memory bandwidth in byte/s.

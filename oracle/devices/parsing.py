@@ -44,6 +44,8 @@ FIGURES = {
     "CLOCK_MHZ": ("clock", 1e6),
     "LAUNCH_US": ("launch", 1e-6),
     "POWER_W": ("power", 1.0),
+    "SUSTAINED_MATRIX": ("sustained_matrix", 1.0),
+    "SUSTAINED_VECTOR": ("sustained_vector", 1.0),
 }
 LINKS = {
     "NVLINK_GBPS": ("nvlink", 1e9),
@@ -53,6 +55,7 @@ LINKS = {
 }
 SECTIONS = {"VECTOR": "vector", "MATRIX": "matrix", "MATRIX_FP16_ACCUMULATE": "matrix_fp16_accumulate"}
 _WHOLE = ("COMPUTE_UNITS", "NVLINK_GPUS")
+_SHARES = ("SUSTAINED_MATRIX", "SUSTAINED_VECTOR")
 _LEAST, _MOST = 1e-9, 1e12  # in the units of keys; beyond them times are nothing or without end
 _FLAGS = ("true", "false")
 CLUSTER = ("KIND", "COUNT", "CLOCK_MHZ")
@@ -226,6 +229,8 @@ def _figure(entry: object, scale: float, at: _Place) -> Figure:
         raise at.error(entry, f'a positive {"whole " * whole}number, or [number, "source"]')
     if not _LEAST <= number <= _MOST:
         raise at.error(entry, f"a number from {_LEAST:g} to {_MOST:g}")
+    if number > 1 and at.key in _SHARES:
+        raise at.error(entry, "a share, at most 1")
     return Figure(si, " ".join(source.split()))
 
 

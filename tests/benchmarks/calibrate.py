@@ -38,8 +38,8 @@ from oracle.calibration import (
 from oracle.calibration.classes import CONTRACTIONS
 from oracle.calibration.domain import ANYWHERE, Domain
 from oracle.calibration.model import refitted, vector_of
-from oracle.calibration.prior import usual_dispatch
-from oracle.calibration.shipped import file_name
+from oracle.calibration.prior import limited_classes, usual_dispatch
+from oracle.calibration.shipped import file_name, within_power
 from oracle.calibration.validation import cross_predict
 from oracle.devices import load_device
 from oracle.query.running import dispatch_s
@@ -254,6 +254,7 @@ def _tiled(base: Efficiency, name: str, own: Sequence[str], products: Mapping[st
         products=reach[0],
         attention=reach[1],
         cached=(tuple(map(float, reach[2])), tuple(map(float, reach[3])), *HABITS.get(chip, (True, True))),
+        sustained=float(np.mean([PRODUCTS["float16"][at][0] for at in own])),
         clock_hz=clock.value if clock else tiling.CLOCK_HZ,
     )
 
@@ -263,6 +264,7 @@ def with_tiles(
     products: Sequence[float],
     attention: Sequence[float],
     cached: tuple[Any, Any, bool, bool],
+    sustained: float,
     clock_hz: float = tiling.CLOCK_HZ,
 ) -> Efficiency:
     """Shares whose products and attention are cut into tiles.
@@ -271,15 +273,20 @@ def with_tiles(
         base: of everything else.
         products, attention: shares of the peak and of the bandwidth.
         cached: the same of attention over a cache, of many queries and of one, and what libraries do in it.
+        sustained: the share of the peak that products reach in half precision, and so the most that convolutions do:
+            an L40S ends at 0.75, by its power.
         clock_hz: of the device; that of an H100 for a kind.
     """
     reach = {"matmul": products, "attention": attention}
     compute, memory = ({name: float(own[place]) for name, own in reach.items()} for place in (0, 1))
+    others = {
+        name: min(share, sustained) if name in CONTRACTIONS else share for name, share in _widened(base.compute).items()
+    }
     slower = tiling.CLOCK_HZ / clock_hz
     launches = {"matmul": PRODUCT_LAUNCH_S * slower, "attention": ATTENTION_LAUNCH_S * slower}
     return replace(
         base,
-        compute=Frozen({**_widened(base.compute), **compute}),
+        compute=Frozen({**others, **compute}),
         memory=Frozen({**base.memory, **memory}),
         weights=Frozen({**base.weights, **memory}),  # of products they are operands like any other
         launches=Frozen({**base.launches, **launches}),
@@ -373,7 +380,7 @@ def kind_prior(kind: str, workload: Workload, kin: Sequence[tuple[Group, Calibra
     too few of them to be told a share of.
     """
     names = ", ".join(group.device.name for group, _ in kin)
-    prior = prior_from([calibration.efficiency for _, calibration in kin], names, kind, workload.runtime)
+    prior = taught(kin, kind, workload)
     usual = replace(prior.efficiency, dispatch_s=usual_dispatch(kind, workload.runtime))
     origin = Origin(f"mean of {names} and general knowledge", " and ".join(sorted({g.licence for g, _ in kin})))
     found = Calibration(kind, workload.runtime, workload.mode, workload.dtype, workload.layout, usual)
@@ -382,14 +389,22 @@ def kind_prior(kind: str, workload: Workload, kin: Sequence[tuple[Group, Calibra
         return replace(found, interval=_elsewhere(kin[0][1].interval)) if kind == "consumer-gpu" else found
     ratios = []
     for group, _ in kin:
-        others = [calibration.efficiency for other, calibration in kin if other.device.name != group.device.name]
+        others = [item for item in kin if item[0].device.name != group.device.name]
         host_s = dispatch_s(group.device, workload) if group.images else 0.0
-        guess = replace(prior_from(others, names, kind, workload.runtime).efficiency, dispatch_s=host_s)
+        guess = replace(taught(others, kind, workload).efficiency, dispatch_s=host_s)
+        guess = within_power(guess, group.device, workload.dtype)
         ratios.append(group.seconds / predict(replace(found, efficiency=guess), group.networks))
     error = float(np.mean([np.abs(1 / ratio - 1).mean() for ratio in ratios]))
     ends = [bounds for bounds in map(conformal, ratios) if bounds is not None]
     held = (min(1.0, *(low for low, _ in ends)), max(1.0, *(high for _, high in ends))) if ends else None
     return replace(found, error=error, protocol="leave-device-out", interval=held)
+
+
+def taught(kin: Sequence[tuple[Group, Calibration]], kind: str, workload: Workload) -> Prior:
+    """The prior that devices make; a share that a device's power decides is no other's."""
+    names = ", ".join(group.device.name for group, _ in kin)
+    limited = [limited_classes(group.device, workload.dtype) for group, _ in kin]
+    return prior_from([calibration.efficiency for _, calibration in kin], names, kind, workload.runtime, limited)
 
 
 def _elsewhere(interval: tuple[float, float] | None) -> tuple[float, float] | None:

@@ -21,9 +21,10 @@ from oracle.calibration import GENERAL, Prior, conformal, general_prior, prior_f
 from oracle.calibration.domain import beyond
 from oracle.calibration.fitting import fit_vector, settled_vector
 from oracle.calibration.model import NAMES, Stack, efficiency_of, vector_of
-from oracle.calibration.prior import PRODUCTS
+from oracle.calibration.prior import PRODUCTS, limited_classes
+from oracle.calibration.shipped import within_power
 from oracle.calibration.validation import cross_predict, folds_of
-from oracle.devices import Device
+from oracle.devices import Device, load_device
 from oracle.devices.hosts import dispatch_of, named_host
 from oracle.query.running import dispatch_s
 from oracle.roofline import Efficiency
@@ -338,8 +339,10 @@ def kernels(data: Path) -> None:
             _, group = own[place]
             fold = [str(number % 5) for number in range(len(group.names))]
             inside = cross_predict(group.networks, group.seconds, GENERAL, fold)
-            others = np.mean([vector for other, vector in vectors.items() if other != name], axis=0)
-            outside = Stack(group.networks).seconds(others)
+            others = [other for other in vectors if other != name]
+            limited = [limited_classes(load_device(other), "float32") for other in others]
+            kin = prior_from([efficiency_of(vectors[other]) for other in others], "", limited=limited).efficiency
+            outside = Stack(group.networks).seconds(vector_of(within_power(kin, group.device, "float32")))
             errors = [np.abs(predicted / group.seconds - 1).mean() for predicted in (inside, outside)]
             cells.append(f"{name} {errors[0]:.1%} | {errors[1]:.1%}")
         print(f"{operator:10s} " + "   ".join(cells), flush=True)

@@ -716,3 +716,15 @@ def test_relatives_of_cores_are_known_and_no_core_is_its_own() -> None:
 def test_broken_cores_name_their_key(make: Any, cores: object, message: str) -> None:
     with pytest.raises(DeviceError, match=message):
         make(CORES=cores)
+
+
+# --- what power sustains ----------------------------------------------------------------------------------
+
+
+def test_a_power_limit_is_a_share_of_the_peaks_of_a_unit(make: Any) -> None:
+    device = make(MATRIX={"FP16_TFLOPS": 20}, SUSTAINED_MATRIX=[0.5, "joules"], SUSTAINED_VECTOR=0.25)
+    assert [device.sustained(dtype) for dtype in ("float16", "float32")] == [0.5, 0.25]
+    assert device.peak_flops("matrix", "float16") == 20e12  # which a short call may reach
+    assert make().sustained("float32") == 1.0
+    with pytest.raises(DeviceError, match=r"SUSTAINED_MATRIX='1.5': expected a share, at most 1"):
+        make(SUSTAINED_MATRIX=1.5)

@@ -45,8 +45,8 @@ def test_a_kind_without_configs_is_empty(elsewhere: Path) -> None:
     assert resources.shipped("spaces") == {}
 
 
-@pytest.mark.parametrize("name", ["ResNet-50", "resnet-50", "RESNET-50"])
-def test_names_are_found_in_any_case(name: str) -> None:
+@pytest.mark.parametrize("name", ["ResNet-50", "resnet-50", "RESNET-50", "resnet50", "resnet_50", "Resnet 50"])
+def test_names_are_found_as_people_type_them(name: str) -> None:
     path = resources.find_config("networks", name)
 
     assert path is not None
@@ -55,6 +55,13 @@ def test_names_are_found_in_any_case(name: str) -> None:
 
 def test_an_unknown_name_is_not_found() -> None:
     assert resources.find_config("networks", "ResNet-51") is None
+    assert resources.find_config("networks", "RegNetX-1.6GF") != resources.find_config("networks", "RegNetX-16GF")
+
+
+@pytest.mark.parametrize("kind", ["devices", "networks", "serving", "spaces", "studies"])
+def test_no_two_names_are_typed_alike(kind: str) -> None:
+    for name, path in resources.shipped(kind).items():
+        assert resources.find_config(kind, name.replace("-", "").upper()) == path
 
 
 def test_closest_names_the_likely_ones_only() -> None:

@@ -21,8 +21,9 @@ from oracle.calibration import (
     prior_calibration,
     save_calibration,
 )
+from oracle.calibration.classes import CONTRACTIONS
 from oracle.calibration.files import to_yaml
-from oracle.calibration.shipped import core_calibration
+from oracle.calibration.shipped import core_calibration, kin_calibration
 from oracle.devices import KINDS, list_devices, load_device
 from oracle.devices.cores import CORES
 from oracle.errors import ConfigError, DeviceError
@@ -174,6 +175,23 @@ def test_devices_find_theirs_and_others_a_prior() -> None:
     other_dtype = calibration_of(load_device("t4"), half)
     assert other_dtype is not None
     assert other_dtype.dtype == "float32"
+
+
+def test_no_contraction_of_a_prior_takes_more_than_the_power_sustains() -> None:
+    half = Workload(dtype="float16")
+    free, capped = (
+        kin_calibration(load_device(name), half, "generic") for name in ("rtx-pro-6000", "rtx-pro-6000-max-q")
+    )
+    assert free is not None
+    assert capped is not None
+    most = load_device("rtx-pro-6000-max-q").sustained("float16")
+    for name in CLASSES:
+        share = free.efficiency.compute[name]
+        assert capped.efficiency.compute[name] == (min(share, most) if name in CONTRACTIONS else share)
+    assert capped.efficiency.compute["matmul"] < free.efficiency.compute["matmul"]
+    own = calibration_of(load_device("t4"), Workload())
+    assert own is not None
+    assert own.efficiency.compute["conv"] > load_device("t4").sustained("float32")  # as it was measured
 
 
 def test_an_integer_of_hundreds_of_digits_and_a_pipe(tmp_path: Path) -> None:

@@ -126,6 +126,8 @@ def test_a_prior_of_the_kind_helps_a_few_measurements(networks: Networks, some_d
 def test_a_prior_counts_general_knowledge_as_a_device() -> None:
     other = efficiency_of(GENERAL.mean + 1.0)
     np.testing.assert_allclose(prior_from([other], "it").mean, GENERAL.mean + 0.5)
+    limited = prior_from([other], "it", limited=[["matmul"]]).mean - GENERAL.mean
+    assert [name for name, moved in zip(NAMES, limited, strict=True) if abs(moved) < 0.1] == ["compute.matmul"]
     processor, gpu = (general_prior(kind).efficiency.launch_of(["conv"]) for kind in ("desktop-cpu", "consumer-gpu"))
     assert processor > gpu
     assert np.all(np.linalg.eigvalsh(replace(GENERAL, common_compute=2.0).precision) > 0)

@@ -82,6 +82,8 @@ def test_what_was_fitted_to_another_dtype_promises_no_error() -> None:
     time = oracle.score("R-56", ["rtx-pro-6000"], dtype="float16", runtime="compiled").times["rtx-pro-6000"]
     assert (time.model, time.expected_error) == ("prior", None)
     assert time.source.endswith("for want of one of workstation-gpu")
+    limited = oracle.score("R-56", ["rtx-pro-6000-max-q"], dtype="float16", runtime="compiled").times
+    assert limited["rtx-pro-6000-max-q"].source.endswith("; its power sustains 53 % of the peak in products")
 
 
 def test_outside_of_what_was_measured_the_interval_is_wider_and_the_line_says_why() -> None:
