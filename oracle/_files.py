@@ -9,8 +9,6 @@ from pathlib import Path
 
 from oracle.errors import OracleError
 
-__all__ = ["MEBIBYTE", "MISSHAPEN", "inflated", "is_file", "misshape", "read_bytes", "read_text"]
-
 MEBIBYTE = 2**20
 MISSHAPEN = (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError)
 """What goes wrong in code that takes plain data apart which has another shape than it expects."""

@@ -8,8 +8,6 @@ from typing import Any
 
 from oracle.errors import MissingDependencyError
 
-__all__ = ["pandas_frame", "polars_frame"]
-
 
 def pandas_frame(columns: Mapping[str, Sequence[Any]]) -> Any:
     """A `pandas.DataFrame`.

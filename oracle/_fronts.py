@@ -15,8 +15,6 @@ from numpy.typing import ArrayLike, NDArray
 from oracle._ranks import halvings
 from oracle.errors import ConfigError
 
-__all__ = ["layers", "non_dominated"]
-
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 

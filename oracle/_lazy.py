@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from types import ModuleType
 from typing import Any
-
-__all__ = ["lazy"]
 
 
 class _Package(ModuleType):
@@ -33,7 +31,7 @@ class _Package(ModuleType):
 
 
 def lazy(
-    package: str, modules: Mapping[str, Iterable[str]], made: Mapping[str, Callable[[], Any]] | None = None
+    package: str, modules: Mapping[str, str], made: Mapping[str, Callable[[], Any]] | None = None
 ) -> dict[str, str]:
     """Let a package load its public names on first use; each is an ordinary attribute from then on.
 
@@ -41,13 +39,13 @@ def lazy(
 
     Args:
         package: `__name__` there.
-        modules: module -> the names that it defines.
+        modules: module -> the names that it defines, parted by blanks.
         made: further names -> what makes their value, each time somebody asks.
 
     Returns:
         Name -> the module that defines it.
     """
-    homes = {name: module for module, names in modules.items() for name in names}
+    homes = {name: module for module, names in modules.items() for name in names.split()}
     module = sys.modules[package]
 
     def loader(name: str) -> Callable[[], Any]:

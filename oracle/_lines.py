@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from oracle.query.cost import Cost
     from oracle.query.curves import BatchCurve
 
-__all__ = ["LOWER_BOUND", "cost_line", "curve_line"]
-
 LOWER_BOUND = "lower bound: every peak reached, launches free"
 """What a time rests on that is the bound by request."""
 

@@ -6,8 +6,6 @@ from functools import lru_cache
 
 import numpy as np
 
-__all__ = ["keep_freed_arrays"]
-
 _LARGEST = 2**25 - 2**13  # bytes; M_MMAP_THRESHOLD grows to at most 2**25
 
 

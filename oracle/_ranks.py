@@ -9,8 +9,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Halving", "discordant_pairs", "halvings", "kendall_tau_b", "mean_ranks", "spearman_rho"]
-
 Ints = NDArray[np.int64]
 
 

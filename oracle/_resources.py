@@ -15,8 +15,6 @@ from typing import NamedTuple
 
 from oracle.errors import ConfigError
 
-__all__ = ["Stamp", "closest", "find_config", "shipped", "shipped_dir", "stamp_of"]
-
 _SETTLED_NS = 2_000_000_000  # the coarsest clock of a file system in use
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["Shown"]
-
 
 class Shown:
     """A result that a notebook shows as tables."""

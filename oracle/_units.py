@@ -10,21 +10,6 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 
-__all__ = [
-    "MISSING",
-    "aligned",
-    "counted",
-    "known",
-    "lined_up",
-    "one_line",
-    "percent",
-    "prefix",
-    "stated",
-    "text_cell",
-    "text_of_cell",
-    "visible",
-]
-
 MISSING = "-"
 _FORMULAS = ("=", "+", "-", "@")  # how spreadsheets know them
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)

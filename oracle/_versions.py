@@ -1,8 +1,13 @@
-"""Versions of installed packages, without importing them."""
+"""What results were made by and when: versions of installed packages, without importing them, and the date."""
 
 from __future__ import annotations
 
-__all__ = ["version_of"]
+
+def today() -> str:
+    """The date in UTC, as in `2026-11-28`."""
+    from datetime import datetime, timezone
+
+    return datetime.now(timezone.utc).date().isoformat()
 
 
 def version_of(package: str, missing: str = "") -> str:

@@ -16,8 +16,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-__all__ = ["ALIGNMENT", "Lifetime", "greedy_arena"]
-
 ALIGNMENT = 16
 """Bytes that sizes are multiples of (MicroArenaBufferAlignment)."""
 

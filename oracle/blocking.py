@@ -17,8 +17,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ONEDNN", "ONNXRUNTIME", "ONNXRUNTIME_INT8", "Blocking"]
-
 
 @dataclass(frozen=True, slots=True)
 class Blocking:

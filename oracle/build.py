@@ -20,8 +20,6 @@ from oracle.spec import NetSpec
 if TYPE_CHECKING:
     from oracle.config import CfgNode
 
-__all__ = ["Network", "build", "initialise"]
-
 _Module = TypeVar("_Module", bound=nn.Module)
 
 _RNG_LOCK = Lock()  # torch's default generator is one per process: two seeded initialisations must not mix

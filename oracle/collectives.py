@@ -29,8 +29,6 @@ from oracle.errors import DeviceError, WorkloadError
 from oracle.fitted import Origin, numbers_in, read_serving, shared_keys
 from oracle.tiling import CLOCK_HZ
 
-__all__ = ["OPERATIONS", "PERFECT", "Link", "collective_s", "link_between", "link_values", "split_s"]
-
 Array = NDArray[Any]
 
 OPERATIONS = ("all_reduce", "all_gather", "reduce_scatter", "all_to_all", "send")

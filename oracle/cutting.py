@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from oracle.devices import Device
     from oracle.roofline import Efficiency
 
-__all__ = ["Cut", "Cutting", "cut_to_tiles", "cutting_of"]
-
 Array = NDArray[Any]
 _Way = Blocking | Tiling | AttentionTiling | CachedAttention
 
@@ -79,7 +77,12 @@ class Cut(NamedTuple):
 
 
 def cut_to_tiles(
-    matrix_s: Array, peaks: Array, cuttings: Sequence[Cutting | None], matrix_flops: Array, products: Products
+    matrix_s: Array,
+    peaks: Array,
+    on_vector: Array,
+    cuttings: Sequence[Cutting | None],
+    matrix_flops: Array,
+    products: Products,
 ) -> list[Cut]:
     """Put the seconds of their tiles in the place of those that products need at the roof of the matrix unit.
 
@@ -88,6 +91,7 @@ def cut_to_tiles(
     Args:
         matrix_s: seconds of every kernel, (kernels,) or (kernels, networks), or (devices, kernels); changed in place.
         peaks: FLOP/s that each reaches, (kernels,), or (devices, kernels).
+        on_vector: which of them vector units multiply, for want of matrix units for their type; as `peaks`.
         cuttings: of each device.
         matrix_flops: (kernels,) or (kernels, networks).
         products: of the kernels.
@@ -109,13 +113,13 @@ def cut_to_tiles(
             where: Any = (np.array(alike)[:, None], kernels) if several else kernels
             # Devices first, then products, then perhaps networks.
             rest = (1,) * (dims.ndim - 2)
-            peak = peaks[where].reshape(len(alike), len(kernels), *rest)
+            peak, vector = (each[where].reshape(len(alike), len(kernels), *rest) for each in (peaks, on_vector))
             units, clocks = (
                 np.array([getattr(cuttings[number], name) for number in alike]).reshape(-1, 1, *rest)
                 for name in ("units", "clock_hz")
             )
             seen = causal[None, own], np.maximum(windows[None, own], 1.0)
-            seconds, overlap, memory = _cut(*way, dims[:, None, own], (peak, units, clocks), seen)
+            seconds, overlap, memory = _cut(*way, dims[:, None, own], (peak, units, clocks), vector, seen)
             if not several:
                 seconds, overlap, memory = seconds[0], overlap[0], memory[0]
             matrix_s[where] = np.where(known[own], seconds, matrix_s[where])
@@ -128,6 +132,7 @@ def _cut(
     shares: tuple[float, float],
     dims: Array,
     figures: tuple[Array, Array, Array],
+    on_vector: Array,
     seen: tuple[Array, Array],
 ) -> tuple[Array, Array, Array]:
     """Seconds at the compute roof, and the overlap and memory of `Cut`.
@@ -136,8 +141,9 @@ def _cut(
     """
     causal, windows = seen
     if isinstance(way, CachedAttention):
-        return way.reached(dims, *figures, shares, windows)
+        return way.reached(dims, *figures, shares, windows, on_vector)
     if isinstance(way, AttentionTiling):
-        seconds = way.compute_s(dims[:4], *figures, causal=causal, window=windows)
-        return seconds, np.array([way.overlap]), np.ones(1)
-    return way.compute_s(dims[:4], *figures), np.array([way.overlap]), np.ones(1)
+        seconds = way.compute_s(dims[:4], *figures, causal=causal, window=windows, on_vector=on_vector)
+    else:
+        seconds = way.compute_s(dims[:4], *figures, on_vector)
+    return seconds, np.array([way.overlap]), np.ones(1)

@@ -2,16 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = [
-    "ConfigError",
-    "DeviceError",
-    "MissingDependencyError",
-    "OracleError",
-    "TraceError",
-    "UnknownOperatorError",
-    "WorkloadError",
-]
-
 
 class OracleError(Exception):
     """Root of all errors the oracle raises on purpose; the message is meant for a person."""

@@ -24,8 +24,6 @@ from oracle._frozen import Frozen
 from oracle._resources import closest, find_config, shipped
 from oracle.errors import ConfigError
 
-__all__ = ["Origin", "numbers_in", "read_serving", "shared_keys"]
-
 _ORIGIN = ("SOURCE", "LICENCE", "DATE", "MEASUREMENTS", "ERROR", "PROTOCOL")
 
 

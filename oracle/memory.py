@@ -9,8 +9,6 @@ from typing import Any
 from oracle.optable import ITEMSIZE, prod
 from oracle.spec import Workload
 
-__all__ = ["PHASES", "CellMemory", "PeakMemory", "chain_peak", "held_input_bytes"]
-
 Size = Any  # an int, or an array of them
 
 PHASES = ("forward", "backward", "optimizer")

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 
 from oracle.spec import CellSpec, NetSpec
 
-__all__ = ["cell_dtypes", "cell_names", "near_names"]
-
 
 def cell_names(net: NetSpec, role_of: Callable[[str], str]) -> tuple[str, ...]:
     """A readable, unique attribute name per cell.

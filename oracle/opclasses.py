@@ -8,21 +8,6 @@ from typing import Any
 from oracle.errors import OracleError
 from oracle.optable import OP_CLASSES
 
-__all__ = [
-    "ALLOCATIONS",
-    "DEQUANTISE",
-    "QUANTISE",
-    "SHAPE_ONLY",
-    "VIEWS_IN_PLACE",
-    "WRITE_ONLY",
-    "class_of",
-    "hidden_writes",
-    "is_pointwise",
-    "packet_name",
-    "register_class",
-    "written_results",
-]
-
 _MEMBERS = {
     "conv": "conv_tbc conv_tbc_backward torchvision::deform_conv2d",
     "linear": "addmm mm addmv mv _scaled_mm _scaled_mm_v2 _int_mm",

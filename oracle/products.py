@@ -20,8 +20,6 @@ from numpy.typing import NDArray
 
 from oracle.optable import Dim, prod
 
-__all__ = ["ATTENTION", "CACHED", "NO_PRODUCTS", "PLAIN", "Product", "Products", "product_of"]
-
 Floats = NDArray[np.float64]
 
 _CLOSE = 1e-9  # floats hold the FLOPs of the largest kernels to fifteen digits

@@ -28,25 +28,9 @@ from oracle.devices import Device
 from oracle.products import Products
 from oracle.tiling import CLOCK_HZ, AttentionTiling, Cache, CachedAttention, Tiling
 
-__all__ = [
-    "BOUNDS",
-    "TEXTBOOK",
-    "Efficiency",
-    "KernelKinds",
-    "Roofs",
-    "Timing",
-    "latency_s",
-    "steady",
-    "textbook_of",
-    "time_at",
-    "time_kernels",
-    "total_seconds",
-    "whole_quanta",
-]
-
 Array = NDArray[Any]
 
-_LAUNCH, _WEIGHTS, _CACHE, _FLASH = range(3, 7)  # where they stand among the rows of `Roofs`
+_LAUNCH, _WEIGHTS, _CACHE, _FLASH, _ON_VECTOR = range(3, 8)  # where they stand among the rows of `Roofs`
 _HALF = 2.0**-51
 _ROUNDING = 6.0  # 1.5 * 2^52 quanta of 2^-50 s: what is added to it is rounded to whole ones
 
@@ -183,11 +167,12 @@ class Roofs:
     """What each kernel of a network can reach on a device, or on each of several.
 
     Attributes:
-        rows: (7, kernels), or (7, devices, kernels): FLOP/s on the matrix and on the vector unit, infinite where the
+        rows: (8, kernels), or (8, devices, kernels): FLOP/s on the matrix and on the vector unit, infinite where the
             kernel has no work for it; byte/s from memory; seconds per launch; how many times more than other bytes
             those of weights count, less 1; byte/s from the last-level cache (or memory, where the device states no
-            cache); byte/s of weights from a flash with a port of its own, infinite where they come with the rest. Of a
-            whole network the last of them may be missing, where no device looks at them.
+            cache); byte/s of weights from a flash with a port of its own, infinite where they come with the rest;
+            whether vector units multiply, for want of matrix units for the dtype. Of a whole network the last of them
+            may be missing, where no device looks at them.
         cache_bytes: size of that cache, (devices, 1) where there are several; None where no device states one.
         copies: how many times their size weights take there; as `cache_bytes`.
         floor_s: seconds below which no kernel comes; as `cache_bytes`.
@@ -242,6 +227,7 @@ class Roofs:
                 [share / own - 1.0 for share, own in zip(flow, weights, strict=True)],
                 near,
                 [flash_bps] * len(classes),
+                [dtype not in device.matrix for dtype in kinds.matrix_dtypes],
             ),
             dtype=np.float64,
         )
@@ -281,7 +267,8 @@ class Roofs:
     def joined(cls, parts: Sequence[Roofs]) -> Roofs:
         """The roofs of a network's kernels, given in parts, all of them on the same devices."""
         first = parts[0]
-        seen = (first.weighs, _WEIGHTS), (first.cache_bytes is not None, _CACHE), (first.flashes, _FLASH)
+        caches = first.cache_bytes is not None
+        seen = (first.weighs, _WEIGHTS), (caches, _CACHE), (first.flashes, _FLASH), (first.tiled, _ON_VECTOR)
         stop = 1 + max([_LAUNCH, *(row for looks, row in seen if looks)])
         rows = np.concatenate([part.rows[:stop] for part in parts], axis=-1)
         return replace(first, rows=rows)
@@ -352,12 +339,6 @@ def _timed(
     )
 
 
-def latency_s(seconds: float) -> float:
-    """`steady` of one number, as a plain float."""
-    large = seconds * (2.0**20 + 1)
-    return large - (large - seconds)
-
-
 def whole_quanta(seconds: Array) -> Array:
     """Seconds per kernel up to the next multiple of 2^-50 s, a femtosecond; an array is changed in place.
 
@@ -422,7 +403,8 @@ def _roof_times(
     matrix, vector, bandwidth = rows[:_LAUNCH]
     matrix_s, cuts = matrix_flops / matrix, list[Cut]()
     if roofs.tiled and products is not None:
-        cuts = cut_to_tiles(matrix_s, roofs.rows[0], roofs.cuttings, matrix_flops, products)
+        on_vector = roofs.rows[_ON_VECTOR] > 0.0
+        cuts = cut_to_tiles(matrix_s, roofs.rows[0], on_vector, roofs.cuttings, matrix_flops, products)
     compute_s = np.maximum(matrix_s, vector_flops / vector)
     held = _held(roofs, traffic_bytes, weight_bytes)
     if held is not None:

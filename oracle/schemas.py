@@ -12,18 +12,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-__all__ = [
-    "DRAFT",
-    "array",
-    "calibration_schema",
-    "closed",
-    "device_schema",
-    "network_schema",
-    "one_of",
-    "text_of",
-    "texts",
-]
-
 Schema = dict[str, Any]
 
 DRAFT = "http://json-schema.org/draft-07/schema#"

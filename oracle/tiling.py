@@ -4,7 +4,10 @@ A GPU cuts the result of a product into tiles and gives each to one compute unit
 over its units (waves) as its tiles fill, the last one perhaps half empty; where tiles are fewer than units, the inner
 dimension is split among several units, which then add up what they have (split-K). Libraries choose among a list of
 tiles; here the best is taken. Attention cuts its queries the same way, walks along the keys and keeps the scores to
-itself (Dao: FlashAttention-2, 2023, arXiv 2307.08691); with few queries it splits the keys (flash decoding).
+itself (Dao: FlashAttention-2, 2023, arXiv 2307.08691); with few queries it splits the keys (flash decoding). Where
+matrix units do not compute a type, a single row or query is not padded to a tile: libraries multiply a vector there
+(GEMV). Two rows and more they pad: of 313 float32 products with 2 to 16 rows or columns that NeuSight timed on P4, T4
+and V100, every one ran in tiles of at least 32.
 
 What results are cut into is a matter of the library; how many units there are and how fast their clock is stands on a
 data sheet. Latencies are stated at one clock and last as many cycles at any other: left out, GPUs that were not fitted
@@ -26,24 +29,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-__all__ = [
-    "CACHE",
-    "CLOCK_HZ",
-    "DECODE",
-    "ENCODER",
-    "FLOAT8_PRODUCTS",
-    "FLOAT8_PRODUCTS_ADA",
-    "HIDING_PRODUCTS",
-    "PREFILL",
-    "PRODUCTS",
-    "QUANTISING",
-    "AttentionTiling",
-    "Cache",
-    "CachedAttention",
-    "Quantising",
-    "Tiling",
-]
 
 Array = NDArray[Any]
 
@@ -86,17 +71,20 @@ class Tiling:
     store_s: float = 0.0
     rows: tuple[float, ...] = ()
 
-    def compute_s(self, dims: Any, peak_flops: Any, units: Any, clock_hz: Any = CLOCK_HZ) -> Array:
+    def compute_s(
+        self, dims: Any, peak_flops: Any, units: Any, clock_hz: Any = CLOCK_HZ, on_vector: Any = False
+    ) -> Array:
         """Seconds of products at the compute roof; launches and memory not included.
 
         Args:
             dims: (4, ...): batch, m, n, k of each product (batch, m, k) x (batch, k, n); positive.
-            peak_flops: FLOP/s of the whole device that its matrix units reach in products.
+            peak_flops: FLOP/s of the whole device that it reaches in products.
             units: compute units of the device (SMs).
             clock_hz: of the device.
+            on_vector: whether vector units multiply, for which a single row is not padded.
 
         Returns:
-            Seconds; the shape that `dims[0]`, `peak_flops`, `units` and `clock_hz` broadcast to.
+            Seconds; the shape that `dims[0]` and all other arguments broadcast to.
         """
         batch, m, n, k = np.asarray(dims, dtype=np.float64)
         units = np.asarray(units, dtype=np.float64)
@@ -105,12 +93,14 @@ class Tiling:
         most = np.minimum(np.maximum(np.floor(k / self.split_k), 1.0), self.split_limit)
         split_s, wave_s, store_s = self.split_s * slower, self.wave_s * slower, self.store_s * slower
         gather_s = np.maximum(4.0 * batch * m * n / (self.gather * units * clock_hz), _NONE_S)
+        single = np.logical_and(on_vector, m == 1.0)
 
         def of(rows: Any, columns: Any) -> Array:
             fill = batch * np.ceil(m / rows) * np.ceil(n / columns) / units
             limit = np.maximum(np.minimum(np.floor(1.0 / fill), most), 1.0)  # more than 1 only within one wave
             high, wide = np.minimum(rows, m), np.minimum(columns, n)
-            area_s = np.maximum(rows * columns, self.width * (high + wide) / 2.0) * deep_s
+            area = np.maximum(rows * columns, self.width * (high + wide) / 2.0)
+            area_s = np.where(single, columns, area) * deep_s
             other_s = high * wide * store_s + wave_s
             # The best there is up to a limit that falls as a product grows, so that no larger one takes less time.
             split = np.clip(np.sqrt(area_s / gather_s), 1.0, limit)
@@ -122,7 +112,7 @@ class Tiling:
             chosen = np.array(self.tiles, dtype=np.float64)[np.searchsorted(self.rows, m)]
             return np.asarray(of(chosen[..., 0], chosen[..., 1]))
         if m.size <= _FEW:  # all tiles in one array: what numpy does per call costs more than what it does per number
-            shape = (2, -1, *(1,) * np.broadcast(m, deep_s, slower).ndim)
+            shape = (2, -1, *(1,) * np.broadcast(single, deep_s, slower).ndim)
             return np.asarray(of(*np.array(self.tiles, dtype=np.float64).T.reshape(shape)).min(axis=0))
         best = of(*self.tiles[0])
         for rows, columns in self.tiles[1:]:
@@ -167,12 +157,13 @@ class AttentionTiling:
         group: Any = 1.0,
         splits: Any = True,
         packs: Any = False,
+        on_vector: Any = False,
     ) -> Array:
         """Seconds of attention at the compute roof; launches and memory not included.
 
         Args:
             dims: (4, ...): batch times heads of the queries, queries, keys, width of a head; positive.
-            peak_flops: FLOP/s of the whole device that its matrix units reach in attention.
+            peak_flops: FLOP/s of the whole device that it reaches in attention.
             units: compute units of the device (SMs).
             clock_hz: of the device.
             causal: whether a query sees no later key; the last query sees the last key.
@@ -181,6 +172,7 @@ class AttentionTiling:
             packs: whether those of several queries do, too: FlashAttention-3 packs groups, 2 does not.
             splits: whether the library may split keys and let groups work together: FlashAttention-2 over sequences of
                 unequal length does not for windows nor for groups of one, FlashAttention-3 always does.
+            on_vector: whether vector units multiply, for which a single query, or its group, is not padded.
 
         Returns:
             Seconds; the shape that all arguments broadcast to.
@@ -201,7 +193,9 @@ class AttentionTiling:
         scores = 4.0 * self.step_width * np.ceil(width / self.step_width) * units / peak_flops + self.softmax_s * slower
         adds_up = np.logical_and(splits, longest > self.keys) & (self.split_limit > 1.0)
         waves = np.ceil(blocks * split / units)
-        steps_s = np.maximum(waves * self._steps(mean, split), self._steps(longest, split)) * self.queries * scores
+        single = np.logical_and(on_vector, query == 1.0)
+        rows = np.where(single, np.minimum(together, self.queries), self.queries)
+        steps_s = np.maximum(waves * self._steps(mean, split), self._steps(longest, split)) * rows * scores
         return np.asarray(steps_s + slower * (waves * self.wave_s + adds_up * self.split_s))
 
     def _steps(self, keys: Array, split: Array) -> Array:
@@ -230,7 +224,14 @@ class CachedAttention:
     packs: bool = True
 
     def reached(
-        self, dims: Any, peak_flops: Any, units: Any, clock_hz: Any, shares: tuple[float, float], windows: Any = np.inf
+        self,
+        dims: Any,
+        peak_flops: Any,
+        units: Any,
+        clock_hz: Any,
+        shares: tuple[float, float],
+        windows: Any = np.inf,
+        on_vector: Any = False,
     ) -> tuple[Array, Array, Array]:
         """Seconds at the compute roof; the share of the shorter roof that does not hide; how much longer memory takes.
 
@@ -240,6 +241,7 @@ class CachedAttention:
             units, clock_hz: of the device.
             shares: of peak and bandwidth, in place of which these are.
             windows: the latest keys that a query sees at most.
+            on_vector: whether vector units multiply.
         """
         group, single = dims[4], dims[1] == 1.0
         one = np.array(dims[:4])
@@ -255,6 +257,7 @@ class CachedAttention:
                 group=group,
                 splits=splits,
                 packs=self.packs,
+                on_vector=on_vector,
             )
             for sizes, tiling, own, splits in (
                 (dims[:4], self.prefill, self.prefill_shares, False),

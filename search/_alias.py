@@ -9,8 +9,6 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
-__all__ = ["become"]
-
 _ALIAS = "search"
 _RUN = f"{_ALIAS}.cli.__main__"  # `python -m search.cli` runs a file of its own
 

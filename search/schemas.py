@@ -6,8 +6,6 @@ from typing import Any
 
 from oracle.schemas import DRAFT, array, closed, network_schema, one_of, texts
 
-__all__ = ["space_schema", "study_schema"]
-
 Schema = dict[str, Any]
 
 _COUNT: Schema = {"type": "number", "minimum": 0, "multipleOf": 1}  # 1e6 is a count, too

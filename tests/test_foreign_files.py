@@ -35,12 +35,13 @@ from oracle.cli import main as oracle_main
 from oracle.closedform import store as store_module
 from oracle.closedform.library import Library, library, library_directory
 from oracle.closedform.store import TemplateStore
-from oracle.closedform.structural.parts import archive_of, load_parts, member_of, plain_parts
+from oracle.closedform.structural.parts import archive_of, load_parts, member_of
 from oracle.closedform.template import Template
 from oracle.collectives import link_values
 from oracle.config.strict_yaml import parse_yaml
 from oracle.errors import OracleError
-from oracle.imports import read_ncu, read_trace
+from oracle.imports.kineto import read_trace
+from oracle.imports.ncu import read_ncu
 from oracle.serve.answers import scored
 from oracle.serve.requests import Query
 from oracle.serving.engines import ENGINES, engine_named, reach_in_engines
@@ -52,6 +53,7 @@ from search.space import load_space, space_of
 from search.study import load_study
 from search.study.results import open_results
 from search.sweep import read_candidates, sweep
+from tests.benchmarks.templates.plain import plain_parts
 from tests.mutations import flipped_bits, mutated_bytes, mutated_json, mutated_text
 from tests.search.sweep.small import SETUP
 

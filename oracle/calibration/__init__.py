@@ -50,13 +50,13 @@ __all__ = [
 lazy(
     __name__,
     {
-        "oracle.calibration.calibration": ("Calibration", "Carried", "Origin", "fit", "predict"),
-        "oracle.calibration.classes": ("CLASSES", "kernel_class"),
-        "oracle.calibration.files": ("load_calibration", "save_calibration"),
-        "oracle.calibration.shipped": ("calibration_of", "prior_calibration"),
-        "oracle.calibration.model": ("RoofTimes", "roof_times"),
-        "oracle.calibration.prior": ("GENERAL", "Prior", "general_prior", "prior_from"),
-        "oracle.calibration.transfer": ("transfer",),
-        "oracle.calibration.validation": ("conformal",),
+        "oracle.calibration.calibration": "Calibration Carried Origin fit predict",
+        "oracle.calibration.classes": "CLASSES kernel_class",
+        "oracle.calibration.files": "load_calibration save_calibration",
+        "oracle.calibration.shipped": "calibration_of prior_calibration",
+        "oracle.calibration.model": "RoofTimes roof_times",
+        "oracle.calibration.prior": "GENERAL Prior general_prior prior_from",
+        "oracle.calibration.transfer": "transfer",
+        "oracle.calibration.validation": "conformal",
     },
 )

@@ -22,8 +22,6 @@ from oracle.errors import WorkloadError
 from oracle.roofline import Efficiency, textbook_of
 from oracle.spec import GENERIC, Workload
 
-__all__ = ["Calibration", "Carried", "Origin", "fit", "predict"]
-
 _BY_CLASS = ("compute", "memory", "weights", "launches", "savings")
 
 

@@ -13,8 +13,6 @@ from oracle._frozen import Frozen
 from oracle.calibration.model import efficiency_of, vector_of
 from oracle.roofline import Efficiency
 
-__all__ = ["ANYWHERE", "Domain", "beyond", "widened"]
-
 _HALF = 3.0  # octaves above what was measured at which half of a calibration's word on shares is left
 _FASTEST = 0.5  # octaves per octave: no share grows by more, so that a call takes the longer, the more it has to do
 _WIDER_PER_OCTAVE = 0.08  # of the logarithm of each end of the interval

@@ -16,8 +16,6 @@ import numpy as np
 from oracle.calibration.classes import CLASSES
 from oracle.calibration.model import LAUNCH, NAMES, Floats, Stack
 
-__all__ = ["BOARDS", "ENOUGH", "Factors", "factored", "scaled"]
-
 
 class Factors(NamedTuple):
     """Spreads of logarithms.

@@ -53,19 +53,6 @@ from oracle.roofline import Efficiency, textbook_of
 from oracle.spec import DTYPES, ENGINES, GENERIC, LAYOUTS, MODES, RUNTIMES
 from oracle.tiling import CachedAttention, Tiling
 
-__all__ = [
-    "ATTENTION_TILINGS",
-    "CACHES",
-    "OPTIONAL",
-    "REQUIRED",
-    "THREADING",
-    "TILINGS",
-    "from_yaml",
-    "load_calibration",
-    "save_calibration",
-    "to_yaml",
-]
-
 _Out = TypeVar("_Out")
 
 REQUIRED = ("DEVICE", "RUNTIME", "MODE", "DTYPE", "LAYOUT", "LAUNCH_US", "CALL_US", "FLOOR_US", "COMPUTE", "MEMORY")

@@ -17,8 +17,6 @@ from oracle.calibration.factors import factored, scaled
 from oracle.calibration.model import Floats, RoofTimes, Stack
 from oracle.calibration.prior import Prior
 
-__all__ = ["FEW", "NOISE", "fit_vector", "settled_vector"]
-
 FEW = 40
 """Measurements up to which a fit is compared with simpler answers."""
 

@@ -14,8 +14,6 @@ from statistics import NormalDist
 
 from oracle.calibration.validation import COVERAGE
 
-__all__ = ["EXTREMES", "quantile", "tie_ratio"]
-
 EXTREMES = (0.01, 0.99)
 """Quantiles outside of these are refused: two percentiles say nothing of the far tails."""
 

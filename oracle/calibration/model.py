@@ -27,21 +27,6 @@ from oracle.products import Products
 from oracle.roofline import TEXTBOOK, Efficiency, KernelKinds, Timing, textbook_of, time_kernels
 from oracle.spec import GENERIC
 
-__all__ = [
-    "CALL",
-    "DISPATCH",
-    "FLOOR",
-    "LAUNCH",
-    "NAMES",
-    "WEIGHTS",
-    "RoofTimes",
-    "Stack",
-    "efficiency_of",
-    "refitted",
-    "roof_times",
-    "vector_of",
-]
-
 Floats = NDArray[np.float64]
 Array = NDArray[Any]
 

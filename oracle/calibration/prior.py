@@ -21,8 +21,6 @@ from oracle.devices import Device
 from oracle.devices.hosts import HOSTS, dispatch_of, named_host
 from oracle.roofline import Efficiency
 
-__all__ = ["GENERAL", "PRODUCTS", "Prior", "general_prior", "limited_classes", "prior_from", "usual_dispatch"]
-
 _COUNT = len(CLASSES)
 
 # Of the vector peak, in depthwise convolutions, and per kernel: what ONNX Runtime and OpenVINO take on one Zen 4 lies

@@ -15,17 +15,6 @@ from oracle.devices.cores import CORES
 from oracle.roofline import Efficiency
 from oracle.spec import DTYPES, GENERIC, LAYOUTS, Workload
 
-__all__ = [
-    "TWINS",
-    "calibration_of",
-    "core_calibration",
-    "engines_like",
-    "file_name",
-    "kin_calibration",
-    "prior_calibration",
-    "within_power",
-]
-
 _NEXT_OF_KIN = Frozen(
     {
         "workstation-gpu": "consumer-gpu",

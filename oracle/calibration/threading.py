@@ -20,8 +20,6 @@ from oracle.devices import Device
 from oracle.devices.cores import CORES
 from oracle.roofline import Efficiency
 
-__all__ = ["ALIKE", "Threading", "at_cores"]
-
 
 @dataclass(frozen=True, slots=True)
 class Threading:

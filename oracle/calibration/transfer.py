@@ -6,8 +6,6 @@ import numpy as np
 
 from oracle.calibration.model import Floats
 
-__all__ = ["transfer"]
-
 
 def transfer(
     measured_s: Floats, predicted_there_s: Floats, predicted_here_s: Floats, roofline_here_s: Floats

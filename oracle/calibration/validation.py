@@ -13,8 +13,6 @@ from oracle.calibration.fitting import settled_vector
 from oracle.calibration.model import Floats, RoofTimes, Stack
 from oracle.calibration.prior import Prior
 
-__all__ = ["COVERAGE", "Validation", "conformal", "cross_predict", "cross_validate", "folds_of"]
-
 COVERAGE = 0.8
 """Share of cases that an interval holds."""
 

@@ -11,9 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from oracle.cli._guard import guarded
-from oracle.cli._parser import parser
-
 __all__ = ["main"]
 
 
@@ -23,4 +20,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: what stands after `oracle`; that of the process if None.
     """
-    return guarded("oracle", parser, argv)
+    try:
+        from oracle.cli._guard import guarded
+        from oracle.cli._parser import parser
+
+        return guarded("oracle", parser, argv)
+    except KeyboardInterrupt:  # while these are imported, too
+        return 130

@@ -10,23 +10,6 @@ from oracle.cli._output import check_output
 from oracle.errors import OracleError
 from oracle.spec import DTYPES, ENGINES, LAYOUTS, MODES, OPTIMIZERS, RUNTIMES, WEIGHTS
 
-__all__ = [
-    "add_devices",
-    "add_inputs",
-    "add_model",
-    "add_networks",
-    "add_output",
-    "add_place",
-    "add_scoring",
-    "add_selection",
-    "add_workload",
-    "batch_sizes_of",
-    "model_of",
-    "natural",
-    "selection_of",
-    "workload_of",
-]
-
 _SELECTION = {"dtype": DTYPES, "mode": MODES, "runtime": RUNTIMES, "engine": ENGINES, "layout": LAYOUTS}
 _WORKLOAD = (
     *("batch_size", "dtype", "mode", "runtime", "layout", "optimizer", "causal", "weights", "engine", "threads"),

@@ -14,8 +14,6 @@ from oracle.cli._messages import complain, say
 from oracle.cli._parser import TRACEBACK
 from oracle.errors import OracleError
 
-__all__ = ["guarded"]
-
 _TERMINAL_EVERY_S, _LOG_EVERY_S = 5.0, 10.0  # between lines about what takes long
 
 
@@ -36,8 +34,6 @@ def guarded(
             code = _run(parser(arguments), arguments)
         if sys.stdout is not None:
             sys.stdout.flush()
-    except KeyboardInterrupt:
-        return 130
     except BrokenPipeError:
         _abandon_stdout()
         return 141

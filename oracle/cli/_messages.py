@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sys
 
-__all__ = ["complain", "say", "warn"]
-
 
 def complain(message: str, *details: str, program: str = "oracle") -> None:
     """What the user has to correct, in one line; details on lines of their own below it."""

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from oracle.report.page import PageFacts
 
-__all__ = ["YAML", "add_figure", "add_page", "check_file", "check_output", "deliver", "deliver_figure", "deliver_page"]
-
 _WIDTH = 7.2  # inches: a journal's page; one of its columns is 3.5
 YAML = ("yaml", "yml", "")
 """Suffixes of devices and calibrations."""

@@ -11,8 +11,6 @@ from typing import Any, NoReturn
 from oracle._resources import closest
 from oracle.errors import OracleError
 
-__all__ = ["COMMANDS", "TRACEBACK", "Parser", "Version", "add_commands", "parser"]
-
 COMMANDS = {
     "score": "oracle.cli.score",
     "ops": "oracle.cli.ops",

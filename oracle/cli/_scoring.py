@@ -22,18 +22,6 @@ if TYPE_CHECKING:
     from oracle.sources import Source
     from oracle.spec import NetSpec
 
-__all__ = [
-    "Candidate",
-    "Scored",
-    "candidate_of",
-    "curves_of",
-    "each_source",
-    "model_words",
-    "rescored",
-    "score_all",
-    "scored",
-]
-
 _Out = TypeVar("_Out")
 
 

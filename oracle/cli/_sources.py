@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +11,6 @@ from oracle.errors import ConfigError, DeviceError, OracleError
 
 if TYPE_CHECKING:
     from oracle.devices import Device
-
-__all__ = ["configs_of", "devices_of", "expand"]
 
 _SHIPPED = ("configs", "networks")  # where a checkout has what an installed oracle carries inside
 _MOST_OTHERS = 20_000  # files that are no YAML beside networks, such as their weights
@@ -38,6 +36,21 @@ def expand(names: Iterable[str]) -> list[str]:
             raise ConfigError("no YAML file in this directory", file=name)
         found += files
     return found
+
+
+def only(found: Sequence[str], command: str, given: str) -> str:
+    """The network of a command that takes one.
+
+    Raises:
+        OracleError: several; it names the first.
+    """
+    if len(found) == 1:
+        return found[0]
+    from oracle._resources import find_config
+
+    first = Path(found[0])
+    shown = first.stem if find_config("networks", first.stem) == first else first
+    raise OracleError(f"{given}: {command} takes one network, such as {shown}; here are {len(found)}")
 
 
 def configs_of(names: Iterable[str], what: str) -> list[str]:

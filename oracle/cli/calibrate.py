@@ -10,8 +10,6 @@ from oracle.cli._messages import warn
 from oracle.cli._output import YAML, check_file
 from oracle.cli._sources import devices_of
 
-__all__ = ["add"]
-
 _EXAMPLES = """\
 examples:
   oracle calibrate --device host.yaml --measurements m.csv -o my.yaml
@@ -50,7 +48,7 @@ def _run(args: argparse.Namespace) -> int:
     from oracle.report.captions import spread_note
     from oracle.report.console import show, write
     from oracle.report.export import write_text
-    from oracle.report.table import calibration_tables
+    from oracle.report.table.calibrations import calibration_tables
 
     (device,) = devices_of([args.device])
     rows = [chosen.item for chosen in measured_on(device, args.measurements, **selection_of(args))]

@@ -8,8 +8,6 @@ from typing import Any
 
 from oracle.errors import MissingDependencyError
 
-__all__ = ["SHELLS", "add", "add_completion"]
-
 SHELLS = ("bash", "zsh", "tcsh")
 _EXAMPLES = """\
 examples:

@@ -9,8 +9,6 @@ from oracle.cli._flags import add_output
 from oracle.cli._output import deliver
 from oracle.cli._sources import devices_of
 
-__all__ = ["add"]
-
 _EXAMPLES = """\
 examples:
   oracle devices
@@ -35,7 +33,7 @@ def add(commands: Any) -> None:
 def _run(args: argparse.Namespace) -> int:
     from oracle.devices import list_devices
     from oracle.report.rows import device_data, device_rows
-    from oracle.report.table import device_tables, devices_tables
+    from oracle.report.table.devices import device_tables, devices_tables
 
     devices = devices_of(args.devices or list_devices())
     devices = devices if args.devices else sorted(devices, key=lambda device: (device.kind, device.name))

@@ -16,8 +16,6 @@ from oracle.errors import OracleError
 if TYPE_CHECKING:
     from oracle.devices import Device
 
-__all__ = ["add"]
-
 _EXAMPLES = """\
 examples:
   oracle fit ResNet-50 --device t4 --device rtx-4090
@@ -71,7 +69,7 @@ def _run(args: argparse.Namespace) -> int:
     from oracle.config import load_cfg
     from oracle.query.capacity import Fit, fit
     from oracle.report.rows import fit_rows
-    from oracle.report.table import fit_tables
+    from oracle.report.table.fits import fit_tables
     from oracle.sources import is_reference
 
     if args.context:
@@ -118,7 +116,7 @@ def _run_context(args: argparse.Namespace) -> int:
     from oracle.config import load_cfg
     from oracle.query.contexts import ContextFit, fit_context
     from oracle.report.rows import context_rows
-    from oracle.report.table import context_tables
+    from oracle.report.table.fits import context_tables
     from oracle.sources import is_reference
 
     words = {name: word for name, word in workload_of(args).items() if name != "mode"}

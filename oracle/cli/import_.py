@@ -12,10 +12,8 @@ from oracle.errors import OracleError
 
 if TYPE_CHECKING:
     from oracle.devices import Device
-    from oracle.imports import Imported
     from oracle.imports.engines import Report, Timing
-
-__all__ = ["add"]
+    from oracle.imports.kernels import Imported
 
 _EXAMPLES = """\
 examples:
@@ -61,8 +59,9 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from oracle.imports import read_ncu, read_trace
     from oracle.imports.engines import read_report
+    from oracle.imports.kineto import read_trace
+    from oracle.imports.ncu import read_ncu
 
     args.networks = _named(args.network)
     args.network = args.networks.get("", "")
@@ -181,7 +180,8 @@ def _timings(args: argparse.Namespace, report: Report) -> int:
 
 
 def _kernels(args: argparse.Namespace, imported: Imported, device: Device | None) -> int:
-    from oracle.imports import counted_operators, on_roofline
+    from oracle.imports.counted import counted_operators
+    from oracle.imports.roofs import on_roofline
     from oracle.report.profiled_rows import kernel_rows
     from oracle.report.table.profiles import measured_kernel_tables
 

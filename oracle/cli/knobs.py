@@ -7,10 +7,8 @@ from typing import Any
 
 from oracle.cli._flags import add_devices, add_model, add_output, add_workload, model_of, workload_of
 from oracle.cli._output import deliver
-from oracle.cli._sources import configs_of, devices_of
+from oracle.cli._sources import configs_of, devices_of, only
 from oracle.errors import OracleError
-
-__all__ = ["add"]
 
 _EXAMPLES = """\
 examples:
@@ -49,12 +47,10 @@ def _run(args: argparse.Namespace) -> int:
     from oracle.config import load_cfg
     from oracle.query import knobs
     from oracle.report.rows import knob_data, knob_rows
-    from oracle.report.table import knob_tables
+    from oracle.report.table.knobs import knob_tables
 
-    sources = configs_of([args.network], "knobs are the numbers of")
-    if len(sources) != 1:
-        raise OracleError(f"{args.network}: knobs takes one network, here are {len(sources)}")
-    cfg = load_cfg(sources[0], [part for pair in args.overrides for part in pair])
+    source = only(configs_of([args.network], "knobs are the numbers of"), "knobs", args.network)
+    cfg = load_cfg(source, [part for pair in args.overrides for part in pair])
     devices = devices_of(args.device or cfg.COST.DEVICES)
     if not devices:
         raise OracleError("knobs needs a device; say --device NAME (`oracle devices` lists them)")

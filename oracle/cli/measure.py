@@ -23,11 +23,9 @@ from oracle.errors import OracleError
 
 if TYPE_CHECKING:
     from oracle.devices import Device
-    from oracle.imports import NetworkProfile
+    from oracle.imports.profiles import NetworkProfile
     from oracle.measure import KernelTime, Measurement
     from oracle.query import Cost
-
-__all__ = ["add"]
 
 Job = tuple[str, "int | None"]
 """A network as the user named it, and a batch size; None for the config's."""
@@ -133,7 +131,7 @@ def _deliver(
     from oracle.report.console import show
     from oracle.report.profiled_rows import kernel_time_rows, operator_rows
     from oracle.report.rows import measurement_rows
-    from oracle.report.table import measurement_tables
+    from oracle.report.table.comparisons import measurement_tables
 
     rows, predicted = list(found.values()), [costs[job] for job in found]
     tables = measurement_tables(rows, predicted)

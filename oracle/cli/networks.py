@@ -9,8 +9,6 @@ from oracle.cli._flags import add_output
 from oracle.cli._output import deliver
 from oracle.errors import OracleError
 
-__all__ = ["add"]
-
 _EXAMPLES = """\
 examples:
   oracle networks
@@ -32,7 +30,7 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from oracle.report.table import networks_tables
+    from oracle.report.table.networks import networks_tables
 
     rows = [_row(name, directory) for name, directory in _matching(args.pattern)]
     deliver(

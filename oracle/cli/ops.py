@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from oracle.cli._flags import add_devices, add_inputs, add_model, add_output, add_workload, natural
 from oracle.cli._output import deliver
 from oracle.cli._scoring import score_all
-from oracle.cli._sources import expand
+from oracle.cli._sources import expand, only
 from oracle.errors import OracleError
 from oracle.report.breakdown import GROUPINGS, ORDERS, breakdown, ordered
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from oracle.query import Cost, KernelCost
     from oracle.report.breakdown import Group
-
-__all__ = ["add"]
 
 _EXAMPLES = """\
 examples:
@@ -62,9 +60,7 @@ def add(commands: Any) -> None:
 def _run(args: argparse.Namespace) -> int:
     if args.depth and args.by not in (None, "module"):
         raise OracleError(f"--depth {args.depth} is about module paths, which --by {args.by} does not show")
-    count = len(expand(args.networks))
-    if count != 1:
-        raise OracleError(f"{args.networks[0]}: ops takes one network, here are {count}")
+    only(expand(args.networks), "ops", args.networks[0])
     (cost,), code = score_all(args)
     lines = {device: _lines(cost.kernels(device), args, timed=True) for device in cost.times}
     if not lines:
@@ -86,7 +82,7 @@ def _lines(
 
 def _deliver(args: argparse.Namespace, cost: Cost, lines: dict[str, Sequence[KernelCost] | Sequence[Group]]) -> None:
     from oracle.report.rows import kernel_rows
-    from oracle.report.table import kernel_tables
+    from oracle.report.table.kernels import kernel_tables
 
     by = args.by or ("module" if args.depth else "")
     rows = {device: kernel_rows(some[: args.top], device or None) for device, some in lines.items()}

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from oracle.report.facts import Population
     from oracle.report.splits import Split
 
-__all__ = ["add"]
-
 _EXAMPLES = """\
 examples:
   oracle plot ResNet-50 -d rtx-4090 -d t4 --batch 64 --dtype float16 --figure runtimes -o fig.svg

@@ -9,8 +9,6 @@ from oracle._files import is_file
 from oracle.cli._flags import add_place
 from oracle.cli._output import YAML, check_file
 
-__all__ = ["add"]
-
 _EXAMPLES = """\
 examples:
   oracle probe -o host.yaml                     # a device file like any other
@@ -42,7 +40,7 @@ def _run(args: argparse.Namespace) -> int:
     from oracle.measure import device_yaml, probe
     from oracle.report.console import show, write
     from oracle.report.export import write_text
-    from oracle.report.table import device_tables
+    from oracle.report.table.devices import device_tables
 
     file = None if args.output == "-" else args.output
     name = Path(file).stem if file else "host"

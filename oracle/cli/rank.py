@@ -15,8 +15,6 @@ from oracle.errors import OracleError
 if TYPE_CHECKING:
     from oracle.query import Cost
 
-__all__ = ["add"]
-
 _EXAMPLES = """\
 examples:
   oracle rank configs/networks/regnetx --device rtx-4090 --device jetson-agx-orin
@@ -49,7 +47,7 @@ def _run(args: argparse.Namespace) -> int:
     from oracle.query.ranking import ranking_of
     from oracle.query.resolving import check_one_workload
     from oracle.report.rows import ranking_rows
-    from oracle.report.table import ranking_tables
+    from oracle.report.table.ranking import ranking_tables
 
     check_one_workload({cost.workload: cost.name for cost in costs})
     ranking = ranking_of(costs, _common_devices(costs))

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from oracle.query import Cost, Fit
     from oracle.report.facts import DecodingFacts, Runtimes, TrainingFacts
 
-__all__ = ["add"]
-
 _Out = TypeVar("_Out")
 
 _EXAMPLES = """\

@@ -10,8 +10,6 @@ from oracle.cli._output import add_figure, deliver_figure
 from oracle.cli._scoring import scored
 from oracle.errors import OracleError
 
-__all__ = ["add"]
-
 _EXAMPLES = """\
 examples:
   oracle roofline ResNet-50 -d rtx-4090 -d t4 --batch 64 --dtype float16 -o fig.svg

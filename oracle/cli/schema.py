@@ -8,8 +8,6 @@ from typing import Any
 
 from oracle.cli._output import check_file
 
-__all__ = ["add", "add_schema"]
-
 _EXAMPLES = """\
 examples:
   oracle schema network -o network.schema.json

@@ -9,8 +9,6 @@ from oracle.cli._flags import add_output, add_scoring, batch_sizes_of
 from oracle.cli._output import deliver
 from oracle.cli._scoring import curves_of, score_all
 
-__all__ = ["add"]
-
 _EXAMPLES = """\
 examples:
   oracle score ResNet-50                        # counts alone, no device needed
@@ -57,7 +55,7 @@ def _run(args: argparse.Namespace) -> int:
 def _curves(args: argparse.Namespace) -> int:
     curves, code = curves_of(args, args.max_latency_ms)
     from oracle.report.rows import curve_rows
-    from oracle.report.table import curve_tables
+    from oracle.report.table.curves import curve_tables
 
     deliver(
         args,
@@ -71,7 +69,7 @@ def _curves(args: argparse.Namespace) -> int:
 def _score(args: argparse.Namespace) -> int:
     costs, code = score_all(args)
     from oracle.report.rows import cost_rows
-    from oracle.report.table import cost_tables
+    from oracle.report.table.costs import cost_tables
 
     deliver(
         args,

@@ -8,8 +8,6 @@ from typing import Any
 
 from oracle.cli._flags import natural, whole
 
-__all__ = ["add"]
-
 _EXAMPLES = """\
 examples:
   oracle serve

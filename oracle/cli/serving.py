@@ -13,8 +13,6 @@ from oracle.errors import DeviceError
 if TYPE_CHECKING:
     from oracle.devices import Device
 
-__all__ = ["add"]
-
 _EXAMPLES = """\
 examples:
   oracle serving Llama-3.1-8B -d h100-sxm --input 1024 --output-tokens 256 --concurrency 1 4 16 64
@@ -77,7 +75,7 @@ def _run(args: argparse.Namespace) -> int:
     from oracle.config import load_cfg
     from oracle.query.devices import find_devices
     from oracle.report.rows import serving_rows
-    from oracle.report.table import serving_tables
+    from oracle.report.table.servings import serving_tables
     from oracle.serving import Serving, serve_latency
 
     cfg = load_cfg(args.network)

@@ -9,8 +9,6 @@ from oracle.cli._flags import add_model, add_output, add_selection, model_of, na
 from oracle.cli._output import check_output, deliver
 from oracle.cli._sources import devices_of
 
-__all__ = ["add"]
-
 _EXAMPLES = """\
 examples:
   oracle validate --device host.yaml --measurements m.csv --calibration my.yaml
@@ -57,7 +55,7 @@ def _run(args: argparse.Namespace) -> int:
     from oracle.report.console import show
     from oracle.report.plot import parity_figure, write_figure
     from oracle.report.rows import comparison_rows
-    from oracle.report.table import comparison_tables
+    from oracle.report.table.comparisons import comparison_tables
 
     (device,) = devices_of([args.device])
     found = compare(device, args.measurements, **model_of(args), **selection_of(args))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from oracle.closedform.calibrated import CalibratedDevice
-from oracle.closedform.network import Described, Launch, NetworkForm, costs_of, main_dtype
+from oracle.closedform.network import Described, Launch, costs_of, main_dtype
 from oracle.closedform.sharing import cost_population, network_form
 from oracle.closedform.store import TemplateStore
 from oracle.closedform.totals import PopulationCosts
@@ -14,7 +14,6 @@ __all__ = [
     "CalibratedDevice",
     "Described",
     "Launch",
-    "NetworkForm",
     "PopulationCosts",
     "TemplateStore",
     "cost_population",

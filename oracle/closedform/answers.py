@@ -7,8 +7,6 @@ from typing import Any
 
 from oracle.closedform.template import MEMORY_SIZES, Template
 
-__all__ = ["answer", "values_of"]
-
 
 def values_of(params: Iterable[tuple[str, Any]], dims: Iterable[int]) -> dict[str, Any]:
     """What a cell has of every symbol: its parameters, and the dimensions of its input as d0, d1, ..."""

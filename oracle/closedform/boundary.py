@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from oracle.closedform.template import Format
 
-__all__ = ["Boundary", "alike"]
-
 Ints = NDArray[np.int64]
 
 

@@ -10,8 +10,6 @@ from oracle._frozen import Frozen
 from oracle.devices import Device
 from oracle.roofline import TEXTBOOK, Efficiency, KernelKinds, Roofs
 
-__all__ = ["CalibratedDevice", "roofs_at"]
-
 
 @dataclass(frozen=True, eq=False)
 class CalibratedDevice:

@@ -10,8 +10,6 @@ from oracle.counting.fusion.engines import canonical_engine
 from oracle.optable import MATRIX_CLASSES
 from oracle.spec import GENERIC
 
-__all__ = ["Renaming", "canonical_key"]
-
 _DECODER = "decoder_"
 _SAME_BUT_FOR_NAMES = {"bfloat16": "float16", "float8": "int8", "tf32": "float32"}
 

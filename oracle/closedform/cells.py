@@ -21,8 +21,6 @@ from oracle.families.graphs import structure_of
 from oracle.families.population import taken
 from oracle.spec import Scalar, Workload
 
-__all__ = ["Piece", "cost_cells", "templates_for", "traced_alone"]
-
 Ints = NDArray[np.int64]
 
 _FEW = 256  # rows whose costs are remembered

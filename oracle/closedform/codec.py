@@ -13,8 +13,6 @@ from oracle.closedform.template import MEMORY_SIZES, SUMS, Format, KernelMeta, K
 from oracle.errors import OracleError
 from oracle.memory import CellMemory
 
-__all__ = ["StepTable", "Steps", "Words", "key_from", "key_to", "pack", "unpack"]
-
 _FLAGS = tuple(name for name in CellMemory.__dataclass_fields__ if name not in MEMORY_SIZES)
 _META = len(KernelMeta._fields)
 _CONST, _SYMBOL, _MUL = (OPERATIONS.index(name) for name in ("const", "symbol", "mul"))

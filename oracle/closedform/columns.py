@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from oracle.families.population import Rows
 
-__all__ = ["CONSTANT", "Columns", "Distinct", "Known"]
-
 Ints = NDArray[np.int64]
 _T = TypeVar("_T")
 

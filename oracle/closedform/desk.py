@@ -21,8 +21,6 @@ from oracle.errors import OracleError
 from oracle.memory import CellMemory
 from oracle.spec import CellSpec, Workload
 
-__all__ = ["Ask", "Cell", "Desk", "answers_of", "desk_of"]
-
 Request: TypeAlias = tuple[CellSpec, tuple[int, ...], Format, Format | None, bool]
 Answers: TypeAlias = Callable[..., tuple[Any, ...] | None]
 

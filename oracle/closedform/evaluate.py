@@ -20,8 +20,6 @@ from oracle.memory import CellMemory
 from oracle.products import Products
 from oracle.roofline import total_seconds
 
-__all__ = ["LIMIT", "CellCosts", "covered", "evaluate"]
-
 Ints = NDArray[np.int64]
 
 LIMIT = 2**62

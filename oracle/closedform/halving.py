@@ -8,19 +8,14 @@ that kind.
 
 from __future__ import annotations
 
-import random
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from oracle.closedform.codec import Steps
 from oracle.closedform.program import Program, Step
 from oracle.closedform.template import MEMORY_SIZES, SUMS, Format, KernelNumbers, Template, TemplateKey
 
-__all__ = ["Exceptions", "exceptions_of", "half_key", "halved"]
-
 _FLOAT, _HALF = "float32", "float16"
-_POINTS = 8  # at which templates are compared
-_BYTES = ("read_bytes", "write_bytes", "weight_bytes")
+BYTES = ("read_bytes", "write_bytes", "weight_bytes")
 
 
 class Exceptions(NamedTuple):
@@ -43,11 +38,11 @@ def half_key(key: TemplateKey) -> TemplateKey:
     workload = {**dict(key.workload), "dtype": _HALF, "weights": _HALF}
 
     def form(old: Format | None) -> Format | None:
-        return old and old._replace(dtype=_named(old.dtype))
+        return old and old._replace(dtype=half_name(old.dtype))
 
     return key._replace(
         workload=tuple(sorted(workload.items())),
-        input=key.input._replace(dtype=_named(key.input.dtype)),
+        input=key.input._replace(dtype=half_name(key.input.dtype)),
         gradient=form(key.gradient),
     )
 
@@ -62,11 +57,11 @@ def halved(template: Template, but: Exceptions) -> Template:
     Raises:
         ValueError: bytes that are no multiple of two, and no exception.
     """
-    target = _Target()
-    old, other = _Reader(target, template.program), _Reader(target, but.program)
+    target = Target()
+    old, other = Reader(target, template.program), Reader(target, but.program)
     sizes = [
         other.copy(but.steps[number]) if number in but.steps else old.half(step)
-        for number, step in enumerate(_sizes(template))
+        for number, step in enumerate(sizes_of(template))
     ]
     count = len(template.kernels)
     reads, writes, weights = (tuple(sizes[place * count : (place + 1) * count]) for place in range(3))
@@ -78,14 +73,14 @@ def halved(template: Template, but: Exceptions) -> Template:
         for name, step in zip(SUMS, template.sums, strict=True)
     ]
     kernels = [
-        kernel._replace(matrix_dtype=_named(kernel.matrix_dtype), vector_dtype=_named(kernel.vector_dtype))
+        kernel._replace(matrix_dtype=half_name(kernel.matrix_dtype), vector_dtype=half_name(kernel.vector_dtype))
         for kernel in template.kernels
     ]
     for number, (on_matrix, on_vector) in but.dtypes.items():
         kernels[number] = kernels[number]._replace(matrix_dtype=on_matrix, vector_dtype=on_vector)
 
     def form(given: Format | None) -> Format | None:
-        return given and given._replace(dtype=_named(given.dtype))
+        return given and given._replace(dtype=half_name(given.dtype))
 
     fields: dict[str, Any] = {
         "key": half_key(template.key),
@@ -103,91 +98,22 @@ def halved(template: Template, but: Exceptions) -> Template:
     return replace(template, **fields, program=target.program(template.program.symbols))
 
 
-def exceptions_of(template: Template, half: Template) -> Exceptions | None:
-    """Where a half template, made by a trace, is not what halving gives; None where more than sizes differs.
-
-    Args:
-        template: in float32, of the same symbols in the same order.
-        half: the one to be had of it.
-    """
-    if template.program.symbols != half.program.symbols or len(template.kernels) != len(half.kernels):
-        return None
-    target = _Target()
-    old, new = _Reader(target, template.program), _Reader(target, half.program)
-    wanted = [new.copy(step) for step in _sizes(half)]
-    given = [_tried(old, step) for step in _sizes(template)]
-    program = target.program(half.program.symbols)
-    steps, values = Steps().add(program), _values(program)
-    kernels = len(_BYTES) * len(half.kernels)
-
-    def same(number: int, one: int, other: int) -> bool:
-        # The larger of two peaks may be one of them at all points; what kernels move is a sum of products.
-        return steps[one] == steps[other] or (number < kernels and values[one] == values[other])
-
-    differing = {
-        number: step
-        for number, (step, other) in enumerate(zip(wanted, given, strict=True))
-        if other is None or not same(number, step, other)
-    }
-    dtypes = {
-        number: (kernel.matrix_dtype, kernel.vector_dtype)
-        for number, (kernel, other) in enumerate(zip(half.kernels, template.kernels, strict=True))
-        if (kernel.matrix_dtype, kernel.vector_dtype) != (_named(other.matrix_dtype), _named(other.vector_dtype))
-    }
-    kept = _Target()
-    reader = _Reader(kept, program)
-    exceptions = {number: reader.copy(step) for number, step in differing.items()}
-    found = Exceptions(exceptions, dtypes, kept.program(half.program.symbols))
-    return found if _alike(halved(template, found), half) else None
-
-
-def _alike(one: Template, other: Template) -> bool:
-    """Whether two templates of the same symbols say the same, in whatever order sums are added up."""
-
-    def content(template: Template) -> tuple[Any, ...]:
-        memory = template.memory
-        values = _values(template.program)
-        relations = [(name, values[a], values[b]) for name, a, b in template.guards]
-        columns = [*template.numbers, template.traffic, template.sums, template.output]
-        sizes = [values[getattr(memory, name)] for name in MEMORY_SIZES]
-        flags = memory.output_retained, memory.input_retained
-        shapes = [[[[values[step] for step in shape] for shape in end] for end in ends] for ends in template.shapes]
-        ends = template.output_format, template.input_gradient, template.unknown, template.coverage
-        numbers = [[values[step] for step in column] for column in columns]
-        return relations, template.kernels, numbers, sizes, flags, shapes, ends
-
-    return content(one) == content(other)
-
-
-def _values(program: Program) -> list[tuple[int, ...]]:
-    """What every step is at some points, the same for all programs of the same symbols."""
-    draw = random.Random(0)
-    points = [[draw.choice((1, 16, 64)) * draw.randrange(2, 64) for _ in program.symbols] for _ in range(_POINTS)]
-    return list(zip(*map(program.values, points), strict=True))
-
-
-def _sizes(template: Template) -> list[int]:
+def sizes_of(template: Template) -> list[int]:
     """The steps of all bytes, in the order of their numbers in `Exceptions`."""
-    columns = [step for name in _BYTES for step in getattr(template.numbers, name)]
+    columns = [step for name in BYTES for step in getattr(template.numbers, name)]
     return columns + [getattr(template.memory, name) for name in MEMORY_SIZES]
 
 
-def _named(dtype: str) -> str:
+def half_name(dtype: str) -> str:
+    """A type of the float32 template as the half one has it."""
     return _HALF if dtype == _FLOAT else dtype
 
 
-def _tried(reader: _Reader, step: int) -> int | None:
-    try:
-        return reader.half(step)
-    except ValueError:
-        return None
-
-
-def _mapped(value: Any, reader: _Reader) -> Any:
+def _mapped(value: Any, reader: Reader) -> Any:
     return tuple([_mapped(item, reader) for item in value]) if isinstance(value, tuple) else reader.copy(value)
 
 
-class _Target:
+class Target:
     """A program that is being written, each step once."""
 
     def __init__(self) -> None:
@@ -211,10 +137,10 @@ class _Target:
         return Program(symbols, tuple(self._steps))
 
 
-class _Reader:
+class Reader:
     """Writes steps of one program to another, as they are or with half of every term."""
 
-    def __init__(self, target: _Target, program: Program) -> None:
+    def __init__(self, target: Target, program: Program) -> None:
         self._target = target
         self._old = program.steps
         self._copies: dict[int, int] = {}

@@ -36,21 +36,6 @@ from oracle.errors import MissingDependencyError, OracleError
 from oracle.families.graphs import ours, structure_of
 from oracle.spec import QUANTISED_WEIGHTS
 
-__all__ = [
-    "BATCH_OF_ONE",
-    "FILTERS",
-    "STEPS",
-    "SUFFIX",
-    "Library",
-    "code_of",
-    "group_of",
-    "is_ours",
-    "library",
-    "library_directory",
-    "role_of",
-    "with_torch",
-]
-
 BATCH_OF_ONE = ("d0", 1)
 SUFFIX = ".templates"
 STEPS = ""  # the name of the part that holds what all groups share

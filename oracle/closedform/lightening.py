@@ -16,8 +16,6 @@ from oracle.closedform.template import SUMS, KernelMeta, Template, TemplateKey
 from oracle.optable import ITEMSIZE
 from oracle.spec import HALVES, MXFP4, WEIGHT_GROUPS
 
-__all__ = ["lightened", "plain_key"]
-
 _EXPERTS = "oracle.experts"
 _LAYERS = frozenset({"conv", "depthwise", "grouped", "linear", "matmul"})
 

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 
 from oracle.memory import CellMemory
 
-__all__ = ["ChainMemory"]
-
 Ints = NDArray[np.int64]
 
 

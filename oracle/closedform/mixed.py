@@ -28,18 +28,6 @@ from oracle.memory import CellMemory
 from oracle.optable import ITEMSIZE
 from oracle.spec import NetSpec, Workload
 
-__all__ = [
-    "CONVERSION",
-    "check_mixed",
-    "check_stages",
-    "conversion",
-    "dtype_of",
-    "dtypes_note",
-    "place_codes",
-    "stored_dtype",
-    "unrolled",
-]
-
 Ints = NDArray[np.int64]
 
 CONVERSION = "conversion"

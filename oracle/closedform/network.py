@@ -32,8 +32,6 @@ from oracle.products import Products
 from oracle.roofline import KernelKinds, Roofs, Timing, time_at
 from oracle.spec import LOSS, CellSpec, NetSpec, Workload
 
-__all__ = ["Described", "Launch", "NetworkForm", "costs_of", "main_dtype", "network_form"]
-
 Ints = NDArray[np.int64]
 _T = TypeVar("_T")
 

@@ -13,8 +13,6 @@ from typing import Any, NamedTuple
 
 from oracle.closedform.program import Program, Relation, Step
 
-__all__ = ["Part", "Pattern", "checks_of", "parts_of"]
-
 _JOINS = ("add", "max")
 
 Pattern = tuple[int | None, ...]

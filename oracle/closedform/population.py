@@ -26,8 +26,6 @@ from oracle.memory import held_input_bytes
 from oracle.optable import prod
 from oracle.spec import LOSS, Workload
 
-__all__ = ["cost_population"]
-
 Ints = NDArray[np.int64]
 
 _FLAT = Format("float32", (0,))  # of a tensor of which only the number of elements matters

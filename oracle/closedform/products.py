@@ -12,8 +12,6 @@ from oracle.closedform.program import Program, Step
 from oracle.closedform.template import Template, parts_in
 from oracle.products import product_of
 
-__all__ = ["TemplateProducts", "products_in"]
-
 _TEMPLATES = 1024  # whose products are kept, some kilobytes each
 
 

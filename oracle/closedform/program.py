@@ -18,8 +18,6 @@ import numpy as np
 from oracle.errors import OracleError
 from oracle.experts import PACK, reached_of
 
-__all__ = ["OPERATIONS", "RELATIONS", "Program", "Relation", "Step"]
-
 Step = tuple[str, int, int]
 """Operation and the numbers of two earlier steps; ("const", value, 0) and ("symbol", index, 0) start."""
 

@@ -26,8 +26,6 @@ from oracle.families.sharding import Collective, Parallel, collectives_of, colle
 from oracle.roofline import KernelKinds, Timing, whole_quanta
 from oracle.spec import NetSpec, Workload
 
-__all__ = ["SharedForm", "cost_population", "network_form"]
-
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 

@@ -27,8 +27,6 @@ from oracle.closedform.template import Template, TemplateKey
 from oracle.errors import OracleError
 from oracle.spec import Workload
 
-__all__ = ["TemplateStore", "cache_directory", "fingerprint", "torch_version", "tracing"]
-
 _PACKAGE = Path(__file__).resolve().parent.parent
 _COMMON = (
     "cells/registry.py",

@@ -13,8 +13,6 @@ from oracle.closedform.memory import ChainMemory
 from oracle.closedform.template import SUMS
 from oracle.families.population import index_of
 
-__all__ = ["PopulationCosts", "Segment", "Totals"]
-
 Ints = NDArray[np.int64]
 
 # Sums that most cells have in common with another: added up by what they have beyond it.

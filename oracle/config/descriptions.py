@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["KEYS", "SECTIONS"]
-
 SECTIONS: dict[str, str] = {
     "MODEL": "The family of the network, its classes and its activation.",
     "RESNET": "ResNet and ResNeXt (MODEL.TYPE: resnet).",

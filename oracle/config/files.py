@@ -12,8 +12,6 @@ from typing import Any
 from oracle._resources import Stamp, closest, find_config, shipped, stamp_of
 from oracle.errors import ConfigError
 
-__all__ = ["BASE_KEY", "Layer", "layers", "locate", "shared_layers"]
-
 BASE_KEY = "_BASE_"
 _SUFFIXES = (".yaml", ".yml")
 _OF_TORCH = (".pt", ".pth", ".ckpt", ".bin", ".safetensors")  # weights, or objects that only code can read

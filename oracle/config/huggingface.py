@@ -19,8 +19,6 @@ from oracle.config.merge import shown
 from oracle.errors import ConfigError
 from oracle.spec import HALVES
 
-__all__ = ["PREFIX", "is_huggingface", "read_huggingface", "sections_of"]
-
 PREFIX = "hf:"
 _FILE = "config.json"
 _MAX_BYTES = 1_000_000

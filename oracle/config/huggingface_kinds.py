@@ -8,8 +8,6 @@ from typing import Any, TypeVar
 
 from oracle.config.huggingface_reader import Reader
 
-__all__ = ["CONVERTERS"]
-
 _Keys = dict[str, Any]
 _Item = TypeVar("_Item")
 

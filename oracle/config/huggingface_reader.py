@@ -9,8 +9,6 @@ from typing import Any
 from oracle.config.merge import shown
 from oracle.errors import ConfigError
 
-__all__ = ["Reader"]
-
 _LARGEST = 2**31
 _ALIKE = 0.9  # a letter more, less or swapped; further apart are other keys, such as head_dim and v_head_dim
 _RELATED = 0.75  # within keys of one part, of which none but ours decide counts

@@ -16,8 +16,6 @@ from oracle.config.files import BASE_KEY
 from oracle.config.schema import CHOICES, DEFAULTS, IGNORED, LIST_ITEMS, MAPPINGS, OPEN_SECTIONS, TRAINING_ONLY
 from oracle.errors import ConfigError
 
-__all__ = ["check_keys", "merge", "override", "shown"]
-
 Sections = dict[str, Any]
 
 _MAX_NESTING = 20

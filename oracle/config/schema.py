@@ -10,20 +10,6 @@ from oracle.spec import CELL_NAMES, DTYPES, ENGINES, GENERIC, LAYOUTS, MODES, RU
 if TYPE_CHECKING:
     from yacs.config import CfgNode
 
-__all__ = [
-    "CALL_WORDS",
-    "CHOICES",
-    "DEFAULTS",
-    "FAMILY_DEFAULTS",
-    "IGNORED",
-    "LIST_ITEMS",
-    "MAPPINGS",
-    "OPEN_SECTIONS",
-    "TRAINING_ONLY",
-    "default_cfg",
-    "default_values",
-]
-
 # Training-only keys and sections of pycls: they load in any shape and are kept, but no cost depends on them.
 TRAINING_ONLY = frozenset(
     "TEST DATA_LOADER CUDNN PREC_TIME LAUNCH FSDP DESC VERBOSE NUM_GPUS MAX_GPUS_PER_NODE OUT_DIR CFG_DEST "

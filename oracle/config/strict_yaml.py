@@ -11,8 +11,6 @@ import yaml
 
 from oracle.errors import ConfigError
 
-__all__ = ["parse_yaml", "plain_texts"]
-
 _MAX_NODES = 100_000  # after aliases are expanded
 _MAX_NESTING = 20
 _TAG = "tag:yaml.org,2002:"

@@ -9,8 +9,6 @@ import yaml
 
 from oracle.config.schema import default_values
 
-__all__ = ["dumped"]
-
 
 def dumped(cfg: Any, *, cost: bool) -> str:
     """What `oracle.config.to_yaml` returns."""

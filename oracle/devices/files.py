@@ -11,8 +11,6 @@ from oracle.devices.model import Device
 from oracle.devices.parsing import parse_device
 from oracle.errors import DeviceError
 
-__all__ = ["is_path", "list_devices", "load_device"]
-
 
 def list_devices() -> tuple[str, ...]:
     """List the names of the shipped devices, sorted; reads no file.

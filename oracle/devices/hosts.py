@@ -17,8 +17,6 @@ from oracle.devices.files import load_device
 from oracle.devices.model import Device, Host
 from oracle.errors import WorkloadError
 
-__all__ = ["COMPILED", "HOSTS", "SLOTS", "dispatch_of", "host_of", "named_host"]
-
 SLOTS = 7.3e5
 """Instructions that a core could have renamed while it launches one operator: the geometric mean of the three hosts."""
 

@@ -9,8 +9,6 @@ from oracle._shown import Shown
 from oracle.errors import DeviceError
 from oracle.spec import DTYPES
 
-__all__ = ["KINDS", "UNITS", "Cluster", "Device", "Figure", "Host", "Links", "Peaks"]
-
 # a laptop counts as a desktop, a phone or a single-board computer as mobile
 KINDS = (
     "datacenter-gpu",

@@ -18,8 +18,6 @@ from oracle.devices.model import KINDS, Cluster, Device, Figure, Host, Links, Pe
 from oracle.devices.threads import with_cores
 from oracle.errors import DeviceError
 
-__all__ = ["CLUSTER", "CLUSTER_MORE", "FIGURES", "LINKS", "PEAKS", "SECTIONS", "in_file_units", "parse_device"]
-
 # key within a section: (dtype word, SI units in one of the key's)
 PEAKS = {
     "FP64_TFLOPS": ("float64", 1e12),

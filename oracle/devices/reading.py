@@ -10,8 +10,6 @@ import yaml
 
 from oracle.config.strict_yaml import plain_texts
 
-__all__ = ["mapping_in"]
-
 _MAX_BYTES = 1_000_000
 
 

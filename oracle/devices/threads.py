@@ -19,8 +19,6 @@ from oracle.devices.cores import CORES, LITTLE
 from oracle.devices.model import Cluster, Device, Figure, Peaks
 from oracle.errors import WorkloadError
 
-__all__ = ["at_threads", "core_count", "with_cores"]
-
 _RATES = {"float32": "fp32", "float16": "fp16", "int8": "int8"}
 
 

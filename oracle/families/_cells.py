@@ -8,8 +8,6 @@ from typing import Any
 from oracle.families._checks import choice, integer
 from oracle.spec import CellSpec, NetSpec, Scalar
 
-__all__ = ["ACTIVATIONS", "IMAGE_CHANNELS", "cell", "classes", "head", "network", "tail"]
-
 IMAGE_CHANNELS = 3
 # Word of a config -> word of a cell.
 ACTIVATIONS = {"relu": "relu", "silu": "silu", "swish": "silu", "gelu": "gelu"}

@@ -8,21 +8,6 @@ from math import prod
 from oracle._resources import closest
 from oracle.errors import ConfigError
 
-__all__ = [
-    "MAX_BLOCKS",
-    "MAX_IMAGE",
-    "MAX_TOKENS",
-    "MAX_WIDTH",
-    "block_count",
-    "choice",
-    "image_fits",
-    "integer",
-    "odd",
-    "per_stage",
-    "ratio",
-    "require",
-]
-
 # No network comes near these; beyond them, building takes minutes and element counts overflow 64 bits.
 MAX_BLOCKS = 10_000
 MAX_WIDTH = 2**20

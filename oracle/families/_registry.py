@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from oracle.families.many.rows import Rows
     from oracle.families.population import Population
 
-__all__ = ["FAMILIES", "Columns", "Family", "register_family"]
-
 
 @dataclass(frozen=True, slots=True)
 class Columns:

@@ -8,8 +8,6 @@ from math import lcm
 
 from oracle.families._checks import MAX_WIDTH, require
 
-__all__ = ["Names", "Stage", "compatible", "fit_width"]
-
 
 @dataclass(frozen=True, slots=True)
 class Stage:

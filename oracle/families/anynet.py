@@ -10,8 +10,6 @@ from oracle.families._stages import Names, Stage
 from oracle.families.scaling import scale_image, scale_stages, scaling_of
 from oracle.spec import CellSpec, NetSpec
 
-__all__ = ["BLOCKS", "NAMES", "STEM_STRIDES", "assemble", "to_spec"]
-
 STEM_STRIDES = {"res_stem_cifar": 1, "res_stem_in": 4, "simple_stem_in": 2}
 
 # Whether a block is a bottleneck, i.e. has a bottleneck ratio, groups and squeeze-and-excitation.

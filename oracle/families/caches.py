@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 from oracle.families.population import CellArray, Population
 from oracle.spec import HALVES, NetSpec, Workload
 
-__all__ = ["cache_bytes", "cache_bytes_of_many", "state_bytes", "token_bytes", "token_bytes_of_many", "token_elements"]
-
 Ints = NDArray[np.int64]
 
 

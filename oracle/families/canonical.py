@@ -24,8 +24,6 @@ from typing import NamedTuple
 
 from oracle.families.graphs import Graph
 
-__all__ = ["canonical_form", "path_counts"]
-
 _INPUT = "input"
 
 

@@ -30,6 +30,7 @@ from oracle.families.sharding import (
     GATED,
     LATENT,
     LINEAR,
+    NO_EXPERTS,
     SHARD,
     SPARSE,
     Parallel,
@@ -38,8 +39,6 @@ from oracle.families.sharding import (
     shard_cell,
 )
 from oracle.spec import CellSpec, NetSpec, Scalar
-
-__all__ = ["Call", "Layer", "Sizes", "Words", "call_of", "to_spec", "windows_of"]
 
 ACTIVATIONS = ("gelu", "gelu_tanh", "relu", "silu", "silu_clamped")
 NORMS = ("layer", "rms")
@@ -115,9 +114,8 @@ def to_spec(cfg: Any) -> NetSpec:
     cells = words.first(width, vocab)
     layers = _layers(section, sizes, words.shared)
     further = integer("DECODER.MTP_LAYERS", section["MTP_LAYERS"], low=0, high=MAX_BLOCKS)
-    notes = (
-        (f"{further} {'layers that predict' if further > 1 else 'layer that predicts'} {_FURTHER}",) if further else ()
-    )
+    what = "layers that predict" if further > 1 else "layer that predicts"
+    notes = (f"{further} {what} {_FURTHER}",) if further else ()
     found: dict[tuple[CellSpec, ...], NetSpec] = {}
     for part in parts_of(len(layers), words.shared):
         own = [cell for at in part for cell in words.layer(layers[at], sizes)]
@@ -296,11 +294,8 @@ class Words:
             own = {"ff": layer.ff, **self._mlp(), "gated": self.section["GATED"]}
         width = {"width": sizes.width}
         if self.parallel:
-            return [
-                CellSpec.make(
-                    "decoder_parallel_layer", **width, **attention, **own, **self.ends, two_norms=self.parallel == "two"
-                )
-            ]
+            both = {**width, **attention, **own, **self.ends, "two_norms": self.parallel == "two"}
+            return [CellSpec.make("decoder_parallel_layer", **both)]
         ends: dict[str, Scalar] = {**self.ends, "post_norm": self.section["POST_NORM"]}
         switches: dict[str, Scalar] = {}
         if mixer == _PLAIN:
@@ -467,6 +462,7 @@ def _layers(section: Any, sizes: Sizes, shared: Parallel) -> list[Layer]:
     count = integer("DECODER.LAYERS", section["LAYERS"], high=MAX_BLOCKS)
     require(shared.pp <= count, "COST.PARALLEL.PP", shared.pp, f"at most one GPU per layer, {count}")
     dense = integer("DECODER.DENSE_LAYERS", section["DENSE_LAYERS"], low=0, high=MAX_BLOCKS)
+    require(shared.ep == 1 or (sizes.experts and dense < count), "COST.PARALLEL.EP", shared.ep, NO_EXPERTS)
     windows, mixers = windows_of(section), mixers_of(section)
     heads = _per_layer(section, "LAYER_HEADS", count, sizes.heads)
     groups = _per_layer(section, "LAYER_KV_HEADS", count, sizes.kv_heads)

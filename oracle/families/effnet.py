@@ -10,8 +10,6 @@ from oracle.families._stages import Names, Stage
 from oracle.families.scaling import scale_image, scale_stages, scaling_of
 from oracle.spec import CellSpec, NetSpec
 
-__all__ = ["NAMES", "to_spec"]
-
 NAMES = Names("EN", "EN.DEPTHS", "EN.WIDTHS", "EN.STRIDES")
 
 

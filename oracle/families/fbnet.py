@@ -13,8 +13,6 @@ from oracle.families._checks import choice, image_fits, require
 from oracle.families.scaling import refuse_scaling
 from oracle.spec import CellSpec, NetSpec
 
-__all__ = ["LAYERS", "OPERATIONS", "cell_of", "ends", "strides", "to_spec"]
-
 # Kernel, expansion and groups of each choice; the last is to skip the layer.
 OPERATIONS = ((3, 1, 1), (3, 1, 2), (3, 3, 1), (3, 6, 1), (5, 1, 1), (5, 1, 2), (5, 3, 1), (5, 6, 1), None)
 

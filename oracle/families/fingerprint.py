@@ -20,8 +20,6 @@ from numpy.typing import NDArray
 from oracle.families.population import Ints, Population, index_of
 from oracle.spec import NetSpec, Scalar
 
-__all__ = ["Fingerprints", "Seen", "fingerprint", "fingerprints", "first_of_each"]
-
 Fingerprints = NDArray[np.uint64]
 Words = NDArray[np.uint64]
 

@@ -14,8 +14,6 @@ from typing import NamedTuple
 
 from oracle.errors import OracleError
 
-__all__ = ["Edge", "Graph", "Structure", "ours", "register_structure", "structure_of"]
-
 
 class Edge(NamedTuple):
     """An operation between two nodes.

@@ -11,8 +11,6 @@ from oracle.families import anynet, regnet
 from oracle.families.resnet import IMAGENET_DEPTHS
 from oracle.spec import NetSpec
 
-__all__ = ["Knob", "Turn", "knobs_of", "turns_of"]
-
 
 @dataclass(frozen=True, slots=True)
 class Knob:

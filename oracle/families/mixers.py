@@ -7,8 +7,6 @@ from typing import Any
 from oracle.families._checks import MAX_TOKENS, MAX_WIDTH, choice, integer, require
 from oracle.families.sharding import Parallel, cuts_heads
 
-__all__ = ["MIXERS", "check_index", "check_mixers", "index_sizes", "linear_sizes", "mixers_of"]
-
 MIXERS = ("full", "linear")
 
 

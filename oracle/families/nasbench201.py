@@ -12,20 +12,6 @@ from oracle.families.graphs import Edge, Graph, Structure, register_structure
 from oracle.families.scaling import refuse_scaling
 from oracle.spec import CellSpec, NetSpec, Scalar
 
-__all__ = [
-    "CELL",
-    "EDGES",
-    "IMAGE_STEP",
-    "OPERATIONS",
-    "STRING",
-    "architecture",
-    "canonical",
-    "chain",
-    "graph_of",
-    "paths",
-    "to_spec",
-]
-
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 
 STRING = "|{}~0|+|{}~0|{}~1|+|{}~0|{}~1|{}~2|"

@@ -18,20 +18,6 @@ from oracle.families._checks import choice, image_fits, integer, require
 from oracle.families.scaling import refuse_scaling
 from oracle.spec import CellSpec, NetSpec
 
-__all__ = [
-    "DEPTHS",
-    "EXPANSIONS",
-    "KERNELS",
-    "LAYERS",
-    "RESOLUTIONS",
-    "STAGES",
-    "STRIDES",
-    "ends",
-    "layer",
-    "squeeze",
-    "to_spec",
-]
-
 KERNELS, EXPANSIONS, DEPTHS = (3, 5, 7), (3, 4, 6), (2, 3, 4)
 STAGES, LAYERS = 5, 4  # layers that a stage can have
 

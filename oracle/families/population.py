@@ -14,8 +14,6 @@ from oracle.errors import OracleError
 from oracle.families.graphs import structure_of
 from oracle.spec import CellSpec, NetSpec, Scalar
 
-__all__ = ["CellArray", "Population", "Rows", "index_of", "joined", "taken"]
-
 Ints = NDArray[np.int64]
 
 

@@ -15,17 +15,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = [
-    "NAMES",
-    "QUANTUM",
-    "block_levels",
-    "block_widths",
-    "level_widths",
-    "stage_runs",
-    "stages_of",
-    "to_spec",
-]
-
 QUANTUM = 8
 # Where plain Python rounds as numpy does: sizes whose errors, of a few units in the last place, are below 1e-6, and
 # fractions further than that from a half.

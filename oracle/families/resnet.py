@@ -9,8 +9,6 @@ from oracle.families._checks import MAX_BLOCKS, choice, image_fits, integer, req
 from oracle.families.scaling import refuse_scaling
 from oracle.spec import NetSpec
 
-__all__ = ["IMAGENET_DEPTHS", "TRANSFORMS", "to_spec"]
-
 TRANSFORMS = ("basic_transform", "bottleneck_transform")
 # Layers -> blocks per stage.
 IMAGENET_DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}

@@ -16,16 +16,6 @@ from oracle.errors import ConfigError
 from oracle.families._checks import block_count, integer, require
 from oracle.families._stages import Names, Stage, compatible
 
-__all__ = [
-    "Scaling",
-    "refuse_scaling",
-    "scale_group",
-    "scale_image",
-    "scale_stages",
-    "scale_width",
-    "scaling_of",
-]
-
 _TYPE = re.compile(r"(?:[dwgr](?:\d{1,6}(?:\.\d{1,6})?)?_?)+")
 _TERM = re.compile(r"([dwgr])(\d+(?:\.\d+)?)?")
 

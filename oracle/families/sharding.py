@@ -25,29 +25,6 @@ from oracle.errors import ConfigError
 from oracle.families.population import Population
 from oracle.spec import HALVES, CellSpec, NetSpec, Workload
 
-__all__ = [
-    "ATTENTION",
-    "EXPERTS",
-    "FEED_FORWARD",
-    "GATED",
-    "LATENT",
-    "LINEAR",
-    "SHARD",
-    "SPARSE",
-    "Collective",
-    "Parallel",
-    "collectives",
-    "collectives_of",
-    "collectives_of_many",
-    "cuts_heads",
-    "halves",
-    "parts_of",
-    "shard_cell",
-    "shard_of",
-    "sharded",
-    "stages",
-]
-
 Ints = NDArray[np.int64]
 
 SHARD = "decoder_shard"
@@ -59,6 +36,8 @@ _FIRST_HALVES = ("decoder_attention", LATENT, SPARSE, LINEAR, GATED)
 ATTENTION = ("decoder_layer", "decoder_parallel_layer", "decoder_expert_layer", *_FIRST_HALVES)
 FEED_FORWARD = ("decoder_layer", "decoder_mlp", "decoder_parallel_layer")
 EXPERTS = ("decoder_experts", "decoder_expert_layer", "decoder_routed_experts")
+NO_EXPERTS = "1, for no layer of this network has experts to share out"
+"""What is expected of the GPUs that share experts."""
 _EMBEDDING, _HEAD = _ENDS = ("decoder_embedding", "decoder_head")
 _BOTH = ("decoder_layer", "decoder_expert_layer")
 
@@ -145,6 +124,8 @@ def sharded(net: NetSpec, parallel: Parallel) -> NetSpec:
         return net
     if any(cell.kind == SHARD for cell in net.cells):
         raise ConfigError(f"network {net.name!r} is one GPU's of several already; expected one without COST.PARALLEL")
+    if parallel.ep > 1 and not any(cell.kind in EXPERTS for cell in net.cells):
+        raise ConfigError(f"ep={parallel.ep}: expected {NO_EXPERTS}")
     return replace(net, cells=tuple([_checked(cell, parallel) for cell in net.cells]))
 
 

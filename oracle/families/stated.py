@@ -19,8 +19,6 @@ from oracle.families.population import Population
 from oracle.families.sharding import SHARD, shard_of
 from oracle.spec import NetSpec, Workload
 
-__all__ = ["NO_CALL", "Stated", "stated", "stated_of_many"]
-
 
 class Stated(NamedTuple):
     """What is stated of a call; of a network of images nothing.

@@ -10,8 +10,6 @@ from oracle.families._checks import MAX_BLOCKS, MAX_IMAGE, MAX_WIDTH, choice, in
 from oracle.families.scaling import refuse_scaling
 from oracle.spec import CellSpec, NetSpec
 
-__all__ = ["CLASSIFIERS", "STEMS", "to_spec"]
-
 CLASSIFIERS = ("token", "pooled")
 STEMS = ("patchify", "conv")
 

@@ -14,8 +14,6 @@ from typing import Any
 from oracle.errors import OracleError
 from oracle.imports.kernels import Imported, MeasuredKernel
 
-__all__ = ["read_averages"]
-
 _LEAVES = frozenset(f"aten::{name}" for name in "mm addmm bmm baddbmm mul add".split())
 
 

@@ -11,8 +11,6 @@ from oracle.imports.matching import Matching, match_operators
 from oracle.imports.replay import OperatorCall
 from oracle.spec import Workload
 
-__all__ = ["network_calls", "typical_call"]
-
 _WHOLE = 0.9  # of the MACs of a network: less was cut off, or is of another network
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from oracle.imports.kernels import Imported, MeasuredKernel
 from oracle.imports.replay import OperatorCall, replay
 
-__all__ = ["counted_operators"]
-
 
 def counted_operators(imported: Imported) -> tuple[MeasuredKernel, ...]:
     """Every operator call of a trace with its FLOPs; None where the trace does not hold what they depend on.

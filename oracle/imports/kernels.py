@@ -8,8 +8,6 @@ from oracle.devices import Device
 from oracle.errors import OracleError
 from oracle.imports.replay import OperatorCall
 
-__all__ = ["Imported", "MeasuredKernel"]
-
 
 @dataclass(frozen=True, slots=True)
 class MeasuredKernel:

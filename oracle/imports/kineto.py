@@ -23,8 +23,6 @@ from oracle.errors import OracleError
 from oracle.imports.kernels import Imported, MeasuredKernel
 from oracle.imports.replay import OperatorCall
 
-__all__ = ["read_trace"]
-
 _OPERATORS = ("cpu_op", "operator")
 _KERNELS = ("kernel", "gpu_memcpy", "gpu_memset", "cuda_profiler_range", "memcpy", "memset")
 _LAUNCHES = ("cuda_runtime", "cuda_driver", "runtime", "driver", "hip_runtime")

@@ -19,8 +19,6 @@ from oracle.imports.profiles import NetworkProfile, network_profile, operator_of
 from oracle.roofline import Efficiency
 from oracle.spec import Workload
 
-__all__ = ["match_layers", "profile_of_layers"]
-
 _CONVOLUTIONS = frozenset({"conv", "depthwise", "grouped"})
 _PRODUCTS = frozenset({"linear", "matmul", "attention"})
 _IS_CONVOLUTION = re.compile(r"conv(?!ert)", re.IGNORECASE)

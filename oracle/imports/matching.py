@@ -15,8 +15,6 @@ from oracle.counting import KernelCount
 from oracle.imports.replay import OperatorCall, replay
 from oracle.spec import Workload
 
-__all__ = ["Match", "Matching", "match_operators"]
-
 _Key = tuple[str, int, int]
 _PRODUCTS = frozenset({"conv", "depthwise", "grouped", "linear", "matmul", "attention"})
 

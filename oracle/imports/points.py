@@ -17,8 +17,6 @@ from oracle.optable import OpTable
 from oracle.products import Products, product_of
 from oracle.roofline import TEXTBOOK, Efficiency, KernelKinds
 
-__all__ = ["calibration_points", "kernel_columns", "products_of", "roof_times_of"]
-
 Floats = NDArray[np.float64]
 
 

@@ -16,8 +16,6 @@ from oracle.imports.replay import OperatorCall
 from oracle.roofline import TEXTBOOK, Efficiency, time_kernels
 from oracle.spec import Workload
 
-__all__ = ["NetworkProfile", "OperatorTime", "network_profile", "operator_of", "profile_of", "seconds_of"]
-
 
 @dataclass(frozen=True, slots=True)
 class OperatorTime:

@@ -23,8 +23,6 @@ from oracle.spec import Workload
 from oracle.trace import trace
 from oracle.trace.placement import META
 
-__all__ = ["OperatorCall", "replay"]
-
 _SCALAR_TYPES = {
     # c10::ScalarType, as which a trace has an argument that is a dtype
     0: torch.uint8,

@@ -9,8 +9,6 @@ from oracle.devices import Device
 from oracle.errors import DeviceError
 from oracle.imports.kernels import MeasuredKernel
 
-__all__ = ["OnRoofline", "on_roofline"]
-
 
 class OnRoofline(NamedTuple):
     """A measured kernel at the roofs of a device; None where a counter is missing or the device states no such roof.

@@ -34,17 +34,11 @@ __all__ = [
 lazy(
     __name__,
     {
-        "oracle.measure.device_file": ("device_yaml",),
-        "oracle.measure.latency": ("measure",),
-        "oracle.measure.measurement": ("Measurement", "measurements_csv", "read_measurements", "write_measurements"),
-        "oracle.measure.operators": (
-            "KernelTime",
-            "NetworkProfile",
-            "OperatorTime",
-            "measure_kernels",
-            "measure_operators",
-        ),
-        "oracle.measure.probing": ("probe",),
-        "oracle.measure.stopwatch": ("places",),
+        "oracle.measure.device_file": "device_yaml",
+        "oracle.measure.latency": "measure",
+        "oracle.measure.measurement": "Measurement measurements_csv read_measurements write_measurements",
+        "oracle.measure.operators": "KernelTime NetworkProfile OperatorTime measure_kernels measure_operators",
+        "oracle.measure.probing": "probe",
+        "oracle.measure.stopwatch": "places",
     },
 )

@@ -6,8 +6,6 @@ import json
 
 from oracle.devices import Device, in_file_units
 
-__all__ = ["device_yaml"]
-
 
 def device_yaml(device: Device) -> str:
     """The text of a device file: every figure with its source. The file's name becomes the device's."""

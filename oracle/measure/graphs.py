@@ -10,8 +10,6 @@ from oracle.errors import OracleError
 from oracle.measure.steps import first_line
 from oracle.measure.timers import Step
 
-__all__ = ["captured"]
-
 _WARM_UP = 3  # calls on a side stream, as torch asks for before a capture: libraries choose kernels and workspaces
 
 

@@ -9,18 +9,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = [
-    "Caches",
-    "affinity",
-    "available_memory",
-    "caches",
-    "clock_hz",
-    "cpu_kind",
-    "cpu_name",
-    "memory_bytes",
-    "ranges",
-]
-
 _CPU = Path("/sys/devices/system/cpu")
 _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
 

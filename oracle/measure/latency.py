@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from oracle._versions import today
 from oracle.config import load_cfg, workload_of
 from oracle.errors import OracleError, WorkloadError
 from oracle.families import to_spec
@@ -19,11 +20,9 @@ from oracle.measure.host import affinity, ranges
 from oracle.measure.load import warned
 from oracle.measure.measurement import Measurement
 from oracle.measure.steps import check_memory, check_workload, engine_step_of, first_line, matmul_precision, step_of
-from oracle.measure.stopwatch import Place, today
+from oracle.measure.stopwatch import Place
 from oracle.measure.timers import Step
 from oracle.spec import NetSpec, Workload
-
-__all__ = ["measure", "resolve"]
 
 _WARM_UP, _WARM_UP_S = 10, 0.3  # calls on a GPU, and seconds that they may take: clocks rise, kernels are chosen
 _ENOUGH = 3  # blocks: the fewest whose median one disturbed block does not move far

@@ -20,8 +20,6 @@ from oracle.measure.host import affinity
 if TYPE_CHECKING:
     from oracle.measure.stopwatch import Place
 
-__all__ = ["Reading", "busy_s", "crowding", "reading", "warned"]
-
 _STAT = Path("/proc/stat")
 _FIELDS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")  # guests are part of user and nice
 _IDLE = ("idle", "iowait")

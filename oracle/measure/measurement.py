@@ -18,8 +18,6 @@ from oracle._units import text_cell, text_of_cell
 from oracle.errors import OracleError
 from oracle.spec import GENERIC, Workload
 
-__all__ = ["COLUMNS", "Measurement", "measurements_csv", "read_measurements", "write_measurements"]
-
 
 @dataclass(frozen=True, slots=True)
 class Measurement:

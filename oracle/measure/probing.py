@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from oracle._versions import today
 from oracle.devices import Device, Figure, Peaks
 from oracle.errors import DeviceError, WorkloadError
 from oracle.measure.host import (
@@ -30,10 +31,8 @@ from oracle.measure.roofs import (
     triad_ladder,
     vector_roof,
 )
-from oracle.measure.stopwatch import Place, today
+from oracle.measure.stopwatch import Place
 from oracle.measure.timers import last_level_bytes
-
-__all__ = ["probe"]
 
 _DTYPES = ("float32", "bfloat16", "float16", "int8")
 _CUDA_DTYPES = (*_DTYPES, "tf32", "float8")

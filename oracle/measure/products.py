@@ -11,8 +11,6 @@ from oracle.errors import WorkloadError
 from oracle.measure.steps import first_line
 from oracle.measure.timers import Step
 
-__all__ = ["product_step"]
-
 
 def product_step(m: int, n: int, k: int, dtype: str, device: str) -> Step:
     """A call of (m x k) (k x n), the second factor stored as weights of a linear layer are, n x k.

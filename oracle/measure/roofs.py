@@ -23,18 +23,6 @@ from oracle.measure.products import product_step
 from oracle.measure.steps import tf32_allowed
 from oracle.measure.stopwatch import Place
 
-__all__ = [
-    "Cache",
-    "Roof",
-    "convolution_roof",
-    "launch_seconds",
-    "matrix_roof",
-    "split_ladder",
-    "triad_ladder",
-    "vector_roof",
-]
-
-
 _CONVOLUTIONS = ((64, 56), (128, 28), (256, 14))  # channels and side of the images: those of a ResNet
 _PRODUCTS = {"float8": "torch._scaled_mm", "int8": "an int8 product"}
 

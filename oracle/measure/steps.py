@@ -18,17 +18,6 @@ from oracle.measure.engines import Models, Session, check_engine, engine_of
 from oracle.measure.host import available_memory
 from oracle.spec import GENERIC, NetSpec, Workload
 
-__all__ = [
-    "check_memory",
-    "check_workload",
-    "engine_step_of",
-    "first_line",
-    "free_bytes",
-    "matmul_precision",
-    "step_of",
-    "tf32_allowed",
-]
-
 _SHARE = 0.9  # workspaces and the allocator's rounding are not part of a predicted peak
 
 

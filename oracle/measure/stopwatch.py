@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import Any
 
 import torch
@@ -14,8 +13,6 @@ import torch
 from oracle.errors import OracleError, WorkloadError
 from oracle.measure.host import affinity, cpu_name
 from oracle.measure.timers import EventTimer, HostTimer, Timer, sweeper
-
-__all__ = ["CACHES", "CLOCKS", "Place", "places", "today"]
 
 CLOCKS = ("wall", "cpu", "events")
 CACHES = ("warm", "cold")
@@ -126,11 +123,6 @@ def places() -> tuple[str, ...]:
     if torch.backends.mps.is_available():
         found.append("mps")
     return tuple(found)
-
-
-def today() -> str:
-    """The date, ISO."""
-    return datetime.now(timezone.utc).date().isoformat()
 
 
 def _title(device: str) -> str:

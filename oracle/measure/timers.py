@@ -9,8 +9,6 @@ from typing import Any, Protocol
 import torch
 from torch.utils import benchmark
 
-__all__ = ["EventTimer", "HostTimer", "Step", "Timer", "last_level_bytes", "sweeper"]
-
 Step = Callable[[], Any]
 
 _UNKNOWN_CACHE = 64 * 2**20  # bytes, where neither the system nor torch states the last level's

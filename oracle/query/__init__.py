@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from oracle._lazy import lazy
 from oracle.errors import OracleError, TraceError, WorkloadError
+from oracle.query.choosing import loaded
 from oracle.query.devices import find_devices
-from oracle.query.models import image_size_of, latency_models
+from oracle.query.models import image_size_of, latency_models, models_for
 from oracle.query.resolving import check_no_call, check_one_workload, parsed, resolve, several
 from oracle.query.scoring import score_net
 from oracle.query.sourced import score_source, source_of
@@ -62,14 +63,14 @@ __all__ = [
 lazy(
     __name__,
     {
-        "oracle.query.calibrating": ("calibrate",),
-        "oracle.query.capacity": ("Fit", "fit"),
-        "oracle.query.comparing": ("Case", "Comparison", "compare"),
-        "oracle.query.cost": ("Cost", "DeviceTime", "KernelCost", "PhaseCost"),
-        "oracle.query.curves": ("BatchCurve", "BatchPoint", "batch_curve"),
-        "oracle.query.many": ("Scores", "score_many"),
-        "oracle.query.ranking": ("Ranking",),
-        "oracle.query.sensitivity": ("Effect", "Sensitivity"),
+        "oracle.query.calibrating": "calibrate",
+        "oracle.query.capacity": "Fit fit",
+        "oracle.query.comparing": "Case Comparison compare",
+        "oracle.query.cost": "Cost DeviceTime KernelCost PhaseCost",
+        "oracle.query.curves": "BatchCurve BatchPoint batch_curve",
+        "oracle.query.many": "Scores score_many",
+        "oracle.query.ranking": "Ranking",
+        "oracle.query.sensitivity": "Effect Sensitivity",
     },
 )
 
@@ -210,16 +211,12 @@ def score(
     net, workload, requested = resolve(network, batch_size=batch_size, dtypes=dtypes, **words, **call)
     places = find_devices(requested if devices is None else devices)
     if not transfer:
-        models = latency_models(
-            places, workload, model, calibrations, image_size_of(net.input_shape), net.stated_dtypes
-        )
-        return score_net(net, workload, models, convention, strict)
+        return score_net(net, workload, models_for(net, places, workload, model, calibrations), convention, strict)
     from oracle.query.transferring import carry, elsewhere, here_and_there
 
     there = elsewhere(transfer)
     own, others = here_and_there(calibrations, there, places)
-    models = latency_models(places, workload, model, own, image_size_of(net.input_shape), net.stated_dtypes)
-    cost = score_net(net, workload, models, convention, strict)
+    cost = score_net(net, workload, models_for(net, places, workload, model, own), convention, strict)
     return carry(cost, net, there, places, model, [*own, *others])
 
 
@@ -344,11 +341,9 @@ def rank(
     candidates, places = several(networks), find_devices(devices)
     if not candidates or not places:
         raise WorkloadError(f"rank needs networks and devices, got {len(candidates)} and {len(places)}")
-    from oracle.calibration import Calibration, load_calibration
     from oracle.query.ranking import ranking_of
 
-    costs = []
-    own = [item if isinstance(item, Calibration) else load_calibration(item) for item in calibrations]
+    costs, own = [], loaded(calibrations)
     for done, network in enumerate(candidates, start=1):
         costs.append(score(network, places, model=model, calibrations=own, **workload))
         if progress is not None:

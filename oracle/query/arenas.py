@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from oracle.optable import OpTable
     from oracle.spec import NetSpec, Workload
 
-__all__ = ["net_arena", "table_arena"]
-
 
 def net_arena(net: NetSpec, workload: Workload) -> int:
     """Bytes of a network's arena; it needs torch.

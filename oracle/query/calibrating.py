@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from oracle._versions import today
 from oracle.calibration import Calibration, Origin, Prior, RoofTimes, fit, general_prior
 from oracle.calibration.domain import ANYWHERE, Domain
 from oracle.calibration.factors import BOARDS
@@ -31,8 +31,6 @@ from oracle.spec import NetSpec, Workload
 
 if TYPE_CHECKING:
     from oracle.measure import Measurement
-
-__all__ = ["Measured", "calibrate", "measured_on", "prior_of"]
 
 _WORDS = ("dtype", "mode", "runner", "layout", "weights")
 _IMPOSSIBLE = 5.0  # boost clocks, caches and Winograd's convolutions run up to about twice as fast as a stated peak
@@ -113,7 +111,7 @@ def calibrate(
             prior,
             workload,
             families=[family for _, _, family in chosen],
-            origin=Origin(named, licence, datetime.now(timezone.utc).date().isoformat()),
+            origin=Origin(named, licence, today()),
             domain=_domain(at_once, sides, thread_count(place, workload)),
         )
 
@@ -186,13 +184,9 @@ def measured_on(
     Raises:
         OracleError: as `calibrate`.
     """
-    from oracle.measure import read_measurements
-
-    rows = read_measurements(measurements) if isinstance(measurements, (str, Path)) else list(measurements)
-    names = {device.name, device.title, *device.aliases}
-    here = [_told_apart(item, device) for item in rows if item.device in names]
+    own, there = rows_on(device, measurements)
+    here = [_told_apart(item, device) for item in own]
     if not here:
-        there = ", ".join(sorted({item.device for item in rows})) or "nothing"
         raise WorkloadError(f"device={device.name!r}: no measurement is of it (or of {device.title!r}), only {there}")
     kept = [item for item in here if all(getattr(item.workload, k) == v for k, v in words.items() if v is not None)]
     if not kept:
@@ -203,6 +197,15 @@ def measured_on(
     if len({(item.cache, item.workload.cuda_graphs) for item in kept}) > 1:
         raise WorkloadError("measurements are with and without a swept cache or CUDA graphs: expected a file of each")
     return [_resolved(item) for item in dict.fromkeys(kept)]
+
+
+def rows_on(device: Device, measurements: str | Path | Iterable[Measurement]) -> tuple[list[Measurement], str]:
+    """The measurements of a device, by its name, title or an alias; and which devices there are any of, in words."""
+    from oracle.measure import read_measurements
+
+    rows = read_measurements(measurements) if isinstance(measurements, (str, Path)) else list(measurements)
+    names = {device.name, device.title, *device.aliases}
+    return [row for row in rows if row.device in names], ", ".join(sorted({row.device for row in rows})) or "nothing"
 
 
 def _told_apart(item: Measurement, device: Device) -> Measurement:

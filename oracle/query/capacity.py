@@ -28,8 +28,6 @@ from oracle.spec import MODES, NetSpec, Workload
 if TYPE_CHECKING:
     from oracle.config import CfgNode
 
-__all__ = ["Fit", "fit", "largest_batch", "memory_of"]
-
 _LARGEST = 2**40  # a batch beyond is no batch
 
 _Needs: TypeAlias = Callable[[int], tuple[int, int]]

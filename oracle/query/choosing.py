@@ -15,11 +15,18 @@ from oracle.errors import WorkloadError
 from oracle.query.running import thread_count
 from oracle.spec import Workload
 
-__all__ = ["MODELS", "best_calibration", "calibration_for", "checked_calibrations", "kin_of"]
-
 MODELS = ("best", "roofline", "calibrated")
 """What can predict: the best there is for each device; the textbook's lower bound alone; or a calibration, and an error
 where there is none."""
+
+
+def loaded(calibrations: Iterable[Calibration | str | Path]) -> tuple[Calibration, ...]:
+    """Calibrations, of which some are named by their files.
+
+    Raises:
+        DeviceError: a file that is no calibration.
+    """
+    return tuple(item if isinstance(item, Calibration) else load_calibration(item) for item in calibrations)
 
 
 def checked_calibrations(
@@ -33,7 +40,7 @@ def checked_calibrations(
     """
     if model not in MODELS:
         raise WorkloadError(f"model={model!r}: expected one of {', '.join(MODELS)}")
-    own = tuple(item if isinstance(item, Calibration) else load_calibration(item) for item in calibrations)
+    own = loaded(calibrations)
     if own and model == "roofline":
         raise WorkloadError(f"model={model!r} uses no calibration; say best")
     for item in own:

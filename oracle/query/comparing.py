@@ -13,20 +13,19 @@ from numpy.typing import NDArray
 
 from oracle._ranks import kendall_tau_b, spearman_rho
 from oracle._shown import Shown
-from oracle.calibration import Calibration, load_calibration
+from oracle.calibration import Calibration
 from oracle.devices import Device
 from oracle.query.calibrating import measured_on
+from oracle.query.choosing import loaded
 from oracle.query.cost import DeviceTime
 from oracle.query.devices import find_devices
-from oracle.query.models import image_size_of, latency_models
+from oracle.query.models import models_for
 from oracle.query.ranking import is_dominated
 from oracle.query.scoring import score_net
 from oracle.spec import Workload
 
 if TYPE_CHECKING:
     from oracle.measure import Measurement
-
-__all__ = ["Case", "Comparison", "compare"]
 
 Floats = NDArray[np.float64]
 
@@ -230,13 +229,12 @@ def compare(
         60.0
     """
     (place,) = find_devices([device])
-    own = [item if isinstance(item, Calibration) else load_calibration(item) for item in calibrations]
+    own = loaded(calibrations)
     words = {"dtype": dtype, "mode": mode, "runtime": runtime, "layout": layout, "engine": engine, "threads": threads}
     chosen = measured_on(place, measurements, **words)
     cases = []
     for done, (item, net, family) in enumerate(chosen, start=1):
-        models = latency_models([place], item.workload, model, own, image_size_of(net.input_shape), net.stated_dtypes)
-        cost = score_net(net, item.workload, models)
+        cost = score_net(net, item.workload, models_for(net, [place], item.workload, model, own))
         time = cost.times[place.name]
         cases.append(Case(item.network, family, item.workload, item.latency_ms, time, cost.macs or 0, item.accuracy))
         if progress is not None:

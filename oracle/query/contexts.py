@@ -24,8 +24,6 @@ from oracle.spec import NetSpec, Workload
 if TYPE_CHECKING:
     from oracle.config import CfgNode
 
-__all__ = ["ContextFit", "fit_context"]
-
 
 @dataclass(frozen=True, slots=True)
 class ContextFit(Shown):

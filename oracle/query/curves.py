@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from oracle.config import CfgNode
     from oracle.devices import Device
 
-__all__ = ["BATCH_SIZES", "BatchCurve", "BatchPoint", "batch_curve", "curve_of"]
-
 BATCH_SIZES = tuple(2**exponent for exponent in range(11))
 """1 to 1024, doubling: the default."""
 

@@ -10,8 +10,6 @@ from pathlib import Path
 from oracle.devices import Device, load_device
 from oracle.devices.files import is_path
 
-__all__ = ["find_devices"]
-
 
 def find_devices(devices: Iterable[str | Path | Device]) -> list[Device]:
     """Load devices by name or path, each once, in the order given.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from oracle._versions import today
 from oracle.calibration import Calibration, Origin, fit
 from oracle.closedform.calibrated import CalibratedDevice
 from oracle.counting.networks import NetCount
@@ -22,8 +22,6 @@ from oracle.spec import Workload
 if TYPE_CHECKING:
     from oracle.imports.engines import Report
     from oracle.measure import Measurement
-
-__all__ = ["fit_operators", "measurement_of", "measurements_of"]
 
 _Calls = Sequence[Sequence[OperatorCall]]
 
@@ -41,7 +39,7 @@ def measurement_of(network: str, workload: Workload, parts: _Calls, device: Devi
 
     times_ms = [sum(call.seconds for call in part) * 1e3 for part in parts]
     return Measurement(
-        network, device.name, workload, median(times_ms), min_ms=min(times_ms), repeats=len(parts), date=_today()
+        network, device.name, workload, median(times_ms), min_ms=min(times_ms), repeats=len(parts), date=today()
     )
 
 
@@ -67,12 +65,8 @@ def fit_operators(
     cut = CalibratedDevice(device, prior.efficiency).holding(weight_bytes).efficiency
     points = [calibration_points(matching, count, device, workload.runner, cut) for matching in found]
     rows, seconds = [row for own, _ in points for row in own], [time for _, own in points for time in own]
-    origin = Origin(f"operators of {Path(source).name}", "unstated", _today())
+    origin = Origin(f"operators of {Path(source).name}", "unstated", today())
     return fit(device.name, rows, seconds, prior, workload, origin=origin)
-
-
-def _today() -> str:
-    return datetime.now(timezone.utc).date().isoformat()
 
 
 def measurements_of(
@@ -115,7 +109,7 @@ def measurements_of(
                 iqr_ms=timing.iqr_ms,
                 min_ms=timing.min_ms,
                 repeats=timing.repeats,
-                date=_today(),
+                date=today(),
             )
         )
     return found

@@ -39,15 +39,13 @@ from oracle.query.devices import find_devices
 from oracle.query.models import LatencyModels, image_size_of, latency_models
 from oracle.query.parts import shown_part
 from oracle.query.recounting import Counted, counted_as, seen_by
-from oracle.query.resolving import check_experts, check_no_call, check_words, resolve_all, stages_of
+from oracle.query.resolving import check_cells, check_no_call, check_words, resolve_all, stages_of
 from oracle.query.trust import Interval, Trust, interval_ms, quantile_ms
 from oracle.roofline import steady
 from oracle.spec import NetSpec, Workload
 
 if TYPE_CHECKING:
     from oracle.config import CfgNode
-
-__all__ = ["CHUNK", "Scores", "score_many"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -310,7 +308,7 @@ def _asked(
         networks = replace(networks, dtypes=stages_of(dtypes))
         check_stages(networks)
     requested = Workload().with_(**words)
-    check_experts(networks, requested)
+    check_cells(networks, requested)
     return networks, requested
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from oracle._frozen import Frozen
 from oracle.calibration import Calibration, general_prior
 from oracle.calibration.domain import beyond
+from oracle.calibration.shipped import within_power
 from oracle.calibration.threading import ALIKE, Threading, at_cores
 from oracle.closedform.calibrated import CalibratedDevice
 from oracle.closedform.mixed import check_mixed
@@ -27,9 +28,7 @@ from oracle.query.running import (
 )
 from oracle.query.trust import Trust, hull, trust_of, trust_without
 from oracle.roofline import TEXTBOOK, Efficiency, textbook_of
-from oracle.spec import Workload
-
-__all__ = ["LatencyModels", "image_size_of", "latency_models"]
+from oracle.spec import NetSpec, Workload
 
 
 class LatencyModels(NamedTuple):
@@ -101,6 +100,21 @@ def latency_models(
     return _mixed(base, others) if others else base
 
 
+def models_for(
+    net: NetSpec,
+    devices: Sequence[Device],
+    workload: Workload,
+    model: str,
+    calibrations: Iterable[Calibration | str | Path] = (),
+) -> LatencyModels:
+    """`latency_models` for the images and the types of one network.
+
+    Raises:
+        WorkloadError: as `latency_models`.
+    """
+    return latency_models(devices, workload, model, calibrations, image_size_of(net.input_shape), net.stated_dtypes)
+
+
 def _mixed(base: LatencyModels, others: Mapping[str, LatencyModels]) -> LatencyModels:
     """What predicts for networks of several types."""
     places = {
@@ -158,7 +172,7 @@ def _models(
         efficiency = replace(efficiency, dispatch_s=dispatch_s(device, workload, own_s))
         key = _Key(used[device.name], efficiency)
         if octaves > 0.0:
-            key = _outside(key, workload.runtime, octaves)
+            key = _outside(key, workload.runtime, workload.dtype, octaves)
         if (calls := call_count(workload)) > 1:
             key = _Key(key.device, in_calls(key.efficiency, calls))
         places[device.name] = _kept(key)
@@ -184,9 +198,10 @@ def _threads_of(
 
 
 @lru_cache(maxsize=256)
-def _outside(key: _Key, runtime: str, octaves: float) -> _Key:
+def _outside(key: _Key, runtime: str, dtype: str, octaves: float) -> _Key:
     """A place above the domain of its calibration, where general knowledge of its kind counts beside it."""
-    return _Key(key.device, beyond(key.efficiency, general_prior(key.device.kind, runtime).efficiency, octaves))
+    general = within_power(general_prior(key.device.kind, runtime).efficiency, key.device, dtype)
+    return _Key(key.device, beyond(key.efficiency, general, octaves))
 
 
 class _Same:

@@ -11,8 +11,6 @@ from typing import Any
 from oracle.closedform import CalibratedDevice, network_form, shared_store
 from oracle.spec import NetSpec, Workload
 
-__all__ = ["largest_part", "shown_part"]
-
 
 def shown_part(net: NetSpec, workload: Workload, places: tuple[CalibratedDevice, ...]) -> NetSpec:
     """Of the parts of a pipeline the one that takes longest on the first of some devices; of none, the largest.

@@ -11,8 +11,6 @@ from oracle.memory import PHASES, PeakMemory
 if TYPE_CHECKING:
     from oracle.query.cost import KernelCost
 
-__all__ = ["PhaseCost", "phases_of"]
-
 
 @dataclass(frozen=True, slots=True)
 class PhaseCost:

@@ -14,8 +14,6 @@ from oracle._ranks import kendall_tau_b, spearman_rho
 from oracle._shown import Shown
 from oracle.query.cost import Cost
 
-__all__ = ["Ranking", "is_dominated", "ranking_of"]
-
 
 @dataclass(frozen=True, slots=True)
 class Ranking(Shown):

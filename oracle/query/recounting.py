@@ -8,8 +8,6 @@ from typing import Any, NamedTuple
 from oracle.families.sharding import LINEAR
 from oracle.spec import GENERIC, Workload
 
-__all__ = ["Counted", "counted_as", "seen_by"]
-
 
 class Counted(NamedTuple):
     """Four counts of one network, or columns of them; None where a tool does not report one."""

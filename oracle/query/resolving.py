@@ -9,31 +9,20 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from oracle._resources import closest
 from oracle.config import CALL_WORDS, load_cfg, with_call, workload_of
 from oracle.errors import OracleError, WorkloadError
 from oracle.families import to_spec
-from oracle.families.population import Population
+from oracle.families.population import CellArray, Population
 from oracle.families.sharding import EXPERTS
 from oracle.naming import cell_names, near_names
 from oracle.sources import Source, is_reference
-from oracle.spec import MXFP4, NetSpec, Workload, checked_dtypes
+from oracle.spec import MXFP4, CellSpec, NetSpec, Workload, checked_dtypes
 
 if TYPE_CHECKING:
     from oracle.config import CfgNode
-
-__all__ = [
-    "check_experts",
-    "check_no_call",
-    "check_one_workload",
-    "check_words",
-    "parsed",
-    "resolve",
-    "resolve_all",
-    "several",
-    "stages_of",
-]
-
 
 _FIELDS = frozenset(Workload.__dataclass_fields__)
 
@@ -64,7 +53,7 @@ def resolve(network: CfgNode | NetSpec | str | Path, **changes: Any) -> tuple[Ne
     if isinstance(network, NetSpec):
         check_no_call(call, network.name or "NetSpec")
         net, workload = _with_dtypes(network, dtypes), _workload(changes)
-        check_experts([net], workload)
+        check_cells([net], workload)
         return net, workload, ()
     if isinstance(network, (str, Path)):
         net, cfg = parsed(network, call, changes.get("mode"))
@@ -77,7 +66,7 @@ def resolve(network: CfgNode | NetSpec | str | Path, **changes: Any) -> tuple[Ne
             "any nn.Module goes to oracle.profile"
         )
     net, workload = _with_dtypes(net, dtypes), workload_of(cfg, **changes)
-    check_experts([net], workload)
+    check_cells([net], workload)
     return net, workload, tuple(cfg.COST.DEVICES)
 
 
@@ -154,27 +143,41 @@ def resolve_all(networks: Iterable[Any], **changes: Any) -> tuple[list[NetSpec],
     check_one_workload(stated)
     given = {name: value for name, value in changes.items() if value is not None and name in _FIELDS}
     requested = next(iter(stated), None) or Workload().with_(**given)
-    check_experts(bare, requested)  # the others were, as they were resolved
+    check_cells(bare, requested)  # the others were, as they were resolved
     return specs, requested
 
 
-def check_experts(networks: Iterable[NetSpec] | Population, workload: Workload) -> None:
-    """Complain of a format of experts' matrices where a network has none; of a population, where no candidate has.
+def check_cells(networks: Iterable[NetSpec] | Population, workload: Workload) -> None:
+    """Complain of networks that cannot run so; of a population, where no candidate can.
+
+    A decoder that was made for training has no room for a cache; and experts' matrices in a format of their own need
+    experts.
 
     Raises:
         WorkloadError: the first of them.
     """
-    if workload.weights != MXFP4:
-        return
     if isinstance(networks, Population):
-        kinds = [("no candidate has", networks.kinds)]
+        cells = [group for place in networks.places for group in place]
+        parts: Iterable[tuple[str, int, Sequence[CellSpec | CellArray]]]
+        parts = [("the population", len(networks.input_shape), cells)]
     else:
-        kinds = [
-            (f"{net.name or 'the network'} has no", frozenset(cell.kind for cell in net.cells)) for net in networks
-        ]
-    for who, own in kinds:
-        if own.isdisjoint(EXPERTS):
-            raise WorkloadError(f"weights='float4': {who} experts, which alone are stored so; int4 is of all layers")
+        parts = ((net.name or "the network", len(net.input_shape), net.cells) for net in networks)
+    for who, dims, own in parts:
+        if workload.mode == "inference" and dims == 1 and not _has_room(own):
+            raise WorkloadError(
+                f"mode='inference': {who} was made for COST.PHASE training, without room for a cache of keys and "
+                "values; expected mode='training', or a config of COST.PHASE prefill or decode"
+            )
+        if workload.weights == MXFP4 and not any(cell.kind in EXPERTS for cell in own):
+            raise WorkloadError(
+                f"weights='float4': {who} has no experts, which alone are stored so; int4 is of all layers"
+            )
+
+
+def _has_room(cells: Iterable[CellSpec | CellArray]) -> bool:
+    """Whether the first attention that may have a cache has room for one."""
+    found = (value for cell in cells for name, value in cell.params if name == "capacity")
+    return bool(np.any(next(found, 1)))
 
 
 def check_no_call(call: Mapping[str, Any], network: str) -> None:

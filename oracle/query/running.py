@@ -13,18 +13,6 @@ from oracle.devices.threads import at_threads
 from oracle.roofline import Efficiency
 from oracle.spec import Workload
 
-__all__ = [
-    "arithmetic_of",
-    "call_count",
-    "chooses_float",
-    "dispatch_s",
-    "host_caption",
-    "images_at_once",
-    "in_calls",
-    "run_on",
-    "thread_count",
-]
-
 _FLOATS = ("float32", "float16")
 
 

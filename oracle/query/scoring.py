@@ -24,15 +24,13 @@ from oracle.query.models import LatencyModels
 from oracle.query.parts import largest_part, shown_part
 from oracle.query.recounting import counted_as, seen_by
 from oracle.query.trust import Trust, interval_ms
-from oracle.roofline import BOUNDS, Timing, latency_s
+from oracle.roofline import BOUNDS, Timing, steady
 
 if TYPE_CHECKING:
     from oracle.closedform import CalibratedDevice, Described, Launch
     from oracle.closedform.network import NetworkForm
     from oracle.memory import PeakMemory
     from oracle.spec import NetSpec, Workload
-
-__all__ = ["Form", "cost_of", "score_net"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -203,7 +201,7 @@ class _Scored(Times):
             call_s = place.efficiency.call_s + max(host_s - own_s, 0.0)
             self._hosts_s.append(host_s)
             self.calls_s.append(call_s)
-            latencies[name] = latency_s(own_s + call_s) * 1e3
+            latencies[name] = steady(own_s + call_s) * 1e3
         super().__init__(latencies)
         if not np.count_nonzero(form.numbers[0]):  # no kernel has requested a peak of the matrix unit
             self._ridges(dtype)
@@ -219,7 +217,7 @@ class _Scored(Times):
         if self._bounds_ms is None:
             seconds = self._form.timed(self._models.bounds).total_s.dot(self._form.counts).tolist()
             named = zip(self._models.places, seconds, strict=True)
-            self._bounds_ms = Frozen({name: latency_s(own) * 1e3 for name, own in named})
+            self._bounds_ms = Frozen({name: steady(own) * 1e3 for name, own in named})
         return self._bounds_ms
 
     def made(self) -> dict[str, DeviceTime]:

@@ -21,8 +21,6 @@ from oracle.spec import Workload
 if TYPE_CHECKING:
     from oracle.config import CfgNode
 
-__all__ = ["Effect", "Sensitivity", "sensitivity_of"]
-
 
 @dataclass(frozen=True, slots=True)
 class Effect:

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from oracle.devices import Device
     from oracle.query.cost import Cost
 
-__all__ = ["count_source", "score_source", "source_of", "source_workload"]
-
 
 def source_of(
     network: Any, inputs: Iterable[str], batch_size: int | None, selected: int | None = None

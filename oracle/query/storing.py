@@ -11,8 +11,6 @@ from oracle.trace.storing import stored_dtype, stored_dtypes
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["stored_words"]
-
 
 def stored_words(
     module: nn.Module, inputs: Any, dtype: str | None = None, weights: str | None = None, *, converts: bool = False

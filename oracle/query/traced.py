@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from oracle.query.models import LatencyModels
     from oracle.spec import Workload
 
-__all__ = ["TracedForm", "score_count"]
-
 Ints = NDArray[np.int64]
 
 

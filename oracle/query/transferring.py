@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from oracle._frozen import Frozen
-from oracle.calibration import Calibration, load_calibration, transfer
+from oracle.calibration import Calibration, transfer
 from oracle.config import load_cfg
 from oracle.devices import Device
 from oracle.errors import ConfigError, WorkloadError
 from oracle.families import to_spec
-from oracle.query.choosing import calibration_for
+from oracle.query.calibrating import rows_on
+from oracle.query.choosing import calibration_for, loaded
 from oracle.query.cost import Cost, DeviceTime
 from oracle.query.devices import find_devices
-from oracle.query.models import image_size_of, latency_models
+from oracle.query.models import models_for
 from oracle.query.running import thread_count
 from oracle.query.scoring import score_net
 from oracle.query.trust import Trust
@@ -26,8 +27,6 @@ from oracle.spec import NetSpec, Workload
 
 if TYPE_CHECKING:
     from oracle.measure import Measurement
-
-__all__ = ["Elsewhere", "Measured", "carry", "elsewhere", "here_and_there"]
 
 Measured: TypeAlias = "Mapping[str | Path | Device, str | Path | Iterable[Measurement]]"
 """Device -> what was measured on it: a CSV file (see `oracle.measure`), or its rows."""
@@ -50,18 +49,13 @@ def elsewhere(measured: Measured) -> list[Elsewhere]:
     Raises:
         OracleError: an unknown device, a file that cannot be read, or one that has nothing about its device.
     """
-    from oracle.measure import read_measurements
-
     found = []
     for source, table in measured.items():
         (device,) = find_devices([source])
-        rows = read_measurements(table) if isinstance(table, (str, Path)) else list(table)
-        names = {device.name, device.title, *device.aliases}
-        own = tuple(row for row in rows if row.device in names)
+        own, there = rows_on(device, table)
         if not own:
-            there = ", ".join(sorted({row.device for row in rows})) or "nothing"
             raise WorkloadError(f"transfer from device={device.name!r}: no measurement is of it, only of {there}")
-        found.append(Elsewhere(device, own))
+        found.append(Elsewhere(device, tuple(own)))
     return found
 
 
@@ -69,7 +63,7 @@ def here_and_there(
     calibrations: Iterable[Calibration | str | Path], there: Sequence[Elsewhere], devices: Sequence[Device]
 ) -> tuple[list[Calibration], list[Calibration]]:
     """A user's own calibrations: those that predict, and those of devices that are only measured on."""
-    own = [item if isinstance(item, Calibration) else load_calibration(item) for item in calibrations]
+    own = loaded(calibrations)
     requested = {device.name for device in devices}
     only = {place.device.name for place in there} - requested
     return [item for item in own if item.device not in only], [
@@ -168,8 +162,7 @@ def _carried(
 
 
 def _latency_s(net: NetSpec, device: Device, workload: Workload, model: str, own: Sequence[Calibration]) -> float:
-    side = image_size_of(net.input_shape)
-    cost = score_net(net, workload, latency_models([device], workload, model, own, side, net.stated_dtypes))
+    cost = score_net(net, workload, models_for(net, [device], workload, model, own))
     return cost.latency_ms[device.name] * 1e-3
 
 

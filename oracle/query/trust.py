@@ -16,18 +16,6 @@ from oracle.query.running import chooses_float, host_caption, images_at_once, th
 from oracle.roofline import steady
 from oracle.spec import GENERIC, Workload
 
-__all__ = [
-    "HOSTS_DIFFER",
-    "HOST_KNOWN",
-    "Interval",
-    "Trust",
-    "hull",
-    "interval_ms",
-    "quantile_ms",
-    "trust_of",
-    "trust_without",
-]
-
 Interval: TypeAlias = tuple[float, float]
 
 

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from oracle.query import KernelCost
 
-__all__ = ["GROUPINGS", "ORDERS", "Group", "breakdown", "ordered", "total"]
-
 _Line = TypeVar("_Line", "KernelCost", "Group")
 
 

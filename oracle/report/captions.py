@@ -15,18 +15,6 @@ if TYPE_CHECKING:
     from oracle.query import BatchCurve, Cost, DeviceTime, Fit
     from oracle.query.trust import Trust
 
-__all__ = [
-    "count_caption",
-    "held",
-    "memory_caption",
-    "origin_caption",
-    "spread_note",
-    "time_caption",
-    "titled",
-    "trust_caption",
-    "workload_caption",
-]
-
 _TEXTBOOK = "Times: textbook roofline, a lower bound (full peaks, free launches, cold cache)"
 _BOTH = (
     "Latency is the prediction, what a stopwatch should show, or the lower bound itself where nothing was measured; "

@@ -14,8 +14,6 @@ from oracle.report.plain import plain_lines
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-__all__ = ["show", "text_of", "tracked", "write"]
-
 _Item = TypeVar("_Item")
 
 _FORCING = ("FORCE_COLOR", "TTY_COMPATIBLE")

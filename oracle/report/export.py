@@ -14,8 +14,6 @@ from typing import Any
 from oracle._units import text_cell
 from oracle.errors import OracleError
 
-__all__ = ["check_writable", "finite", "to_csv", "to_json", "write_bytes", "write_text"]
-
 
 def to_json(data: Mapping[str, Any]) -> str:
     """JSON text of plain data, the oracle's version first; what is not a finite number is null."""

@@ -10,8 +10,6 @@ from oracle._frames import pandas_frame, polars_frame
 from oracle.errors import OracleError
 from oracle.report.rows import comparison_rows, cost_rows, curve_rows, fit_rows, kernel_rows, knob_rows, ranking_rows
 
-__all__ = ["to_pandas", "to_polars"]
-
 _ROWS: dict[str, Callable[[Any], list[dict[str, Any]]]] = {
     "BatchCurve": curve_rows,
     "Comparison": comparison_rows,

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
     from rich.text import Text
 
-__all__ = ["GAP", "WIDTH", "Column", "Grid"]
-
 WIDTH = 100
 """Columns of text that every table fits in; what does not fit is folded, never cut."""
 

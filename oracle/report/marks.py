@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["BOUND_COLORS", "MARKS", "SERIES_COLORS", "Mark", "mark_of"]
-
 
 @dataclass(frozen=True, slots=True)
 class Mark:

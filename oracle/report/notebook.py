@@ -8,23 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from oracle.errors import OracleError
 from oracle.report.grid import Column, Grid
-from oracle.report.table import (
-    comparison_tables,
-    cost_tables,
-    curve_tables,
-    device_tables,
-    fit_tables,
-    knob_tables,
-    ranking_tables,
-    score_tables,
-    serving_tables,
-)
+from oracle.report.table.comparisons import comparison_tables
+from oracle.report.table.costs import cost_tables
+from oracle.report.table.curves import curve_tables
+from oracle.report.table.devices import device_tables
+from oracle.report.table.fits import fit_tables
+from oracle.report.table.knobs import knob_tables
+from oracle.report.table.ranking import ranking_tables
+from oracle.report.table.scores import score_tables
+from oracle.report.table.servings import serving_tables
 from oracle.report.texts import Text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-
-__all__ = ["html_of", "tables_html"]
 
 _TABLES: dict[str, Callable[[Any], Sequence[RenderableType]]] = {
     "BatchCurve": lambda found: curve_tables([found]),

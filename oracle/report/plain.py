@@ -14,8 +14,6 @@ from oracle.report.grid import GAP, Column, Grid
 from oracle.report.sheets import Sheet, parts
 from oracle.report.texts import Text
 
-__all__ = ["plain_lines"]
-
 _WORD = re.compile(r"\s*\S+\s*")
 
 

@@ -7,10 +7,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from oracle.imports import NetworkProfile, OnRoofline
+    from oracle.imports.profiles import NetworkProfile
+    from oracle.imports.roofs import OnRoofline
     from oracle.measure import KernelTime
-
-__all__ = ["kernel_rows", "kernel_time_rows", "operator_rows"]
 
 
 def kernel_rows(found: Sequence[OnRoofline]) -> list[dict[str, Any]]:

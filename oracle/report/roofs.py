@@ -11,8 +11,6 @@ from oracle.devices import Device
 if TYPE_CHECKING:
     from oracle.query import KernelCost
 
-__all__ = ["Ceiling", "Slope", "ceilings", "slopes"]
-
 
 @dataclass(frozen=True, slots=True)
 class Ceiling:

@@ -21,23 +21,6 @@ if TYPE_CHECKING:
     from oracle.query.contexts import ContextFit
     from oracle.serving import Serving
 
-__all__ = [
-    "comparison_rows",
-    "context_rows",
-    "cost_rows",
-    "curve_rows",
-    "device_data",
-    "device_rows",
-    "fit_rows",
-    "kernel_rows",
-    "knob_data",
-    "knob_orders",
-    "knob_rows",
-    "measurement_rows",
-    "ranking_rows",
-    "serving_rows",
-]
-
 
 def cost_rows(cost: Cost) -> list[dict[str, Any]]:
     """One row per device; a single one without times where there is no device."""

@@ -12,8 +12,6 @@ from oracle.report.grid import GAP, Column, Grid
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
-__all__ = ["Sheet", "parts"]
-
 _READABLE = 30  # columns of text below which words are worse to read than in a table of their own
 
 

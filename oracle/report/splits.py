@@ -12,8 +12,6 @@ from oracle.report.stages import stages_of
 if TYPE_CHECKING:
     from oracle.query import Cost, KernelCost
 
-__all__ = ["PER_CALL", "Split", "by_kind", "by_phase", "by_stage", "whole"]
-
 PER_CALL = "(per call)"
 """The name of what belongs to a call and to no kernel."""
 

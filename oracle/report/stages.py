@@ -6,8 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-__all__ = ["stages_of"]
-
 _BLOCK = re.compile(r"^(s\d+)_b\d+$")  # as `oracle.build.cell_names` names blocks
 _DOMINANT = 0.6  # a part that holds more than this share of the kernels tells nothing
 _DEEPEST = 4

@@ -10,8 +10,6 @@ from oracle._units import visible
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["Text"]
-
 
 @dataclass(frozen=True, slots=True)
 class Text:

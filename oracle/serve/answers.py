@@ -17,8 +17,6 @@ from oracle.query import score, score_many
 from oracle.report.export import finite
 from oracle.serve.requests import Query, devices_of, networks_of, placed
 
-__all__ = ["devices", "error_data", "health", "json_bytes", "networks", "scored", "scored_many"]
-
 _KEY = re.compile(r"^(?P<key>[\w.\[\]-]+)=(?P<value>'[^']*'|\"[^\"]*\"|\S+?)(?=[:;,\s]|$)")
 _VALUE = re.compile(r"\bvalue (?P<value>'[^']*'|\"[^\"]*\"|\[.*?\]|\{.*?\}|\S+?)(?=[:;,\s]|$)")
 _EXPECTED = re.compile(r"\bexpected (?P<expected>.+)$", re.DOTALL)

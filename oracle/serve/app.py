@@ -13,8 +13,6 @@ from oracle.errors import ConfigError, MissingDependencyError, OracleError
 from oracle.serve.answers import devices, error_data, health, json_bytes, networks, scored, scored_many
 from oracle.serve.requests import Query, query_of
 
-__all__ = ["Bounds", "app", "run"]
-
 _JSON = "application/json"
 
 Endpoint: TypeAlias = Callable[[Any], Any]

@@ -14,8 +14,6 @@ from oracle.devices.files import is_path
 from oracle.errors import ConfigError, DeviceError, WorkloadError
 from oracle.query.resolving import check_words
 
-__all__ = ["Query", "devices_of", "networks_of", "placed", "query_of"]
-
 _BASE = "_BASE_"
 _COUNTS = ("batch_size", "threads")
 _FLAGS = ("cuda_graphs",)

@@ -32,8 +32,6 @@ from oracle.errors import ConfigError
 from oracle.fitted import Origin, numbers_in, read_serving, shared_keys
 from oracle.serving.steps import Reach
 
-__all__ = ["ENGINES", "ERRORS", "Engine", "engine_named", "reach_in_engines"]
-
 ENGINES = ("vllm", "tensorrt-llm", "sglang")
 ERRORS = ("TPOT", "TPOT_MEDIAN", "TTFT", "TTFT_MEDIAN")
 KINDS = ("DENSE_", "EXPERTS_", "DEFAULT_DENSE_", "DEFAULT_EXPERTS_")  # of networks; and where nobody says `in_step`

@@ -62,8 +62,6 @@ from oracle.tiling import CLOCK_HZ
 if TYPE_CHECKING:
     from oracle.config import CfgNode
 
-__all__ = ["Mix", "Serving", "ServingPoint", "Steps", "serve_latency"]
-
 _LARGEST = 2**20
 _START = 0.1  # share of a load test's requests that come when it starts
 
@@ -337,8 +335,6 @@ class Served:
         self._nets = lru_cache(maxsize=64)(self._net)
         net = self._nets("decode", 1, 1)
         mixed = any(cell.kind in EXPERTS for cell in net.cells)
-        if parallel.ep > 1 and not mixed:
-            raise ConfigError(f"ep={parallel.ep}: expected 1, for no layer of this network has experts to share out")
         self._kind = "EXPERTS_" if mixed else "DENSE_"
         each = range(parallel.pp)
         weights = [weight_bytes(net, parallel, formats, part) for part in each]

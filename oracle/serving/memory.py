@@ -28,18 +28,6 @@ from oracle.families.sharding import ATTENTION, EXPERTS, Parallel, sharded, stag
 from oracle.serving.steps import STORAGE_BITS, Formats, layer_form, plain_products
 from oracle.spec import NetSpec, Workload
 
-__all__ = [
-    "RECOMPUTATIONS",
-    "TrainingMemory",
-    "activation_bytes",
-    "cache_bytes_per_sequence",
-    "cache_bytes_per_token",
-    "training_memory",
-    "weight_bytes",
-    "working_bytes",
-    "zero_bytes",
-]
-
 _HALF = Workload(dtype="bfloat16", weights="bfloat16")
 RECOMPUTATIONS = ("none", "selective", "full")
 _SHARED_FROM = {"state": 1, "gradients": 2, "weights": 3}

@@ -16,8 +16,6 @@ from typing import Any, NamedTuple
 from oracle._files import MEBIBYTE
 from oracle.errors import TraceError
 
-__all__ = ["Given", "Meta", "Node", "Program", "Ref", "read_program"]
-
 _PROGRAM = ("models/model.json", "serialized_exported_program.json")  # since torch 2.8, and before
 _WEIGHTS = "data/weights/model_weights_config.json"
 _LARGEST_JSON = 256 * MEBIBYTE

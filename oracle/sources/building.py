@@ -14,8 +14,6 @@ from torch.overrides import TorchFunctionMode
 from oracle.errors import OracleError
 from oracle.trace import isolated
 
-__all__ = ["built", "guest", "reason"]
-
 
 class _ParametersOnMeta(TorchFunctionMode):
     """Memory that nobody has written is on meta, which is what layers make their parameters of; numbers are real."""

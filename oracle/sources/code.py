@@ -16,8 +16,6 @@ from oracle.sources.building import built, guest, reason
 from oracle.sources.opened import Opened
 from oracle.sources.references import Reference
 
-__all__ = ["open_code"]
-
 
 def open_code(reference: Reference) -> Opened:
     """Import a module, as `python -m` would from the current directory, and call what the reference names.

@@ -35,8 +35,6 @@ from oracle.sources.places import held, last_uses, place_of, put
 from oracle.sources.references import Reference
 from oracle.trace.placement import META
 
-__all__ = ["Exported", "open_exported"]
-
 _CHECKS = ("_assert", "sym_constrain")  # operators that only look
 
 

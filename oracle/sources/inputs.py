@@ -10,8 +10,6 @@ from typing import Any
 
 from oracle.errors import WorkloadError
 
-__all__ = ["DTYPES", "InputSpec", "batch_of", "parse_input", "with_batch"]
-
 DTYPES = (
     "float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool", "complex64",
 )  # fmt: skip

@@ -9,8 +9,6 @@ from oracle.sources.inputs import InputSpec
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["Opened"]
-
 
 class Opened(NamedTuple):
     """A network, and what is known of its inputs.

@@ -19,8 +19,6 @@ import torch
 
 from oracle.errors import TraceError
 
-__all__ = ["arithmetic_named", "check_results", "function_of", "is_pure", "makes_from_nothing", "overload_named"]
-
 _OVERLOAD = re.compile(r"torch\.ops\.([a-z_]\w*)\.([A-Za-z_]\w*)\.([A-Za-z_]\w*)", re.ASCII)
 _PLAIN = re.compile(r"(?:Optional|List)\[(.*)\]", re.ASCII)
 _TAKEN = frozenset({"Tensor", "int", "SymInt", "number", "float", "bool", "complex", "str", "Device", "Generator"})

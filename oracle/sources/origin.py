@@ -8,8 +8,6 @@ from typing import Any
 
 from oracle._versions import version_of
 
-__all__ = ["Origin", "versions_of"]
-
 
 @dataclass(frozen=True, slots=True)
 class Origin:

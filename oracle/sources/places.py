@@ -10,9 +10,6 @@ from torch import nn
 
 from oracle.errors import TraceError
 
-__all__ = ["Place", "held", "last_uses", "place_of", "put"]
-
-
 _DEEPEST = 100
 
 

@@ -9,8 +9,6 @@ from typing import Any, NamedTuple
 
 from oracle.errors import OracleError
 
-__all__ = ["FILES", "ZOOS", "Reference", "is_reference", "parse_reference"]
-
 ZOOS = ("torchvision", "timm")
 _CONFIGS = "hf:"  # a config of somebody else's, which is read as one of ours: oracle.config.huggingface
 FILES = {".pt2": "pt2", ".onnx": "onnx"}

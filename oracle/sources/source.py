@@ -16,8 +16,6 @@ from oracle.sources.references import Reference, parse_reference
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["Source", "open_source"]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Source:

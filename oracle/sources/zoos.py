@@ -13,8 +13,6 @@ from oracle.sources.inputs import InputSpec
 from oracle.sources.opened import Opened
 from oracle.sources.references import Reference
 
-__all__ = ["open_timm", "open_torchvision"]
-
 _WEIGHTS = ("weights", "weights_backbone", "pretrained", "pretrained_backbone", "checkpoint_path")
 _FRAMES = 16  # torchvision nowhere says so; its counts of all ten video networks are equal to ours for 16
 _LOUD = ("googlenet", "inception_v3")  # they warn unless weights are not initialised

@@ -12,10 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from oracle.cli._guard import guarded
-
-from ._parser import PROGRAM, parser
-
 __all__ = ["main"]
 
 
@@ -25,4 +21,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: what stands after `oracle-search`; that of the process if None.
     """
-    return guarded(PROGRAM, parser, argv)
+    try:
+        from oracle.cli._guard import guarded
+
+        from ._parser import PROGRAM, parser
+
+        return guarded(PROGRAM, parser, argv)
+    except KeyboardInterrupt:  # while these are imported, too
+        return 130

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from ..report.manifests import Manifest
 
-__all__ = ["configs_of", "foreign_devices", "write_configs"]
-
 
 def configs_of(manifest: Manifest, rows: Iterable[Mapping[str, Any]], *, plain: bool = False) -> dict[str, str]:
     """`row-N` -> the config of a candidate, with the workload and the devices of its sweep.

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 if TYPE_CHECKING:
     from ..study import Progress
 
-__all__ = ["helped"]
-
 _LAST_S = 30.0  # for which helpers may take note that the study is finished
 
 

@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-__all__ = ["resumable"]
-
 _TERMINATED = 128 + signal.SIGTERM
 
 

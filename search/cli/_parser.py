@@ -7,8 +7,6 @@ from collections.abc import Sequence
 
 from oracle.cli._parser import Parser, add_commands
 
-__all__ = ["COMMANDS", "PROGRAM", "parser"]
-
 PROGRAM = "oracle-search"
 
 COMMANDS = {

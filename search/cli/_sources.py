@@ -16,16 +16,6 @@ if TYPE_CHECKING:
     from ..study import Results
     from ..sweep import Candidates
 
-__all__ = [
-    "add_pictured",
-    "add_source",
-    "candidates_of",
-    "command_of",
-    "is_candidates",
-    "pictured_results",
-    "results_of",
-]
-
 _FILES = (".csv", ".parquet")
 
 

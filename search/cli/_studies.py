@@ -12,8 +12,6 @@ from oracle.cli._output import deliver
 if TYPE_CHECKING:
     from ..study import Record, Results, StudyPlan
 
-__all__ = ["add_accept", "add_plain", "add_study", "add_workers", "helpers_of", "opened", "records_out", "summarise"]
-
 STORAGE_HELP = "journal file, or any URL of optuna: sqlite:///FILE, postgresql://..., mysql://..., grpc://HOST:PORT"
 
 

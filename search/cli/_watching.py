@@ -1,11 +1,11 @@
-"""How far a study is: a table that moves on a terminal, lines elsewhere."""
+"""How far a command is: a bar or a table that moves on a terminal; lines about a study elsewhere."""
 
 from __future__ import annotations
 
 import shlex
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -16,11 +16,24 @@ if TYPE_CHECKING:
 
     from ..study import Progress
 
-__all__ = ["progress_line", "resume_command", "teller", "watching"]
-
 _EVERY_S = 30.0
 _PROBING_EVERY_S = 5.0
 _STEPS = 10
+
+
+@contextmanager
+def bar(label: str) -> Iterator[Callable[[int, int], None] | None]:
+    """A function of (done, total) that moves a bar; None where nobody would see it."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(label, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 @contextmanager

@@ -9,8 +9,6 @@ from oracle.errors import OracleError
 
 from ._studies import add_plain, add_study
 
-__all__ = ["add"]
-
 _EXAMPLES = """\
 examples:
   oracle-search best digits

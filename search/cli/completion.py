@@ -7,8 +7,6 @@ from typing import Any
 
 from oracle.cli.completion import add_completion
 
-__all__ = ["add"]
-
 _EXAMPLES = """\
 examples:
   oracle-search completion bash        # into ~/.local/share/bash-completion/completions/oracle-search

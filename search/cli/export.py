@@ -7,8 +7,6 @@ from typing import Any
 
 from ._studies import add_study
 
-__all__ = ["add"]
-
 _EXAMPLES = """\
 examples:
   oracle-search export digits -o trials.csv

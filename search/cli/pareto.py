@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from ..report.manifests import Manifest
     from ..study import Record, Results
 
-__all__ = ["add"]
-
 _EXAMPLES = """\
 examples:
   oracle-search pareto out/regnetx

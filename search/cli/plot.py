@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from ..report.about import About
 
-__all__ = ["add"]
-
 _EXAMPLES = """\
 examples:
   oracle-search plot out/regnetx --figure front -o fig.pdf

@@ -9,8 +9,6 @@ from oracle.cli._output import add_page, deliver_page
 
 from ._sources import add_pictured, candidates_of, command_of, is_candidates, pictured_results
 
-__all__ = ["add"]
-
 _EXAMPLES = """\
 examples:
   oracle-search report out/regnetx -o sweep.html

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from ..study import Results
     from ..study.results import Ranked
 
-__all__ = ["add"]
-
 _EXAMPLES = """\
 examples:
   oracle-search rerank digits --device jetson-nano

@@ -9,8 +9,6 @@ from oracle.cli._flags import natural
 
 from ._studies import add_accept, add_study, add_workers
 
-__all__ = ["add"]
-
 _EXAMPLES = """\
 examples:
   oracle-search resume digits                # after a crash: what was running is tried again

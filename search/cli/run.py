@@ -11,8 +11,6 @@ from oracle.cli._flags import add_output, natural
 
 from ._studies import add_accept, add_workers
 
-__all__ = ["add"]
-
 _EXAMPLES = """\
 examples:
   oracle-search run digits

@@ -7,8 +7,6 @@ from typing import Any
 
 from oracle.cli.schema import add_schema
 
-__all__ = ["add"]
-
 _EXAMPLES = """\
 examples:
   oracle-search schema space -o space.schema.json

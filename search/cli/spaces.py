@@ -8,8 +8,6 @@ from typing import Any
 from oracle.cli._flags import add_output
 from oracle.cli._output import deliver
 
-__all__ = ["add"]
-
 _EXAMPLES = """\
 examples:
   oracle-search spaces

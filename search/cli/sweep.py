@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from ..space import Tally
     from ..sweep import SweepResult
 
-__all__ = ["add", "nothing_feasible"]
-
 _WIDTH = 96  # columns, beside an indent
 
 _EXAMPLES = """\
@@ -113,7 +111,7 @@ def _swept(args: argparse.Namespace) -> SweepResult:
     from oracle.cli._sources import devices_of
 
     from ..sweep import sweep
-    from ._progress import bar
+    from ._watching import bar
 
     with bar("sweeping") as progress:
         return sweep(

@@ -9,8 +9,6 @@ from oracle.cli._output import deliver
 
 from ._studies import add_study
 
-__all__ = ["add"]
-
 _EXAMPLES = """\
 examples:
   oracle-search trials digits

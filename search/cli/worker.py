@@ -7,8 +7,6 @@ from typing import Any
 
 from ._studies import add_accept, add_study
 
-__all__ = ["add"]
-
 _EXAMPLES = """\
 examples:
   oracle-search worker digits                                  # the journal digits.journal in this directory

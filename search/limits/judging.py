@@ -42,8 +42,6 @@ if TYPE_CHECKING:
 
     from ..study.params import Parameters
 
-__all__ = ["OracleLimits", "Violation", "oracle_limits"]
-
 Network: TypeAlias = "CfgNode | Mapping[str, Any] | NetSpec | str | Path"
 """A loaded config, values of dotted keys over the base of the space, a spec, a shipped name or a path."""
 

@@ -9,8 +9,6 @@ from oracle.spec import NetSpec
 if TYPE_CHECKING:
     from oracle.build import Network
 
-__all__ = ["Builder"]
-
 
 class Builder:
     """Makes a candidate's module.

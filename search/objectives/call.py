@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from ..space import Space
     from . import Quality
 
-__all__ = ["imported", "quality"]
-
 
 def quality(section: Mapping[str, Any], space: Space) -> Quality:  # noqa: ARG001 - every type is made alike
     """The function that FUNCTION names; it is called with (spec, builder, evaluation).

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from ..space import Space
     from . import Builder, Quality
 
-__all__ = ["PROXIES", "grad_norm", "naswot", "quality", "synflow"]
-
 
 def synflow(module: nn.Module, images: Tensor, labels: Tensor) -> float:  # noqa: ARG001 - as every proxy
     """Log10(1 + sum of |w * dR/dw|), R being the sum of the outputs for an input of ones under weights |w|.

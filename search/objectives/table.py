@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from ..space import Space
     from . import Builder, Quality
 
-__all__ = ["quality"]
-
 
 def quality(section: Mapping[str, Any], space: Space) -> Quality:
     """A function that looks networks up: equal specs are one network, whatever they are called.

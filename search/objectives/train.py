@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from ..space import Space
     from . import Builder, Quality
 
-__all__ = ["Data", "digits", "quality"]
-
 _HELD_OUT = 0.25
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from oracle._fronts import layers, non_dominated
 
-from .agreement import Agreement, Flip, agreement, device_ranks, on_every_front
+from .agreement import Agreement, agreement, device_ranks, on_every_front
 from .fronts import Fronts, fronts_of
 from .hypervolume import hypervolume
 from .objectives import Objective, objectives_of
 
 __all__ = [
     "Agreement",
-    "Flip",
     "Fronts",
     "Objective",
     "agreement",

@@ -12,15 +12,6 @@ from numpy.typing import ArrayLike, NDArray
 from oracle._ranks import discordant_pairs, kendall_tau_b, spearman_rho
 from oracle.errors import ConfigError
 
-__all__ = [
-    "Agreement",
-    "Flip",
-    "agreement",
-    "device_ranks",
-    "largest_flip",
-    "on_every_front",
-]
-
 Flags = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 

@@ -19,8 +19,6 @@ from .agreement import Agreement, agreement, device_ranks, on_every_front
 from .objectives import LATENCY, Objective, objectives_of
 from .ties import tie_ratios, tied_with
 
-__all__ = ["Fronts", "Table", "fronts_of"]
-
 _DEFAULT = ("min latency_ms", "max macs")
 
 

@@ -11,8 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 from oracle._fronts import non_dominated
 from oracle.errors import ConfigError
 
-__all__ = ["hypervolume"]
-
 Floats = NDArray[np.float64]
 
 

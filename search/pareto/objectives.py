@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 from oracle.errors import ConfigError
 
-__all__ = ["LATENCY", "Objective", "objectives_of"]
-
 LATENCY = "latency_ms"
 
-_WAYS = {"min": False, "minimise": False, "minimize": False, "max": True, "maximise": True, "maximize": True}
+WAYS = {"min": False, "minimise": False, "minimize": False, "max": True, "maximise": True, "maximize": True}
+"""Word -> whether it maximises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +51,9 @@ def objectives_of(texts: Sequence[str]) -> tuple[Objective, ...]:
     for text in texts:
         way, _, column = text.strip().partition(" ")
         column = column.strip()
-        if way not in _WAYS or not column:
+        if way not in WAYS or not column:
             raise ConfigError(f"objective={text!r}: expected `min COLUMN` or `max COLUMN`")
         if column in found:
             raise ConfigError(f"objective={text!r}: {column} is an objective already")
-        found[column] = Objective(column, _WAYS[way])
+        found[column] = Objective(column, WAYS[way])
     return tuple(found.values())

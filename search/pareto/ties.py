@@ -19,8 +19,6 @@ from oracle.query.trust import Trust
 
 from .objectives import LATENCY
 
-__all__ = ["tie_caption", "tie_ratios", "tied_with"]
-
 _AT = f"{LATENCY}@"
 
 

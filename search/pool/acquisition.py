@@ -8,8 +8,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["expected_area", "expected_excess", "stairs"]
-
 Floats = NDArray[np.float64]
 
 _ROOT_TAU = 2.5066282746310002  # sqrt(2 pi)

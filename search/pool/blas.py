@@ -13,8 +13,6 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from importlib import import_module
 
-__all__ = ["one_thread"]
-
 _PREFIXES = (("scipy_", "64_"), ("", "64_"), ("", ""))  # of OpenBLAS in numpy's wheels, and in distributions
 
 

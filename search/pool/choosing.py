@@ -13,16 +13,6 @@ from oracle._fronts import non_dominated
 from .acquisition import expected_area, expected_excess
 from .surrogate import Blocks, Factor
 
-__all__ = [
-    "Candidates",
-    "Evaluations",
-    "choose",
-    "opening",
-    "shortlist",
-    "subset",
-    "tamed",
-]
-
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 

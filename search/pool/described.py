@@ -15,8 +15,6 @@ from .history import Look, stacked
 from .members import Members
 from .surrogate import Blocks
 
-__all__ = ["Aims", "Described"]
-
 Floats = NDArray[np.float64]
 
 

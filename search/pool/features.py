@@ -20,8 +20,6 @@ from oracle.families.population import Population
 from ..space import Choice, Entries, Number, Space
 from .identity import graphs_of, texts_at
 
-__all__ = ["Scaling", "raw_blocks"]
-
 Floats = NDArray[np.float32]
 Columns = Mapping[str, NDArray[Any]]
 

@@ -15,8 +15,6 @@ from optuna.trial import FrozenTrial, TrialState
 from ..study.params import Parameters
 from .members import Members, Source
 
-__all__ = ["Ledger", "Look", "Note", "Past", "is_shared", "noted", "stacked"]
-
 _NOTE = "pool:member"
 """The system attribute in which a sampler notes what it chose, before the objective suggests it."""
 

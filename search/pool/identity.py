@@ -21,8 +21,6 @@ from oracle.families.population import CellArray, Population
 
 from ..study.keys import Keys
 
-__all__ = ["connected", "graphs_of", "identities", "texts_at"]
-
 
 def identities(keys: Keys, columns: Mapping[str, NDArray[Any]], population: Population) -> list[str]:
     """A key per member, equal for members that an evaluation cannot distinguish.

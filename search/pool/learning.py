@@ -16,8 +16,6 @@ from .described import Aims, Described
 from .history import Look
 from .surrogate import Factor, Shape, shape_of
 
-__all__ = ["Learning"]
-
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 

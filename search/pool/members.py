@@ -14,16 +14,15 @@ from oracle.families.population import Population
 
 from ..limits import OracleLimits
 from ..space import Choice, Entries, Number, Space, Tally, judge
-from ..space.expressions import SCORES
+from ..space.expressions import columns_of
 from ..space.samplers import as_column
+from ..space.space import config_at
 from ..study.grid import Grid
 from ..study.keys import Keys
 from ..study.params import Parameters
 from ..study.stream import chunks, is_small
 from .features import raw_blocks
 from .identity import connected, identities
-
-__all__ = ["DISCONNECTED", "Members", "Source", "distinct", "united"]
 
 Ints = NDArray[np.int64]
 
@@ -58,7 +57,7 @@ class Members:
 
     def config(self, row: int) -> dict[str, Any]:
         """Dotted key -> value of one member."""
-        return {key: _plain(column[row]) for key, column in self.columns.items()}
+        return config_at(self.columns, row)
 
     def expecting(self, priors: Sequence[Prior]) -> Members:
         """The same members, the last block being what priors say of them."""
@@ -139,15 +138,10 @@ class Source:
         rows = np.flatnonzero(feasible & joined)
         population = population.take(rows)
         columns = {key: column[rows] for key, column in columns.items()}
-        scores = {name: column[rows] for name, column in _named(scored).items()}
+        scores = {name: column[rows].astype(np.float64) for name, column in columns_of(scored).items()}
         keys = identities(self.keys, columns, population)
         blocks = raw_blocks(self.space, columns, scores, population)
         return Members(keys, columns, scores, blocks, tally=tally + judged).expecting(self.priors), rows
-
-
-def _named(scored: Any) -> dict[str, NDArray[np.float64]]:
-    found = {name: np.asarray(getattr(scored, name), dtype=np.float64) for name in SCORES if name != "latency_ms"}
-    return found | {f"latency_ms@{device}": column for device, column in scored.latency_ms.items()}
 
 
 def distinct(members: Members) -> Members:
@@ -189,7 +183,3 @@ def _column(sampler: Number | Choice | Entries, values: Sequence[Any]) -> NDArra
     if isinstance(sampler, Choice):
         return as_column(tuple(tuple(value) if isinstance(value, list) else value for value in values))
     return np.array(values, dtype=np.int64 if sampler.integer else np.float64)
-
-
-def _plain(value: Any) -> Any:
-    return value.tolist() if hasattr(value, "tolist") else value

@@ -9,8 +9,6 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from ..study.params import Parameter, Parameters
 
-__all__ = ["neighbours"]
-
 _SHARES = (0.02, 0.1)  # of a range: the small and the large step of a number
 
 

@@ -41,8 +41,6 @@ from .members import Members, Source, united
 from .moves import neighbours
 from .warm import Earlier, Prior, earlier_of, proxied
 
-__all__ = ["ExhaustedError", "Member", "PoolSampler"]
-
 Floats = NDArray[np.float64]
 
 _INCUMBENTS = 2  # whose neighbours are candidates, where the pool is not the whole space

@@ -17,8 +17,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Blocks", "Factor", "Fitted", "Shape", "shape_of"]
-
 Floats = NDArray[np.float64]
 Blocks = Sequence[NDArray[np.float32]]
 """Features in blocks of (n, columns) each, as `search.pool.features.Scaling` scales them."""

@@ -28,8 +28,6 @@ from .features import Scaling
 from .members import Members, Source
 from .surrogate import Factor, Fitted, shape_of
 
-__all__ = ["Earlier", "Prior", "earlier_of", "proxied"]
-
 _FEWEST = 5  # evaluations that say anything
 _MOST = 256  # that are learnt from
 _SHAPED = 128  # that decide the shape of the surrogate

@@ -12,4 +12,4 @@ if TYPE_CHECKING:
 
 __all__ = ["study_page", "sweep_page"]
 
-lazy(__name__, {f"{__name__}.studies": ("study_page",), f"{__name__}.sweeps": ("sweep_page",)})
+lazy(__name__, {f"{__name__}.studies": "study_page", f"{__name__}.sweeps": "sweep_page"})

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from ..study import Results
     from .manifests import Manifest
 
-__all__ = ["About", "about_candidates", "about_study"]
-
 
 @dataclass(frozen=True, slots=True)
 class About:

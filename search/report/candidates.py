@@ -16,8 +16,6 @@ from ..pareto import Agreement, agreement, device_ranks, non_dominated
 from ..pareto.objectives import LATENCY
 from ..pareto.ties import tie_ratios, tied_with
 
-__all__ = ["MOST", "Details", "Row", "Value", "population", "spread"]
-
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 

@@ -20,8 +20,6 @@ from oracle.spec import Workload
 from ..space import Limit, Space, Tally, space_of
 from ..sweep.folder import MANIFEST, Sums
 
-__all__ = ["Manifest", "manifest_beside"]
-
 _PEAKS = ("vector", "matrix", "matrix_fp16_accumulate")
 
 

@@ -28,8 +28,6 @@ from ..study.words import QUALITY, STRUCTURE
 from .candidates import Floats, Value, population
 from .study_tables import tied_caption
 
-__all__ = ["study_facts", "study_page", "study_population"]
-
 _SNAPSHOTS = 4
 _REASONS = 3  # of failures, the commonest
 

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from ..study import Record, Results
     from ..study.results import Ranked
 
-__all__ = ["record_tables", "rerank_tables", "run_tables", "tied_caption", "trial_tables"]
-
-
 _SHOWN = 20  # of a front
 _RANKED = 5  # the best and the next, of an enumeration
 

@@ -19,8 +19,6 @@ from ..sweep import Candidates
 from .candidates import Row, Value, population
 from .manifests import Manifest, manifest_beside
 
-__all__ = ["sweep_page", "sweep_population"]
-
 _VALUES = {"quality": True, "accuracy": True, **WORTH}
 _NAMES = ("network", "name")
 

@@ -23,16 +23,6 @@ if TYPE_CHECKING:
     from ..sweep import Candidates, SweepResult
     from .about import About
 
-__all__ = [
-    "fastest_tables",
-    "front_title",
-    "number_column",
-    "pareto_tables",
-    "space_tables",
-    "spaces_tables",
-    "sweep_tables",
-]
-
 _UNITS = {
     "latency_ms": "ms",
     "roofline_ms": "ms",

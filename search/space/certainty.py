@@ -9,8 +9,6 @@ from oracle.query.trust import Trust
 
 from .limits import Limit
 
-__all__ = ["bound_notes", "check_confidence"]
-
 
 def check_confidence(limits: Iterable[Limit], trust: Mapping[str, Trust], key: str = "") -> None:
     """Complain now of a confidence that nothing can answer for.

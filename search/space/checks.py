@@ -9,8 +9,6 @@ from typing import Any
 from oracle._resources import closest
 from oracle.errors import ConfigError
 
-__all__ = ["count", "fields", "is_number", "one_of", "span"]
-
 _LARGEST = 2**53
 
 

@@ -12,13 +12,14 @@ from dataclasses import replace
 from math import inf
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from oracle._resources import closest
 from oracle.devices import load_device
 from oracle.errors import ConfigError, DeviceError
 
 from .limits import PLACED, Limit
-
-__all__ = ["LIMITED", "QUALITY", "SCORES", "limits_of_texts", "score_of", "texts_of", "united"]
 
 QUALITY = "quality"
 SCORES = (
@@ -158,6 +159,12 @@ def score_of(name: str, devices: Collection[str], key: str, known: Sequence[str]
         return score, load_device(device).name
     except DeviceError as error:
         raise ConfigError(str(error), key=key) from None
+
+
+def columns_of(scores: Any) -> dict[str, NDArray[Any]]:
+    """The columns of `oracle.score_many` by what people call them: `params`, `latency_ms@t4`, ..."""
+    found = {name: np.asarray(getattr(scores, name)) for name in SCORES if name != "latency_ms"}
+    return found | {f"latency_ms@{device}": column for device, column in scores.latency_ms.items()}
 
 
 def texts_of(values: Any, key: str) -> list[str]:

@@ -26,8 +26,6 @@ from .parse_samplers import samplers_of
 from .samplers import Sampler
 from .space import Space
 
-__all__ = ["CONSTRAINTS", "SECTIONS", "SETUP", "from_file", "limited", "load_space", "space_of"]
-
 SECTIONS = ("SETUP", "LAUNCH", "COLLECT", "ANALYZE", "ROOT_DIR", "NAME", "DESC", "NUM_PROC")
 SETUP = {
     "NUM_CONFIGS": 0,

@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["COLUMNS", "OVERLAP", "PLACED", "PYCLS", "Limit", "Miss", "Tally", "counts_as_pycls", "judge"]
-
 Floats = NDArray[np.float64]
 
 PYCLS = "CX.FLOPS and CX.ACTS count as pycls does, per image: MACs with bias adds, activations with those of max-pools."

@@ -13,8 +13,6 @@ from oracle.families.many import DTYPES, depends
 from .samplers import Choice, Number, Sampler, multiples, powers
 from .space import Space
 
-__all__ = ["Stray", "described", "excess", "strays"]
-
 Column = NDArray[Any]
 Floats = NDArray[np.float64]
 

@@ -13,8 +13,6 @@ from oracle.families._checks import MAX_BLOCKS
 from .checks import count, fields, span
 from .limits import COLUMNS, Limit
 
-__all__ = ["limits_of", "num_stages_of"]
-
 _CX = "SETUP.CONSTRAINTS.CX"
 _REGNET = "SETUP.CONSTRAINTS.REGNET"
 

@@ -16,8 +16,6 @@ from .checks import count, fields, is_number, one_of, span
 from .laws import LAWS
 from .samplers import Choice, Entries, Number, Sampler, multiples, powers
 
-__all__ = ["REGNET", "samplers_of"]
-
 _AT = "SETUP.SAMPLERS"
 _NUMBERS = {"int_sampler": 1, "float_sampler": 1e-5}  # the default QUANTIZE of each
 _TYPES = (*_NUMBERS, "value_sampler", "grid_sampler", "list_sampler", "regnet_sampler")

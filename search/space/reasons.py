@@ -12,8 +12,6 @@ from oracle.families.many import population_of
 
 from .space import Space
 
-__all__ = ["reasons"]
-
 _DRAWN = 5_000  # candidates among which examples are looked for
 _ASKED = 500  # that the family converts one by one
 

@@ -13,19 +13,6 @@ from numpy.typing import NDArray
 
 from . import laws
 
-__all__ = [
-    "Choice",
-    "Entries",
-    "Number",
-    "Sampler",
-    "as_column",
-    "cardinality",
-    "draw",
-    "member",
-    "multiples",
-    "powers",
-]
-
 Ints = NDArray[np.int64]
 Column = NDArray[Any]
 

@@ -16,13 +16,12 @@ from oracle.config import cfg_from_dict
 from oracle.families.decoder import call_of
 from oracle.families.fingerprint import Fingerprints, fingerprints, first_of_each
 from oracle.families.many import DTYPES, population_of
+from oracle.families.many.groups import plain
 from oracle.families.population import Population
 
 from .limits import Limit, Tally, judge
 from .samplers import Choice, Entries, Number, Sampler, cardinality, draw, member
 from .stages import likely_rows
-
-__all__ = ["REPEATED", "Chunk", "Space"]
 
 Ints = NDArray[np.int64]
 Columns = dict[str, NDArray[Any]]
@@ -205,6 +204,11 @@ class Space:
         """
         overrides = [part for key, column in columns.items() for part in (key, column[row])]
         return cfg_from_dict(self.base, overrides)
+
+
+def config_at(columns: Mapping[str, NDArray[Any]], row: int) -> dict[str, Any]:
+    """Dotted key -> the value of one candidate, as YAML would have it."""
+    return plain({key: column[row] for key, column in columns.items()})
 
 
 def _taken(columns: Columns, rows: Ints, count: int) -> Columns:

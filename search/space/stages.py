@@ -14,8 +14,6 @@ from oracle.families.regnet import stages_of
 
 from .limits import Miss, Tally
 
-__all__ = ["NUM_STAGES", "likely_rows", "stage_excess", "stages_text"]
-
 NUM_STAGES = "REGNET.NUM_STAGES"
 _MANY = 20_000  # more levels than any network has blocks
 

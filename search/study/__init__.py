@@ -38,10 +38,10 @@ __all__ = [
 lazy(
     __name__,
     {
-        f"{__name__}.files": ("StudyPlan", "load_study", "study_of"),
-        f"{__name__}.progress": ("Progress",),
-        f"{__name__}.records": ("Record",),
-        f"{__name__}.results": ("Results", "find_study", "open_results"),
-        f"{__name__}.run": ("join_study", "run_study"),
+        f"{__name__}.files": "StudyPlan load_study study_of",
+        f"{__name__}.progress": "Progress",
+        f"{__name__}.records": "Record",
+        f"{__name__}.results": "Results find_study open_results",
+        f"{__name__}.run": "join_study run_study",
     },
 )

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from oracle.calibration import Calibration
-from oracle.devices import Device
 from oracle.errors import ConfigError
 from oracle.families import to_spec
 from oracle.families.many.groups import overlaid
-from oracle.families.population import Population
-from oracle.query.many import Scores, score_many
-from oracle.spec import NetSpec, Workload
+from oracle.spec import NetSpec
 
+from ..limits import OracleLimits
 from ..space import Space
-from ..space.limits import Limit
+from ..space.expressions import columns_of
 from ..space.stages import stage_excess
 from .files import StudyPlan
 from .grid import Grid
 from .keys import Keys
 from .params import Parameters
-from .words import SCORES, STRUCTURE
-
-__all__ = ["Candidate", "Gate", "gate_of", "plain"]
+from .words import STRUCTURE
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +52,13 @@ class Gate:
 
     Attributes:
         space: whose members are checked.
-        bounds: to obey.
-        devices, workload: what scores are for.
-        model, calibrations: what predicts latency, as in `oracle.score`.
+        limits: to obey; they say what scores are for, and what predicts them.
         trained: whether candidates have a quality, so that keys of their training distinguish them.
         grid, keys: of the space.
     """
 
     space: Space = field(repr=False)
-    bounds: Sequence[Limit]
-    devices: Sequence[Device] = field(repr=False)
-    workload: Workload
-    model: str = "best"
-    calibrations: Sequence[Calibration] = field(default=(), repr=False)
+    limits: OracleLimits
     trained: bool = True
     grid: Grid = field(init=False, repr=False)
     keys: Keys = field(init=False, repr=False)
@@ -88,11 +77,12 @@ class Gate:
         try:
             spec = to_spec(cfg)
         except ConfigError as error:
-            names = (STRUCTURE, *(bound.name for bound in self.bounds))
+            names = (STRUCTURE, *(limit.name for limit in self.limits.limits))
             return Candidate(config, "", {}, dict.fromkeys(names, 1.0), str(error))
-        scored = self.score([spec])
-        scores, violations = plain(scored, 0), {STRUCTURE: stage_excess(cfg, self.space.num_stages)}
-        violations |= {bound.name: bound.violation(bound.column(scored).item()) for bound in self.bounds}
+        scored = self.limits.scores([spec])
+        scores = {name: column.item() for name, column in columns_of(scored).items()}
+        violations = {STRUCTURE: stage_excess(cfg, self.space.num_stages)}
+        violations |= {limit.name: limit.violation(limit.column(scored).item()) for limit in self.limits.limits}
         feasible = all(value <= 0 for value in violations.values())
         return Candidate(config, self.keys.of(spec, config) if feasible else "", scores, violations)
 
@@ -104,23 +94,8 @@ class Gate:
         """
         return to_spec(overlaid(self.space.base, config))
 
-    def scores(self, spec: NetSpec) -> dict[str, float]:
-        """All scores of a network by name, on all devices."""
-        return plain(self.score([spec]), 0)
-
-    def score(self, networks: Population | Sequence[NetSpec]) -> Scores:
-        """The columns of `oracle.score_many`."""
-        words = self.workload.to_dict()
-        return score_many(networks, self.devices, model=self.model, calibrations=self.calibrations, **words)
-
 
 def gate_of(plan: StudyPlan) -> Gate:
     """The check that the candidates of a study pass."""
     trained = plan.quality["TYPE"] == "call"  # the only quality that sees more of a config than its network
-    return Gate(plan.space, plan.bounds, plan.devices, plan.workload, plan.model, plan.calibrations, trained)
-
-
-def plain(scores: Scores, row: int) -> dict[str, float]:
-    """The scores of one row by name."""
-    found = {name: getattr(scores, name)[row].item() for name in SCORES if name != "latency_ms"}
-    return found | {f"latency_ms@{device}": column[row].item() for device, column in scores.latency_ms.items()}
+    return Gate(plan.space, plan.limits, trained)

@@ -23,8 +23,6 @@ from .recording import Opened
 from .records import BUSY, COUNTED, EVALUATED, FAILED, REUSED, SETTLED, outcome_of
 from .words import Objective
 
-__all__ = ["Index", "claim"]
-
 _WAIT_S = 0.01
 
 

@@ -6,8 +6,6 @@ from dataclasses import asdict, dataclass
 
 from optuna import Study
 
-__all__ = ["LARGEST_FRONT", "Coverage"]
-
 LARGEST_FRONT = 5_000
 """Members of a front that are kept."""
 

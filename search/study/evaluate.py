@@ -17,8 +17,6 @@ from .pruning import Evaluation
 from .records import EVALUATED, FAILED, PRUNED
 from .storage import StorageLostError
 
-__all__ = ["Failures", "Verdict", "evaluate"]
-
 _LONGEST = 2_000  # characters of a reason
 _FAILURES = 10  # evaluations in a row that may fail; more where more have succeeded
 

@@ -32,8 +32,6 @@ from .progress import Watcher, progress_of
 from .recording import Proposal, Recorder, Timer
 from .workers import Watch, is_alive, others
 
-__all__ = ["Enumeration"]
-
 _REACH = 512  # steps of a number to its farthest neighbours
 _PARENTS = 512  # of the best, whose neighbours are judged at a time
 
@@ -187,8 +185,8 @@ class Enumeration:
         count = chunk.population.size
         if not count:
             return chunk.tally
-        scores = self._gate.score(chunk.population)
-        feasible, tally = judge(self._gate.bounds, scores, count)
+        scores = self._gate.limits.scores(chunk.population)
+        feasible, tally = judge(self._gate.limits.limits, scores, count)
         rows = np.flatnonzero(feasible)
         columns = [sign * o.column(scores)[rows] for sign, o in zip(self._signs, self._plan.objectives, strict=True)]
         costs = np.stack(columns, axis=1)

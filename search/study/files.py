@@ -24,6 +24,7 @@ from oracle.query.models import latency_models
 from oracle.query.trust import Trust
 from oracle.spec import Workload
 
+from ..limits import OracleLimits
 from ..objectives import check_quality
 from ..space import Space, load_space, space_of
 from ..space.certainty import check_confidence
@@ -37,8 +38,6 @@ from .words import QUALITY, STRUCTURE, Objective, objectives_of
 
 if TYPE_CHECKING:
     from ..pool.warm import Earlier
-
-__all__ = ["EXACT", "SAMPLERS", "StudyPlan", "default_study", "load_study", "study_of"]
 
 _STARTUP = 10  # of samplers but the pool's, and of the median pruner
 EXACT = "exact"  # no sampler: the space is enumerated, for nothing needs an evaluation
@@ -126,6 +125,11 @@ class StudyPlan:
         return {STRUCTURE: STRUCTURE, **stages, **{bound.name: bound.label for bound in self.bounds}}
 
     @property
+    def limits(self) -> OracleLimits:
+        """What candidates must obey, on which devices and by which predictions, as one value."""
+        return OracleLimits(self.bounds, self.space, self.devices, self.workload, self.model, self.calibrations)
+
+    @property
     def quality_place(self) -> int | None:
         """Which objective is the quality; None where all are scores."""
         return next((i for i, objective in enumerate(self.objectives) if objective.score == QUALITY), None)
@@ -133,8 +137,7 @@ class StudyPlan:
     @property
     def trust(self) -> Mapping[str, Trust]:
         """Device name -> how far to trust its latencies; nothing where they are bounds."""
-        side, mixed = self.space.image_size, self.space.stated_dtypes
-        return latency_models(self.devices, self.workload, self.model, self.calibrations, side, mixed).trust
+        return self.limits.trust
 
 
 def load_study(source: str | Path) -> StudyPlan:

@@ -19,8 +19,6 @@ from optuna.distributions import CategoricalDistribution, IntDistribution
 from ..space.samplers import as_column
 from .params import Fixed, Parameter, Parameters
 
-__all__ = ["Grid"]
-
 Floats = NDArray[np.float64]
 Columns = dict[str, NDArray[Any]]
 

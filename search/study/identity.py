@@ -16,8 +16,6 @@ from oracle.errors import ConfigError
 from ..objectives import Quality
 from ..objectives.call import imported
 
-__all__ = ["check_identity", "identity_of"]
-
 _ATTRIBUTE = "quality function"
 _NAMES = ("FUNCTION", "DATA")  # keys of QUALITY that name a callable
 

@@ -21,8 +21,6 @@ from oracle.spec import NetSpec
 from ..space import Space
 from .grid import Grid
 
-__all__ = ["NETWORK_DIGITS", "Keys"]
-
 NETWORK_DIGITS = 32
 Words = NDArray[np.uint64]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["storage_label"]
-
 
 def storage_label(source: str) -> str:
     """A path or URL that can be shown: without a password."""

@@ -25,8 +25,6 @@ from .rungs import Brackets
 from .words import QUALITY
 from .workers import Watch
 
-__all__ = ["Loop"]
-
 _WAIT_S = 0.05
 
 

@@ -13,8 +13,6 @@ from .claims import Index
 from .records import FAILED, LOST
 from .workers import Watch
 
-__all__ = ["MAX_LOSSES", "reap", "retry"]
-
 MAX_LOSSES = 3
 """A network that took so many workers with it counts as failed, and is not tried again."""
 

@@ -27,8 +27,6 @@ from optuna.distributions import (
 from ..space import Choice, Entries, Number, Space
 from ..space.samplers import multiples, powers
 
-__all__ = ["Fixed", "Parameter", "Parameters"]
-
 Config = Mapping[str, Any]
 
 

@@ -14,12 +14,11 @@ from oracle.errors import ConfigError
 from oracle.query.many import Scores
 
 from ..space import Tally, judge
-from ..space.space import REPEATED, Chunk
+from ..space.expressions import columns_of
+from ..space.space import REPEATED, Chunk, config_at
 from .candidates import Candidate, Gate
 from .stream import chunks, is_small
-from .words import SCORES, STRUCTURE
-
-__all__ = ["Pool", "Rows", "nothing_feasible"]
+from .words import STRUCTURE
 
 _PATIENCE = 10_000_000  # draws in a row without a new feasible candidate, about a minute, after which there is none
 _MEMBERS = 2_000  # members among which the nearest is looked for; more once half of them are taken
@@ -55,9 +54,8 @@ class Rows:
     def of(cls, gate: Gate, chunk: Chunk, scores: Scores, rows: NDArray[np.int64]) -> Rows:
         """Some candidates of a scored chunk."""
         columns = {key: column[rows] for key, column in chunk.columns.items()}
-        found = {name: np.asarray(getattr(scores, name))[rows] for name in SCORES if name != "latency_ms"}
-        found |= {f"latency_ms@{device}": column[rows] for device, column in scores.latency_ms.items()}
-        bounds = {bound.name: bound.column(scores)[rows] for bound in gate.bounds}
+        found = {name: column[rows] for name, column in columns_of(scores).items()}
+        bounds = {bound.name: bound.column(scores)[rows] for bound in gate.limits.limits}
         return cls(columns, gate.keys.many(chunk.prints[:, rows], columns), found, bounds)
 
     def taken(self, rows: NDArray[np.int64]) -> Rows:
@@ -71,11 +69,11 @@ class Rows:
     def candidate(self, gate: Gate, row: int) -> Candidate:
         """One of them."""
         return Candidate(
-            config={key: _plain(column[row]) for key, column in self.columns.items()},
+            config=config_at(self.columns, row),
             key=self.keys[row],
             scores={name: column[row].item() for name, column in self.scores.items()},
             violations={STRUCTURE: 0.0}
-            | {bound.name: bound.violation(float(self.bounds[bound.name][row])) for bound in gate.bounds},
+            | {bound.name: bound.violation(float(self.bounds[bound.name][row])) for bound in gate.limits.limits},
         )
 
 
@@ -220,8 +218,8 @@ class Pool:
         count = chunk.population.size
         if not count:
             return Tally()
-        scores = self._gate.score(chunk.population)
-        feasible, tally = judge(self._gate.bounds, scores, count)
+        scores = self._gate.limits.scores(chunk.population)
+        feasible, tally = judge(self._gate.limits.limits, scores, count)
         rows = np.flatnonzero(feasible)
         if self._shuffle is not None:
             self._shuffle.shuffle(rows)
@@ -238,10 +236,6 @@ class Pool:
                 self._units = np.concatenate([self._units, self._gate.grid.units(places)])
                 self._where += [(len(self._blocks) - 1, row) for row in range(len(new))]
         return tally
-
-
-def _plain(value: Any) -> Any:
-    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def nothing_feasible(tally: Tally, labels: Mapping[str, str]) -> ConfigError:

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from .claims import Index
 from .files import StudyPlan
 
-__all__ = ["Progress", "Watcher", "progress_of"]
-
 
 @dataclass(frozen=True, slots=True)
 class Progress:

@@ -16,8 +16,6 @@ from .pool import Pool, Seen, nothing_feasible
 from .recording import Proposal, Timer
 from .samplers import LEARNERS, suggest
 
-__all__ = ["Proposer"]
-
 _APART = 32  # members among which workers that join choose by lot
 _AT_ONCE = 10_000  # candidates that they draw at a time: there is work, and they are to begin it
 

@@ -17,8 +17,6 @@ from oracle.errors import ConfigError
 
 from ..space.checks import count, fields, one_of
 
-__all__ = ["PRUNERS", "check_pruner", "resolved"]
-
 _RUNGS = {
     "MIN": 1,  # the first rung: no evaluation stops before it
     "MAX": 0,  # the steps of a whole evaluation, which stops nowhere after; 0: EPOCHS of `train`, else unknown

@@ -24,8 +24,6 @@ from .rungs import Brackets, first_of, is_promoted
 from .storage import reaching
 from .words import QUALITY, Objective
 
-__all__ = ["Evaluation", "is_below_median", "is_left_behind", "pruner_of", "reports_of"]
-
 Reports = Mapping[int, float]
 """Step -> quality."""
 

@@ -17,8 +17,6 @@ from .candidates import Candidate
 from .params import Parameters
 from .records import EVALUATED, PRUNED
 
-__all__ = ["Opened", "Proposal", "Recorder", "Timer"]
-
 
 @dataclass(frozen=True, slots=True)
 class Proposal:

@@ -11,23 +11,6 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from .candidates import Candidate
 
-__all__ = [
-    "BUSY",
-    "COUNTED",
-    "EVALUATED",
-    "FAILED",
-    "LOST",
-    "PRUNED",
-    "REJECTED",
-    "REUSED",
-    "SETTLED",
-    "Record",
-    "note_candidate",
-    "outcome_of",
-    "quality_of_trial",
-    "record_of",
-]
-
 # What became of a trial. Its state in optuna follows: rejected trials are COMPLETE, so that every sampler learns
 # from their constraint values; an objective that they never got has the worst value there is.
 EVALUATED, PRUNED, FAILED = "evaluated", "pruned", "failed"

@@ -14,7 +14,6 @@ from optuna import Study
 
 from oracle._files import is_file
 from oracle._resources import find_config
-from oracle.calibration import Calibration
 from oracle.config import CALL_WORDS, cfg_from_dict, cost_values, to_yaml
 from oracle.config.schema import DEFAULTS
 from oracle.devices import Device
@@ -22,11 +21,10 @@ from oracle.errors import OracleError
 from oracle.families import to_spec
 from oracle.families.fingerprint import fingerprint
 from oracle.query.devices import find_devices
-from oracle.query.many import score_many
-from oracle.query.models import latency_models
 from oracle.query.trust import Trust
 from oracle.spec import GENERIC, NetSpec
 
+from ..limits import OracleLimits
 from ..pareto import non_dominated
 from ..pareto.ties import tie_ratios, tied_with
 from .coverage import Coverage
@@ -37,8 +35,6 @@ from .records import EVALUATED, FAILED, Record, record_of
 from .storage import default_storage, open_storage, readable
 from .store import load, plan_of
 from .words import Objective
-
-__all__ = ["Ranked", "Results", "find_study", "open_results"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,9 +222,7 @@ class Results:
         """
         (place,) = find_devices([device])
         found = self.found()
-        workload = self.plan.workload.to_dict()
-        specs = [self.spec(record) for record in found]
-        scores = score_many(specs, [place], model=self.plan.model, calibrations=self._own(place), **workload)
+        scores = self._limits_on(place).scores([self.spec(record) for record in found])
         latency = scores.latency_ms[place.name].tolist()
         kept = _on_front(*_with_latency(self.plan.objectives, found, latency))
         rows = [Ranked(*row) for row in zip(found, latency, kept, strict=True)]
@@ -236,13 +230,13 @@ class Results:
 
     def trust_on(self, device: str | Path | Device) -> Mapping[str, Trust]:
         """How far to trust latencies on a device, by its name; nothing where they are bounds."""
-        plan, places = self.plan, find_devices([device])
-        return latency_models(
-            places, plan.workload, plan.model, self._own(places[0]), plan.space.image_size, plan.space.stated_dtypes
-        ).trust
+        (place,) = find_devices([device])
+        return self._limits_on(place).trust
 
-    def _own(self, place: Device) -> list[Calibration]:
-        return [item for item in self.plan.calibrations if item.device == place.name]
+    def _limits_on(self, place: Device) -> OracleLimits:
+        """No limits, on another device: by the model of the study, with those of its calibrations that are of it."""
+        own = tuple(item for item in self.plan.calibrations if item.device == place.name)
+        return OracleLimits((), self.plan.space, (place,), self.plan.workload, self.plan.model, own)
 
     def rows(self) -> list[dict[str, Any]]:
         """Every trial as a flat mapping: what exports write."""

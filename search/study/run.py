@@ -24,8 +24,6 @@ from .storage import StorageLostError, default_storage, open_storage, reaching, 
 from .store import create, load, plan_of, quiet, start_from, want
 from .workers import is_alive, others
 
-__all__ = ["join_study", "run_study"]
-
 
 def run_study(
     plan: StudyPlan,

@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 
 from oracle._fronts import non_dominated
 
-__all__ = ["Brackets", "first_of", "is_promoted", "ordered"]
-
 Floats = NDArray[np.float64]
 
 

@@ -25,10 +25,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from oracle.errors import MissingDependencyError
 
-from ..limits import OracleLimits
 from .files import StudyPlan
-
-__all__ = ["LEARNERS", "Learner", "check_sampler", "suggest"]
 
 _DRAFT = -1  # the id of a trial that is not in the storage yet
 
@@ -68,12 +65,11 @@ def _gp(plan: StudyPlan, seed: int) -> BaseSampler:
 def _pool(plan: StudyPlan, seed: int) -> BaseSampler:
     from ..pool import PoolSampler
 
-    limits = OracleLimits(plan.bounds, plan.space, plan.devices, plan.workload, plan.model, plan.calibrations)
     names = [objective.name for objective in plan.objectives]
     startup, trained = plan.sampler["STARTUP"] or None, plan.quality["TYPE"] == "call"  # which sees more than a network
     warm = (*plan.earlier, *plan.sampler["WARM"])
     words = {"objectives": names, "seed": seed, "startup": startup, "training_keys": trained, "warm": warm}
-    return PoolSampler(plan.space, limits, **words)
+    return PoolSampler(plan.space, plan.limits, **words)
 
 
 LEARNERS: Mapping[str, Learner] = {

@@ -23,8 +23,6 @@ from oracle.errors import MissingDependencyError, OracleError
 from .labels import storage_label
 from .store import quiet
 
-__all__ = ["Journal", "StorageLostError", "default_storage", "open_storage", "reaching", "readable"]
-
 _ANSWER_S = 10.0  # within which a gRPC proxy must be there
 # The drivers of databases, the preferred one first: (what is imported, what SQLAlchemy calls it, what pip calls it).
 _DRIVERS = {

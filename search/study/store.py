@@ -23,8 +23,6 @@ from .files import StudyPlan, default_study, study_of
 from .params import Parameters
 from .workers import is_alive, others
 
-__all__ = ["create", "earlier_in", "load", "plan_of", "quiet", "start_from", "want"]
-
 # What makes two studies comparable; everything else may change between two runs of one.
 _LASTING = ("SPACE", "DEVICES", "COST", "MODEL", "CALIBRATIONS", "OBJECTIVES", "CONSTRAINTS", "QUALITY", "PRUNER")
 _BOUNDS = {"MODEL": "roofline"}  # what plans that name no model were made with

@@ -9,8 +9,6 @@ from ..space import Space
 from ..space.space import Chunk
 from .keys import Keys
 
-__all__ = ["chunks", "is_small"]
-
 _SMALL = 200_000  # a space up to this size is judged as a whole and shuffled
 
 

@@ -14,8 +14,6 @@ from oracle.errors import OracleError
 from .results import Results
 from .words import QUALITY
 
-__all__ = ["Trials"]
-
 
 class Trials:
     """Feasible evaluated trials; an objective of the study is the score of its name, or the quality.

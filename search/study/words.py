@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 
 from oracle.errors import ConfigError
 
+from ..pareto.objectives import WAYS
 from ..space.expressions import QUALITY, SCORES, score_of, texts_of
 
 __all__ = ["QUALITY", "SCORES", "STRUCTURE", "Objective", "objectives_of"]
 
 STRUCTURE = "structure"  # the constraint to be a network, and such a one as the space requires
-
-_DIRECTIONS = {"max": True, "maximise": True, "maximize": True, "min": False, "minimise": False, "minimize": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ def objectives_of(texts: Any, devices: Collection[str] = (), key: str = "OBJECTI
 
 def _objective(text: str, devices: Collection[str], key: str) -> Objective:
     words = text.split()
-    if len(words) != 2 or words[0].lower() not in _DIRECTIONS:
+    if len(words) != 2 or words[0].lower() not in WAYS:
         raise ConfigError(f"value {text!r}: expected `maximise SCORE` or `minimise SCORE`", key=key)
     score, device = score_of(words[1], devices, key, (*SCORES, QUALITY))
-    return Objective(score, _DIRECTIONS[words[0].lower()], device)
+    return Objective(score, WAYS[words[0].lower()], device)

@@ -18,8 +18,6 @@ from typing import Any
 
 from optuna import Study
 
-__all__ = ["SIGN", "Watch", "WorkerId", "is_alive", "others", "this_worker"]
-
 WorkerId = str
 SIGN = "alive:"
 _INTERVAL_S = 30.0

@@ -20,7 +20,7 @@ __all__ = ["Candidates", "SweepResult", "read_candidates", "sweep"]
 lazy(
     __name__,
     {
-        f"{__name__}.read": ("Candidates", "read_candidates"),
-        f"{__name__}.run": ("SweepResult", "sweep"),
+        f"{__name__}.read": "Candidates read_candidates",
+        f"{__name__}.run": "SweepResult sweep",
     },
 )

@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 
 from oracle.errors import MissingDependencyError
 
-__all__ = ["csv_header", "csv_lines", "flat", "parquet_bytes", "pyarrow", "table_of"]
-
 Column = NDArray[Any]
 
 

@@ -9,14 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oracle.families.fingerprint import Fingerprints
-from oracle.families.population import Population
-from oracle.query.many import Scores, score_many
 
 from ..space import Tally
 from .columns import csv_lines, flat
 from .plan import Plan
-
-__all__ = ["Evaluated", "check", "evaluate"]
 
 Columns = dict[str, NDArray[Any]]
 
@@ -64,19 +60,14 @@ def check(plan: Plan) -> None:
     """
     few = replace(plan.space, chunk_size=min(_FIRST, plan.space.chunk_size)).chunk(0).population
     if few.size:
-        _scored(plan, few.part(0, 1))
+        plan.limits.scores(few.part(0, 1))
 
 
 def _feasible(plan: Plan, index: int) -> tuple[Columns, Fingerprints, Tally]:
     chunk = plan.space.chunk(index)
-    scores = _scored(plan, chunk.population)
+    scores = plan.limits.scores(chunk.population)
     feasible, judged = plan.space.judge(scores, len(chunk.rows))
     columns = {"row": chunk.rows, **chunk.columns, **scores.columns()}
     rows = np.flatnonzero(feasible)
     kept = {name: flat(column if len(rows) == len(feasible) else column[rows]) for name, column in columns.items()}
     return kept, chunk.prints[:, rows], chunk.tally + judged
-
-
-def _scored(plan: Plan, population: Population) -> Scores:
-    words = {"model": plan.model, "calibrations": plan.own, **plan.workload.to_dict()}
-    return score_many(population, plan.devices, **words)

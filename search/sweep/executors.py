@@ -19,8 +19,6 @@ from typing import Any, TypeVar
 from oracle._interrupts import undisturbed
 from oracle.errors import MissingDependencyError, OracleError
 
-__all__ = ["dask_executor", "in_order", "joblib_results", "local_pool", "ray_executor", "submitted"]
-
 Results = Callable[[range], Generator[Any, None, None]]
 """Makes results of indices, in their order; raises `BrokenExecutor` where one is lost with its worker."""
 

@@ -1,7 +1,8 @@
-"""Files that are whole or not there, and what goes wrong with a disk."""
+"""Files that are whole or not there, one process at a time, and what goes wrong with a disk."""
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,10 +11,9 @@ from typing import BinaryIO
 
 from oracle.errors import OracleError
 
-__all__ = ["TEMPORARY", "write_whole", "written"]
-
 TEMPORARY = ".tmp"
 """The last suffix of a file that is not finished."""
+_TAKEN = (errno.EACCES, errno.EAGAIN)  # by another process
 
 
 @contextmanager
@@ -47,3 +47,30 @@ def write_whole(path: Path, content: bytes) -> None:
     """
     with written(path) as stream:
         stream.write(content)
+
+
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Hold a file's lock, which the system gives back when the process ends, however it ends.
+
+    Where the system has no such locks (Windows, some network file systems) there is nothing to hold.
+
+    Raises:
+        OracleError: another process holds it, or the file cannot be made.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    try:
+        stream = file.open("ab")
+    except OSError as error:
+        raise OracleError(f"{file}: cannot be written: {error.strerror or error}") from None
+    with stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in _TAKEN:
+                raise OracleError(f"out={str(file.parent)!r}: another process is sweeping into it") from None
+        yield

@@ -29,10 +29,7 @@ from oracle.families.fingerprint import Fingerprints
 
 from ..space import Miss, Tally
 from .columns import pyarrow
-from .files import TEMPORARY, write_whole, written
-from .lock import locked
-
-__all__ = ["CANDIDATES", "MANIFEST", "Finished", "Folder", "Sums"]
+from .files import TEMPORARY, locked, write_whole, written
 
 MANIFEST = "manifest.json"
 CANDIDATES = "candidates"

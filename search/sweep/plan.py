@@ -19,9 +19,8 @@ from oracle.errors import OracleError
 from oracle.query.choosing import best_calibration
 from oracle.spec import Workload
 
+from ..limits import OracleLimits
 from ..space import Space
-
-__all__ = ["FORMATS", "Plan", "identity", "refuse_other", "versions"]
 
 FORMATS = ("csv", "parquet")
 _SHOWN = 4
@@ -53,6 +52,11 @@ class Plan:
     def own(self) -> tuple[Calibration, ...]:
         """The user's own calibrations."""
         return tuple(_calibration(text) for text in self.calibrations)
+
+    @property
+    def limits(self) -> OracleLimits:
+        """What candidates must obey, on which devices and by which predictions, as one value."""
+        return OracleLimits(self.space.limits, self.space, self.devices, self.workload, self.model, self.own)
 
 
 def identity(plan: Plan) -> dict[str, Any]:

@@ -21,8 +21,6 @@ from oracle.errors import OracleError
 from .columns import pyarrow
 from .folder import CANDIDATES, MANIFEST
 
-__all__ = ["Candidates", "read_candidates"]
-
 Floats = NDArray[np.float64]
 
 _LATENCY = "latency_ms@"

@@ -18,7 +18,6 @@ from oracle.errors import OracleError, WorkloadError
 from oracle.families.fingerprint import Seen
 from oracle.query.choosing import checked_calibrations
 from oracle.query.devices import find_devices
-from oracle.query.models import latency_models
 from oracle.query.resolving import check_words
 from oracle.query.trust import Trust
 from oracle.spec import Workload
@@ -32,8 +31,6 @@ from .evaluate import Evaluated, check, evaluate
 from .executors import Results, dask_executor, in_order, joblib_results, local_pool, ray_executor, submitted
 from .folder import Finished, Folder, Sums
 from .plan import FORMATS, Plan, identity, refuse_other, versions
-
-__all__ = ["SweepResult", "sweep"]
 
 Progress = Callable[[int, int], None]
 
@@ -142,7 +139,7 @@ def sweep(
     plan = _plan(space, devices, n, samples, formats, limits, workload)
     own = checked_calibrations(model, calibrations, plan.devices)
     plan = replace(plan, model=model, calibrations=tuple(to_yaml(item) for item in own))
-    check_confidence(plan.space.limits, _trust(plan))
+    check_confidence(plan.space.limits, plan.limits.trust)
     folder = Folder(Path(out), plan.formats)
     known = folder.manifest()
     if known is not None:
@@ -304,13 +301,7 @@ def _result(plan: Plan, folder: Folder, sums: Sums) -> SweepResult:
     files = tuple(folder.result(suffix) for suffix in plan.formats)
     names = tuple(device.name for device in plan.devices)
     grid = plan.space.size if plan.space.enumerated else None
-    limits, trust = plan.space.limits, _trust(plan)
+    limits, trust = plan.space.limits, plan.limits.trust
     return SweepResult(
         folder.path, files, sums.found, sums.tally, names, plan.workload, trust, grid, limits, plan.space.tokens
     )
-
-
-def _trust(plan: Plan) -> Mapping[str, Trust]:
-    return latency_models(
-        plan.devices, plan.workload, plan.model, plan.own, plan.space.image_size, plan.space.stated_dtypes
-    ).trust

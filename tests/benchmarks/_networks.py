@@ -12,7 +12,7 @@ import json
 import pickle
 import re
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +21,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import oracle
-from oracle.calibration import RoofTimes, kernel_class, roof_times
+from oracle._frozen import Frozen
+from oracle.calibration import Prior, RoofTimes, general_prior, kernel_class, roof_times
 from oracle.calibration.domain import Domain
 from oracle.counting import KernelCount, count
 from oracle.counting.networks import count_net, count_table
@@ -68,6 +69,7 @@ class Group(NamedTuple):
     """Measurements of one device under one workload (but for the batch size).
 
     `spaces` are those of the networks, where a device measured several; `families` are left out whole, spaces are not.
+    `cut` says how products of the networks are cut.
     """
 
     device: Device
@@ -81,6 +83,12 @@ class Group(NamedTuple):
     seconds: np.ndarray[Any, np.dtype[np.float64]]
     images: Sequence[int] = ()
     spaces: Sequence[str] = ()
+    cut: Efficiency = TEXTBOOK
+
+    def prior(self, host_s: float) -> Prior:
+        """What is believed before any of them, of a host that takes so long to launch a kernel."""
+        found = general_prior(self.device.kind, self.workload.runtime, host_s)
+        return replace(found, efficiency=in_tiles(found.efficiency, self.cut)) if self.cut.tiled else found
 
     @property
     def domain(self) -> Domain:
@@ -98,6 +106,17 @@ class Group(NamedTuple):
             images=[self.images[index] for index in chosen] if self.images else (),
             spaces=[self.spaces[index] for index in chosen] if self.spaces else (),
         )
+
+
+def in_tiles(base: Efficiency, cut: Efficiency) -> Efficiency:
+    """Shares of a device that cuts products as another does."""
+    ways = {name: getattr(cut, name) for name in ("tiling", "attention_tiling", "cached_attention", "cache")}
+    return replace(base, compute=widened(base.compute), **ways)
+
+
+def widened(compute: Mapping[str, float]) -> Mapping[str, float]:
+    """Shares of the peak where tiles say what narrow groups cost: grouped convolutions reach what others do."""
+    return Frozen({**compute, "grouped": max(compute["grouped"], compute["conv"])})
 
 
 def timm_groups(
@@ -331,7 +350,10 @@ def jetson_groups(data: Path, cut: Efficiency = TEXTBOOK) -> Iterator[Group]:
     import torchvision  # type: ignore[import-not-found]
 
     rows, device = _rows(data / "jetson_tensorrt.csv"), oracle.load_device("jetson-nano")
-    for runtime, column, software in (("eager", "pytorch_ms", "PyTorch"), ("engine", "tensorrt_ms", "TensorRT")):
+    for runtime, column, software, own in (
+        ("eager", "pytorch_ms", "PyTorch", TEXTBOOK),
+        ("engine", "tensorrt_ms", "TensorRT", cut),
+    ):
         workload = Workload(dtype="float16", runtime=runtime)
         networks = []
         for row in rows:
@@ -341,7 +363,7 @@ def jetson_groups(data: Path, cut: Efficiency = TEXTBOOK) -> Iterator[Group]:
             counted = count_table(trace_module(module, (x,), {}, workload), workload)
             kernels = _kernels([(counted.table, kernel) for kernel in counted.kernels], runtime)
             kernels = kernels._replace(products=products_of(counted.kernels, counted.table))
-            networks.append(kernels.at(device, cut if runtime == "engine" else TEXTBOOK))
+            networks.append(kernels.at(device, own))
         names = [row["torchvision_model"] for row in rows]
         yield Group(
             device,
@@ -354,6 +376,7 @@ def jetson_groups(data: Path, cut: Efficiency = TEXTBOOK) -> Iterator[Group]:
             networks,
             np.array([float(row[column]) for row in rows]) * 1e-3,
             [224] * len(rows),
+            cut=own,
         )
 
 

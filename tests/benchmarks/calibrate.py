@@ -29,7 +29,6 @@ from oracle.calibration import (
     RoofTimes,
     conformal,
     fit,
-    general_prior,
     load_calibration,
     predict,
     prior_from,
@@ -53,6 +52,7 @@ from tests.benchmarks._networks import (
     kernel_groups,
     space_groups,
     timm_groups,
+    widened,
 )
 from tests.benchmarks._transfer import carried_over, shared
 
@@ -108,8 +108,7 @@ def main() -> None:
         write(calibration, group.device.name, group.workload, asked.out)
     for kind, workload in sorted({(group.device.kind, _workload(group)) for group, _ in fitted}, key=repr):
         kin = [item for item in fitted if item[0].device.kind == kind and _workload(item[0]) == workload]
-        if (kind, workload.runtime) != ("embedded-gpu", "engine"):
-            write(kind_prior(kind, workload, kin), kind, workload, asked.out)
+        write(kind_prior(kind, workload, kin), kind, workload, asked.out)
     if "timm" in asked.only:
         for runtime in RUNTIMES:
             write_datacenter(asked.data, runtime, asked.out)
@@ -123,7 +122,8 @@ def groups_of(source: str, data: Path, cache: Path) -> Iterator[Group]:
     if source in ("timm", "training"):
         yield from timm_groups(data, cache, "timm_inference.csv" if source == "timm" else "timm_training.csv")
     elif source == "jetson":
-        yield from jetson_groups(data)
+        eager, _ = jetson_groups(data)  # for TensorRT see `write_jetsons`
+        yield eager
     elif source == "kernels":
         yield from merged((group for _, group in kernel_groups(data)), NEUSIGHT)
     else:
@@ -179,7 +179,7 @@ def write_consumers(out: Path) -> None:
 
 def _in_tiles(base: Efficiency, dtype: str) -> Efficiency:
     """What a GPU reaches under an engine, given what it reached under a compiler in half precision."""
-    compute = _widened(base.compute)
+    compute = widened(base.compute)
     compute = _in_bytes(compute) if dtype == "float8" else compute
     attention = compute["attention"], base.memory["attention"]
     decode = float(np.mean([shares[1] for shares in DECODE.values()]))
@@ -205,20 +205,16 @@ def _in_bytes(compute: Mapping[str, float]) -> Mapping[str, float]:
     return Frozen({**compute, **matrix})
 
 
-def _widened(compute: Mapping[str, float]) -> Mapping[str, float]:
-    """Shares of the peak where tiles say what narrow groups cost: grouped convolutions reach what others do."""
-    return Frozen({**compute, "grouped": max(compute["grouped"], compute["conv"])})
-
-
 def write_jetsons(data: Path, out: Path) -> None:
-    """Jetsons under an engine: the mean of a Jetson Nano and of what consumer GPUs teach, both in tiles.
+    """Jetsons under an engine, in the tiles of consumer GPUs: a Jetson Nano, and the mean of it and of what those teach.
 
-    The error is that of the Nano, of which nothing but the sheet is taken for it.
+    The error of the mean is that of the Nano, of which nothing but the sheet is taken for it.
     """
     workload = Workload(dtype="float16", runtime="engine")
     kin = load_calibration(out / f"{file_name('consumer-gpu', workload)}.yaml")
     *_, nano = jetson_groups(data, kin.efficiency)
-    own = fit(nano.device.name, nano.networks, nano.seconds, Prior(kin.efficiency), workload)
+    own = calibrated(nano)
+    write(own, nano.device.name, workload, out)
     both = np.mean([vector_of(efficiency) for efficiency in (own.efficiency, kin.efficiency)], axis=0)
     found = Calibration("embedded-gpu", "engine", "inference", "float16", "nchw", refitted(kin.efficiency, both))
     error = float(np.abs(predict(kin, nano.networks) / nano.seconds - 1).mean())
@@ -280,7 +276,7 @@ def with_tiles(
     reach = {"matmul": products, "attention": attention}
     compute, memory = ({name: float(own[place]) for name, own in reach.items()} for place in (0, 1))
     others = {
-        name: min(share, sustained) if name in CONTRACTIONS else share for name, share in _widened(base.compute).items()
+        name: min(share, sustained) if name in CONTRACTIONS else share for name, share in widened(base.compute).items()
     }
     slower = tiling.CLOCK_HZ / clock_hz
     launches = {"matmul": PRODUCT_LAUNCH_S * slower, "attention": ATTENTION_LAUNCH_S * slower}
@@ -328,15 +324,14 @@ def calibrated(group: Group) -> Calibration:
         group.device.name,
         group.networks,
         group.seconds,
-        general_prior(group.device.kind, group.workload.runtime, 0.0 if alone else host_s),
+        group.prior(0.0 if alone else host_s),
         group.workload,
         families=group.families,
         origin=Origin(group.source, group.licence, _today()),
         domain=group.domain,
     )
     if not alone and len(set(group.spaces)) > 1:
-        prior = general_prior(group.device.kind, group.workload.runtime, host_s)
-        found = replace(found, interval=in_each_space(group, prior))
+        found = replace(found, interval=in_each_space(group, group.prior(host_s)))
     return replace(found, efficiency=replace(found.efficiency, dispatch_s=host_s)) if alone else found
 
 

@@ -61,11 +61,12 @@ from oracle.measure import (
     write_measurements,
 )
 from oracle.measure.graphs import captured
-from oracle.measure.machine import gpu_facts, machine_facts
+from oracle.measure.machine import gpu_facts
 from oracle.measure.steps import first_line, free_bytes, tf32_allowed
 from oracle.measure.stopwatch import CACHES, Place
 from oracle.measure.timers import Step
 from oracle.spec import Workload
+from tests.benchmarks._machine import machine_facts
 from tests.benchmarks._truth import Attention, Convolution, Product, attentions, convolutions, products
 
 NETWORKS = (

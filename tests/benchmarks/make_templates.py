@@ -13,13 +13,14 @@ import sys
 from collections.abc import Iterable
 from multiprocessing import get_context
 
-from oracle.closedform import checking, making
 from oracle.closedform.library import library, library_directory
-from oracle.closedform.specimens import networks
-from oracle.closedform.structural.making import make_archive, make_parts, traced_workloads
-from oracle.closedform.structural.parts import load_parts, member_of, plain_parts
+from oracle.closedform.structural.parts import load_parts, member_of
 from oracle.closedform.template import Template, TemplateKey
-from oracle.closedform.writing import stamp
+from tests.benchmarks.templates import checking, making
+from tests.benchmarks.templates.plain import plain_parts
+from tests.benchmarks.templates.specimens import networks
+from tests.benchmarks.templates.structures import make_archive, make_parts, traced_workloads
+from tests.benchmarks.templates.writing import stamp
 
 _STRUCTURES = ("nasbench201_cell",)
 

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from oracle.calibration import GENERAL, Prior, conformal, general_prior, prior_from
+from oracle._resources import shipped
+from oracle.calibration import GENERAL, Prior, conformal, general_prior, load_calibration, predict, prior_from
 from oracle.calibration.domain import beyond
 from oracle.calibration.fitting import fit_vector, settled_vector
 from oracle.calibration.model import NAMES, Stack, efficiency_of, vector_of
@@ -33,6 +34,7 @@ from oracle.tiling import ENCODER, HIDING_PRODUCTS
 from tests.benchmarks._networks import (
     KERNELS,
     Group,
+    in_tiles,
     jetson_groups,
     kernel_groups,
     space_groups,
@@ -93,18 +95,15 @@ def families(groups: dict[str, Group], title: str, targets: dict[str, tuple[floa
 def tiles(groups: dict[str, Group], data: Path, cache: Path) -> None:
     """The same of GPUs, with products in the tiles of data-centre GPUs, at the shares that fit without."""
     print("\n== leave-family-out, 10 folds, products and attention in tiles")
-
-    def tiled(efficiency: Efficiency) -> Efficiency:
-        compute = {**efficiency.compute, "grouped": efficiency.compute["conv"]}  # tiles say what narrow groups cost
-        return replace(efficiency, compute=compute, tiling=HIDING_PRODUCTS, attention_tiling=ENCODER)
+    way = Efficiency(tiling=HIDING_PRODUCTS, attention_tiling=ENCODER)
 
     def cut(device: Device, workload: Workload) -> Efficiency:
         group = groups[f"{device.name}.{workload.runtime}.{workload.dtype}.{workload.layout}"]
-        return tiled(efficiency_of(fit_vector(group.networks, group.seconds, _general(group))))
+        return in_tiles(efficiency_of(fit_vector(group.networks, group.seconds, _general(group))), way)
 
     for group in timm_groups(data, cache, cut=cut):
         if not group.device.kind.endswith("-cpu"):
-            prior = replace(_general(group), efficiency=tiled(_general(group).efficiency))
+            prior = _general(group._replace(cut=way))
             line(_key(group), group, cross_predict(group.networks, group.seconds, prior, group.families), "in tiles")
 
 
@@ -174,10 +173,12 @@ def noise(groups: dict[str, Group]) -> None:
 def jetson(data: Path) -> None:
     """Batch 1 on a small board: one network left out, then whole families."""
     print("\n== Jetson Nano, batch 1, float16: one network left out | whole families left out")
-    for group in jetson_groups(data):
+    kin = load_calibration(shipped("calibrations")["consumer-gpu.engine.inference.float16.nchw"])
+    for group in jetson_groups(data, kin.efficiency):
         for name, groups in (("one", group.names), ("families", group.families)):
             predicted = _left_out(group, groups)
             line(f"{_key(group)}, {name} left out", group, predicted, "target 20 %, tau 0.9")
+    line(f"{_key(group)}, sheet only", group, predict(kin, group.networks), "by what an RTX 4090 reaches")
 
 
 def _left_out(group: Group, names: Sequence[str]) -> Floats:
@@ -464,7 +465,7 @@ def _is_kin(other: Group, group: Group) -> bool:
 
 
 def _general(group: Group) -> Prior:
-    return general_prior(group.device.kind, group.workload.runtime, dispatch_s(group.device, group.workload))
+    return group.prior(dispatch_s(group.device, group.workload))
 
 
 def _fitted(group: Group, known: Any, prior: Prior) -> Callable[[Any], Floats]:

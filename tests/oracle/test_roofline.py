@@ -108,6 +108,21 @@ def test_products_take_as_long_as_their_tiles() -> None:
     assert expected[0] > 2 * 1000 * 500 * 200 / (0.5 * 8e12)
 
 
+def test_one_row_is_padded_only_where_matrix_units_compute_its_type() -> None:
+    kinds = KernelKinds(("conv",) * 2, ("float16", "float32"), ("float32",) * 2)
+    product = Product(PLAIN, (1, 1, 500, 200, 1))
+    work = [2 * 500 * 200] * 2, [0, 0], [1000, 1000]
+    known, flops = Products.of([product, product]), np.array(work[0])
+    timing = time_kernels(kinds, *arrays(*work), _CUTTING, Efficiency(tiling=_TILING), products=known)
+    sizes = known.dims[:4, :1]
+    expected = [_TILING.compute_s(sizes, 8e12, 16.0, 1e9), _TILING.compute_s(sizes, 1e12, 16.0, 1e9, on_vector=True)]
+    assert timing.compute_s.tolist() == np.concatenate(expected).tolist()
+    roofs = [Roofs.of(kinds, [True] * 2, [False] * 2, _CUTTING, Efficiency(tiling=own)) for own in (_TILING, None)]
+    joined = Roofs.joined([Roofs.stacked(roofs)])
+    beside = time_at(joined, np.stack([flops, 0 * flops, 0 * flops + 1000, 0 * flops]), known)
+    assert beside.compute_s.tolist() == [timing.compute_s.tolist(), (flops / [8e12, 1e12]).tolist()]
+
+
 @pytest.mark.parametrize(
     ("device", "tiling", "products"),
     [(_DEVICE, _TILING, _PRODUCTS), (_CUTTING, None, _PRODUCTS), (_CUTTING, _TILING, None),

@@ -47,6 +47,17 @@ def test_what_is_left_of_a_tile_or_of_a_step_counts_whole() -> None:
     assert of(SQUARE, 1, 1, 100, 33) == of(SQUARE, 1, 128, 128, 64)
 
 
+def test_vector_units_multiply_one_row_without_a_tile_of_them() -> None:
+    wide = replace(SQUARE, width=200)
+    one, two = (float(wide.compute_s((1, m, 128, 64), PEAK, UNITS, on_vector=True)) for m in (1, 2))
+    assert one == pytest.approx(2 * 1 * 128 * 64 / UNIT)
+    assert two == of(wide, 1, 2, 128, 64) == pytest.approx(2 * 128 * 128 * 64 / UNIT)
+    units = np.array([False, True, True])
+    rows = np.array([1.0, 1.0, 2.0])
+    found = wide.compute_s(np.stack([rows**0, rows, rows * 0 + 128, rows * 0 + 64]), PEAK, UNITS, on_vector=units)
+    assert found.tolist() == [of(wide, 1, 1, 128, 64), one, two]
+
+
 def test_the_last_wave_counts_whole() -> None:
     one, two = of(SQUARE, UNITS, 128, 128, 64), of(SQUARE, UNITS + 1, 128, 128, 64)
     assert one == of(SQUARE, 1, 128, 128, 64)
@@ -105,9 +116,10 @@ def test_few_products_and_many_come_out_the_same(monkeypatch: pytest.MonkeyPatch
     assert few[3, 1] == PRODUCTS.compute_s(dims[:, 3, 0], 9e14, 132, 1.8e9)
 
 
-@given(sizes, sizes, sizes, sizes, st.integers(1, 300))
-def test_no_product_beats_its_peak(batch: int, m: int, n: int, k: int, units: int) -> None:
-    assert of(PRODUCTS, batch, m, n, k, units=units) >= 2 * batch * m * n * k / PEAK * (1 - 1e-12)
+@given(sizes, st.one_of(st.just(1), sizes), sizes, sizes, st.integers(1, 300), st.booleans())
+def test_no_product_beats_its_peak(batch: int, m: int, n: int, k: int, units: int, on_vector: bool) -> None:
+    found = float(PRODUCTS.compute_s((batch, m, n, k), PEAK, units, on_vector=on_vector))
+    assert found >= 2 * batch * m * n * k / PEAK * (1 - 1e-12)
 
 
 def attend(*dims: float, flash: AttentionTiling = FLASH, **options: float | bool) -> float:
@@ -118,6 +130,14 @@ def test_attention_by_hand() -> None:
     block = 4 * 64 * 48 * 128 / UNIT  # 64 queries, 40 channels padded to 48, 100 keys to 128
     assert attend(UNITS, 64, 100, 40, splits=False) == pytest.approx(block)
     assert attend(UNITS, 65, 100, 40, splits=False) == pytest.approx(2 * block)
+
+
+def test_vector_units_attend_to_one_query_and_its_group_alone() -> None:
+    scores = 4 * 64 * 128 / UNIT  # of a query and 100 keys, padded to 128
+    options = {"splits": False, "on_vector": True}
+    assert attend(UNITS, 1, 100, 64, **options) == pytest.approx(scores)
+    assert attend(UNITS, 2, 100, 64, **options) == pytest.approx(64 * scores)
+    assert attend(8 * UNITS, 1, 100, 64, group=8.0, on_vector=True) == pytest.approx(8 * scores)
 
 
 def test_scores_cost_beside_products() -> None:
@@ -166,7 +186,7 @@ def test_more_sequences_never_take_less_time(heads: int, keys: int, group: int, 
     st.sampled_from([1, 3, 8]),
     st.sampled_from([np.inf, 100.0, 4096.0]),
     st.tuples(*[st.floats(0.3, 1.0)] * 4),
-    st.tuples(st.booleans(), st.booleans()),
+    st.tuples(st.booleans(), st.booleans(), st.booleans()),
     st.tuples(st.floats(1e12, 1e15), st.integers(1, 200), st.floats(1e11, 5e12)),
 )
 def test_more_to_attend_never_takes_less_time(
@@ -175,7 +195,7 @@ def test_more_to_attend_never_takes_less_time(
     group: int,
     window: float,
     shares: tuple[float, float, float, float],
-    habits: tuple[bool, bool],
+    habits: tuple[bool, bool, bool],
     device: tuple[float, int, float],
 ) -> None:
     """Keys before a call, queries (one as a decoding step, several as a prompt) and sequences, at both roofs."""
@@ -187,26 +207,44 @@ def test_more_to_attend_never_takes_less_time(
         batch + steps * (grown == "batch"),
     )
     peak, units, bandwidth = device
-    way = CachedAttention(PREFILL, DECODE, shares[:2], shares[2:], *habits)
+    *library, on_vector = habits
+    way = CachedAttention(PREFILL, DECODE, shares[:2], shares[2:], *library)
     dims = np.stack([group * batch, queries, past + queries, width, np.full(160, float(group))])
-    compute_s, overlap, longer = way.reached(dims, peak, units, CLOCK_HZ, (1.0, 1.0), window)
+    compute_s, overlap, longer = way.reached(dims, peak, units, CLOCK_HZ, (1.0, 1.0), window, on_vector)
     read = np.minimum(past + queries, np.where(queries == 1.0, window, window + queries))
     memory_s = longer * 4.0 * batch * width * (read + group * queries) / bandwidth
     seconds = np.maximum(compute_s, memory_s) + overlap * np.minimum(compute_s, memory_s)
     assert (np.diff(seconds) >= -1e-12 * seconds[1:]).all()
 
 
-@given(st.integers(1, 4), st.integers(1, 4096), st.integers(1, 20_000), st.integers(1, 200), st.floats(1e12, 1e16))
-def test_more_rows_never_take_less_time(batch: int, n: int, k: int, units: int, peak: float) -> None:
+@given(
+    st.integers(1, 4),
+    st.integers(1, 4096),
+    st.integers(1, 20_000),
+    st.integers(1, 200),
+    st.floats(1e12, 1e16),
+    st.booleans(),
+)
+def test_more_rows_never_take_less_time(batch: int, n: int, k: int, units: int, peak: float, on_vector: bool) -> None:
     """Where products cease to be split among units, too."""
     dims = np.stack(np.broadcast_arrays(batch, np.arange(1, 2000, 7), n, k)).astype(float)
-    seconds = PRODUCTS.compute_s(dims, peak, units)
+    seconds = PRODUCTS.compute_s(dims, peak, units, on_vector=on_vector)
     assert (np.diff(seconds) >= -1e-12 * seconds[1:]).all()
 
 
-@given(sizes, sizes, sizes, st.integers(1, 512), st.sampled_from([ENCODER, PREFILL, DECODE]))
-def test_no_attention_beats_its_peak(heads: int, query: int, key: int, width: int, flash: AttentionTiling) -> None:
-    assert attend(heads, query, key, width, flash=flash) >= 4 * heads * query * key * width / PEAK * (1 - 1e-12)
+@given(
+    sizes,
+    st.one_of(st.just(1), sizes),
+    sizes,
+    st.integers(1, 512),
+    st.sampled_from([ENCODER, PREFILL, DECODE]),
+    st.booleans(),
+)
+def test_no_attention_beats_its_peak(
+    heads: int, query: int, key: int, width: int, flash: AttentionTiling, on_vector: bool
+) -> None:
+    least = 4 * heads * query * key * width / PEAK
+    assert attend(heads, query, key, width, flash=flash, on_vector=on_vector) >= least * (1 - 1e-12)
 
 
 def test_weights_are_used_again_only_after_others() -> None:

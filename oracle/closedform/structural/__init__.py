@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oracle.closedform.structural.costing import Answer, cost_structures
+from oracle.closedform.structural.costing import cost_structures
 from oracle.closedform.structural.templating import structural_template
 
-__all__ = ["Answer", "cost_structures", "structural_template"]
+__all__ = ["cost_structures", "structural_template"]

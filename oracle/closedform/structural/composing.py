@@ -17,8 +17,6 @@ from oracle.closedform.template import Format
 from oracle.families.graphs import Graph
 from oracle.optable import OpTable, Row, Shape, Storage, Use, Value
 
-__all__ = ["ENDS", "OPTIMIZER", "SUMS", "Composed", "Composer", "Piece"]
-
 SUMS, OPTIMIZER, ENDS = -1, -2, -3
 """In the place of an edge: of the sums, of the optimiser, of what enters the cell at both ends."""
 

@@ -27,8 +27,6 @@ from oracle.products import Products
 from oracle.roofline import KernelKinds, time_kernels
 from oracle.spec import Workload
 
-__all__ = ["Answer", "cost_structures"]
-
 Ints = NDArray[np.int64]
 
 _PIECEWISE = ("params", "activations", "pycls_macs", "pycls_activations")

@@ -27,8 +27,6 @@ from oracle.counting.traffic import stored_bytes
 from oracle.families.graphs import Graph
 from oracle.optable import OpTable
 
-__all__ = ["Cell", "Desk", "desk_of"]
-
 Ints = NDArray[np.int64]
 
 _MOST_STRUCTURES = 8_192  # 5 to 10 kB each

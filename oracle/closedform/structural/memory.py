@@ -17,8 +17,6 @@ from oracle.closedform.template import MEMORY_SIZES
 from oracle.counting.memory import Lifetimes, Span
 from oracle.memory import CellMemory
 
-__all__ = ["Curves", "Spans", "spans_of"]
-
 Ints = NDArray[np.int64]
 
 _SUMS = ("weights", "states", "gradients", "retained")

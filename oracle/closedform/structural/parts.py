@@ -14,13 +14,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from oracle.closedform.structural.sizes import Size, plain, polynomial
-from oracle.closedform.structural.tables import plain_table, table_of
+from oracle.closedform.structural.sizes import Size, polynomial
+from oracle.closedform.structural.tables import table_of
 from oracle.closedform.template import Format
 from oracle.optable import OpTable
 from oracle.spec import HALVES, Workload
-
-__all__ = ["SUM", "Part", "PartKey", "Parts", "archive_of", "load_parts", "member_of", "plain_parts"]
 
 SUM = "+"
 """The operation of a node: the sum of two tensors."""
@@ -107,33 +105,6 @@ def _member(archive: Path, name: str) -> str:
             return file.read(name).decode()
     except Exception:  # noqa: BLE001 - zipfile, given what no one meant it to get, raises anything
         return ""
-
-
-def plain_parts(parts: Parts) -> dict[str, Any]:
-    """Parts as plain data: what a member of an archive holds."""
-    known: dict[Any, int] = {}
-    sizes: list[Any] = []
-
-    def size(value: Size) -> Any:
-        """An int, or where the polynomial stands among all."""
-        if isinstance(value, int):
-            return value
-        if value not in known:
-            known[value] = len(sizes)
-            sizes.append(plain(value))
-        return str(known[value])
-
-    tables = [
-        {
-            "key": key,
-            **plain_table(part.table, size),
-            "guards": [[name, size(a), size(b)] for name, a, b in part.guards],
-            "output": [[*map(size, part.output)], part.output_format, part.input_gradient],
-            "pycls": [*map(size, part.pycls)],
-        }
-        for key, part in parts.items()
-    ]
-    return {"sizes": sizes, "parts": tables}
 
 
 def _parts_of(data: Mapping[str, Any]) -> Parts:

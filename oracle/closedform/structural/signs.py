@@ -16,8 +16,6 @@ from oracle.families.graphs import Graph
 from oracle.optable import OpTable, Row
 from oracle.products import Product, product_of
 
-__all__ = ["Counted", "Rows", "Sign", "Signs"]
-
 Counted = tuple[KernelCount, Product | None]
 """What a kernel counts, and the product at its heart."""
 

@@ -12,8 +12,6 @@ from typing import Any, TypeAlias
 
 from oracle.errors import OracleError
 
-__all__ = ["Peak", "Poly", "Size", "largest", "plain", "polynomial", "symbol", "value_at"]
-
 Monomial = tuple[str, ...]
 """Symbols that are multiplied, sorted; one may stand there several times."""
 

@@ -20,8 +20,6 @@ from oracle.errors import OracleError
 from oracle.families.graphs import Graph, structure_of
 from oracle.spec import Workload
 
-__all__ = ["MOST_SIZES", "Stock", "StockKey", "Values", "stock_of"]
-
 Values = tuple[tuple[str, int], ...]
 """A cell's integers by name."""
 

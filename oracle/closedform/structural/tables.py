@@ -1,4 +1,4 @@
-"""Operator tables as plain data."""
+"""Operator tables from plain data."""
 
 from __future__ import annotations
 
@@ -7,41 +7,11 @@ from typing import Any
 
 from oracle.optable import OpTable, Row, Shape, Storage, Use, Value
 
-__all__ = ["plain_table", "table_of"]
-
-_ENDS = ("boundary_in", "boundary_out", "grad_in", "grad_out")
-_PLAIN = (bool, int, float, str, type(None))
-
-
-def plain_table(table: OpTable, size: Callable[[Any], Any]) -> dict[str, Any]:
-    """A table as plain data for JSON, sizes through a function; without calls of modules and functions."""
-
-    def tree(value: Any) -> Any:
-        if isinstance(value, Shape):
-            return {"s": [size(item) for item in value]}
-        if isinstance(value, tuple):
-            return [tree(item) for item in value]
-        return value if isinstance(value, _PLAIN) else {"d": size(value)}
-
-    def use(seen: Use) -> list[Any]:
-        return [seen.value, [*map(size, seen.shape)], [*map(size, seen.stride)], size(seen.offset), seen.dtype]
-
-    def row(one: Row) -> list[Any]:
-        kwargs = {name: tree(value) for name, value in one.kwargs.items()}
-        ends = [[*map(use, one.reads)], [*map(use, one.writes)]]
-        return [*one[:7], tree(one.args), kwargs, tree(one.out), *ends, one.pointwise]
-
-    return {
-        "rows": [*map(row, table.rows)],
-        "values": [*map(list, table.values)],
-        "storages": [[size(s.elements), s.dtype, s.kind, s.requires_grad] for s in table.storages],
-        "outputs": sorted(table.outputs),
-        "ends": [getattr(table, name) for name in _ENDS],
-    }
+ENDS = ("boundary_in", "boundary_out", "grad_in", "grad_out")
 
 
 def table_of(plain: dict[str, Any], size: Callable[[Any], Any]) -> OpTable:
-    """The table that `plain_table` wrote."""
+    """The table in plain data, sizes through a function; without calls of modules and functions."""
 
     def tree(value: Any) -> Any:
         if isinstance(value, list):
@@ -66,5 +36,5 @@ def table_of(plain: dict[str, Any], size: Callable[[Any], Any]) -> OpTable:
         storages=tuple(Storage(size(one[0]), *one[1:]) for one in plain["storages"]),
         outputs=frozenset(plain["outputs"]),
         calls=(),
-        **dict(zip(_ENDS, plain["ends"], strict=True)),
+        **dict(zip(ENDS, plain["ends"], strict=True)),
     )

@@ -19,8 +19,6 @@ from oracle.counting.memory import measure
 from oracle.families.graphs import structure_of
 from oracle.spec import QUANTISED_WEIGHTS, Workload
 
-__all__ = ["structural_template"]
-
 _TEMPLATES = 512  # composed ones that are remembered, 20 to 100 kB each
 
 

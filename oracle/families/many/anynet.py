@@ -15,8 +15,6 @@ from oracle.families.many.rows import Ints, Rows
 from oracle.families.population import Population, index_of, taken
 from oracle.families.population import Rows as Positions
 
-__all__ = ["COLUMNS", "assemble", "population"]
-
 COLUMNS = frozenset(f"ANYNET.{name}" for name in "DEPTHS WIDTHS STRIDES BOT_MULS GROUP_WS STEM_W HEAD_W SE_R".split())
 
 

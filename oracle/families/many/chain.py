@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from oracle.families.population import CellArray, Population
 from oracle.spec import Scalar
 
-__all__ = ["ChainBuilder", "StageRows", "replaced"]
-
 Ints = NDArray[np.int64]
 
 

@@ -17,8 +17,6 @@ from oracle.families.population import Population, taken
 from oracle.families.sharding import Parallel, cuts_heads
 from oracle.spec import CellSpec
 
-__all__ = ["COLUMNS", "population"]
-
 Ints = NDArray[np.int64]
 _Layers = tuple[Ints, Any, Layer]
 """Rows with a layer, how often each repeats it, and the layer."""
@@ -164,6 +162,9 @@ def _layers(rows: Rows, sizes: Sizes, shared: Parallel) -> list[list[_Layers]]:
     count = rows.integer("DECODER.LAYERS", high=MAX_BLOCKS)
     count = rows.sound("COST.PARALLEL.PP", count, _plain(np.asarray(count) >= shared.pp), shared.pp)
     dense = rows.integer("DECODER.DENSE_LAYERS", low=0, high=MAX_BLOCKS)
+    if shared.ep > 1:
+        mixes = (np.asarray(sizes.experts) > 0) & (np.asarray(dense) < count)
+        count = rows.sound("COST.PARALLEL.EP", count, _plain(mixes), count)
     windows, mixers = windows_of(rows.cfg["DECODER"]), mixers_of(rows.cfg["DECODER"])
     own = {name: _list(rows, name, count) for name in _LISTS}
     if all(values is None for values in own.values()) and len(set(windows)) == len(set(mixers)) == 1:

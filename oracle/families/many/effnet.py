@@ -12,8 +12,6 @@ from oracle.families.many.chain import ChainBuilder
 from oracle.families.many.rows import Ints, Rows
 from oracle.families.population import Population, taken
 
-__all__ = ["COLUMNS", "population"]
-
 _LISTS = ("DEPTHS", "WIDTHS", "EXP_RATIOS", "STRIDES", "KERNELS")
 COLUMNS = frozenset(f"EN.{name}" for name in (*_LISTS, "STEM_W", "HEAD_W", "SE_R"))
 

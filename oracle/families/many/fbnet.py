@@ -11,8 +11,6 @@ from oracle.families.many.chain import ChainBuilder
 from oracle.families.many.rows import Rows
 from oracle.families.population import Population
 
-__all__ = ["COLUMNS", "population"]
-
 COLUMNS = frozenset({"FBNET.OPS"})
 
 

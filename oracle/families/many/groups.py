@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["groups", "overlaid"]
-
 Ints = NDArray[np.int64]
 Columns = Mapping[str, NDArray[Any]]
 
@@ -36,7 +34,7 @@ def groups(
     starts = np.flatnonzero(np.diff(code[order])) + 1
     for rows in np.split(order, starts):
         values = {key: columns[key][rows[0]] for key in keys}
-        yield rows, _plain(values), {key: column[rows] for key, column in rest.items()}
+        yield rows, plain(values), {key: column[rows] for key, column in rest.items()}
 
 
 def _codes(column: NDArray[Any]) -> Ints:
@@ -61,13 +59,13 @@ class _Node(dict[str, Any]):
 def overlaid(cfg: Any, values: Mapping[str, Any]) -> Any:
     """A view of a config with some dotted keys replaced; the config stays as it is."""
     view = _Node(cfg)
-    for key, value in _plain(values).items():
+    for key, value in plain(values).items():
         section, name, *inner = key.split(".")
         own = {**view[section][name], inner[0]: value} if inner else value  # an entry of a mapping, or a value
         view[section] = _Node({**view[section], name: own})
     return view
 
 
-def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+def plain(values: Mapping[str, Any]) -> dict[str, Any]:
     """Numpy's scalars and arrays as Python's numbers and lists."""
     return {key: value.tolist() if hasattr(value, "tolist") else value for key, value in values.items()}

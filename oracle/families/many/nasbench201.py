@@ -14,8 +14,6 @@ from oracle.families.many.rows import Rows
 from oracle.families.nasbench201 import EDGES, IMAGE_STEP, OPERATIONS, STRING, architecture, chain
 from oracle.families.population import Population
 
-__all__ = ["COLUMNS", "population"]
-
 COLUMNS = frozenset({"NB201.ARCH", "NB201.OPS"})
 
 

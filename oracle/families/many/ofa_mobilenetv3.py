@@ -24,8 +24,6 @@ from oracle.families.ofa_mobilenetv3 import (
 )
 from oracle.families.population import Population, taken
 
-__all__ = ["COLUMNS", "population"]
-
 COLUMNS = frozenset(f"OFA.{name}" for name in ("KERNELS", "EXPANSIONS", "DEPTHS", "RESOLUTION"))
 
 

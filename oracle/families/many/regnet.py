@@ -19,8 +19,6 @@ from oracle.families.many.rows import Ints, Rows
 from oracle.families.population import Population, taken
 from oracle.families.regnet import NAMES, QUANTUM, block_levels, block_widths, level_widths, stage_runs
 
-__all__ = ["COLUMNS", "StageTable", "level_counts", "population", "stage_table"]
-
 COLUMNS = frozenset(f"REGNET.{name}" for name in "DEPTH W0 WA WM GROUP_W BOT_MUL STRIDE STEM_W HEAD_W SE_R".split())
 
 _FEW_LEVELS = 100  # networks with more are derived one by one

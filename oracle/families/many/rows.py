@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from oracle.families._checks import MAX_IMAGE, MAX_WIDTH
 from oracle.families.population import index_of
 
-__all__ = ["Rows"]
-
 Ints = NDArray[np.int64]
 
 

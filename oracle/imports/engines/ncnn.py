@@ -9,8 +9,6 @@ import re
 
 from oracle.imports.engines.report import Report, Timing, number
 
-__all__ = ["knows", "read"]
-
 _NUMBER = r"\s*=\s*([-+\w.]+)"
 _ROW = re.compile(rf"^\s*(\S+)\s+min{_NUMBER}\s+max{_NUMBER}\s+avg{_NUMBER}\s*$", re.ASCII)
 _SETTING = re.compile(r"^\s*(loop_count|num_threads|powersave|gpu_device|cooling_down)\s*=\s*(-?\d{1,9})\s*$", re.ASCII)

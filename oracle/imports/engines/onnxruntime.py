@@ -14,21 +14,10 @@ from typing import Any
 from oracle.errors import OracleError
 from oracle.imports.engines.report import Layer, Report, number, timing_of
 
-__all__ = ["knows", "read"]
-
 _END = "_kernel_time"
 _WEIGHT = {"Conv": 1, "FusedConv": 1, "NhwcFusedConv": 1, "NhwcConv": 1, "ConvInteger": 1, "QLinearConv": 3}
 _PRODUCTS = frozenset(
-    {
-        "Gemm",
-        "MatMul",
-        "FusedMatMul",
-        "FusedGemm",
-        "MatMulInteger",
-        "QLinearMatMul",
-        "MatMulNBits",
-        "DynamicQuantizeMatMul",
-    }
+    "Gemm MatMul FusedMatMul FusedGemm MatMulInteger QLinearMatMul MatMulNBits DynamicQuantizeMatMul".split()
 )
 
 

@@ -14,8 +14,6 @@ from typing import Any, NamedTuple
 from oracle.errors import OracleError
 from oracle.imports.engines.report import Layer, Report, Timing, number
 
-__all__ = ["Node", "knows", "of_figures", "of_nodes", "read"]
-
 _HEADER = "layerName;execStatus;"
 _FIGURES = "Command line parameters"
 _COARSE_MS = 0.25  # of which what benchmark_app rounds to is more than a few per cent

@@ -8,8 +8,6 @@ from oracle.errors import OracleError
 from oracle.imports.engines.openvino import Node, of_figures, of_nodes
 from oracle.imports.engines.report import Report, number
 
-__all__ = ["knows", "read"]
-
 
 def knows(content: Any) -> bool:
     """Whether JSON is such a report."""

@@ -12,8 +12,6 @@ from oracle._files import MEBIBYTE, read_bytes
 from oracle.errors import OracleError
 from oracle.imports.engines.report import Report
 
-__all__ = ["read_report"]
-
 _LARGEST = 256 * MEBIBYTE
 _JSON = ("trtexec", "onnxruntime", "openvino_json")
 _TEXT = ("openvino", "tflite", "ncnn", "table")

@@ -11,8 +11,6 @@ from typing import Any, NamedTuple
 
 from oracle.errors import OracleError
 
-__all__ = ["Layer", "Report", "Timing", "number", "timing_of"]
-
 
 class Layer(NamedTuple):
     """A step of the engine's graph.

@@ -14,8 +14,6 @@ from oracle._units import text_of_cell
 from oracle.errors import OracleError
 from oracle.imports.engines.report import Report, Timing, number
 
-__all__ = ["knows", "read"]
-
 _NAMES = ("network", "model", "name")
 _UNITS = {"ms": 1.0, "us": 1e-3, "s": 1e3, "ns": 1e-6}
 _LATENCIES = tuple(f"{word}_{unit}" for word in ("latency", "time", "median", "mean", "avg") for unit in _UNITS)

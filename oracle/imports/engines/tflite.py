@@ -13,8 +13,6 @@ import re
 
 from oracle.imports.engines.report import Layer, Report, Timing, number
 
-__all__ = ["knows", "read"]
-
 _AVERAGE = re.compile(r"Inference \(avg\): *([\d.eE+]+)")
 _RUNS = re.compile(r"count=(\d{1,9}) .*?min=([\d.eE+]+) .*?avg=([\d.eE+]+)")
 _THREADS = re.compile(

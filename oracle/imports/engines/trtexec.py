@@ -12,8 +12,6 @@ from typing import Any
 from oracle.errors import OracleError
 from oracle.imports.engines.report import Layer, Report, number, timing_of
 
-__all__ = ["knows", "read"]
-
 
 def knows(content: Any) -> bool:
     """Whether JSON is one of the two."""

@@ -9,8 +9,6 @@ from oracle.errors import OracleError
 from oracle.imports.ncu.layouts import Launch
 from oracle.imports.ncu.numbers import Cell, Marks, is_missing, unit_of
 
-__all__ = ["Counters"]
-
 
 @dataclass(slots=True)
 class Counters:

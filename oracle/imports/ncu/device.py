@@ -7,8 +7,6 @@ import re
 from oracle.devices import Device, Figure, Peaks
 from oracle.imports.ncu.counters import Counters
 
-__all__ = ["device_of"]
-
 _LANES = {
     # float32 results per clock and SM by compute capability: CUDA programming guide, arithmetic throughput
     **dict.fromkeys(("6.0", "7.0", "7.2", "7.5", "8.0"), 64),

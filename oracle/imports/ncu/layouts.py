@@ -18,8 +18,6 @@ from oracle._files import MEBIBYTE, read_bytes
 from oracle.errors import OracleError
 from oracle.imports.ncu.numbers import Cell
 
-__all__ = ["Launch", "Listing", "read_listing"]
-
 _MAX_BYTES = 512 * MEBIBYTE
 _LAUNCH_COLUMNS = frozenset(
     "ID|Process ID|Process Name|Host Name|Kernel Name|Context|Stream|Block Size|Grid Size|Device|CC"

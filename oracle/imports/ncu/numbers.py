@@ -13,8 +13,6 @@ from typing import NamedTuple
 
 from oracle.errors import OracleError
 
-__all__ = ["LOCALES", "Cell", "Marks", "Quantity", "is_missing", "unit_of"]
-
 LOCALES = {"en": ".", "ch": ".", "de": ",", "fr": ","}
 """Locale -> decimal mark. Spaces and apostrophes are thousands separators in all of them."""
 

@@ -9,8 +9,6 @@ from oracle.imports.kernels import MeasuredKernel
 from oracle.imports.ncu.counters import Counters
 from oracle.imports.ncu.work import work_of
 
-__all__ = ["kernel_of", "time_of"]
-
 _SECTOR = 32.0  # bytes, on every chip so far
 _RATE = ("byte/second",)
 

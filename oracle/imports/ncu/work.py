@@ -13,8 +13,6 @@ from typing import NamedTuple
 
 from oracle.imports.ncu.counters import Counters
 
-__all__ = ["Work", "has_tensor_units", "work_of"]
-
 _VECTOR = {
     "float32": {"fadd": 1, "fmul": 1, "ffma": 2},
     "float64": {"dadd": 1, "dmul": 1, "dfma": 2},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oracle.measure.engines.base import Engine, Session, check_dtypes, check_engine, engine_of, release_of
+from oracle.measure.engines.base import Session, check_dtypes, check_engine, engine_of, release_of
 from oracle.measure.engines.models import Models
 
-__all__ = ["Engine", "Models", "Session", "check_dtypes", "check_engine", "engine_of", "release_of"]
+__all__ = ["Models", "Session", "check_dtypes", "check_engine", "engine_of", "release_of"]

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from oracle.imports.engines import Layer
     from oracle.measure.engines.models import Models
 
-__all__ = ["Engine", "Session", "check_dtypes", "check_engine", "engine_of", "release_of"]
-
 
 class Session(Protocol):
     """A network that an engine has loaded, with its images."""

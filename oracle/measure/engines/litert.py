@@ -14,9 +14,6 @@ from oracle.imports.engines import Layer
 from oracle.measure.engines.models import Models, images_of, module_of, quietly
 from oracle.spec import NetSpec, Workload
 
-__all__ = ["LiteRt"]
-
-
 _NO_PROFILER = (
     "engine='litert': its profiler is not to be had from Python; run benchmark_model --enable_op_profiling=true "
     "and read that with `oracle import`"

@@ -21,8 +21,6 @@ from oracle.errors import OracleError
 from oracle.families.fingerprint import fingerprint
 from oracle.spec import NetSpec
 
-__all__ = ["Models", "images_of", "module_of", "quietly"]
-
 _SEED = 0
 _BOTH = 2  # images: a batch norm needs two where the image is one pixel
 _CHATTY = ("torch.onnx", "nncf", "onnxscript", "root")

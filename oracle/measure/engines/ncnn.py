@@ -16,9 +16,6 @@ from oracle.imports.engines import Layer
 from oracle.measure.engines.models import Models, images_of, module_of, quietly
 from oracle.spec import NetSpec, Workload
 
-__all__ = ["Ncnn"]
-
-
 _NO_PROFILER = "engine='ncnn' has no profiler; build ncnn with NCNN_BENCHMARK for the times of layers"
 
 

@@ -22,8 +22,6 @@ from oracle.imports.profiles import NetworkProfile, OperatorTime, network_profil
 from oracle.roofline import Efficiency
 from oracle.spec import Workload
 
-__all__ = ["engine_profile"]
-
 
 class _Group(NamedTuple):
     """Kernels whose main operators are in one module, by their positions."""

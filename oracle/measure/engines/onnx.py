@@ -14,8 +14,6 @@ from oracle.measure.engines.models import Models, images_of, module_of, quietly
 from oracle.naming import cell_dtypes, cell_names
 from oracle.spec import NetSpec
 
-__all__ = ["INPUT", "exported", "modules_of", "quantised"]
-
 INPUT = "images"
 _CALIBRATED = 2  # batches of random images: we time, we do not predict accuracy
 

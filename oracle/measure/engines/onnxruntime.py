@@ -13,8 +13,6 @@ from oracle.measure.engines.models import Models, images_of
 from oracle.measure.engines.onnx import INPUT, exported, quantised
 from oracle.spec import NetSpec, Workload
 
-__all__ = ["OnnxRuntime"]
-
 _ERRORS_ONLY = 3  # severity of its log
 
 

@@ -13,8 +13,6 @@ from oracle.measure.engines.models import Models, images_of, quietly
 from oracle.measure.engines.onnx import exported
 from oracle.spec import NetSpec, Workload
 
-__all__ = ["OpenVino"]
-
 # What is not quantised stays in float32: on processors with AMX the engine would choose bfloat16 by itself.
 _PRECISIONS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16", "int8": "f32"}
 

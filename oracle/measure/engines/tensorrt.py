@@ -15,8 +15,6 @@ from oracle.measure.engines.models import Models, images_of
 from oracle.measure.engines.onnx import exported, quantised
 from oracle.spec import NetSpec, Workload
 
-__all__ = ["TensorRt"]
-
 _FLAGS = {"float16": "FP16", "bfloat16": "BF16", "int8": "INT8"}
 _PLACE = "cuda"  # the current device, which `Place.threaded` sets
 

@@ -7,7 +7,7 @@ or trial, and nothing here knows how anything looks.
 from __future__ import annotations
 
 from oracle.report.facts.decoding import DecodingFacts, decoding_facts
-from oracle.report.facts.devices import DeviceFacts, Stated, device_facts
+from oracle.report.facts.devices import DeviceFacts, device_facts
 from oracle.report.facts.knobs import Knob, knob_of
 from oracle.report.facts.networks import NetworkFacts, OnDevice, Runtimes, network_facts, runtime_facts
 from oracle.report.facts.population import WORTH, PairFacts, Population, PopulationValue, population_of
@@ -30,7 +30,6 @@ __all__ = [
     "PopulationValue",
     "RunFacts",
     "Runtimes",
-    "Stated",
     "StudyFacts",
     "TrainingFacts",
     "decoding_facts",

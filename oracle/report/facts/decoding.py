@@ -12,8 +12,6 @@ from oracle.report.facts.networks import NetworkFacts, network_facts
 if TYPE_CHECKING:
     from oracle.query import Cost
 
-__all__ = ["DecodingFacts", "decoding_facts"]
-
 
 @dataclass(frozen=True, slots=True)
 class DecodingFacts:

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from oracle.devices import Device, in_file_units
 from oracle.report.roofs import Slope, slopes
 
-__all__ = ["DeviceFacts", "Stated", "device_facts"]
-
 
 @dataclass(frozen=True, slots=True)
 class Stated:

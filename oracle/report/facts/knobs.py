@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-__all__ = ["Knob", "knob_of"]
-
 _BINS = 14
 _GRID = 24  # so many values of a grid have a class each
 

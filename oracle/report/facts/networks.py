@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from oracle.query import Cost
     from oracle.report.facts.decoding import DecodingFacts
 
-__all__ = ["NetworkFacts", "OnDevice", "Runtimes", "network_facts", "runtime_facts"]
-
 _COUNTS = ("macs", "flops", "params", "activations", "traffic_bytes", "peak_memory_bytes", "intensity")
 _CACHE = ("kv_bytes_per_token", "kv_cache_bytes")
 _KERNEL = ("name", "op_class", "module", "phase", "dtype", "shape", "macs", "flops", "traffic_bytes", "weight_bytes")

@@ -11,8 +11,6 @@ from oracle.report.facts.knobs import Knob
 if TYPE_CHECKING:
     from oracle.query import Cost
 
-__all__ = ["WORTH", "PairFacts", "Population", "PopulationValue", "population_of"]
-
 WORTH = {
     "macs": True,
     "flops": True,

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 from oracle._versions import version_of
 
-__all__ = ["RunFacts", "run_facts"]
-
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:

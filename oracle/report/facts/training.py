@@ -12,8 +12,6 @@ from oracle.report.splits import Split, by_phase
 if TYPE_CHECKING:
     from oracle.query import Cost, Fit
 
-__all__ = ["MemoryParts", "TrainingFacts", "training_facts"]
-
 _FIT = ("device", "batch_size", "peak_memory_bytes", "next_batch_size", "next_peak_memory_bytes", "memory_bytes")
 
 

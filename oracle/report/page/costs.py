@@ -22,8 +22,6 @@ from oracle.report.page.shell import PageFacts
 if TYPE_CHECKING:
     from oracle.query import Cost
 
-__all__ = ["DETAILED", "Detail", "cost_page"]
-
 DETAILED = 40
 """Networks of which a page shows every kernel; of more it would take too long to open."""
 

@@ -13,8 +13,6 @@ from oracle.report.export import finite, write_text
 from oracle.report.facts import DeviceFacts, NetworkFacts, Population, RunFacts, StudyFacts
 from oracle.report.marks import BOUND_COLORS, MARKS, SERIES_COLORS
 
-__all__ = ["SCRIPTS", "PageFacts", "page_html", "write_page"]
-
 SCRIPTS = (
     "dom.js",
     "numbers.js",

@@ -14,11 +14,9 @@ from oracle.report.plot.knobs import knobs_figure
 from oracle.report.plot.parity import parity_figure
 from oracle.report.plot.roofline import roofline_figure
 from oracle.report.plot.study import growth_figure, limits_figure, parallel_figure
-from oracle.report.plot.style import FULL_WIDTH
 
 __all__ = [
     "FORMATS",
-    "FULL_WIDTH",
     "flips_figure",
     "format_of",
     "front_figure",

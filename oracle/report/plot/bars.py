@@ -10,8 +10,6 @@ from oracle.report.marks import BOUND_COLORS, SERIES_COLORS
 from oracle.report.plot.style import FULL_WIDTH, grid_of, heading, note, panel_title, short, styled
 from oracle.report.splits import Split
 
-__all__ = ["memory_figure", "split_figure"]
-
 _HATCHES = {"compute": "", "memory": "//////", "launch": "......"}
 _ROW = 0.24  # inches
 _HELD = {

@@ -10,8 +10,6 @@ from oracle.errors import OracleError
 from oracle.report.export import write_bytes
 from oracle.report.plot.style import styled
 
-__all__ = ["FORMATS", "format_of", "write_figure"]
-
 FORMATS = ("svg", "png", "pdf")
 """Suffixes of files that figures are written as."""
 

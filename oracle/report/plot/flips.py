@@ -11,8 +11,6 @@ from oracle.report.marks import SERIES_COLORS
 from oracle.report.plot.fronts import require_devices
 from oracle.report.plot.style import FRONT, FULL_WIDTH, MUTED, PALE, grid_of, note, styled
 
-__all__ = ["flips_figure"]
-
 _LINES = 40  # more are a cloud
 _FALL = SERIES_COLORS[1]
 

@@ -10,8 +10,6 @@ from oracle.errors import OracleError
 from oracle.report.facts import Population
 from oracle.report.plot.style import FRONT, FULL_WIDTH, PALE, footing, grid_of, heading, panel_title, short_axis, styled
 
-__all__ = ["front_figure", "front_line", "front_marks", "require_devices"]
-
 _TICKS = 4  # on a linear axis
 _DECADES = (
     (4.0, (1.0, 2.0, 3.0, 5.0, 7.0)),

@@ -10,8 +10,6 @@ from oracle.errors import OracleError
 from oracle.report.facts import Knob, Population
 from oracle.report.plot.style import FRONT, FULL_WIDTH, MUTED, PALE, grid_of, panel_title, short_axis, styled
 
-__all__ = ["knobs_figure"]
-
 
 @styled
 def knobs_figure(found: Population, value: str = "", width: float = FULL_WIDTH) -> Any:

@@ -11,8 +11,6 @@ from oracle.report.plot.style import styled
 if TYPE_CHECKING:
     from oracle.query import Case, Comparison
 
-__all__ = ["parity_figure"]
-
 _OTHERS = "others"
 _SHOWN = 9  # families with a colour of their own: more cannot be told apart
 

@@ -25,8 +25,6 @@ from oracle.report.plot.style import (
     styled,
 )
 
-__all__ = ["roofline_figure"]
-
 _LARGEST = 420.0  # points^2 of a kernel that takes all the time
 _SMALLEST = 5.0
 

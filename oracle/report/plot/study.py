@@ -20,8 +20,6 @@ from oracle.report.plot.style import (
     styled,
 )
 
-__all__ = ["growth_figure", "limits_figure", "parallel_figure"]
-
 
 @styled
 def growth_figure(study: StudyFacts, width: float = FULL_WIDTH) -> Any:

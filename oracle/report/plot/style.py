@@ -15,25 +15,6 @@ from oracle._units import stated
 from oracle.errors import MissingDependencyError
 from oracle.report.marks import SERIES_COLORS
 
-__all__ = [
-    "FRONT",
-    "FULL_WIDTH",
-    "INK",
-    "MARKERS",
-    "MUTED",
-    "PALE",
-    "footing",
-    "grid_of",
-    "heading",
-    "matplotlib_with",
-    "note",
-    "number",
-    "panel_title",
-    "short",
-    "short_axis",
-    "styled",
-]
-
 FULL_WIDTH = 7.2
 """Inches: both columns of a journal's page; 3.5 is one."""
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from oracle.calibration import Calibration
 
-__all__ = ["calibration_tables"]
-
 
 def calibration_tables(found: Calibration) -> list[RenderableType]:
     """Shares by class of kernel, constants, and how far to trust them."""

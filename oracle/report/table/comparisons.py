@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from oracle.measure import Measurement
     from oracle.query import Case, Comparison, Cost
 
-__all__ = ["comparison_tables", "measurement_tables"]
-
-
 _NOTES = """\
 Orders, front and regret are of latency per image. Pareto front: no other network has more
 {0} in no more time, or as {1} in less time. Regret: measured latency of a network that

@@ -17,16 +17,6 @@ if TYPE_CHECKING:
 
     from oracle.query import Cost, DeviceTime
 
-__all__ = [
-    "BOUND_STYLES",
-    "bound_column",
-    "cost_tables",
-    "footer",
-    "latency_columns",
-    "size_columns",
-    "time_columns",
-]
-
 BOUND_STYLES = {"compute": "cyan", "memory": "magenta", "launch": "yellow"}
 _FITS = {True: "yes", False: "NO", None: "?"}
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from oracle.query import BatchCurve, BatchPoint
 
-__all__ = ["curve_tables"]
-
 _STYLES = {"best": "bold green", "too large": "bold red", "too slow": "dim", "": ""}
 
 

@@ -15,8 +15,6 @@ from oracle.report.texts import Text
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["device_tables", "devices_tables"]
-
 _PEAKS = {"FP32": ("float32",), "FP16/BF16": ("float16", "bfloat16"), "INT8": ("int8",)}
 _SMALL = ("microcontroller", "npu")
 _UNITS = {

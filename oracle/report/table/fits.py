@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from oracle.query import Fit
     from oracle.query.contexts import ContextFit
 
-__all__ = ["context_tables", "fit_tables"]
-
 _GIB, _KIB = 2**30, 2**10
 
 

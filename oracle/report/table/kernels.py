@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from oracle.query import Cost, KernelCost
 
-__all__ = ["kernel_tables"]
-
 _Lines: TypeAlias = "Sequence[KernelCost] | Sequence[Group]"
 
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from oracle.query import Effect, Sensitivity
 
-__all__ = ["knob_tables"]
-
 _NOTES = """\
 One step at a time; every change is the new network minus the old one.
 ms/GMAC: latency that a step saves per 10^9 MACs given up, or costs per 10^9 gained."""

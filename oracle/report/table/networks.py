@@ -10,8 +10,6 @@ from oracle.report.grid import Column, Grid
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["networks_tables"]
-
 
 def networks_tables(rows: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
     """One line per network; rows as `oracle.report.rows.network_row` makes them."""

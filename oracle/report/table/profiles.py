@@ -14,12 +14,10 @@ from oracle.spec import Workload
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from oracle.imports import MeasuredKernel
+    from oracle.imports.kernels import MeasuredKernel
     from oracle.imports.profiles import NetworkProfile, OperatorTime
     from oracle.imports.roofs import OnRoofline
     from oracle.measure import KernelTime
-
-__all__ = ["kernel_time_tables", "measured_kernel_tables", "profile_tables"]
 
 _NOTES = """\
 Measured per {what}, whose microseconds are in the times;

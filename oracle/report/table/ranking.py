@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from oracle.query import Ranking
 
-__all__ = ["ranking_tables"]
-
 
 def ranking_tables(ranking: Ranking, top: int | None = None) -> list[RenderableType]:
     """The order on every device, agreement between devices if there are two, and what the numbers mean.

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from oracle.query import Scores
 
-__all__ = ["score_tables"]
-
 _COUNTS = {
     "macs": ("MACs", ""),
     "params": ("Params", ""),

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from oracle.serving import Serving
 
-__all__ = ["serving_tables"]
-
 _GIB = 2**30
 
 

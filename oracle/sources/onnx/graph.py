@@ -23,8 +23,6 @@ from oracle.sources.onnx.registry import OPERATORS, Node
 from oracle.sources.onnx.unknown import run_unknown
 from oracle.sources.places import held, last_uses, place_of, put
 
-__all__ = ["Graph", "OnnxNet", "Output"]
-
 _REAL = frozenset({"Constant", "ConstantOfShape", "Range", "Shape", "Size"})  # they answer with real numbers
 
 

@@ -20,8 +20,6 @@ from oracle.sources.onnx.dtypes import dtype_of
 from oracle.sources.onnx.registry import OPERATORS, Node, operator
 from oracle.trace.conversions import dequantised, quantised, quantised_dynamically
 
-__all__ = ["TABLES", "WEIGHTS", "packed_shape"]
-
 WEIGHTS = {
     "DequantizeLinear": (0,),
     "QuantizeLinear": (0,),

@@ -22,14 +22,16 @@ from oracle.sources.onnx.registry import Node
 from oracle.sources.opened import Opened
 from oracle.sources.references import Reference
 
-__all__ = ["open_onnx"]
-
 _Wired: TypeAlias = tuple[str, Sequence[str], Sequence[str]]
 """A node: its operator, its inputs, its outputs."""
 
 _LARGEST_REAL = 65_536
 """Elements of a constant that is kept with its content: index tables and shapes, no weights."""
 
+_LARGEST_MASK = 2**24
+"""Elements up to which a tensor is looked at for what tells a mask: one of 4096 tokens."""
+
+_CONTENT = ("raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data")
 _MOST_ELEMENTS = 10**15
 _MOST_NODES = 200_000
 _LONGEST = 10_000  # characters of the names of a node's scopes
@@ -57,6 +59,9 @@ def open_onnx(reference: Reference) -> Opened:
     Raises:
         OracleError: no such file, not ONNX, or onnx is not installed.
     """
+    path = Path(reference.name)
+    if not is_file(path):
+        raise OracleError(f"network={reference.text!r}: no such file")
     try:
         import onnx
         from onnx import inliner, shape_inference
@@ -64,9 +69,6 @@ def open_onnx(reference: Reference) -> Opened:
         raise MissingDependencyError(
             f"ONNX files need onnx: pip install 'nas-cost-oracle[onnx]' or pip install onnx ({error})"
         ) from error
-    path = Path(reference.name)
-    if not is_file(path):
-        raise OracleError(f"network={reference.text!r}: no such file")
     try:
         return _opened(path, onnx, inliner, shape_inference)
     except OracleError as error:
@@ -81,12 +83,13 @@ def _opened(path: Path, onnx: Any, inliner: Any, shape_inference: Any) -> Opened
         _check_functions(model)
         model = inliner.inline_local_functions(model)
     _with_weights(model.graph)
+    masks = _masks(model.graph)
     _without_content(model)
     stated = shape_inference.infer_shapes(model).graph
     if not model.graph.node:
         raise OracleError("not a usable ONNX file: its graph is empty")
     graph = _graph(model, stated)
-    weights = dict(_weights(model.graph, graph))
+    weights = dict(_weights(model.graph, graph, masks))
     specs = tuple(_spec(value) for value in _given(model.graph))
     free = tuple(frozenset(i for i, size in enumerate(dims) if not isinstance(size, int)) for dims in graph.dims)
     known = all(free_dims <= {0} for free_dims in free)
@@ -192,7 +195,7 @@ def _without_content(model: Any) -> None:
     """Drop the content of large weights: shapes are all that is needed, and shape inference has a limit of 2 GB."""
     for tensor in model.graph.initializer:
         if _elements(tensor) > _LARGEST_REAL or _is_elsewhere(tensor):
-            for field in ("raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data"):
+            for field in _CONTENT:
                 tensor.ClearField(field)
 
 
@@ -222,7 +225,7 @@ def _graph(model: Any, stated: Any) -> Graph:
     )
 
 
-def _weights(graph: Any, parsed: Graph) -> Iterator[tuple[str, torch.Tensor]]:
+def _weights(graph: Any, parsed: Graph, masks: set[str]) -> Iterator[tuple[str, torch.Tensor]]:
     others = _named(parsed.nodes, _RUNNING) | _named(parsed.nodes, TABLES) | _dynamic_scales(parsed.nodes)
     states = _traced([(node.op, node.inputs, node.outputs) for node in parsed.nodes], _STATES)
     buffers = {value.name for value in graph.value_info if _is_buffer(value)}
@@ -233,10 +236,27 @@ def _weights(graph: Any, parsed: Graph) -> Iterator[tuple[str, torch.Tensor]]:
             continue
         shape, dtype = packed.get(tensor.name, (tuple(tensor.dims), dtype_of(tensor.data_type)))
         twin = torch.empty(shape, dtype=dtype, device="meta")
-        is_state = tensor.name in buffers or (tensor.name in states and not _is_learnt(tensor))
-        is_real = twin.is_floating_point() and tensor.name not in others and not is_state
+        is_state = tensor.name in states and not _is_learnt(tensor)
+        is_buffer = is_state or tensor.name in buffers or tensor.name in masks
+        is_real = twin.is_floating_point() and tensor.name not in others and not is_buffer
         is_parameter = tensor.name in integers or is_real
         yield tensor.name, nn.Parameter(twin, twin.is_floating_point()) if is_parameter else twin
+
+
+def _masks(graph: Any) -> set[str]:
+    """Initialisers that are masks of attention: minus infinity, or the lowest number of their type, is no weight."""
+    from onnx import numpy_helper
+
+    weights = _traced([(_op(node), node.input, node.output) for node in graph.node], _PLACES)
+    found = set()
+    for tensor in graph.initializer:
+        dtype = dtype_of(tensor.data_type)
+        if tensor.name in weights or _is_elsewhere(tensor) or not dtype.is_floating_point or dtype.itemsize < 2:
+            continue
+        if 0 < _elements(tensor) <= _LARGEST_MASK and any(len(getattr(tensor, field)) for field in _CONTENT):
+            least = float(numpy_helper.to_array(tensor).min())
+            found.update([tensor.name] if least <= torch.finfo(dtype).min else [])
+    return found
 
 
 def _is_learnt(tensor: Any) -> bool:

@@ -13,8 +13,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from oracle.errors import TraceError
 from oracle.trace import isolated
 
-__all__ = ["alike", "computing", "listed", "number"]
-
 _LONGEST = 65_536  # numbers that say a shape, pads or axes
 _LARGEST = 2**24  # elements of a real tensor: tables of positions, masks
 

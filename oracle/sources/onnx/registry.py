@@ -10,8 +10,6 @@ from typing import Any
 from oracle.errors import OracleError
 from oracle.sources.onnx.real import alike
 
-__all__ = ["OPERATORS", "Node", "kernel", "operator"]
-
 
 @dataclass(frozen=True, slots=True)
 class Node:

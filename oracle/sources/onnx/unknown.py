@@ -12,8 +12,6 @@ import torch
 
 from oracle.sources.onnx.dtypes import dtype_of
 
-__all__ = ["run_unknown"]
-
 _DEFINING = Lock()
 
 

@@ -9,8 +9,6 @@ import torch.nn.functional as F
 
 from oracle.sources.onnx.registry import Node
 
-__all__ = ["Geometry", "geometry", "padded"]
-
 
 class Geometry(NamedTuple):
     """A window over spatial dimensions; `before` and `after` are paddings."""

@@ -1,14 +1,18 @@
-"""What a command says while it takes long."""
+"""What a command says while it takes long, and when it is interrupted."""
 
 from __future__ import annotations
 
 import argparse
 import io
 import logging
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
+import oracle.cli
+import search.cli
 from oracle.cli import _guard
 
 LOGGER = logging.getLogger("oracle.closedform.store")
@@ -56,3 +60,18 @@ def test_warnings_are_said_everywhere_and_nothing_stays_behind(monkeypatch: pyte
     handlers, level = list(logging.getLogger("oracle").handlers), logging.getLogger("oracle").level
     assert said(monkeypatch, terminal=False, times=[], warning="no cache") == ["oracle: no cache"]
     assert (logging.getLogger("oracle").handlers, logging.getLogger("oracle").level) == (handlers, level)
+
+
+@pytest.mark.parametrize("main", [oracle.cli.main, search.cli.main], ids=["oracle", "oracle-search"])
+def test_a_program_is_interrupted_while_it_loads(main: Callable[..., int], monkeypatch: pytest.MonkeyPatch) -> None:
+    class Impatient:
+        """Finds what `main` imports first."""
+
+        @staticmethod
+        def find_spec(name: str, *_: Any) -> None:
+            if name == _guard.__name__:
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, _guard.__name__)
+    monkeypatch.setattr(sys, "meta_path", [Impatient, *sys.meta_path])
+    assert main(["--version"]) == 130

@@ -102,7 +102,7 @@ def test_overrides_come_before_the_knobs(run: Run) -> None:
     ("arguments", "complaint"),
     [
         (["ResNet-50"], "knobs needs a device; say --device NAME"),
-        (["regnetx", "-d", "t4"], "knobs takes one network, here are 12"),
+        (["regnetx", "-d", "t4"], "regnetx: knobs takes one network, such as RegNetX-1.6GF; here are 12"),
         (["NB201-ResNet", "-d", "t4"], "MODEL.TYPE: 'nasbench201' has no knobs; expected one of"),
         (["mypkg.nets:Net", "-d", "t4"], "network='mypkg.nets:Net': knobs are the numbers of configs (YAML files and"),
         (["net.pt2", "-d", "t4"], "network='net.pt2': knobs are the numbers of configs"),

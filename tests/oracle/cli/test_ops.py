@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -131,7 +132,16 @@ def test_every_device_has_a_table_with_its_ridge_point(run: Run) -> None:
 
 def test_a_directory_is_not_one_network(run: Run) -> None:
     done = run("ops", "regnetx")
-    assert (done.code, done.err) == (2, "oracle: error: regnetx: ops takes one network, here are 12\n")
+    said = "regnetx: ops takes one network, such as RegNetX-1.6GF; here are 12"
+    assert (done.code, done.err) == (2, f"oracle: error: {said}\n")
+
+
+def test_of_a_directory_of_ones_own_a_file_is_named(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine").mkdir()
+    for name in ("RegNetX-1.6GF", "b"):
+        (tmp_path / "mine" / f"{name}.yaml").touch()
+    monkeypatch.chdir(tmp_path)
+    assert f"such as {Path('mine', 'RegNetX-1.6GF.yaml')}; here are 2" in run("ops", "mine").err
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,13 @@ from dataclasses import replace
 import pytest
 
 from oracle.closedform.answers import answer
-from oracle.closedform.checking import traced
-from oracle.closedform.halving import Exceptions, exceptions_of, half_key, halved
+from oracle.closedform.halving import Exceptions, half_key, halved
 from oracle.closedform.program import Program
 from oracle.closedform.symbolic import make_template
 from oracle.closedform.template import MEMORY_SIZES, SUMS, Format, Template, TemplateKey
 from oracle.spec import Workload
+from tests.benchmarks.templates.checking import traced
+from tests.benchmarks.templates.halves import exceptions_of
 
 PARAMS = (("w_in", 6), ("w_out", 10), ("kernel", 3), ("stride", 2), ("activation", "relu"), ("inplace", True))
 DIMS = (2, 6, 8, 12)

@@ -11,7 +11,6 @@ import pytest
 from oracle.cells import cell_kinds, cell_role
 from oracle.closedform.answers import answer
 from oracle.closedform.canonical import canonical_key
-from oracle.closedform.checking import differences, sizes, traced
 from oracle.closedform.halving import half_key
 from oracle.closedform.inputs import workload_key
 from oracle.closedform.library import BATCH_OF_ONE, Library, library, library_directory, role_of
@@ -19,6 +18,7 @@ from oracle.closedform.store import fingerprint, torch_version
 from oracle.errors import OracleError
 from oracle.families.graphs import structure_of
 from oracle.spec import Workload
+from tests.benchmarks.templates.checking import differences, sizes, traced
 
 _KINDS = library().kinds()
 

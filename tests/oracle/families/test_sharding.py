@@ -194,6 +194,14 @@ def test_a_config_that_gpus_cannot_share_names_its_key(parallel: dict[str, int],
     assert caught.value.key == f"COST.PARALLEL.{key}"
 
 
+@pytest.mark.parametrize("section", [{}, {**MIXED, "DENSE_LAYERS": 4}])
+def test_experts_of_a_dense_network_are_not_shared_out(section: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"PARALLEL.EP: value 2: expected 1, for no layer of this network has exp"):
+        oracle.to_spec(config({"TP": 2, "EP": 2}, **section))
+    with pytest.raises(ConfigError, match="ep=2: expected 1, for no layer of this network has experts"):
+        sharded(decoder(**section), Parallel(tp=2, ep=2))
+
+
 def test_experts_that_gpus_cannot_share_are_an_error() -> None:
     with pytest.raises(ConfigError, match="ep=16: expected a divisor of the experts, 8"):
         sharded(decoder(**{**MIXED, "HEADS": 16}), Parallel(tp=1, dp=16, ep=16))

@@ -13,8 +13,12 @@ import oracle
 from oracle.counting.networks import NetCount, count_net
 from oracle.devices import Device, Figure, Peaks
 from oracle.errors import OracleError
-from oracle.imports import MeasuredKernel, OperatorCall, on_roofline, profile_of, read_trace
 from oracle.imports.calls import network_calls, typical_call
+from oracle.imports.kernels import MeasuredKernel
+from oracle.imports.kineto import read_trace
+from oracle.imports.profiles import profile_of
+from oracle.imports.replay import OperatorCall
+from oracle.imports.roofs import on_roofline
 from oracle.query.importing import fit_operators, measurement_of
 from oracle.spec import Workload
 

@@ -11,8 +11,10 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
 from oracle.errors import OracleError
-from oracle.imports import counted_operators, read_averages, read_trace, replay
-from oracle.imports.replay import OperatorCall
+from oracle.imports.averages import read_averages
+from oracle.imports.counted import counted_operators
+from oracle.imports.kineto import read_trace
+from oracle.imports.replay import OperatorCall, replay
 from oracle.spec import Workload
 
 FIXTURES = Path(__file__).parent / "fixtures"

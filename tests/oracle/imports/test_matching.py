@@ -7,7 +7,10 @@ from torch.profiler import ProfilerActivity, profile
 
 import oracle
 from oracle.counting.networks import count_net
-from oracle.imports import OperatorCall, calibration_points, match_operators, read_trace
+from oracle.imports.kineto import read_trace
+from oracle.imports.matching import match_operators
+from oracle.imports.points import calibration_points
+from oracle.imports.replay import OperatorCall
 from oracle.spec import Workload
 
 

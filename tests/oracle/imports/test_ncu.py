@@ -6,7 +6,7 @@ import pytest
 
 from oracle.devices import load_device
 from oracle.errors import OracleError
-from oracle.imports import read_ncu
+from oracle.imports.ncu import read_ncu
 from oracle.imports.ncu.numbers import Cell, Marks, unit_of
 from oracle.measure import device_yaml
 

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from oracle.cli import main
 from oracle.errors import OracleError
-from oracle.imports import counted_operators, read_trace, replay
-from oracle.imports.replay import OperatorCall
+from oracle.imports.counted import counted_operators
+from oracle.imports.kineto import read_trace
+from oracle.imports.replay import OperatorCall, replay
 from tests.mutations import mutated_json
 
 

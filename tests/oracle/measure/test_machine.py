@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from oracle.measure import machine
-from oracle.measure.machine import gpu_facts, machine_facts, parsed_gpu_facts
+from oracle.measure.machine import gpu_facts, parsed_gpu_facts
+from tests.benchmarks import _machine
+from tests.benchmarks._machine import machine_facts
 
 TWO = """\
 GPU-1111, NVIDIA L4, 550.54.15, 95.04.29.00.06, P8, 210, 405, 2040, 6251, 16.42, 72.00, 72.00, 41, 23034, Enabled
@@ -48,7 +50,7 @@ def test_facts_are_plain_data(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "gpu" not in facts
     properties = SimpleNamespace(major=8, minor=9, multi_processor_count=58, total_memory=24 * 2**30, uuid="1111")
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: properties)
-    monkeypatch.setattr(machine, "gpu_facts", lambda uuid: {"uuid": uuid})
+    monkeypatch.setattr(_machine, "gpu_facts", lambda uuid: {"uuid": uuid})
     facts = json.loads(json.dumps(machine_facts("cuda:0")))
     assert (facts["compute_capability"], facts["compute_units"], facts["l2_bytes"]) == ("8.9", 58, 0)
     assert facts["gpu"] == {"uuid": "1111"}

@@ -5,7 +5,7 @@ import pytest
 import oracle
 from oracle.devices import Device, Figure, Peaks
 from oracle.errors import OracleError
-from oracle.imports import Imported, MeasuredKernel
+from oracle.imports.kernels import Imported, MeasuredKernel
 from oracle.measure import KernelTime, NetworkProfile, measure_kernels, measure_operators, operators
 from oracle.spec import NetSpec
 

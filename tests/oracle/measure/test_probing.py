@@ -7,12 +7,13 @@ import pytest
 import torch
 
 import oracle
+from oracle._versions import today
 from oracle.devices import in_file_units
 from oracle.errors import OracleError
 from oracle.measure import device_yaml, probe, probing
 from oracle.measure.host import caches, cpu_kind, ranges
 from oracle.measure.roofs import launch_seconds, matrix_roof, split_ladder, triad_ladder
-from oracle.measure.stopwatch import Place, today
+from oracle.measure.stopwatch import Place
 
 MIB = 2**20
 

@@ -82,6 +82,12 @@ def test_what_was_fitted_to_another_dtype_promises_no_error() -> None:
     time = oracle.score("R-56", ["rtx-pro-6000"], dtype="float16", runtime="compiled").times["rtx-pro-6000"]
     assert (time.model, time.expected_error) == ("prior", None)
     assert time.source.endswith("for want of one of workstation-gpu")
+    vit = [
+        oracle.score("ViT-B-16", ["rtx-pro-6000-max-q"], runtime=word, batch_size=64) for word in ("eager", "compiled")
+    ]
+    products = [max(cost.kernels("rtx-pro-6000-max-q"), key=lambda kernel: kernel.flops) for cost in vit]
+    for kernel in products:  # also outside of the domain
+        assert kernel.flops / (kernel.time_ms / 1e3) < 0.34 * 109.7e12
     limited = oracle.score("R-56", ["rtx-pro-6000-max-q"], dtype="float16", runtime="compiled").times
     assert limited["rtx-pro-6000-max-q"].source.endswith("; its power sustains 53 % of the peak in products")
 

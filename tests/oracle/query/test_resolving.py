@@ -10,6 +10,7 @@ import pytest
 
 import oracle
 from oracle.errors import OracleError, WorkloadError
+from oracle.families.population import Population
 from oracle.query import rank, score, score_many
 
 
@@ -61,6 +62,20 @@ def test_a_spec_is_of_one_call() -> None:
         for ask, network in ((score_many, [spec]), (score, spec)):
             with pytest.raises(WorkloadError, match=r"is of one call already; expected a decoder's config"):
                 ask(network, ["h100-sxm"], **asked)
+
+
+@pytest.mark.parametrize("name", ["GPT-2", "DeepSeek-V2-Lite", "Qwen3-Next-80B-A3B"])
+def test_a_decoder_made_for_training_has_no_cache_to_infer_with(name: str) -> None:
+    spec = oracle.to_spec(oracle.load_cfg(name, ["COST.PHASE", "training", "COST.PROMPT", 32]))
+    asks: list[Any] = [
+        lambda: score(spec),
+        lambda: score_many([spec]),
+        lambda: score_many(Population.of([spec] * 20)),
+    ]
+    for ask in asks:
+        with pytest.raises(WorkloadError, match=r"mode='inference': .* made for COST.PHASE training, without room"):
+            ask()
+    assert score(spec, mode="training").macs == score_many(Population.of([spec]), mode="training").macs[0]
 
 
 @pytest.mark.parametrize("name", ["R-56", "EfficientNet-B0", "ViT-B-16"])

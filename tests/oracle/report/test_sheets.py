@@ -6,7 +6,8 @@ from oracle.query import rank
 from oracle.report.grid import Column
 from oracle.report.notebook import tables_html
 from oracle.report.sheets import Sheet, parts
-from oracle.report.table import cost_tables, ranking_tables
+from oracle.report.table.costs import cost_tables
+from oracle.report.table.ranking import ranking_tables
 from tests.oracle.report.drawing import WIDTHS, drawn
 
 KNOBS = ("DEPTH", "W0", "WA", "WM", "GROUP_W", "STEM_W", "BOT_MUL", "SE_R")

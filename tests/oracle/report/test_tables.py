@@ -14,7 +14,8 @@ from oracle.query import Cost, DeviceTime
 from oracle.report.captions import count_caption, spread_note, time_caption, workload_caption
 from oracle.report.console import text_of
 from oracle.report.rows import cost_rows, ranking_rows
-from oracle.report.table import cost_tables, ranking_tables
+from oracle.report.table.costs import cost_tables
+from oracle.report.table.ranking import ranking_tables
 
 
 @pytest.fixture(scope="module")

@@ -277,7 +277,7 @@ def test_nothing_feasible_ends_at_once_and_says_what_is_tight(tmp_path: Path, ma
     with pytest.raises(ConfigError) as error:
         run_study(plan, str(tmp_path / "j.journal"))
     smallest = {"REGNET.DEPTH": 2, "REGNET.W0": 8, "REGNET.STEM_W": 8}
-    least = Gate(plan.space, plan.bounds, plan.devices, plan.workload).check(smallest).scores["params"]
+    least = Gate(plan.space, plan.limits).check(smallest).scores["params"]
     assert error.value.key == "CONSTRAINTS"
     assert "0 of 160 candidates are feasible" in str(error.value)
     assert "tightest: params rejects 80; nearest is" in str(error.value)

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from oracle.closedform.structural.making import make_parts, traced_workloads
-from oracle.closedform.structural.parts import Parts, archive_of, load_parts, member_of, plain_parts
+from oracle.closedform.structural.parts import Parts, archive_of, load_parts, member_of
 from oracle.families.nasbench201 import CELL
 from oracle.spec import Workload
+from tests.benchmarks.templates.plain import plain_parts
+from tests.benchmarks.templates.structures import make_parts, traced_workloads
 from tests.nightly import unless
 from tests.programs import imported
 

@@ -338,6 +338,17 @@ def without_constants(file: Path) -> bytes:
     return bytes(model.SerializeToString())
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+@pytest.mark.parametrize("tokens", [3, 300])
+def test_a_mask_is_no_weight(save: Save, dtype: Any, tokens: int) -> None:
+    """Exporters fold it to numbers that are added, and these hold what no weight does."""
+    shape, kind = {"x": (1, tokens, tokens)}, onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    nodes = [node("Add", "x,m", "y")]
+    for least, params in ((-np.inf, 0), (np.finfo(dtype).min, 0), (-1e4, tokens * tokens), (np.nan, tokens * tokens)):
+        mask = np.triu(np.full((tokens, tokens), least, dtype=dtype), 1)
+        assert score(save(nodes, shape, {"m": mask}, x=kind)).params == params
+
+
 def test_what_was_a_buffer_is_no_weight(save: Save) -> None:
     """As torch's exporter says of initialisers."""
     stated = onnx.helper.make_tensor_value_info("mean", FLOAT, (1, 3, 1, 1))

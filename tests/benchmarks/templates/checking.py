@@ -15,8 +15,6 @@ from oracle.closedform.template import Template, TemplateKey
 from oracle.counting.networks import tracing_part
 from oracle.spec import LOSS, Workload
 
-__all__ = ["differences", "sizes", "traced"]
-
 _BATCH = 2  # the smallest that is no constant to torch
 _INERT = 0.1  # numbers that nothing counted depends on
 _RELATED = (("w_in", "d1"), ("hidden_dim", "d2"), ("seq_len", "d1"), ("w_in", "w_out"), ("w_b", "groups"))

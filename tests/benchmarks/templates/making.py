@@ -1,6 +1,6 @@
-"""Make the templates that ship; `tests/benchmarks/make_templates.py` runs it.
+"""Make the templates that ship; `make_templates.py` runs it.
 
-The networks of `oracle.closedform.specimens` are costed under their workloads; the templates that this takes are
+The networks of `tests.benchmarks.templates.specimens` are costed under their workloads; the templates that this takes are
 written, one file per kind of cell (see `oracle.closedform.library`). Each is checked on the way against a trace of the
 cell with plain integers and a batch of 1.
 
@@ -25,16 +25,14 @@ from oracle.closedform.halving import half_key
 from oracle.closedform.inputs import Visit
 from oracle.closedform.library import BATCH_OF_ONE
 from oracle.closedform.network import network_form
-from oracle.closedform.specimens import BATCH, networks, workloads_of
 from oracle.closedform.store import TemplateStore, fingerprint, torch_version
 from oracle.closedform.symbolic import Recording, concrete_template, counted_template, record, traced_cell
 from oracle.closedform.template import Template, TemplateKey
-from oracle.closedform.writing import write_file
 from oracle.errors import OracleError
 from oracle.optable import Use
 from oracle.spec import LOSS, CellSpec, Workload
-
-__all__ = ["made", "made_of", "write"]
+from tests.benchmarks.templates.specimens import BATCH, networks, workloads_of
+from tests.benchmarks.templates.writing import write_file
 
 
 class _Request(NamedTuple):

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from oracle.closedform.codec import Steps, Words, key_to, pack
-from oracle.closedform.halving import Exceptions, exceptions_of, half_key
+from oracle.closedform.halving import Exceptions, half_key
 from oracle.closedform.library import FILTERS, STEPS, SUFFIX, Library, group_of
 from oracle.closedform.template import Template, TemplateKey
-
-__all__ = ["stamp", "write_file"]
+from tests.benchmarks.templates.halves import exceptions_of
 
 _Entries = Mapping[TemplateKey, tuple[Sequence[Template], bool]]
 

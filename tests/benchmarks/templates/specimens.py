@@ -1,7 +1,7 @@
 """Networks and workloads that the shipped templates are made of.
 
 Small networks of every family, chosen so that together they have every structure of every cell, under every workload
-whose templates are stored. `oracle.closedform.making` traces them.
+whose templates are stored. `tests.benchmarks.templates.making` traces them.
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ from oracle.config import cfg_from_dict
 from oracle.counting.fusion.engines import RULES
 from oracle.families import to_spec
 from oracle.spec import GENERIC, NetSpec, Workload
-
-__all__ = ["BATCH", "networks", "workloads", "workloads_of"]
 
 BATCH = 2
 """Images, or sequences, per call: the smallest number that is no constant to torch."""
