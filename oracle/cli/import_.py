@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from oracle._resources import find_config
 from oracle.cli._flags import add_model, add_output, add_workload, model_of, natural, workload_of
+from oracle.cli._messages import warn
 from oracle.cli._output import deliver
 from oracle.cli._sources import devices_of
 from oracle.errors import OracleError
@@ -23,7 +26,7 @@ examples:
   oracle import trace.json -d t4 --network ResNet-50 -b 64 --dtype float16 --measurements m.csv
   oracle import trace.json -d t4 --network ResNet-50 -b 64 --dtype float16 --fit my.yaml
   oracle import times.json -d jetson-nano --network ResNet-50 --dtype float16 --measurements m.csv
-  oracle import benchncnn.txt -d pi4 --network resnet50=ResNet-50 --measurements m.csv
+  oracle import benchncnn.txt -d rpi4 --network resnet50=ResNet-50 --measurements m.csv
   oracle import benchmark_average_counters_report.csv -d host.yaml --network ResNet-50
 
 Known by their content: trtexec --exportProfile and --exportTimes; profiles of ONNX Runtime; reports of
@@ -107,7 +110,12 @@ def _report(args: argparse.Namespace, report: Report) -> int:
 
         if device is None:
             raise OracleError("--measurements needs --device: what the report's networks ran on")
-        write_measurements(args.measurements, measurements_of(report, device, args.networks, workload_of(args)))
+        found = measurements_of(report, device, args.networks, workload_of(args))
+        write_measurements(args.measurements, found)
+        names = dict.fromkeys(item.network for item in found)
+        unknown = [name for name in names if not (find_config("networks", name) or Path(name).exists() or ":" in name)]
+        if unknown:
+            warn(f"no network here is called {', '.join(unknown)}: --network NAME=NET says what each is to be priced as")
     if report.layers and args.network:
         return _layers(args, report, device)
     if report.layers:

@@ -15,7 +15,7 @@ from oracle._frozen import Frozen
 from oracle.devices.cores import CORES
 from oracle.devices.files import load_device
 from oracle.devices.model import Device, Host
-from oracle.errors import WorkloadError
+from oracle.errors import DeviceError, WorkloadError
 
 SLOTS = 7.3e5
 """Instructions that a core could have renamed while it launches one operator: the geometric mean of the three hosts."""
@@ -48,7 +48,10 @@ def named_host(name: str) -> Device:
         WorkloadError: it states no cores.
         DeviceError: there is none of that name.
     """
-    found = load_device(name)
+    try:
+        found = load_device(name)
+    except DeviceError as error:
+        raise DeviceError(f"host={name!r}: {error}") from None
     if not found.cores:
         raise WorkloadError(f"host={name!r}: expected a processor that states its cores, such as i7-13700k")
     return found

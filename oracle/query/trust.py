@@ -153,7 +153,8 @@ def _trust_in_device(calibration: Calibration, device: Device, workload: Workloa
         wanted = core if calibration.device in CORES else device.kind
         return Trust(model, None, f"{calibration.source}, for want of one of {wanted}")
     if measured != requested:
-        words = [word for word in measured if word != GENERIC or workload.engine != GENERIC]
+        words = [*measured[:2], "the generic engine" if calibration.engine == GENERIC else calibration.engine]
+        words = words[: 2 if GENERIC == calibration.engine == workload.engine else 3]
         return Trust(model, None, f"{calibration.source}; fitted to {', '.join(words)}")
     together, threads = images_at_once(workload), thread_count(device, workload)
     octaves = calibration.domain.octaves(together, image_size)

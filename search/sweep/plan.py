@@ -107,7 +107,8 @@ def _differences(old: Any, new: Any, path: Sequence[str]) -> list[str]:
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         names = [*old, *(name for name in new if name not in old)]
         return [line for name in names for line in _differences(old.get(name), new.get(name), (*path, name))]
-    return [] if old == new else [f"{'.'.join(path)} is {_short(old)} there and {_short(new)} here"]
+    name = "n" if path == ("wanted",) else ".".join(path)  # as it is asked for
+    return [] if old == new else [f"{name} is {_short(old)} there and {_short(new)} here"]
 
 
 def _short(value: Any) -> str:

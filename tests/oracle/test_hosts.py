@@ -123,7 +123,7 @@ def test_a_device_file_names_its_host(tmp_path: Path) -> None:
 def test_what_is_no_host() -> None:
     with pytest.raises(WorkloadError, match=r"host='t4': expected a processor that states its cores"):
         oracle.score("R-56", [GPU], host="t4")
-    with pytest.raises(DeviceError, match="device='i7' is unknown"):
+    with pytest.raises(DeviceError, match="host='i7': device='i7' is unknown"):
         oracle.score("R-56", [GPU], host="i7")
     for words in ({"host": 3}, {"cuda_graphs": 1}):
         with pytest.raises(OracleError, match="expected"):

@@ -23,7 +23,7 @@ ms/GMAC: latency that a step saves per 10^9 MACs given up, or costs per 10^9 gai
 
 
 _HIDDEN = """\
-A latency that does not change: the host launches as many kernels, and the device waits for it. A larger batch, or the
+A latency that does not change: the host launches as many kernels, and the device waits for it. A larger batch, or the \
 lower bound (--model roofline), tells such steps apart."""
 
 

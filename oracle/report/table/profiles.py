@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from oracle.measure import KernelTime
 
 _NOTES = """\
-Measured per {what}, whose microseconds are in the times;
+Measured per {what}, whose microseconds are in the times; \
 FLOPs and least bytes are counted. of roof: the time that the device's roofs allow over the time measured."""
 
 

@@ -107,3 +107,10 @@ def test_what_cannot_be_imported_is_one_line(run: Run, arguments: Sequence[str],
 def test_a_measurement_needs_to_know_where(run: Run, trace: str) -> None:
     done = run("import", trace, "--network", "NB201-ResNet", "-b", "2", "--measurements", "m.csv")
     assert (done.code, "need --device" in done.err) == (2, True)
+
+
+def test_networks_of_a_report_that_nothing_here_is_called_are_named(run: Run, tmp_path: Path) -> None:
+    report, out = str(FIXTURES / "engines" / "benchncnn.txt"), str(tmp_path / "m.csv")
+    done = run("import", report, "-d", "rpi4", "--network", "resnet50=ResNet-50", "--measurements", out)
+    assert done.code == 0
+    assert "warning: no network here is called squeezenet, squeezenet_int8: --network NAME=NET" in done.err

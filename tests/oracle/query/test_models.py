@@ -79,6 +79,8 @@ def test_what_was_fitted_to_another_dtype_promises_no_error() -> None:
     time = oracle.score("R-56", ["t4"], dtype="float16", model="calibrated").times["t4"]
     assert (time.model, time.expected_error, time.interval_ms) == ("calibrated", None, None)
     assert time.source.endswith("fitted to float32, nchw")
+    board = oracle.score("R-56", ["raspberry-pi-4"], dtype="int8", engine="litert").times["raspberry-pi-4"]
+    assert board.source.endswith("fitted to float32, nchw, the generic engine")
     time = oracle.score("R-56", ["rtx-pro-6000"], dtype="float16", runtime="compiled").times["rtx-pro-6000"]
     assert (time.model, time.expected_error) == ("prior", None)
     assert time.source.endswith("for want of one of workstation-gpu")

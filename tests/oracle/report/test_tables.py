@@ -96,6 +96,10 @@ def test_a_caption_names_the_model_and_its_error(cost: Cost) -> None:
         both,
         "Times on t4: lower bound: nothing was measured on t4.",
     ]
+    cases = [replace(prior, call_ms=0.0, source=f"a fit; fitted to batches of 4, this is {n}; a cap") for n in (1, 2)]
+    assert time_caption(cases).splitlines()[1:] == [
+        "Times on t4: a fit; fitted to batches of 4, this is 1 (of 2 such cases the first); a cap; error not measured."
+    ]
 
 
 def test_tables_have_the_interval_and_the_bound_beside_the_latency(cost: Cost) -> None:

@@ -167,7 +167,7 @@ def test_another_sweep_in_the_directory_is_named(tmp_path: Path) -> None:
             run(tmp_path, resume=True, **more)
         said[name] = str(caught.value)
     assert "holds another sweep: workload.batch_size is 1 there and 3 here; choose another" in said["batch"]
-    assert "wanted is 0 there and 7 here" in said["n"]
+    assert "sweep: n is 0 there and 7 here" in said["n"]
     assert "space.SETUP.NUM_SAMPLES is 300 there and 700 here" in said["samples"]
     assert 'formats is ["csv"] there and ["csv", "parquet"] here' in said["formats"]
     with pytest.raises(
