@@ -115,7 +115,7 @@ def _report(args: argparse.Namespace, report: Report) -> int:
         names = dict.fromkeys(item.network for item in found)
         unknown = [name for name in names if not (find_config("networks", name) or Path(name).exists() or ":" in name)]
         if unknown:
-            warn(f"no network here is called {', '.join(unknown)}: --network NAME=NET says what each is to be priced as")
+            warn(f"no network here is called {', '.join(unknown)}: --network NAME=NET says what each is priced as")
     if report.layers and args.network:
         return _layers(args, report, device)
     if report.layers:

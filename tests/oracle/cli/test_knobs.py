@@ -83,7 +83,9 @@ def test_tables_fit_and_have_a_sign_on_every_change(run: Run, network: str, by: 
     assert (done.code, done.err) == (0, "")
     assert all(len(line) <= 100 for line in done.out.splitlines())
     assert f"{network}: " in done.out
-    assert ("or the lower bound (--model" in done.out) == ("A latency that does not change" in done.out)  # one paragraph
+    assert ("or the lower bound (--model" in done.out) == (
+        "A latency that does not change" in done.out
+    )  # one paragraph
     said = " ".join(done.out.split())
     assert "Latency is the prediction, what a stopwatch should show, or the lower" in said
     assert all(f"Times on {device}: " in said for device in ("t4", "jetson-nano"))
