@@ -118,7 +118,7 @@ def _merged(text: Sequence[tuple[str, str, float | None, str]]) -> list[str]:
     for (device, model, base), cases in groups.items():
         known = [error for error, _ in cases if error is not None]
         others = list(dict.fromkeys(where for _, where in cases if where))
-        more = f" (of {len(others)} such cases the first)" if len(others) > 1 else ""
+        more = f", the first of {len(others)} such cases" if len(others) > 1 else ""
         where, *rest = others[0].split("; ") if others else [""]
         source = "; ".join([f"{base}; fitted to {where}{more}", *rest]) if others else base
         lines.append(_trusted(device, model, known[0] if known else None, source))

@@ -98,7 +98,7 @@ def test_a_caption_names_the_model_and_its_error(cost: Cost) -> None:
     ]
     cases = [replace(prior, call_ms=0.0, source=f"a fit; fitted to batches of 4, this is {n}; a cap") for n in (1, 2)]
     assert time_caption(cases).splitlines()[1:] == [
-        "Times on t4: a fit; fitted to batches of 4, this is 1 (of 2 such cases the first); a cap; error not measured."
+        "Times on t4: a fit; fitted to batches of 4, this is 1, the first of 2 such cases; a cap; error not measured."
     ]
 
 
