@@ -317,6 +317,17 @@ def test_a_file_that_is_no_calibration(tmp_path: Path) -> None:
         oracle.score("R-56", ["t4"], model="calibrated", calibrations=[tmp_path / "none.yaml"])
 
 
+def test_places_of_calibrations_that_differ_in_anything_differ() -> None:
+    """Also in whether weights are laid out anew, which nothing else of two equal ones tells."""
+    device, workload = oracle.load_device("i9-10940x"), Workload(runtime="compiled")
+    own = calibration_for(device, workload)
+    packed, plain = (replace(own, efficiency=replace(own.efficiency, packing=word)) for word in (True, False))
+    found = [latency_models([device], workload, "calibrated", [item]).places[device.name] for item in (packed, plain)]
+    assert [place.efficiency.packing for place in found] == [True, False]
+    again = latency_models([device], workload, "calibrated", [packed]).places[device.name]
+    assert again is found[0]
+
+
 def test_the_words_of_the_command_line_are_those_of_python() -> None:
     import argparse
 
