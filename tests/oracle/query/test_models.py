@@ -144,6 +144,14 @@ def test_ncnn_reaches_the_same_for_a_batch_as_for_one_image() -> None:
     assert large.efficiency.compute["conv"] > one.efficiency.compute["conv"]
 
 
+def test_ncnn_has_no_kernels_for_matrix_units_of_a_processor() -> None:
+    """A Xeon 8488C differs from an Azure D64s v6 in its clock, 2.4 to 3.0 GHz, and in that its file states AMX."""
+    names = ["xeon-8488c", "azure-d64s-v6"]
+    for model in ("best", "roofline"):
+        cost = oracle.score("ResNet-50", names, engine="ncnn", dtype="int8", threads=1, model=model)
+        assert 1.0 < cost.latency_ms["xeon-8488c"] / cost.latency_ms["azure-d64s-v6"] < 1.26
+
+
 @pytest.mark.parametrize("network", ["R-56", "ViT-S-16"])
 def test_a_batch_under_ncnn_takes_as_long_as_its_images_one_by_one(network: str) -> None:
     """Launches, the call and the weights are paid for every image; measured here, see docs/accuracy.md."""
