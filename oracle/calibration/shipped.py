@@ -84,8 +84,9 @@ def within_power(efficiency: Efficiency, device: Device, dtype: str) -> Efficien
     shares = {name: min(efficiency.compute.get(name, 1.0), most) for name in limited}
     cached = efficiency.cached_attention
     if cached is not None:  # whose shares are its own
-        (prefill, *flow), (decode, *reads) = cached.prefill_shares, cached.decode_shares
-        cached = replace(cached, prefill_shares=(min(prefill, most), *flow), decode_shares=(min(decode, most), *reads))
+        (prefill, prefill_flow), (decode, decode_flow) = cached.prefill_shares, cached.decode_shares
+        own = (min(prefill, most), prefill_flow), (min(decode, most), decode_flow)
+        cached = replace(cached, prefill_shares=own[0], decode_shares=own[1])
     return replace(efficiency, compute=Frozen({**efficiency.compute, **shares}), cached_attention=cached)
 
 
