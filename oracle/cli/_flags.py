@@ -159,7 +159,7 @@ def add_workload(
         choices=RUNTIMES,
         help="who runs it: PyTorch, torch.compile or XLA, or an inference engine",
     )
-    group.add_argument("--engine", choices=ENGINES, help="which engine runs it; any but generic is the runtime")
+    group.add_argument("--engine", choices=ENGINES, help="which engine runs it; the runtime is engine then")
     group.add_argument("--threads", type=natural, metavar="N", help="of a processor (default: what its peak needs)")
     group.add_argument(
         "--host", metavar="DEVICE", help="the processor that launches a GPU's kernels (default: each GPU's usual one)"

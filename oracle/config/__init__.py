@@ -17,7 +17,7 @@ from oracle.config.huggingface import is_huggingface, read_huggingface
 from oracle.config.merge import merge, override
 from oracle.config.schema import CALL_WORDS, DEFAULTS, FAMILY_DEFAULTS, default_cfg, default_values
 from oracle.errors import ConfigError, WorkloadError
-from oracle.spec import HALVES, OPTIMIZERS, Workload, implied, workload_with
+from oracle.spec import GENERIC, HALVES, OPTIMIZERS, Workload, implied, workload_with
 
 if TYPE_CHECKING:
     from yacs.config import CfgNode
@@ -241,6 +241,8 @@ def workload_of(cfg: CfgNode, **changes: Any) -> Workload:
     if fields["runtime"] == DEFAULTS["COST"]["RUNTIME"]:
         fields |= implied({"engine": fields["engine"]})
     given = {name: value for name, value in changes.items() if value is not None}
+    if given.get("engine") == GENERIC:  # who asks for an engine without a name asks for an engine
+        given.setdefault("runtime", "engine")
     fields["mode"] = _mode_of(cfg)
     if fields["weights"] == fields["dtype"] in HALVES and "dtype" in given:  # a module in half precision stays one
         fields["weights"] = given["dtype"] if given["dtype"] in HALVES else ""

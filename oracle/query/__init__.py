@@ -130,8 +130,7 @@ def score(
         weights: the type that weights are stored in: float16 or bfloat16 as after `module.half()`; int8, float8
             or int4 for quantised weights under an engine, float4 for those of experts. A network by reference is
             converted to it, and so are its inputs.
-        engine: onnxruntime, openvino, litert, ncnn, tensorrt, coreml or generic; any but generic implies runtime
-            engine.
+        engine: onnxruntime, openvino, litert, ncnn, tensorrt, coreml or generic; implies runtime engine.
         threads: of a processor; 0 for as many as its stated peak needs.
         host: the processor that launches a GPU's kernels, a name or a path as in `devices`; "" for the one that each
             is taken to have (`oracle.devices.hosts`).
@@ -259,8 +258,7 @@ def profile(
         causal: full or half: whether causal attention counts all scores, or those that are kept.
         weights: the type that weights are stored in: float16 or bfloat16 as after `module.half()`; int8, float8
             or int4 for quantised weights under an engine. Default: the type of the module's own parameters.
-        engine: onnxruntime, openvino, litert, ncnn, tensorrt, coreml or generic; any but generic implies runtime
-            engine.
+        engine: onnxruntime, openvino, litert, ncnn, tensorrt, coreml or generic; implies runtime engine.
         threads: of a processor; 0 for as many as its stated peak needs.
         host: the processor that launches a GPU's kernels, as in `oracle.score`.
         cuda_graphs: whether a GPU replays recorded kernels without its host, as in `oracle.score`.

@@ -75,6 +75,15 @@ def test_a_calibrated_device_a_prior_and_the_textbook_say_what_they_are() -> Non
     assert (plain.model, plain.expected_error, plain.interval_ms, plain.call_ms) == ("roofline", None, None, 0)
 
 
+def test_an_engine_without_a_name_is_an_engine() -> None:
+    said = oracle.score("R-56", ["t4"], engine="generic")
+    assert (said.workload.runtime, said.latency_ms) == (
+        "engine",
+        oracle.score("R-56", ["t4"], runtime="engine").latency_ms,
+    )
+    assert oracle.score("R-56", ["t4"], engine="generic", runtime="eager").workload.runtime == "eager"
+
+
 def test_what_was_fitted_to_another_dtype_promises_no_error() -> None:
     time = oracle.score("R-56", ["t4"], dtype="float16", model="calibrated").times["t4"]
     assert (time.model, time.expected_error, time.interval_ms) == ("calibrated", None, None)
