@@ -146,12 +146,29 @@ class Loop:
             owner = claim(self._index, self._study, opened, candidate.key, self._watch.worker, self._reap)
         if owner is not None:
             self._reuse(opened, candidate, owner)
-        elif self._index.spent + self._index.ahead_of(opened.number) >= self._plan.trials:
+        elif not self._has_place(opened):
             self._close(opened, BUSY)  # others took what was left of TRIALS while we were choosing
         elif self._quality is None:
             self._close(opened, EVALUATED, self._values(candidate, None))
         else:
             self._evaluate(opened, candidate, self._quality)
+
+    def _has_place(self, opened: Opened) -> bool:
+        """Whether a place of TRIALS is left for a trial that has claimed its candidate.
+
+        Who counts only what is ahead needs no lock, as long as all before it have claimed when it looks. A trial that
+        waited in the storage claims late: later ones may have counted without it, and it waits for them.
+        """
+        while self._index.spent + self._index.ahead_of(opened.number) < self._plan.trials:
+            if not opened.queued:
+                return True
+            with self._timer.of("storage"):
+                self._index.refresh()
+            if self._index.spent + self._index.under_way <= self._plan.trials:  # our own is under way, too
+                return True
+            self._reap()
+            time.sleep(_WAIT_S)
+        return False
 
     def _nothing_left(self) -> bool:
         if self._index.under_way:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import math
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,13 @@ import numpy as np
 import optuna
 import pytest
 import torch
+from optuna.trial import TrialState, create_trial
 
 import oracle
 from oracle.errors import ConfigError, OracleError
 from search.study import Progress, StudyPlan, join_study, open_results, run_study, study_of
 from search.study.candidates import Gate, gate_of
+from search.study.claims import claim
 from search.study.files import SAMPLERS
 from search.study.params import Parameters
 from search.study.propose import Proposer
@@ -231,6 +234,36 @@ def test_what_others_take_of_the_last_trials_is_no_trial_of_ours(
     monkeypatch.setattr(Proposer, "propose", propose)
     results = run_study(plan, str(path), quality=by_macs)
     assert [record.outcome for record in results.trials] == ["evaluated"] * 3
+
+
+@pytest.mark.parametrize("it_counts", [True, False])
+def test_a_waiting_trial_waits_for_those_after_it_that_counted_without_it(
+    tmp_path: Path, make_plan: Make, monkeypatch: pytest.MonkeyPatch, it_counts: bool
+) -> None:
+    path = str(tmp_path / "j.journal")
+    run_study(make_plan(**QUALITY, TRIALS=2), path, quality=by_macs)
+    study, sleep = open_results("small", path).study, time.sleep
+    study.enqueue_trial(study.trials[1].params | {"REGNET.DEPTH": 5, "REGNET.W0": 8})
+    unfinished = create_trial(state=TrialState.RUNNING, user_attrs={"evaluating": "other", "fingerprint": "another"})
+
+    def claimed(*args: Any) -> Any:
+        if len(study.trials) == 3:  # the other begins, and does not see ours at work
+            study.add_trial(unfinished)
+        return claim(*args)
+
+    def slept(seconds: float) -> None:
+        last = study.get_trials(deepcopy=False)[-1]
+        if last.state == TrialState.RUNNING:
+            state, values = (TrialState.COMPLETE, [1.0] * 2) if it_counts else (TrialState.FAIL, None)
+            study._storage.set_trial_state_values(last._trial_id, state, values)
+        sleep(seconds)
+
+    monkeypatch.setattr("search.study.loop.claim", claimed)
+    monkeypatch.setattr("search.study.loop.time.sleep", slept)
+    results = run_study(make_plan(**QUALITY, TRIALS=3), path, quality=by_macs)
+    outcomes = [record.outcome for record in results.trials]
+    assert outcomes[2:] == (["busy", "evaluated"] if it_counts else ["evaluated", "lost"])
+    assert outcomes.count("evaluated") == 3
 
 
 def test_a_sampled_learning_rate_tells_candidates_of_one_network_apart(tmp_path: Path, make_plan: Make) -> None:
