@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from oracle._frozen import Frozen
 from oracle.blocking import Blocking
+from oracle.calibration.classes import CONTRACTIONS
 from oracle.cutting import Cut, Cutting, cut_to_tiles, cutting_of
 from oracle.devices import Device
 from oracle.products import Products
@@ -31,7 +32,7 @@ from oracle.tiling import CLOCK_HZ, AttentionTiling, Cache, CachedAttention, Til
 
 Array = NDArray[Any]
 
-_LAUNCH, _WEIGHTS, _CACHE, _FLASH, _ON_VECTOR = range(3, 8)  # where they stand among the rows of `Roofs`
+_LAUNCH, _WEIGHTS, _CACHE, _FLASH, _ON_VECTOR, _ROOM = range(3, 9)  # where they stand among the rows of `Roofs`
 _HALF = 2.0**-51
 _ROUNDING = 6.0  # 1.5 * 2^52 quanta of 2^-50 s: what is added to it is rounded to whole ones
 
@@ -65,8 +66,8 @@ class Efficiency:
         overlap: the share of the shorter of computing and memory traffic that does not hide behind the longer, of
             kernels that are not cut to tiles: 1 where a library packs operands, computes, and writes one after the
             other.
-        packing: whether weights are laid out anew at every call: what of both copies the last-level cache does not hold
-            is moved once more.
+        packing: whether weights of convolutions and products are laid out anew at every call: what of both copies the
+            last-level cache does not hold is moved once more.
     """
 
     compute: Mapping[str, float] = field(default_factory=Frozen)
@@ -171,12 +172,13 @@ class Roofs:
     """What each kernel of a network can reach on a device, or on each of several.
 
     Attributes:
-        rows: (8, kernels), or (8, devices, kernels): FLOP/s on the matrix and on the vector unit, infinite where the
+        rows: (9, kernels), or (9, devices, kernels): FLOP/s on the matrix and on the vector unit, infinite where the
             kernel has no work for it; byte/s from memory; seconds per launch; how many times more than other bytes
             those of weights count, less 1; byte/s from the last-level cache (or memory, where the device states no
             cache); byte/s of weights from a flash with a port of its own, infinite where they come with the rest;
-            whether vector units multiply, for want of matrix units for the dtype. Of a whole network the last of them
-            may be missing, where no device looks at them.
+            whether vector units multiply, for want of matrix units for the dtype; bytes of weights, two copies of which
+            that cache holds, infinite where these are not laid out anew. Of a whole network the last of them may be
+            missing, where no device looks at them.
         cache_bytes: size of that cache, (devices, 1) where there are several; None where no device states one.
         copies: how many times their size weights take there; as `cache_bytes`.
         floor_s: seconds below which no kernel comes; as `cache_bytes`.
@@ -184,8 +186,7 @@ class Roofs:
         cuttings: of each device, how it cuts products; None where nobody says.
         flashes: whether weights have a port of their own anywhere.
         overlap: see `Efficiency.overlap`; as `cache_bytes`.
-        room_bytes: of weights, two copies of which that cache holds, infinite where these are not laid out anew; as
-            `cache_bytes`.
+        packs: whether weights are laid out anew anywhere.
     """
 
     rows: Array
@@ -196,7 +197,7 @@ class Roofs:
     cuttings: tuple[Cutting | None, ...] = (None,)
     flashes: bool = False
     overlap: Array | None = None
-    room_bytes: Array | None = None
+    packs: bool = False
 
     @property
     def tiled(self) -> bool:
@@ -235,6 +236,7 @@ class Roofs:
                 near,
                 [flash_bps] * len(classes),
                 [dtype not in device.matrix for dtype in kinds.matrix_dtypes],
+                rooms_bytes(device, efficiency, classes),
             ),
             dtype=np.float64,
         )
@@ -248,17 +250,17 @@ class Roofs:
             (cutting_of(device, efficiency),),
             device.flash_bandwidth is not None,
             np.array([efficiency.overlap]) if efficiency.overlap else None,
-            None if np.isinf(room := room_bytes(device, efficiency)) else np.array([room]),
+            efficiency.packing,
         )
 
     @classmethod
     def stacked(cls, devices: Sequence[Roofs]) -> Roofs:
         """The roofs of the same kernels on several devices, given those on each."""
 
-        def column(values: Sequence[Array | None], absent: float = 0.0) -> Array | None:
+        def column(values: Sequence[Array | None]) -> Array | None:
             if all(value is None for value in values):
                 return None
-            return np.stack([np.array([absent]) if value is None else value for value in values])
+            return np.stack([np.zeros(1) if value is None else value for value in values])
 
         return cls(
             np.stack([roofs.rows for roofs in devices], axis=1),
@@ -269,7 +271,7 @@ class Roofs:
             tuple(cutting for roofs in devices for cutting in roofs.cuttings),
             any(roofs.flashes for roofs in devices),
             column([roofs.overlap for roofs in devices]),
-            column([roofs.room_bytes for roofs in devices], np.inf),
+            any(roofs.packs for roofs in devices),
         )
 
     @classmethod
@@ -278,7 +280,7 @@ class Roofs:
         first = parts[0]
         caches = first.cache_bytes is not None
         seen = (first.weighs, _WEIGHTS), (caches, _CACHE), (first.flashes, _FLASH), (first.tiled, _ON_VECTOR)
-        stop = 1 + max([_LAUNCH, *(row for looks, row in seen if looks)])
+        stop = 1 + max([_LAUNCH, *(row for looks, row in (*seen, (first.packs, _ROOM)) if looks)])
         rows = np.concatenate([part.rows[:stop] for part in parts], axis=-1)
         return replace(first, rows=rows)
 
@@ -415,9 +417,9 @@ def _roof_times(
         on_vector = roofs.rows[_ON_VECTOR] > 0.0
         cuts = cut_to_tiles(matrix_s, roofs.rows[0], on_vector, roofs.cuttings, matrix_flops, products)
     compute_s = np.maximum(matrix_s, vector_flops / vector)
-    if roofs.room_bytes is not None and weight_bytes is not None:
+    if roofs.packs and weight_bytes is not None:
         others_bytes = traffic_bytes - weight_bytes
-        weight_bytes = packed_bytes(weight_bytes, roofs.room_bytes)
+        weight_bytes = packed_bytes(weight_bytes, rows[_ROOM])
         traffic_bytes = others_bytes + weight_bytes
     held = _held(roofs, traffic_bytes, weight_bytes)
     if held is not None:
@@ -436,12 +438,16 @@ def _roof_times(
     return compute_s, memory_s, busy_s
 
 
-def room_bytes(device: Device, efficiency: Efficiency) -> float:
-    """Of the weights of a kernel, those of which the last-level cache holds two copies; infinite without packing."""
-    return device.llc.value / 2.0 if efficiency.packing and device.llc else float("inf")
+def rooms_bytes(device: Device, efficiency: Efficiency, op_classes: Sequence[str]) -> list[float]:
+    """Of the weights of each kernel, those of which the last-level cache holds two copies; infinite without packing.
+
+    Rows of a table that are looked up, and weights that are trained, lie as they are.
+    """
+    room = device.llc.value / 2.0 if efficiency.packing and device.llc else np.inf
+    return [room if name in CONTRACTIONS else np.inf for name in op_classes]
 
 
-def packed_bytes(weight_bytes: Array, room: Array | float) -> Array:
+def packed_bytes(weight_bytes: Array, room: Any) -> Array:
     """Bytes of weights that are moved where they are laid out anew at every call.
 
     What of both copies the last-level cache does not hold is moved once more: written to memory and read from there.

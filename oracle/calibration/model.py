@@ -30,7 +30,7 @@ from oracle.roofline import (
     KernelKinds,
     Timing,
     packed_bytes,
-    room_bytes,
+    rooms_bytes,
     textbook_of,
     time_kernels,
 )
@@ -120,7 +120,7 @@ def roof_times(
     weights_s = np.zeros(len(classes))
     if weight_bytes is not None:
         others_bytes = traffic_bytes - weight_bytes
-        weight_bytes = packed_bytes(weight_bytes, room_bytes(device, cut))
+        weight_bytes = packed_bytes(weight_bytes, rooms_bytes(device, cut, names))
         weights_s = memory_s * (weight_bytes / np.maximum(others_bytes + weight_bytes, 1))
     rows = np.stack([classes, compute_s, memory_s, weights_s, _overlap_of(timing)], axis=1)
     distinct, count = np.unique(rows.reshape(-1, 5), axis=0, return_counts=True)

@@ -43,9 +43,12 @@ def calibration_of(device: Device, workload: Workload, engine: str = GENERIC) ->
     `engine` is the one that was measured, which need not be the workload's.
 
     The workload's dtype and layout are preferred; shares of another dtype are shares of other peaks, and still
-    tell more than the kind's prior.
+    tell more than the kind's prior. Those of another unit say nothing of what power sustains on this one.
     """
-    return _shipped(device.name, workload, _by_nearness(workload.dtype), engine)
+    found = _shipped(device.name, workload, _by_nearness(workload.dtype), engine)
+    if found is None or (found.dtype in device.matrix) == (workload.dtype in device.matrix):
+        return found
+    return replace(found, efficiency=within_power(found.efficiency, device, workload.dtype))
 
 
 def core_calibration(device: Device, workload: Workload, engine: str) -> Calibration | None:
@@ -76,8 +79,15 @@ def kin_calibration(device: Device, workload: Workload, engine: str) -> Calibrat
 def within_power(efficiency: Efficiency, device: Device, dtype: str) -> Efficiency:
     """What others reach, on a device whose power sustains less."""
     limited, most = limited_classes(device, dtype), device.sustained(dtype)
+    if not limited:
+        return efficiency
     shares = {name: min(efficiency.compute.get(name, 1.0), most) for name in limited}
-    return replace(efficiency, compute=Frozen({**efficiency.compute, **shares})) if limited else efficiency
+    cached = efficiency.cached_attention
+    if cached is not None:  # whose shares are its own
+        (prefill, prefill_flow), (decode, decode_flow) = cached.prefill_shares, cached.decode_shares
+        own = (min(prefill, most), prefill_flow), (min(decode, most), decode_flow)
+        cached = replace(cached, prefill_shares=own[0], decode_shares=own[1])
+    return replace(efficiency, compute=Frozen({**efficiency.compute, **shares}), cached_attention=cached)
 
 
 def engines_like(workload: Workload) -> tuple[str, ...]:

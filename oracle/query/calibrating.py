@@ -14,6 +14,7 @@ from oracle.calibration import Calibration, Origin, Prior, RoofTimes, fit, gener
 from oracle.calibration.domain import ANYWHERE, Domain
 from oracle.calibration.factors import BOARDS
 from oracle.calibration.model import Stack, roof_times
+from oracle.calibration.shipped import within_power
 from oracle.calibration.threading import at_cores
 from oracle.closedform import network_form, shared_store
 from oracle.closedform.calibrated import CalibratedDevice
@@ -233,7 +234,8 @@ def prior_of(device: Device, workload: Workload) -> Prior:
     """What is known of a device before measurements: what predicts without them, or general knowledge."""
     known = best_calibration(device, workload)
     if known is None:
-        return general_prior(device.kind, workload.runtime, dispatch_s(device, workload))
+        general = general_prior(device.kind, workload.runtime, dispatch_s(device, workload))
+        return replace(general, efficiency=within_power(general.efficiency, device, workload.dtype))
     trust = trust_of(known, device, workload)
     efficiency = at_cores(known.efficiency, known.threading, run_on(device, workload))
     own_s = efficiency.dispatch_s if known.device == device.name else None

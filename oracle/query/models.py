@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -235,14 +235,8 @@ class _Key:
         if efficiency is TEXTBOOK:
             self.figures: tuple[object, ...] = ()
             return
-        mappings = (
-            *(efficiency.compute, efficiency.memory, efficiency.launches, efficiency.weights),
-            efficiency.savings,
-        )
-        shares = (frozenset(mapping.items()) for mapping in mappings)
-        times = efficiency.launch_s, efficiency.call_s, efficiency.floor_s, efficiency.dispatch_s, efficiency.overlap
-        cuts = efficiency.tiling, efficiency.attention_tiling, efficiency.cached_attention, efficiency.cache
-        self.figures = (*shares, *times, *cuts)
+        values = [getattr(efficiency, item.name) for item in fields(efficiency)]
+        self.figures = tuple(frozenset(each.items()) if isinstance(each, Mapping) else each for each in values)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Key) and other.device is self.device and other.figures == self.figures

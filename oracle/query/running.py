@@ -22,12 +22,15 @@ def run_on(device: Device, workload: Workload) -> Device:
     ncnn, unless configured otherwise, stores and computes floating-point networks in float16 where the processor has
     the arithmetic (ARMv8.2-FP16) and in float32 where it has not, whatever the network came in. So float32 and float16
     are one answer under it: a processor that computes in the other of the two is given that peak for this one, and
-    a byte of traffic as many bytes of bandwidth and cache as it is.
+    a byte of traffic as many bytes of bandwidth and cache as it is. It has no kernels for matrix units of processors
+    (AMX), whose peaks are none of its roofs.
 
     Raises:
         WorkloadError: more threads than cores.
     """
     used = at_threads(device, workload.threads)
+    if workload.engine == "ncnn" and used.cores and used.matrix:
+        used = _on_vector_units(used)
     own = arithmetic_of(device, workload)
     return used if own == workload.dtype else _in_words_of(used, own, workload.dtype)
 
@@ -107,6 +110,12 @@ def arithmetic_of(device: Device, workload: Workload) -> str:
 def chooses_float(device: Device, workload: Workload) -> bool:
     """Whether the engine, not the workload, says which floating-point type is computed in: both are one answer."""
     return workload.engine == "ncnn" and bool(device.cores) and workload.dtype in _FLOATS
+
+
+@lru_cache(maxsize=512)
+def _on_vector_units(device: Device) -> Device:
+    """A processor of which matrix units are not used."""
+    return replace(device, matrix=Peaks())
 
 
 @lru_cache(maxsize=512)

@@ -192,6 +192,24 @@ def test_no_contraction_of_a_prior_takes_more_than_the_power_sustains() -> None:
     own = calibration_of(load_device("t4"), Workload())
     assert own is not None
     assert own.efficiency.compute["conv"] > load_device("t4").sustained("float32")  # as it was measured
+    of_other_unit = calibration_of(load_device("t4"), half)
+    assert of_other_unit is not None
+    assert max(of_other_unit.efficiency.compute[name] for name in CONTRACTIONS) == load_device("t4").sustained(
+        "float16"
+    )
+
+
+def test_attention_over_a_cache_takes_no_more_than_the_power_sustains() -> None:
+    board = load_device("t4")
+    found = kin_calibration(board, Workload(dtype="float16", runtime="engine"), "generic")
+    free = prior_calibration("datacenter-gpu", Workload(dtype="float16", runtime="engine"))
+    assert found is not None
+    assert free is not None
+    own, other = found.efficiency.cached_attention, free.efficiency.cached_attention
+    assert own is not None
+    assert other is not None
+    assert other.prefill_shares[0] > board.sustained("float16") == own.prefill_shares[0] == own.decode_shares[0]
+    assert (own.prefill_shares[1], own.decode_shares[1]) == (other.prefill_shares[1], other.decode_shares[1])
 
 
 def test_an_integer_of_hundreds_of_digits_and_a_pipe(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from oracle.errors import ConfigError, OracleError
 from oracle.imports.points import roof_times_of
 from oracle.measure import Measurement, write_measurements
 from oracle.query import Case, Comparison, calibrate, compare
+from oracle.query.calibrating import prior_of
 from oracle.query.choosing import best_calibration
 from oracle.spec import Workload
 from tests.nightly import unless
@@ -53,6 +54,13 @@ def test_a_device_that_measures_like_a_model_is_predicted_by_it() -> None:
     assert before.mape > 0.6
     assert fitted.kendall_tau >= before.kendall_tau
     assert {case.time.model for case in fitted.cases} == {"calibrated"}
+
+
+def test_what_is_known_before_measurements_heeds_power_where_nothing_was_measured_of_the_kind() -> None:
+    board, workload = oracle.load_device("t4"), Workload(dtype="float16", runtime="compiled", mode="training")
+    assert best_calibration(board, workload) is None
+    compute = prior_of(board, workload).efficiency.compute
+    assert compute["matmul"] == compute["conv"] == board.sustained("float16")
 
 
 def test_calibrated_scores_are_what_the_fit_predicts() -> None:

@@ -144,6 +144,14 @@ def test_ncnn_reaches_the_same_for_a_batch_as_for_one_image() -> None:
     assert large.efficiency.compute["conv"] > one.efficiency.compute["conv"]
 
 
+def test_ncnn_has_no_kernels_for_matrix_units_of_a_processor() -> None:
+    """A Xeon 8488C differs from an Azure D64s v6 in its clock, 2.4 to 3.0 GHz, and in that its file states AMX."""
+    names = ["xeon-8488c", "azure-d64s-v6"]
+    for model in ("best", "roofline"):
+        cost = oracle.score("ResNet-50", names, engine="ncnn", dtype="int8", threads=1, model=model)
+        assert 1.0 < cost.latency_ms["xeon-8488c"] / cost.latency_ms["azure-d64s-v6"] < 1.26
+
+
 @pytest.mark.parametrize("network", ["R-56", "ViT-S-16"])
 def test_a_batch_under_ncnn_takes_as_long_as_its_images_one_by_one(network: str) -> None:
     """Launches, the call and the weights are paid for every image; measured here, see docs/accuracy.md."""
@@ -315,6 +323,17 @@ def test_only_the_nearest_calibrations_are_listed(device: str, words: dict[str, 
 def test_a_file_that_is_no_calibration(tmp_path: Path) -> None:
     with pytest.raises(DeviceError, match="cannot be read"):
         oracle.score("R-56", ["t4"], model="calibrated", calibrations=[tmp_path / "none.yaml"])
+
+
+def test_places_of_calibrations_that_differ_in_anything_differ() -> None:
+    """Also in whether weights are laid out anew, which nothing else of two equal ones tells."""
+    device, workload = oracle.load_device("i9-10940x"), Workload(runtime="compiled")
+    own = calibration_for(device, workload)
+    packed, plain = (replace(own, efficiency=replace(own.efficiency, packing=word)) for word in (True, False))
+    found = [latency_models([device], workload, "calibrated", [item]).places[device.name] for item in (packed, plain)]
+    assert [place.efficiency.packing for place in found] == [True, False]
+    again = latency_models([device], workload, "calibrated", [packed]).places[device.name]
+    assert again is found[0]
 
 
 def test_the_words_of_the_command_line_are_those_of_python() -> None:
