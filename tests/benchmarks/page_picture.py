@@ -17,7 +17,7 @@ from oracle.cli import main
 
 OUT = Path(__file__).resolve().parents[2] / "docs" / "images" / "page.png"
 WORDS = ["report", "ResNet-50", "-d", "rtx-4090", "-d", "t4", "--batch", "64", "--dtype", "float16"]
-SIZE = {"width": 1280, "height": 1468, "deviceScaleFactor": 1.1, "mobile": False}
+SIZE = {"width": 1280, "height": 1560, "deviceScaleFactor": 1.1, "mobile": False}
 
 
 def picture(page: Path, out: Path) -> None:
