@@ -13,7 +13,6 @@ import argparse
 import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ import numpy as np
 
 from oracle import tiling
 from oracle._frozen import Frozen
+from oracle._versions import today
 from oracle.calibration import (
     Calibration,
     Carried,
@@ -155,7 +155,7 @@ def write_datacenter(data: Path, runtime: str, out: Path) -> None:
             narrowed = replace(base, compute=_in_bytes(base.compute)) if dtype == "float8" else base
             found = Calibration(name, runtime, "inference", dtype, "nchw", _tiled(narrowed, name, own, products))
             found = replace(found, domain=kin.domain, protocol="kernels alone")
-            found = replace(found, origin=Origin(source, "Apache-2.0", _today()))
+            found = replace(found, origin=Origin(source, "Apache-2.0", today()))
             if chip in products:
                 found = replace(found, measurements=_measured_kernels(data, chip, dtype))
             write(found, name, workload, out)
@@ -174,7 +174,7 @@ def write_consumers(out: Path) -> None:
             workload = Workload(dtype=dtype, runtime="engine")
             found = Calibration(name, "engine", "inference", dtype, "nchw", _in_tiles(kin.efficiency, dtype))
             found = replace(found, measurements=kin.measurements, protocol="torch.compile", domain=kin.domain)
-            write(replace(found, origin=Origin(CONSUMERS, "Apache-2.0", _today())), name, workload, out)
+            write(replace(found, origin=Origin(CONSUMERS, "Apache-2.0", today())), name, workload, out)
 
 
 def _in_tiles(base: Efficiency, dtype: str) -> Efficiency:
@@ -224,7 +224,7 @@ def write_jetsons(data: Path, out: Path) -> None:
     ]
     found = replace(found, domain=Domain(*spans))
     write(
-        replace(found, origin=Origin(JETSONS, f"{nano.licence} and Apache-2.0", _today())),
+        replace(found, origin=Origin(JETSONS, f"{nano.licence} and Apache-2.0", today())),
         "embedded-gpu",
         workload,
         out,
@@ -327,7 +327,7 @@ def calibrated(group: Group) -> Calibration:
         group.prior(0.0 if alone else host_s),
         group.workload,
         families=group.families,
-        origin=Origin(group.source, group.licence, _today()),
+        origin=Origin(group.source, group.licence, today()),
         domain=group.domain,
     )
     if not alone and len(set(group.spaces)) > 1:
@@ -379,7 +379,7 @@ def kind_prior(kind: str, workload: Workload, kin: Sequence[tuple[Group, Calibra
     usual = replace(prior.efficiency, dispatch_s=usual_dispatch(kind, workload.runtime))
     origin = Origin(f"mean of {names} and general knowledge", " and ".join(sorted({g.licence for g, _ in kin})))
     found = Calibration(kind, workload.runtime, workload.mode, workload.dtype, workload.layout, usual)
-    found = replace(found, origin=replace(origin, date=_today()), domain=_joined([group for group, _ in kin]))
+    found = replace(found, origin=replace(origin, date=today()), domain=_joined([group for group, _ in kin]))
     if len(kin) < 2:
         return replace(found, interval=_elsewhere(kin[0][1].interval)) if kind == "consumer-gpu" else found
     ratios = []
@@ -446,10 +446,6 @@ def write(calibration: Calibration, name: str, workload: Workload, out: Path) ->
     save_calibration(calibration, out / f"{file_name(name, workload)}.yaml")
     error = "unknown" if calibration.error is None else f"{calibration.error:.1%}"
     print(f"{file_name(name, workload):50s} {calibration.measurements:5d} measurements, error {error}", flush=True)
-
-
-def _today() -> str:
-    return datetime.now(timezone.utc).date().isoformat()
 
 
 def _workload(group: Group) -> Workload:

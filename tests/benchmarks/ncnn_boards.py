@@ -23,7 +23,6 @@ from __future__ import annotations
 import argparse
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,6 +32,7 @@ from torch import Tensor
 
 from oracle._frozen import Frozen
 from oracle._ranks import kendall_tau_b
+from oracle._versions import today
 from oracle.calibration import Calibration, Origin, save_calibration
 from oracle.calibration.classes import CLASSES
 from oracle.calibration.domain import Domain
@@ -355,7 +355,7 @@ def _with(value: Any, **changes: Any) -> Any:
 
 
 def _origin(what: str) -> Origin:
-    return Origin(f"Tencent/ncnn benchmark: {what}", "BSD-3-Clause", datetime.now(timezone.utc).date().isoformat())
+    return Origin(f"Tencent/ncnn benchmark: {what}", "BSD-3-Clause", today())
 
 
 def _mean_of_boards(items: Sequence[Judged]) -> float:
