@@ -178,6 +178,8 @@ def score(
         >>> cost.times["rtx-4090"].bound
         'memory'
     """
+    if isinstance(batch_size, (list, tuple)):
+        raise WorkloadError(f"batch_size={batch_size!r}: expected one; `oracle.batch_curve` takes several")
     words = {
         "dtype": dtype,
         "mode": mode,

@@ -109,6 +109,7 @@ def test_int8_takes_one_byte_a_value_and_eight_a_channel() -> None:
         ("R-56", {"dtype": "float12"}, WorkloadError, "float16"),
         ("R-56", {"dtype": "int8"}, WorkloadError, "engine"),
         ("R-56", {"batch_size": 0}, WorkloadError, "at least 1"),
+        ("R-56", {"batch_size": [1, 8]}, WorkloadError, r"\[1, 8\]: expected one; `oracle.batch_curve` takes several"),
         ("R-56", {"convention": "flopsy"}, WorkloadError, "fvcore"),
         ("R-56", {"devices": ["v100"], "dtype": "bfloat16"}, DeviceError, "bfloat16"),
         ("R-56", {"devices": ["eyeriss"]}, DeviceError, "calibrate"),
