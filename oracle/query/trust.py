@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
+from oracle._units import percent
 from oracle.calibration import Calibration
 from oracle.calibration.domain import widened
 from oracle.calibration.intervals import quantile
-from oracle.calibration.prior import limited_classes
 from oracle.devices import Device
 from oracle.devices.cores import CORES
 from oracle.query.choosing import kin_of
@@ -132,9 +132,10 @@ def trust_of(calibration: Calibration, device: Device, workload: Workload, image
     With threads that were not measured there is none either, and the interval is at least as wide as that of its kin.
     """
     found = _trust_in_device(calibration, device, workload, image_size)
-    if limited_classes(device, workload.dtype) and found.model == "prior":
-        share = f"{device.sustained(workload.dtype):.0%}".replace("%", " %")
-        found = found._replace(source=f"{found.source}; its power sustains {share} of the peak in products")
+    share = device.sustained(workload.dtype)
+    if share < 1.0 and found.model == "prior":
+        told = percent([share], most=0)[0].strip()
+        found = found._replace(source=f"{found.source}; its power sustains {told} % of the peak in products")
     host = host_caption(device, workload)
     if not host:
         return found
