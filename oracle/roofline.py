@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 
 from oracle._frozen import Frozen
 from oracle.blocking import Blocking
-from oracle.calibration.classes import CONTRACTIONS
 from oracle.cutting import Cut, Cutting, cut_to_tiles, cutting_of
 from oracle.devices import Device
+from oracle.packing import packed_bytes, rooms_bytes
 from oracle.products import Products
 from oracle.tiling import CLOCK_HZ, AttentionTiling, Cache, CachedAttention, Tiling
 
@@ -66,8 +66,7 @@ class Efficiency:
         overlap: the share of the shorter of computing and memory traffic that does not hide behind the longer, of
             kernels that are not cut to tiles: 1 where a library packs operands, computes, and writes one after the
             other.
-        packing: whether weights of convolutions and products are laid out anew at every call: what of both copies the
-            last-level cache does not hold is moved once more.
+        packing: classes whose weights are laid out anew at every call, see `oracle.packing`.
     """
 
     compute: Mapping[str, float] = field(default_factory=Frozen)
@@ -84,7 +83,7 @@ class Efficiency:
     cache: Cache | None = None
     savings: Mapping[str, float] = field(default_factory=Frozen)
     overlap: float = 0.0
-    packing: bool = False
+    packing: frozenset[str] = frozenset()
 
     @property
     def tiled(self) -> bool:
@@ -236,7 +235,7 @@ class Roofs:
                 near,
                 [flash_bps] * len(classes),
                 [dtype not in device.matrix for dtype in kinds.matrix_dtypes],
-                rooms_bytes(device, efficiency, classes),
+                rooms_bytes(device, efficiency.packing, classes),
             ),
             dtype=np.float64,
         )
@@ -250,7 +249,7 @@ class Roofs:
             (cutting_of(device, efficiency),),
             device.flash_bandwidth is not None,
             np.array([efficiency.overlap]) if efficiency.overlap else None,
-            efficiency.packing,
+            bool(efficiency.packing),
         )
 
     @classmethod
@@ -436,27 +435,6 @@ def _roof_times(
     if roofs.floor_s is not None:
         busy_s = np.maximum(busy_s, roofs.floor_s)
     return compute_s, memory_s, busy_s
-
-
-def rooms_bytes(device: Device, efficiency: Efficiency, op_classes: Sequence[str]) -> list[float]:
-    """Of the weights of each kernel, those of which the last-level cache holds two copies; infinite without packing.
-
-    Rows of a table that are looked up, and weights that are trained, lie as they are.
-    """
-    room = device.llc.value / 2.0 if efficiency.packing and device.llc else np.inf
-    return [room if name in CONTRACTIONS else np.inf for name in op_classes]
-
-
-def packed_bytes(weight_bytes: Array, room: Any) -> Array:
-    """Bytes of weights that are moved where they are laid out anew at every call.
-
-    What of both copies the last-level cache does not hold is moved once more: written to memory and read from there.
-
-    Example:
-        >>> packed_bytes(np.array([8.0, 12.0]), 10.0).tolist()
-        [8.0, 14.0]
-    """
-    return np.asarray(weight_bytes + np.maximum(weight_bytes - room, 0.0))
 
 
 def _held(roofs: Roofs, traffic_bytes: Array, weight_bytes: Array | None) -> Array | None:

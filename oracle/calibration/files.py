@@ -26,7 +26,7 @@ COMPUTE: {conv: 0.83}            # shares of the peaks, by class of kernel
 MEMORY: {conv: 0.49}             # shares of the bandwidth
 WEIGHTS: {conv: 0.3}             # shares of the bandwidth at which weights come; those of MEMORY where absent
 SAVINGS: {winograd: 5.06}        # how many times fewer multiplications than FLOPs are counted: Winograd; 1 where absent
-PACKING: true                    # whether weights are laid out anew at every call; false if absent
+PACKING: true                    # whether contractions lay weights out anew at every call; false if absent
 OVERLAP: 1                       # of the shorter of computing and moving, the share that does not hide; 0 if absent
 THREADING: {CLOCK_MHZ: 1000, SERIAL: 0.1, UNEVEN: 0.7, BARRIER: 0.5}  # see oracle.calibration.threading
 """
@@ -46,7 +46,7 @@ from oracle._frozen import Frozen
 from oracle._resources import closest
 from oracle.blocking import Blocking
 from oracle.calibration.calibration import Calibration, Carried, Origin
-from oracle.calibration.classes import CLASSES, WHOLES
+from oracle.calibration.classes import CLASSES, CONTRACTIONS, WHOLES
 from oracle.calibration.domain import Domain
 from oracle.calibration.threading import Threading
 from oracle.errors import DeviceError
@@ -205,7 +205,7 @@ def to_yaml(calibration: Calibration) -> str:
         "WEIGHTS": {name: _rounded(share) for name, share in efficiency.weights.items() if name in classes},
         "SAVINGS": {name: _rounded(saving) for name, saving in efficiency.savings.items()},
         "OVERLAP": _rounded(efficiency.overlap) if efficiency.overlap else None,
-        "PACKING": efficiency.packing or None,
+        "PACKING": bool(efficiency.packing) or None,
         "THREADING": _threading_yaml(calibration.threading),
     }
     kept = {key: value for key, value in content.items() if key in REQUIRED or value not in (None, "", {})}
@@ -240,7 +240,7 @@ def _parsed(content: Any, file: str) -> Calibration:
             weights=_shares(content.get("WEIGHTS", {}), file, "WEIGHTS"),
             savings=_by_class(content.get("SAVINGS", {}), file, "SAVINGS"),
             overlap=_part(content.get("OVERLAP", 0), file, "OVERLAP"),
-            packing=_flag(content.get("PACKING", False), file, "PACKING"),
+            packing=frozenset(CONTRACTIONS if _flag(content.get("PACKING", False), file, "PACKING") else ()),
             tiling=_named(content, "TILING", TILINGS, file),
             attention_tiling=_named(content, "ATTENTION_TILING", ATTENTION_TILINGS, file),
             cached_attention=_cached(content.get("CACHED_ATTENTION"), file),

@@ -23,17 +23,9 @@ from numpy.typing import NDArray
 from oracle._frozen import Frozen
 from oracle.calibration.classes import CLASSES
 from oracle.devices import Device
+from oracle.packing import packed_bytes, rooms_bytes
 from oracle.products import Products
-from oracle.roofline import (
-    TEXTBOOK,
-    Efficiency,
-    KernelKinds,
-    Timing,
-    packed_bytes,
-    rooms_bytes,
-    textbook_of,
-    time_kernels,
-)
+from oracle.roofline import TEXTBOOK, Efficiency, KernelKinds, Timing, textbook_of, time_kernels
 from oracle.spec import GENERIC
 
 Floats = NDArray[np.float64]
@@ -120,7 +112,7 @@ def roof_times(
     weights_s = np.zeros(len(classes))
     if weight_bytes is not None:
         others_bytes = traffic_bytes - weight_bytes
-        weight_bytes = packed_bytes(weight_bytes, rooms_bytes(device, cut, names))
+        weight_bytes = packed_bytes(weight_bytes, rooms_bytes(device, cut.packing, names))
         weights_s = memory_s * (weight_bytes / np.maximum(others_bytes + weight_bytes, 1))
     rows = np.stack([classes, compute_s, memory_s, weights_s, _overlap_of(timing)], axis=1)
     distinct, count = np.unique(rows.reshape(-1, 5), axis=0, return_counts=True)

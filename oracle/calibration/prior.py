@@ -158,7 +158,7 @@ def general_prior(kind: str = "", runtime: str = "eager", dispatch_s: float | No
             compute = {**efficiency.compute, "depthwise": _ENGINES_DEPTHWISE}
             efficiency = replace(efficiency, launches=dict.fromkeys(CLASSES, _ENGINES_LAUNCH_S), compute=compute)
         else:
-            efficiency = replace(efficiency, launches=dict.fromkeys(CLASSES, 2e-5), packing=True)
+            efficiency = replace(efficiency, launches=dict.fromkeys(CLASSES, 2e-5), packing=frozenset(CONTRACTIONS))
     return replace(GENERAL, efficiency=efficiency)
 
 

@@ -340,9 +340,10 @@ def test_places_of_calibrations_that_differ_in_anything_differ() -> None:
     """Also in whether weights are laid out anew, which nothing else of two equal ones tells."""
     device, workload = oracle.load_device("i9-10940x"), Workload(runtime="compiled")
     own = calibration_for(device, workload)
-    packed, plain = (replace(own, efficiency=replace(own.efficiency, packing=word)) for word in (True, False))
+    choices = frozenset({"conv"}), frozenset[str]()
+    packed, plain = (replace(own, efficiency=replace(own.efficiency, packing=words)) for words in choices)
     found = [latency_models([device], workload, "calibrated", [item]).places[device.name] for item in (packed, plain)]
-    assert [place.efficiency.packing for place in found] == [True, False]
+    assert [bool(place.efficiency.packing) for place in found] == [True, False]
     again = latency_models([device], workload, "calibrated", [packed]).places[device.name]
     assert again is found[0]
 
